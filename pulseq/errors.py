@@ -1,0 +1,107 @@
+"""Every error that PulseQ raises on purpose, and the exit code each one ends in.
+
+PulseqError                    3   something of ours went wrong
+├── UsageError                 4   bad input: suite, nodes, options, state directory
+│   ├── ConfigurationError     4   a file with problems, all of them at once
+│   └── SchemaVersionError     4   a database written by a newer PulseQ
+├── NothingToRunError          5   the selection is empty
+├── InfrastructureError       10   a server, scheduler or node that we cannot do without
+├── RunInterrupted             2   a person or a signal ended the run
+└── DeadlinePassed           124   the run's own deadline
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+
+class ExitCode(IntEnum):
+    """What the `pulseq` command ends with; the numbers 0 to 5 are pytest's."""
+
+    OK = 0
+    TESTS_FAILED = 1
+    INTERRUPTED = 2
+    INTERNAL_ERROR = 3
+    USAGE_ERROR = 4
+    NOTHING_TO_RUN = 5
+    NO_VERDICT = 10
+    GATE_FAILED = 11
+    DEADLINE = 124
+
+
+class PulseqError(Exception):
+    """Base of all errors raised on purpose; its text is one clear sentence for the user."""
+
+    exit_code: ExitCode = ExitCode.INTERNAL_ERROR
+
+
+class UsageError(PulseqError):
+    """The input cannot be used; nothing was started."""
+
+    exit_code = ExitCode.USAGE_ERROR
+
+
+class NothingToRunError(PulseqError):
+    """The selection left no test."""
+
+    exit_code = ExitCode.NOTHING_TO_RUN
+
+
+class InfrastructureError(PulseqError):
+    """A server, a scheduler or a node that the run cannot do without is not there."""
+
+    exit_code = ExitCode.NO_VERDICT
+
+
+class RunInterrupted(PulseqError):
+    """A person (Ctrl-C) or a signal (SIGTERM) ended the run."""
+
+    exit_code = ExitCode.INTERRUPTED
+
+
+class DeadlinePassed(PulseqError):
+    """The deadline of the whole run passed before its last verdict."""
+
+    exit_code = ExitCode.DEADLINE
+
+
+class SchemaVersionError(UsageError):
+    """The database was written by a newer PulseQ than this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """One thing wrong in a file: where, what was found, what was expected."""
+
+    file: str
+    line: int | None
+    key: str
+    found: str
+    expected: str
+    suggestion: str | None = None
+
+    def __str__(self) -> str:
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        text = f"{place}: {self.key}: found {self.found}, expected {self.expected}"
+        return f"{text}; did you mean {self.suggestion!r}?" if self.suggestion else text
+
+
+class ConfigurationError(UsageError):
+    """A configuration file with problems, all of them told at once.
+
+    Attributes:
+        problems: every problem found, in the order of the file.
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems: tuple[Problem, ...] = tuple(problems)
+        super().__init__("\n".join(str(problem) for problem in self.problems))
+
+
+def nearest(word: str, known: Sequence[str]) -> str | None:
+    """The known word that `word` was most likely meant to be, or None."""
+    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
+    return matches[0] if matches else None

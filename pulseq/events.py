@@ -1,0 +1,154 @@
+"""What happens in a run, as frozen data: one stream, read by the journal and by the live view.
+
+The order of events of one test is planned → (attempt started → attempt finished)* → closed.
+A later `AttemptFinished` of the same attempt replaces the earlier one: a fixture of wider
+scope whose teardown fails turns a passed pytest item into an error after the fact.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from pulseq.models import AttemptResult, CapabilityValue, Reason, Status
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted:
+    """The first event of a run. `options` is what a resume needs to repeat it."""
+
+    run_id: str
+    suite: str
+    started_at: float
+    version: str
+    options: Mapping[str, object] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class PrefectRunKnown:
+    """The flow run that this run is; `url` is None where no UI serves it."""
+
+    flow_run_id: str
+    url: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeJoined:
+    """A node is there with `slots` slots; `capabilities` are the complete ones."""
+
+    node_id: str
+    host: str
+    slots: int
+    capabilities: Mapping[str, CapabilityValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLost:
+    """A node is gone, and not because it was told to go."""
+
+    node_id: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
+class TestPlanned:
+    """A test was accepted: from here on it ends in exactly one `TestClosed`.
+
+    Attributes:
+        body: command, call, pytest, http or simulate.
+        priority: low, medium, high or critical.
+        location: `file:line` where known.
+        expected_seconds: None where nothing is known.
+    """
+
+    __test__ = False
+
+    test_id: str
+    variant: str
+    name: str
+    body: str
+    priority: str
+    location: str | None = None
+    expected_seconds: float | None = None
+    requirements: Mapping[str, CapabilityValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TestExpanded:
+    """An entry became `count` tests of its own and has no row itself (pytest, JUnit files)."""
+
+    __test__ = False
+
+    test_id: str
+    variant: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """A body was started on a node; `task_run` is Prefect's id of the task run that carries it."""
+
+    test_id: str
+    variant: str
+    attempt: int
+    node_id: str
+    task_run: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFinished:
+    """An attempt has a result."""
+
+    result: AttemptResult
+
+
+@dataclass(frozen=True, slots=True)
+class TestClosed:
+    """The verdict of a test in this run.
+
+    A later one for the same test replaces it only where a late teardown error does so.
+    """
+
+    __test__ = False
+
+    test_id: str
+    variant: str
+    status: Status
+    reason: Reason | None
+    flaky: bool
+    attempts: int
+    node_id: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunNote:
+    """One line that whoever watches the run should read (a warning, a change of plan)."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunFinished:
+    """The last event. `reason` is the word for the exit code: passed, failed, interrupted, …"""
+
+    finished_at: float
+    wall_seconds: float
+    exit_code: int
+    reason: str
+
+
+Event: TypeAlias = (
+    RunStarted
+    | PrefectRunKnown
+    | NodeJoined
+    | NodeLost
+    | TestPlanned
+    | TestExpanded
+    | AttemptStarted
+    | AttemptFinished
+    | TestClosed
+    | RunNote
+    | RunFinished
+)

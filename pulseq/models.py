@@ -1,0 +1,240 @@
+"""The words of PulseQ as frozen data: tests, bodies, nodes, attempts.
+
+Durations are seconds, sizes bytes (the metric `memory_usage` is MB), times
+Unix seconds in UTC, unless a name says otherwise.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from typing import Any, TypeAlias
+
+#: What a requirement or a capability may be written as; a list means "any of".
+Scalar: TypeAlias = str | int | float | bool
+CapabilityValue: TypeAlias = Scalar | tuple[Scalar, ...]
+
+
+class Status(StrEnum):
+    """The outcome of an attempt and of a test; there is no other."""
+
+    PASSED = "passed"
+    FAILED = "failed"
+    ERROR = "error"
+    SKIPPED = "skipped"
+
+
+class Reason(StrEnum):
+    """Why a test did not simply pass."""
+
+    ASSERTION = "assertion"
+    EXIT_CODE = "exit_code"
+    EXCEPTION = "exception"
+    SETUP = "setup"
+    TIMEOUT = "timeout"
+    CRASH = "crash"
+    MEMORY = "memory"
+    OUTPUT_LIMIT = "output_limit"
+    NODE_LOST = "node_lost"
+    UNSATISFIABLE = "unsatisfiable"
+    CANCELLED = "cancelled"
+    XFAIL = "xfail"
+    SKIP = "skip"
+    INTERNAL = "internal"
+
+
+#: Attempts that ended so are no evidence against the test (CONTRACT: flaky).
+INFRASTRUCTURE_REASONS = frozenset({Reason.NODE_LOST, Reason.CANCELLED})
+#: Tests that ended so have no verdict of their own: the run ends with code 10, not 1.
+NO_VERDICT_REASONS = frozenset({Reason.NODE_LOST, Reason.UNSATISFIABLE, Reason.INTERNAL})
+
+
+class Priority(IntEnum):
+    """Higher goes first, strictly."""
+
+    LOW = 0
+    MEDIUM = 1
+    HIGH = 2
+    CRITICAL = 3
+
+    @property
+    def word(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class CommandBody:
+    """A program; `argv` has one element, a shell line, when `shell` is true.
+
+    `junit` is a glob, relative to the test's cwd, of JUnit files that the command
+    leaves behind: then each case in them is a test.
+    """
+
+    argv: tuple[str, ...]
+    shell: bool = False
+    junit: str | None = None
+    kind = "command"
+
+
+@dataclass(frozen=True, slots=True)
+class CallBody:
+    """A Python callable, sync or async, named `module:attribute`."""
+
+    target: str
+    args: tuple[Any, ...] = ()
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    kind = "call"
+
+
+@dataclass(frozen=True, slots=True)
+class PytestBody:
+    """A pytest selection that expands to one test per item.
+
+    `arguments` are pytest's own: paths, node ids or packages (with `pyargs`),
+    then options, as they would stand on pytest's command line.
+    """
+
+    targets: tuple[str, ...]
+    args: tuple[str, ...] = ()
+    pyargs: bool = False
+    kind = "pytest"
+
+
+@dataclass(frozen=True, slots=True)
+class PytestItemBody:
+    """One collected item of a `PytestBody`: `entry` is the id of the suite's entry."""
+
+    entry: str
+    nodeid: str
+    kind = "pytest"
+
+
+@dataclass(frozen=True, slots=True)
+class HttpBody:
+    """One HTTP request and what its answer must be."""
+
+    url: str
+    method: str = "GET"
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: str | None = None
+    expect_status: tuple[int, ...] = (200,)
+    expect_text: str | None = None
+    max_seconds: float | None = None
+    kind = "http"
+
+
+@dataclass(frozen=True, slots=True)
+class SimulateBody:
+    """A stand-in for a body that is not there yet; its results are marked `simulated`."""
+
+    duration: float = 0.0
+    outcome: Status = Status.PASSED
+    kind = "simulate"
+
+
+Body: TypeAlias = CommandBody | CallBody | PytestBody | PytestItemBody | HttpBody | SimulateBody
+
+
+@dataclass(frozen=True, slots=True)
+class TestCase:
+    """One test as it was written or collected: what to run, where it may run, for how long.
+
+    Attributes:
+        cwd: absolute directory in which the body runs.
+        python: interpreter for `call` and `pytest` bodies; None means the node's.
+        duration: expected seconds as declared; history knows better.
+        metrics: names that every attempt must report; a missing one is a warning.
+        memory_limit: bytes for the body's process tree.
+        output_limit: bytes of output after which the body is ended.
+    """
+
+    __test__ = False
+
+    id: str
+    body: Body
+    name: str = ""
+    variant: str = ""
+    requirements: Mapping[str, CapabilityValue] = field(default_factory=dict)
+    priority: Priority = Priority.MEDIUM
+    duration: float | None = None
+    timeout_seconds: float | None = None
+    max_retries: int = 0
+    retry_delay_seconds: float = 0.0
+    metrics: tuple[str, ...] = ()
+    env: Mapping[str, str] = field(default_factory=dict)
+    cwd: str = "."
+    python: str | None = None
+    memory_limit: int | None = None
+    output_limit: int | None = None
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    location: str | None = None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """The identity of a test within a run: (test id, variant)."""
+        return (self.id, self.variant)
+
+
+@dataclass(frozen=True, slots=True)
+class Suite:
+    """Tests that run together; `source` is the file or directory they came from."""
+
+    name: str
+    tests: tuple[TestCase, ...]
+    source: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class NodeSpec:
+    """A labelled machine, or slot group, that runs tests.
+
+    `capabilities` are what is declared; what can be read off the machine is
+    filled in where the node starts.
+    """
+
+    id: str
+    host: str = "localhost"
+    port: int = 0
+    capabilities: Mapping[str, CapabilityValue] = field(default_factory=dict)
+    max_concurrent_tests: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptResult:
+    """What one start of one test on one node came to.
+
+    Attributes:
+        started_at: Unix seconds of the node's clock.
+        duration: seconds, monotonic clock, from the start of the body to its end.
+        queue_seconds: from the moment the test could have started until it did.
+        error: why it is not passed, readable by a person; the last lines of a traceback.
+        output: head and tail of what the body wrote, 64 kB at most of each.
+        output_bytes: how much it wrote in all.
+        metrics: finite numbers only; has duration, response_time, memory_usage (MB), cpu_usage (%).
+        leaked_processes: processes that the body left behind and that were killed.
+        warnings: things about the attempt that a person should hear of.
+    """
+
+    test_id: str
+    attempt: int
+    node_id: str
+    status: Status
+    variant: str = ""
+    reason: Reason | None = None
+    started_at: float = 0.0
+    duration: float = 0.0
+    queue_seconds: float = 0.0
+    error: str | None = None
+    output: str = ""
+    output_bytes: int = 0
+    exit_code: int | None = None
+    signal: int | None = None
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    simulated: bool = False
+    leaked_processes: int = 0
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> tuple[str, str]:
+        return (self.test_id, self.variant)
