@@ -238,3 +238,123 @@ class AttemptResult:
     @property
     def key(self) -> tuple[str, str]:
         return (self.test_id, self.variant)
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptOrder:
+    """One attempt to be made on this node.
+
+    Attributes:
+        run_id: the run it belongs to.
+        attempt: its number, from 1.
+        timeout_seconds: after which the body's tree is ended; None means never.
+    """
+
+    run_id: str
+    test: TestCase
+    attempt: int = 1
+    timeout_seconds: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PytestSpec:
+    """A pytest session to be collected once on a node and interpreter, then forked per slot.
+
+    Two specs that are equal share one collection; `keyword` and `markers` are
+    pytest's -k and -m, added to `args`.
+    """
+
+    run_id: str
+    entry: str
+    targets: tuple[str, ...]
+    args: tuple[str, ...]
+    pyargs: bool
+    cwd: str
+    python: str | None
+    env: tuple[tuple[str, str], ...] = ()
+    keyword: str | None = None
+    markers: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PytestOrder:
+    """One item of a collected session to be run: its own id here, pytest's node id there."""
+
+    test_id: str
+    variant: str
+    nodeid: str
+    attempt: int = 1
+    timeout_seconds: float | None = None
+    metrics: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedItem:
+    """A pytest item as its node collected it; `location` is `file:line`, `marks` its markers' names."""
+
+    nodeid: str
+    location: str
+    marks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedVerdict:
+    """A file or a class that has a verdict from collection alone: skipped, or an error in it."""
+
+    nodeid: str
+    status: Status
+    reason: Reason
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """What a pytest session collected, in its order.
+
+    `usage_error` is pytest's own message where it refused to start (unknown option, no such file).
+    """
+
+    items: tuple[CollectedItem, ...]
+    verdicts: tuple[CollectedVerdict, ...] = ()
+    deselected: int = 0
+    seconds: float = 0.0
+    usage_error: str | None = None
+
+
+class Strategy(StrEnum):
+    """How a test finds its node among those that fit."""
+
+    ROUND_ROBIN = "round_robin"
+    LEAST_LOADED = "least_loaded"
+    LONGEST_FIRST = "longest_first"
+    ADAPTIVE = "adaptive"
+
+
+@dataclass(frozen=True, slots=True)
+class FrameworkConfig:
+    """The `framework` section of a nodes file; intervals in seconds.
+
+    Attributes:
+        heartbeat_interval: how often a node is looked at.
+        node_timeout: silence after which a node is inactive.
+        strategy: `load_balancing_strategy`.
+        aggregation_enabled: whether results go to DuckDB while the run goes on.
+        aggregation_interval: how often they do.
+        persist_results: whether they go to the database file at all.
+    """
+
+    heartbeat_interval: float = 30.0
+    node_timeout: float = 60.0
+    strategy: Strategy = Strategy.ADAPTIVE
+    aggregation_enabled: bool = True
+    aggregation_interval: float = 5.0
+    persist_results: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Fleet:
+    """The nodes of a nodes file and how they are to be used."""
+
+    nodes: tuple[NodeSpec, ...]
+    framework: FrameworkConfig = field(default_factory=FrameworkConfig)
+    source: str | None = None

@@ -1,0 +1,94 @@
+"""What a run came to, folded from its events: the same fold for reports, resume and queries."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from pulseq.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    NodeJoined,
+    NodeLost,
+    PrefectRunKnown,
+    RunFinished,
+    RunNote,
+    RunStarted,
+    TestClosed,
+    TestExpanded,
+    TestPlanned,
+)
+from pulseq.models import AttemptResult, Status
+
+
+@dataclass(slots=True)
+class TestRecord:
+    """A planned test with all that is known of it so far."""
+
+    __test__ = False
+
+    planned: TestPlanned
+    attempts: dict[int, AttemptResult] = field(default_factory=dict)
+    closed: TestClosed | None = None
+
+    @property
+    def last(self) -> AttemptResult | None:
+        return self.attempts[max(self.attempts)] if self.attempts else None
+
+
+@dataclass(slots=True)
+class RunRecord:
+    """A run as its events tell it, complete or not."""
+
+    started: RunStarted | None = None
+    prefect: PrefectRunKnown | None = None
+    finished: RunFinished | None = None
+    tests: dict[tuple[str, str], TestRecord] = field(default_factory=dict)
+    running: dict[tuple[str, str], AttemptStarted] = field(default_factory=dict)
+    nodes: dict[str, NodeJoined] = field(default_factory=dict)
+    lost: list[NodeLost] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def apply(self, event: Event) -> None:
+        """Take one event in; events come in the order of the run."""
+        match event:
+            case RunStarted():
+                self.started = self.started or event
+            case PrefectRunKnown():
+                self.prefect = event
+            case NodeJoined():
+                self.nodes[event.node_id] = event
+            case NodeLost():
+                self.lost.append(event)
+            case TestPlanned():
+                self.tests.setdefault((event.test_id, event.variant), TestRecord(event))
+            case TestExpanded():
+                self.tests.pop((event.test_id, event.variant), None)
+            case AttemptStarted():
+                self.running[event.test_id, event.variant] = event
+            case AttemptFinished():
+                self.running.pop(event.result.key, None)
+                if record := self.tests.get(event.result.key):
+                    record.attempts[event.result.attempt] = event.result
+            case TestClosed():
+                self.running.pop((event.test_id, event.variant), None)
+                if record := self.tests.get((event.test_id, event.variant)):
+                    record.closed = event
+            case RunNote():
+                self.notes.append(event.text)
+            case RunFinished():
+                self.finished = event
+
+    def counts(self) -> Counter[Status]:
+        """How many tests have which verdict; tests that are not closed are not counted."""
+        return Counter(record.closed.status for record in self.tests.values() if record.closed)
+
+
+def fold(events: Iterable[Event]) -> RunRecord:
+    """The record of a run from all its events."""
+    record = RunRecord()
+    for event in events:
+        record.apply(event)
+    return record
