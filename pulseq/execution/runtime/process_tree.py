@@ -1,0 +1,231 @@
+"""The processes below this one: found, measured, ended and reaped, whatever they do to get away.
+
+A subreaper inherits every orphan below it, daemons that forked twice into sessions
+of their own included. So "no child is left to wait for" means that no descendant is left.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import time
+from typing import Any, Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set, Tuple
+
+_PR_SET_CHILD_SUBREAPER = 36
+_TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+_PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
+_PAUSE_SECONDS = 0.005
+
+
+class Ended(NamedTuple):
+    """A child that was reaped; `usage` is what `os.wait4` said of it and of those it had reaped."""
+
+    pid: int
+    status: int
+    usage: Any
+
+
+class TreeSample(NamedTuple):
+    """What some processes use at one moment; RSS counts a shared page once for each of them."""
+
+    processes: int
+    rss_bytes: int
+    cpu_seconds: float
+
+
+class Killed(NamedTuple):
+    """What it took to end a tree: who had to be killed, and who could not be."""
+
+    killed: FrozenSet[int]
+    survivors: Tuple[int, ...]
+
+
+class ProcessStat(NamedTuple):
+    """The fields of /proc/PID/stat that matter here."""
+
+    state: str
+    parent: int
+    cpu_seconds: float
+    rss_bytes: int
+
+
+def become_subreaper() -> None:
+    """Make orphans below this process its children, instead of init's.
+
+    Raises:
+        OSError: where the kernel refuses.
+    """
+    libc = ctypes.CDLL(None, use_errno=True)
+    if libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
+        code = ctypes.get_errno()
+        raise OSError(code, "cannot become a subreaper: " + os.strerror(code))
+
+
+class ChildSignal:
+    """A file descriptor that becomes readable when a child has ended: something to poll for.
+
+    Only for the main thread, once per process. `close` gives SIGCHLD its default again.
+    """
+
+    def __init__(self) -> None:
+        self.fd, self._write_fd = os.pipe()
+        os.set_blocking(self.fd, False)
+        os.set_blocking(self._write_fd, False)
+        signal.signal(signal.SIGCHLD, lambda *_: None)
+        signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
+
+    def clear(self) -> None:
+        """Forget the signals so far; call it before reaping, not after."""
+        try:
+            while len(os.read(self.fd, 4096)) == 4096:
+                pass
+        except BlockingIOError:
+            return
+
+    def close(self) -> None:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        os.close(self.fd)
+        os.close(self._write_fd)
+
+
+def read_stat(pid: int) -> Optional[ProcessStat]:
+    """The state of a process; None when there is none."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            data = file.read()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The name, in parentheses, may hold anything, parentheses and spaces too.
+    fields = data[data.rindex(b")") + 2 :].split()
+    ticks = int(fields[11]) + int(fields[12])
+    return ProcessStat(fields[0].decode(), int(fields[1]), ticks / _TICKS_PER_SECOND, int(fields[21]) * _PAGE_BYTES)
+
+
+def descendants(root: Optional[int] = None) -> List[int]:
+    """All processes below `root` (this process when None), zombies included, parents before their children."""
+    below: Dict[int, List[int]] = {}
+    for pid in _all_pids():
+        stat = read_stat(pid)
+        if stat is not None:
+            below.setdefault(stat.parent, []).append(pid)
+    found = list(below.get(os.getpid() if root is None else root, ()))
+    for pid in found:
+        found.extend(below.get(pid, ()))
+    return found
+
+
+def alive(pids: Iterable[int]) -> List[int]:
+    """Those of `pids` that run, sleep or are stopped; not the zombies."""
+    stats = ((pid, read_stat(pid)) for pid in pids)
+    return [pid for pid, stat in stats if stat is not None and stat.state not in "ZX"]
+
+
+class TreeWatcher:
+    """Measures the tree below this process again and again, cheaply.
+
+    A process seen once outside the tree never comes into it, so only the tree and
+    newcomers are looked at. Now and then all are, since a pid may be used again.
+    """
+
+    LOOKS_UNTIL_FRESH = 100
+
+    def __init__(self) -> None:
+        self._outside: Set[int] = set()
+        self._looks = 0
+
+    def sample(self) -> TreeSample:
+        """What the tree uses now, this process itself not included."""
+        if self._looks % self.LOOKS_UNTIL_FRESH == 0:
+            self._outside = {os.getpid()}
+        self._looks += 1
+        stats: Dict[int, ProcessStat] = {}
+        for pid in _all_pids():
+            stat = None if pid in self._outside else read_stat(pid)
+            if stat is not None:
+                stats[pid] = stat
+        inside = [pid for pid in stats if self._is_inside(pid, stats)]
+        self._outside.update(stats.keys() - inside)
+        measured = [stats[pid] for pid in inside]
+        return TreeSample(
+            len(measured), sum(stat.rss_bytes for stat in measured), sum(stat.cpu_seconds for stat in measured)
+        )
+
+    def _is_inside(self, pid: int, stats: Dict[int, ProcessStat]) -> bool:
+        own = os.getpid()
+        for _ in range(len(stats)):
+            parent = stats[pid].parent
+            if parent == own:
+                return True
+            if parent not in stats:
+                return False
+            pid = parent
+        return False
+
+
+def reap(record: Optional[Callable[[Ended], None]] = None) -> bool:
+    """Reap every child that has ended, without waiting; True while other children are left."""
+    while True:
+        try:
+            pid, status, usage = os.wait4(-1, os.WNOHANG)
+        except ChildProcessError:
+            return False
+        if pid == 0:
+            return True
+        if record is not None:
+            record(Ended(pid, status, usage))
+
+
+def send_signals(pids: Iterable[int], *signals: int) -> None:
+    """Send these signals, in order, to each of these processes that still is there and may be signalled."""
+    for pid in pids:
+        for number in signals:
+            try:
+                os.kill(pid, number)
+            except (ProcessLookupError, PermissionError):
+                break
+
+
+def kill_descendants(
+    grace_seconds: float = 1.0,
+    *,
+    meanwhile: Optional[Callable[[], None]] = None,
+    record: Optional[Callable[[Ended], None]] = None,
+    limit_seconds: float = 5.0,
+) -> Killed:
+    """End every process below this one and reap it: SIGTERM, a grace, then SIGKILL until none is left.
+
+    This process has to be a subreaper. Stopped processes are continued, so that they
+    can heed SIGTERM. Returns as soon as nothing is left, after `grace_seconds + limit_seconds` in any case.
+
+    Args:
+        grace_seconds: how long SIGTERM has time to work; 0 kills at once.
+        meanwhile: called again and again while waiting; it should take some milliseconds.
+        record: called with every child that was reaped.
+        limit_seconds: when to give up on what even SIGKILL does not end (uninterruptible sleep).
+    """
+    pause = meanwhile or _pause
+    asked: Set[int] = set()
+    deadline = time.monotonic() + grace_seconds
+    while grace_seconds > 0 and reap(record) and time.monotonic() < deadline:
+        newcomers = [pid for pid in descendants() if pid not in asked]
+        send_signals(newcomers, signal.SIGTERM, signal.SIGCONT)
+        asked.update(newcomers)
+        pause()
+    killed: Set[int] = set()
+    deadline = time.monotonic() + limit_seconds
+    while reap(record) and time.monotonic() < deadline:
+        targets = alive(descendants())
+        send_signals(targets, signal.SIGKILL)
+        killed.update(targets)
+        pause()
+    return Killed(frozenset(killed), tuple(alive(descendants())))
+
+
+def _pause() -> None:
+    time.sleep(_PAUSE_SECONDS)
+
+
+def _all_pids() -> List[int]:
+    return [int(name) for name in os.listdir("/proc") if name.isdigit()]

@@ -1,0 +1,98 @@
+"""Messages between a node and its helpers: a length of four bytes, then that many bytes of JSON.
+
+JSON is written in ASCII, so that any text travels, lone surrogates and NUL included.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import struct
+from typing import Any, Dict, List, Optional
+
+Message = Dict[str, Any]
+
+#: A frame longer than this is refused: something else than a message is on the line.
+LONGEST_FRAME = 64 * 1024 * 1024
+
+_HEADER = struct.Struct(">I")
+_CHUNK = 256 * 1024
+
+
+class WireError(ValueError):
+    """What came, or should go, over the line is no message."""
+
+
+def encode(message: Message) -> bytes:
+    """The frame of one message.
+
+    Raises:
+        WireError: where it holds something that JSON does not know, or is too long.
+    """
+    try:
+        data = json.dumps(message, separators=(",", ":")).encode("ascii")
+    except (TypeError, ValueError, RecursionError) as error:
+        raise WireError(f"not a message: {error}") from error
+    if len(data) > LONGEST_FRAME:
+        raise WireError(f"a message of {len(data)} bytes; at most {LONGEST_FRAME} are sent")
+    return _HEADER.pack(len(data)) + data
+
+
+def send(sock: socket.socket, message: Message) -> None:
+    """Send one message, blocking."""
+    sock.sendall(encode(message))
+
+
+def receive(sock: socket.socket) -> Optional[Message]:
+    """The next message, blocking; None at the end of the stream, also in the middle of a message."""
+    header = _receive_exactly(sock, _HEADER.size)
+    if header is None:
+        return None
+    data = _receive_exactly(sock, _length(header))
+    return None if data is None else _decode(data)
+
+
+class MessageBuffer:
+    """Puts messages together from whatever pieces a non-blocking socket gives."""
+
+    def __init__(self) -> None:
+        self._pending = bytearray()
+
+    def feed(self, data: bytes) -> List[Message]:
+        """Take in what was read; the messages that are complete now, in order."""
+        self._pending += data
+        messages: List[Message] = []
+        while len(self._pending) >= _HEADER.size:
+            end = _HEADER.size + _length(self._pending)
+            if len(self._pending) < end:
+                break
+            messages.append(_decode(bytes(self._pending[_HEADER.size : end])))
+            del self._pending[:end]
+        return messages
+
+
+def _length(header: "bytes | bytearray") -> int:
+    length: int = _HEADER.unpack_from(header)[0]
+    if length > LONGEST_FRAME:
+        raise WireError(f"a frame of {length} bytes was announced; at most {LONGEST_FRAME} are taken")
+    return length
+
+
+def _decode(data: bytes) -> Message:
+    try:
+        message = json.loads(data)
+    except (ValueError, RecursionError) as error:
+        raise WireError(f"not a message: {error}") from error
+    if not isinstance(message, dict):
+        raise WireError(f"a message is an object, found {type(message).__name__}")
+    return message
+
+
+def _receive_exactly(sock: socket.socket, count: int) -> Optional[bytes]:
+    data = bytearray()
+    while len(data) < count:
+        chunk = sock.recv(min(count - len(data), _CHUNK))
+        if not chunk:
+            return None
+        data += chunk
+    return bytes(data)

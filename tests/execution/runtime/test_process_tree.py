@@ -1,0 +1,124 @@
+"""Each test runs its scenario in a child: being a subreaper and reaping everything is for a process of its own."""
+
+import json
+import os
+import subprocess
+import sys
+
+from pulseq.execution.runtime.process_tree import read_stat
+
+PROLOGUE = """
+import json, os, signal, subprocess, sys, time
+from pulseq.execution.runtime.process_tree import *
+become_subreaper()
+def start(code):
+    code += "\\nprint('ready', flush=True)\\nimport time; time.sleep(60)"
+    process = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True)
+    process.stdout.readline()
+    return process.pid
+"""
+
+
+def scenario(code):
+    script = PROLOGUE + code + "\nsys.stdout.flush()\nos._exit(0)\n"
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
+    assert (0, "") == (finished.returncode, finished.stderr)
+    return json.loads(finished.stdout)
+
+
+def test_what_heeds_sigterm_is_not_killed():
+    said = scenario("""
+pid = start("")
+ended = []
+result = kill_descendants(5.0, record=ended.append)
+print(json.dumps([list(result.killed), list(result.survivors), ended[0].pid == pid, ended[0].status]))
+""")
+    assert [[], [], True, 15] == said
+
+
+def test_what_ignores_sigterm_is_killed_after_the_grace():
+    said = scenario("""
+pid = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)")
+result = kill_descendants(0.05)
+print(json.dumps([list(result.killed) == [pid], read_stat(pid)]))
+""")
+    assert [True, None] == said
+
+
+def test_a_daemon_that_forked_twice_into_its_own_session_is_killed():
+    said = scenario("""
+read, write = os.pipe()
+process = subprocess.Popen([sys.executable, "-c", f'''
+import os, signal
+if os.fork() == 0:
+    os.setsid()
+    if os.fork() == 0:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.write({write}, str(os.getpid()).encode())
+        import time; time.sleep(60)
+    os._exit(0)
+'''], pass_fds=[write])
+daemon = int(os.read(read, 20))
+process.wait()
+inside = daemon in descendants()
+kill_descendants(0.05)
+print(json.dumps([inside, read_stat(daemon)]))
+""")
+    assert [True, None] == said
+
+
+def test_a_stopped_process_is_continued_to_heed_sigterm():
+    said = scenario("""
+pid = start("")
+os.kill(pid, signal.SIGSTOP)
+ended = []
+result = kill_descendants(5.0, record=ended.append)
+print(json.dumps([list(result.killed), ended[0].status]))
+""")
+    assert [[], 15] == said
+
+
+def test_nothing_below_is_nothing_to_kill():
+    assert [[], []] == scenario("print(json.dumps([list(part) for part in kill_descendants(5.0)]))")
+
+
+def test_a_tree_is_measured_with_its_grandchildren():
+    said = scenario("""
+start("data = bytearray(50_000_000); import subprocess; subprocess.Popen(['sleep', '60'])")
+watcher = TreeWatcher()
+samples = [watcher.sample() for _ in range(3)]
+print(json.dumps([[s.processes for s in samples], samples[-1].rss_bytes > 50_000_000, samples[-1].cpu_seconds >= 0]))
+kill_descendants(0)
+""")
+    assert [[2, 2, 2], True, True] == said
+
+
+def test_the_end_of_a_child_can_be_polled_for():
+    said = scenario("""
+import select
+ends = ChildSignal()
+process = subprocess.Popen(["true"])
+readable = select.select([ends.fd], [], [], 10)[0] == [ends.fd]
+ends.clear()
+empty = select.select([ends.fd], [], [], 0)[0]
+left = reap()
+print(json.dumps([readable, empty, left]))
+ends.close()
+""")
+    assert [True, [], False] == said
+
+
+def test_a_name_full_of_parentheses_does_not_confuse_the_reader(tmp_path):
+    program = tmp_path / "a ) R 1 ("
+    program.symlink_to("/bin/sleep")
+    process = subprocess.Popen([program, "60"])
+    try:
+        stat = read_stat(process.pid)
+        assert os.getpid() == stat.parent
+    finally:
+        process.kill()
+        process.wait()
+
+
+def test_a_process_that_is_not_there_has_no_state():
+    assert read_stat(2**31 - 1) is None

@@ -1,0 +1,59 @@
+import socket
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulseq.execution.runtime.wire import LONGEST_FRAME, MessageBuffer, WireError, encode, receive, send
+
+any_text = st.text(st.characters())
+messages = st.dictionaries(any_text, st.recursive(st.none() | st.booleans() | st.integers() | any_text, st.lists))
+
+
+@given(message=messages)
+def test_a_message_arrives_as_it_was_sent(message):
+    here, there = socket.socketpair()
+    with here, there:
+        send(here, message)
+        assert message == receive(there)
+
+
+@given(sent=st.lists(messages, max_size=4), size=st.integers(1, 50))
+def test_a_buffer_puts_messages_together_from_any_pieces(sent, size):
+    stream = b"".join(encode(message) for message in sent)
+    buffer = MessageBuffer()
+    received = []
+    for start in range(0, len(stream), size):
+        received += buffer.feed(stream[start : start + size])
+    assert sent == received
+
+
+def test_the_end_of_the_stream_is_none():
+    here, there = socket.socketpair()
+    with there:
+        here.close()
+        assert receive(there) is None
+
+
+def test_the_end_in_the_middle_of_a_message_is_none():
+    here, there = socket.socketpair()
+    with there:
+        here.sendall(encode({"op": "start"})[:-3])
+        here.close()
+        assert receive(there) is None
+
+
+def test_what_json_does_not_know_is_refused():
+    with pytest.raises(WireError, match="not a message"):
+        encode({"op": {1, 2}})
+
+
+def test_an_announced_frame_that_is_too_long_is_refused():
+    with pytest.raises(WireError, match="was announced"):
+        MessageBuffer().feed((LONGEST_FRAME + 1).to_bytes(4, "big"))
+
+
+@pytest.mark.parametrize("data", [b"[1]", b"nonsense"])
+def test_a_frame_that_holds_no_object_is_refused(data):
+    with pytest.raises(WireError, match="message"):
+        MessageBuffer().feed(len(data).to_bytes(4, "big") + data)
