@@ -1,0 +1,231 @@
+"""What a view knows of a run at a moment: a fold of its events that only counts.
+
+Pure: the clock is passed in (`now`, seconds of any monotonic clock).
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pulseq.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    NodeJoined,
+    NodeLost,
+    PrefectRunKnown,
+    RunFinished,
+    RunStarted,
+    TestClosed,
+    TestExpanded,
+    TestPlanned,
+)
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, CapabilityValue, Status
+from pulseq.reports.tally import Tally
+
+TestKey = tuple[str, str]
+
+#: For this many seconds' worth the pace is taken to be that of full slots; what is measured outweighs it after that.
+_TRUST_SECONDS = 2.0
+_KEPT_FAILURES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class RunningTest:
+    """A test that runs on a node since `since` (same clock as `now`)."""
+
+    test_id: str
+    variant: str
+    attempt: int
+    since: float
+
+
+@dataclass(slots=True)
+class NodeProgress:
+    """A node as a view shows it; `running` is ordered by start."""
+
+    node_id: str
+    slots: int
+    capabilities: Mapping[str, CapabilityValue]
+    lost: str | None = None
+    finished: int = 0
+    running: dict[TestKey, RunningTest] = field(default_factory=dict)
+
+    @property
+    def used(self) -> int:
+        return min(len(self.running), self.slots)
+
+
+@dataclass(slots=True)
+class RunProgress:
+    """Counts of a run by verdict, its nodes and what runs there, and how long it may still take."""
+
+    run_id: str = ""
+    suite: str = ""
+    prefect_url: str | None = None
+    since: float | None = None
+    first_attempt: float | None = None
+    finished: RunFinished | None = None
+    tally: Tally = field(default_factory=Tally)
+    nodes: dict[str, NodeProgress] = field(default_factory=dict)
+    last_failures: deque[TestClosed] = field(default_factory=lambda: deque(maxlen=_KEPT_FAILURES))
+    _open: dict[TestKey, float | None] = field(default_factory=dict)
+    _closed: dict[TestKey, TestClosed] = field(default_factory=dict)
+    _where: dict[TestKey, str] = field(default_factory=dict)
+    _known_left: float = 0.0
+    _unknown_left: int = 0
+    _known_done: float = 0.0
+    _unknown_done: int = 0
+    _seconds: float = 0.0
+    _measured: int = 0
+
+    @property
+    def total(self) -> int:
+        return len(self._open) + len(self._closed)
+
+    @property
+    def done(self) -> int:
+        return len(self._closed)
+
+    @property
+    def running(self) -> int:
+        return len(self._where)
+
+    @property
+    def waiting(self) -> int:
+        return max(len(self._open) - len(self._where), 0)
+
+    @property
+    def slots(self) -> int:
+        """Slots of the nodes that are there."""
+        return sum(node.slots for node in self.nodes.values() if node.lost is None)
+
+    def elapsed(self, now: float) -> float:
+        if self.finished:
+            return self.finished.wall_seconds
+        return now - self.since if self.since is not None else 0.0
+
+    def apply(self, event: Event, now: float) -> None:
+        """Take one event in, seen at `now`."""
+        match event:
+            case RunStarted():
+                self.run_id, self.suite = event.run_id, event.suite
+                self.since = now
+            case PrefectRunKnown():
+                self.prefect_url = event.url
+            case NodeJoined():
+                self._join_node(event)
+            case NodeLost():
+                self._lose_node(event)
+            case TestPlanned():
+                self._plan_test(event)
+            case TestExpanded():
+                self._stop_test((event.test_id, event.variant))
+                self._forget_test((event.test_id, event.variant))
+            case AttemptStarted():
+                self._start_test(event, now)
+            case AttemptFinished():
+                self._finish_attempt(event.result)
+            case TestClosed():
+                self._close_test(event)
+            case RunFinished():
+                self.finished = event
+
+    def _join_node(self, event: NodeJoined) -> None:
+        known = self.nodes.get(event.node_id)
+        for key in list(known.running) if known else ():
+            self._stop_test(key)
+        finished = known.finished if known else 0
+        self.nodes[event.node_id] = NodeProgress(event.node_id, event.slots, event.capabilities, finished=finished)
+
+    def _lose_node(self, event: NodeLost) -> None:
+        if node := self.nodes.get(event.node_id):
+            node.lost = event.why
+            for key in list(node.running):
+                self._stop_test(key)
+
+    def _plan_test(self, event: TestPlanned) -> None:
+        key = (event.test_id, event.variant)
+        if key in self._open or key in self._closed:
+            return
+        self._open[key] = event.expected_seconds
+        self._known_left += event.expected_seconds or 0.0
+        self._unknown_left += event.expected_seconds is None
+
+    def _forget_test(self, key: TestKey) -> float | None:
+        expected = self._open.pop(key, 0.0)
+        self._known_left -= expected or 0.0
+        self._unknown_left -= expected is None
+        return expected
+
+    def _start_test(self, event: AttemptStarted, now: float) -> None:
+        key = (event.test_id, event.variant)
+        self._stop_test(key)
+        if key in self._closed:
+            return
+        self.first_attempt = now if self.first_attempt is None else self.first_attempt
+        if node := self.nodes.get(event.node_id):
+            node.running[key] = RunningTest(event.test_id, event.variant, event.attempt, now)
+            self._where[key] = event.node_id
+
+    def _finish_attempt(self, result: AttemptResult) -> None:
+        if result.reason not in INFRASTRUCTURE_REASONS:
+            self._seconds += result.duration
+            self._measured += 1
+        node_id = self._where.get(result.key)
+        if node_id is not None and self.nodes[node_id].running[result.key].attempt == result.attempt:
+            self._stop_test(result.key)
+
+    def _stop_test(self, key: TestKey) -> None:
+        node_id = self._where.pop(key, None)
+        if node_id is not None:
+            self.nodes[node_id].running.pop(key, None)
+
+    def _close_test(self, event: TestClosed) -> None:
+        key = (event.test_id, event.variant)
+        self._stop_test(key)
+        if earlier := self._closed.get(key):
+            self.tally.add(earlier, -1)
+        else:
+            expected = self._forget_test(key)
+            self._known_done += expected or 0.0
+            self._unknown_done += expected is None
+            if node := self.nodes.get(event.node_id or ""):
+                node.finished += 1
+        self._closed[key] = event
+        self.tally.add(event)
+        if event.status in (Status.FAILED, Status.ERROR):
+            self.last_failures.append(event)
+
+    def seconds_left(self, now: float) -> float | None:
+        """How long the rest may take, or None where nothing is known to tell it from.
+
+        Work is counted in expected seconds; a test of unknown length counts as the
+        mean of those that have finished. What is left is divided by the pace so far,
+        which at the start is that of all slots at full use.
+        """
+        if not self._open:
+            return 0.0 if self._closed else None
+        if not self.slots or (self._unknown_left and not self._measured):
+            return None
+        mean = self._seconds / self._measured if self._measured else 0.0
+        begun, longest = self._work_begun(now, mean)
+        left = max(self._known_left + self._unknown_left * mean - begun, 0.0)
+        done = self._known_done + self._unknown_done * mean + begun
+        since = self.first_attempt if self.first_attempt is not None else now
+        pace = (done + self.slots * _TRUST_SECONDS) / (now - since + _TRUST_SECONDS)
+        return max(left / pace, longest)
+
+    def _work_begun(self, now: float, mean: float) -> tuple[float, float]:
+        """Expected seconds already spent on running tests, and what the longest of them still needs."""
+        begun, longest = 0.0, 0.0
+        for node in self.nodes.values():
+            for key, test in node.running.items():
+                known = self._open.get(key)
+                expected = mean if known is None else known
+                spent = min(now - test.since, expected)
+                begun += spent
+                longest = max(longest, expected - spent)
+        return begun, longest

@@ -1,0 +1,181 @@
+"""The parts of a run's summary, each a function from closed tests to styled lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from rich.cells import cell_len, set_cell_size
+from rich.text import Text
+
+from pulseq.events import TestClosed
+from pulseq.models import NO_VERDICT_REASONS, AttemptResult, Reason, Status
+from pulseq.records import TestRecord
+from pulseq.reports.shares import NodeShare
+from pulseq.reports.text import gist, last_lines, safe_line
+from pulseq.reports.wording import STYLES, say_seconds, say_test, say_verdict
+
+#: A test that has its verdict, and the verdict.
+Verdict: TypeAlias = tuple[TestRecord, TestClosed]
+
+_KEPT_FROM_A_VERDICT = NO_VERDICT_REASONS | {Reason.CANCELLED}
+_NAME_COLUMNS = 24
+
+
+@dataclass(frozen=True, slots=True)
+class Detail:
+    """How much is told: sections in full, lines of error and output in each, rows of a list."""
+
+    sections: int
+    error_lines: int
+    output_lines: int
+    rows: int
+
+
+def failures(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[Text]:
+    """Tests that failed or had an error of their own, with the last lines of what they said."""
+    bad = [one for one in verdicts if _is_bad(one[1]) and one[1].reason not in _KEPT_FROM_A_VERDICT]
+    if not bad:
+        return
+    yield rule("failures", width, STYLES["failed"])
+    for test, closed in bad[: detail.sections]:
+        yield _headline(test, closed)
+        yield from _said(test, closed, detail)
+        yield Text()
+    rest = bad[detail.sections :]
+    yield from _list([_headline(*one) for one in rest[: detail.rows]], len(rest))
+
+
+def without_verdict(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Text]:
+    """Tests that the infrastructure or a person kept from a verdict of their own, each with why."""
+    lost = [closed for _, closed in verdicts if closed.reason in _KEPT_FROM_A_VERDICT]
+    if not lost:
+        return
+    yield Text("no verdict of their own", STYLES["error"])
+    lines = []
+    for closed in lost[: detail.rows]:
+        why = "".join(f"\n      {line}" for line in gist(closed.error or "", 2, 300))
+        test = say_test(closed.test_id, closed.variant)
+        lines.append(Text.assemble((f"  {closed.reason}  ", STYLES["error"]), test, (why, STYLES["quiet"])))
+    yield from _list(lines, len(lost))
+
+
+def flaky(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Text]:
+    """Tests that passed after they had failed, with what they said first."""
+    found = [(test, closed) for test, closed in verdicts if closed.flaky]
+    if not found:
+        return
+    yield Text("flaky", STYLES["flaky"])
+    lines = [
+        Text.assemble(
+            f"  {say_test(closed.test_id, closed.variant)}",
+            (f"  passed on attempt {closed.attempts}{_first_failure(test)}", STYLES["quiet"]),
+        )
+        for test, closed in found[: detail.rows]
+    ]
+    yield from _list(lines, len(found))
+
+
+def slowest(verdicts: Sequence[Verdict], count: int, width: int) -> Iterator[Text]:
+    """The `count` tests whose deciding attempt took longest."""
+    ran = [last for test, _ in verdicts if (last := test.last)]
+    if not ran or count < 1:
+        return
+    yield Text(f"slowest {min(count, len(ran))} of {len(ran)}", STYLES["name"])
+    for result in sorted(ran, key=_longest_first)[:count]:
+        node = safe_line(result.node_id, _NAME_COLUMNS)
+        room = max(width - 16 - cell_len(node), 20)
+        name = fit(say_test(result.test_id, result.variant), room)
+        yield Text.assemble(f"{say_seconds(result.duration):>12}  ", name, (f"  {node}", STYLES["quiet"]))
+    yield Text()
+
+
+def nodes(shares: Sequence[NodeShare], width: int, rows: int) -> Iterator[Text]:
+    """What each node did: tests, busy seconds, and how much of its slots' time that was."""
+    if not shares:
+        return
+    names = min(max(cell_len(safe_line(share.node_id)) for share in shares), _NAME_COLUMNS)
+    most = max(len(str(share.tests)) for share in shares)
+    bar = max(min(width - names - most - 36, 24), 5)
+    yield Text("nodes", STYLES["name"])
+    lines = []
+    for share in shares[:rows]:
+        used = min(max(share.utilisation, 0.0), 1.0)
+        full = round(used * bar)
+        line = Text.assemble(
+            f"  {set_cell_size(fit(safe_line(share.node_id), names), names)}  {share.tests:>{most}} tests  ",
+            (f"busy {say_seconds(share.busy_seconds):>11}  ", STYLES["quiet"]),
+            ("━" * full, STYLES["running"]),
+            ("─" * (bar - full), STYLES["waiting"]),
+            f" {used:4.0%}",
+            ("  lost" if share.lost else "", STYLES["error"]),
+        )
+        lines.append(line)
+    yield from _list(lines, len(shares))
+
+
+def rule(title: str, width: int, style: str) -> Text:
+    """A line across the terminal with a title in its middle."""
+    room = max(width - cell_len(title) - 2, 4)
+    left, right = "─" * (room // 2), "─" * (room - room // 2)
+    return Text.assemble((left, STYLES["quiet"]), (f" {title} ", style), (right, STYLES["quiet"]))
+
+
+def fit(text: str, columns: int) -> str:
+    """`text` in at most `columns` columns; what is cut shows as an ellipsis."""
+    return text if cell_len(text) <= columns else set_cell_size(text, columns - 1) + "…"
+
+
+def _list(lines: Sequence[Text], count: int) -> Iterator[Text]:
+    if not count:
+        return
+    yield from lines
+    if count > len(lines):
+        yield Text(f"  … and {count - len(lines)} more", STYLES["quiet"])
+    yield Text()
+
+
+def _is_bad(closed: TestClosed) -> bool:
+    return closed.status in (Status.FAILED, Status.ERROR)
+
+
+def _headline(test: TestRecord, closed: TestClosed) -> Text:
+    told = [f"on {safe_line(closed.node_id)}"] if closed.node_id else []
+    if closed.attempts > 1:
+        told.append(f"after {closed.attempts} attempts")
+    if test.last:
+        told.append(f"in {say_seconds(test.last.duration)}")
+    return Text.assemble(
+        (f"{say_verdict(closed)}  ", STYLES[closed.status.value]),
+        (say_test(closed.test_id, closed.variant), STYLES["name"]),
+        (f"  {' '.join(told)}", STYLES["quiet"]),
+    )
+
+
+def _said(test: TestRecord, closed: TestClosed, detail: Detail) -> Iterator[Text]:
+    if test.planned.location:
+        yield Text(f"  {safe_line(test.planned.location)}", STYLES["quiet"])
+    last = test.last
+    error = closed.error or (last.error if last else None) or ""
+    for line in last_lines(error, detail.error_lines):
+        yield Text(f"  {line}", "red" if line.startswith("E ") else "")
+    output = last.output.strip() if last else ""
+    if output and output not in error:
+        yield Text("  output:", STYLES["quiet"])
+        for line in last_lines(output, detail.output_lines):
+            yield Text(f"  │ {line}")
+    for warning in last.warnings if last else ():
+        yield Text(f"  warning: {safe_line(warning)}", STYLES["note"])
+
+
+def _first_failure(test: TestRecord) -> str:
+    bad = [result for _, result in sorted(test.attempts.items()) if result.status in (Status.FAILED, Status.ERROR)]
+    if not bad:
+        return ""
+    said = gist(bad[0].error or "", 1, 100)
+    return f"; first {bad[0].reason}{f': {said[0].strip()}' if said else ''}"
+
+
+def _longest_first(result: AttemptResult) -> tuple[float, str]:
+    return (-result.duration, result.test_id)

@@ -1,0 +1,51 @@
+"""How the work of a run was shared among its nodes."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pulseq.records import RunRecord
+
+
+@dataclass(frozen=True, slots=True)
+class NodeShare:
+    """What one node did of a run.
+
+    Attributes:
+        tests: verdicts that came from it.
+        busy_seconds: sum of its attempts' durations.
+        utilisation: busy seconds of what its slots had during the run, 0 to 1; 0 where unknown.
+        lost: whether it went away in the middle.
+    """
+
+    node_id: str
+    slots: int
+    tests: int
+    busy_seconds: float
+    utilisation: float
+    lost: bool
+
+
+def share_nodes(record: RunRecord) -> list[NodeShare]:
+    """The shares of all nodes that joined or ran something, in the order they appeared."""
+    tests: dict[str, int] = dict.fromkeys(record.nodes, 0)
+    busy: dict[str, float] = dict.fromkeys(record.nodes, 0.0)
+    for test in record.tests.values():
+        if test.closed and test.closed.node_id:
+            tests[test.closed.node_id] = tests.get(test.closed.node_id, 0) + 1
+        for result in test.attempts.values():
+            if result.node_id:
+                busy[result.node_id] = busy.get(result.node_id, 0.0) + result.duration
+    wall = record.finished.wall_seconds if record.finished else 0.0
+    lost = {event.node_id for event in record.lost}
+    return [
+        _share(record, node_id, tests.get(node_id, 0), busy.get(node_id, 0.0), wall, node_id in lost)
+        for node_id in dict.fromkeys([*tests, *busy])
+    ]
+
+
+def _share(record: RunRecord, node_id: str, tests: int, busy: float, wall: float, lost: bool) -> NodeShare:
+    node = record.nodes.get(node_id)
+    slots = node.slots if node else 0
+    room = slots * wall
+    return NodeShare(node_id, slots, tests, busy, busy / room if room > 0 else 0.0, lost)

@@ -1,0 +1,99 @@
+"""What a run came to, for people: failures first, then what else is worth a look, then the counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from rich.cells import cell_len
+from rich.console import Console, ConsoleOptions
+from rich.text import Text
+
+from pulseq.records import RunRecord
+from pulseq.reports import sections
+from pulseq.reports.sections import Detail, Verdict
+from pulseq.reports.shares import share_nodes
+from pulseq.reports.tally import count_verdicts
+from pulseq.reports.text import safe_line
+from pulseq.reports.wording import STYLES, say_seconds
+
+_PLAIN_WIDTH = 80
+_QUIET = Detail(sections=0, error_lines=0, output_lines=0, rows=100)
+_NORMAL = Detail(sections=20, error_lines=14, output_lines=8, rows=30)
+_VERBOSE = Detail(sections=200, error_lines=80, output_lines=40, rows=500)
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """The summary of a run: print it on a rich console, or take `plain()` for a pipe.
+
+    Attributes:
+        durations: how many of the slowest tests are told.
+        verbosity: -1 one line a failure, 0 the last lines of 20, 1 more of more.
+        locations: where the results are, by the word for each (journal, database, junit).
+    """
+
+    record: RunRecord
+    durations: int
+    verbosity: int
+    locations: Mapping[str, str]
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        for line in self.lines(options.max_width):
+            line.overflow = "fold"
+            yield line
+
+    def plain(self, width: int = _PLAIN_WIDTH) -> str:
+        """The same lines without styles; tables fit `width`, long lines of errors are left whole."""
+        return "\n".join(line.plain.rstrip() for line in self.lines(width)) + "\n"
+
+    def lines(self, width: int) -> Iterator[Text]:
+        """The lines of the summary for a terminal of `width` columns."""
+        verdicts: list[Verdict] = [(test, test.closed) for test in self.record.tests.values() if test.closed]
+        detail = _QUIET if self.verbosity < 0 else _NORMAL if self.verbosity == 0 else _VERBOSE
+        yield from sections.failures(verdicts, detail, width)
+        yield from sections.without_verdict(verdicts, detail)
+        if self.verbosity >= 0:
+            yield from sections.flaky(verdicts, detail)
+            yield from sections.slowest(verdicts, self.durations, width)
+            yield from sections.nodes(share_nodes(self.record), width, detail.rows)
+        yield _last_line(self.record, width)
+        yield from _places(self.record, self.locations)
+
+
+def render_summary(
+    record: RunRecord,
+    *,
+    durations: int = 5,
+    verbosity: int = 0,
+    locations: Mapping[str, str] | None = None,
+) -> RunSummary:
+    """The summary of a run, complete or not, from its record."""
+    return RunSummary(record, durations, verbosity, locations or {})
+
+
+def _last_line(record: RunRecord, width: int) -> Text:
+    words = count_verdicts(record).words()
+    said = Text(", ").join(Text(told, STYLES[kind]) for kind, told in words) if words else Text("no test has a verdict")
+    unfinished = sum(1 for test in record.tests.values() if not test.closed)
+    if unfinished:
+        said.append(f", {unfinished} not finished", STYLES["error"])
+    if record.finished:
+        said.append(f" in {say_seconds(record.finished.wall_seconds)}")
+        if record.finished.reason not in ("passed", "failed"):
+            said.append(f" · {safe_line(record.finished.reason)}", STYLES["note"])
+    room = width - said.cell_len - 2
+    if room < 4:
+        return said
+    style = STYLES[words[0][0]] if words else STYLES["quiet"]
+    left, right = "═" * (room // 2), "═" * (room - room // 2)
+    return Text.assemble((f"{left} ", style), said, (f" {right}", style))
+
+
+def _places(record: RunRecord, locations: Mapping[str, str]) -> Iterator[Text]:
+    places = dict(locations)
+    if record.prefect and record.prefect.url:
+        places["flow run"] = record.prefect.url
+    wide = max((cell_len(word) for word in places), default=0)
+    for word, place in places.items():
+        yield Text.assemble((f"{word:<{wide}}  ", STYLES["quiet"]), safe_line(place, 1000))

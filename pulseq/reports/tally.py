@@ -1,0 +1,73 @@
+"""How many tests of a run have which verdict, and how that is said."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pulseq.events import TestClosed
+from pulseq.models import NO_VERDICT_REASONS, Reason, Status
+from pulseq.records import RunRecord
+
+
+@dataclass(slots=True)
+class Tally:
+    """Counts of closed tests.
+
+    `passed`, `failed`, `errors` and `skipped` add up to `total`. The others count
+    some of the same tests again: `xfailed` of the skipped, `flaky` of the passed,
+    `no_verdict` (node lost, unsatisfiable, internal) and `cancelled` of the errors.
+    """
+
+    passed: int = 0
+    failed: int = 0
+    errors: int = 0
+    skipped: int = 0
+    xfailed: int = 0
+    flaky: int = 0
+    no_verdict: int = 0
+    cancelled: int = 0
+
+    @property
+    def total(self) -> int:
+        return self.passed + self.failed + self.errors + self.skipped
+
+    def add(self, closed: TestClosed, sign: int = 1) -> None:
+        """Count a verdict, or take it back with `sign` -1."""
+        match closed.status:
+            case Status.PASSED:
+                self.passed += sign
+            case Status.FAILED:
+                self.failed += sign
+            case Status.ERROR:
+                self.errors += sign
+            case Status.SKIPPED:
+                self.skipped += sign
+        self.xfailed += sign * (closed.status is Status.SKIPPED and closed.reason is Reason.XFAIL)
+        self.flaky += sign * closed.flaky
+        self.no_verdict += sign * (closed.reason in NO_VERDICT_REASONS)
+        self.cancelled += sign * (closed.reason is Reason.CANCELLED)
+
+    def words(self) -> list[tuple[str, str]]:
+        """The counts that are not zero, worst first, as (kind, words)."""
+        said = [
+            ("failed", self.failed, f"{self.failed} failed"),
+            ("error", self.errors, f"{self.errors} error{'' if self.errors == 1 else 's'}{self._causes()}"),
+            ("passed", self.passed, f"{self.passed} passed"),
+            ("skipped", self.skipped, f"{self.skipped} skipped{f' ({self.xfailed} xfailed)' if self.xfailed else ''}"),
+            ("flaky", self.flaky, f"{self.flaky} flaky"),
+        ]
+        return [(kind, words) for kind, count, words in said if count]
+
+    def _causes(self) -> str:
+        parts = [(self.no_verdict, "without a verdict"), (self.cancelled, "cancelled")]
+        told = ", ".join(f"{count} {cause}" for count, cause in parts if count)
+        return f" ({told})" if told else ""
+
+
+def count_verdicts(record: RunRecord) -> Tally:
+    """The tally of all tests of a run that are closed."""
+    tally = Tally()
+    for test in record.tests.values():
+        if test.closed:
+            tally.add(test.closed)
+    return tally

@@ -1,0 +1,79 @@
+"""How reports say a time, a test, a verdict and a capability, and in which colour."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from pulseq.events import TestClosed
+from pulseq.models import CapabilityValue, Reason, Status
+from pulseq.reports.text import safe_line
+
+#: Colours of a terminal's own palette, so that they fit light and dark themes.
+STYLES: Mapping[str, str] = {
+    "passed": "green",
+    "failed": "bold red",
+    "error": "bold magenta",
+    "skipped": "yellow",
+    "flaky": "bold yellow",
+    "running": "cyan",
+    "waiting": "bright_black",
+    "quiet": "bright_black",
+    "note": "yellow",
+    "name": "bold",
+}
+
+
+def say_seconds(seconds: float) -> str:
+    """A measured duration: `0.12 s`, `12.3 s`, `4:05 min`, `1:02:03 h`."""
+    if seconds < 9.995:
+        return f"{max(seconds, 0.0):.2f} s"
+    if seconds < 59.95:
+        return f"{seconds:.1f} s"
+    return f"{say_clock(seconds)} {'h' if seconds >= 3599.5 else 'min'}"
+
+
+def say_clock(seconds: float) -> str:
+    """A running clock: `0:42`, `12:05`, `1:02:03`."""
+    whole = max(round(seconds), 0)
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def say_test(test_id: str, variant: str, limit: int = 200) -> str:
+    """A test by its id and, in parentheses, its variant."""
+    name = safe_line(test_id, limit)
+    return f"{name} ({safe_line(variant, limit)})" if variant else name
+
+
+def say_verdict(closed: TestClosed) -> str:
+    """`passed`, `failed (assertion)`, `error (timeout)`, `xfailed`, `flaky`."""
+    if closed.flaky:
+        return "flaky"
+    if closed.reason is Reason.XFAIL:
+        return "xfailed"
+    if closed.reason is None or closed.status in (Status.PASSED, Status.SKIPPED):
+        return closed.status.value
+    return f"{closed.status.value} ({closed.reason.value})"
+
+
+def say_capabilities(capabilities: Mapping[str, CapabilityValue]) -> str:
+    """Capabilities in short: `linux chrome 8GB`; a true one by its name, a false one not at all."""
+    return safe_line(" ".join(filter(None, (_short(name, value) for name, value in capabilities.items()))))
+
+
+def _short(name: str, value: CapabilityValue) -> str:
+    if isinstance(value, bool):
+        return name if value else ""
+    if isinstance(value, tuple):
+        return ",".join(str(part) for part in value)
+    if name == "memory" and isinstance(value, int | float):
+        return _short_size(value)
+    return f"{name}={value}" if isinstance(value, int | float) or name == "python" else str(value)
+
+
+def _short_size(size: float) -> str:
+    for unit, factor in (("TB", 2**40), ("GB", 2**30), ("MB", 2**20)):
+        if size >= factor:
+            return f"{size / factor:.3g}{unit}"
+    return f"{size:g}B"
