@@ -1,0 +1,144 @@
+"""A run as JUnit XML, in pytest's xunit2 dialect with Surefire's words for reruns.
+
+One test case per test and variant. A test that passed after it had failed carries
+each failed attempt as `flakyFailure` or `flakyError`; one that failed to the end
+carries its last attempt as `failure` or `error` and those before it as
+`rerunFailure` or `rerunError`. Attempts lost to the infrastructure are none of these.
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import BinaryIO
+
+from pulseq.events import TestClosed
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Reason, Status
+from pulseq.records import RunRecord, TestRecord
+from pulseq.reports.case_names import name_case
+from pulseq.reports.tally import count_verdicts
+from pulseq.reports.text import gist, xml_attribute, xml_text
+
+_MESSAGE_LINES = 3
+_TAGS = {Status.FAILED: "Failure", Status.ERROR: "Error"}
+
+
+def write_junit(record: RunRecord, stream: BinaryIO, *, hostname: str | None = None) -> None:
+    """Write the closed tests of a run to `stream`, case by case, as UTF-8.
+
+    Args:
+        record: the run; tests without a verdict are left out.
+        stream: takes bytes; not closed.
+        hostname: of the machine that drove the run; this one's by default.
+    """
+    suite = record.started.suite if record.started else "pulseq"
+    stream.write(_head(record, suite, hostname or platform.node()).encode())
+    for test in record.tests.values():
+        if test.closed:
+            stream.write("".join(_case(test, test.closed, suite)).encode())
+    stream.write(b"</testsuite></testsuites>\n")
+
+
+def _head(record: RunRecord, suite: str, hostname: str) -> str:
+    tally = count_verdicts(record)
+    began = datetime.fromtimestamp(record.started.started_at if record.started else 0, UTC)
+    seconds = record.finished.wall_seconds if record.finished else 0.0
+    attributes = {
+        "name": suite,
+        "errors": str(tally.errors),
+        "failures": str(tally.failed),
+        "skipped": str(tally.skipped),
+        "tests": str(tally.total),
+        "time": f"{seconds:.3f}",
+        "timestamp": began.isoformat(),
+        "hostname": hostname,
+    }
+    told = {"run_id": record.started.run_id} if record.started else {}
+    if record.prefect and record.prefect.url:
+        told["prefect_url"] = record.prefect.url
+    head = f'<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="pulseq tests">{_open("testsuite", attributes)}'
+    return head + "".join(_properties(told))
+
+
+def _case(test: TestRecord, closed: TestClosed, suite: str) -> Iterator[str]:
+    classname, name = name_case(test.planned, suite)
+    last = test.last
+    seconds = last.duration if last else 0.0
+    yield _open("testcase", {"classname": classname, "name": name, "time": f"{seconds:.3f}"})
+    yield from _properties(_told(test, closed))
+    yield from _verdict(test, closed)
+    if last and last.output and closed.status is not Status.PASSED:
+        yield f"<system-out>{xml_text(last.output)}</system-out>"
+    yield "</testcase>\n"
+
+
+def _told(test: TestRecord, closed: TestClosed) -> dict[str, str]:
+    """What JUnit has no attribute for."""
+    told = {"test_id": closed.test_id, "attempts": str(closed.attempts)}
+    if closed.node_id:
+        told["node"] = closed.node_id
+    if closed.variant:
+        told["variant"] = closed.variant
+    if closed.reason:
+        told["reason"] = closed.reason.value
+    if test.last:
+        if test.last.simulated:
+            told["simulated"] = "true"
+        told |= {f"metrics.{name}": f"{value:g}" for name, value in test.last.metrics.items()}
+    return told
+
+
+def _verdict(test: TestRecord, closed: TestClosed) -> Iterator[str]:
+    error = closed.error or (test.last.error if test.last else None) or ""
+    match closed.status:
+        case Status.SKIPPED:
+            kind = "pytest.xfail" if closed.reason is Reason.XFAIL else "pytest.skip"
+            yield _open("skipped", {"type": kind, "message": _message(error, "skipped")})
+            yield f"{xml_text(error)}</skipped>"
+        case Status.PASSED:
+            if closed.flaky:
+                for result in _evidence(test):
+                    yield from _again(f"flaky{_TAGS[result.status]}", result)
+        case _:
+            tag = _TAGS[closed.status].lower()
+            why = (closed.reason or closed.status).value
+            yield _open(tag, {"message": _message(error, why), "type": why})
+            yield f"{xml_text(error)}</{tag}>"
+            for result in _evidence(test)[:-1]:
+                yield from _again(f"rerun{_TAGS[result.status]}", result)
+
+
+def _evidence(test: TestRecord) -> list[AttemptResult]:
+    """The attempts that failed and count against the test, in their order."""
+    return [
+        result
+        for _, result in sorted(test.attempts.items())
+        if result.status in _TAGS and result.reason not in INFRASTRUCTURE_REASONS
+    ]
+
+
+def _again(tag: str, result: AttemptResult) -> Iterator[str]:
+    error, why = result.error or "", (result.reason or result.status).value
+    yield _open(tag, {"message": _message(error, why), "type": why})
+    yield f"<stackTrace>{xml_text(error)}</stackTrace>"
+    if result.output:
+        yield f"<system-out>{xml_text(result.output)}</system-out>"
+    yield f"</{tag}>"
+
+
+def _message(error: str, otherwise: str) -> str:
+    return "\n".join(gist(error, _MESSAGE_LINES)) or otherwise
+
+
+def _properties(told: dict[str, str]) -> Iterator[str]:
+    if told:
+        yield "<properties>"
+        for name, value in told.items():
+            yield f"<property name={xml_attribute(name)} value={xml_attribute(value)}/>"
+        yield "</properties>"
+
+
+def _open(tag: str, attributes: dict[str, str]) -> str:
+    written = "".join(f" {name}={xml_attribute(value)}" for name, value in attributes.items())
+    return f"<{tag}{written}>"
