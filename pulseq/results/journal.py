@@ -1,0 +1,243 @@
+"""The journal of a run: the truth from which everything else can be rebuilt.
+
+One append-only file per run. A result counts from the moment its line is on the disk;
+a line that is torn or turned is skipped and reported, and never believed.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from pulseq.errors import InfrastructureError, UsageError
+from pulseq.events import Event
+from pulseq.records import RunRecord, fold
+from pulseq.results.codec import DamagedLine, Entry, decode_line, encode_line
+
+JOURNAL_NAME = "journal.jsonl"
+
+
+def journal_path(home: Path, run_id: str) -> Path:
+    """Where the journal of a run stands in a state directory."""
+    return home / "runs" / run_id / JOURNAL_NAME
+
+
+@dataclass(frozen=True, slots=True)
+class JournalDamage:
+    """A line that was skipped: where it stands (lines count from 1) and why."""
+
+    path: Path
+    line: int
+    why: str
+
+    def __str__(self) -> str:
+        return f"{self.path}:{self.line}: skipped, {self.why}"
+
+
+class JournalWriter:
+    """Appends events to the journal of a run; the directory is made when it is missing.
+
+    An existing journal is continued: its numbering goes on, nothing of it is cut, and a torn last
+    line is closed with a line break, so that what follows stands on lines of its own.
+    Threads may share a writer: one appends while another commits.
+
+    Raises:
+        UsageError: the directory or file cannot be written, or another process writes this journal.
+    """
+
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+        self.path = path
+        self._clock = clock
+        self._buffer: list[bytes] = []
+        self._buffer_lock = threading.Lock()
+        self._disk_lock = threading.Lock()
+        self._descriptor = _open_exclusively(path)
+        self._end, self._seq = _end_of(path)
+        if self._end and not _ends_a_line(self._descriptor, self._end):
+            self._buffer.append(b"\n")
+
+    def append(self, event: Event) -> int:
+        """Put an event behind the others and return its number; `commit` brings it to the disk.
+
+        Raises:
+            ValueError: a number in the event is not finite.
+        """
+        with self._buffer_lock:
+            line = encode_line(self._seq + 1, self._clock(), event)
+            self._seq += 1
+            self._buffer.append(line)
+            return self._seq
+
+    def commit(self) -> None:
+        """Bring what was appended to the disk, all of it with one flush.
+
+        Raises:
+            InfrastructureError: the disk did not take it (full, for one). Earlier lines are intact,
+                and the lines that were not taken stay buffered for the next commit.
+        """
+        with self._disk_lock:
+            with self._buffer_lock:
+                lines, self._buffer = self._buffer, []
+            if lines:
+                self._write(b"".join(lines), lines)
+
+    def close(self) -> None:
+        """Commit and let go of the file; closing twice does no harm."""
+        if self._descriptor < 0:
+            return
+        try:
+            self.commit()
+        finally:
+            os.close(self._descriptor)
+            self._descriptor = -1
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _write(self, data: bytes, lines: list[bytes]) -> None:
+        try:
+            _write_whole(self._descriptor, data)
+            os.fsync(self._descriptor)
+        except OSError as error:
+            # Shrinking a file needs no space: what was half written goes, what was there before stays.
+            os.ftruncate(self._descriptor, self._end)
+            with self._buffer_lock:
+                self._buffer = lines + self._buffer
+            raise InfrastructureError(
+                f"the journal {str(self.path)!r} cannot be written: {error.strerror}; "
+                "what stands in it is intact: free some space, then `pulseq resume` the run"
+            ) from error
+        self._end += len(data)
+
+
+class JournalReader(Iterator[Entry]):
+    """The believable entries of a journal from `offset` on, as far as it has been written.
+
+    A last line without its end is left alone, as its writer may be at it; `torn_tail` tells of it.
+
+    Attributes:
+        offset: bytes read and done with; reading can go on from here later.
+        damage: the lines that were skipped so far.
+    """
+
+    def __init__(self, path: Path, *, offset: int = 0) -> None:
+        self.path = path
+        self.offset = offset
+        self.damage: list[JournalDamage] = []
+        self.torn_tail: JournalDamage | None = None
+        self._entries = self._read()
+
+    def __next__(self) -> Entry:
+        return next(self._entries)
+
+    def _read(self) -> Iterator[Entry]:
+        with self.path.open("rb") as stream:
+            stream.seek(self.offset)
+            for line in stream:
+                end = self.offset + len(line)
+                entry = self._decode(line, end)
+                if entry is None and not line.endswith(b"\n"):
+                    return
+                self.offset = end
+                if entry is not None:
+                    yield entry
+
+    def _decode(self, line: bytes, end: int) -> Entry | None:
+        if not line.strip():
+            return None
+        try:
+            return decode_line(line, end)
+        except DamagedLine as error:
+            damage = JournalDamage(self.path, _line_number(self.path, self.offset), str(error))
+            if line.endswith(b"\n"):
+                self.damage.append(damage)
+            else:
+                self.torn_tail = damage
+            return None
+
+
+def read_journal(path: Path, *, offset: int = 0) -> JournalReader:
+    """Read a journal, also while a run writes it; the reader collects the damage it meets."""
+    return JournalReader(path, offset=offset)
+
+
+def replay(path: Path) -> tuple[RunRecord, list[JournalDamage]]:
+    """What a run came to, from its journal alone, and the lines that were skipped.
+
+    Raises:
+        UsageError: there is no such journal.
+    """
+    reader = read_journal(path)
+    try:
+        record = fold(entry.event for entry in reader)
+    except OSError as error:
+        raise UsageError(f"the journal {str(path)!r} cannot be read: {error.strerror}") from error
+    return record, reader.damage + ([reader.torn_tail] if reader.torn_tail else [])
+
+
+def _open_exclusively(path: Path) -> int:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        _sync_directory(path.parent)
+    except OSError as error:
+        raise UsageError(
+            f"the journal {str(path)!r} cannot be written: {error.strerror}; name a state directory "
+            "that can be written with PULSEQ_HOME"
+        ) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(descriptor)
+        raise UsageError(
+            f"the journal {str(path)!r} is being written by another process: "
+            "wait for that run to end, or choose another run id"
+        ) from error
+    return descriptor
+
+
+def _sync_directory(directory: Path) -> None:
+    """Make the name of a new file as durable as its content will be."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _end_of(path: Path) -> tuple[int, int]:
+    """Bytes in a journal and the highest number in it."""
+    last = max((entry.seq for entry in read_journal(path)), default=0)
+    return path.stat().st_size, last
+
+
+def _ends_a_line(descriptor: int, end: int) -> bool:
+    return os.pread(descriptor, 1, end - 1) == b"\n"
+
+
+def _write_whole(descriptor: int, data: bytes) -> None:
+    rest = memoryview(data)
+    while rest:
+        rest = rest[os.write(descriptor, rest) :]
+
+
+def _line_number(path: Path, offset: int) -> int:
+    """The number of the line that starts at `offset`: counted only when there is damage to report."""
+    with path.open("rb") as stream:
+        line, left = 1, offset
+        while left and (block := stream.read(min(left, 1 << 20))):
+            line += block.count(b"\n")
+            left -= len(block)
+    return line

@@ -1,0 +1,153 @@
+import json
+import math
+import zlib
+from pathlib import Path
+from types import MappingProxyType
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulseq.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    NodeJoined,
+    NodeLost,
+    PrefectRunKnown,
+    RunFinished,
+    RunNote,
+    RunStarted,
+    TestClosed,
+    TestExpanded,
+    TestPlanned,
+)
+from pulseq.models import AttemptResult, Reason, Status
+from pulseq.results.codec import DamagedLine, decode_line, encode_line
+
+# Any text at all, lone surrogates and NUL included.
+texts = st.text(st.characters(), max_size=30)
+numbers = st.floats(allow_nan=False, allow_infinity=False)
+counts = st.integers(0, 2**40)
+scalars = texts | counts | numbers | st.booleans()
+capabilities = st.dictionaries(texts, scalars | st.lists(scalars).map(tuple))
+options = st.dictionaries(texts, st.recursive(scalars | st.none(), lambda inner: st.lists(inner)))
+statuses = st.sampled_from(Status)
+reasons = st.none() | st.sampled_from(Reason)
+
+results = st.builds(
+    AttemptResult,
+    test_id=texts,
+    attempt=counts,
+    node_id=texts,
+    status=statuses,
+    variant=texts,
+    reason=reasons,
+    started_at=numbers,
+    duration=numbers,
+    queue_seconds=numbers,
+    error=st.none() | texts,
+    output=texts,
+    output_bytes=counts,
+    exit_code=st.none() | counts,
+    signal=st.none() | counts,
+    metrics=st.dictionaries(texts, numbers),
+    simulated=st.booleans(),
+    leaked_processes=counts,
+    warnings=st.lists(texts).map(tuple),
+)
+events: st.SearchStrategy[Event] = st.one_of(
+    st.builds(RunStarted, run_id=texts, suite=texts, started_at=numbers, version=texts, options=options),
+    st.builds(PrefectRunKnown, flow_run_id=texts, url=st.none() | texts),
+    st.builds(NodeJoined, node_id=texts, host=texts, slots=counts, capabilities=capabilities),
+    st.builds(NodeLost, node_id=texts, why=texts),
+    st.builds(TestPlanned, texts, texts, texts, texts, texts, st.none() | texts, st.none() | numbers, capabilities),
+    st.builds(TestExpanded, texts, texts, counts),
+    st.builds(AttemptStarted, texts, texts, counts, texts, st.none() | texts),
+    st.builds(AttemptFinished, results),
+    st.builds(TestClosed, texts, texts, statuses, reasons, st.booleans(), counts, st.none() | texts, st.none() | texts),
+    st.builds(RunNote, texts),
+    st.builds(RunFinished, numbers, numbers, counts, texts),
+)
+
+
+@given(seq=counts, time=numbers, event=events)
+def test_every_event_comes_back_as_it_went_in(seq: int, time: float, event: Event) -> None:
+    entry = decode_line(encode_line(seq, time, event), 7)
+    assert (seq, time, event, 7) == (entry.seq, entry.time, entry.event, entry.end_offset)
+
+
+@given(event=events)
+def test_a_line_is_plain_ascii_json_without_a_break_in_it(event: Event) -> None:
+    line = encode_line(1, 2.0, event)
+    assert line.isascii()
+    assert line.index(b"\n") == len(line) - 1
+    assert list(json.loads(line)) == ["seq", "time", "kind", "data", "crc"]
+
+
+@given(event=events, data=st.data())
+def test_a_line_with_one_bit_turned_is_never_believed(event: Event, data: st.DataObject) -> None:
+    line = bytearray(encode_line(1, 2.0, event))
+    position = data.draw(st.integers(0, len(line) - 2))
+    line[position] ^= 1 << data.draw(st.integers(0, 7))
+    with pytest.raises(DamagedLine):
+        decode_line(bytes(line))
+
+
+@given(event=events, data=st.data())
+def test_a_line_without_its_end_is_never_believed(event: Event, data: st.DataObject) -> None:
+    line = encode_line(1, 2.0, event)
+    with pytest.raises(DamagedLine):
+        decode_line(line[: data.draw(st.integers(0, len(line) - 2))])
+
+
+def test_a_kind_is_the_class_in_snake_case() -> None:
+    assert b'"kind":"prefect_run_known"' in encode_line(1, 2.0, PrefectRunKnown("f", None))
+
+
+def test_an_event_of_a_newer_version_is_refused_by_name() -> None:
+    line = _with_checksum('{"seq":1,"time":2.0,"kind":"node_sang","data":{}')
+    with pytest.raises(DamagedLine, match="'node_sang', is unknown to this version"):
+        decode_line(line)
+
+
+def test_a_field_of_a_newer_version_is_left_out() -> None:
+    line = _with_checksum('{"seq":1,"time":2.0,"kind":"run_note","data":{"text":"hi","colour":"red"}')
+    assert RunNote("hi") == decode_line(line).event
+
+
+@pytest.mark.parametrize("data", ["{}", "[]", '{"text":"a","seq":1}', "7"])
+def test_an_event_without_its_fields_is_refused(data: str) -> None:
+    line = _with_checksum(f'{{"seq":1,"time":2.0,"kind":"node_lost","data":{data}')
+    with pytest.raises(DamagedLine, match="no event that this version knows"):
+        decode_line(line)
+
+
+def test_a_metric_that_is_not_finite_is_left_out_with_a_warning() -> None:
+    metrics = {"good": 1.0, "bad": math.nan, "worse": math.inf, "huge": 10**400}
+    result = AttemptResult("t", 1, "n", Status.PASSED, metrics=metrics, warnings=("w",))
+    event = decode_line(encode_line(1, 2.0, AttemptFinished(result))).event
+    assert isinstance(event, AttemptFinished)
+    assert event.result.metrics == {"good": 1.0}
+    assert event.result.warnings[:2] == ("w", "metric 'bad' was nan, not a finite number: left out")
+    assert len(event.result.warnings) == 4
+
+
+def test_any_other_number_that_is_not_finite_is_refused() -> None:
+    with pytest.raises(ValueError):
+        encode_line(1, 2.0, RunFinished(math.nan, 1.0, 0, "passed"))
+
+
+def test_options_may_hold_paths_sets_and_mappings() -> None:
+    given = {"path": Path("a/b"), "ids": frozenset({"b", "a"}), "more": MappingProxyType({"x": 1})}
+    event = decode_line(encode_line(1, 2.0, RunStarted("r", "s", 1.0, "0", given))).event
+    assert RunStarted("r", "s", 1.0, "0", {"path": "a/b", "ids": ["a", "b"], "more": {"x": 1}}) == event
+
+
+def test_what_json_cannot_hold_is_refused_by_name() -> None:
+    with pytest.raises(TypeError, match="a complex"):
+        encode_line(1, 2.0, RunStarted("r", "s", 1.0, "0", {"z": 1j}))
+
+
+def _with_checksum(head: str) -> bytes:
+    return f'{head},"crc":"{zlib.crc32(head.encode()):08x}"}}\n'.encode()

@@ -1,0 +1,231 @@
+import json
+import subprocess
+import sys
+import textwrap
+import threading
+from pathlib import Path
+
+import pytest
+
+from pulseq.errors import UsageError
+from pulseq.events import AttemptFinished, Event, RunNote, RunStarted, TestClosed, TestPlanned
+from pulseq.models import AttemptResult, Status
+from pulseq.results.journal import JournalWriter, journal_path, read_journal, replay
+
+
+def write(path: Path, *events: Event) -> None:
+    with JournalWriter(path) as writer:
+        for event in events:
+            writer.append(event)
+
+
+def events_in(path: Path) -> list[Event]:
+    return [entry.event for entry in read_journal(path)]
+
+
+def test_a_journal_stands_in_the_directory_of_its_run() -> None:
+    assert Path("home/runs/r1/journal.jsonl") == journal_path(Path("home"), "r1")
+
+
+def test_events_are_numbered_and_timed_in_the_order_they_came(tmp_path: Path) -> None:
+    ticks = iter([10.0, 9.0, 11.0])
+    with JournalWriter(tmp_path / "r" / "journal.jsonl", clock=lambda: next(ticks)) as writer:
+        assert [writer.append(RunNote(text)) for text in "abc"] == [1, 2, 3]
+    entries = list(read_journal(tmp_path / "r" / "journal.jsonl"))
+    assert [(entry.seq, entry.time) for entry in entries] == [(1, 10.0), (2, 9.0), (3, 11.0)]
+
+
+def test_nothing_is_on_the_disk_before_the_commit(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with JournalWriter(path) as writer:
+        writer.append(RunNote("a"))
+        assert events_in(path) == []
+        writer.commit()
+        assert [RunNote("a")] == events_in(path)
+
+
+def test_closing_commits_and_may_happen_twice(tmp_path: Path) -> None:
+    writer = JournalWriter(tmp_path / "journal.jsonl")
+    writer.append(RunNote("a"))
+    writer.close()
+    writer.close()
+    assert [RunNote("a")] == events_in(tmp_path / "journal.jsonl")
+
+
+def test_a_resumed_journal_goes_on_counting(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, RunNote("a"), RunNote("b"))
+    write(path, RunNote("c"))
+    assert [entry.seq for entry in read_journal(path)] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("kept", [1, 20, -1])
+def test_a_torn_last_line_is_skipped_and_what_follows_is_read(tmp_path: Path, kept: int) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, RunNote("a"), RunNote("b"))
+    first, second, _ = path.read_bytes().split(b"\n")
+    path.write_bytes(first + b"\n" + second[:kept])
+    write(path, RunNote("c"))
+    reader = read_journal(path)
+    assert [RunNote("a"), RunNote("c")] == [entry.event for entry in reader]
+    assert [(item.line, item.why) for item in reader.damage] == [(2, "it is torn: it does not end in a checksum")]
+
+
+def test_a_last_line_that_lost_only_its_break_is_believed_before_and_after_the_resume(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, RunNote("a"))
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    assert [RunNote("a")] == events_in(path)
+    write(path, RunNote("b"))
+    assert ([RunNote("a"), RunNote("b")], []) == (events_in(path), read_journal(path).damage)
+
+
+def test_a_flipped_line_is_skipped_and_told_with_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, RunNote("a"), RunNote("b"), RunNote("c"))
+    path.write_bytes(path.read_bytes().replace(b'"b"', b'"d"'))
+    reader = read_journal(path)
+    assert [RunNote("a"), RunNote("c")] == [entry.event for entry in reader]
+    assert [f"{path}:2: skipped, its checksum is wrong"] == [str(item) for item in reader.damage]
+
+
+def test_damage_is_told_with_its_number_in_the_file_wherever_reading_began(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, *(RunNote(text) for text in "abcd"))
+    path.write_bytes(path.read_bytes().replace(b'"d"', b'"e"'))
+    offset = [entry.end_offset for entry in read_journal(path)][1]
+    reader = read_journal(path, offset=offset)
+    assert [RunNote("c")] == [entry.event for entry in reader]
+    assert [item.line for item in reader.damage] == [4]
+
+
+def test_binary_rubbish_is_skipped(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.write_bytes(bytes(range(256)) * 10 + b"\n")
+    write(path, RunNote("a"))
+    assert [RunNote("a")] == events_in(path)
+
+
+def test_a_reader_follows_a_growing_journal(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    seen: list[Event] = []
+    offset = 0
+    with JournalWriter(path) as writer:
+        for text in "abc":
+            writer.append(RunNote(text))
+            writer.commit()
+            reader = read_journal(path, offset=offset)
+            seen += [entry.event for entry in reader]
+            offset = reader.offset
+    assert [RunNote("a"), RunNote("b"), RunNote("c")] == seen
+
+
+def test_a_half_written_last_line_waits_for_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, RunNote("a"), RunNote("b"))
+    whole = path.read_bytes()
+    path.write_bytes(whole[:-10])
+    reader = read_journal(path)
+    assert [RunNote("a")] == [entry.event for entry in reader]
+    assert reader.damage == []
+    path.write_bytes(whole)
+    assert [RunNote("b")] == [entry.event for entry in read_journal(path, offset=reader.offset)]
+
+
+def test_hostile_text_of_a_megabyte_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    text = ("\x00\x1b[31m]]>\ud800‮\n\r" * 100_000) + "end"
+    write(path, RunNote(text), RunNote("after"))
+    assert [RunNote(text), RunNote("after")] == events_in(path)
+
+
+def test_threads_share_a_writer_without_losing_or_mixing_lines(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    with JournalWriter(path) as writer:
+
+        def work(name: int) -> None:
+            for number in range(50):
+                writer.append(RunNote(f"{name}-{number}"))
+                writer.commit()
+
+        threads = [threading.Thread(target=work, args=(name,)) for name in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    entries = list(read_journal(path))
+    assert list(range(1, 201)) == [entry.seq for entry in entries]
+    assert {RunNote(f"{name}-{number}") for name in range(4) for number in range(50)} == {
+        entry.event for entry in entries
+    }
+
+
+def test_a_second_writer_of_one_journal_is_refused(tmp_path: Path) -> None:
+    with JournalWriter(tmp_path / "journal.jsonl"):
+        with pytest.raises(UsageError, match="is being written by another process"):
+            JournalWriter(tmp_path / "journal.jsonl")
+    JournalWriter(tmp_path / "journal.jsonl").close()
+
+
+def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="cannot be written: Not a directory"):
+        JournalWriter(tmp_path / "file" / "r" / "journal.jsonl")
+
+
+def test_a_full_disk_leaves_earlier_lines_and_nothing_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    script = textwrap.dedent(
+        """
+        import resource, signal, sys
+        from pathlib import Path
+        from pulseq.errors import InfrastructureError
+        from pulseq.events import RunNote
+        from pulseq.results.journal import JournalWriter
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        writer = JournalWriter(Path(sys.argv[1]))
+        writer.append(RunNote("before"))
+        writer.commit()
+        size = Path(sys.argv[1]).stat().st_size
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size + 1000, resource.RLIM_INFINITY))
+        for number in range(100):
+            writer.append(RunNote("x" * 100))
+        try:
+            writer.commit()
+        except InfrastructureError as error:
+            print(error)
+        print(Path(sys.argv[1]).stat().st_size == size)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        writer.append(RunNote("after"))
+        writer.close()
+        """
+    )
+    ended = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+    message, untouched = ended.stdout.splitlines()
+    assert "cannot be written: File too large; what stands in it is intact: free some space" in message
+    assert untouched == "True"
+    assert ["before", *["x" * 100] * 100, "after"] == [
+        json.loads(line)["data"]["text"] for line in path.read_text().splitlines()
+    ]
+
+
+def test_replaying_folds_the_events_and_tells_the_damage(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    closed = TestClosed("t", "", Status.PASSED, None, False, 1, "n")
+    result = AttemptResult("t", 1, "n", Status.PASSED)
+    started = RunStarted("r", "s", 1.0, "0")
+    write(path, started, TestPlanned("t", "", "t", "call", "medium"), AttemptFinished(result), closed, RunNote("torn"))
+    path.write_bytes(path.read_bytes()[:-20])
+    record, damage = replay(path)
+    assert (started, {1: result}, closed) == (
+        record.started,
+        record.tests["t", ""].attempts,
+        record.tests["t", ""].closed,
+    )
+    assert [item.line for item in damage] == [5]
+
+
+def test_replaying_a_journal_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        replay(tmp_path / "journal.jsonl")
