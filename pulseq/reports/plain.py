@@ -76,7 +76,7 @@ class PlainView:
             return
         self._said_at, self._said_tenth = now, tenth
         left = progress.seconds_left(now)
-        counts = ", ".join(words for _, words in progress.tally.words())
+        counts = ", ".join(words for _, words in progress.tally.words(short=True))
         parts = [f"{progress.done}/{progress.total} tests", counts, f"{say_clock(progress.elapsed(now))} elapsed"]
         if left:
             parts.append(f"about {say_clock(left)} left")

@@ -40,11 +40,12 @@ def failures(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterato
         return
     yield rule("failures", width, STYLES["failed"])
     for test, closed in bad[: detail.sections]:
-        yield _headline(test, closed)
+        yield _headline(closed)
+        yield Text(f"  {_circumstances(test, closed)}", STYLES["quiet"])
         yield from _said(test, closed, detail)
         yield Text()
     rest = bad[detail.sections :]
-    yield from _list([_headline(*one) for one in rest[: detail.rows]], len(rest))
+    yield from _list([_headline(closed) for _, closed in rest[: detail.rows]], len(rest))
 
 
 def without_verdict(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Text]:
@@ -61,19 +62,18 @@ def without_verdict(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Tex
     yield from _list(lines, len(lost))
 
 
-def flaky(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Text]:
+def flaky(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[Text]:
     """Tests that passed after they had failed, with what they said first."""
     found = [(test, closed) for test, closed in verdicts if closed.flaky]
     if not found:
         return
     yield Text("flaky", STYLES["flaky"])
-    lines = [
-        Text.assemble(
-            f"  {say_test(closed.test_id, closed.variant)}",
-            (f"  passed on attempt {closed.attempts}{_first_failure(test)}", STYLES["quiet"]),
-        )
-        for test, closed in found[: detail.rows]
-    ]
+    lines = []
+    for test, closed in found[: detail.rows]:
+        told = f"  passed on attempt {closed.attempts}{_first_failure(test)}"
+        line = Text.assemble(f"  {say_test(closed.test_id, closed.variant)}", (told, STYLES["quiet"]))
+        line.truncate(max(width, 20), overflow="ellipsis")
+        lines.append(line)
     yield from _list(lines, len(found))
 
 
@@ -140,22 +140,25 @@ def _is_bad(closed: TestClosed) -> bool:
     return closed.status in (Status.FAILED, Status.ERROR)
 
 
-def _headline(test: TestRecord, closed: TestClosed) -> Text:
-    told = [f"on {safe_line(closed.node_id)}"] if closed.node_id else []
-    if closed.attempts > 1:
-        told.append(f"after {closed.attempts} attempts")
-    if test.last:
-        told.append(f"in {say_seconds(test.last.duration)}")
+def _headline(closed: TestClosed) -> Text:
     return Text.assemble(
         (f"{say_verdict(closed)}  ", STYLES[closed.status.value]),
         (say_test(closed.test_id, closed.variant), STYLES["name"]),
-        (f"  {' '.join(told)}", STYLES["quiet"]),
     )
 
 
+def _circumstances(test: TestRecord, closed: TestClosed) -> str:
+    told = [safe_line(test.planned.location)] if test.planned.location else []
+    if closed.node_id:
+        told.append(f"on {safe_line(closed.node_id)}")
+    if closed.attempts > 1:
+        told.append(f"{closed.attempts} attempts")
+    if test.last:
+        told.append(say_seconds(test.last.duration))
+    return " · ".join(told)
+
+
 def _said(test: TestRecord, closed: TestClosed, detail: Detail) -> Iterator[Text]:
-    if test.planned.location:
-        yield Text(f"  {safe_line(test.planned.location)}", STYLES["quiet"])
     last = test.last
     error = closed.error or (last.error if last else None) or ""
     for line in last_lines(error, detail.error_lines):

@@ -54,7 +54,7 @@ class RunSummary:
         yield from sections.failures(verdicts, detail, width)
         yield from sections.without_verdict(verdicts, detail)
         if self.verbosity >= 0:
-            yield from sections.flaky(verdicts, detail)
+            yield from sections.flaky(verdicts, detail, width)
             yield from sections.slowest(verdicts, self.durations, width)
             yield from sections.nodes(share_nodes(self.record), width, detail.rows)
         yield _last_line(self.record, width)
@@ -73,7 +73,19 @@ def render_summary(
 
 
 def _last_line(record: RunRecord, width: int) -> Text:
-    words = count_verdicts(record).words()
+    tally = count_verdicts(record)
+    said = _counted(record, tally.words())
+    if said.cell_len > width:
+        said = _counted(record, tally.words(short=True))
+    room = width - said.cell_len - 2
+    if room < 4:
+        return said
+    style = STYLES[tally.words()[0][0]] if tally.total else STYLES["quiet"]
+    left, right = "═" * (room // 2), "═" * (room - room // 2)
+    return Text.assemble((f"{left} ", style), said, (f" {right}", style))
+
+
+def _counted(record: RunRecord, words: list[tuple[str, str]]) -> Text:
     said = Text(", ").join(Text(told, STYLES[kind]) for kind, told in words) if words else Text("no test has a verdict")
     unfinished = sum(1 for test in record.tests.values() if not test.closed)
     if unfinished:
@@ -82,12 +94,7 @@ def _last_line(record: RunRecord, width: int) -> Text:
         said.append(f" in {say_seconds(record.finished.wall_seconds)}")
         if record.finished.reason not in ("passed", "failed"):
             said.append(f" · {safe_line(record.finished.reason)}", STYLES["note"])
-    room = width - said.cell_len - 2
-    if room < 4:
-        return said
-    style = STYLES[words[0][0]] if words else STYLES["quiet"]
-    left, right = "═" * (room // 2), "═" * (room - room // 2)
-    return Text.assemble((f"{left} ", style), said, (f" {right}", style))
+    return said
 
 
 def _places(record: RunRecord, locations: Mapping[str, str]) -> Iterator[Text]:

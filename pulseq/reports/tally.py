@@ -47,13 +47,14 @@ class Tally:
         self.no_verdict += sign * (closed.reason in NO_VERDICT_REASONS)
         self.cancelled += sign * (closed.reason is Reason.CANCELLED)
 
-    def words(self) -> list[tuple[str, str]]:
-        """The counts that are not zero, worst first, as (kind, words)."""
+    def words(self, *, short: bool = False) -> list[tuple[str, str]]:
+        """The counts that are not zero, worst first, as (kind, words); `short` leaves out what is in parentheses."""
+        causes, xfailed = ("", "") if short else (self._causes(), f" ({self.xfailed} xfailed)" if self.xfailed else "")
         said = [
             ("failed", self.failed, f"{self.failed} failed"),
-            ("error", self.errors, f"{self.errors} error{'' if self.errors == 1 else 's'}{self._causes()}"),
+            ("error", self.errors, f"{self.errors} error{'' if self.errors == 1 else 's'}{causes}"),
             ("passed", self.passed, f"{self.passed} passed"),
-            ("skipped", self.skipped, f"{self.skipped} skipped{f' ({self.xfailed} xfailed)' if self.xfailed else ''}"),
+            ("skipped", self.skipped, f"{self.skipped} skipped{xfailed}"),
             ("flaky", self.flaky, f"{self.flaky} flaky"),
         ]
         return [(kind, words) for kind, count, words in said if count]

@@ -1,0 +1,128 @@
+"""The run on a terminal as it goes: a picture that is redrawn, and above it what is worth keeping.
+
+Events come from the run's event loop, drawing happens on a thread of its own. `handle`
+only counts and queues; one lock, held for microseconds, guards what both touch.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+from rich.console import Console, ConsoleOptions, Group
+from rich.live import Live
+from rich.text import Text
+
+from pulseq.events import Event, NodeLost, RunNote, TestClosed
+from pulseq.models import Status
+from pulseq.reports.frame import ASCII, Glyphs, draw_frame
+from pulseq.reports.progress import RunProgress
+from pulseq.reports.sections import fit
+from pulseq.reports.text import gist, safe_line
+from pulseq.reports.wording import STYLES, say_test, say_verdict
+
+_REDRAW_SECONDS = 0.1
+_ERROR_LINES = 3
+_KEPT_AT_ONCE = 20
+
+
+class LiveView:
+    """Shows a run on a terminal: `start`, then `handle` every event, then `stop`.
+
+    `handle` may be called from any one thread and never waits for the terminal.
+    Where the terminal goes away, drawing ends and the run does not notice.
+    """
+
+    def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
+        self.progress = RunProgress()
+        self._console = console
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._done = threading.Event()
+        self._above: list[Text] = []
+        self._dropped = 0
+        self._live = Live(console=console, auto_refresh=False, transient=True, get_renderable=lambda: _Picture(self))
+        self._thread = threading.Thread(target=self._draw_until_done, name="pulseq-live-view", daemon=True)
+
+    def start(self) -> None:
+        """Begin to draw."""
+        self._live.start()
+        self._thread.start()
+
+    def handle(self, event: Event) -> None:
+        """Take one event in; it shows at the next redrawing, a tenth of a second later at most."""
+        now = self._clock()
+        with self._lock:
+            self.progress.apply(event, now)
+            match event:
+                case TestClosed(status=Status.FAILED | Status.ERROR):
+                    self._keep(_failure(event))
+                case NodeLost():
+                    told = f"node {safe_line(event.node_id)} lost: {safe_line(event.why)}"
+                    self._keep(Text(told, STYLES["error"]))
+                case RunNote():
+                    self._keep(Text(f"note: {safe_line(event.text)}", STYLES["note"]))
+
+    def stop(self) -> None:
+        """Draw what is still to be kept, take the picture off the terminal, and give it back."""
+        self._done.set()
+        if self._thread.is_alive():
+            self._thread.join()
+        try:
+            self._redraw()
+            self._live.stop()
+        except OSError:
+            return
+
+    def lines(self, width: int, height: int, glyphs: Glyphs) -> list[Text]:
+        """The picture of this moment."""
+        with self._lock:
+            return list(draw_frame(self.progress, self._clock(), width, height, glyphs))
+
+    def _keep(self, line: Text) -> None:
+        if len(self._above) < _KEPT_AT_ONCE:
+            self._above.append(line)
+        else:
+            self._dropped += 1
+
+    def _draw_until_done(self) -> None:
+        while not self._done.wait(_REDRAW_SECONDS):
+            try:
+                self._redraw()
+            except OSError:
+                return
+
+    def _redraw(self) -> None:
+        with self._lock:
+            above, self._above = self._above, []
+            dropped, self._dropped = self._dropped, 0
+        if dropped:
+            above.append(Text(f"… and {dropped} more, see the summary", STYLES["quiet"]))
+        if above:
+            self._console.print(Group(*above))
+        else:
+            self._live.refresh()
+
+
+class _Picture:
+    """What rich asks for at each redrawing: the lines for the terminal as it is now."""
+
+    def __init__(self, view: LiveView) -> None:
+        self._view = view
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        glyphs = ASCII if options.ascii_only else Glyphs()
+        # A third of the terminal is left for what is printed above the picture.
+        yield from self._view.lines(options.max_width, max(2 * console.size.height // 3, 1), glyphs)
+
+
+def _failure(closed: TestClosed) -> Text:
+    text = Text(overflow="fold")
+    text.append(f"{say_verdict(closed)}  ", STYLES[closed.status.value])
+    text.append(say_test(closed.test_id, closed.variant), STYLES["name"])
+    if closed.node_id:
+        text.append(f"  on {fit(safe_line(closed.node_id), 24)}", STYLES["quiet"])
+    for line in gist(closed.error or "", _ERROR_LINES):
+        text.append(f"\n    {line}")
+    return text
