@@ -1,0 +1,138 @@
+"""What `pulseq run` is given: suite files, and paths, node ids or packages for pytest."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from pulseq.errors import ConfigurationError, NothingToRunError, Problem, UsageError
+from pulseq.models import PytestBody, Suite, TestCase
+from pulseq.suites.documents import shorten
+from pulseq.suites.one_test import locate_python
+from pulseq.suites.reading import SUFFIXES, describe_missing
+from pulseq.suites.suite_file import load_suite
+
+_MOST_NAMED = 3
+
+
+def load_arguments(
+    arguments: Sequence[str],
+    *,
+    pytest_args: Sequence[str] = (),
+    pyargs: bool = False,
+    python: str | None = None,
+) -> Suite:
+    """One suite of all that is named: the tests of suite files, and one pytest entry for the rest.
+
+    Args:
+        arguments: suite files (.yaml, .yml, .toml), directories, `test_*.py` files, pytest node
+            ids; with `pyargs` anything that is no suite file is a package.
+        pytest_args: what pytest gets besides, in each pytest entry.
+        python: interpreter for the tests that name none themselves.
+
+    Raises:
+        UsageError: something named is not there, or is nothing that can be run.
+        ConfigurationError: problems in suite files, an id that two of them have.
+        NothingToRunError: there is no test in any of them.
+    """
+    if not arguments:
+        raise UsageError("found no suite, expected a suite file, a directory or a pytest path")
+    files = [argument for argument in arguments if _is_suite_file(argument)]
+    targets = [argument for argument in arguments if not _is_suite_file(argument)]
+    for target in [] if pyargs else targets:
+        _check_target(target)
+    suites = _load_files(files)
+    if targets:
+        suites.append(_make_pytest_suite(targets, pyargs=pyargs))
+    tests = [test for suite in suites for test in suite.tests]
+    _refuse_shared_ids(suites)
+    if not tests:
+        raise NothingToRunError(f"found no tests in {_join(files)}")
+    if pytest_args and not any(isinstance(test.body, PytestBody) for test in tests):
+        raise UsageError(f"found {_join(pytest_args)} for pytest, but no test here is pytest's")
+    located = locate_python(python, Path.cwd()) if python else None
+    return Suite(
+        "+".join(dict.fromkeys(suite.name for suite in suites)),
+        tuple(_complete(test, tuple(pytest_args), located) for test in tests),
+        suites[0].source if len(suites) == 1 else None,
+    )
+
+
+def _is_suite_file(argument: str) -> bool:
+    return argument.lower().endswith(SUFFIXES)
+
+
+def _join(words: Iterable[str]) -> str:
+    return ", ".join(f"'{shorten(word)}'" for word in words)
+
+
+def _check_target(target: str) -> None:
+    """Raise UsageError unless pytest could take this path or node id."""
+    name, _, item = target.partition("::")
+    path = Path(name)
+    try:
+        if not path.exists():
+            raise UsageError(describe_missing(path))
+        if path.is_dir():
+            with os.scandir(path):
+                return
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from error
+    if path.suffix != ".py" and not item:
+        kinds = "a suite file (.yaml, .yml, .toml), a directory, a test_*.py file or a pytest node id"
+        raise UsageError(f"found '{path}', expected {kinds}")
+
+
+def _load_files(files: Sequence[str]) -> list[Suite]:
+    """The suites of these files; the problems of all of them are raised together."""
+    suites: list[Suite] = []
+    problems: list[Problem] = []
+    for file in files:
+        try:
+            suites.append(load_suite(Path(file)))
+        except ConfigurationError as error:
+            problems += error.problems
+        except NothingToRunError:
+            if len(files) == 1:
+                raise
+    if problems:
+        raise ConfigurationError(problems)
+    return suites
+
+
+def _refuse_shared_ids(suites: Iterable[Suite]) -> None:
+    first: dict[str, TestCase] = {}
+    problems: list[Problem] = []
+    for test in (test for suite in suites for test in suite.tests):
+        other = first.setdefault(test.id, test)
+        if other is not test:
+            file, _, line = (test.location or "").rpartition(":")
+            expected = f"an id that no other test has; the first is at {other.location or 'the command line'}"
+            problems.append(
+                Problem(
+                    file or "command line", int(line) if line else None, "id", f"'{shorten(test.id)}' again", expected
+                )
+            )
+    if problems:
+        raise ConfigurationError(problems)
+
+
+def _make_pytest_suite(targets: Sequence[str], *, pyargs: bool) -> Suite:
+    cwd = Path.cwd()
+    entry = TestCase("pytest", PytestBody(tuple(targets), pyargs=pyargs), name="pytest", cwd=str(cwd))
+    names = list(dict.fromkeys(target if pyargs else _name_target(target) for target in targets))
+    name = "+".join(names) if len(names) <= _MOST_NAMED else cwd.name or "pytest"
+    return Suite(name, (entry,), targets[0] if len(targets) == 1 else None)
+
+
+def _name_target(target: str) -> str:
+    path = Path(os.path.abspath(target.partition("::")[0]))
+    return path.stem if path.suffix == ".py" else path.name or "pytest"
+
+
+def _complete(test: TestCase, pytest_args: tuple[str, ...], python: str | None) -> TestCase:
+    if pytest_args and isinstance(test.body, PytestBody):
+        test = replace(test, body=replace(test.body, args=(*test.body.args, *pytest_args)))
+    return replace(test, python=python) if python and test.python is None else test

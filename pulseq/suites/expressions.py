@@ -1,0 +1,104 @@
+"""Expressions of words with `and`, `or`, `not` and parentheses, as pytest's -k and -m take them.
+
+The grammar, loosest first: either := both ("or" both)*; both := one ("and" one)*;
+one := "not" one | "(" either ")" | word.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import TypeAlias
+
+from pulseq.errors import UsageError
+
+#: Given what says whether a word holds, whether the whole expression does.
+Expression: TypeAlias = Callable[[Callable[[str], bool]], bool]
+
+_TOKEN = re.compile(r"\s*(?:(?P<token>[()]|[\w:+\-.\[\]\\/=]+)|(?P<end>$))")
+_OPERATORS = ("and", "or", "not", "(", ")")
+_DEEPEST = 100
+
+
+def parse_expression(text: str, option: str) -> Expression:
+    """Read an expression; `option` names it in messages.
+
+    Raises:
+        UsageError: it is none; the text says what stands where, and what was expected.
+    """
+    return _Parser(text, option).parse()
+
+
+class _Parser:
+    """Reads one text from left to right, one token ahead."""
+
+    def __init__(self, text: str, option: str) -> None:
+        self.text = text
+        self.option = option
+        self.position = 0
+        self.start = 0
+        self.token = ""
+        self.depth = 0
+        self._advance()
+
+    def parse(self) -> Expression:
+        expression = self._parse_either()
+        if self.token:
+            raise self._refuse("'and', 'or' or the end")
+        return expression
+
+    def _parse_either(self) -> Expression:
+        sides = [self._parse_both()]
+        while self.token == "or":
+            self._advance()
+            sides.append(self._parse_both())
+        return sides[0] if len(sides) == 1 else lambda holds: any(side(holds) for side in sides)
+
+    def _parse_both(self) -> Expression:
+        sides = [self._parse_one()]
+        while self.token == "and":
+            self._advance()
+            sides.append(self._parse_one())
+        return sides[0] if len(sides) == 1 else lambda holds: all(side(holds) for side in sides)
+
+    def _parse_one(self) -> Expression:
+        word = self.token
+        if word == "not" or word == "(":
+            return self._parse_nested(word)
+        if not word or word in _OPERATORS:
+            raise self._refuse("a word, 'not' or '('")
+        self._advance()
+        return lambda holds: holds(word)
+
+    def _parse_nested(self, opening: str) -> Expression:
+        self.depth += 1
+        if self.depth > _DEEPEST:
+            raise self._refuse(f"at most {_DEEPEST} levels of 'not' and '('")
+        self._advance()
+        if opening == "not":
+            negated = self._parse_one()
+            self.depth -= 1
+            return lambda holds: not negated(holds)
+        inner = self._parse_either()
+        if self.token != ")":
+            raise self._refuse("')'")
+        self._advance()
+        self.depth -= 1
+        return inner
+
+    def _advance(self) -> None:
+        found = _TOKEN.match(self.text, self.position)
+        if found is None:
+            rest = self.text[self.position :]
+            self.start = self.position + len(rest) - len(rest.lstrip())
+            self.token = self.text[self.start]
+            raise self._refuse("a word, 'and', 'or', 'not' or a parenthesis")
+        self.position = found.end()
+        self.token = found["token"] or ""
+        self.start = self.position - len(self.token)
+
+    def _refuse(self, expected: str) -> UsageError:
+        found = f"'{self.token}'" if self.token else "the end"
+        return UsageError(
+            f"{self.option}: found {found} at column {self.start + 1} of '{self.text}', expected {expected}"
+        )

@@ -1,0 +1,67 @@
+"""From a path to a document: every way in which a file cannot even be opened has its sentence here."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pulseq.errors import UsageError, nearest
+from pulseq.suites.documents import Document, Flaw, describe
+from pulseq.suites.toml_file import parse_toml
+from pulseq.suites.yaml_file import parse_yaml
+
+SUFFIXES = (".yaml", ".yml", ".toml")
+_LARGEST = 16 * 1024 * 1024
+
+
+def read_document(path: Path) -> Document:
+    """Read a YAML or TOML file whose top is a mapping.
+
+    Raises:
+        UsageError: there is no such file, or it may not be read.
+        ConfigurationError: what it holds is no YAML or TOML, or no mapping.
+    """
+    source = str(path)
+    text = _decode(_read_bytes(path), source)
+    document = parse_toml(text, source) if path.suffix.lower() == ".toml" else parse_yaml(text, source)
+    if document.value is None or (document.value == {} and not document.flaws):
+        raise document.refuse([Flaw((), "an empty file", "a mapping of keys to values")])
+    if not isinstance(document.value, dict):
+        raise document.refuse([Flaw((), describe(document.value), "a mapping of keys to values")])
+    return document
+
+
+def describe_missing(path: Path) -> str:
+    """That there is no such path, and which name beside it comes nearest."""
+    try:
+        names = [entry.name for entry in path.parent.iterdir()] if path.name else []
+    except OSError:
+        names = []
+    meant = nearest(path.name, names)
+    hint = f"; did you mean '{path.parent / meant}'?" if meant else ""
+    return f"found no file or directory '{path}'{hint}"
+
+
+def _read_bytes(path: Path) -> bytes:
+    try:
+        if not path.exists():
+            raise UsageError(describe_missing(path))
+        if not path.is_file():
+            raise UsageError(
+                f"found '{path}', which is no regular file, expected a file ending in {', '.join(SUFFIXES)}"
+            )
+        with path.open("rb") as file:
+            content = file.read(_LARGEST + 1)
+    except OSError as error:
+        raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from error
+    if len(content) > _LARGEST:
+        raise UsageError(f"found '{path}' with more than 16 MB, expected at most that; split it and name all its parts")
+    return content
+
+
+def _decode(content: bytes, source: str) -> str:
+    try:
+        return content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = content.count(b"\n", 0, error.start) + 1
+        flaw = Flaw((), f"the byte 0x{content[error.start]:02x}", "text in UTF-8", line=line)
+        raise Document(source, None, (), lambda _: None).refuse([flaw]) from None
