@@ -1,0 +1,226 @@
+"""The nodes of a run: a Dask scheduler, local nodes, and who comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import logging
+import shutil
+import socket
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from distributed import Client
+
+from pulseq.engine.api_server import QUIET_SETTINGS
+from pulseq.engine.local_process import LocalProcess
+from pulseq.engine.node_watch import NODE_TOPIC, NodeWatch
+from pulseq.errors import InfrastructureError, UsageError
+from pulseq.models import CapabilityValue, Fleet, NodeSpec
+
+logger = logging.getLogger("pulseq.cluster")
+
+START_TIMEOUT_SECONDS = 60.0
+#: A local node that dies is started again this often; one that still dies has a reason that stays.
+MAX_RESTARTS = 5
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+@dataclass(frozen=True, slots=True)
+class LiveNode:
+    """A node that is there: where it listens, what it offers."""
+
+    id: str
+    address: str
+    host: str
+    slots: int
+    capabilities: Mapping[str, CapabilityValue]
+
+
+NodeJoinedHandler = Callable[[LiveNode], None]
+NodeLeftHandler = Callable[[str, str], None]
+
+
+class Cluster:
+    """A scheduler and its nodes, seen by one driver through one asynchronous Dask client."""
+
+    def __init__(self, *, run_directory: Path, heartbeat_seconds: float, node_timeout_seconds: float) -> None:
+        self._run_directory = run_directory
+        self._heartbeat_seconds = min(heartbeat_seconds, node_timeout_seconds / 3)
+        self._node_timeout_seconds = node_timeout_seconds
+        self._scheduler: LocalProcess | None = None
+        self._local: dict[str, LocalProcess] = {}
+        self._guards: set[asyncio.Task[None]] = set()
+        self._restarts: Counter[str] = Counter()
+        self._closing = False
+        self.nodes: dict[str, LiveNode] = {}
+        self.address = ""
+        self.on_joined: NodeJoinedHandler = lambda node: None
+        self.on_left: NodeLeftHandler = lambda node_id, why: None
+
+    async def start(self, *, scheduler_address: str | None = None) -> None:
+        """Start a scheduler on loopback, or use the one at `scheduler_address`.
+
+        Raises:
+            InfrastructureError: it does not start, or nothing answers at the address.
+        """
+        if scheduler_address:
+            self.address = scheduler_address
+        else:
+            self._scheduler = await LocalProcess.start(
+                "the Dask scheduler",
+                "pulseq.engine.scheduler_process",
+                {"host": "127.0.0.1", "port": 0, "worker_ttl_seconds": self._node_timeout_seconds},
+                log_path=self._run_directory / "logs" / "scheduler.log",
+            )
+            self.address = (await self._scheduler.ready(START_TIMEOUT_SECONDS))["address"]
+        await self._connect()
+
+    async def _connect(self) -> None:
+        try:
+            self.client = await Client(self.address, asynchronous=True, set_as_default=False, timeout=10)
+        except (OSError, ValueError) as error:
+            raise InfrastructureError(
+                f"no Dask scheduler answers at {self.address!r} ({type(error).__name__}); "
+                "start one, or leave out --scheduler to use nodes of this machine"
+            ) from error
+        self.client.subscribe_topic(NODE_TOPIC, self._handle_node_event)
+        if self._scheduler is None:
+            await self.client.register_plugin(_PortableNodeWatch(), name=NodeWatch.name)
+        identity = await self.client.scheduler.identity(n_workers=-1)
+        for address, info in identity["workers"].items():
+            self._joined(address, info.get("pulseq", {}))
+
+    async def start_nodes(self, fleet: Fleet, environment: Mapping[str, str]) -> None:
+        """Start the fleet's local nodes side by side and wait until all have joined."""
+        async with asyncio.TaskGroup() as group:
+            for spec in fleet.nodes:
+                group.create_task(self._start_node(spec, dict(environment)))
+
+    async def _start_node(self, spec: NodeSpec, environment: dict[str, str]) -> None:
+        process = await LocalProcess.start(
+            f"node {spec.id!r}",
+            "pulseq.engine.node_process",
+            {
+                "scheduler": self.address,
+                "node_id": spec.id,
+                "host": "127.0.0.1",
+                "port": spec.port,
+                "slots": spec.max_concurrent_tests,
+                "capabilities": dict(spec.capabilities),
+                "temp_root": str(self.temp_root / spec.id),
+                "heartbeat_seconds": self._heartbeat_seconds,
+                "environment": {**NODE_SETTINGS, **environment},
+            },
+            log_path=self._run_directory / "logs" / f"{spec.id}.log",
+        )
+        self._local[spec.id] = process
+        await process.ready(START_TIMEOUT_SECONDS)
+        guard = asyncio.create_task(self._guard(spec, environment, process))
+        self._guards.add(guard)
+        guard.add_done_callback(self._guards.discard)
+
+    async def _guard(self, spec: NodeSpec, environment: dict[str, str], process: LocalProcess) -> None:
+        code = await process.wait()
+        if self._closing:
+            return
+        self._left(spec.id, f"its process ended with {code}")
+        self._restarts[spec.id] += 1
+        if self._restarts[spec.id] > MAX_RESTARTS:
+            logger.warning("node %s died %d times and is not started again", spec.id, self._restarts[spec.id])
+            return
+        try:
+            await self._restart(spec, environment)
+        except (InfrastructureError, OSError) as error:
+            logger.warning("node %s does not come back: %s", spec.id, error)
+
+    async def _restart(self, spec: NodeSpec, environment: dict[str, str]) -> None:
+        shutil.rmtree(self.temp_root / spec.id, ignore_errors=True)
+        await self._start_node(spec, environment)
+
+    @property
+    def temp_root(self) -> Path:
+        """Where local nodes keep what is gone with them."""
+        return self._run_directory / "tmp"
+
+    async def _handle_node_event(self, event: tuple[float, dict[str, Any]]) -> None:
+        message = event[1]
+        if message["event"] == "joined":
+            self._joined(message["address"], message["labels"])
+            return
+        for node in list(self.nodes.values()):
+            if node.address == message["address"]:
+                self._left(node.id, message["why"])
+
+    def _joined(self, address: str, labels: Mapping[str, Any]) -> None:
+        known = self.nodes.get(labels.get("id", ""))
+        if not labels or (known is not None and known.address == address):
+            return
+        if known is not None:
+            self._left(known.id, "it came back under another address")
+        node = LiveNode(
+            labels["id"], address, address.split("://")[-1].rsplit(":", 1)[0], labels["slots"], labels["capabilities"]
+        )
+        self.nodes[node.id] = node
+        self.on_joined(node)
+
+    def _left(self, node_id: str, why: str) -> None:
+        if self.nodes.pop(node_id, None) is not None and not self._closing:
+            self.on_left(node_id, why)
+
+    async def stop(self) -> None:
+        """End what was started here; nodes first, so that none mourns its scheduler."""
+        self._closing = True
+        for guard in list(self._guards):
+            guard.cancel()
+        await asyncio.gather(*(process.stop() for process in self._local.values()))
+        if hasattr(self, "client"):
+            with contextlib.suppress(TimeoutError, OSError):
+                await self.client.close(timeout=2)
+        if self._scheduler is not None:
+            await self._scheduler.stop()
+        shutil.rmtree(self.temp_root, ignore_errors=True)
+
+
+class _PortableNodeWatch(NodeWatch):
+    """The same plug-in for a scheduler that somebody else started: it meets its scheduler there."""
+
+    def __init__(self) -> None:
+        pass
+
+    async def start(self, scheduler: Any) -> None:
+        self._scheduler = scheduler
+
+
+#: What every node is told: no telemetry, and no log line of a test run to the API, where each is a row.
+NODE_SETTINGS: Mapping[str, str] = {
+    **QUIET_SETTINGS,
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+}
+
+
+def check_ports(fleet: Fleet) -> None:
+    """Refuse a fleet whose declared ports cannot be had, before anything is started.
+
+    Raises:
+        UsageError: names every such node with its port and the reason.
+    """
+    problems: list[str] = []
+    for spec in fleet.nodes:
+        if not spec.port or spec.host not in LOCAL_HOSTS:
+            continue
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", spec.port))
+            except OSError as error:
+                why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be bound ({error.strerror})"
+                problems.append(f"node {spec.id!r}: port {spec.port} {why}; choose another, or 0 for any free port")
+    if problems:
+        source = f"{fleet.source}: " if fleet.source else ""
+        raise UsageError("\n".join(source + problem for problem in problems))

@@ -1,0 +1,100 @@
+"""A run of a suite as one Prefect flow run: the one it is called in, or one that it makes."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, PREFECT_UI_URL, temporary_settings
+from prefect.states import Cancelled, Completed, Crashed, Failed
+
+from pulseq.engine.task_runner import NodeTaskRunner, flow_context
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunEnding:
+    """What the flow run shall say in the end: `kind` is completed, failed, cancelled or crashed."""
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunHandle:
+    """The flow run that carries a suite: its id, and its context as nodes get it."""
+
+    id: str
+    context: dict[str, Any]
+
+
+FlowBody = Callable[[FlowRunHandle], Awaitable[FlowRunEnding]]
+_body: ContextVar[FlowBody] = ContextVar("pulseq-flow-body")
+
+_STATES = {"completed": Completed, "failed": Failed, "cancelled": Cancelled, "crashed": Crashed}
+
+
+@flow(name="run-suite", task_runner=NodeTaskRunner(), validate_parameters=False, log_prints=False, retries=0)
+async def suite_flow(suite: str, run_id: str) -> State[Any]:
+    """Run a suite of tests on the nodes of a cluster.
+
+    Args:
+        suite: The name of the suite.
+        run_id: The run's id in journal and database.
+    """
+    context = FlowRunContext.get()
+    assert context is not None
+    return state_for(await _body.get()(handle_of(context)))
+
+
+def state_for(ending: FlowRunEnding) -> State[Any]:
+    """The Prefect state that tells an ending."""
+    return _STATES[ending.kind](message=ending.message)
+
+
+def handle_of(context: FlowRunContext) -> FlowRunHandle:
+    """The handle of a flow run from inside it."""
+    assert context.flow_run is not None
+    return FlowRunHandle(str(context.flow_run.id), flow_context())
+
+
+async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str) -> None:
+    """Run `body` within a flow run: the current one if there is one, else one of its own called `name`.
+
+    In the current one the caller turns the ending into its state; nothing is nested.
+    """
+    current = FlowRunContext.get()
+    if current is not None and current.flow_run is not None:
+        await body(handle_of(current))
+        return
+    token = _body.set(body)
+    try:
+        await suite_flow.with_options(flow_run_name=name)(suite=suite, run_id=run_id, return_state=True)
+    finally:
+        _body.reset(token)
+
+
+def configured_api_url() -> str | None:
+    """The Prefect API that the environment or the active profile names, if any."""
+    return PREFECT_API_URL.value() or None
+
+
+@contextlib.contextmanager
+def use_api(url: str) -> Iterator[None]:
+    """Let Prefect in this context talk to the embedded server at `url`.
+
+    Without sending logs there: the handler would go on doing so in its own time, after the server's end.
+    """
+    with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
+        yield
+
+
+def flow_run_url(flow_run_id: str, api_url: str) -> str:
+    """Where the flow run can be looked at in the Prefect UI."""
+    base = PREFECT_UI_URL.value() or api_url.removesuffix("/").removesuffix("/api")
+    return f"{base}/runs/flow-run/{flow_run_id}"

@@ -1,0 +1,263 @@
+"""What a node does with what it is sent: bodies run here, messages go home.
+
+One agent lives in each node's process, beside its Dask worker and on the same event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+from collections.abc import Callable, Coroutine, Iterator
+from contextvars import copy_context
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import anyio
+from distributed import Worker
+from prefect.context import AsyncClientContext, hydrated_context
+from prefect.events.worker import EventsWorker
+from prefect.flows import Flow
+
+from pulseq.engine.tasks import run_as_task
+from pulseq.engine.work import AttemptStart, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork, run_topic
+from pulseq.execution.executor import Executor
+from pulseq.execution.pytest_session import PytestSession
+from pulseq.models import AttemptOrder, AttemptResult, Collection, PytestOrder, PytestSpec, Reason
+
+#: The keeper on the node ends a body that Prefect's timeout has not reached, this much later.
+TIMEOUT_MARGIN_SECONDS = 1.0
+#: Messages of one moment travel together; a person sees no difference, the scheduler does.
+MESSAGE_GATHER_SECONDS = 0.01
+#: How long cancelled bodies may take to end; their keepers are quicker, grace included.
+CANCEL_TIMEOUT_SECONDS = 5.0
+
+_agent: NodeAgent | None = None
+
+
+def current_agent() -> NodeAgent:
+    """The agent of this process.
+
+    Raises:
+        RuntimeError: this Dask worker is not a PulseQ node.
+    """
+    if _agent is None:
+        raise RuntimeError("this Dask worker is not a PulseQ node; start it with `pulseq node start`")
+    return _agent
+
+
+class NodeAgent:
+    """Runs the dispatches of any number of runs on one node.
+
+    `carrier` is the flow in whose name Prefect runs the tasks here; a run's own flow stays at home.
+    """
+
+    def __init__(
+        self, worker: Worker, *, node_id: str, slots: int, temp_root: Path, carrier: Flow[..., Any]
+    ) -> None:
+        self.carrier = carrier
+        self.node_id = node_id
+        self.slots = slots
+        self.temp_root = temp_root
+        self.executor = Executor(node_id=node_id, temp_root=temp_root)
+        self._worker = worker
+        self._runs: dict[str, RunOnNode] = {}
+
+    async def start(self) -> None:
+        """Make the node able to run bodies; from here on `current_agent` finds it."""
+        global _agent
+        await self.executor.start()
+        _agent = self
+
+    async def enter_run(self, run_id: str, prefect_context: dict[str, Any]) -> None:
+        """Get ready for the dispatches of a run; once per run and node."""
+        if run_id not in self._runs:
+            run = RunOnNode(self, run_id, prefect_context)
+            await run.open()
+            self._runs[run_id] = run
+
+    def run(self, run_id: str) -> RunOnNode:
+        return self._runs[run_id]
+
+    async def leave_run(self, run_id: str) -> None:
+        """End what is left of a run here and forget it."""
+        if run := self._runs.pop(run_id, None):
+            await run.close()
+
+    def send(self, run_id: str, messages: list[NodeMessage]) -> None:
+        """Hand messages to the driver of a run, by way of the scheduler."""
+        self._worker.log_event(run_topic(run_id), {"node": self.node_id, "messages": pickle.dumps(messages, protocol=5)})
+
+    async def close(self) -> None:
+        for run_id in list(self._runs):
+            await self.leave_run(run_id)
+        await self.executor.close()
+
+
+class RunOnNode:
+    """One run on this node: its Prefect context, its pytest sessions, what it has to say."""
+
+    def __init__(self, agent: NodeAgent, run_id: str, prefect_context: dict[str, Any]) -> None:
+        self.run_id = run_id
+        self._agent = agent
+        self._context = copy_context()
+        self._prefect_context = hydrated_context(
+            {**prefect_context, "flow_run_context": {**prefect_context["flow_run_context"], "flow": agent.carrier}}
+        )
+        self._client_context = AsyncClientContext()
+        self._sessions: dict[PytestSpec, PytestSession] = {}
+        self._outbox: list[NodeMessage] = []
+        self._cancelled = False
+        self._stoppers: set[Callable[[], None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+        self._dispatches = 0
+
+    async def open(self) -> None:
+        """Enter the run's context and API client, once; each task run gets a copy of that context."""
+        self._context.run(self._prefect_context.__enter__)
+        await self._in_context(self._client_context.__aenter__())
+
+    async def _in_context(self, step: Coroutine[Any, Any, Any]) -> None:
+        await asyncio.get_running_loop().create_task(step, context=self._context)
+
+    async def handle(self, dispatch: Dispatch) -> None:
+        """Run all of a dispatch, one task run after the other."""
+        trouble: str | None = None
+        done = 0
+        self._dispatches += 1
+        self._idle.clear()
+        try:
+            for work in dispatch.work:
+                if self._cancelled:
+                    break
+                await run_as_task(work, self, self._context, uuid4())
+                done += 1
+        except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
+            trouble = f"{type(error).__name__}: {error}"
+        finally:
+            self.tell(DispatchDone(dispatch.key, done, trouble))
+            self._flush()
+            self._dispatches -= 1
+            if not self._dispatches:
+                self._idle.set()
+
+    async def perform(self, work: TestWork | PytestWork, *, retry: int, task_run: str) -> list[AttemptResult]:
+        """One go at a piece of work; called by its Prefect task, once per try."""
+        if isinstance(work, PytestWork):
+            return await self._perform_items(work, retry, task_run)
+        return [await self._perform_test(work, retry, task_run)]
+
+    async def _perform_test(self, work: TestWork, retry: int, task_run: str) -> AttemptResult:
+        attempt = work.attempt + retry
+        limit = None if work.timeout_seconds is None else work.timeout_seconds + TIMEOUT_MARGIN_SECONDS
+        self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
+        running = await self._agent.executor.start_attempt(AttemptOrder(self.run_id, work.test, attempt, limit))
+        outcome = asyncio.ensure_future(running.result())
+        with self._stoppable(lambda: running.stop(Reason.CANCELLED)):
+            try:
+                result = await asyncio.shield(outcome)
+            except asyncio.CancelledError:
+                # Prefect's timeout: the body ends first, then the task run does.
+                running.stop(Reason.TIMEOUT)
+                self.tell(await _see_through(outcome))
+                raise
+        self.tell(result)
+        return result
+
+    async def _perform_items(self, work: PytestWork, retry: int, task_run: str) -> list[AttemptResult]:
+        results: list[AttemptResult] = []
+        orders = [_later_attempt(order, retry) for order in work.orders]
+
+        def on_start(order: PytestOrder) -> None:
+            self.tell(AttemptStart(order.test_id, order.variant, order.attempt, task_run))
+
+        def on_result(result: AttemptResult) -> None:
+            results.append(result)
+            self.tell(result)
+
+        fresh = work.fresh or retry > 0
+        await self._session(work.spec).run_items(orders, on_start=on_start, on_result=on_result, fresh=fresh)
+        return results
+
+    def _session(self, spec: PytestSpec) -> PytestSession:
+        if spec not in self._sessions:
+            self._sessions[spec] = PytestSession(
+                spec,
+                node_id=self._agent.node_id,
+                temp_root=self._agent.temp_root,
+                slots=self._agent.slots,
+                on_late=self.tell,
+            )
+        return self._sessions[spec]
+
+    async def collect(self, spec: PytestSpec) -> Collection:
+        """What the pytest session of `spec` holds; collected here once."""
+        return await self._session(spec).collect()
+
+    async def finish_sessions(self) -> None:
+        """Tear down the wide fixtures of idle pytest forks, and tell what came of it."""
+        for session in self._sessions.values():
+            await session.finish()
+        self._flush()
+
+    async def cancel(self) -> None:
+        """End every body of this run on this node; each attempt says `cancelled`."""
+        self._cancelled = True
+        for stop in list(self._stoppers):
+            stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), CANCEL_TIMEOUT_SECONDS)
+
+    @contextlib.contextmanager
+    def _stoppable(self, stop: Callable[[], None]) -> Iterator[None]:
+        self._stoppers.add(stop)
+        if self._cancelled:
+            stop()
+        try:
+            yield
+        finally:
+            self._stoppers.discard(stop)
+
+    def tell(self, message: NodeMessage) -> None:
+        """Queue a message to the driver."""
+        if not self._outbox:
+            asyncio.get_running_loop().call_later(MESSAGE_GATHER_SECONDS, self._flush)
+        self._outbox.append(message)
+
+    def _flush(self) -> None:
+        if self._outbox:
+            messages, self._outbox = self._outbox, []
+            self._agent.send(self.run_id, messages)
+
+    async def close(self) -> None:
+        await self.cancel()
+        for session in self._sessions.values():
+            await session.close()
+        self._flush()
+        await drain_states()
+        await self._in_context(self._client_context.__aexit__(None, None, None))
+        self._context.run(self._prefect_context.__exit__, None, None, None)
+
+
+async def drain_states() -> None:
+    """Send every state that Prefect has queued in this process."""
+    drained = EventsWorker.drain_all(timeout=10.0)
+    if asyncio.iscoroutine(drained) or asyncio.isfuture(drained):
+        with contextlib.suppress(TimeoutError):
+            await drained
+
+
+async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:
+    # Shielded: Prefect's timeout delivers its cancellation again and again for as long as it is awaited.
+    with anyio.CancelScope(shield=True):
+        return await outcome
+
+
+def _later_attempt(order: PytestOrder, retry: int) -> PytestOrder:
+    if retry == 0:
+        return order
+    return PytestOrder(
+        order.test_id, order.variant, order.nodeid, order.attempt + retry, order.timeout_seconds, order.metrics
+    )

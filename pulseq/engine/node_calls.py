@@ -1,0 +1,39 @@
+"""What a driver calls on a node, by way of Dask; each finds the agent of the process it lands in."""
+
+from __future__ import annotations
+
+import pickle
+
+from pulseq.engine.node_agent import current_agent
+from pulseq.engine.work import Dispatch
+
+
+async def run_dispatch(payload: bytes) -> None:
+    """Run a pickled `Dispatch`."""
+    dispatch: Dispatch = pickle.loads(payload)
+    await current_agent().run(dispatch.run_id).handle(dispatch)
+
+
+async def enter_run(run_id: str, context: bytes) -> None:
+    """Get ready for a run, given its pickled Prefect context."""
+    await current_agent().enter_run(run_id, pickle.loads(context))
+
+
+async def leave_run(run_id: str) -> None:
+    """End what is left of a run and forget it."""
+    await current_agent().leave_run(run_id)
+
+
+async def cancel_run(run_id: str) -> None:
+    """End the bodies of a run."""
+    await current_agent().run(run_id).cancel()
+
+
+async def finish_sessions(run_id: str) -> None:
+    """Tear down idle pytest sessions of a run."""
+    await current_agent().run(run_id).finish_sessions()
+
+
+async def collect(run_id: str, spec: bytes) -> bytes:
+    """Collect the session of a pickled `PytestSpec`; a pickled `Collection`."""
+    return pickle.dumps(await current_agent().run(run_id).collect(pickle.loads(spec)))

@@ -1,0 +1,93 @@
+"""A node: a labelled Dask worker with its agent (`python -m pulseq.engine.node_process`)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import shutil
+from pathlib import Path
+from typing import Any
+
+from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
+
+#: The worker runs our coroutines and little else: no profiler, no spilling, no memory verdicts of Dask's.
+WORKER_SETTINGS: dict[str, Any] = {
+    "distributed.worker.profile.enabled": False,
+    "distributed.worker.memory.target": False,
+    "distributed.worker.memory.spill": False,
+    "distributed.worker.memory.pause": False,
+    "distributed.worker.memory.terminate": False,
+    "distributed.admin.low-level-log-length": 50,
+    "distributed.admin.tick.interval": "100ms",
+    "distributed.diagnostics.nvml": False,
+}
+#: How long bodies may take to be gone when the owner of the node has died.
+_LAST_WILL_SECONDS = 2.5
+
+
+async def serve(configuration: dict[str, Any]) -> None:
+    """Run the node until its process is ended or the scheduler is gone."""
+    import dask
+    from distributed import Worker
+
+    from pulseq import __version__
+    from pulseq.engine.flow_run import suite_flow
+    from pulseq.engine.machine import read_machine
+    from pulseq.engine.node_agent import NodeAgent
+
+    dask.config.set(WORKER_SETTINGS)
+    node_id = configuration["node_id"]
+    slots = configuration["slots"]
+    temp_root = Path(configuration["temp_root"])
+    temp_root.mkdir(parents=True, exist_ok=True)
+    labels = {
+        "id": node_id,
+        "slots": slots,
+        "capabilities": {**read_machine(), **configuration["capabilities"]},
+        "version": __version__,
+        "pid": os.getpid(),
+    }
+    worker = Worker(
+        configuration["scheduler"],
+        name=node_id,
+        nthreads=slots,
+        host=configuration["host"],
+        port=configuration["port"],
+        local_directory=str(temp_root),
+        memory_limit=0,
+        dashboard=False,
+        dashboard_address=None,
+        death_timeout=30,
+        heartbeat_interval=f"{configuration['heartbeat_seconds']} s",
+        startup_information={"pulseq": lambda _worker: labels},
+    )
+    agent = NodeAgent(worker, node_id=node_id, slots=slots, temp_root=temp_root, carrier=suite_flow)
+    await agent.start()
+    loop = asyncio.get_running_loop()
+    watch_lifeline(lambda: _die(loop, agent, temp_root))
+    try:
+        await worker
+        tell_owner({"address": worker.address})
+        await worker.finished()
+    finally:
+        await agent.close()
+        shutil.rmtree(temp_root, ignore_errors=True)
+
+
+def _die(loop: asyncio.AbstractEventLoop, agent: Any, temp_root: Path) -> None:
+    # The owner is gone: bodies first, then what they left on the disk, then this process.
+    with contextlib.suppress(Exception):
+        asyncio.run_coroutine_threadsafe(agent.executor.close(), loop).result(_LAST_WILL_SECONDS)
+    shutil.rmtree(temp_root, ignore_errors=True)
+
+
+def main() -> None:
+    configuration = read_configuration()
+    # Before Prefect is imported: it reads its settings from the environment once.
+    os.environ.update(configuration["environment"])
+    asyncio.run(serve(configuration))
+
+
+if __name__ == "__main__":
+    main()

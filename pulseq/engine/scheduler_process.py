@@ -1,0 +1,48 @@
+"""A Dask scheduler in a process of its own (`python -m pulseq.engine.scheduler_process`)."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
+
+#: Retries are PulseQ's to count, so a lost worker must never make Dask judge a task (FACTS: `KilledWorker`
+#: befalls tasks that never ran); stealing and memory management would move what is pinned to a node.
+SCHEDULER_SETTINGS: dict[str, Any] = {
+    "distributed.scheduler.allowed-failures": 1_000_000,
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.scheduler.validate": False,
+    "distributed.admin.low-level-log-length": 50,
+    "distributed.admin.tick.interval": "100ms",
+    "distributed.diagnostics.nvml": False,
+    "distributed.comm.retry.count": 0,
+}
+
+
+async def serve(configuration: dict[str, Any]) -> None:
+    """Run the scheduler until the process is ended."""
+    import dask
+    from distributed import Scheduler
+
+    from pulseq.engine.node_watch import NodeWatch
+
+    worker_ttl = configuration["worker_ttl_seconds"]
+    dask.config.set({**SCHEDULER_SETTINGS, "distributed.scheduler.worker-ttl": f"{worker_ttl} s"})
+    async with Scheduler(
+        host=configuration["host"], port=configuration["port"], dashboard=False, dashboard_address=None
+    ) as scheduler:
+        scheduler.add_plugin(NodeWatch(scheduler))
+        tell_owner({"address": scheduler.address})
+        await scheduler.finished()
+
+
+def main() -> None:
+    configuration = read_configuration()
+    watch_lifeline(lambda: None)
+    asyncio.run(serve(configuration))
+
+
+if __name__ == "__main__":
+    main()

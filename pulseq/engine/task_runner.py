@@ -1,0 +1,101 @@
+"""Prefect's task runner for labelled nodes: the only place that gives Dask a task."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Callable
+from typing import Any
+
+from distributed import Client, Future
+from prefect.context import serialize_context
+from prefect_dask import DaskTaskRunner
+
+from pulseq.engine import node_calls
+from pulseq.engine.work import Dispatch
+
+
+class NodeTaskRunner(DaskTaskRunner):  # type: ignore[misc]
+    """A `DaskTaskRunner` that sends work to exactly one node, and the flow's context only once.
+
+    What the stock runner does at every submit, serialising settings and flow context (about 70 ms) and
+    rebuilding them on the worker, happens here when a run meets a node. Prefect's own
+    `task.submit` inside the same flow keeps working through the base class.
+    """
+
+    def bind(self, client: Client) -> None:
+        """Use this asynchronous Dask client; call it before anything is sent."""
+        self._node_client = client
+
+    async def enter_run(self, run_id: str, addresses: list[str], context: dict[str, Any]) -> None:
+        """Take the run's Prefect context to nodes that are about to get work of it."""
+        await self._on_nodes(node_calls.enter_run, addresses, run_id, pickle.dumps(context))
+
+    async def leave_run(self, run_id: str, addresses: list[str]) -> None:
+        """Make nodes forget a run; what still runs there is ended."""
+        await self._on_nodes(node_calls.leave_run, addresses, run_id)
+
+    async def cancel_run(self, run_id: str, addresses: list[str]) -> None:
+        """End the bodies of a run on these nodes; their attempts say `cancelled`."""
+        await self._on_nodes(node_calls.cancel_run, addresses, run_id)
+
+    async def finish_sessions(self, run_id: str, addresses: list[str]) -> None:
+        """Tear down what idle pytest sessions of a run keep open."""
+        await self._on_nodes(node_calls.finish_sessions, addresses, run_id)
+
+    async def collect(self, run_id: str, address: str, spec: Any) -> Any:
+        """Have one node collect a pytest session; a `Collection`."""
+        answers = await self._on_nodes(node_calls.collect, [address], run_id, pickle.dumps(spec))
+        return pickle.loads(answers[address])
+
+    def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> Future:
+        """Submit a dispatch to the node at `address`, and to no other.
+
+        Results come as messages on the run's topic; the future tells only of what kept the dispatch
+        from running at all: then `on_trouble(key, why)` is called.
+        """
+        key = ("pulseq-test", dispatch.run_id, dispatch.key)
+        future = self._node_client.submit(
+            node_calls.run_dispatch,
+            # Bytes: Dask looks for its keys in the strings and containers that it gets as arguments.
+            pickle.dumps(dispatch, protocol=5),
+            key=key,
+            workers=[address],
+            allow_other_workers=False,
+            priority=priority,
+            pure=False,
+        )
+        asyncio.get_running_loop().create_task(_watch(future, dispatch.key, on_trouble))
+        return future
+
+    async def _on_nodes(self, function: Callable[..., Any], addresses: list[str], *arguments: Any) -> dict[str, Any]:
+        if not addresses:
+            return {}
+        answers: dict[str, Any] = await self._node_client.run(
+            function, *arguments, workers=addresses, on_error="return"
+        )
+        for answer in answers.values():
+            if isinstance(answer, BaseException) and not isinstance(answer, OSError):
+                raise answer
+        return answers
+
+
+def flow_context() -> dict[str, Any]:
+    """The current flow run's context as it travels to nodes: without the flow's code and parameters.
+
+    A node puts PulseQ's own flow in that place, so a user's flow file need not exist there.
+    """
+    context = serialize_context()
+    for unwanted in ("flow", "parameters"):
+        context["flow_run_context"].pop(unwanted, None)
+    return context
+
+
+async def _watch(future: Future, key: str, on_trouble: Callable[[str, str], None]) -> None:
+    # Its state and not `await future`: there is nothing to fetch, and a fetch is a round trip to the node.
+    await future._state.wait()
+    if future.status == "error":
+        error = await future.exception()
+        on_trouble(key, f"{type(error).__name__}: {error}")
+    # At once: what is held is run again when its node dies.
+    future.release()

@@ -1,0 +1,108 @@
+"""Tests as Prefect task runs: retries, timeouts and the states that the UI shows.
+
+With `task_runner.py` the only place that touches Prefect's engine. It runs on the node, on the
+Dask worker's event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+from contextvars import Context
+from typing import Any
+from uuid import UUID
+
+from prefect import Task
+from prefect.cache_policies import NO_CACHE
+from prefect.client.schemas.objects import State, TaskRun
+from prefect.context import TaskRunContext
+from prefect.states import Cancelled, Completed, Failed
+from prefect.task_engine import run_task_async
+
+from pulseq.engine.work import PytestWork, TaskRunInput, TestWork
+from pulseq.models import AttemptResult, Reason, Status
+
+#: The exact name is in the contract: the task that has Prefect's retries and timeout.
+TASK_NAME = "run_test_with_retry"
+
+_STATE_NAMES = {
+    Reason.TIMEOUT: "TimedOut",
+    Reason.CRASH: "Crashed",
+    Reason.SETUP: "SetupError",
+    Reason.MEMORY: "OutOfMemory",
+}
+
+
+async def run_test_with_retry(work: TaskRunInput) -> State[Any]:
+    """The body of every PulseQ task run: one attempt of a test, or a pack of short pytest items."""
+    context = TaskRunContext.get()
+    assert context is not None
+    retry = context.task_run.run_count - 1
+    results = await work.run.perform(work.work, retry=retry, task_run=str(context.task_run.id))
+    return state_of(results)
+
+
+def may_retry(_task: Task[Any, Any], _task_run: TaskRun, state: State[Any]) -> bool:
+    """Prefect's retry condition: whatever failed may be tried again; what was cancelled may not."""
+    return state.type is None or not state.is_cancelled()
+
+
+@functools.lru_cache(maxsize=256)
+def task_for(retries: int, retry_delay_seconds: float, timeout_seconds: float | None) -> Task[Any, Any]:
+    """The task with these limits; built once, since building one inspects and hashes its function."""
+    return Task(
+        run_test_with_retry,
+        name=TASK_NAME,
+        task_run_name="{work}",
+        retries=retries,
+        retry_delay_seconds=retry_delay_seconds,
+        timeout_seconds=timeout_seconds,
+        retry_condition_fn=may_retry,
+        cache_policy=NO_CACHE,
+        persist_result=False,
+        log_prints=False,
+    )
+
+
+async def run_as_task(work: TestWork | PytestWork, run: Any, context: Context, task_run_id: UUID) -> None:
+    """Run one piece of work as a Prefect task run of the flow run whose `context` this is."""
+    if isinstance(work, TestWork):
+        task = task_for(work.max_retries, work.test.retry_delay_seconds, work.timeout_seconds)
+    else:
+        task = task_for(work.max_retries, work.retry_delay_seconds, None)
+    engine = run_task_async(
+        task, task_run_id=task_run_id, parameters={"work": TaskRunInput(work, run)}, return_type="state"
+    )
+    # Each task run in a copy of its own: the engine sets context variables and leaves its client in them.
+    await asyncio.get_running_loop().create_task(engine, context=context.copy())
+
+
+def state_of(results: list[AttemptResult]) -> State[Any]:
+    """The Prefect state that says what came of a task run, in one line."""
+    if len(results) == 1:
+        return _state_of_one(results[0])
+    bad = [result for result in results if result.status in (Status.FAILED, Status.ERROR)]
+    if bad:
+        return Failed(message=f"{len(bad)} of {len(results)} tests failed: {bad[0].test_id}")
+    return Completed(name="Passed", message=f"{len(results)} tests")
+
+
+def _state_of_one(result: AttemptResult) -> State[Any]:
+    message = _one_line(result)
+    if result.reason is Reason.CANCELLED:
+        return Cancelled(message=message)
+    if result.status is Status.PASSED:
+        return Completed(name="Passed", message=message)
+    if result.status is Status.SKIPPED:
+        return Completed(name="Skipped", message=message)
+    return Failed(name=_STATE_NAMES.get(result.reason or Reason.INTERNAL, "Failed"), message=message)
+
+
+def _one_line(result: AttemptResult) -> str:
+    lines = (result.error or "").strip().splitlines()
+    words = [f"attempt {result.attempt} on {result.node_id}: {result.status}"]
+    if result.reason:
+        words.append(f"({result.reason})")
+    if lines:
+        words.append(lines[-1][:200])
+    return " ".join(words)

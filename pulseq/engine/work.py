@@ -1,0 +1,91 @@
+"""What travels between driver and node: dispatches there, messages back. Picklable, opaque to Dask and Prefect."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from pulseq.models import AttemptResult, PytestOrder, PytestSpec, TestCase
+
+
+@dataclass(frozen=True, slots=True)
+class TestWork:
+    """One test as a Prefect task run of its own: `attempt` is the number of its first attempt there."""
+
+    __test__ = False
+
+    name: str
+    test: TestCase
+    attempt: int
+    max_retries: int
+
+    @property
+    def timeout_seconds(self) -> float | None:
+        return self.test.timeout_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class PytestWork:
+    """Items of one collected pytest session that share a task run; a single one may have retries.
+
+    `fresh` asks for a new fork, whose state no earlier test has touched.
+    """
+
+    name: str
+    spec: PytestSpec
+    orders: tuple[PytestOrder, ...]
+    max_retries: int = 0
+    retry_delay_seconds: float = 0.0
+    fresh: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Dispatch:
+    """What a node gets at once, into one slot: task runs that are done one after the other."""
+
+    key: str
+    run_id: str
+    work: tuple[TestWork | PytestWork, ...]
+
+
+class TaskRunInput:
+    """The parameter of a Prefect task run.
+
+    A plain class on purpose: Prefect walks through containers, dataclasses and models that it gets as
+    parameters, looking for futures; a test's own data has none and may be large.
+    """
+
+    def __init__(self, work: TestWork | PytestWork, run: Any) -> None:
+        self.work = work
+        self.run = run
+
+    def __str__(self) -> str:
+        return self.work.name
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStart:
+    """Message: a body is being started."""
+
+    test_id: str
+    variant: str
+    attempt: int
+    task_run: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class DispatchDone:
+    """Message: a dispatch has nothing more to say; `trouble` is set where the node itself failed."""
+
+    key: str
+    task_runs: int
+    trouble: str | None = None
+
+
+#: Messages of a node, in the order in which things happened there.
+NodeMessage = AttemptStart | AttemptResult | DispatchDone
+
+
+def run_topic(run_id: str) -> str:
+    """The Dask topic on which nodes send their messages to the driver of a run."""
+    return f"pulseq-run-{run_id}"
