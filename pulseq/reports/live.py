@@ -16,7 +16,8 @@ from rich.text import Text
 
 from pulseq.events import Event, NodeLost, RunNote, TestClosed
 from pulseq.models import Status
-from pulseq.reports.frame import ASCII, Glyphs, draw_frame
+from pulseq.reports.frame import draw_frame
+from pulseq.reports.node_lines import ASCII, Glyphs
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.sections import fit
 from pulseq.reports.text import gist, safe_line
