@@ -1,0 +1,312 @@
+"""The node's ends of the lines to a pytest zygote and to the keepers that it forks."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pulseq.execution.pytest_results import attempt_result, late_result, unmeasured_result
+from pulseq.execution.runtime import wire
+from pulseq.execution.runtime.output import HeadTail
+from pulseq.models import AttemptResult, PytestOrder, Reason
+
+_PROGRAM = Path(__file__).parent / "runtime" / "__main__.py"
+_READ_BYTES = 256 * 1024
+#: How long a process that was told to end may take; it answers at once unless the machine is choking.
+_END_SECONDS = 5.0
+
+
+class LineClosedError(Exception):
+    """The process at the other end has gone."""
+
+
+class MessageLine:
+    """Messages over a socket, in the event loop."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self.sock = sock
+        self._buffer = wire.MessageBuffer()
+        self._ready: list[wire.Message] = []
+
+    async def send(self, message: wire.Message) -> None:
+        try:
+            await asyncio.get_running_loop().sock_sendall(self.sock, wire.encode(message))
+        except OSError as error:
+            raise LineClosedError from error
+
+    async def receive(self) -> list[wire.Message]:
+        """What has come, one message at least; empty at the end of the line."""
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                data = await loop.sock_recv(self.sock, _READ_BYTES)
+            except OSError:
+                return []
+            if not data:
+                return []
+            if messages := self._buffer.feed(data):
+                return messages
+
+
+class ZygoteLine:
+    """A zygote and its guardian: started with pytest's arguments, asked for keepers, hung up on."""
+
+    def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket) -> None:
+        self._process = process
+        self._line = MessageLine(sock)
+        self._output = HeadTail()
+        self._drain = asyncio.create_task(self._drain_output())
+        self._turn = asyncio.Lock()
+        self.dead = False
+
+    @classmethod
+    async def start(cls, python: str, cwd: str, environment: Mapping[str, str]) -> ZygoteLine:
+        """Start a zygote under an interpreter.
+
+        Raises:
+            OSError: when it cannot be started.
+        """
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                process = await asyncio.create_subprocess_exec(
+                    python,
+                    str(_PROGRAM),
+                    "pytest_zygote",
+                    "--fd",
+                    str(theirs.fileno()),
+                    cwd=cwd,
+                    env=environment,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=asyncio.subprocess.PIPE,
+                    stderr=asyncio.subprocess.STDOUT,
+                    pass_fds=[theirs.fileno()],
+                    start_new_session=True,
+                )
+            except BaseException:
+                ours.close()
+                raise
+        return cls(process, ours)
+
+    async def collect(self, request: wire.Message) -> wire.Message:
+        """Have it collect; its answer, `collected` or `refused`."""
+        try:
+            await self._line.send(request)
+            answers = await self._line.receive()
+        except LineClosedError:
+            answers = []
+        if answers and answers[0]["op"] == "collected":
+            return answers[0]
+        words = answers[0]["error"] if answers else ""
+        return {"op": "refused", "error": words or await self._last_words(answers)}
+
+    async def _last_words(self, answers: Sequence[wire.Message]) -> str:
+        """What is known of a zygote that ended without a word of pytest's own."""
+        self.dead = True
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(asyncio.shield(self._drain), 1.0)
+        code = answers[0]["exit_code"] if answers else await self._exit_code()
+        how = f"signal {signal.Signals(code - 128).name}" if code > 128 else f"exit code {code}"
+        text = self._output.text().strip()
+        return text if answers and text else f"pytest ended with {how} before it had collected\n{text}".strip()
+
+    async def _exit_code(self) -> int:
+        try:
+            return await asyncio.wait_for(self._process.wait(), _END_SECONDS)
+        except TimeoutError:
+            return -1
+
+    async def fork_keeper(self, worker: str, temp: str) -> KeeperLine:
+        """A new keeper, which forks its runner when it has something to run.
+
+        Raises:
+            LineClosedError: when the zygote has gone.
+        """
+        ours, theirs = socket.socketpair()
+        async with self._turn:
+            with theirs:
+                try:
+                    await self._line.send({"op": "fork", "worker": worker, "temp": temp})
+                    socket.send_fds(self._line.sock, [b"\0"], [theirs.fileno()])
+                    if not await self._line.receive():
+                        raise LineClosedError
+                except (OSError, LineClosedError) as error:
+                    self.dead = True
+                    ours.close()
+                    raise LineClosedError from error
+        return KeeperLine(ours, worker)
+
+    async def _drain_output(self) -> None:
+        assert self._process.stdout is not None
+        while data := await self._process.stdout.read(_READ_BYTES):
+            self._output.feed(data)
+
+    async def close(self) -> None:
+        """Hang up, which ends it and everything below it, and see it gone."""
+        self.dead = True
+        self._line.sock.close()
+        if await self._exit_code() == -1:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
+            await self._process.wait()
+        self._drain.cancel()
+        await asyncio.gather(self._drain, return_exceptions=True)
+        # A process that holds the pipe open must not keep us from letting go of it.
+        self._process._transport.close()  # type: ignore[attr-defined]
+
+
+@dataclass(eq=False)
+class Batch:
+    """Orders that a keeper works through, and whom to tell.
+
+    Attributes:
+        left: numbers of the orders that have no result yet, in order.
+        done: set to the orders that were never started once the batch is over.
+    """
+
+    orders: Sequence[PytestOrder]
+    indexes: Sequence[int]
+    on_start: Callable[[PytestOrder], None]
+    on_result: Callable[[AttemptResult], None]
+    done: asyncio.Future[tuple[PytestOrder, ...]]
+    left: dict[int, None] = field(default_factory=dict)
+    running: int | None = None
+
+    def message(self, *, final: bool) -> wire.Message:
+        self.left = dict.fromkeys(range(len(self.orders)))
+        items = [
+            [number, index, order.test_id, order.attempt, order.timeout_seconds]
+            for number, (order, index) in enumerate(zip(self.orders, self.indexes, strict=True))
+        ]
+        return {"op": "run", "items": items, "final": final}
+
+    def start(self, number: int) -> None:
+        self.running = number
+        self.on_start(self.orders[number])
+
+    def result(self, number: int, result: AttemptResult) -> None:
+        if self.running == number:
+            self.running = None
+        del self.left[number]
+        self.on_result(result)
+        if not self.left:
+            self.end(())
+
+    def end(self, never_started: Sequence[int]) -> None:
+        if not self.done.done():
+            self.done.set_result(tuple(self.orders[number] for number in never_started))
+
+
+class KeeperLine:
+    """A keeper, and through it the runner of one slot."""
+
+    def __init__(self, sock: socket.socket, worker: str) -> None:
+        self.worker = worker
+        self.number = 0
+        self.last_file = ""
+        self.dead = False
+        self._line = MessageLine(sock)
+        self._batch: Batch | None = None
+        self._last: AttemptResult | None = None
+        self._listener: asyncio.Task[None] | None = None
+
+    def listen(self, node_id: str, on_late: Callable[[AttemptResult], None]) -> None:
+        """Begin to hear it, in a task of its own."""
+        self._node_id = node_id
+        self._on_late = on_late
+        self._listener = asyncio.create_task(self._listen())
+
+    async def run(self, batch: Batch, *, final: bool) -> tuple[PytestOrder, ...]:
+        """Work through a batch; the orders that a stop kept from starting."""
+        self._batch = batch
+        self.last_file = batch.orders[-1].nodeid.partition("::")[0]
+        try:
+            try:
+                await self._line.send(batch.message(final=final))
+            except LineClosedError:
+                self._lose(batch)
+            return await asyncio.shield(batch.done)
+        except asyncio.CancelledError:
+            await self.stop(Reason.CANCELLED)
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.shield(batch.done), _END_SECONDS)
+            raise
+        finally:
+            self._batch = None
+
+    async def stop(self, reason: Reason) -> None:
+        """End the runner alone; what it ran gets this reason."""
+        with contextlib.suppress(LineClosedError):
+            await self._line.send({"op": "stop", "reason": reason.value})
+
+    async def finish(self, seconds: float) -> None:
+        """Let the runner tear down what it holds, within so many seconds, and end."""
+        with contextlib.suppress(LineClosedError):
+            await self._line.send({"op": "finish", "seconds": seconds})
+        assert self._listener is not None
+        await asyncio.wait([self._listener], timeout=seconds + _END_SECONDS)
+        await self.close()
+
+    async def close(self) -> None:
+        """Hang up, which ends the keeper and all below it."""
+        self.dead = True
+        if self._listener is not None:
+            self._listener.cancel()
+            await asyncio.gather(self._listener, return_exceptions=True)
+        self._line.sock.close()
+
+    async def _listen(self) -> None:
+        while messages := await self._line.receive():
+            for message in messages:
+                self._hear(message)
+        self.dead = True
+        if self._batch is not None:
+            self._lose(self._batch)
+
+    def _hear(self, message: wire.Message) -> None:
+        batch = self._batch
+        try:
+            if message["op"] == "late":
+                if self._last is not None:
+                    self._last = late_result(self._last, message)
+                    self._on_late(self._last)
+            elif batch is not None:
+                self._advance(batch, message)
+        except Exception as error:  # noqa: BLE001 the callbacks are the caller's: it hears of what they raise
+            if batch is not None and not batch.done.done():
+                batch.done.set_exception(error)
+
+    def _advance(self, batch: Batch, message: wire.Message) -> None:
+        match message["op"]:
+            case "start":
+                batch.start(message["next"][0])
+            case "done":
+                number = message["i"]
+                self._last = attempt_result(batch.orders[number], self._node_id, message)
+                batch.result(number, self._last)
+                if message.get("next"):
+                    batch.start(message["next"][0])
+            case "hopeless":
+                order = batch.orders[message["i"]]
+                why = "the forks that should run it ended before they started it"
+                batch.result(message["i"], unmeasured_result(order, self._node_id, Reason.INTERNAL, why))
+            case "stopped":
+                batch.end(message["left"])
+
+    def _lose(self, batch: Batch) -> None:
+        """The keeper has gone: the test that ran may be why, the others have no verdict of their own."""
+        for number in list(batch.left):
+            ran = number == batch.running
+            reason = Reason.CRASH if ran else Reason.INTERNAL
+            why = "while it ran" if ran else "before it was its turn"
+            text = f"the pytest session of this node ended {why}"
+            batch.result(number, unmeasured_result(batch.orders[number], self._node_id, reason, text))
+        batch.end(())
+

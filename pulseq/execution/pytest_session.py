@@ -1,0 +1,223 @@
+"""A pytest session on a node: collected once by a zygote, run by forks of it, one a slot."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from pulseq.execution.pytest_lines import Batch, KeeperLine, LineClosedError, ZygoteLine
+from pulseq.execution.pytest_results import collection_of, unmeasured_result
+from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
+
+_PRIVATE_PREFIXES = ("PREFECT_", "DASK_", "PULSEQ_")
+
+
+def _ignore_late(result: AttemptResult) -> None:
+    return None
+
+
+class PytestSession:
+    """Collects what a spec selects, and runs items of it on demand, `slots` batches at a time.
+
+    Args:
+        spec: what to collect, where and under which interpreter.
+        node_id: what results and bodies call this node.
+        temp_root: directory for the private temporary directories of the runners.
+        slots: how many batches run at the same time.
+        default_python: the interpreter of a spec that names none.
+        on_late: called with a result that replaces one that was delivered: the teardown of
+            a fixture that is wider than one item failed after its last test.
+        first_worker: the number of the first runner's worker id (gw0, gw1, ...); nodes that share a
+            machine want different ones, since suites name databases and ports after them.
+    """
+
+    def __init__(
+        self,
+        spec: PytestSpec,
+        *,
+        node_id: str,
+        temp_root: Path,
+        slots: int,
+        default_python: str = sys.executable,
+        on_late: Callable[[AttemptResult], None] = _ignore_late,
+        first_worker: int = 0,
+    ) -> None:
+        self._spec = spec
+        self._node_id = node_id
+        self._temp_root = temp_root
+        self._slots = slots
+        self._python = spec.python or default_python
+        self._on_late = on_late
+        self._first_worker = first_worker
+        self._temp: str | None = None
+        self._zygote: ZygoteLine | None = None
+        self._collection: Collection | None = None
+        self._indexes: dict[str, int] = {}
+        self._collecting = asyncio.Lock()
+        self._free_slots = asyncio.Semaphore(slots)
+        self._idle: list[KeeperLine] = []
+        self._busy: dict[KeeperLine, Batch] = {}
+        self._workers: set[int] = set()
+
+    async def collect(self) -> Collection:
+        """What there is to run; collected at the first call, and again where the zygote has died."""
+        async with self._collecting:
+            if self._collection is None or (self._zygote is not None and self._zygote.dead):
+                await self._drop_zygote()
+                self._collection = await self._collect()
+                self._indexes = {item.nodeid: index for index, item in enumerate(self._collection.items)}
+            return self._collection
+
+    async def run_items(
+        self,
+        orders: Sequence[PytestOrder],
+        *,
+        on_start: Callable[[PytestOrder], None],
+        on_result: Callable[[AttemptResult], None],
+        fresh: bool = False,
+    ) -> tuple[PytestOrder, ...]:
+        """Run items one after the other on one runner, waiting for a slot where none is free.
+
+        Callbacks are called in the event loop as things happen. Cancelling the call ends that
+        runner alone; the item that ran gets a result `error`/`cancelled`.
+
+        Args:
+            fresh: run them in a new runner and end it after them, wider fixtures included.
+
+        Returns:
+            the orders that a `stop` kept from starting; all others had their result.
+        """
+        collection = await self.collect()
+        known = [order for order in orders if order.nodeid in self._indexes]
+        for order in orders:
+            if order.nodeid not in self._indexes:
+                on_start(order)
+                on_result(unmeasured_result(order, self._node_id, Reason.SETUP, _why_unknown(order, collection)))
+        if not known:
+            return ()
+        done: asyncio.Future[tuple[PytestOrder, ...]] = asyncio.get_running_loop().create_future()
+        batch = Batch(known, [self._indexes[order.nodeid] for order in known], on_start, on_result, done)
+        async with self._free_slots:
+            try:
+                keeper = await self._borrow(known[0].nodeid, fresh=fresh)
+            except LineClosedError:
+                self._report_all(batch, "the pytest session of this node has ended")
+                return ()
+            return await self._run_on(keeper, batch, fresh=fresh)
+
+    async def stop(self, order: PytestOrder, reason: Reason) -> None:
+        """End the runner of the batch that `order` belongs to; what it runs gets `error` with this reason."""
+        for keeper, batch in list(self._busy.items()):
+            if any(candidate == order for candidate in batch.orders):
+                await keeper.stop(reason)
+
+    async def finish(self, seconds: float = 60.0) -> None:
+        """End the idle runners, each within so many seconds: wide fixtures are torn down, late results told."""
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(self._retire(keeper, seconds) for keeper in idle))
+
+    async def close(self) -> None:
+        """End everything at once and leave nothing behind."""
+        keepers = [*self._idle, *self._busy]
+        self._idle = []
+        await asyncio.gather(*(keeper.close() for keeper in keepers))
+        await self._drop_zygote()
+        if self._temp is not None:
+            shutil.rmtree(self._temp, ignore_errors=True)
+            self._temp = None
+
+    async def _collect(self) -> Collection:
+        spec = self._spec
+        if not os.path.isdir(spec.cwd):
+            return Collection((), usage_error=f"the directory {spec.cwd!r} does not exist on this node")
+        if self._temp is None:
+            self._temp_root.mkdir(parents=True, exist_ok=True)
+            self._temp = tempfile.mkdtemp(prefix="pytest-", dir=self._temp_root)
+        try:
+            self._zygote = await ZygoteLine.start(self._python, spec.cwd, self._environment())
+        except OSError as error:
+            why = f"the interpreter {self._python!r} cannot be started on this node: {error.strerror}"
+            return Collection((), usage_error=why)
+        request = {"op": "collect", "args": _arguments(spec), "keyword": spec.keyword, "markers": spec.markers}
+        request.update(run_id=spec.run_id, worker=f"gw{self._first_worker}", workers=self._slots)
+        answer = await self._zygote.collect(request)
+        if answer["op"] == "collected":
+            return collection_of(answer)
+        await self._drop_zygote()
+        return Collection((), usage_error=answer["error"])
+
+    def _environment(self) -> dict[str, str]:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE_PREFIXES)}
+        environment.update(self._spec.env)
+        environment.update(PULSEQ_RUN_ID=self._spec.run_id, PULSEQ_NODE_ID=self._node_id)
+        assert self._temp is not None
+        environment["TMPDIR"] = self._temp
+        return environment
+
+    async def _borrow(self, nodeid: str, *, fresh: bool) -> KeeperLine:
+        self._idle = [keeper for keeper in self._idle if not keeper.dead]
+        if self._idle and not fresh:
+            file = nodeid.partition("::")[0]
+            keeper = next((keeper for keeper in self._idle if keeper.last_file == file), self._idle[0])
+            self._idle.remove(keeper)
+            return keeper
+        if self._zygote is None or self._zygote.dead or self._temp is None:
+            raise LineClosedError
+        number = next(number for number in range(len(self._workers) + 1) if number not in self._workers)
+        self._workers.add(number)
+        try:
+            keeper = await self._zygote.fork_keeper(f"gw{self._first_worker + number}", self._temp)
+        except LineClosedError:
+            self._workers.discard(number)
+            raise
+        keeper.number = number
+        keeper.listen(self._node_id, self._on_late)
+        return keeper
+
+    async def _run_on(self, keeper: KeeperLine, batch: Batch, *, fresh: bool) -> tuple[PytestOrder, ...]:
+        self._busy[keeper] = batch
+        try:
+            return await keeper.run(batch, final=fresh)
+        finally:
+            del self._busy[keeper]
+            if keeper.dead:
+                await self._retire(keeper, 0.0)
+            elif fresh:
+                await self._retire(keeper, 60.0)
+            else:
+                self._idle.append(keeper)
+
+    async def _retire(self, keeper: KeeperLine, seconds: float) -> None:
+        try:
+            if keeper.dead:
+                await keeper.close()
+            else:
+                await keeper.finish(seconds)
+        finally:
+            self._workers.discard(keeper.number)
+
+    def _report_all(self, batch: Batch, why: str) -> None:
+        for order in batch.orders:
+            batch.on_start(order)
+            batch.on_result(unmeasured_result(order, self._node_id, Reason.INTERNAL, why))
+
+    async def _drop_zygote(self) -> None:
+        zygote, self._zygote = self._zygote, None
+        if zygote is not None:
+            await zygote.close()
+            self._collection = None
+
+
+def _arguments(spec: PytestSpec) -> list[str]:
+    return [*(["--pyargs"] if spec.pyargs else []), *spec.targets, *spec.args]
+
+
+def _why_unknown(order: PytestOrder, collection: Collection) -> str:
+    if collection.usage_error is not None:
+        return f"pytest could not collect on this node: {collection.usage_error}"
+    return f"pytest collected no item {order.nodeid!r} on this node"

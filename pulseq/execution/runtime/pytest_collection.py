@@ -1,0 +1,160 @@
+"""The plugin that takes pytest over after it has collected, and tells what it collected."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from typing import Any, Callable, Generator
+
+import pytest
+
+from .pytest_verdict import clip, reason_of_skip
+
+#: What would start processes of its own, wait for a person, or stop half-way, in a session
+#: whose items are dealt out. Where an option does not exist, its plugin is not there.
+_NEUTRAL_OPTIONS = {
+    "numprocesses": None,
+    "maxprocesses": None,
+    "dist": "no",
+    "tx": [],
+    "looponfail": False,
+    "usepdb": False,
+    "trace": False,
+    "maxfail": 0,
+    "stepwise": False,
+}
+
+
+class CollectionPlugin:
+    """Registered with pytest in the zygote.
+
+    Attributes:
+        trouble: pytest's own words about why it did not come to the end of its collection.
+        serving: whether it did, and the items were handed to `serve`.
+    """
+
+    def __init__(self, request: dict[str, Any], serve: Callable[[Any], Any]) -> None:
+        self.trouble: list[str] = []
+        self.serving = False
+        self._request = request
+        self._serve = serve
+        self._reports: list[Any] = []
+        self._deselected = 0
+        self._started = time.monotonic()
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_cmdline_parse(self) -> Generator[None, Any, None]:
+        self._note_usage_error((yield))
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_cmdline_main(self, config: Any) -> Generator[None, Any, None]:
+        _become_worker(config, self._request)
+        _narrow(config.option, "keyword", self._request["keyword"])
+        _narrow(config.option, "markexpr", self._request["markers"])
+        self._note_usage_error((yield))
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if not report.passed:
+            self._reports.append(report)
+
+    def pytest_deselected(self, items: Any) -> None:
+        self._deselected += len(items)
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        if not self.serving:
+            self.trouble.append(str(excrepr))
+
+    def pytest_keyboard_interrupt(self, excinfo: Any) -> None:
+        if not self.serving:
+            self.trouble.append(f"{excinfo.typename}: {excinfo.value}")
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: Any) -> bool:
+        from .pytest_runner import Runner
+
+        if session.config.option.collectonly:
+            self.trouble.append("--collect-only runs nothing: leave it out")
+            return True
+        self.serving = True
+        session.testsfailed = 0
+        session.shouldfail = session.shouldstop = False
+        link = self._serve(session)
+        Runner(session, link).run()
+        return True
+
+    def collection(self, session: Any) -> dict[str, Any]:
+        """The message that tells the node what there is to run."""
+        names = unique_names([item.nodeid for item in session.items])
+        return {
+            "op": "collected",
+            "items": [
+                [name, _location(item), list(dict.fromkeys(mark.name for mark in item.iter_markers()))]
+                for name, item in zip(names, session.items)
+            ],
+            "verdicts": [_verdict(report) for report in self._reports],
+            "deselected": self._deselected,
+            "seconds": time.monotonic() - self._started,
+        }
+
+    def _note_usage_error(self, outcome: Any) -> None:
+        error = outcome.excinfo[1] if outcome.excinfo else None
+        if isinstance(error, pytest.UsageError):
+            self.trouble.append("\n".join(str(argument) for argument in error.args))
+
+
+def unique_names(nodeids: list[str]) -> list[str]:
+    """The node ids, a repeated one with a number: with --keep-duplicates an item is there twice."""
+    seen: dict[str, int] = {}
+    names = []
+    for nodeid in nodeids:
+        seen[nodeid] = seen.get(nodeid, 0) + 1
+        names.append(nodeid if seen[nodeid] == 1 else f"{nodeid}#{seen[nodeid]}")
+    return names
+
+
+def _become_worker(config: Any, request: dict[str, Any]) -> None:
+    """Make plugins behave as in a worker of pytest-xdist, which is what a runner is to them.
+
+    The cache is then read but not written, no JUnit file is, and fixtures that keep workers
+    apart (databases, ports) work. Plugins that send their workers something find it here:
+    pytest-randomly its seed, the same on all nodes, and pytest-cov where it runs.
+    """
+    for option, value in _NEUTRAL_OPTIONS.items():
+        if hasattr(config.option, option):
+            setattr(config.option, option, value)
+    root = str(config.rootpath)
+    config.workerinput = {
+        "workerid": request["worker"],
+        "workercount": request["workers"],
+        "testrunuid": request["run_id"],
+        "mainargv": list(request["args"]),
+        "randomly_seed": zlib.crc32(request["run_id"].encode("utf-8", "replace")),
+        "cov_master_host": _host_name(),
+        "cov_master_topdir": root,
+        "cov_master_rsync_roots": [root],
+    }
+    config.workeroutput = {}
+
+
+def _host_name() -> str:
+    import socket
+
+    return socket.gethostname()
+
+
+def _narrow(option: Any, name: str, expression: str | None) -> None:
+    """Ask for `expression` as well as for what the suite's own arguments ask for."""
+    if expression:
+        own = getattr(option, name, "")
+        setattr(option, name, f"({own}) and ({expression})" if own else expression)
+
+
+def _location(item: Any) -> str:
+    path, line, _ = item.location
+    return str(path) if line is None else f"{path}:{line + 1}"
+
+
+def _verdict(report: Any) -> dict[str, str]:
+    if report.skipped:
+        return {"nodeid": report.nodeid, "status": "skipped", "reason": "skip", "error": clip(reason_of_skip(report))}
+    return {"nodeid": report.nodeid, "status": "error", "reason": "setup", "error": clip(report.longreprtext)}

@@ -1,0 +1,110 @@
+"""The line between a keeper and the runner it forks, and what a fork needs to be a worker of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .body_environment import PrivateDirectory
+from .metric import VARIABLE
+from .output import KEPT_BYTES, HeadTail
+
+
+@dataclass
+class RunnerLink:
+    """What a runner has of its keeper.
+
+    Attributes:
+        sock: where batches come from and verdicts go.
+        output_fd: takes what is written past pytest's capturing.
+        captured_fds: files that take what pytest captures of standard output and error, readable by the keeper.
+        worker: the name of this worker, as pytest-xdist names its own: gw0, gw1, ...
+    """
+
+    sock: socket.socket
+    output_fd: int
+    captured_fds: tuple[int, int]
+    private: PrivateDirectory
+    worker: str
+
+
+def become_worker(session: Any, link: RunnerLink) -> bool:
+    """Part this fork from its siblings: output, temporary directories, worker id.
+
+    Returns:
+        whether pytest captures at the file descriptors, so that nothing but leftovers goes to `output_fd`.
+    """
+    config = session.config
+    _set_environment(link)
+    _part_temporary_paths(config, link)
+    config.workerinput["workerid"] = link.worker
+    by_descriptor = _part_output(config, link)
+    reporter = config.pluginmanager.getplugin("terminalreporter")
+    if reporter is not None:
+        reporter._tw._file = open(os.devnull, "w")  # noqa: SIM115 as long as the process
+    return by_descriptor
+
+
+def _set_environment(link: RunnerLink) -> None:
+    os.environ["TMPDIR"] = link.private.temporary
+    os.environ[VARIABLE] = link.private.metrics
+    os.environ["PYTEST_XDIST_WORKER"] = link.worker
+    tempfile.tempdir = None
+
+
+def _part_temporary_paths(config: Any, link: RunnerLink) -> None:
+    factory = getattr(config, "_tmp_path_factory", None)
+    if factory is None:
+        return
+    given = config.option.basetemp
+    parent = Path(os.path.abspath(given)) if given else Path(link.private.temporary)
+    parent.mkdir(parents=True, exist_ok=True)
+    factory._given_basetemp = parent / (link.worker if given else "pytest")
+    factory._basetemp = None
+
+
+def _part_output(config: Any, link: RunnerLink) -> bool:
+    """Point every descriptor that pytest writes to, or saved, at files of this fork alone.
+
+    The Python objects stay the same: modules of the suite may have kept sys.stdout since they were imported.
+    """
+    for fd in (1, 2):
+        os.dup2(link.output_fd, fd)
+    for stashed in _faulthandler_descriptors(config):
+        os.dup2(link.output_fd, stashed, inheritable=False)
+    manager = config.pluginmanager.getplugin("capturemanager")
+    capturing = getattr(manager, "_global_capturing", None)
+    by_descriptor = False
+    for stream, captured_fd in zip((getattr(capturing, "out", None), getattr(capturing, "err", None)), link.captured_fds):
+        if hasattr(stream, "targetfd_save"):
+            by_descriptor = True
+            os.dup2(link.output_fd, stream.targetfd_save, inheritable=False)
+            os.dup2(captured_fd, stream.tmpfile.fileno(), inheritable=False)
+    return by_descriptor
+
+
+def _faulthandler_descriptors(config: Any) -> list[int]:
+    import _pytest.faulthandler
+
+    key = getattr(_pytest.faulthandler, "fault_handler_stderr_fd_key", None)
+    stash = getattr(config, "stash", None)
+    fd = stash.get(key, None) if stash is not None and key is not None else None
+    return [] if fd is None else [fd]
+
+
+def read_captured(fds: tuple[int, int]) -> HeadTail:
+    """What pytest had captured, and not yet read, when its process came to its end."""
+    kept = HeadTail()
+    for title, fd in zip(("stdout", "stderr"), fds):
+        size = os.fstat(fd).st_size
+        if size:
+            kept.feed(f"----- Captured {title} -----\n".encode("ascii"))
+            # A flood is read at both its ends alone: what lies between would be left out anyway.
+            kept.feed(os.pread(fd, KEPT_BYTES, 0))
+            kept.feed(os.pread(fd, KEPT_BYTES, max(KEPT_BYTES, size - KEPT_BYTES)))
+            kept.total_bytes += max(0, size - 2 * KEPT_BYTES)
+    return kept

@@ -1,0 +1,162 @@
+"""Runs batches of collected items in a fork, and keeps the session's fixtures between them."""
+
+from __future__ import annotations
+
+import copy
+import os
+import resource
+import time
+from typing import Any
+
+import pytest
+
+from . import metric, wire
+from .body_environment import clean_text
+from .pytest_fork import RunnerLink, become_worker
+from .pytest_verdict import Verdict, clip
+
+#: One variable of an environment has to stay well below the kernel's limit for it.
+_LONGEST_ID = 16 * 1024
+
+
+class Runner:
+    """One slot's pytest session, continued after the fork; also its plugin that hears the reports."""
+
+    def __init__(self, session: Any, link: RunnerLink) -> None:
+        self._session = session
+        self._link = link
+        self._pid = os.getpid()
+        self._verdict = Verdict(session.config)
+        self._last_item: Any = None
+        self._ready: dict[str, Any] | None = None
+
+    def run(self) -> None:
+        """Run batch after batch, until told to finish; then wider fixtures are torn down."""
+        self._waits_for_keeper = not become_worker(self._session, self._link)
+        self._session.config.pluginmanager.register(self, "pulseq-runner")
+        while True:
+            message = wire.receive(self._link.sock)
+            if message is None:
+                os._exit(1)
+            if message["op"] == "finish":
+                break
+            self._run_batch(message["items"], final=message["final"])
+        self._tear_down_to(None)
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self._verdict.add(report)
+
+    def pytest_exception_interact(self, call: Any) -> None:
+        self._verdict.add_exception(call.when, call.excinfo.value)
+
+    def _run_batch(self, entries: list[list[Any]], *, final: bool) -> None:
+        items = [self._session.items[index] for _, index, _, _ in entries]
+        # A stand-in for the item that comes next: it has the same parents, so what is wider
+        # than one item stays set up, as it does between two tests of one file.
+        following = [*items[1:], None if final else copy.copy(items[-1])]
+        self._tear_down_to(items[0])
+        self._send({"op": "start", "next": _stamp(entries[0])})
+        for position, entry in enumerate(entries):
+            upcoming = entries[position + 1] if position + 1 < len(entries) else None
+            self._run_item(entry, items[position], following[position], upcoming)
+
+    def _run_item(self, entry: list[Any], item: Any, nextitem: Any, upcoming: list[Any] | None) -> None:
+        number, _, test_id, attempt = entry
+        os.environ["PULSEQ_TEST_ID"] = clean_text(test_id)[:_LONGEST_ID]
+        os.environ["PULSEQ_ATTEMPT"] = str(attempt)
+        properties = len(item.user_properties)
+        started_at, started, cpu = time.time(), time.monotonic(), cpu_seconds()
+        self._verdict.begin()
+        broken = self._protocol(item, nextitem)
+        if os.getpid() != self._pid:
+            # A child that the test forked came back from it: its parent is the one to tell.
+            os._exit(1)
+        wall = max(time.monotonic() - started, 1e-6)
+        message = self._verdict.message()
+        message.update(op="done", i=number, started_at=started_at, cpu=100 * (cpu_seconds() - cpu) / wall)
+        message["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        self._add_metrics(message)
+        self._last_item = item
+        # An item may run again in this process, and then starts without what it has said.
+        del item.user_properties[properties:]
+        item._report_sections.clear()
+        if broken is not None:
+            message.update(status="error", reason="exception", broken=True, error=f"{type(broken).__name__}: {broken}")
+        message["next"] = None if upcoming is None or broken is not None else _stamp(upcoming)
+        self._tell(message)
+        if broken is not None:
+            raise broken
+
+    def _protocol(self, item: Any, nextitem: Any) -> BaseException | None:
+        """Run one item; what broke out of pytest's own protocol (pytest.exit, Ctrl-C, a faulty plugin)."""
+        try:
+            item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
+        except BaseException as error:
+            return error
+        return None
+
+    def _tell(self, message: dict[str, Any]) -> None:
+        if self._waits_for_keeper:
+            self._session.config.get_terminal_writer()
+            _flush_standard_files()
+            message["waits"] = True
+        self._send(message)
+        if self._waits_for_keeper and wire.receive(self._link.sock) is None:
+            os._exit(1)
+
+    def _send(self, message: dict[str, Any]) -> None:
+        wire.send(self._link.sock, message)
+
+    def _add_metrics(self, message: dict[str, Any]) -> None:
+        data = self._link.private.read_metrics()
+        if data:
+            os.truncate(self._link.private.metrics, 0)
+            found, warnings = metric.parse_metrics(data)
+            message["metrics"].update(found)
+            message["warnings"].extend(warnings)
+
+    def _tear_down_to(self, nextitem: Any) -> None:
+        """Tear down what `nextitem` does not share; the last item is to blame, as in pytest."""
+        stack = list(self._session._setupstate.stack)
+        kept = nextitem.listchain() if nextitem is not None else []
+        if self._last_item is None or (stack == kept[: len(stack)]):
+            return
+        self._send({"op": "teardown", "next": _stamp([None])})
+        hook = self._wide_teardown_hook()
+        item = self._last_item
+        call = pytest.CallInfo.from_call(
+            lambda: hook(item=item, nextitem=nextitem), when="teardown", reraise=(KeyboardInterrupt, pytest.exit.Exception)
+        )
+        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
+        item._report_sections.clear()
+        error = clip(f"at teardown of a wider scope:\n{report.longreprtext}") if report.failed else None
+        output = "\n".join(f"----- {title} -----\n{text}" for title, text in report.sections)
+        self._send({"op": "late", "status": "error", "reason": "setup", "error": error, "output": clip(output)})
+
+    def _wide_teardown_hook(self) -> Any:
+        """The teardown hook with pytest's runner and capturing alone: other plugins heard of this item's teardown."""
+        manager = self._session.config.pluginmanager
+        wanted = [manager.getplugin("runner"), manager.getplugin("capturemanager")]
+        others = [plugin for plugin in manager.get_plugins() if all(plugin is not one for one in wanted)]
+        return manager.subset_hook_caller("pytest_runtest_teardown", remove_plugins=others)
+
+
+def _stamp(entry: list[Any]) -> list[Any]:
+    """What a keeper notes of an item at its start: its number, then moment, time of day and CPU used so far."""
+    return [entry[0], time.monotonic(), time.time(), cpu_seconds()]
+
+
+def cpu_seconds() -> float:
+    """CPU that this process and its reaped children have used."""
+    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+
+
+def _flush_standard_files() -> None:
+    import sys
+
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            continue

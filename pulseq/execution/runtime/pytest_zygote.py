@@ -1,0 +1,135 @@
+"""Collects a pytest suite once, then forks a keeper for every slot that is asked for.
+
+Two processes: the guardian, which only waits, and the zygote, its child, which
+runs pytest. The zygote is deaf while user code is collected, so the guardian is
+what ends everything when the node goes away.
+
+Over the control socket come `collect` (arguments, keyword, markers, worker), then
+any number of `fork` (worker, temp), each followed by one byte that carries a socket.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import os
+import select
+import signal
+import socket
+import sys
+import types
+import warnings
+from typing import Any
+
+from . import process_tree, wire
+
+_PR_SET_PDEATHSIG = 1
+
+
+def main(fd: int) -> None:
+    """Serve the node at the other end of `fd` until it hangs up. A runner returns from here."""
+    control = socket.socket(fileno=fd)
+    zygote = os.fork()
+    if zygote:
+        os._exit(_guard(control, zygote))
+    die_with_parent()
+    request = wire.receive(control)
+    if request is None:
+        os._exit(0)
+    _run_pytest(control, request)
+
+
+def die_with_parent() -> None:
+    """Have this process killed when its parent, which must have one thread only, dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
+
+
+def _guard(control: socket.socket, zygote: int) -> int:
+    """Wait for the end of the node or of the zygote, then end all below; what to exit with."""
+    process_tree.become_subreaper()
+    child_signal = process_tree.ChildSignal()
+    silence_standard_files()
+    statuses: dict[int, int] = {}
+    poll = select.poll()
+    poll.register(control.fileno(), 0)
+    poll.register(child_signal.fd, select.POLLIN)
+    while zygote not in statuses and control.fileno() not in [ready for ready, _ in poll.poll()]:
+        child_signal.clear()
+        process_tree.reap(lambda ended: statuses.update({ended.pid: ended.status}))
+    process_tree.kill_descendants(0, record=lambda ended: statuses.setdefault(ended.pid, ended.status))
+    status = statuses.get(zygote, 0)
+    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
+
+
+def silence_standard_files() -> None:
+    """Let go of standard input, output and error: whoever reads them waits for their last holder."""
+    null = os.open(os.devnull, os.O_RDWR)
+    for fd in (0, 1, 2):
+        os.dup2(null, fd)
+    os.close(null)
+
+
+def _run_pytest(control: socket.socket, request: wire.Message) -> None:
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path.insert(0, os.getcwd())
+    try:
+        import pytest
+        import pytest.__main__ as program
+    except ImportError as error:
+        wire.send(control, {"op": "refused", "error": f"{sys.executable} has no pytest: {error}"})
+        return
+    from .pytest_collection import CollectionPlugin
+
+    _pose_as(program, request["args"])
+    plugin = CollectionPlugin(request, lambda session: _serve(control, session, plugin))
+    try:
+        code = pytest.main(list(request["args"]), plugins=[plugin])
+    except BaseException as error:
+        if plugin.serving:
+            raise
+        plugin.trouble.append(f"{type(error).__name__}: {error}")
+        code = 1
+    if plugin.serving:
+        sys.exit(int(code))
+    trouble = "\n".join(plugin.trouble)
+    wire.send(control, {"op": "refused", "error": trouble, "exit_code": int(code)})
+
+
+def _pose_as(program: types.ModuleType, args: list[str]) -> None:
+    """Look like `python -m pytest`, so that what spawns a child by `__main__` finds what it would there."""
+    sys.argv = [str(program.__file__), *args]
+    main_module = types.ModuleType("__main__")
+    main_module.__dict__.update(
+        {name: value for name, value in vars(program).items() if name not in ("__name__", "__builtins__")}
+    )
+    sys.modules["__main__"] = main_module
+
+
+def _serve(control: socket.socket, session: Any, plugin: Any) -> Any:
+    """Answer with the collection, then fork keepers; returns, with its link, in runners alone."""
+    from .pytest_keeper import Keeper
+
+    wire.send(control, plugin.collection(session))
+    gc.collect()
+    gc.freeze()
+    keepers: set[int] = set()
+    while True:
+        request = wire.receive(control)
+        if request is None:
+            os._exit(0)
+        keepers = {pid for pid in keepers if os.waitpid(pid, os.WNOHANG)[0] == 0}
+        _, fds, _, _ = socket.recv_fds(control, 1, 1)
+        pid = fork()
+        if pid == 0:
+            control.close()
+            return Keeper(socket.socket(fileno=fds[0]), request).serve()
+        os.close(fds[0])
+        keepers.add(pid)
+        wire.send(control, {"op": "forked", "pid": pid})
+
+
+def fork() -> int:
+    """`os.fork`, without the warning that the code under test has threads: its threads stay behind."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return os.fork()
