@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -104,7 +105,7 @@ class Ground:
         for key in ("requirements", "env"):
             known[key] = {**self.defaults.get(key, {}), **values.get(key, {})}
         known["name"] = known.get("name", known["id"])
-        known["cwd"] = os.path.abspath(self.base / known.get("cwd", "."))
+        known["cwd"] = sys.intern(os.path.abspath(self.base / known.get("cwd", ".")))
         if "python" in known:
             known["python"] = locate_python(known["python"], self.base)
         fields = {_FIELDS.get(key, key): value for key, value in known.items() if key in _OWN_READERS}
@@ -126,7 +127,7 @@ def read_test(mapping: Any) -> tuple[Reading, Body | None]:
         body = read_body(mapping)
     except Flawed as error:
         return Reading(reading.values, (*reading.flaws, *error.flaws)), None
-    if body is None:
+    if body is None and not any(flaw.suggestion in KINDS for flaw in reading.flaws):
         missing = Flaw((), "no body", f"exactly one of {', '.join(KINDS)}")
         return Reading(reading.values, (*reading.flaws, missing)), None
     return reading, body

@@ -162,7 +162,7 @@ def read_keys(value: Any, readers: Mapping[str, Reader[Any]], *, required: Colle
     A key that `readers` does not know is a flaw, with the nearest that it does.
     """
     if not isinstance(value, Mapping):
-        return Reading({}, (Flaw((), describe(value), f"{thing}: a mapping with {', '.join(readers)}"),))
+        return Reading({}, (Flaw((), describe(value), f"{thing}, as a mapping of keys to values"),))
     values: dict[str, Any] = {}
     flaws: list[Flaw] = []
     for key, item in value.items():
