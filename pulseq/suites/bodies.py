@@ -82,7 +82,7 @@ def read_line(value: Any) -> tuple[str, ...]:
     """A line for a shell, as the one element of an argv."""
     if isinstance(value, (list, tuple)):
         raise Flawed.at("a list", "one line of text, as shell is true")
-    return (read_text(value),)
+    return (read_text(value).strip(),)
 
 
 def read_argv(value: Any) -> tuple[str, ...]:
