@@ -10,7 +10,7 @@ import ctypes
 import os
 import signal
 import time
-from typing import Any, Callable, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set, Tuple
+from typing import Any, Callable, Container, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set, Tuple
 
 _PR_SET_CHILD_SUBREAPER = 36
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
@@ -103,17 +103,20 @@ def read_stat(pid: int) -> Optional[ProcessStat]:
     return ProcessStat(fields[0].decode(), int(fields[1]), ticks / _TICKS_PER_SECOND, int(fields[21]) * _PAGE_BYTES)
 
 
-def descendants(root: Optional[int] = None) -> List[int]:
-    """All processes below `root` (this process when None), zombies included, parents before their children."""
+def descendants(root: Optional[int] = None, *, spare: Container[int] = ()) -> List[int]:
+    """All processes below `root` (this process when None), zombies included, parents before their children.
+
+    Those in `spare`, and what is below them, are left out.
+    """
     below: Dict[int, List[int]] = {}
     for pid in _all_pids():
         stat = read_stat(pid)
         if stat is not None:
             below.setdefault(stat.parent, []).append(pid)
-    found = list(below.get(os.getpid() if root is None else root, ()))
+    found = [os.getpid() if root is None else root]
     for pid in found:
-        found.extend(below.get(pid, ()))
-    return found
+        found.extend(child for child in below.get(pid, ()) if child not in spare)
+    return found[1:]
 
 
 def alive(pids: Iterable[int]) -> List[int]:
@@ -221,6 +224,20 @@ def kill_descendants(
         killed.update(targets)
         pause()
     return Killed(frozenset(killed), tuple(alive(descendants())))
+
+
+def kill_strays(
+    spare: Container[int], record: Optional[Callable[[Ended], None]] = None, *, limit_seconds: float = 2.0
+) -> None:
+    """Kill and reap every process below this one, except those in `spare` and what is below them."""
+    deadline = time.monotonic() + limit_seconds
+    while time.monotonic() < deadline:
+        strays = alive(descendants(spare=spare))
+        send_signals(strays, signal.SIGKILL)
+        reap(record)
+        if not strays:
+            return
+        _pause()
 
 
 def _pause() -> None:

@@ -1,0 +1,223 @@
+"""Attempts under way: in a keeper of their own, or simulated in the node's loop."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import signal
+import socket
+import time
+import traceback
+from abc import ABC, abstractmethod
+from collections.abc import Awaitable, Callable
+
+from pulseq.execution.attempt_result import from_message, plain_metrics, without_body
+from pulseq.execution.launchers import Launcher, LauncherError
+from pulseq.execution.runtime import wire
+from pulseq.execution.runtime.keeper import GRACE_SECONDS
+from pulseq.models import AttemptOrder, AttemptResult, Reason, SimulateBody, Status
+
+#: What a keeper may take beyond timeout and grace before it counts as gone itself.
+KEEPER_SECONDS = 10.0
+#: What a keeper may take to remove the body's temporary directory before its slot is free.
+REMOVAL_SECONDS = 1.0
+_CHUNK = 256 * 1024
+_SIMULATED_REASONS = {Status.FAILED: Reason.ASSERTION, Status.ERROR: Reason.EXCEPTION, Status.SKIPPED: Reason.SKIP}
+
+
+class RunningAttempt(ABC):
+    """One attempt that was started; it goes on whether or not somebody waits for it."""
+
+    def __init__(self, order: AttemptOrder, node_id: str) -> None:
+        self.order = order
+        self._node_id = node_id
+        self._stopped: Reason | None = None
+        self._began = time.monotonic()
+        self._task = asyncio.create_task(self._carry_out_safely())
+
+    def when_done(self, call: Callable[[RunningAttempt], object]) -> None:
+        """Have `call` called with this attempt once it has its result."""
+        self._task.add_done_callback(lambda _: call(self))
+
+    def stop(self, reason: Reason) -> None:
+        """End the body, if it has not ended; the first reason given becomes that of the result."""
+        if self._stopped is None and not self._task.done():
+            self._stopped = reason
+            self._end()
+
+    async def result(self) -> AttemptResult:
+        """What the attempt came to; never raises for what a body does. Cancelling this does not stop the body."""
+        return await asyncio.shield(self._task)
+
+    @abstractmethod
+    async def _carry_out(self) -> AttemptResult: ...
+
+    @abstractmethod
+    def _end(self) -> None:
+        """Make `_carry_out` come to its end soon."""
+
+    async def _carry_out_safely(self) -> AttemptResult:
+        try:
+            return await self._carry_out()
+        except Exception:  # noqa: BLE001 - P1: every attempt has a result
+            return self._nothing(Reason.INTERNAL, traceback.format_exc())
+
+    def _nothing(self, reason: Reason, error: str) -> AttemptResult:
+        return without_body(self.order, self._node_id, reason, error, time.monotonic() - self._began)
+
+    def _stopped_result(self, reason: Reason) -> AttemptResult:
+        return self._nothing(reason, f"{reason}: it was ended before it was done")
+
+
+class SimulatedAttempt(RunningAttempt):
+    """A stand-in for a body: it takes its time in the node's loop and comes to what it was told to."""
+
+    def __init__(self, order: AttemptOrder, node_id: str, body: SimulateBody) -> None:
+        self._body = body
+        self._ended = asyncio.Event()
+        super().__init__(order, node_id)
+
+    async def _carry_out(self) -> AttemptResult:
+        started_at = time.time()
+        timeout = self.order.timeout_seconds
+        in_time = timeout is None or self._body.duration < timeout
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._ended.wait(), self._body.duration if in_time else timeout)
+        status, reason, error = self._judge(in_time)
+        duration = time.monotonic() - self._began
+        return AttemptResult(
+            test_id=self.order.test.id,
+            variant=self.order.test.variant,
+            attempt=self.order.attempt,
+            node_id=self._node_id,
+            status=status,
+            reason=reason,
+            started_at=started_at,
+            duration=duration,
+            error=error,
+            metrics=plain_metrics(duration),
+            simulated=True,
+        )
+
+    def _judge(self, in_time: bool) -> tuple[Status, Reason | None, str | None]:
+        if self._stopped is not None:
+            return Status.ERROR, self._stopped, f"{self._stopped}: it was ended before it was done"
+        if not in_time:
+            error = f"timeout: still running after {self.order.timeout_seconds:g} s, so it was ended"
+            return Status.ERROR, Reason.TIMEOUT, error
+        outcome = self._body.outcome
+        if outcome is Status.PASSED:
+            return outcome, None, None
+        return outcome, _SIMULATED_REASONS[outcome], f"simulated: {outcome}"
+
+    def _end(self) -> None:
+        self._ended.set()
+
+
+class _KeeperGone(Exception):
+    """The line ended before a result came."""
+
+
+class KeptAttempt(RunningAttempt):
+    """A body in a process tree of its own, kept by a keeper at the other end of a line."""
+
+    def __init__(
+        self, order: AttemptOrder, node_id: str, message: wire.Message, launcher: Callable[[], Awaitable[Launcher]]
+    ) -> None:
+        self._message = message
+        self._launcher = launcher
+        self._line: socket.socket | None = None
+        self._keeper: int | None = None
+        self._watchdog: asyncio.TimerHandle | None = None
+        super().__init__(order, node_id)
+
+    async def _carry_out(self) -> AttemptResult:
+        try:
+            frame = wire.encode(self._message)
+            try:
+                return await self._try_once(frame)
+            except (_KeeperGone, OSError):
+                if self._keeper is not None or self._stopped is not None:
+                    raise
+            # The launcher died before the body was started: another one can start it all the same.
+            return await self._try_once(frame)
+        except wire.WireError as error:
+            return self._nothing(Reason.SETUP, f"the test cannot be sent to the process that runs it: {error}")
+        except LauncherError as error:
+            return self._nothing(Reason.SETUP, str(error))
+        except (_KeeperGone, OSError) as error:
+            return self._without_keeper(error)
+
+    async def _try_once(self, frame: bytes) -> AttemptResult:
+        launcher = await self._launcher()
+        if self._stopped is not None:
+            return self._stopped_result(self._stopped)
+        self._line, there = socket.socketpair()
+        self._line.setblocking(False)
+        try:
+            with there:
+                await launcher.place(self.order.test.body.kind, there)
+            await asyncio.get_running_loop().sock_sendall(self._line, frame)
+            return await self._listen(self._line)
+        except (_KeeperGone, OSError):
+            if self._keeper is None:
+                launcher.condemn()
+            raise
+        finally:
+            if self._watchdog is not None:
+                self._watchdog.cancel()
+            self._line.close()
+
+    async def _listen(self, line: socket.socket) -> AttemptResult:
+        """Take what the keeper says until its result."""
+        loop = asyncio.get_running_loop()
+        buffer = wire.MessageBuffer()
+        while data := await loop.sock_recv(line, _CHUNK):
+            for message in buffer.feed(data):
+                if message["op"] == "result":
+                    await self._wait_for_removal(line)
+                    return from_message(self.order, self._node_id, message)
+                self._keeper = message["pid"]
+                if self.order.timeout_seconds is not None:
+                    self._expect_end(self.order.timeout_seconds)
+        raise _KeeperGone("the process that kept the test was killed")
+
+    async def _wait_for_removal(self, line: socket.socket) -> None:
+        with contextlib.suppress(TimeoutError, OSError):
+            await asyncio.wait_for(asyncio.get_running_loop().sock_recv(line, 1), REMOVAL_SECONDS)
+
+    def _end(self) -> None:
+        if self._line is None or self._line.fileno() < 0:
+            return
+        self._expect_end(0.0)
+        try:
+            self._line.send(wire.encode({"op": "stop", "reason": str(self._stopped)}))
+        except BlockingIOError:
+            self._line.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            # The keeper is gone already; whoever listens will see it.
+            return
+
+    def _expect_end(self, seconds: float) -> None:
+        """Expect a result `seconds` from now, and give up on the keeper a while after."""
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        longest = seconds + GRACE_SECONDS + KEEPER_SECONDS
+        self._watchdog = asyncio.get_running_loop().call_later(longest, self._abandon)
+
+    def _abandon(self) -> None:
+        """The keeper itself does not answer (a body may have stopped it): the launcher ends what it kept."""
+        self._stopped = self._stopped or Reason.TIMEOUT
+        if self._keeper is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self._keeper, signal.SIGKILL)
+        if self._line is not None:
+            self._line.shutdown(socket.SHUT_RDWR)
+
+    def _without_keeper(self, error: Exception) -> AttemptResult:
+        if self._stopped is not None:
+            return self._stopped_result(self._stopped)
+        if self._keeper is not None:
+            return self._nothing(Reason.CRASH, str(error))
+        return self._nothing(Reason.INTERNAL, f"the node could not start the test: {error}")

@@ -1,0 +1,185 @@
+"""An HTTP request as a body: asked once, its answer compared with what was expected."""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import signal
+import sys
+import time
+import urllib.error
+import urllib.parse
+import urllib.request
+from types import FrameType
+from typing import IO, Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+
+from .forked_body import Verdict, start_fork
+from .verdict import outcome
+
+#: No more than this is read of an answer.
+LONGEST_ANSWER = 8 * 1024 * 1024
+_CHUNK = 64 * 1024
+_SHOWN_BYTES = 4096
+_EXCERPT = 200
+
+
+class Answer(NamedTuple):
+    """What came back; `seconds` from the request to the last byte that was read."""
+
+    status: int
+    reason: str
+    headers: str
+    body: bytes
+    complete: bool
+    seconds: float
+
+
+class _TooSlow(Exception):
+    """The answer took longer than the test allows."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """Takes a redirect as the answer."""
+
+    def redirect_request(
+        self,
+        req: urllib.request.Request,
+        fp: IO[bytes],
+        code: int,
+        msg: str,
+        headers: http.client.HTTPMessage,
+        newurl: str,
+    ) -> None:
+        return None
+
+
+def start(order: Mapping[str, Any], environment: Dict[str, str], output_fd: int) -> Tuple[int, int]:
+    """Start the request in a fork; see `start_fork`."""
+    return start_fork(run, order, environment, output_fd)
+
+
+def run(order: Mapping[str, Any]) -> Verdict:
+    """Ask and judge. What came is written to the output, shortened."""
+    body = order["body"]
+    asked = f"{body['method']} {body['url']}"
+    try:
+        request = _request(body)
+    except (ValueError, http.client.HTTPException) as error:
+        return outcome("error", "setup", f"{asked} is no request that can be made: {error}")
+    started = time.monotonic()
+    try:
+        answer = _ask(request, body)
+    except _TooSlow:
+        return outcome(
+            "failed",
+            "assertion",
+            f"{asked}: no complete answer within {body['max_seconds']:g} s",
+            response_time=time.monotonic() - started,
+        )
+    except (ValueError, http.client.InvalidURL) as error:
+        return outcome("error", "setup", f"{asked} is no request that can be made: {error}")
+    except (OSError, http.client.HTTPException) as error:
+        return outcome("error", "exception", f"{asked}: no answer: {_explain(error)}")
+    _show(answer)
+    problems = _problems(answer, body)
+    if problems:
+        error_text = f"{asked}: " + "; ".join(problems)
+        return outcome("failed", "assertion", error_text, response_time=answer.seconds)
+    return outcome("passed", response_time=answer.seconds)
+
+
+def _request(body: Mapping[str, Any]) -> urllib.request.Request:
+    parts = urllib.parse.urlsplit(body["url"])
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        raise ValueError("expected http://HOST... or https://HOST...")
+    data = None if body["body"] is None else body["body"].encode("utf-8")
+    headers = {"User-Agent": "pulseq", **body["headers"]}
+    # urllib names a body without a type a form; a test means what it says.
+    if data is not None and "content-type" not in map(str.lower, headers):
+        headers["Content-Type"] = "text/plain; charset=utf-8"
+    return urllib.request.Request(body["url"], data=data, headers=headers, method=body["method"])
+
+
+def _ask(request: urllib.request.Request, body: Mapping[str, Any]) -> Answer:
+    opener = _opener(request.host, follow=not any(300 <= status < 400 for status in body["expect_status"]))
+    signal.signal(signal.SIGALRM, _give_up)
+    signal.setitimer(signal.ITIMER_REAL, body["max_seconds"] or 0)
+    started = time.monotonic()
+    try:
+        try:
+            response = opener.open(request)
+        except urllib.error.HTTPError as refused:
+            response = refused
+        with response:
+            data, complete = _read(response)
+        return Answer(
+            response.status, response.reason, str(response.headers), data, complete, time.monotonic() - started
+        )
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+
+
+def _give_up(number: int, frame: Optional[FrameType]) -> None:
+    raise _TooSlow
+
+
+def _opener(host: str, *, follow: bool) -> urllib.request.OpenerDirector:
+    """What speaks http and https alone, through the environment's proxies unless the host is this machine."""
+    proxies: Optional[Dict[str, str]] = {} if _is_loopback(urllib.parse.urlsplit("//" + host).hostname or "") else None
+    opener = urllib.request.OpenerDirector()
+    for handler in (
+        urllib.request.ProxyHandler(proxies),
+        urllib.request.HTTPHandler(),
+        urllib.request.HTTPSHandler(),
+        urllib.request.HTTPRedirectHandler() if follow else _NoRedirect(),
+        urllib.request.HTTPErrorProcessor(),
+        urllib.request.HTTPDefaultErrorHandler(),
+    ):
+        opener.add_handler(handler)
+    return opener
+
+
+def _is_loopback(host: str) -> bool:
+    if host.lower() == "localhost" or host.lower().endswith(".localhost"):
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _read(response: Any) -> Tuple[bytes, bool]:
+    """The body of an answer as far as it may be long, and whether that is all of it."""
+    data = bytearray()
+    while len(data) <= LONGEST_ANSWER:
+        chunk = response.read(_CHUNK)
+        if not chunk:
+            return bytes(data), True
+        data += chunk
+    return bytes(data[:LONGEST_ANSWER]), False
+
+
+def _problems(answer: Answer, body: Mapping[str, Any]) -> List[str]:
+    """Everything in which an answer differs from what was expected."""
+    problems: List[str] = []
+    if answer.status not in body["expect_status"]:
+        expected = " or ".join(map(str, body["expect_status"]))
+        problems.append(f"answered {answer.status} {answer.reason}, expected {expected}")
+    text = answer.body.decode("utf-8", "replace")
+    if body["expect_text"] is not None and body["expect_text"] not in text:
+        where = "" if answer.complete else f" in its first {LONGEST_ANSWER} bytes"
+        problems.append(f"expected the text {body['expect_text']!r}{where}, found {text[:_EXCERPT]!r}")
+    if body["max_seconds"] is not None and answer.seconds > body["max_seconds"]:
+        problems.append(f"answered after {answer.seconds:.3f} s, expected within {body['max_seconds']:g} s")
+    return problems
+
+
+def _explain(error: Exception) -> str:
+    reason = getattr(error, "reason", None)
+    return str(reason or error) or type(error).__name__
+
+
+def _show(answer: Answer) -> None:
+    shown = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
+    more = "" if len(answer.body) <= _SHOWN_BYTES else "\n[...]"
+    sys.stdout.write(f"{answer.status} {answer.reason}\n{answer.headers.strip()}\n\n{shown}{more}\n")

@@ -1,0 +1,130 @@
+"""Forks a keeper for every attempt that its node sends; one launcher per node and interpreter.
+
+It has one thread and was started by exec, so that its forks are safe whatever threads the
+node has. The end of its line to the node means: end everything below, then itself.
+"""
+
+from __future__ import annotations
+
+import gc
+import importlib
+import os
+import select
+import shutil
+import socket
+import sys
+import time
+import traceback
+from typing import Set
+
+from . import wire
+from .keeper import BODY_MODULES, keep
+from .process_tree import ChildSignal, Ended, become_subreaper, kill_descendants, kill_strays, reap
+from .verdict import outcome
+
+KINDS = tuple(BODY_MODULES)
+_LAST_KEEPERS_SECONDS = 1.5
+
+
+def main(fd: int) -> None:
+    """Serve the node at the other end of the socket `fd` until it goes away."""
+    control = socket.socket(fileno=fd)
+    control.set_inheritable(False)
+    become_subreaper()
+    wire.send(control, {"op": "ready", "version": list(sys.version_info[:3]), "executable": sys.executable})
+    hello = wire.receive(control)
+    if hello is not None:
+        gc.freeze()
+        Launcher(control).serve()
+        shutil.rmtree(hello["temp_root"], ignore_errors=True)
+
+
+class Launcher:
+    """The loop: a byte with a socket means a new attempt, SIGCHLD the end of one."""
+
+    def __init__(self, control: socket.socket) -> None:
+        self._control = control
+        self._base = dict(os.environ)
+        self._keepers: Set[int] = set()
+        self._ends = ChildSignal()
+        self._died = False
+
+    def serve(self) -> None:
+        """Until the node is gone; then nothing is left below."""
+        fds = select.poll()
+        fds.register(self._control, select.POLLIN)
+        fds.register(self._ends.fd, select.POLLIN)
+        node_is_there = True
+        while node_is_there:
+            ready = {descriptor for descriptor, _ in fds.poll()}
+            if self._ends.fd in ready:
+                self._reap()
+            if self._control.fileno() in ready:
+                node_is_there = self._take()
+        self._finish()
+
+    def _take(self) -> bool:
+        """Take one attempt from the node; False when the node is gone."""
+        try:
+            data, fds, _, _ = socket.recv_fds(self._control, 1, 1, socket.MSG_CMSG_CLOEXEC)
+        except OSError:
+            return False
+        if fds:
+            line = socket.socket(fileno=fds[0])
+            # What the body needs is imported here, once, and not in every fork.
+            importlib.import_module("." + BODY_MODULES[KINDS[data[0]]], __package__)
+            self._fork(line)
+            line.close()
+        return bool(data)
+
+    def _fork(self, line: socket.socket) -> None:
+        try:
+            pid = os.fork()
+        except OSError as error:
+            _refuse(line, error)
+            return
+        if pid == 0:
+            self._become_keeper(line)
+        self._keepers.add(pid)
+
+    def _become_keeper(self, line: socket.socket) -> None:
+        code = 1
+        try:
+            self._ends.close()
+            self._control.close()
+            keep(line, self._base)
+            code = 0
+        except BaseException:  # noqa: BLE001 - a keeper must not come back into the launcher's loop
+            traceback.print_exc()
+        finally:
+            os._exit(code)
+
+    def _reap(self) -> None:
+        self._ends.clear()
+        reap(self._note)
+        if self._died:
+            # A keeper was killed, and what it kept is now below this process: nobody else would end it.
+            self._died = False
+            kill_strays(self._keepers, self._note)
+
+    def _note(self, ended: Ended) -> None:
+        if ended.pid in self._keepers:
+            self._keepers.discard(ended.pid)
+            self._died = self._died or ended.status != 0
+
+    def _finish(self) -> None:
+        """The keepers see the node's end by themselves; give them the time to clear away."""
+        deadline = time.monotonic() + _LAST_KEEPERS_SECONDS
+        while reap() and time.monotonic() < deadline:
+            select.select([self._ends.fd], [], [], 0.05)
+            self._ends.clear()
+        kill_descendants(0)
+
+
+def _refuse(line: socket.socket, error: OSError) -> None:
+    """Tell the node that no keeper could be forked."""
+    problem = outcome("error", "internal", f"the node could not start a process: {error}")
+    try:
+        wire.send(line, {"op": "result", **problem})
+    except OSError:
+        return
