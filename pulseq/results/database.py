@@ -1,0 +1,288 @@
+"""DuckDB, and the only file that knows it: short connections, the schema, damage and locks.
+
+A process that has the file open for writing keeps every other out, readers too, and a reader keeps
+writers out. So a connection is opened late and closed at once, and whoever finds the file locked
+tries again after a short random pause. The file is a view of the journals: a damaged one is set
+aside and rebuilt, not trusted.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import random
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from importlib import resources
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import duckdb
+
+from pulseq.errors import InfrastructureError, PulseqError, SchemaVersionError, UsageError
+
+Connection: TypeAlias = duckdb.DuckDBPyConnection
+
+#: The version of the schema that this PulseQ writes, and the highest that it reads.
+SCHEMA_VERSION = 1
+DATABASE_NAME = "results.duckdb"
+#: Seconds between two tries at a locked file: at least, at most.
+RETRY_PAUSE = (0.005, 0.05)
+
+_LOCKED = ("Could not set lock on file", "different configuration than existing connections")
+_NEWER_FORMAT = ("database file with version number", "newer version of DuckDB", "storage version")
+_DAMAGED = ("not a valid DuckDB database file", "Corrupt database", "computed checksum", "Could not read enough bytes")
+_NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
+#: Within a process DuckDB shares one instance per file, with one configuration: one connection at a time.
+_one_at_a_time = threading.Lock()
+
+
+class DatabaseBusyError(InfrastructureError):
+    """Another process held the database for longer than our patience."""
+
+
+class DatabaseDamagedError(InfrastructureError):
+    """The database file cannot be believed; the journals can rebuild it."""
+
+
+class Database:
+    """The results of many runs in one DuckDB file.
+
+    Args:
+        path: the file; it and its directory are made by the first write.
+        patience_seconds: how long to try while another process holds the file.
+    """
+
+    def __init__(self, path: Path, *, patience_seconds: float = 5.0) -> None:
+        self.path = path
+        self.patience_seconds = patience_seconds
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """A read-only connection, closed at the end of the block.
+
+        Raises:
+            UsageError: there is no such file.
+            SchemaVersionError: a newer PulseQ or DuckDB wrote it.
+            DatabaseBusyError: it stayed locked.
+            DatabaseDamagedError: it is damaged.
+        """
+        with self._connected(read_only=True) as connection:
+            self._check_version(connection)
+            yield connection
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """A connection within one transaction, committed at the end of the block, undone by an error in it.
+
+        The schema is made, or brought to this version, where it is not there yet. Raises as `read` does, and
+            UsageError: the file cannot be written.
+            InfrastructureError: the disk is full.
+        """
+        with self._connected(read_only=False) as connection:
+            connection.begin()
+            try:
+                _migrate(connection, self._check_version(connection))
+                yield connection
+                connection.commit()
+            except BaseException:
+                _roll_back(connection)
+                raise
+
+    def check(self) -> None:
+        """Read every row of every table, which checks the checksum of every block.
+
+        Raises:
+            DatabaseDamagedError: a part of the file is damaged. Other errors as `read` has them.
+        """
+        with self.read() as connection:
+            tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
+            for (table,) in tables:
+                connection.execute(f'SELECT bit_xor(hash(whole)) FROM "{table}" AS whole').fetchall()
+
+    def set_aside(self) -> Path | None:
+        """Move a damaged file out of the way, and return its new place; None when it is not damaged any more.
+
+        Several processes may find the damage at once: one moves the file, the others leave the new one alone.
+        """
+        with self._locked_for_moving() as still_there:
+            if not still_there or not self._is_damaged():
+                return None
+            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
+            target = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+            wal = self.path.with_name(self.path.name + ".wal")
+            if wal.exists():
+                wal.rename(target.with_name(target.name + ".wal"))
+            return self.path.rename(target)
+
+    @contextmanager
+    def _connected(self, *, read_only: bool) -> Iterator[Connection]:
+        deadline = time.monotonic() + self.patience_seconds
+        if not _one_at_a_time.acquire(timeout=max(self.patience_seconds, 0.0)):
+            raise self._busy()
+        try:
+            connection = self._open(read_only=read_only, deadline=deadline)
+            try:
+                connection.execute("SET TimeZone = 'UTC'")
+                yield connection
+            except duckdb.Error as error:
+                raise self._worded(error) from error
+            finally:
+                _close(connection)
+        finally:
+            _one_at_a_time.release()
+
+    def _open(self, *, read_only: bool, deadline: float) -> Connection:
+        if read_only and not self.path.exists():
+            raise no_database(self.path)
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            return connect_patiently(self.path, deadline=deadline, read_only=read_only)
+        except duckdb.Error as error:
+            raise self._worded(error) from error
+        except OSError as error:
+            raise UsageError(f"the database {str(self.path)!r} cannot be opened: {error.strerror}") from error
+
+    def _worded(self, error: duckdb.Error) -> PulseqError:
+        return worded(error, self.path)
+
+    def _busy(self) -> DatabaseBusyError:
+        return DatabaseBusyError(
+            f"the database {str(self.path)!r} is held by another part of this process for over "
+            f"{self.patience_seconds:g} s: try again"
+        )
+
+    def _check_version(self, connection: Connection) -> int:
+        """The version of the schema in the file, 0 for none yet."""
+        found = _version_of(connection)
+        if found > SCHEMA_VERSION:
+            raise SchemaVersionError(
+                f"the database {str(self.path)!r} has schema version {found}, this PulseQ knows up to version "
+                f"{SCHEMA_VERSION}: upgrade with `pip install --upgrade pulseq`, or name another file with --db"
+            )
+        return found
+
+    @contextmanager
+    def _locked_for_moving(self) -> Iterator[bool]:
+        """Whether the file is still the one that we saw, while nobody else moves it."""
+        try:
+            descriptor = os.open(self.path, os.O_RDONLY | os.O_CLOEXEC)
+        except FileNotFoundError:
+            yield False
+            return
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+            yield self.path.exists() and _same(descriptor, self.path)
+        finally:
+            os.close(descriptor)
+
+    def _is_damaged(self) -> bool:
+        try:
+            self.check()
+        except DatabaseDamagedError:
+            return True
+        return False
+
+
+def connect_patiently(
+    path: Path, *, deadline: float, read_only: bool, config: dict[str, Any] | None = None
+) -> Connection:
+    """A connection, tried for again while the file is locked, until the monotonic clock passes `deadline`.
+
+    Raises:
+        duckdb.Error: whatever DuckDB said last.
+    """
+    while True:
+        try:
+            return duckdb.connect(str(path), read_only=read_only, config=config or {})
+        except duckdb.Error as error:
+            if not _says(error, _LOCKED) or time.monotonic() >= deadline:
+                raise
+        time.sleep(random.uniform(*RETRY_PAUSE))
+
+
+def worded(error: duckdb.Error, path: Path) -> PulseqError:
+    """The error of ours that says in one line what DuckDB ran into, and what to do."""
+    name = repr(str(path))
+    if _says(error, _LOCKED):
+        return DatabaseBusyError(
+            f"the database {name} is held by another process: close what has it open, then try again"
+        )
+    if _says(error, _NEWER_FORMAT):
+        return SchemaVersionError(f"the database {name} was written by a newer DuckDB: {first_line(error)}")
+    if _says(error, _DAMAGED):
+        return DatabaseDamagedError(
+            f"the database {name} is damaged: `pulseq results sync` sets it aside and rebuilds it"
+        )
+    if _says(error, _NO_SPACE):
+        return InfrastructureError(
+            f"the database {name} cannot be written: free some space, then `pulseq results sync`"
+        )
+    if isinstance(error, duckdb.IOException):
+        return UsageError(f"the database {name} cannot be opened: {first_line(error)}")
+    return PulseqError(f"the database {name}: {first_line(error)}")
+
+
+def no_database(path: Path) -> UsageError:
+    """The error for a database that nothing has been written to yet."""
+    return UsageError(
+        f"there is no database {str(path)!r} yet: `pulseq run` makes it, `pulseq results sync` rebuilds it "
+        "from the journals, --db names another"
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """What an error says, without its kind, its quotation of the query and further advice."""
+    return str(error).split("\n", 1)[0].strip()
+
+
+def append_rows(connection: Connection, table: str, rows: Iterable[Sequence[Any]]) -> None:
+    """Put rows into a table the quickest way that DuckDB offers from plain Python values."""
+    with connection.appender(table) as appender:
+        appender.append_rows(rows)
+
+
+def schema_script(name: str) -> str:
+    """The text of a file in `schema/`."""
+    return (resources.files("pulseq.results") / "schema" / name).read_text(encoding="utf-8")
+
+
+def _migrate(connection: Connection, found: int) -> None:
+    """Apply the files of every version above the found one, in order."""
+    for version in range(found + 1, SCHEMA_VERSION + 1):
+        for part in ("tables", "views"):
+            connection.execute(schema_script(f"{version}_{part}.sql"))
+        connection.execute("INSERT INTO pulseq_schema VALUES (?, now())", [version])
+
+
+def _version_of(connection: Connection) -> int:
+    known = connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'pulseq_schema'").fetchone()
+    if known is None:
+        return 0
+    row = connection.execute("SELECT max(version) FROM pulseq_schema").fetchone()
+    return int(row[0]) if row and row[0] is not None else 0
+
+
+def _roll_back(connection: Connection) -> None:
+    try:
+        connection.rollback()
+    except duckdb.Error:
+        return  # nothing was begun, or the connection is past use: closing it undoes the same
+
+
+def _close(connection: Connection) -> None:
+    try:
+        connection.close()
+    except duckdb.Error:
+        return  # the checkpoint on closing failed: what was committed stands in the log beside the file
+
+
+def _same(descriptor: int, path: Path) -> bool:
+    return os.path.samestat(os.fstat(descriptor), os.stat(path))
+
+
+def _says(error: BaseException, phrases: tuple[str, ...]) -> bool:
+    return any(phrase in str(error) for phrase in phrases)

@@ -1,0 +1,207 @@
+"""From journals into the database: incremental, idempotent, in short transactions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from itertools import islice
+from pathlib import Path
+
+from pulseq.errors import UsageError
+from pulseq.results.database import (
+    DATABASE_NAME,
+    Connection,
+    Database,
+    DatabaseDamagedError,
+    append_rows,
+    schema_script,
+)
+from pulseq.results.journal import JOURNAL_NAME, JournalReader, read_journal
+from pulseq.results.staging import Batch
+
+#: One transaction takes at most so many entries, and ends at the first entry past so many bytes of journal.
+BATCH_ENTRIES = 20_000
+BATCH_BYTES = 8 << 20
+
+#: The tables that hold rows of runs.
+RUN_TABLES = (
+    "journals",
+    "runs",
+    "run_notes",
+    "nodes",
+    "node_health",
+    "tests",
+    "running",
+    "attempts",
+    "late_attempts",
+    "verdicts",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class IngestReport:
+    """What was taken in of one journal.
+
+    Attributes:
+        entries: events taken in now.
+        end_offset: bytes of the journal that are in the database.
+        damaged_lines: lines skipped now.
+        set_aside: where a damaged database file went; other runs come back with `sync`.
+    """
+
+    run_id: str
+    entries: int = 0
+    end_offset: int = 0
+    damaged_lines: int = 0
+    set_aside: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SyncReport:
+    """What was taken in of all journals, one report each, and where a damaged database file went."""
+
+    runs: tuple[IngestReport, ...]
+    set_aside: Path | None = None
+
+    @property
+    def entries(self) -> int:
+        """Events taken in."""
+        return sum(run.entries for run in self.runs)
+
+    @property
+    def damaged_lines(self) -> int:
+        """Lines skipped."""
+        return sum(run.damaged_lines for run in self.runs)
+
+
+def ingest(journal: Path, database: Database) -> IngestReport:
+    """Take what is new in a run's journal into the database; the run's id is its directory's name.
+
+    May be called at any time, by several processes too, also while the run writes. A journal that
+    got shorter than what was taken in is taken in anew. A damaged database is set aside first.
+
+    Raises:
+        UsageError: there is no such journal, or the database cannot be written.
+        SchemaVersionError: a newer PulseQ wrote the database.
+        DatabaseBusyError: another process held the database for longer than its patience.
+        InfrastructureError: the disk is full.
+    """
+    try:
+        return _ingest(journal, database)
+    except DatabaseDamagedError:
+        set_aside = database.set_aside()
+    return replace(_ingest(journal, database), set_aside=set_aside)
+
+
+def sync(home: Path, database: Database | None = None) -> SyncReport:
+    """Take every journal of a state directory into the database (`home/results.duckdb` when none is given).
+
+    Rebuilds a deleted or damaged database. Raises as `ingest` does.
+    """
+    database = database or Database(home / DATABASE_NAME)
+    set_aside = _make_sound(database)
+    reports = _ingest_all(home, database)
+    if found := next((report.set_aside for report in reports if report.set_aside), None):
+        set_aside, reports = found, _ingest_all(home, database)
+    return SyncReport(tuple(reports), set_aside)
+
+
+def _make_sound(database: Database) -> Path | None:
+    """Have a readable database with its schema, and say where a damaged one went."""
+    set_aside = None
+    try:
+        if database.path.exists():
+            database.check()
+    except DatabaseDamagedError:
+        set_aside = database.set_aside()
+    with database.write():
+        return set_aside
+
+
+def _ingest_all(home: Path, database: Database) -> list[IngestReport]:
+    return [ingest(journal, database) for journal in sorted(home.glob(f"runs/*/{JOURNAL_NAME}"))]
+
+
+def _ingest(journal: Path, database: Database) -> IngestReport:
+    run_id = journal.parent.name
+    report = IngestReport(run_id, end_offset=_known_offset(journal, run_id, database))
+    while True:
+        reader = read_journal(journal, offset=report.end_offset)
+        batch = _next_batch(reader)
+        if reader.offset == report.end_offset:
+            return report
+        if _merge(database, run_id, report.end_offset, reader, batch):
+            report = replace(
+                report,
+                entries=report.entries + batch.entries,
+                end_offset=reader.offset,
+                damaged_lines=report.damaged_lines + len(reader.damage),
+            )
+        else:  # another process took the same lines in meanwhile
+            report = replace(report, end_offset=_known_offset(journal, run_id, database))
+
+
+def _next_batch(reader: JournalReader) -> Batch:
+    batch, start = Batch(), reader.offset
+    for entry in islice(reader, BATCH_ENTRIES):
+        batch.add(entry)
+        if entry.end_offset - start >= BATCH_BYTES:
+            break
+    return batch
+
+
+def _known_offset(journal: Path, run_id: str, database: Database) -> int:
+    """Bytes of the journal that are in the database; what was taken in of a longer journal goes."""
+    try:
+        size = journal.stat().st_size
+    except OSError as error:
+        raise UsageError(f"the journal {str(journal)!r} cannot be read: {error.strerror}") from error
+    if not database.path.exists():
+        return 0
+    with database.read() as connection:
+        offset = _offset_in(connection, run_id)
+    if offset <= size:
+        return offset
+    with database.write() as connection:
+        for table in RUN_TABLES:
+            connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
+    return 0
+
+
+def _offset_in(connection: Connection, run_id: str) -> int:
+    if not connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'journals'").fetchone():
+        return 0
+    row = connection.execute("SELECT end_offset FROM journals WHERE run_id = ?", [run_id]).fetchone()
+    return int(row[0]) if row else 0
+
+
+def _merge(database: Database, run_id: str, start: int, reader: JournalReader, batch: Batch) -> bool:
+    """Put a batch and the offset it reaches into the database at once; False when it was not `start` that was known."""
+    with database.write() as connection:
+        if _offset_in(connection, run_id) != start:
+            return False
+        _describe_run(connection, run_id, batch)
+        connection.execute(schema_script("stage.sql"))
+        for table, rows in batch.rows():
+            append_rows(connection, table, rows)
+        connection.execute("SET VARIABLE run_id = ?", [run_id])
+        connection.execute("SET VARIABLE run_ended = ?", [batch.run_ended])
+        connection.execute(schema_script("merge.sql"))
+        connection.execute(
+            """INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+            SET end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines""",
+            [run_id, reader.offset, len(reader.damage)],
+        )
+    return True
+
+
+def _describe_run(connection: Connection, run_id: str, batch: Batch) -> None:
+    """The row of the run: the first start stays, everything else is as last told."""
+    connection.execute("INSERT INTO runs (run_id) VALUES (?) ON CONFLICT DO NOTHING", [run_id])
+    for column, value in batch.run.items():
+        shown = "make_timestamptz(?)" if column in _RUN_TIMES else "?"
+        only_once = f" AND {column} IS NULL" if column in _RUN_ONCE else ""
+        connection.execute(f"UPDATE runs SET {column} = {shown} WHERE run_id = ?{only_once}", [value, run_id])
+
+
+_RUN_TIMES = frozenset({"started_at", "finished_at"})
+_RUN_ONCE = frozenset({"suite", "version", "started_at", "options"})

@@ -1,0 +1,238 @@
+-- Version 1: the views, what people and programs read.
+-- The deciding attempt of a verdict is its last one: attempt = verdicts.attempts.
+
+CREATE VIEW results AS
+SELECT
+    v.run_id,
+    r.suite,
+    v.test_id,
+    v.variant,
+    coalesce(nullif(t.name, ''), v.test_id) AS name,
+    t.body,
+    coalesce(v.node_id, a.node_id) AS node_id,
+    v.status,
+    v.reason,
+    v.flaky,
+    v.attempts,
+    a.duration,
+    a.queue_seconds,
+    a.started_at,
+    coalesce(a.started_at + to_microseconds(round(a.duration * 1e6)::BIGINT), v.closed_at) AS finished_at,
+    t.priority,
+    coalesce(v.error, a.error) AS error,
+    coalesce(a.simulated, false) AS simulated,
+    a.metrics
+FROM verdicts AS v
+LEFT JOIN attempts AS a
+    ON a.run_id = v.run_id AND a.test_id = v.test_id AND a.variant = v.variant AND a.attempt = v.attempts
+LEFT JOIN tests AS t
+    ON t.run_id = v.run_id AND t.test_id = v.test_id AND t.variant = v.variant
+LEFT JOIN runs AS r ON r.run_id = v.run_id;
+COMMENT ON VIEW results IS 'The verdicts: one row per test and variant of a run';
+COMMENT ON COLUMN results.run_id IS 'The run';
+COMMENT ON COLUMN results.suite IS 'Name of the suite';
+COMMENT ON COLUMN results.test_id IS 'Id of the test';
+COMMENT ON COLUMN results.variant IS 'The same test on another capability set; empty for the only one';
+COMMENT ON COLUMN results.name IS 'Name for people';
+COMMENT ON COLUMN results.body IS 'command, call, pytest, http or simulate';
+COMMENT ON COLUMN results.node_id IS 'Node of the deciding attempt; NULL when the test never started';
+COMMENT ON COLUMN results.status IS 'passed, failed, error or skipped';
+COMMENT ON COLUMN results.reason IS 'Why it did not simply pass';
+COMMENT ON COLUMN results.flaky IS 'It passed after at least one failed attempt in this run';
+COMMENT ON COLUMN results.attempts IS 'Attempts made; the last of them decided';
+COMMENT ON COLUMN results.duration IS 'Seconds that the body of the deciding attempt took; NULL when the test never started';
+COMMENT ON COLUMN results.queue_seconds IS 'Seconds that the deciding attempt could have started but waited';
+COMMENT ON COLUMN results.started_at IS 'When the body of the deciding attempt started; NULL when the test never started';
+COMMENT ON COLUMN results.finished_at IS 'started_at + duration; when the test was closed if it never started';
+COMMENT ON COLUMN results.priority IS 'low, medium, high or critical';
+COMMENT ON COLUMN results.error IS 'Why it is not passed, for a person to read';
+COMMENT ON COLUMN results.simulated IS 'A stand-in ran instead of a body';
+COMMENT ON COLUMN results.metrics IS 'Values of the deciding attempt: metrics[''duration'']';
+
+CREATE VIEW metrics AS
+SELECT run_id, test_id, variant, attempt, node_id, entry.key AS name, entry.value AS value
+FROM (SELECT run_id, test_id, variant, attempt, node_id, unnest(map_entries(metrics)) AS entry FROM attempts);
+COMMENT ON VIEW metrics IS 'One row per metric value of an attempt';
+COMMENT ON COLUMN metrics.run_id IS 'The run';
+COMMENT ON COLUMN metrics.test_id IS 'Id of the test';
+COMMENT ON COLUMN metrics.variant IS 'Variant of the test';
+COMMENT ON COLUMN metrics.attempt IS 'Number of the attempt, from 1';
+COMMENT ON COLUMN metrics.node_id IS 'Where it was measured';
+COMMENT ON COLUMN metrics.name IS 'Name of the metric';
+COMMENT ON COLUMN metrics.value IS 'Its value, a finite number';
+
+CREATE VIEW run_summary AS
+SELECT
+    r.run_id,
+    r.suite,
+    coalesce(v.total_tests, 0) AS total_tests,
+    coalesce(v.passed, 0) AS passed,
+    coalesce(v.failed, 0) AS failed,
+    coalesce(v.errors, 0) AS errors,
+    coalesce(v.skipped, 0) AS skipped,
+    coalesce(v.flaky, 0) AS flaky,
+    coalesce(100.0::DOUBLE * v.passed / v.total_tests, 0.0) AS pass_rate,
+    r.wall_seconds,
+    coalesce(a.test_seconds, 0.0) AS test_seconds,
+    r.prefect_url,
+    coalesce(t.planned, 0) AS planned,
+    r.started_at,
+    r.finished_at,
+    r.exit_code,
+    r.exit_reason
+FROM runs AS r
+LEFT JOIN (
+    SELECT
+        run_id,
+        count(*) AS total_tests,
+        count(*) FILTER (status = 'passed') AS passed,
+        count(*) FILTER (status = 'failed') AS failed,
+        count(*) FILTER (status = 'error') AS errors,
+        count(*) FILTER (status = 'skipped') AS skipped,
+        count(*) FILTER (flaky) AS flaky
+    FROM verdicts
+    GROUP BY run_id
+) AS v ON v.run_id = r.run_id
+LEFT JOIN (SELECT run_id, fsum(duration) AS test_seconds FROM attempts GROUP BY run_id) AS a ON a.run_id = r.run_id
+LEFT JOIN (SELECT run_id, count(*) AS planned FROM tests GROUP BY run_id) AS t ON t.run_id = r.run_id;
+COMMENT ON VIEW run_summary IS 'One row per run, also while it goes on';
+COMMENT ON COLUMN run_summary.run_id IS 'The run';
+COMMENT ON COLUMN run_summary.suite IS 'Name of the suite';
+COMMENT ON COLUMN run_summary.total_tests IS 'Tests with a verdict';
+COMMENT ON COLUMN run_summary.passed IS 'Verdicts passed';
+COMMENT ON COLUMN run_summary.failed IS 'Verdicts failed';
+COMMENT ON COLUMN run_summary.errors IS 'Verdicts error';
+COMMENT ON COLUMN run_summary.skipped IS 'Verdicts skipped';
+COMMENT ON COLUMN run_summary.flaky IS 'Tests that passed after at least one failed attempt';
+COMMENT ON COLUMN run_summary.pass_rate IS 'Percent of the verdicts that are passed; 0 without any';
+COMMENT ON COLUMN run_summary.wall_seconds IS 'Seconds from start to end; NULL while it goes on';
+COMMENT ON COLUMN run_summary.test_seconds IS 'Seconds that the bodies of all attempts took';
+COMMENT ON COLUMN run_summary.prefect_url IS 'Where Prefect shows the flow run';
+COMMENT ON COLUMN run_summary.planned IS 'Tests accepted; more than total_tests while it goes on, or after it was cut short';
+COMMENT ON COLUMN run_summary.started_at IS 'When it first started';
+COMMENT ON COLUMN run_summary.finished_at IS 'When it ended; NULL while it goes on';
+COMMENT ON COLUMN run_summary.exit_code IS 'Exit code of the command';
+COMMENT ON COLUMN run_summary.exit_reason IS 'The word for the exit code';
+
+CREATE VIEW node_summary AS
+SELECT
+    n.run_id,
+    n.node_id,
+    coalesce(v.total_tests, 0) AS total_tests,
+    coalesce(v.passed, 0) AS passed,
+    coalesce(v.failed, 0) AS failed,
+    coalesce(v.errors, 0) AS errors,
+    coalesce(v.skipped, 0) AS skipped,
+    coalesce(100.0::DOUBLE * v.passed / v.total_tests, 0.0) AS pass_rate,
+    coalesce(a.busy_seconds, 0.0) AS busy_seconds,
+    coalesce(a.attempts, 0) AS attempts
+FROM (
+    SELECT run_id, node_id FROM nodes
+    UNION SELECT run_id, node_id FROM verdicts WHERE node_id IS NOT NULL
+    UNION SELECT run_id, node_id FROM attempts WHERE node_id IS NOT NULL
+) AS n
+LEFT JOIN (
+    SELECT
+        run_id,
+        node_id,
+        count(*) AS total_tests,
+        count(*) FILTER (status = 'passed') AS passed,
+        count(*) FILTER (status = 'failed') AS failed,
+        count(*) FILTER (status = 'error') AS errors,
+        count(*) FILTER (status = 'skipped') AS skipped
+    FROM verdicts
+    GROUP BY run_id, node_id
+) AS v ON v.run_id = n.run_id AND v.node_id = n.node_id
+LEFT JOIN (
+    SELECT run_id, node_id, fsum(duration) AS busy_seconds, count(*) AS attempts
+    FROM attempts
+    GROUP BY run_id, node_id
+) AS a ON a.run_id = n.run_id AND a.node_id = n.node_id;
+COMMENT ON VIEW node_summary IS 'One row per run and node, idle nodes included';
+COMMENT ON COLUMN node_summary.run_id IS 'The run';
+COMMENT ON COLUMN node_summary.node_id IS 'Id of the node';
+COMMENT ON COLUMN node_summary.total_tests IS 'Tests whose deciding attempt ran here';
+COMMENT ON COLUMN node_summary.passed IS 'Of those, passed';
+COMMENT ON COLUMN node_summary.failed IS 'Of those, failed';
+COMMENT ON COLUMN node_summary.errors IS 'Of those, error';
+COMMENT ON COLUMN node_summary.skipped IS 'Of those, skipped';
+COMMENT ON COLUMN node_summary.pass_rate IS 'Percent of those that are passed; 0 without any';
+COMMENT ON COLUMN node_summary.busy_seconds IS 'Seconds that the bodies of all attempts here took, added up over its slots';
+COMMENT ON COLUMN node_summary.attempts IS 'Attempts made here, deciding or not';
+
+CREATE VIEW metric_summary AS
+SELECT
+    run_id,
+    name,
+    count(*) AS count,
+    min(value) AS min,
+    max(value) AS max,
+    avg(value) AS avg,
+    quantile_cont(value, 0.5) AS p50,
+    quantile_cont(value, 0.95) AS p95,
+    quantile_cont(value, 0.99) AS p99
+FROM metrics
+GROUP BY run_id, name;
+COMMENT ON VIEW metric_summary IS 'One row per run and metric, over all its attempts';
+COMMENT ON COLUMN metric_summary.run_id IS 'The run';
+COMMENT ON COLUMN metric_summary.name IS 'Name of the metric';
+COMMENT ON COLUMN metric_summary.count IS 'Attempts that reported it';
+COMMENT ON COLUMN metric_summary.min IS 'Least value';
+COMMENT ON COLUMN metric_summary.max IS 'Greatest value';
+COMMENT ON COLUMN metric_summary.avg IS 'Mean value';
+COMMENT ON COLUMN metric_summary.p50 IS 'Median, interpolated';
+COMMENT ON COLUMN metric_summary.p95 IS '95th percentile, interpolated';
+COMMENT ON COLUMN metric_summary.p99 IS '99th percentile, interpolated';
+
+CREATE VIEW flaky_tests AS
+WITH recent AS (
+    SELECT test_id, variant, run_id, status = 'passed' AS passed, flaky, closed_at
+    FROM verdicts
+    WHERE status <> 'skipped'
+        AND coalesce(reason, '') NOT IN ('node_lost', 'cancelled', 'unsatisfiable', 'internal')
+    QUALIFY row_number() OVER (PARTITION BY test_id, variant ORDER BY closed_at DESC, run_id DESC) <= 20
+),
+steps AS (
+    SELECT
+        *,
+        passed <> lag(passed) OVER (PARTITION BY test_id, variant ORDER BY closed_at, run_id) AS flipped
+    FROM recent
+)
+SELECT
+    test_id,
+    variant,
+    coalesce(count(*) FILTER (flipped) / nullif(count(*) - 1, 0), 0.0) AS flip_rate,
+    count(*) FILTER (flaky) AS in_run_flakes,
+    max(closed_at) FILTER (flipped OR flaky) AS last_seen,
+    count(*) AS verdicts
+FROM steps
+GROUP BY test_id, variant
+HAVING count(*) FILTER (flipped OR flaky) > 0
+ORDER BY flip_rate DESC, in_run_flakes DESC, test_id, variant;
+COMMENT ON VIEW flaky_tests IS 'One row per test and variant that was unsteady within its last 20 verdicts. Counted are verdicts of its own: not skipped, and not node_lost, cancelled, unsatisfiable or internal';
+COMMENT ON COLUMN flaky_tests.test_id IS 'Id of the test';
+COMMENT ON COLUMN flaky_tests.variant IS 'Variant of the test';
+COMMENT ON COLUMN flaky_tests.flip_rate IS 'Changes between passed and not passed from one verdict to the next, divided by the number of such steps: 0 to 1';
+COMMENT ON COLUMN flaky_tests.in_run_flakes IS 'How many of those verdicts were passed only after a failed attempt in the same run';
+COMMENT ON COLUMN flaky_tests.last_seen IS 'When it last flipped or flaked';
+COMMENT ON COLUMN flaky_tests.verdicts IS 'How many verdicts this rests on, 20 at most';
+
+CREATE VIEW slowest_tests AS
+SELECT
+    v.test_id,
+    v.variant,
+    quantile_cont(a.duration, 0.5) AS p50,
+    quantile_cont(a.duration, 0.95) AS p95,
+    count(*) AS runs
+FROM verdicts AS v
+JOIN attempts AS a
+    ON a.run_id = v.run_id AND a.test_id = v.test_id AND a.variant = v.variant AND a.attempt = v.attempts
+WHERE v.status IN ('passed', 'failed')
+GROUP BY v.test_id, v.variant
+ORDER BY p95 DESC, p50 DESC, v.test_id, v.variant;
+COMMENT ON VIEW slowest_tests IS 'One row per test and variant, slowest first, over the deciding attempts of its passed and failed verdicts';
+COMMENT ON COLUMN slowest_tests.test_id IS 'Id of the test';
+COMMENT ON COLUMN slowest_tests.variant IS 'Variant of the test';
+COMMENT ON COLUMN slowest_tests.p50 IS 'Median duration in seconds, interpolated';
+COMMENT ON COLUMN slowest_tests.p95 IS '95th percentile of the duration in seconds, interpolated';
+COMMENT ON COLUMN slowest_tests.runs IS 'Runs that this rests on';

@@ -1,0 +1,85 @@
+-- Moves a staged batch of one run, named by the variables run_id and run_ended, into the tables.
+-- What is staged replaces what is there under the same key, so that any way of cutting a journal
+-- into batches leads to the same rows.
+
+-- An entry that became tests of its own leaves no row.
+DELETE FROM tests USING stage_expanded AS s
+WHERE tests.run_id = getvariable('run_id') AND tests.test_id = s.test_id AND tests.variant = s.variant;
+DELETE FROM running USING stage_expanded AS s
+WHERE running.run_id = getvariable('run_id') AND running.test_id = s.test_id AND running.variant = s.variant;
+DELETE FROM attempts USING stage_expanded AS s
+WHERE attempts.run_id = getvariable('run_id') AND attempts.test_id = s.test_id AND attempts.variant = s.variant;
+DELETE FROM late_attempts USING stage_expanded AS s
+WHERE late_attempts.run_id = getvariable('run_id')
+    AND late_attempts.test_id = s.test_id AND late_attempts.variant = s.variant;
+DELETE FROM verdicts USING stage_expanded AS s
+WHERE verdicts.run_id = getvariable('run_id') AND verdicts.test_id = s.test_id AND verdicts.variant = s.variant;
+
+-- A resumed run plans its tests again: the first plan stays.
+INSERT INTO tests
+SELECT getvariable('run_id'), s.* REPLACE (s.requirements::JSON AS requirements)
+FROM stage_tests AS s
+ANTI JOIN (SELECT test_id, variant FROM tests WHERE run_id = getvariable('run_id')) AS t
+    ON t.test_id = s.test_id AND t.variant = s.variant;
+
+-- The start told which task run it was; it may have come in an earlier batch.
+UPDATE stage_attempts AS s SET task_run_id = r.task_run_id
+FROM running AS r
+WHERE s.task_run_id IS NULL AND r.run_id = getvariable('run_id')
+    AND r.test_id = s.test_id AND r.variant = s.variant AND r.attempt = s.attempt;
+UPDATE stage_attempts AS s SET task_run_id = a.task_run_id
+FROM attempts AS a
+WHERE s.task_run_id IS NULL AND a.run_id = getvariable('run_id')
+    AND a.test_id = s.test_id AND a.variant = s.variant AND a.attempt = s.attempt;
+
+-- What comes home after its attempt was given up is kept apart.
+UPDATE stage_attempts AS s SET late = true
+FROM attempts AS a
+WHERE a.run_id = getvariable('run_id') AND a.reason IN ('node_lost', 'cancelled')
+    AND a.test_id = s.test_id AND a.variant = s.variant AND a.attempt = s.attempt;
+
+DELETE FROM attempts USING stage_attempts AS s
+WHERE NOT s.late AND attempts.run_id = getvariable('run_id')
+    AND attempts.test_id = s.test_id AND attempts.variant = s.variant AND attempts.attempt = s.attempt;
+DELETE FROM late_attempts USING stage_attempts AS s
+WHERE s.late AND late_attempts.run_id = getvariable('run_id')
+    AND late_attempts.test_id = s.test_id AND late_attempts.variant = s.variant AND late_attempts.attempt = s.attempt;
+
+CREATE TEMP VIEW ready_attempts AS
+SELECT getvariable('run_id') AS run_id, s.* REPLACE (
+    make_timestamptz(s.started_at) AS started_at,
+    s.metrics::JSON::MAP(VARCHAR, DOUBLE) AS metrics,
+    s.warnings::JSON::VARCHAR[] AS warnings
+)
+FROM stage_attempts AS s;
+INSERT INTO attempts SELECT * EXCLUDE (seq, late) FROM ready_attempts WHERE NOT late;
+INSERT INTO late_attempts SELECT * EXCLUDE (seq, late) FROM ready_attempts WHERE late
+QUALIFY row_number() OVER (PARTITION BY test_id, variant, attempt ORDER BY seq DESC) = 1;
+
+DELETE FROM running WHERE run_id = getvariable('run_id') AND getvariable('run_ended');
+DELETE FROM running USING stage_attempts AS s
+WHERE running.run_id = getvariable('run_id')
+    AND running.test_id = s.test_id AND running.variant = s.variant AND running.attempt = s.attempt;
+DELETE FROM running USING stage_verdicts AS s
+WHERE running.run_id = getvariable('run_id') AND running.test_id = s.test_id AND running.variant = s.variant;
+DELETE FROM running USING stage_running AS s
+WHERE running.run_id = getvariable('run_id')
+    AND running.test_id = s.test_id AND running.variant = s.variant AND running.attempt = s.attempt;
+INSERT INTO running
+SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.noted_at) AS noted_at) FROM stage_running AS s;
+
+DELETE FROM verdicts USING stage_verdicts AS s
+WHERE verdicts.run_id = getvariable('run_id') AND verdicts.test_id = s.test_id AND verdicts.variant = s.variant;
+INSERT INTO verdicts
+SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.closed_at) AS closed_at) FROM stage_verdicts AS s;
+
+DELETE FROM nodes USING stage_nodes AS s WHERE nodes.run_id = getvariable('run_id') AND nodes.node_id = s.node_id;
+INSERT INTO nodes
+SELECT getvariable('run_id'), s.* REPLACE (
+    s.capabilities::JSON AS capabilities, make_timestamptz(s.joined_at) AS joined_at
+)
+FROM stage_nodes AS s;
+INSERT INTO node_health
+SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.changed_at) AS changed_at) FROM stage_node_health AS s;
+INSERT INTO run_notes
+SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.noted_at) AS noted_at) FROM stage_run_notes AS s;

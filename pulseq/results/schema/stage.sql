@@ -1,0 +1,27 @@
+-- Where one batch of a journal lands, flat and quick to append to, before merge.sql moves it on.
+-- Times are microseconds since 1970; maps, lists and objects are JSON text.
+
+CREATE TEMP TABLE stage_tests (
+    test_id VARCHAR, variant VARCHAR, name VARCHAR, body VARCHAR, priority VARCHAR, location VARCHAR,
+    expected_seconds DOUBLE, requirements VARCHAR
+);
+CREATE TEMP TABLE stage_expanded (test_id VARCHAR, variant VARCHAR);
+CREATE TEMP TABLE stage_running (
+    test_id VARCHAR, variant VARCHAR, attempt INTEGER, node_id VARCHAR, task_run_id VARCHAR, noted_at BIGINT
+);
+CREATE TEMP TABLE stage_attempts (
+    seq BIGINT, late BOOLEAN,
+    test_id VARCHAR, variant VARCHAR, attempt INTEGER, node_id VARCHAR, status VARCHAR, reason VARCHAR,
+    started_at BIGINT, duration DOUBLE, queue_seconds DOUBLE, error VARCHAR, output VARCHAR, output_bytes BIGINT,
+    exit_code INTEGER, signal INTEGER, metrics VARCHAR, simulated BOOLEAN, leaked_processes INTEGER, warnings VARCHAR,
+    task_run_id VARCHAR
+);
+CREATE TEMP TABLE stage_verdicts (
+    test_id VARCHAR, variant VARCHAR, status VARCHAR, reason VARCHAR, flaky BOOLEAN, attempts INTEGER,
+    node_id VARCHAR, error VARCHAR, closed_at BIGINT
+);
+CREATE TEMP TABLE stage_nodes (
+    node_id VARCHAR, host VARCHAR, slots INTEGER, capabilities VARCHAR, joined_at BIGINT
+);
+CREATE TEMP TABLE stage_node_health (seq BIGINT, node_id VARCHAR, changed_at BIGINT, status VARCHAR, why VARCHAR);
+CREATE TEMP TABLE stage_run_notes (seq BIGINT, noted_at BIGINT, text VARCHAR);

@@ -1,0 +1,211 @@
+"""A batch of journal entries as rows, flat enough to append to the stage tables of `schema/stage.sql`.
+
+Within a batch the same rules hold as between batches (`schema/merge.sql`): the later entry of a key
+replaces the earlier one, and a result of an attempt that had been given up goes aside as late.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from pulseq.events import (
+    AttemptFinished,
+    AttemptStarted,
+    NodeJoined,
+    NodeLost,
+    PrefectRunKnown,
+    RunFinished,
+    RunNote,
+    RunStarted,
+    TestClosed,
+    TestExpanded,
+    TestPlanned,
+)
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult
+from pulseq.results.codec import Entry
+
+Row: TypeAlias = tuple[Any, ...]
+TestKey: TypeAlias = tuple[str, str]
+AttemptKey: TypeAlias = tuple[str, str, int]
+
+#: Unix seconds that a timestamp may have: the years 1 to 9999.
+_EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_799.0
+
+
+@dataclass(slots=True)
+class Batch:
+    """Entries of one run on their way into the database."""
+
+    run: dict[str, Any] = field(default_factory=dict)
+    run_ended: bool = False
+    entries: int = 0
+    _tests: dict[TestKey, Row] = field(default_factory=dict)
+    _expanded: dict[TestKey, Row] = field(default_factory=dict)
+    _running: dict[AttemptKey, Row] = field(default_factory=dict)
+    _attempts: dict[AttemptKey, Row] = field(default_factory=dict)
+    _given_up: set[AttemptKey] = field(default_factory=set)
+    _late: dict[AttemptKey, Row] = field(default_factory=dict)
+    _task_runs: dict[AttemptKey, str | None] = field(default_factory=dict)
+    _verdicts: dict[TestKey, Row] = field(default_factory=dict)
+    _nodes: dict[str, Row] = field(default_factory=dict)
+    _health: list[Row] = field(default_factory=list)
+    _notes: list[Row] = field(default_factory=list)
+
+    def add(self, entry: Entry) -> None:
+        """Take one entry in; entries come in the order of the journal."""
+        self.entries += 1
+        at = microseconds(entry.time)
+        match entry.event:
+            case AttemptFinished(result):
+                self._finish(entry.seq, result)
+            case AttemptStarted() as started:
+                self._start(started, at)
+            case TestClosed() as closed:
+                self._close(closed, at)
+            case TestPlanned() as planned:
+                self._plan(planned)
+            case TestExpanded() as expanded:
+                self._expand((clean(expanded.test_id), clean(expanded.variant)))
+            case NodeJoined() as node:
+                self._join(entry.seq, node, at)
+            case NodeLost(node_id, why):
+                self._health.append((entry.seq, clean(node_id), at, "inactive", clean(why)))
+            case RunNote(text):
+                self._notes.append((entry.seq, at, clean(text)))
+            case RunStarted() | PrefectRunKnown() | RunFinished() as event:
+                self._describe_run(event)
+
+    def rows(self) -> Iterator[tuple[str, Sequence[Row]]]:
+        """Each stage table with its rows, the empty ones left out."""
+        staged: dict[str, Sequence[Row]] = {
+            "stage_tests": [*self._tests.values()],
+            "stage_expanded": [*self._expanded.values()],
+            "stage_running": [*self._running.values()],
+            "stage_attempts": [*self._attempts.values(), *self._late.values()],
+            "stage_verdicts": [*self._verdicts.values()],
+            "stage_nodes": [*self._nodes.values()],
+            "stage_node_health": self._health,
+            "stage_run_notes": self._notes,
+        }
+        return ((table, rows) for table, rows in staged.items() if rows)
+
+    def _start(self, started: AttemptStarted, at: int | None) -> None:
+        key = (clean(started.test_id), clean(started.variant), started.attempt)
+        task_run = clean_or_none(started.task_run)
+        self._task_runs[key] = task_run
+        self._running[key] = (*key, clean(started.node_id), task_run, at)
+
+    def _finish(self, seq: int, result: AttemptResult) -> None:
+        key = (clean(result.test_id), clean(result.variant), result.attempt)
+        self._running.pop(key, None)
+        late = key in self._given_up
+        row = _attempt_row(seq, late, key, result, self._task_runs.get(key))
+        (self._late if late else self._attempts)[key] = row
+        if result.reason in INFRASTRUCTURE_REASONS:
+            self._given_up.add(key)
+
+    def _close(self, closed: TestClosed, at: int | None) -> None:
+        key = (clean(closed.test_id), clean(closed.variant))
+        self._drop_running(key)
+        outcome = (closed.status.value, closed.reason and closed.reason.value, closed.flaky, closed.attempts)
+        self._verdicts[key] = (*key, *outcome, clean_or_none(closed.node_id), clean_or_none(closed.error), at)
+
+    def _plan(self, planned: TestPlanned) -> None:
+        key = (clean(planned.test_id), clean(planned.variant))
+        words = (clean(planned.name), clean(planned.body), clean(planned.priority), clean_or_none(planned.location))
+        self._tests.setdefault(key, (*key, *words, planned.expected_seconds, json_text(planned.requirements)))
+
+    def _expand(self, test_key: TestKey) -> None:
+        self._expanded[test_key] = test_key
+        self._tests.pop(test_key, None)
+        self._verdicts.pop(test_key, None)
+        self._drop_running(test_key)
+        for rows in (self._attempts, self._late):
+            for attempt_key in [known for known in rows if known[:2] == test_key]:
+                del rows[attempt_key]
+        self._given_up = {known for known in self._given_up if known[:2] != test_key}
+
+    def _join(self, seq: int, node: NodeJoined, at: int | None) -> None:
+        node_id = clean(node.node_id)
+        self._nodes[node_id] = (node_id, clean(node.host), node.slots, json_text(node.capabilities), at)
+        self._health.append((seq, node_id, at, "active", None))
+
+    def _describe_run(self, event: RunStarted | PrefectRunKnown | RunFinished) -> None:
+        match event:
+            case RunStarted():
+                self.run.setdefault("suite", clean(event.suite))
+                self.run.setdefault("version", clean(event.version))
+                self.run.setdefault("started_at", microseconds(event.started_at))
+                self.run.setdefault("options", json_text(event.options))
+            case PrefectRunKnown():
+                self.run |= {"flow_run_id": clean(event.flow_run_id), "prefect_url": clean_or_none(event.url)}
+            case RunFinished():
+                self.run |= {"finished_at": microseconds(event.finished_at), "wall_seconds": event.wall_seconds}
+                self.run |= {"exit_code": event.exit_code, "exit_reason": clean(event.reason)}
+                self._running.clear()
+                self.run_ended = True
+
+    def _drop_running(self, test_key: TestKey) -> None:
+        for key in [known for known in self._running if known[:2] == test_key]:
+            del self._running[key]
+
+
+def _attempt_row(seq: int, late: bool, key: AttemptKey, result: AttemptResult, task_run: str | None) -> Row:
+    return (
+        seq,
+        late,
+        *key,
+        clean(result.node_id),
+        result.status.value,
+        result.reason and result.reason.value,
+        microseconds(result.started_at),
+        result.duration,
+        result.queue_seconds,
+        clean_or_none(result.error),
+        clean(result.output),
+        result.output_bytes,
+        result.exit_code,
+        result.signal,
+        json_text(result.metrics),
+        result.simulated,
+        result.leaked_processes,
+        json_text(result.warnings),
+        task_run,
+    )
+
+
+def microseconds(seconds: float) -> int | None:
+    """Unix seconds as microseconds; None for what no calendar has."""
+    return round(seconds * 1e6) if _EARLIEST <= seconds <= _LATEST else None
+
+
+def clean(text: str) -> str:
+    """Text that DuckDB can hold: a lone surrogate becomes its escape, `\\udc80` in six characters."""
+    return text if text.isascii() else text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def clean_or_none(text: str | None) -> str | None:
+    """`clean`, and None as it is."""
+    return None if text is None else clean(text)
+
+
+def json_text(value: object) -> str:
+    """JSON text of a mapping or list; text in it as `clean` has it."""
+    return _JSON.encode(_cleaned(value))
+
+
+def _cleaned(value: object) -> object:
+    match value:
+        case str():
+            return clean(value)
+        case Mapping():
+            return {clean(str(key)): _cleaned(item) for key, item in value.items()}
+        case list() | tuple():
+            return [_cleaned(item) for item in value]
+    return value
+
+
+_JSON = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
