@@ -309,4 +309,3 @@ class KeeperLine:
             text = f"the pytest session of this node ended {why}"
             batch.result(number, unmeasured_result(batch.orders[number], self._node_id, reason, text))
         batch.end(())
-

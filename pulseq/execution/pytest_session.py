@@ -7,7 +7,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from pulseq.execution.pytest_lines import Batch, KeeperLine, LineClosedError, ZygoteLine
@@ -34,6 +34,7 @@ class PytestSession:
             a fixture that is wider than one item failed after its last test.
         first_worker: the number of the first runner's worker id (gw0, gw1, ...); nodes that share a
             machine want different ones, since suites name databases and ports after them.
+        environment: what bodies get their variables from, without ours; the process's own when None.
     """
 
     def __init__(
@@ -46,6 +47,7 @@ class PytestSession:
         default_python: str = sys.executable,
         on_late: Callable[[AttemptResult], None] = _ignore_late,
         first_worker: int = 0,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self._spec = spec
         self._node_id = node_id
@@ -54,6 +56,7 @@ class PytestSession:
         self._python = spec.python or default_python
         self._on_late = on_late
         self._first_worker = first_worker
+        self._base_environment = os.environ if environment is None else environment
         self._temp: str | None = None
         self._zygote: ZygoteLine | None = None
         self._collection: Collection | None = None
@@ -143,16 +146,25 @@ class PytestSession:
         except OSError as error:
             why = f"the interpreter {self._python!r} cannot be started on this node: {error.strerror}"
             return Collection((), usage_error=why)
-        request = {"op": "collect", "args": _arguments(spec), "keyword": spec.keyword, "markers": spec.markers}
-        request.update(run_id=spec.run_id, worker=f"gw{self._first_worker}", workers=self._slots)
-        answer = await self._zygote.collect(request)
+        answer = await self._zygote.collect(
+            {
+                "op": "collect",
+                "args": _arguments(spec),
+                "keyword": spec.keyword,
+                "markers": spec.markers,
+                "run_id": spec.run_id,
+                "worker": f"gw{self._first_worker}",
+                "workers": self._slots,
+            }
+        )
         if answer["op"] == "collected":
             return collection_of(answer)
         await self._drop_zygote()
         return Collection((), usage_error=answer["error"])
 
     def _environment(self) -> dict[str, str]:
-        environment = {name: value for name, value in os.environ.items() if not name.startswith(_PRIVATE_PREFIXES)}
+        base = self._base_environment.items()
+        environment = {name: value for name, value in base if not name.startswith(_PRIVATE_PREFIXES)}
         environment.update(self._spec.env)
         environment.update(PULSEQ_RUN_ID=self._spec.run_id, PULSEQ_NODE_ID=self._node_id)
         assert self._temp is not None

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 import time
 import zlib
 from typing import Any, Callable, Generator
 
 import pytest
 
+from .pytest_runner import Runner
 from .pytest_verdict import clip, reason_of_skip
 
 #: What would start processes of its own, wait for a person, or stop half-way, in a session
 #: whose items are dealt out. Where an option does not exist, its plugin is not there.
-_NEUTRAL_OPTIONS = {
+_NEUTRAL_OPTIONS: dict[str, Any] = {
     "numprocesses": None,
     "maxprocesses": None,
     "dist": "no",
@@ -70,8 +72,6 @@ class CollectionPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
-        from .pytest_runner import Runner
-
         if session.config.option.collectonly:
             self.trouble.append("--collect-only runs nothing: leave it out")
             return True
@@ -88,8 +88,8 @@ class CollectionPlugin:
         return {
             "op": "collected",
             "items": [
-                [name, _location(item), list(dict.fromkeys(mark.name for mark in item.iter_markers()))]
-                for name, item in zip(names, session.items)
+                [names[index], _location(item), list(dict.fromkeys(mark.name for mark in item.iter_markers()))]
+                for index, item in enumerate(session.items)
             ],
             "verdicts": [_verdict(report) for report in self._reports],
             "deselected": self._deselected,
@@ -129,17 +129,11 @@ def _become_worker(config: Any, request: dict[str, Any]) -> None:
         "testrunuid": request["run_id"],
         "mainargv": list(request["args"]),
         "randomly_seed": zlib.crc32(request["run_id"].encode("utf-8", "replace")),
-        "cov_master_host": _host_name(),
+        "cov_master_host": socket.gethostname(),
         "cov_master_topdir": root,
         "cov_master_rsync_roots": [root],
     }
     config.workeroutput = {}
-
-
-def _host_name() -> str:
-    import socket
-
-    return socket.gethostname()
 
 
 def _narrow(option: Any, name: str, expression: str | None) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
+import signal
 import socket
 import tempfile
 from dataclasses import dataclass
@@ -11,7 +13,8 @@ from typing import Any
 
 from .body_environment import PrivateDirectory
 from .metric import VARIABLE
-from .output import KEPT_BYTES, HeadTail
+
+_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -30,6 +33,11 @@ class RunnerLink:
     captured_fds: tuple[int, int]
     private: PrivateDirectory
     worker: str
+
+
+def die_with_parent() -> None:
+    """Have this process killed when its parent, which must have one thread only, dies."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def become_worker(session: Any, link: RunnerLink) -> bool:
@@ -79,7 +87,8 @@ def _part_output(config: Any, link: RunnerLink) -> bool:
     manager = config.pluginmanager.getplugin("capturemanager")
     capturing = getattr(manager, "_global_capturing", None)
     by_descriptor = False
-    for stream, captured_fd in zip((getattr(capturing, "out", None), getattr(capturing, "err", None)), link.captured_fds):
+    for name, captured_fd in (("out", link.captured_fds[0]), ("err", link.captured_fds[1])):
+        stream: Any = getattr(capturing, name, None)
         if hasattr(stream, "targetfd_save"):
             by_descriptor = True
             os.dup2(link.output_fd, stream.targetfd_save, inheritable=False)
@@ -94,17 +103,3 @@ def _faulthandler_descriptors(config: Any) -> list[int]:
     stash = getattr(config, "stash", None)
     fd = stash.get(key, None) if stash is not None and key is not None else None
     return [] if fd is None else [fd]
-
-
-def read_captured(fds: tuple[int, int]) -> HeadTail:
-    """What pytest had captured, and not yet read, when its process came to its end."""
-    kept = HeadTail()
-    for title, fd in zip(("stdout", "stderr"), fds):
-        size = os.fstat(fd).st_size
-        if size:
-            kept.feed(f"----- Captured {title} -----\n".encode("ascii"))
-            # A flood is read at both its ends alone: what lies between would be left out anyway.
-            kept.feed(os.pread(fd, KEPT_BYTES, 0))
-            kept.feed(os.pread(fd, KEPT_BYTES, max(KEPT_BYTES, size - KEPT_BYTES)))
-            kept.total_bytes += max(0, size - 2 * KEPT_BYTES)
-    return kept

@@ -4,66 +4,32 @@ A keeper is itself a fork of the zygote that never ran a test, so a runner it fo
 starts from the collected suite in a millisecond.
 
 From the node: `run` (items, final), `stop` (reason), `finish` (seconds). To the node, in
-order: `start`, `done` for every item, `late`, `stopped`, `closed`.
+order: `start`, `done` for every item, `late`, `hopeless`, `stopped`, `closed`.
 """
 
 from __future__ import annotations
 
 import faulthandler
 import os
-import resource
 import select
 import signal
 import socket
 import tempfile
 import time
-from dataclasses import dataclass
+import warnings
 from typing import Any
 
 from . import process_tree, wire
 from .body_environment import PrivateDirectory
-from .output import HeadTail
-from .pytest_fork import RunnerLink, read_captured
-from .verdict import Ending, decide
+from .pytest_fork import RunnerLink, die_with_parent
+from .pytest_process import RunnerProcess, Running
 
-GRACE_SECONDS = 0.5
-#: Time for a hung Python to write where it hangs.
-_DUMP_SECONDS = 0.3
 #: How long the verdicts of quick tests may wait for each other; each waking up costs more than a test.
 _GATHER_SECONDS = 0.01
-#: How long a session may take to end that a test broke, by pytest.exit for example.
+#: How long a session may take to end that a test broke, by pytest.exit or by closing our line.
 _BREAK_SECONDS = 30.0
 _KEPT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _READ_BYTES = 256 * 1024
-
-
-@dataclass
-class Running:
-    """What runs now: an item by its number, or None for the teardown of wider fixtures."""
-
-    number: int | None
-    since: float
-    started_at: float
-    cpu_before: float
-
-
-class RunnerProcess:
-    """The keeper's end of a runner."""
-
-    def __init__(self, pid: int, sock: socket.socket, output_fd: int, captured: tuple[int, int], private: PrivateDirectory):
-        self.pid = pid
-        self.sock = sock
-        self.output_fd = output_fd
-        self.captured = captured
-        self.private = private
-        self.buffer = wire.MessageBuffer()
-        self.ended: process_tree.Ended | None = None
-
-    def close(self) -> None:
-        self.sock.close()
-        for fd in (self.output_fd, *self.captured):
-            os.close(fd)
-        self.private.remove()
 
 
 class Keeper:
@@ -86,10 +52,9 @@ class Keeper:
         self._quiet_until = 0.0
         self._fruitless = 0
         self._closing = False
-        self._raw = HeadTail()
 
     def serve(self) -> RunnerLink:
-        """Look after runner upon runner. The node's end of the line is the end of the keeper."""
+        """Look after runner upon runner. The end of the node's line is the end of the keeper."""
         os.setsid()
         process_tree.become_subreaper()
         self._signals = {number: signal.getsignal(number) for number in (*_KEPT_SIGNALS, signal.SIGCHLD)}
@@ -107,15 +72,10 @@ class Keeper:
 
     def _fork_runner(self) -> RunnerLink | None:
         """Fork a runner; None here, in the keeper, and its link in the runner."""
-        from .pytest_zygote import die_with_parent, fork
-
         private = PrivateDirectory(self._temp)
         sock, theirs = socket.socketpair()
         output_fd, output_write_fd = os.pipe()
-        files = [tempfile.TemporaryFile(buffering=0, dir=private.path) for _ in range(2)]
-        captured = (os.dup(files[0].fileno()), os.dup(files[1].fileno()))
-        for file in files:
-            file.close()
+        captured = (_nameless_file(private.path), _nameless_file(private.path))
         self._flush()
         pid = fork()
         if pid == 0:
@@ -124,10 +84,8 @@ class Keeper:
             return RunnerLink(theirs, output_write_fd, captured, private, self._worker)
         theirs.close()
         os.close(output_write_fd)
-        os.set_blocking(output_fd, False)
         self._runner = RunnerProcess(pid, sock, output_fd, captured, private)
         self._assigned = False
-        self._raw = HeadTail()
         return None
 
     def _leave_keeper(self, sock: socket.socket, output_fd: int) -> None:
@@ -142,18 +100,9 @@ class Keeper:
                 signal.signal(number, handler)
 
     def _assign(self) -> None:
-        if self._runner is None or self._assigned or not self._pending:
-            return
-        self._assigned = True
-        self._to_runner({"op": "run", "items": list(self._pending.values()), "final": self._final})
-
-    def _to_runner(self, message: dict[str, Any]) -> None:
-        try:
-            assert self._runner is not None
-            wire.send(self._runner.sock, message)
-        except OSError:
-            # It has ended; the signal of its end tells the rest.
-            return
+        if self._runner is not None and self._pending and not self._assigned:
+            self._assigned = True
+            self._runner.send({"op": "run", "items": list(self._pending.values()), "final": self._final})
 
     def _to_node(self, message: dict[str, Any]) -> None:
         self._outbox += wire.encode(message)
@@ -174,25 +123,26 @@ class Keeper:
         poll.register(self._node.fileno(), select.POLLIN)
         poll.register(self._child_signal.fd, select.POLLIN)
         if self._runner is not None:
-            poll.register(self._runner.output_fd, select.POLLIN)
-            if not gathering:
+            if not self._runner.muted:
+                poll.register(self._runner.output_fd, select.POLLIN)
+            if not gathering and not self._runner.hung_up:
                 poll.register(self._runner.sock.fileno(), select.POLLIN)
         moments = [at for at in (self._deadline(), self._quiet_until if gathering else None) if at is not None]
-        timeout = max(0.0, min(moments) - now) * 1000 if moments else None
-        ready = {fd for fd, _ in poll.poll(timeout if timeout is None else timeout + 1)}
-        self._see_to(ready)
+        milliseconds = max(0.0, min(moments) - now) * 1000 + 1 if moments else None
+        self._see_to({fd for fd, _ in poll.poll(milliseconds)})
 
     def _see_to(self, ready: set[int]) -> None:
         runner = self._runner
-        if runner is not None and ready & {runner.output_fd, runner.sock.fileno()}:
-            self._read_runner(runner)
         if self._child_signal.fd in ready:
             self._child_signal.clear()
-            process_tree.reap(self._note_end)
-        if runner is not None and runner.ended is not None:
-            self._after_runner()
-        elif self._overdue():
-            self._end_runner("timeout")
+            process_tree.reap(None if runner is None else runner.note_end)
+        if runner is not None:
+            if ready & {runner.output_fd, runner.sock.fileno()}:
+                self._hear_runner(runner)
+            if runner.ended is not None:
+                self._after_runner(runner)
+            elif self._is_overdue(runner):
+                self._end_runner(runner, "crash" if runner.hung_up and not self._closing else "timeout")
         if self._node.fileno() in ready:
             self._hear_node()
 
@@ -202,68 +152,43 @@ class Keeper:
         moments = [at for at in (until, self._give_up_at) if at is not None]
         return min(moments) if moments else None
 
-    def _overdue(self) -> bool:
+    def _is_overdue(self, runner: RunnerProcess) -> bool:
         deadline = self._deadline()
-        if self._runner is None or deadline is None or time.monotonic() < deadline:
+        if deadline is None or time.monotonic() < deadline:
             return False
-        # It may just have made it: what it said until now counts.
-        self._read_runner(self._runner)
+        # It may just have made it: what it has said until now counts.
+        self._hear_runner(runner)
         deadline = self._deadline()
         return deadline is not None and time.monotonic() >= deadline
 
-    def _note_end(self, ended: process_tree.Ended) -> None:
-        if self._runner is not None and ended.pid == self._runner.pid:
-            self._runner.ended = ended
-
-    def _read_runner(self, runner: RunnerProcess) -> None:
-        """Take in all that the runner has written and said; output comes first, as it did there."""
-        said: list[dict[str, Any]] = []
-        while True:
-            try:
-                data = runner.sock.recv(_READ_BYTES, socket.MSG_DONTWAIT)
-            except OSError:
-                break
-            if not data:
-                break
-            said += runner.buffer.feed(data)
-        self._read_output(runner)
-        for message in said:
-            self._hear_runner(message)
-        if said:
+    def _hear_runner(self, runner: RunnerProcess) -> None:
+        for message in runner.receive():
             self._quiet_until = time.monotonic() + _GATHER_SECONDS
+            if message["op"] == "done":
+                self._take_verdict(runner, message)
+            elif message["op"] == "late":
+                self._running = None
+                if message["error"] is not None:
+                    self._to_node(message)
+            if message.get("next") is not None:
+                self._begin(runner, Running(*message["next"]), announced=message["op"] == "done")
+        if runner.hung_up and self._give_up_at is None:
+            self._give_up_at = time.monotonic() + _BREAK_SECONDS
 
-    def _read_output(self, runner: RunnerProcess) -> None:
-        for _ in range(64):
-            try:
-                data = os.read(runner.output_fd, _READ_BYTES)
-            except OSError:
-                return
-            if not data:
-                return
-            self._raw.feed(data)
+    def _take_verdict(self, runner: RunnerProcess, message: dict[str, Any]) -> None:
+        self._running = None
+        del self._pending[message["i"]]
+        if message.pop("waits", False):
+            message["output"] = "\n".join(text for text in (message["output"], runner.raw.text()) if text)
+            message["output_bytes"] += runner.raw.total_bytes
+            runner.send({"op": "go"})
+        if message.pop("broken", False):
+            self._give_up_at = time.monotonic() + _BREAK_SECONDS
+        self._to_node(message)
 
-    def _hear_runner(self, message: dict[str, Any]) -> None:
-        if message["op"] == "done":
-            number = message["i"]
-            del self._pending[number]
-            self._running = None
-            if message.pop("waits", False):
-                message["output"] = "\n".join(text for text in (message["output"], self._raw.text()) if text)
-                message["output_bytes"] += self._raw.total_bytes
-                self._to_runner({"op": "go"})
-            if message.pop("broken", False):
-                self._give_up_at = time.monotonic() + _BREAK_SECONDS
-            self._to_node(message)
-        elif message["op"] == "late":
-            self._running = None
-            if message["error"] is not None:
-                self._to_node(message)
-        if message.get("next") is not None:
-            self._begin(Running(*message["next"]), announced=message["op"] == "done")
-
-    def _begin(self, running: Running, *, announced: bool) -> None:
+    def _begin(self, runner: RunnerProcess, running: Running, *, announced: bool) -> None:
         self._running = running
-        self._raw = HeadTail()
+        runner.raw = type(runner.raw)()
         if running.number is not None:
             self._fruitless = 0
             self._timeout = self._timeouts[running.number]
@@ -290,94 +215,49 @@ class Keeper:
 
     def _stop(self, reason: str) -> None:
         if self._pending:
-            left = [number for number in self._pending if self._running is None or number != self._running.number]
             if self._runner is not None:
-                self._end_runner(reason)
+                self._end_runner(self._runner, reason)
+            self._to_node({"op": "stopped", "left": list(self._pending)})
             self._pending.clear()
-            self._to_node({"op": "stopped", "left": left})
 
     def _finish(self, seconds: float) -> None:
         self._closing = True
         if self._runner is None:
             self._leave(0, "")
-        self._give_up_at = time.monotonic() + seconds
-        self._to_runner({"op": "finish"})
+        else:
+            self._give_up_at = time.monotonic() + seconds
+            self._runner.send({"op": "finish"})
 
-    def _end_runner(self, cause: str) -> None:
+    def _end_runner(self, runner: RunnerProcess, cause: str) -> None:
         """End the runner and all below it, and blame what it was running."""
-        runner = self._runner
-        assert runner is not None
         leaked = len(process_tree.alive(process_tree.descendants())) - 1
         if cause == "timeout" and faulthandler.is_enabled():
-            self._ask_where_it_is(runner)
-        self._kill_tree(runner)
-        self._after_runner(cause, max(leaked, 0))
+            runner.ask_where_it_is()
+        runner.kill_tree()
+        self._after_runner(runner, cause, max(leaked, 0))
 
-    def _ask_where_it_is(self, runner: RunnerProcess) -> None:
-        """Have faulthandler, which pytest has enabled, write the stack of a hung runner."""
-        resource.prlimit(runner.pid, resource.RLIMIT_CORE, (0, 0))
-        process_tree.send_signals([runner.pid], signal.SIGABRT, signal.SIGCONT)
-        until = time.monotonic() + _DUMP_SECONDS
-        while runner.ended is None and time.monotonic() < until:
-            self._read_output(runner)
-            process_tree.reap(self._note_end)
-            time.sleep(0.005)
-
-    def _kill_tree(self, runner: RunnerProcess) -> None:
-        def meanwhile() -> None:
-            self._read_output(runner)
-            time.sleep(0.005)
-
-        process_tree.kill_descendants(GRACE_SECONDS, meanwhile=meanwhile, record=self._note_end)
-
-    def _after_runner(self, cause: str | None = None, leaked: int | None = None) -> None:
+    def _after_runner(self, runner: RunnerProcess, cause: str | None = None, leaked: int | None = None) -> None:
         """The runner is gone: hear its last words, blame what ran, make room for the next."""
-        runner = self._runner
-        assert runner is not None
-        self._read_runner(runner)
         if leaked is None:
             leaked = len(process_tree.alive(process_tree.descendants()))
-            self._kill_tree(runner)
-        if self._running is not None:
-            self._blame(runner, self._running, cause, leaked)
+            runner.kill_tree()
+        self._hear_runner(runner)
+        running = self._running
+        if running is not None:
+            verdict = runner.blame(running, cause, self._timeout, leaked)
+            if running.number is None:
+                self._to_node({"op": "late", **verdict})
+            else:
+                del self._pending[running.number]
+                self._to_node({"op": "done", "i": running.number, **verdict})
         elif self._pending and not self._closing:
             self._fruitless += 1
-        code = -1 if runner.ended is None else os.waitstatus_to_exitcode(runner.ended.status)
         self._runner = self._running = self._give_up_at = None
         runner.close()
         if self._closing:
-            self._leave(code, self._raw.text())
+            self._leave(runner.exit_code, runner.raw.text())
         if self._fruitless > 1:
             self._give_up()
-
-    def _blame(self, runner: RunnerProcess, running: Running, cause: str | None, leaked: int) -> None:
-        seconds = max(time.monotonic() - running.since, 1e-6)
-        output = read_captured(runner.captured)
-        output.feed(self._raw.text().encode("utf-8", "replace"))
-        status = None if runner.ended is None else runner.ended.status
-        text = output.text()
-        ending = Ending(cause=cause, status=status, own_verdict=True, timeout=self._timeout, output=text)
-        verdict = decide(ending)
-        if running.number is None:
-            self._to_node({"op": "late", "output": text, **verdict})
-            return
-        del self._pending[running.number]
-        self._to_node(
-            {
-                "op": "done",
-                "i": running.number,
-                **verdict,
-                "output": text,
-                "output_bytes": output.total_bytes,
-                "started_at": running.started_at,
-                "duration": seconds,
-                "response_time": seconds,
-                "metrics": {},
-                "warnings": [],
-                "leaked": leaked,
-                **_usage(runner.ended, running, seconds),
-            }
-        )
 
     def _give_up(self) -> None:
         """No runner gets as far as a test: say so of each that is left."""
@@ -394,18 +274,17 @@ class Keeper:
     def _die(self) -> None:
         process_tree.kill_descendants(0)
         if self._runner is not None:
-            self._runner.private.remove()
+            self._runner.remove_directory()
         os._exit(0)
 
 
-def _usage(ended: process_tree.Ended | None, running: Running, seconds: float) -> dict[str, Any]:
-    if ended is None:
-        return {"memory": 0.0, "cpu": 0.0, "exit_code": None, "signal": None}
-    cpu = ended.usage.ru_utime + ended.usage.ru_stime - running.cpu_before
-    code = os.waitstatus_to_exitcode(ended.status)
-    return {
-        "memory": ended.usage.ru_maxrss * 1024 / 1e6,
-        "cpu": max(0.0, 100 * cpu / seconds),
-        "exit_code": code if code >= 0 else None,
-        "signal": -code if code < 0 else None,
-    }
+def fork() -> int:
+    """`os.fork`, without the warning that the code under test has threads: its threads stay behind."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return os.fork()
+
+
+def _nameless_file(directory: str) -> int:
+    with tempfile.TemporaryFile(buffering=0, dir=directory) as file:
+        return os.dup(file.fileno())

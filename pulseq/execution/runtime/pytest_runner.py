@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import os
 import resource
+import sys
 import time
 from typing import Any
 
@@ -91,13 +92,12 @@ class Runner:
         """Run one item; what broke out of pytest's own protocol (pytest.exit, Ctrl-C, a faulty plugin)."""
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
-        except BaseException as error:
+        except BaseException as error:  # noqa: BLE001 whatever it is, it is reported and raised again
             return error
         return None
 
     def _tell(self, message: dict[str, Any]) -> None:
         if self._waits_for_keeper:
-            self._session.config.get_terminal_writer()
             _flush_standard_files()
             message["waits"] = True
         self._send(message)
@@ -125,7 +125,9 @@ class Runner:
         hook = self._wide_teardown_hook()
         item = self._last_item
         call = pytest.CallInfo.from_call(
-            lambda: hook(item=item, nextitem=nextitem), when="teardown", reraise=(KeyboardInterrupt, pytest.exit.Exception)
+            lambda: hook(item=item, nextitem=nextitem),
+            when="teardown",
+            reraise=(KeyboardInterrupt, pytest.exit.Exception),
         )
         report = item.ihook.pytest_runtest_makereport(item=item, call=call)
         item._report_sections.clear()
@@ -153,8 +155,6 @@ def cpu_seconds() -> float:
 
 
 def _flush_standard_files() -> None:
-    import sys
-
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()

@@ -10,20 +10,17 @@ any number of `fork` (worker, temp), each followed by one byte that carries a so
 
 from __future__ import annotations
 
-import ctypes
 import gc
+import importlib
 import os
 import select
-import signal
 import socket
 import sys
 import types
-import warnings
 from typing import Any
 
 from . import process_tree, wire
-
-_PR_SET_PDEATHSIG = 1
+from .pytest_fork import die_with_parent
 
 
 def main(fd: int) -> None:
@@ -39,24 +36,23 @@ def main(fd: int) -> None:
     _run_pytest(control, request)
 
 
-def die_with_parent() -> None:
-    """Have this process killed when its parent, which must have one thread only, dies."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
-
-
 def _guard(control: socket.socket, zygote: int) -> int:
     """Wait for the end of the node or of the zygote, then end all below; what to exit with."""
     process_tree.become_subreaper()
     child_signal = process_tree.ChildSignal()
     silence_standard_files()
     statuses: dict[int, int] = {}
+
+    def note(ended: process_tree.Ended) -> None:
+        statuses[ended.pid] = ended.status
+
     poll = select.poll()
     poll.register(control.fileno(), 0)
     poll.register(child_signal.fd, select.POLLIN)
     while zygote not in statuses and control.fileno() not in [ready for ready, _ in poll.poll()]:
         child_signal.clear()
-        process_tree.reap(lambda ended: statuses.update({ended.pid: ended.status}))
-    process_tree.kill_descendants(0, record=lambda ended: statuses.setdefault(ended.pid, ended.status))
+        process_tree.reap(note)
+    process_tree.kill_descendants(0, record=note)
     status = statuses.get(zygote, 0)
     return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
 
@@ -74,7 +70,8 @@ def _run_pytest(control: socket.socket, request: wire.Message) -> None:
         sys.path.insert(0, os.getcwd())
     try:
         import pytest
-        import pytest.__main__ as program
+
+        program = importlib.import_module("pytest.__main__")
     except ImportError as error:
         wire.send(control, {"op": "refused", "error": f"{sys.executable} has no pytest: {error}"})
         return
@@ -107,7 +104,7 @@ def _pose_as(program: types.ModuleType, args: list[str]) -> None:
 
 def _serve(control: socket.socket, session: Any, plugin: Any) -> Any:
     """Answer with the collection, then fork keepers; returns, with its link, in runners alone."""
-    from .pytest_keeper import Keeper
+    from .pytest_keeper import Keeper, fork
 
     wire.send(control, plugin.collection(session))
     gc.collect()
@@ -126,10 +123,3 @@ def _serve(control: socket.socket, session: Any, plugin: Any) -> Any:
         os.close(fds[0])
         keepers.add(pid)
         wire.send(control, {"op": "forked", "pid": pid})
-
-
-def fork() -> int:
-    """`os.fork`, without the warning that the code under test has threads: its threads stay behind."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return os.fork()
