@@ -35,7 +35,7 @@ def draw_frame(
     marks = glyphs or Glyphs()
     lines = [_headline(progress, now, width, marks), _bar(progress, width, marks), _counts(progress, width), Text()]
     lines += draw_nodes(list(progress.nodes.values()), now, width, max(height - _HEAD_LINES, 1), marks)
-    return lines[: max(height, 1)]
+    return [cut(line, width) for line in lines[: max(height, 1)]]
 
 
 def _headline(progress: RunProgress, now: float, width: int, marks: Glyphs) -> Text:

@@ -6,6 +6,7 @@ only counts and queues; one lock, held for microseconds, guards what both touch.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -32,7 +33,8 @@ class LiveView:
     """Shows a run on a terminal: `start`, then `handle` every event, then `stop`.
 
     `handle` may be called from any one thread and never waits for the terminal.
-    Where the terminal goes away, drawing ends and the run does not notice.
+    Where the terminal goes away, drawing ends and the run does not notice (given a
+    `Terminal` as its console; rich's own ends the program).
     """
 
     def __init__(self, console: Console, clock: Callable[[], float] = time.monotonic) -> None:
@@ -48,8 +50,9 @@ class LiveView:
 
     def start(self) -> None:
         """Begin to draw."""
-        self._live.start()
-        self._thread.start()
+        with contextlib.suppress(OSError):
+            self._live.start()
+            self._thread.start()
 
     def handle(self, event: Event) -> None:
         """Take one event in; it shows at the next redrawing, a tenth of a second later at most."""
@@ -70,11 +73,9 @@ class LiveView:
         self._done.set()
         if self._thread.is_alive():
             self._thread.join()
-        try:
+        with contextlib.suppress(OSError):
             self._redraw()
             self._live.stop()
-        except OSError:
-            return
 
     def lines(self, width: int, height: int, glyphs: Glyphs) -> list[Text]:
         """The picture of this moment."""
@@ -88,11 +89,9 @@ class LiveView:
             self._dropped += 1
 
     def _draw_until_done(self) -> None:
-        while not self._done.wait(_REDRAW_SECONDS):
-            try:
+        with contextlib.suppress(OSError):
+            while not self._done.wait(_REDRAW_SECONDS):
                 self._redraw()
-            except OSError:
-                return
 
     def _redraw(self) -> None:
         with self._lock:
@@ -115,15 +114,16 @@ class _Picture:
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         glyphs = ASCII if options.ascii_only else Glyphs()
         # A third of the terminal is left for what is printed above the picture.
+        yield Text()
         yield from self._view.lines(options.max_width, max(2 * console.size.height // 3, 1), glyphs)
 
 
 def _failure(closed: TestClosed) -> Text:
     text = Text(overflow="fold")
-    text.append(f"{say_verdict(closed)}  ", STYLES[closed.status.value])
-    text.append(say_test(closed.test_id, closed.variant), STYLES["name"])
+    text.append(say_verdict(closed), STYLES[closed.status.value])
     if closed.node_id:
-        text.append(f"  on {fit(safe_line(closed.node_id), 24)}", STYLES["quiet"])
+        text.append(f" on {fit(safe_line(closed.node_id), 24)}", STYLES["quiet"])
+    text.append(f"  {say_test(closed.test_id, closed.variant)}", STYLES["name"])
     for line in gist(closed.error or "", _ERROR_LINES):
         text.append(f"\n    {line}")
     return text

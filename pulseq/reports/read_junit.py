@@ -135,7 +135,8 @@ class _CaseBuilder:
         """The file's end; the cases are in `cases`."""
 
     def _start_case(self, attributes: dict[str, str]) -> _Open:
-        classname = attributes.get("classname") or next((name for name in reversed(self._suites) if name), "")
+        suite = next((name for name in reversed(self._suites) if name), "")
+        classname = attributes.get("classname", suite)
         left_out = _NOT_RUN & {attributes.get("status", "").lower(), attributes.get("result", "").lower()}
         return _Open(attributes, classname, Status.SKIPPED if left_out else Status.PASSED)
 

@@ -21,6 +21,8 @@ Verdict: TypeAlias = tuple[TestRecord, TestClosed]
 
 _KEPT_FROM_A_VERDICT = NO_VERDICT_REASONS | {Reason.CANCELLED}
 _NAME_COLUMNS = 24
+#: What a node's row takes beside its name, its number of tests and its bar.
+_SHARE_COLUMNS = 41
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,9 +97,10 @@ def nodes(shares: Sequence[NodeShare], width: int, rows: int) -> Iterator[Text]:
     """What each node did: tests, busy seconds, and how much of its slots' time that was."""
     if not shares:
         return
-    names = min(max(cell_len(safe_line(share.node_id)) for share in shares), _NAME_COLUMNS)
     most = max(len(str(share.tests)) for share in shares)
-    bar = max(min(width - names - most - 36, 24), 5)
+    room = width - most - _SHARE_COLUMNS
+    names = min(max(cell_len(safe_line(share.node_id)) for share in shares), _NAME_COLUMNS, max(room - 5, 8))
+    bar = max(min(room - names, 24), 5)
     yield Text("nodes", STYLES["name"])
     lines = []
     for share in shares[:rows]:

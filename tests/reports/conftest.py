@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 import pytest
+from hypothesis import settings
 
 from pulseq.events import (
     AttemptFinished,
@@ -23,6 +24,10 @@ from pulseq.events import (
 )
 from pulseq.models import AttemptResult, CapabilityValue, Reason, Status
 from pulseq.records import RunRecord, fold
+
+# A shared machine may be slow at any moment; a deadline would be an assertion on seconds.
+settings.register_profile("no_deadline", deadline=None)
+settings.load_profile("no_deadline")
 
 START = 1_780_000_000.0
 ASSERTION = """def test_total():

@@ -1,0 +1,43 @@
+"""The JSON object of a run."""
+
+from __future__ import annotations
+
+import json
+
+from pulseq.records import RunRecord, fold
+from pulseq.reports.json_output import describe_run
+
+
+def test_a_run_is_one_object_with_its_counts_and_places(checkout) -> None:
+    expected = {
+        "run_id": "20260528-2026-k3x9",
+        "suite": "checkout",
+        "counts": {
+            "total": 120,
+            "passed": 114,
+            "failed": 2,
+            "errors": 2,
+            "skipped": 2,
+            "flaky": 1,
+            "xfailed": 1,
+            "no_verdict": 1,
+            "not_finished": 0,
+        },
+        "exit_code": 1,
+        "reason": "failed",
+        "wall_seconds": checkout.record.finished.wall_seconds,
+        "paths": {"journal": "j.jsonl"},
+        "prefect_url": "http://127.0.0.1:4200/runs/flow-run/f1",
+    }
+    assert expected == json.loads(json.dumps(describe_run(checkout.record, {"journal": "j.jsonl"})))
+
+
+def test_a_run_that_did_not_end_has_tests_that_are_not_finished_and_no_exit_code(checkout) -> None:
+    told = describe_run(fold(event for _, event in checkout.until(5.0)))
+    counts = told["counts"]
+    verdicts = counts["passed"] + counts["failed"] + counts["errors"] + counts["skipped"]
+    assert (verdicts + counts["not_finished"], told["exit_code"], told["reason"]) == (120, None, None)
+
+
+def test_a_run_of_which_nothing_is_known_is_an_object_too() -> None:
+    assert ((told := describe_run(RunRecord()))["run_id"], told["counts"]["total"], told["paths"]) == (None, 0, {})

@@ -1,0 +1,34 @@
+"""How the work of a run was shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pulseq.events import NodeLost
+from pulseq.models import Reason, Status
+from pulseq.records import RunRecord
+from pulseq.reports.shares import NodeShare, share_nodes
+
+
+def test_a_node_is_busy_for_as_long_as_its_attempts_took(plot, tell_story: Callable) -> None:
+    failed_once = ((Status.FAILED, Reason.ASSERTION), (Status.PASSED, None))
+    story = tell_story([plot("a", 2.0, failed_once), plot("b", 1.0)], {"n": (1, {})})
+    [share] = share_nodes(story.record)
+    wall = story.record.finished.wall_seconds
+    assert NodeShare("n", 1, 2, 5.0, pytest.approx(5.0 / wall), False) == share
+
+
+def test_a_node_that_did_nothing_has_its_row(tell_story: Callable) -> None:
+    assert [NodeShare("n", 3, 0, 0.0, 0.0, False)] == share_nodes(tell_story([], {"n": (3, {})}).record)
+
+
+def test_a_lost_node_is_marked(checkout) -> None:
+    record = checkout.record
+    record.apply(NodeLost("bench-2", "died"))
+    assert [share.node_id for share in share_nodes(record) if share.lost] == ["bench-2"]
+
+
+def test_a_run_without_nodes_has_no_shares() -> None:
+    assert share_nodes(RunRecord()) == []

@@ -1,0 +1,56 @@
+"""Counting verdicts."""
+
+from __future__ import annotations
+
+from pulseq.events import TestClosed
+from pulseq.models import Reason, Status
+from pulseq.reports.tally import Tally, count_verdicts
+
+PASSED = TestClosed("a", "", Status.PASSED, None, False, 1)
+FLAKY = TestClosed("b", "", Status.PASSED, None, True, 2)
+XFAILED = TestClosed("c", "", Status.SKIPPED, Reason.XFAIL, False, 1)
+LOST = TestClosed("d", "", Status.ERROR, Reason.NODE_LOST, False, 2)
+CANCELLED = TestClosed("e", "", Status.ERROR, Reason.CANCELLED, False, 1)
+
+
+def tally_of(*verdicts: TestClosed) -> Tally:
+    tally = Tally()
+    for closed in verdicts:
+        tally.add(closed)
+    return tally
+
+
+def test_every_verdict_is_counted_once_and_its_kind_again() -> None:
+    expected = Tally(passed=2, errors=2, skipped=1, xfailed=1, flaky=1, no_verdict=1, cancelled=1)
+    assert expected == tally_of(PASSED, FLAKY, XFAILED, LOST, CANCELLED)
+
+
+def test_the_total_counts_no_test_twice() -> None:
+    assert tally_of(PASSED, FLAKY, XFAILED, LOST, CANCELLED).total == 5
+
+
+def test_a_verdict_that_is_taken_back_leaves_no_trace() -> None:
+    tally = tally_of(FLAKY, LOST)
+    tally.add(FLAKY, -1)
+    tally.add(LOST, -1)
+    assert Tally() == tally
+
+
+def test_the_words_name_the_worst_first_and_why_errors_are_none_of_the_tests() -> None:
+    words = [said for _, said in tally_of(PASSED, FLAKY, XFAILED, LOST, CANCELLED).words()]
+    expected = ["2 errors (1 without a verdict, 1 cancelled)", "2 passed", "1 skipped (1 xfailed)", "1 flaky"]
+    assert expected == words
+
+
+def test_short_words_are_the_counts_alone() -> None:
+    words = [said for _, said in tally_of(LOST, XFAILED).words(short=True)]
+    assert words == ["1 error", "1 skipped"]
+
+
+def test_a_record_is_counted_by_its_closed_tests(checkout) -> None:
+    assert checkout.record.counts() == {
+        Status.PASSED: (tally := count_verdicts(checkout.record)).passed,
+        Status.FAILED: tally.failed,
+        Status.ERROR: tally.errors,
+        Status.SKIPPED: tally.skipped,
+    }
