@@ -25,6 +25,8 @@ import duckdb
 from pulseq.errors import InfrastructureError, PulseqError, SchemaVersionError, UsageError
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
+#: Base of what DuckDB raises.
+DuckDBError: TypeAlias = duckdb.Error
 
 #: The version of the schema that this PulseQ writes, and the highest that it reads.
 SCHEMA_VERSION = 1
@@ -71,7 +73,7 @@ class Database:
             DatabaseDamagedError: it is damaged.
         """
         with self._connected(read_only=True) as connection:
-            self._check_version(connection)
+            check_version(connection, self.path)
             yield connection
 
     @contextmanager
@@ -85,7 +87,7 @@ class Database:
         with self._connected(read_only=False) as connection:
             connection.begin()
             try:
-                _migrate(connection, self._check_version(connection))
+                _migrate(connection, check_version(connection, self.path))
                 yield connection
                 connection.commit()
             except BaseException:
@@ -155,16 +157,6 @@ class Database:
             f"{self.patience_seconds:g} s: try again"
         )
 
-    def _check_version(self, connection: Connection) -> int:
-        """The version of the schema in the file, 0 for none yet."""
-        found = _version_of(connection)
-        if found > SCHEMA_VERSION:
-            raise SchemaVersionError(
-                f"the database {str(self.path)!r} has schema version {found}, this PulseQ knows up to version "
-                f"{SCHEMA_VERSION}: upgrade with `pip install --upgrade pulseq`, or name another file with --db"
-            )
-        return found
-
     @contextmanager
     def _locked_for_moving(self) -> Iterator[bool]:
         """Whether the file is still the one that we saw, while nobody else moves it."""
@@ -202,6 +194,42 @@ def connect_patiently(
             if not _says(error, _LOCKED) or time.monotonic() >= deadline:
                 raise
         time.sleep(random.uniform(*RETRY_PAUSE))
+
+
+def connect_caged(path: Path, *, deadline: float, memory_limit_bytes: int) -> Connection:
+    """A connection for SQL that strangers wrote: it reads this one file, and reaches and changes nothing else.
+
+    Raises:
+        duckdb.Error: whatever DuckDB said last.
+    """
+    config = {
+        "enable_external_access": False,
+        "autoinstall_known_extensions": False,
+        "autoload_known_extensions": False,
+        "allow_community_extensions": False,
+        "python_enable_replacements": False,
+        "memory_limit": f"{memory_limit_bytes}B",
+        "temp_directory": "",
+    }
+    connection = connect_patiently(path, deadline=deadline, read_only=True, config=config)
+    connection.execute("SET TimeZone = 'UTC'")
+    connection.execute("SET lock_configuration = true")
+    return connection
+
+
+def check_version(connection: Connection, path: Path) -> int:
+    """The version of the schema in the file, 0 for none yet.
+
+    Raises:
+        SchemaVersionError: it is newer than this PulseQ.
+    """
+    found = _version_of(connection)
+    if found > SCHEMA_VERSION:
+        raise SchemaVersionError(
+            f"the database {str(path)!r} has schema version {found}, this PulseQ knows up to version "
+            f"{SCHEMA_VERSION}: upgrade with `pip install --upgrade pulseq`, or name another file with --db"
+        )
+    return found
 
 
 def worded(error: duckdb.Error, path: Path) -> PulseqError:
