@@ -148,7 +148,7 @@ def test_a_size_is_a_number_and_a_unit(written: str, size: int | None) -> None:
     ("value", "message"),
     [
         (None, "found nothing, expected a word, a number, a size, a version, true, false, or a list of these"),
-        ({}, "found a dict, expected a word, a number, a size, a version, true, false, or a list of these"),
+        ({}, "found a mapping, expected a word, a number, a size, a version, true, false, or a list of these"),
         ([["a"]], "found a list, expected a word, a number, a size, a version, true, false, or a list of these"),
         ([], "found an empty list, expected at least one value"),
         ("  ", "found an empty string, expected a word, a number, a size or a version"),

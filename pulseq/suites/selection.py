@@ -33,7 +33,7 @@ def select(suite: Suite, *, keyword: str | None = None, markers: str | None = No
         words.append(f"-m '{markers}'")
     kept = [test for test in suite.tests if isinstance(test.body, PytestBody) or all(fits(test) for fits in choices)]
     if not kept:
-        raise NothingToRunError(f"{' and '.join(words)} leaves none of the {len(suite.tests)} tests of '{suite.name}'")
+        raise NothingToRunError(f"none of the {len(suite.tests)} tests of '{suite.name}' fits {' and '.join(words)}")
     return replace(suite, tests=tuple(kept))
 
 

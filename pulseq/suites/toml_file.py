@@ -27,7 +27,7 @@ def parse_toml(text: str, source: str) -> Document:
         value = tomllib.loads(text, parse_float=_read_float)
     except (ValueError, RecursionError) as error:
         found = _LINE_OF_ERROR.search(str(error))
-        line = int(found["line"]) if found and found["line"] else None
+        line = None if found is None else int(found["line"] or text.rstrip().count("\n") + 1)
         why = shorten(_LINE_OF_ERROR.sub("", str(error)))
         flaw = Flaw((), f"text that is no TOML ({why})", "TOML", line=line)
         raise Document(source, None, (), lambda _: None).refuse([flaw]) from None

@@ -1,7 +1,7 @@
 """YAML, read from its event stream into values that know their lines. The only place that knows PyYAML.
 
 Plain scalars follow YAML 1.2: `true`, `false`, `null` and numbers are what they look like, while
-`no`, `yes`, `on`, `off`, dates, `12:30`, `1_000` and numbers with a leading zero stay text.
+`no`, `yes`, `on`, `off`, dates, `12:30`, `1_000`, `1e3` and whole numbers with a leading zero stay text.
 No tag constructs anything. Aliases and merge keys (`<<`) work as long as what they expand to
 stays small; a key that stands twice in a mapping is a flaw.
 """
@@ -26,7 +26,7 @@ _WORDS |= {
     for spelling in (word, word.title(), word.upper())
 }
 _INT = re.compile(r"[-+]?(?:0|[1-9][0-9]{0,300})")
-_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+|[0-9]+(?=[eE]))(?:[eE][-+]?[0-9]{1,4})?")
+_FLOAT = re.compile(r"[-+]?(?:[0-9]+\.[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]{1,4})?")
 _NOT_FINITE = re.compile(r"[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)")
 _CORE = "tag:yaml.org,2002:"
 _TAGS = {None, "!", *(_CORE + name for name in ("str", "int", "float", "bool", "null", "map", "seq"))}
@@ -55,7 +55,10 @@ def parse_yaml(text: str, source: str) -> Document:
 def _explain(error: yaml.YAMLError, text: str) -> tuple[int | None, str]:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
-        return (mark.line + 1 if mark else None), shorten(error.problem or error.context or "unreadable")
+        why = (error.problem or "unreadable").removeprefix("found ")
+        if error.context and error.context_mark:
+            why = f"{why} {error.context} from line {error.context_mark.line + 1}"
+        return (mark.line + 1 if mark else None), why
     position = getattr(error, "position", None)
     line = text.count("\n", 0, position) + 1 if isinstance(position, int) else None
     return line, shorten(str(getattr(error, "reason", error)))
