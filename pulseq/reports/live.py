@@ -7,6 +7,7 @@ only counts and queues; one lock, held for microseconds, guards what both touch.
 from __future__ import annotations
 
 import contextlib
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -45,7 +46,15 @@ class LiveView:
         self._done = threading.Event()
         self._above: list[Text] = []
         self._dropped = 0
-        self._live = Live(console=console, auto_refresh=False, transient=True, get_renderable=lambda: _Picture(self))
+        self._live = Live(
+            console=console,
+            auto_refresh=False,
+            transient=True,
+            get_renderable=lambda: _Picture(self),
+            # What others print goes above the picture; but a pipe on stdout is for the results, and left alone.
+            redirect_stdout=sys.stdout.isatty(),
+            redirect_stderr=sys.stderr.isatty(),
+        )
         self._thread = threading.Thread(target=self._draw_until_done, name="pulseq-live-view", daemon=True)
 
     def start(self) -> None:

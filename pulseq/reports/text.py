@@ -68,6 +68,8 @@ def gist(error: str, count: int, limit: int = 200) -> list[str]:
 
 
 def _xml_characters(text: str) -> str:
+    if text.isascii() and text.isprintable():
+        return text
     plain = _ESCAPE_SEQUENCE.sub("", text)
     return _NOT_XML.sub(lambda match: f"#x{ord(match.group()):02X}", plain)
 
