@@ -107,7 +107,7 @@ def nodes(shares: Sequence[NodeShare], width: int, rows: int) -> Iterator[Text]:
         used = min(max(share.utilisation, 0.0), 1.0)
         full = round(used * bar)
         line = Text.assemble(
-            f"  {set_cell_size(fit(safe_line(share.node_id), names), names)}  {share.tests:>{most}} tests  ",
+            f"  {set_cell_size(fit(safe_line(share.node_id), names), names)}  {share.tests:>{most}} {'test ' if share.tests == 1 else 'tests'}  ",
             (f"busy {say_seconds(share.busy_seconds):>11}  ", STYLES["quiet"]),
             ("━" * full, STYLES["running"]),
             ("─" * (bar - full), STYLES["waiting"]),
@@ -180,7 +180,7 @@ def _first_failure(test: TestRecord) -> str:
     if not bad:
         return ""
     said = gist(bad[0].error or "", 1, 100)
-    return f"; first {bad[0].reason}{f': {said[0].strip()}' if said else ''}"
+    return f"; first: {said[0].strip() if said else bad[0].reason}"
 
 
 def _longest_first(result: AttemptResult) -> tuple[float, str]:

@@ -82,7 +82,7 @@ def test_a_test_that_no_node_fits_is_told_apart_with_the_nearest_miss(checkout) 
 
 def test_a_flaky_test_is_told_with_what_it_said_first(checkout) -> None:
     lines = render_summary(checkout.record).plain(120).splitlines()
-    told = "  search-index  passed on attempt 2; first assertion: AssertionError: assert 4 == 5"
+    told = "  search-index  passed on attempt 2; first: AssertionError: assert 4 == 5"
     assert told == lines[lines.index("flaky") + 1]
 
 
@@ -90,6 +90,15 @@ def test_the_slowest_tests_are_in_order_and_as_many_as_asked_for(checkout) -> No
     lines = lines_of(checkout.record, durations=2)
     at = lines.index("slowest 2 of 119")
     assert lines[at + 1 : at + 4] == ["      3.00 s  login-slow  bench-1", "      2.48 s  price-073  bench-1", ""]
+
+
+def test_nodes_are_told_with_their_share_of_the_work(plot, tell_story: Callable) -> None:
+    lines = lines_of(tell_story([plot("a", 1.5)], {"n1": (1, {}), "n2": (1, {})}).record)
+    expected = [
+        f"  n1  1 test   busy      1.50 s  {'━' * 18}{'─' * 6}  75%",
+        f"  n2  0 tests  busy      0.00 s  {'─' * 24}   0%",
+    ]
+    assert expected == lines[lines.index("nodes") + 1 :][:2]
 
 
 def test_without_durations_there_is_no_list_of_slow_tests(checkout) -> None:
