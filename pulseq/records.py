@@ -20,7 +20,7 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import AttemptResult, Status
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Status
 
 
 @dataclass(slots=True)
@@ -32,6 +32,12 @@ class TestRecord:
     planned: TestPlanned
     attempts: dict[int, AttemptResult] = field(default_factory=dict)
     closed: TestClosed | None = None
+
+    def take(self, result: AttemptResult) -> None:
+        """Keep an attempt's result; a late one of an attempt that was given up does not count."""
+        known = self.attempts.get(result.attempt)
+        if known is None or known.reason not in INFRASTRUCTURE_REASONS:
+            self.attempts[result.attempt] = result
 
     @property
     def last(self) -> AttemptResult | None:
@@ -71,7 +77,7 @@ class RunRecord:
             case AttemptFinished():
                 self.running.pop(event.result.key, None)
                 if record := self.tests.get(event.result.key):
-                    record.attempts[event.result.attempt] = event.result
+                    record.take(event.result)
             case TestClosed():
                 self.running.pop((event.test_id, event.variant), None)
                 if record := self.tests.get((event.test_id, event.variant)):

@@ -27,6 +27,8 @@ logger = logging.getLogger("pulseq.cluster")
 START_TIMEOUT_SECONDS = 60.0
 #: A local node that dies is started again this often; one that still dies has a reason that stays.
 MAX_RESTARTS = 5
+#: How long the scheduler may take to notice that a local node's process has ended.
+GONE_PATIENCE_SECONDS = 3.0
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -54,6 +56,7 @@ class Cluster:
         self._node_timeout_seconds = node_timeout_seconds
         self._scheduler: LocalProcess | None = None
         self._local: dict[str, LocalProcess] = {}
+        self._gone: dict[str, asyncio.Event] = {}
         self._guards: set[asyncio.Task[None]] = set()
         self._restarts: Counter[str] = Counter()
         self._closing = False
@@ -82,7 +85,9 @@ class Cluster:
 
     async def _connect(self) -> None:
         try:
-            self.client = await Client(self.address, asynchronous=True, set_as_default=False, timeout=10)
+            self.client: Any = await Client(  # type: ignore[no-untyped-call]
+                self.address, asynchronous=True, set_as_default=False, timeout=10
+            )
         except (OSError, ValueError) as error:
             raise InfrastructureError(
                 f"no Dask scheduler answers at {self.address!r} ({type(error).__name__}); "
@@ -119,6 +124,7 @@ class Cluster:
             log_path=self._run_directory / "logs" / f"{spec.id}.log",
         )
         self._local[spec.id] = process
+        self._gone[spec.id] = asyncio.Event()
         await process.ready(START_TIMEOUT_SECONDS)
         guard = asyncio.create_task(self._guard(spec, environment, process))
         self._guards.add(guard)
@@ -128,6 +134,9 @@ class Cluster:
         code = await process.wait()
         if self._closing:
             return
+        # The scheduler's own word comes after the node's last results; the process's end may come before them.
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._gone[spec.id].wait(), GONE_PATIENCE_SECONDS)
         self._left(spec.id, f"its process ended with {code}")
         self._restarts[spec.id] += 1
         if self._restarts[spec.id] > MAX_RESTARTS:
@@ -169,6 +178,8 @@ class Cluster:
         self.on_joined(node)
 
     def _left(self, node_id: str, why: str) -> None:
+        if gone := self._gone.get(node_id):
+            gone.set()
         if self.nodes.pop(node_id, None) is not None and not self._closing:
             self.on_left(node_id, why)
 

@@ -6,8 +6,9 @@ import contextlib
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+import httpx
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
@@ -39,7 +40,8 @@ _body: ContextVar[FlowBody] = ContextVar("pulseq-flow-body")
 _STATES = {"completed": Completed, "failed": Failed, "cancelled": Cancelled, "crashed": Crashed}
 
 
-@flow(name="run-suite", task_runner=NodeTaskRunner(), validate_parameters=False, log_prints=False, retries=0)
+# The cast: a Dask task runner is a `TaskRunner` of its own kind of future, which Prefect's own types leave out.
+@flow(name="run-suite", task_runner=cast(Any, NodeTaskRunner()), validate_parameters=False, log_prints=False, retries=0)
 async def suite_flow(suite: str, run_id: str) -> State[Any]:
     """Run a suite of tests on the nodes of a cluster.
 
@@ -98,3 +100,17 @@ def flow_run_url(flow_run_id: str, api_url: str) -> str:
     """Where the flow run can be looked at in the Prefect UI."""
     base = PREFECT_UI_URL.value() or api_url.removesuffix("/").removesuffix("/api")
     return f"{base}/runs/flow-run/{flow_run_id}"
+
+
+async def end_orphans(api_url: str, task_run_ids: list[str]) -> None:
+    """Tell the API of task runs whose node died under them: they would be `Running` for ever.
+
+    A task run that the API never heard of is nothing to mend.
+    """
+    if not task_run_ids:
+        return
+    state = {"state": {"type": "CRASHED", "name": "NodeLost", "message": "its node was lost"}, "force": True}
+    async with httpx.AsyncClient(timeout=10.0) as client:
+        for task_run_id in task_run_ids:
+            with contextlib.suppress(httpx.HTTPError):
+                await client.post(f"{api_url}/task_runs/{task_run_id}/set_state", json=state)

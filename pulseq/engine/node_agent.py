@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import pickle
 from collections.abc import Callable, Coroutine, Iterator
+from contextlib import AsyncExitStack
 from contextvars import copy_context
 from pathlib import Path
 from typing import Any
@@ -20,11 +21,20 @@ from prefect.context import AsyncClientContext, hydrated_context
 from prefect.events.worker import EventsWorker
 from prefect.flows import Flow
 
+from pulseq.engine.junit_cases import find_cases
 from pulseq.engine.tasks import run_as_task
 from pulseq.engine.work import AttemptStart, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork, run_topic
 from pulseq.execution.executor import Executor
 from pulseq.execution.pytest_session import PytestSession
-from pulseq.models import AttemptOrder, AttemptResult, Collection, PytestOrder, PytestSpec, Reason
+from pulseq.models import (
+    AttemptOrder,
+    AttemptResult,
+    Collection,
+    CommandBody,
+    PytestOrder,
+    PytestSpec,
+    Reason,
+)
 
 #: The keeper on the node ends a body that Prefect's timeout has not reached, this much later.
 TIMEOUT_MARGIN_SECONDS = 1.0
@@ -53,9 +63,7 @@ class NodeAgent:
     `carrier` is the flow in whose name Prefect runs the tasks here; a run's own flow stays at home.
     """
 
-    def __init__(
-        self, worker: Worker, *, node_id: str, slots: int, temp_root: Path, carrier: Flow[..., Any]
-    ) -> None:
+    def __init__(self, worker: Worker, *, node_id: str, slots: int, temp_root: Path, carrier: Flow[..., Any]) -> None:
         self.carrier = carrier
         self.node_id = node_id
         self.slots = slots
@@ -70,12 +78,10 @@ class NodeAgent:
         await self.executor.start()
         _agent = self
 
-    async def enter_run(self, run_id: str, prefect_context: dict[str, Any]) -> None:
-        """Get ready for the dispatches of a run; once per run and node."""
+    def begin_run(self, run_id: str) -> None:
+        """Get ready to collect for a run; dispatches need its context too (`RunOnNode.open`)."""
         if run_id not in self._runs:
-            run = RunOnNode(self, run_id, prefect_context)
-            await run.open()
-            self._runs[run_id] = run
+            self._runs[run_id] = RunOnNode(self, run_id)
 
     def run(self, run_id: str) -> RunOnNode:
         return self._runs[run_id]
@@ -87,7 +93,9 @@ class NodeAgent:
 
     def send(self, run_id: str, messages: list[NodeMessage]) -> None:
         """Hand messages to the driver of a run, by way of the scheduler."""
-        self._worker.log_event(run_topic(run_id), {"node": self.node_id, "messages": pickle.dumps(messages, protocol=5)})
+        self._worker.log_event(
+            run_topic(run_id), {"node": self.node_id, "messages": pickle.dumps(messages, protocol=5)}
+        )
 
     async def close(self) -> None:
         for run_id in list(self._runs):
@@ -98,26 +106,30 @@ class NodeAgent:
 class RunOnNode:
     """One run on this node: its Prefect context, its pytest sessions, what it has to say."""
 
-    def __init__(self, agent: NodeAgent, run_id: str, prefect_context: dict[str, Any]) -> None:
+    def __init__(self, agent: NodeAgent, run_id: str) -> None:
         self.run_id = run_id
         self._agent = agent
         self._context = copy_context()
-        self._prefect_context = hydrated_context(
-            {**prefect_context, "flow_run_context": {**prefect_context["flow_run_context"], "flow": agent.carrier}}
-        )
-        self._client_context = AsyncClientContext()
+        self._exit = AsyncExitStack()
+        self._opened = False
         self._sessions: dict[PytestSpec, PytestSession] = {}
         self._outbox: list[NodeMessage] = []
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
         self._dispatches = 0
 
-    async def open(self) -> None:
-        """Enter the run's context and API client, once; each task run gets a copy of that context."""
-        self._context.run(self._prefect_context.__enter__)
-        await self._in_context(self._client_context.__aenter__())
+    async def open(self, prefect_context: dict[str, Any]) -> None:
+        """Enter the flow run's context and an API client, once; each task run gets a copy of that context."""
+        if self._opened:
+            return
+        self._opened = True
+        flow_run = {**prefect_context["flow_run_context"], "flow": self._agent.carrier}
+        hydrated = hydrated_context({**prefect_context, "flow_run_context": flow_run})
+        self._context.run(self._exit.enter_context, hydrated)
+        await self._in_context(self._exit.enter_async_context(AsyncClientContext()))
 
     async def _in_context(self, step: Coroutine[Any, Any, Any]) -> None:
         await asyncio.get_running_loop().create_task(step, context=self._context)
@@ -163,6 +175,8 @@ class RunOnNode:
                 running.stop(Reason.TIMEOUT)
                 self.tell(await _see_through(outcome))
                 raise
+        if isinstance(work.test.body, CommandBody) and work.test.body.junit:
+            self.tell(await asyncio.to_thread(find_cases, work.test, result))
         self.tell(result)
         return result
 
@@ -177,8 +191,15 @@ class RunOnNode:
             results.append(result)
             self.tell(result)
 
-        fresh = work.fresh or retry > 0
-        await self._session(work.spec).run_items(orders, on_start=on_start, on_result=on_result, fresh=fresh)
+        session = self._session(work.spec)
+
+        def stop() -> None:
+            task = asyncio.get_running_loop().create_task(session.stop(orders[0], Reason.CANCELLED))
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
+
+        with self._stoppable(stop):
+            await session.run_items(orders, on_start=on_start, on_result=on_result, fresh=work.fresh or retry > 0)
         return results
 
     def _session(self, spec: PytestSpec) -> PytestSession:
@@ -237,8 +258,7 @@ class RunOnNode:
             await session.close()
         self._flush()
         await drain_states()
-        await self._in_context(self._client_context.__aexit__(None, None, None))
-        self._context.run(self._prefect_context.__exit__, None, None, None)
+        await self._in_context(self._exit.aclose())
 
 
 async def drain_states() -> None:
@@ -252,7 +272,8 @@ async def drain_states() -> None:
 async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:
     # Shielded: Prefect's timeout delivers its cancellation again and again for as long as it is awaited.
     with anyio.CancelScope(shield=True):
-        return await outcome
+        await asyncio.wait({outcome})
+    return outcome.result()
 
 
 def _later_attempt(order: PytestOrder, retry: int) -> PytestOrder:

@@ -14,9 +14,15 @@ async def run_dispatch(payload: bytes) -> None:
     await current_agent().run(dispatch.run_id).handle(dispatch)
 
 
+async def begin_run(run_id: str) -> None:
+    """Get ready to collect for a run."""
+    current_agent().begin_run(run_id)
+
+
 async def enter_run(run_id: str, context: bytes) -> None:
-    """Get ready for a run, given its pickled Prefect context."""
-    await current_agent().enter_run(run_id, pickle.loads(context))
+    """Get ready for the dispatches of a run, given its pickled Prefect context."""
+    current_agent().begin_run(run_id)
+    await current_agent().run(run_id).open(pickle.loads(context))
 
 
 async def leave_run(run_id: str) -> None:

@@ -69,7 +69,7 @@ async def serve(configuration: dict[str, Any]) -> None:
     try:
         await worker
         tell_owner({"address": worker.address})
-        await worker.finished()
+        await worker.finished()  # type: ignore[no-untyped-call]
     finally:
         await agent.close()
         shutil.rmtree(temp_root, ignore_errors=True)

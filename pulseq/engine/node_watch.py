@@ -10,7 +10,7 @@ from distributed import Scheduler, SchedulerPlugin
 NODE_TOPIC = "pulseq-nodes"
 
 
-class NodeWatch(SchedulerPlugin):  # type: ignore[misc]
+class NodeWatch(SchedulerPlugin):
     """Publishes each worker's arrival and departure, with the labels that it registered."""
 
     name = "pulseq-node-watch"

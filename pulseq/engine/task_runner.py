@@ -7,15 +7,15 @@ import pickle
 from collections.abc import Callable
 from typing import Any
 
-from distributed import Client, Future
+from distributed import Client
 from prefect.context import serialize_context
-from prefect_dask import DaskTaskRunner
+from prefect_dask.task_runners import DaskTaskRunner
 
 from pulseq.engine import node_calls
 from pulseq.engine.work import Dispatch
 
 
-class NodeTaskRunner(DaskTaskRunner):  # type: ignore[misc]
+class NodeTaskRunner(DaskTaskRunner):
     """A `DaskTaskRunner` that sends work to exactly one node, and the flow's context only once.
 
     What the stock runner does at every submit, serialising settings and flow context (about 70 ms) and
@@ -26,6 +26,10 @@ class NodeTaskRunner(DaskTaskRunner):  # type: ignore[misc]
     def bind(self, client: Client) -> None:
         """Use this asynchronous Dask client; call it before anything is sent."""
         self._node_client = client
+
+    async def begin_run(self, run_id: str, addresses: list[str]) -> None:
+        """Make nodes know a run, so that they can collect for it before its flow run exists."""
+        await self._on_nodes(node_calls.begin_run, addresses, run_id)
 
     async def enter_run(self, run_id: str, addresses: list[str], context: dict[str, Any]) -> None:
         """Take the run's Prefect context to nodes that are about to get work of it."""
@@ -48,7 +52,9 @@ class NodeTaskRunner(DaskTaskRunner):  # type: ignore[misc]
         answers = await self._on_nodes(node_calls.collect, [address], run_id, pickle.dumps(spec))
         return pickle.loads(answers[address])
 
-    def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> Future:
+    def send(
+        self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]
+    ) -> None:
         """Submit a dispatch to the node at `address`, and to no other.
 
         Results come as messages on the run's topic; the future tells only of what kept the dispatch
@@ -66,7 +72,6 @@ class NodeTaskRunner(DaskTaskRunner):  # type: ignore[misc]
             pure=False,
         )
         asyncio.get_running_loop().create_task(_watch(future, dispatch.key, on_trouble))
-        return future
 
     async def _on_nodes(self, function: Callable[..., Any], addresses: list[str], *arguments: Any) -> dict[str, Any]:
         if not addresses:
@@ -91,7 +96,7 @@ def flow_context() -> dict[str, Any]:
     return context
 
 
-async def _watch(future: Future, key: str, on_trouble: Callable[[str, str], None]) -> None:
+async def _watch(future: Any, key: str, on_trouble: Callable[[str, str], None]) -> None:
     # Its state and not `await future`: there is nothing to fetch, and a fetch is a round trip to the node.
     await future._state.wait()
     if future.status == "error":

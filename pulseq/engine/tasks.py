@@ -79,6 +79,8 @@ async def run_as_task(work: TestWork | PytestWork, run: Any, context: Context, t
 
 def state_of(results: list[AttemptResult]) -> State[Any]:
     """The Prefect state that says what came of a task run, in one line."""
+    if not results:
+        return Cancelled(message="stopped before its first test")
     if len(results) == 1:
         return _state_of_one(results[0])
     bad = [result for result in results if result.status in (Status.FAILED, Status.ERROR)]

@@ -82,8 +82,21 @@ class DispatchDone:
     trouble: str | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class CasesFound:
+    """Message: the JUnit files that a command left hold these tests; `trouble` says why there are none.
+
+    Sent before the result of the attempt that left them.
+    """
+
+    test_id: str
+    variant: str
+    cases: tuple[AttemptResult, ...]
+    trouble: str | None = None
+
+
 #: Messages of a node, in the order in which things happened there.
-NodeMessage = AttemptStart | AttemptResult | DispatchDone
+NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone
 
 
 def run_topic(run_id: str) -> str:

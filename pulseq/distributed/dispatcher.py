@@ -1,0 +1,396 @@
+"""From the queue to the nodes and back: what is picked is sent, what comes home is booked."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import pickle
+import time
+from collections.abc import Callable, Hashable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pulseq.capabilities import match, nearest_miss, requirement_key
+from pulseq.distributed.expansion import cases_to_tests
+from pulseq.distributed.ledger import Key, Ledger, Next
+from pulseq.engine.cluster import Cluster, LiveNode
+from pulseq.engine.task_runner import NodeTaskRunner
+from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork
+from pulseq.events import Event, NodeJoined, NodeLost, RunNote
+from pulseq.models import (
+    AttemptResult,
+    CapabilityValue,
+    PytestItemBody,
+    PytestOrder,
+    PytestSpec,
+    Reason,
+    Status,
+    Strategy,
+    TestCase,
+)
+from pulseq.planning.packing import WHOLE_FILES, PackLimits
+from pulseq.planning.queued import NodeOffer, QueuedTest
+from pulseq.planning.ready_queue import Pick, ReadyQueue
+
+logger = logging.getLogger("pulseq.dispatch")
+
+#: A pytest item that is expected to take this long is a task run of its own.
+LONG_ITEM_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class Flight:
+    """A dispatch on its way or at work: which tests it carries that have no verdict yet."""
+
+    node_id: str
+    tests: dict[Key, QueuedTest]
+    in_place: frozenset[Key]
+
+
+@dataclass(slots=True)
+class Dispatcher:
+    """Keeps every free slot busy until each test has its verdict.
+
+    Args:
+        emit: takes each event as it becomes true (journal, view).
+        node_timeout_seconds: how long tests wait for a node that fits them to come back.
+    """
+
+    run_id: str
+    cluster: Cluster
+    runner: NodeTaskRunner
+    ledger: Ledger
+    emit: Callable[[Event], None]
+    node_timeout_seconds: float
+    strategy: Strategy = Strategy.ADAPTIVE
+    max_failures: int | None = None
+    granularity: str = "auto"
+    specs: dict[str, PytestSpec] = field(default_factory=dict)
+    requirements: dict[Hashable, Mapping[str, CapabilityValue]] = field(default_factory=dict)
+    queue: ReadyQueue = field(init=False)
+    task_runs: int = 0
+    _flights: dict[str, Flight] = field(default_factory=dict)
+    _ready_at: dict[Key, float] = field(default_factory=dict)
+    _cases: dict[Key, CasesFound] = field(default_factory=dict)
+    _sequence: int = 0
+    _dispatched: int = 0
+    _context: dict[str, Any] | None = None
+    _admitting: bool = True
+    _changed: asyncio.Event = field(default_factory=asyncio.Event)
+    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    _homeless_since: dict[Hashable, float] = field(default_factory=dict)
+    _seen_fit: set[Hashable] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        limits = WHOLE_FILES if self.granularity == "file" else PackLimits()
+        self.queue = ReadyQueue(self._class_fits, strategy=self.strategy, limits=limits)
+
+    def _class_fits(self, key: Hashable, capabilities: Mapping[str, CapabilityValue]) -> bool:
+        return match(self.requirements[key], capabilities).fits
+
+    # -- what is to be run
+
+    def accept(self, case: TestCase, *, fresh_plan: bool = True) -> None:
+        """Plan a test and queue it."""
+        if fresh_plan:
+            self._emit_all(self.ledger.plan(case))
+        self._ready_at[case.key] = time.monotonic()
+        self._enqueue(case.key)
+
+    def _enqueue(self, key: Key, *, alone: bool = False) -> None:
+        case = self.ledger.case(key)
+        self._sequence += 1
+        class_key = requirement_key(case.requirements)
+        self.requirements.setdefault(class_key, case.requirements)
+        self.queue.add(
+            QueuedTest(
+                key,
+                self._sequence,
+                class_key,
+                case.priority,
+                case.duration,
+                None if alone else self._pack_of(case),
+                self.ledger.lost_on(key),
+            )
+        )
+
+    def _pack_of(self, case: TestCase) -> tuple[object, str] | None:
+        if not isinstance(case.body, PytestItemBody) or self.granularity == "test":
+            return None
+        if self.granularity == "auto" and case.duration is not None and case.duration >= LONG_ITEM_SECONDS:
+            return None
+        return (case.body.entry, case.body.nodeid.split("::", 1)[0])
+
+    # -- nodes
+
+    def add_node(self, node: LiveNode) -> None:
+        """A node has joined: let it take tests as soon as it knows the run."""
+        self.emit(NodeJoined(node.id, node.host, node.slots, node.capabilities))
+        self._spawn(self._open_node(node))
+
+    async def _open_node(self, node: LiveNode) -> None:
+        try:
+            await self.runner.begin_run(self.run_id, [node.address])
+            if self._context is not None:
+                await self.runner.enter_run(self.run_id, [node.address], self._context)
+        except (OSError, RuntimeError) as error:
+            self.emit(RunNote(f"node {node.id} cannot take part: {error}"))
+            return
+        if self._context is not None and self.cluster.nodes.get(node.id) is node:
+            self.queue.node_joined(NodeOffer(node.id, node.slots, node.capabilities))
+        self._changed.set()
+
+    async def enter_flow(self, context: dict[str, Any]) -> None:
+        """The flow run exists: give all nodes its context and let them take tests."""
+        self._context = context
+        await asyncio.gather(*(self._open_node(node) for node in list(self.cluster.nodes.values())))
+
+    def lose_node(self, node_id: str, why: str) -> None:
+        """A node is gone: what it had starts again elsewhere, or ends."""
+        self.emit(NodeLost(node_id, why))
+        self.queue.node_left(node_id)
+        for key, flight in list(self._flights.items()):
+            if flight.node_id == node_id:
+                del self._flights[key]
+                for test_key in list(flight.tests):
+                    self._lose_test(test_key, why)
+        self._changed.set()
+
+    def _lose_test(self, key: Key, why: str) -> None:
+        events, again = self.ledger.lose(key, why)
+        self._emit_all(events)
+        if again and self._admitting:
+            self._enqueue(key, alone=bool(events))
+
+    # -- the loop
+
+    async def run(self) -> None:
+        """Until every test has its verdict."""
+        while self.ledger.open:
+            self._changed.clear()
+            if self._admitting:
+                self._end_homeless()
+                for pick in self.queue.picks():
+                    self._send(pick)
+            elif not self._flights:
+                return
+            await self._wait()
+
+    async def _wait(self) -> None:
+        timeout = None
+        if self._homeless_since:
+            timeout = max(min(self._homeless_since.values()) + self.node_timeout_seconds - time.monotonic(), 0.01)
+        try:
+            await asyncio.wait_for(self._changed.wait(), timeout)
+        except TimeoutError:
+            return
+
+    def _end_homeless(self) -> None:
+        """End what no node fits: at once if none ever did, after `node_timeout` if one has left."""
+        now = time.monotonic()
+        homeless = set(self.queue.homeless())
+        self._homeless_since = {
+            key: self._homeless_since.get(key, now if key in self._seen_fit else float("-inf")) for key in homeless
+        }
+        for key, since in list(self._homeless_since.items()):
+            if now - since >= self.node_timeout_seconds:
+                del self._homeless_since[key]
+                self.end_unsatisfiable(test.key for test in self.queue.withdraw(key))
+
+    def end_unsatisfiable(self, keys: Iterable[Key]) -> None:
+        """End tests that no node fits, with the nearest miss."""
+        offers = {node.id: node.capabilities for node in self.cluster.nodes.values()}
+        for key in keys:
+            why = nearest_miss(self.ledger.case(key).requirements, offers) if offers else "no node is left"
+            self._emit_all(self.ledger.close(key, Reason.UNSATISFIABLE, why))
+
+    def _send(self, pick: Pick) -> None:
+        self._dispatched += 1
+        node = self.cluster.nodes.get(pick.node_id)
+        for test in pick.tests:
+            self.ledger.sent(test.key, pick.node_id)
+            self._seen_fit.add(test.requirement_key)
+        if node is None:  # it left between two turns of the loop; lose_node has been or will be told
+            self.queue.node_left(pick.node_id)
+            for test in pick.tests:
+                self._enqueue(test.key)
+            return
+        work, in_place = self._work_of(pick.tests)
+        flight = Flight(node.id, {test.key: test for test in pick.tests}, in_place)
+        key = str(self._dispatched)
+        self._flights[key] = flight
+        logger.debug("%s goes to %s: %s", [unit.name for unit in work], node.id, "fits and has a free slot")
+        priority = max(int(test.priority) for test in pick.tests)
+        self.runner.send(
+            Dispatch(key, self.run_id, tuple(work)), node.address, priority=priority, on_trouble=self._trouble
+        )
+
+    def _work_of(self, tests: Iterable[QueuedTest]) -> tuple[list[TestWork | PytestWork], frozenset[Key]]:
+        work: list[TestWork | PytestWork] = []
+        packs: dict[tuple[object, str], list[TestCase]] = {}
+        in_place: set[Key] = set()
+        for test in tests:
+            case = self.ledger.case(test.key)
+            if test.pack is not None:
+                packs.setdefault(test.pack, []).append(case)
+                continue
+            in_place.add(test.key)
+            if isinstance(case.body, PytestItemBody):
+                work.append(self._single_item(case, case.body))
+            else:
+                attempt, retries = self.ledger.next_attempt(case.key), self.ledger.retries_left(case.key)
+                work.append(TestWork(case.id, case, attempt, retries))
+        work.extend(self._pack(file, cases) for (_, file), cases in packs.items())
+        return work, frozenset(in_place)
+
+    def _single_item(self, case: TestCase, body: PytestItemBody) -> PytestWork:
+        retries = self.ledger.retries_left(case.key)
+        order = self._order_of(case, body)
+        return PytestWork(
+            case.id,
+            self.specs[body.entry],
+            (order,),
+            retries,
+            case.retry_delay_seconds,
+            fresh=order.attempt > 1,
+        )
+
+    def _pack(self, file: str, cases: list[TestCase]) -> PytestWork:
+        orders = [self._order_of(case, case.body) for case in cases if isinstance(case.body, PytestItemBody)]
+        name = f"{file} ({len(orders)} tests)" if len(orders) > 1 else cases[0].id
+        body = cases[0].body
+        assert isinstance(body, PytestItemBody)
+        return PytestWork(name, self.specs[body.entry], tuple(orders))
+
+    def _order_of(self, case: TestCase, body: PytestItemBody) -> PytestOrder:
+        attempt = self.ledger.next_attempt(case.key)
+        return PytestOrder(case.id, case.variant, body.nodeid, attempt, case.timeout_seconds, case.metrics)
+
+    # -- what comes home
+
+    def receive(self, event: tuple[float, dict[str, Any]]) -> None:
+        """Messages of a node, by way of the run's topic."""
+        node_id: str = event[1]["node"]
+        messages: list[NodeMessage] = pickle.loads(event[1]["messages"])
+        for message in messages:
+            self._take(node_id, message)
+        self._changed.set()
+
+    def _take(self, node_id: str, message: NodeMessage) -> None:
+        match message:
+            case AttemptStart():
+                key = (message.test_id, message.variant)
+                self._emit_all(self.ledger.start(key, message.attempt, node_id, message.task_run))
+            case CasesFound():
+                self._cases[message.test_id, message.variant] = message
+            case AttemptResult():
+                self._book(self._with_queue_time(message))
+            case DispatchDone():
+                self._land(message)
+
+    def _with_queue_time(self, result: AttemptResult) -> AttemptResult:
+        ready = self._ready_at.pop(result.key, None)
+        if ready is None:
+            return result
+        return replace(result, queue_seconds=max(time.monotonic() - ready - result.duration, 0.0))
+
+    def _book(self, result: AttemptResult) -> None:
+        flight = self._flight_of(result.key)
+        in_place = flight is not None and result.key in flight.in_place
+        found = self._cases.pop(result.key, None)
+        if found is not None and self._is_last_attempt(result):
+            self._expand_cases(result, found)
+            return
+        events, following = self.ledger.finish(result, in_place=in_place)
+        self._emit_all(events)
+        if following is Next.RETRY_ALONE and self._admitting:
+            self._enqueue(result.key, alone=True)
+        if flight is not None and following in (Next.CLOSED, Next.RETRY_ALONE):
+            flight.tests.pop(result.key, None)
+        if self.max_failures is not None and self.ledger.failures >= self.max_failures and self._admitting:
+            self.emit(RunNote(f"stopping after {self.ledger.failures} failures"))
+            self.stop_admitting()
+            self.cancel_soon()
+
+    def _is_last_attempt(self, result: AttemptResult) -> bool:
+        if not self.ledger.is_open(result.key):
+            return False
+        return result.status in (Status.PASSED, Status.SKIPPED) or self.ledger.retries_left(result.key) == 0
+
+    def _expand_cases(self, result: AttemptResult, found: CasesFound) -> None:
+        """Turn a command into the cases of its JUnit files; it keeps a row where they do not tell all."""
+        tests, keep = cases_to_tests(self.ledger.case(result.key), result, found)
+        for case, case_result in tests:
+            self._emit_all(self.ledger.plan(case))
+            self.ledger.sent(case.key, case_result.node_id)
+            self._emit_all(self.ledger.finish(case_result, in_place=True)[0])
+        if keep is None:
+            self._emit_all(self.ledger.expand(result.key, len(tests)))
+        else:
+            self._emit_all(self.ledger.finish(keep, in_place=True)[0])
+        if flight := self._flight_of(result.key):
+            flight.tests.pop(result.key, None)
+
+    def _flight_of(self, key: Key) -> Flight | None:
+        return next((flight for flight in self._flights.values() if key in flight.tests), None)
+
+    def _land(self, message: DispatchDone) -> None:
+        self.task_runs += message.task_runs
+        flight = self._flights.pop(message.key, None)
+        if flight is None:
+            return
+        self.queue.slot_freed(flight.node_id)
+        for key in flight.tests:
+            if self.ledger.knows(key) and self.ledger.is_open(key):
+                self._end_unreported(key, message.trouble)
+
+    def _end_unreported(self, key: Key, trouble: str | None) -> None:
+        if not self._admitting:
+            self._emit_all(self.ledger.close(key, Reason.CANCELLED, "the run was stopped before this test had run"))
+            return
+        why = trouble or "its dispatch ended without a result for it"
+        self._emit_all(self.ledger.close(key, Reason.INTERNAL, f"the node could not run this test: {why}"))
+
+    def _trouble(self, key: str, why: str) -> None:
+        if key in self._flights:
+            self._land(DispatchDone(key, 0, why))
+            self._changed.set()
+
+    # -- the end
+
+    def stop_admitting(self) -> None:
+        """Send nothing more; what runs goes on until it ends or is cancelled."""
+        self._admitting = False
+        self._changed.set()
+
+    def cancel_soon(self) -> None:
+        """End what runs, on every node, without waiting for it."""
+        self._spawn(self._cancel())
+
+    async def _cancel(self) -> None:
+        addresses = [node.address for node in self.cluster.nodes.values()]
+        await self.runner.cancel_run(self.run_id, addresses)
+
+    def close_open(self, why: str) -> None:
+        """Give every test that has no verdict the verdict `cancelled`."""
+        self.queue.withdraw()
+        for key in self.ledger.open_keys():
+            self._emit_all(self.ledger.close(key, Reason.CANCELLED, why))
+
+    def fits(self, case: TestCase) -> list[LiveNode]:
+        """The nodes of now that a test fits."""
+        return [node for node in self.cluster.nodes.values() if match(case.requirements, node.capabilities).fits]
+
+    async def settle(self) -> None:
+        """Until nothing of ours is under way any more."""
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _emit_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self.emit(event)

@@ -1,0 +1,103 @@
+"""Where the events of a run go as they become true: record, view, journal, and on to DuckDB."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from pulseq.errors import InfrastructureError, PulseqError
+from pulseq.events import AttemptFinished, Event, RunNote
+from pulseq.models import AttemptResult, Status
+from pulseq.records import RunRecord
+from pulseq.results.database import Database
+from pulseq.results.ingest import ingest
+from pulseq.results.journal import JournalWriter
+
+EventSink = Callable[[Event], None]
+#: What the driver keeps in memory of an attempt's texts; the journal has them in full.
+_KEPT_CHARACTERS = 8_000
+
+
+class EventLog:
+    """One stream of events; the journal has them on disk before anything is built on them.
+
+    Args:
+        sinks: views that see each event at once.
+        on_failure: called with the error when the journal can no longer be written (a full disk).
+    """
+
+    def __init__(self, journal: Path, sinks: list[EventSink], on_failure: Callable[[PulseqError], None]) -> None:
+        self.record = RunRecord()
+        self._path = journal
+        self._writer = JournalWriter(journal)
+        self._sinks = sinks
+        self._on_failure = on_failure
+        self._dirty = asyncio.Event()
+        self._failed = False
+
+    def emit(self, event: Event) -> None:
+        """Take an event in; it is on disk after the next `commit`."""
+        self._writer.append(event)
+        slim = _slim(event)
+        self.record.apply(slim)
+        for sink in self._sinks:
+            sink(slim)
+        self._dirty.set()
+
+    async def commit(self) -> None:
+        """Put all events so far on disk."""
+        self._dirty.clear()
+        try:
+            await asyncio.to_thread(self._writer.commit)
+        except InfrastructureError as error:
+            if not self._failed:
+                self._failed = True
+                self._on_failure(error)
+
+    async def keep_committing(self) -> None:
+        """Write whatever comes, in groups as large as the disk's pace makes them; until cancelled."""
+        while True:
+            await self._dirty.wait()
+            await self.commit()
+
+    async def keep_ingesting(self, database: Path, interval_seconds: float) -> None:
+        """Bring results into DuckDB every `interval_seconds`; until cancelled."""
+        while True:
+            await asyncio.sleep(interval_seconds)
+            with contextlib.suppress(PulseqError):  # told about once, by the last one
+                await self.ingest(database)
+
+    async def ingest(self, database: Path) -> None:
+        """Bring what the journal holds into DuckDB.
+
+        Raises:
+            PulseqError: the file is locked, damaged, or of a newer schema; the journal has everything.
+        """
+        await self.commit()
+        report = await asyncio.to_thread(ingest, self._path, Database(database))
+        if report.set_aside is not None:
+            self.emit(
+                RunNote(
+                    f"the database was damaged and is now {report.set_aside.name}; "
+                    "`pulseq results sync` brings earlier runs back"
+                )
+            )
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+def _slim(event: Event) -> Event:
+    if isinstance(event, AttemptFinished) and len(event.result.output) + len(event.result.error or "") > 0:
+        return AttemptFinished(_slim_result(event.result))
+    return event
+
+
+def _slim_result(result: AttemptResult) -> AttemptResult:
+    if result.status in (Status.PASSED, Status.SKIPPED):
+        return replace(result, output="")
+    error = result.error[-_KEPT_CHARACTERS:] if result.error else result.error
+    return replace(result, output=result.output[-_KEPT_CHARACTERS:], error=error)

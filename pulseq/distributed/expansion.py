@@ -1,0 +1,107 @@
+"""Entries that become tests of their own: a pytest selection its items, a command the cases in its JUnit files."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from pulseq.engine.work import CasesFound
+from pulseq.models import (
+    AttemptResult,
+    CollectedVerdict,
+    Collection,
+    PytestBody,
+    PytestItemBody,
+    PytestSpec,
+    Reason,
+    Status,
+    TestCase,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CollectedTests:
+    """What a pytest entry came to: items that are to be run, and verdicts from collection alone."""
+
+    items: tuple[TestCase, ...]
+    verdicts: tuple[tuple[TestCase, AttemptResult], ...]
+
+
+def spec_of(entry: TestCase, run_id: str, *, keyword: str | None, markers: str | None) -> PytestSpec:
+    """The session to collect for a pytest entry, with the run's own -k and -m."""
+    assert isinstance(entry.body, PytestBody)
+    return PytestSpec(
+        run_id,
+        entry.id,
+        entry.body.targets,
+        entry.body.args,
+        entry.body.pyargs,
+        entry.cwd,
+        entry.python,
+        tuple(sorted(entry.env.items())),
+        keyword,
+        markers,
+    )
+
+
+def items_of(entry: TestCase, collection: Collection, node_id: str, *, prefix: bool) -> CollectedTests:
+    """The tests of a collected entry.
+
+    Args:
+        prefix: whether ids are `entry::nodeid`, as in a suite file where several entries may collect
+            the same file, or pytest's own node ids.
+    """
+    items = tuple(
+        replace(
+            entry,
+            id=f"{entry.id}::{item.nodeid}" if prefix else item.nodeid,
+            name=item.nodeid.rsplit("::", 1)[-1],
+            body=PytestItemBody(entry.id, item.nodeid),
+            duration=None,
+            labels={**entry.labels, **dict.fromkeys(item.marks, True)} if item.marks else entry.labels,
+            location=item.location,
+        )
+        for item in collection.items
+    )
+    verdicts = tuple(_collected(entry, verdict, node_id, prefix=prefix) for verdict in collection.verdicts)
+    return CollectedTests(items, verdicts)
+
+
+def _collected(
+    entry: TestCase, verdict: CollectedVerdict, node_id: str, *, prefix: bool
+) -> tuple[TestCase, AttemptResult]:
+    case = replace(
+        entry,
+        id=f"{entry.id}::{verdict.nodeid}" if prefix else verdict.nodeid,
+        name=verdict.nodeid,
+        body=PytestItemBody(entry.id, verdict.nodeid),
+        max_retries=0,
+        location=verdict.nodeid.split("::", 1)[0],
+    )
+    result = AttemptResult(case.id, 1, node_id, verdict.status, case.variant, verdict.reason, error=verdict.error)
+    return case, result
+
+
+def cases_to_tests(
+    entry: TestCase, result: AttemptResult, found: CasesFound
+) -> tuple[list[tuple[TestCase, AttemptResult]], AttemptResult | None]:
+    """The tests in a command's JUnit files, and the command's own result where it needs a row itself.
+
+    It does where the files do not tell its whole story: there are none, or none of their cases is bad
+    though the command failed, or it did not end by itself.
+    """
+    tests = [
+        (replace(entry, id=case.test_id, name=case.test_id.rsplit("::", 1)[-1], max_retries=0), case)
+        for case in found.cases
+    ]
+    if not found.cases:
+        return [], _without_files(result, found.trouble or "it left no JUnit file")
+    bad = any(case.status in (Status.FAILED, Status.ERROR) for case in found.cases)
+    if result.status is Status.PASSED or (bad and result.reason is Reason.EXIT_CODE):
+        return tests, None
+    return tests, result
+
+
+def _without_files(result: AttemptResult, trouble: str) -> AttemptResult:
+    if result.status is not Status.PASSED:
+        return result
+    return replace(result, status=Status.ERROR, reason=Reason.SETUP, error=trouble)

@@ -1,0 +1,221 @@
+"""What has become of each test of a run, and what follows from it. Pure: events in, decisions out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from enum import Enum
+
+from pulseq.distributed.run_options import MAX_NODE_LOSSES
+from pulseq.events import AttemptFinished, AttemptStarted, Event, TestClosed, TestExpanded, TestPlanned
+from pulseq.models import (
+    NO_VERDICT_REASONS,
+    AttemptResult,
+    PytestItemBody,
+    Reason,
+    SimulateBody,
+    Status,
+    TestCase,
+)
+
+Key = tuple[str, str]
+
+
+class Next(Enum):
+    """What follows from an attempt's result."""
+
+    CLOSED = "closed"
+    RETRY_THERE = "Prefect retries it on the node, in the same task run"
+    RETRY_ALONE = "it is to be queued again, as a task run of its own"
+    NOTHING = "nothing; it is late, or of a test that has its verdict"
+
+
+@dataclass(slots=True)
+class _Entry:
+    case: TestCase
+    next_attempt: int = 1
+    failures: int = 0
+    losses: int = 0
+    node_id: str | None = None
+    lost_on: frozenset[str] = frozenset()
+    started: bool = False
+    task_run: str | None = None
+    closed: TestClosed | None = None
+
+
+@dataclass(slots=True)
+class Ledger:
+    """Every accepted test from its plan to its one verdict.
+
+    Methods return the events that are now true; the caller journals and shows them.
+    """
+
+    _entries: dict[Key, _Entry] = field(default_factory=dict)
+    _open: int = 0
+    #: Task runs of Prefect's whose node died under them, and which will never end by themselves.
+    orphaned_task_runs: list[str] = field(default_factory=list)
+    failures: int = 0
+
+    @property
+    def open(self) -> int:
+        """Tests without a verdict."""
+        return self._open
+
+    def case(self, key: Key) -> TestCase:
+        return self._entries[key].case
+
+    def knows(self, key: Key) -> bool:
+        return key in self._entries
+
+    def next_attempt(self, key: Key) -> int:
+        return self._entries[key].next_attempt
+
+    def retries_left(self, key: Key) -> int:
+        """Further attempts after the next one, if that fails."""
+        entry = self._entries[key]
+        return max(entry.case.max_retries - entry.failures, 0)
+
+    def lost_on(self, key: Key) -> frozenset[str]:
+        return self._entries[key].lost_on
+
+    def is_open(self, key: Key) -> bool:
+        return self._entries[key].closed is None
+
+    def plan(self, case: TestCase) -> list[Event]:
+        """Accept a test."""
+        self._entries[case.key] = _Entry(case)
+        self._open += 1
+        return [planned_event(case)]
+
+    def expand(self, key: Key, count: int) -> list[Event]:
+        """An entry has become tests of its own, which are planned by themselves."""
+        del self._entries[key]
+        self._open -= 1
+        return [TestExpanded(key[0], key[1], count)]
+
+    def sent(self, key: Key, node_id: str) -> None:
+        """A test was given to a node."""
+        entry = self._entries[key]
+        entry.node_id, entry.started = node_id, False
+
+    def start(self, key: Key, attempt: int, node_id: str, task_run: str | None) -> list[Event]:
+        """A node says that an attempt begins."""
+        entry = self._entries[key]
+        if entry.closed or entry.node_id != node_id or attempt < entry.next_attempt:
+            return []
+        entry.next_attempt, entry.started, entry.task_run = attempt, True, task_run
+        return [AttemptStarted(key[0], key[1], attempt, node_id, task_run)]
+
+    def finish(self, result: AttemptResult, *, in_place: bool) -> tuple[list[Event], Next]:
+        """An attempt has a result; `in_place` says that Prefect does its retries on the node."""
+        entry = self._entries[result.key]
+        if entry.closed is not None:
+            return self._amend(entry, result), Next.NOTHING
+        if entry.node_id != result.node_id or result.attempt < entry.next_attempt:
+            return [AttemptFinished(result)], Next.NOTHING
+        entry.next_attempt, entry.started, entry.task_run = result.attempt + 1, False, None
+        events: list[Event] = [AttemptFinished(result)]
+        if result.status in (Status.FAILED, Status.ERROR) and result.reason is not Reason.CANCELLED:
+            entry.failures += 1
+            if entry.failures <= entry.case.max_retries:
+                return events, Next.RETRY_THERE if in_place else Next.RETRY_ALONE
+        return [*events, self._close(entry, result)], Next.CLOSED
+
+    def lose(self, key: Key, why: str) -> tuple[list[Event], bool]:
+        """The node that had a test is gone; returns the events and whether the test is to be queued again."""
+        entry = self._entries[key]
+        if entry.closed is not None:
+            return [], False
+        node_id, attempt = entry.node_id or "", entry.next_attempt
+        entry.node_id = None
+        if not entry.started:
+            return [], True
+        entry.losses += 1
+        entry.lost_on |= {node_id}
+        entry.next_attempt, entry.started = attempt + 1, False
+        if entry.task_run:
+            self.orphaned_task_runs.append(entry.task_run)
+        result = AttemptResult(
+            *key[:1], attempt, node_id, Status.ERROR, key[1], Reason.NODE_LOST, error=f"node {node_id} was lost: {why}"
+        )
+        events: list[Event] = [AttemptFinished(result)]
+        if entry.losses < MAX_NODE_LOSSES:
+            return events, True
+        text = f"{entry.losses} nodes were lost while this test ran on them; it is probably what kills them ({why})"
+        return [*events, self._close_with(entry, Status.ERROR, Reason.NODE_LOST, attempt, node_id, text)], False
+
+    def close(self, key: Key, reason: Reason, error: str, node_id: str | None = None) -> list[Event]:
+        """End a test that gets no (further) attempt: unsatisfiable, cancelled, internal, setup."""
+        entry = self._entries[key]
+        if entry.closed is not None:
+            return []
+        return [self._close_with(entry, Status.ERROR, reason, entry.next_attempt - 1, node_id, error)]
+
+    def open_keys(self) -> list[Key]:
+        """The tests without a verdict, in the order of their planning."""
+        return [key for key, entry in self._entries.items() if entry.closed is None]
+
+    def verdicts(self) -> Iterable[TestClosed]:
+        return (entry.closed for entry in self._entries.values() if entry.closed is not None)
+
+    def _close(self, entry: _Entry, result: AttemptResult) -> TestClosed:
+        return self._close_with(
+            entry, result.status, result.reason, result.attempt, result.node_id, _last_lines(result.error)
+        )
+
+    def _close_with(
+        self,
+        entry: _Entry,
+        status: Status,
+        reason: Reason | None,
+        attempts: int,
+        node_id: str | None,
+        error: str | None,
+    ) -> TestClosed:
+        flaky = status is Status.PASSED and entry.failures > 0
+        closed = TestClosed(*entry.case.key, status, reason, flaky, attempts, node_id, error)
+        if entry.closed is None:
+            self._open -= 1
+        if is_own_failure(closed):
+            self.failures += 1
+        entry.closed = closed
+        return closed
+
+    def _amend(self, entry: _Entry, result: AttemptResult) -> list[Event]:
+        # Only what turns a verdict for the worse counts: a wider fixture's teardown that failed afterwards.
+        closed = entry.closed
+        late_teardown = (
+            closed is not None
+            and closed.attempts == result.attempt
+            and closed.node_id == result.node_id
+            and closed.status in (Status.PASSED, Status.SKIPPED)
+            and result.status is Status.ERROR
+        )
+        return [AttemptFinished(result), self._close(entry, result)] if late_teardown else [AttemptFinished(result)]
+
+
+def is_own_failure(closed: TestClosed) -> bool:
+    """Whether a verdict is bad and the test's own: exit code 1 and --maxfail count these."""
+    if closed.status not in (Status.FAILED, Status.ERROR):
+        return False
+    return closed.reason is not Reason.CANCELLED and closed.reason not in NO_VERDICT_REASONS
+
+
+def planned_event(case: TestCase) -> TestPlanned:
+    """The event that a test was accepted."""
+    expected = case.body.duration if isinstance(case.body, SimulateBody) else case.duration
+    name = case.name or (case.body.nodeid.rsplit("::", 1)[-1] if isinstance(case.body, PytestItemBody) else case.id)
+    return TestPlanned(
+        case.id,
+        case.variant,
+        name,
+        case.body.kind,
+        case.priority.word,
+        case.location,
+        expected,
+        case.requirements,
+    )
+
+
+def _last_lines(error: str | None, lines: int = 3) -> str | None:
+    return "\n".join(error.strip().splitlines()[-lines:]) if error else None

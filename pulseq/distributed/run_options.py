@@ -1,0 +1,66 @@
+"""How a run is to be done, as the three doors (CLI, flow, Python) hand it in."""
+
+from __future__ import annotations
+
+import os
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+#: A test whose node was lost under it this often ends `node_lost`, named as the likely killer.
+MAX_NODE_LOSSES = 2
+
+
+def default_home() -> Path:
+    """Where state lives: `$PULSEQ_HOME`, else `.pulseq` in the working directory."""
+    return Path(os.environ.get("PULSEQ_HOME") or ".pulseq").absolute()
+
+
+def new_run_id() -> str:
+    """A run id that sorts by time: `20261122-104400-3fa9c1`."""
+    return f"{datetime.now(UTC):%Y%m%d-%H%M%S}-{secrets.token_hex(3)}"
+
+
+@dataclass(frozen=True, slots=True)
+class RunOptions:
+    """Options of one run.
+
+    Attributes:
+        home: state directory; the run's own files are in `home/runs/<run id>`.
+        database: the DuckDB file that results go to.
+        scheduler: address of a Dask scheduler whose nodes are to be used; None starts local nodes.
+        keyword, markers: pytest's -k and -m.
+        max_failures: stop after this many tests that failed or had an error of their own.
+        granularity: `test` makes every test a task run, `file` packs whole files, `auto` packs short items.
+        deadline_seconds: after which the run is stopped with exit code 124.
+        failed_first: ids of tests that go first (`--ff`).
+        only: ids of tests to run, all others are left out (`--lf`); None means no such choice.
+        direct_pytest: the suite is what pytest was asked for on the command line, so pytest's usage
+            errors are ours.
+    """
+
+    run_id: str = field(default_factory=new_run_id)
+    home: Path = field(default_factory=default_home)
+    database: Path | None = None
+    scheduler: str | None = None
+    keyword: str | None = None
+    markers: str | None = None
+    max_failures: int | None = None
+    granularity: str = "auto"
+    deadline_seconds: float | None = None
+    failed_first: frozenset[str] = frozenset()
+    only: frozenset[str] | None = None
+    direct_pytest: bool = False
+
+    @property
+    def run_directory(self) -> Path:
+        return self.home / "runs" / self.run_id
+
+    @property
+    def journal_path(self) -> Path:
+        return self.run_directory / "journal.jsonl"
+
+    @property
+    def database_path(self) -> Path:
+        return self.database or self.home / "results.duckdb"

@@ -1,0 +1,405 @@
+"""One run of a suite, from the first process that is started to the last that is gone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import os
+import signal
+import time
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pulseq import __version__
+from pulseq.distributed.dispatcher import Dispatcher
+from pulseq.distributed.event_log import EventLog, EventSink
+from pulseq.distributed.expansion import items_of, spec_of
+from pulseq.distributed.ledger import Ledger
+from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.verdict import EXIT_REASONS, describe, exit_code_of
+from pulseq.engine.api_server import EmbeddedServer, check_api, wait_until_recorded
+from pulseq.engine.cluster import Cluster, LiveNode, check_ports
+from pulseq.engine.flow_run import (
+    FlowRunEnding,
+    FlowRunHandle,
+    configured_api_url,
+    end_orphans,
+    flow_run_url,
+    run_as_flow,
+    use_api,
+)
+from pulseq.engine.task_runner import NodeTaskRunner
+from pulseq.engine.work import run_topic
+from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
+from pulseq.events import PrefectRunKnown, RunFinished, RunNote, RunStarted
+from pulseq.models import Collection, Fleet, PytestBody, Reason, Suite, TestCase
+from pulseq.records import RunRecord
+
+logger = logging.getLogger("pulseq.run")
+
+#: How long the end of a run waits for a server that records in batches, beyond what it has to record.
+RECORD_PATIENCE_SECONDS = 10.0
+RECORD_SECONDS_PER_TASK_RUN = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class RunOutcome:
+    """What a run came to."""
+
+    exit_code: ExitCode
+    record: RunRecord
+
+
+class RunSession:
+    """Everything that one run holds; `run()` is its story.
+
+    Args:
+        sinks: views; each gets every event as it becomes true.
+    """
+
+    def __init__(self, suite: Suite, fleet: Fleet, options: RunOptions, sinks: list[EventSink]) -> None:
+        self.suite = suite
+        self.fleet = fleet
+        self.options = options
+        self._sinks = sinks
+        self._stopped: ExitCode | None = None
+        self._stop_reason = ""
+        self._started = time.monotonic()
+
+    async def run(self) -> RunOutcome:
+        """Run the suite.
+
+        Raises:
+            UsageError: a port in use, a pytest that does not take its arguments; nothing was run.
+            InfrastructureError: server, scheduler or nodes do not start.
+        """
+        check_ports(self.fleet)
+        api_url = configured_api_url()
+        if api_url is not None:
+            await check_api(api_url)
+        self._prepare_directory()
+        self.log = EventLog(self.options.journal_path, self._sinks, self._journal_failed)
+        self._tell_start()
+        try:
+            async with contextlib.AsyncExitStack() as stack:
+                await self._run_in(stack, api_url)
+            return await self._finish()
+        finally:
+            self.log.close()
+
+    async def _run_in(self, stack: contextlib.AsyncExitStack, api_url: str | None) -> None:
+        await stack.enter_async_context(_background(self.log.keep_committing()))
+        server: EmbeddedServer | None = None
+        if api_url is None:
+            server = await EmbeddedServer.start(
+                state_directory=self.options.home, run_directory=self.options.run_directory
+            )
+            stack.push_async_callback(server.stop)
+        self._server = server
+        self._api_url = api_url or (server.api_url if server else "")
+        self._build()
+        stack.push_async_callback(self.cluster.stop)
+        stack.enter_context(self._signals())
+        stack.enter_context(self._deadline())
+        await self._start_all(server)
+        if self.fleet.framework.aggregation_enabled and self.fleet.framework.persist_results:
+            interval = self.fleet.framework.aggregation_interval
+            await stack.enter_async_context(_background(self.log.keep_ingesting(self.options.database_path, interval)))
+        await self._run_flow()
+
+    # -- steps
+
+    def _prepare_directory(self) -> None:
+        directory = self.options.run_directory
+        try:
+            (directory / "logs").mkdir(parents=True, exist_ok=True)
+            ignore = self.options.home / ".gitignore"
+            if not ignore.exists():
+                ignore.write_text("*\n")
+        except OSError as error:
+            raise UsageError(
+                f"the state directory {str(self.options.home)!r} cannot be written ({error.strerror}); "
+                "set PULSEQ_HOME to a directory that can"
+            ) from error
+
+    def _tell_start(self) -> None:
+        options = {
+            "source": self.suite.source,
+            "granularity": self.options.granularity,
+            "keyword": self.options.keyword,
+            "markers": self.options.markers,
+        }
+        self.log.emit(RunStarted(self.options.run_id, self.suite.name, time.time(), __version__, options))
+
+    def _build(self) -> None:
+        framework = self.fleet.framework
+        self.cluster = Cluster(
+            run_directory=self.options.run_directory,
+            heartbeat_seconds=framework.heartbeat_interval,
+            node_timeout_seconds=framework.node_timeout,
+        )
+        self.runner = NodeTaskRunner()
+        self.ledger = Ledger()
+        self.dispatcher = Dispatcher(
+            self.options.run_id,
+            self.cluster,
+            self.runner,
+            self.ledger,
+            self.log.emit,
+            framework.node_timeout,
+            framework.strategy,
+            self.options.max_failures,
+            self.options.granularity,
+        )
+
+    async def _start_all(self, server: EmbeddedServer | None) -> None:
+        """Server, nodes and collection side by side; each waits only for what it needs."""
+        steps = [self._start_nodes_and_collect()]
+        if server is not None:
+            steps.append(server.ready())
+        await _all_or_first_error(steps)
+
+    async def _start_nodes_and_collect(self) -> None:
+        self.cluster.on_joined = self.dispatcher.add_node
+        self.cluster.on_left = self.dispatcher.lose_node
+        await self.cluster.start(scheduler_address=self.options.scheduler)
+        self.runner.bind(self.cluster.client)
+        self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
+        if not self.options.scheduler:
+            await self.cluster.start_nodes(self.fleet, {"PREFECT_API_URL": self._api_url})
+        if not self.cluster.nodes:
+            raise InfrastructureError(
+                f"the scheduler at {self.cluster.address!r} has no PulseQ node; start one with `pulseq node start`"
+            )
+        await self.dispatcher.settle()
+        await self._accept_suite()
+
+    async def _accept_suite(self) -> None:
+        """Queue every test; pytest entries when their items are known."""
+        entries: list[TestCase] = []
+        for test in self.suite.tests:
+            if isinstance(test.body, PytestBody):
+                self._emit_planned(test)
+                entries.append(test)
+            elif self._is_chosen(test):
+                self.dispatcher.accept(test)
+        await asyncio.gather(*(self._collect(entry) for entry in entries))
+
+    def _emit_planned(self, entry: TestCase) -> None:
+        for event in self.ledger.plan(entry):
+            self.log.emit(event)
+
+    async def _collect(self, entry: TestCase) -> None:
+        spec = spec_of(entry, self.options.run_id, keyword=self.options.keyword, markers=self.options.markers)
+        self.dispatcher.specs[entry.id] = spec
+        nodes = self.dispatcher.fits(entry)
+        if not nodes:
+            self.dispatcher.end_unsatisfiable([entry.key])
+            return
+        collecting = {asyncio.create_task(self._collect_on(node, spec)): node for node in nodes}
+        done, rest = await asyncio.wait(collecting, return_when=asyncio.FIRST_COMPLETED)
+        first = next(iter(done))
+        # The others go on: each node needs its own collection to fork from.
+        for task in rest:
+            task.add_done_callback(_retrieve)
+        self._expand(entry, first.result(), collecting[first].id)
+
+    async def _collect_on(self, node: LiveNode, spec: Any) -> Collection:
+        collection: Collection = await self.runner.collect(self.options.run_id, node.address, spec)
+        return collection
+
+    def _expand(self, entry: TestCase, collection: Collection, node_id: str) -> None:
+        if collection.usage_error is not None:
+            if self.options.direct_pytest:
+                raise UsageError(f"pytest: {collection.usage_error}")
+            self._close(entry, Reason.SETUP, collection.usage_error, node_id)
+            return
+        collected = items_of(entry, collection, node_id, prefix=not self.options.direct_pytest)
+        items = [item for item in collected.items if self._is_chosen(item)]
+        for event in self.ledger.expand(entry.key, len(items) + len(collected.verdicts)):
+            self.log.emit(event)
+        for case, result in collected.verdicts:
+            self._emit_planned(case)
+            self.ledger.sent(case.key, node_id)
+            for event in self.ledger.finish(result, in_place=True)[0]:
+                self.log.emit(event)
+        for item in items:
+            self.dispatcher.accept(item)
+
+    def _is_chosen(self, test: TestCase) -> bool:
+        return self.options.only is None or test.id in self.options.only
+
+    def _close(self, test: TestCase, reason: Reason, error: str, node_id: str) -> None:
+        for event in self.ledger.close(test.key, reason, error, node_id):
+            self.log.emit(event)
+
+    async def _run_flow(self) -> None:
+        """The flow run: everything between its start and its end is dispatching."""
+        name = f"suite-{self.suite.name}-{self.options.run_id}"
+        context = use_api(self._api_url) if self._server is not None else contextlib.nullcontext()
+        with context:
+            try:
+                await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
+            except Exception as error:
+                # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
+                if self.ledger.open or self._stopped is ExitCode.INTERNAL_ERROR:
+                    raise
+                logger.debug("the flow run could not be ended", exc_info=True)
+                self.log.emit(RunNote(f"Prefect could not be told the end of this run: {error}"))
+
+    async def _in_flow(self, flow_run: FlowRunHandle) -> FlowRunEnding:
+        url = flow_run_url(flow_run.id, self._api_url)
+        self.log.emit(PrefectRunKnown(flow_run.id, url))
+        self._install_signals()
+        await self.dispatcher.enter_flow(flow_run.context)
+        await self.dispatcher.run()
+        await self._settle_nodes()
+        if self.ledger.open:
+            self.dispatcher.close_open(self._stop_reason or "the run was stopped")
+        await self._tell_server_everything(flow_run.id)
+        return self._ending()
+
+    async def _settle_nodes(self) -> None:
+        """Late teardowns first, then the nodes forget the run and send the states that they hold."""
+        addresses = [node.address for node in self.cluster.nodes.values()]
+        with contextlib.suppress(OSError):
+            if self._stopped is None:
+                await self.runner.finish_sessions(self.options.run_id, addresses)
+            await self.runner.leave_run(self.options.run_id, addresses)
+        await self.dispatcher.settle()
+
+    async def _tell_server_everything(self, flow_run_id: str) -> None:
+        await end_orphans(self._api_url, self.ledger.orphaned_task_runs)
+        if self._server is None:
+            return
+        count = self.dispatcher.task_runs
+        patience = RECORD_PATIENCE_SECONDS + count * RECORD_SECONDS_PER_TASK_RUN
+        missing = await wait_until_recorded(self._api_url, flow_run_id, count, patience_seconds=patience)
+        if missing:
+            self.log.emit(RunNote(f"the Prefect server has not recorded {missing} of {count} task runs"))
+
+    def _ending(self) -> FlowRunEnding:
+        message = describe(self.ledger.verdicts())
+        if self._stopped is ExitCode.INTERRUPTED:
+            return FlowRunEnding("cancelled", f"interrupted: {message}")
+        code = self._stopped or exit_code_of(self.ledger.verdicts())
+        if code in (ExitCode.OK, ExitCode.NOTHING_TO_RUN):
+            return FlowRunEnding("completed", message)
+        return FlowRunEnding("failed", message)
+
+    async def _finish(self) -> RunOutcome:
+        code = self._stopped or exit_code_of(self.ledger.verdicts())
+        wall = time.monotonic() - self._started
+        self.log.emit(RunFinished(time.time(), wall, int(code), EXIT_REASONS[code]))
+        await self.log.commit()
+        if self.fleet.framework.persist_results:
+            try:
+                await self.log.ingest(self.options.database_path)
+            except PulseqError as error:
+                self.log.emit(RunNote(f"results are not in the database yet: {error}"))
+                await self.log.commit()
+        return RunOutcome(code, self.log.record)
+
+    # -- how a run is stopped
+
+    def stop(self, code: ExitCode, why: str) -> None:
+        """Stop the run: nothing new starts, what runs is ended, what has no verdict is `cancelled`."""
+        if self._stopped is not None:
+            return
+        self._stopped, self._stop_reason = code, why
+        self.log.emit(RunNote(why))
+        self.dispatcher.stop_admitting()
+        self.dispatcher.cancel_soon()
+
+    def _journal_failed(self, error: PulseqError) -> None:
+        self.stop(ExitCode.INTERNAL_ERROR, str(error))
+
+    @contextlib.contextmanager
+    def _signals(self) -> Iterator[None]:
+        self._install_signals()
+        loop = asyncio.get_running_loop()
+        try:
+            yield
+        finally:
+            for number in (signal.SIGINT, signal.SIGTERM):
+                with contextlib.suppress(ValueError, RuntimeError):
+                    loop.remove_signal_handler(number)
+
+    def _install_signals(self) -> None:
+        # Again inside the flow: Prefect's engine puts a handler of its own in place.
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: the caller's to handle
+                loop.add_signal_handler(number, self._interrupted, number)
+
+    def _interrupted(self, number: int) -> None:
+        if self._stopped is not None:
+            # The second time means now; children see their lifeline end.
+            os._exit(int(ExitCode.INTERRUPTED))
+        name = signal.Signals(number).name
+        self.stop(ExitCode.INTERRUPTED, f"interrupted by {name}: ending what runs; once more to leave at once")
+
+    @contextlib.contextmanager
+    def _deadline(self) -> Iterator[None]:
+        if self.options.deadline_seconds is None:
+            yield
+            return
+        text = f"the deadline of {self.options.deadline_seconds:g} s has passed"
+        handle = asyncio.get_running_loop().call_later(
+            self.options.deadline_seconds, lambda: self.stop(ExitCode.DEADLINE, text)
+        )
+        try:
+            yield
+        finally:
+            handle.cancel()
+
+
+@contextlib.asynccontextmanager
+async def _background(coroutine: Any) -> AsyncIterator[None]:
+    task = asyncio.create_task(coroutine)
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
+
+
+async def _all_or_first_error(steps: list[Any]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                group.create_task(step)
+    except* PulseqError as errors:
+        raise _first(errors) from None
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.debug("a further node could not collect: %s", task.exception())
+
+
+async def run_suite(
+    suite: Suite,
+    fleet: Fleet,
+    options: RunOptions,
+    sinks: list[EventSink] | None = None,
+) -> RunOutcome:
+    """Run a suite on a fleet: the one way behind the command line, the flows and the Python API.
+
+    Args:
+        sinks: called with each event as it becomes true (views).
+
+    Raises:
+        UsageError, InfrastructureError: see `RunSession.run`.
+    """
+    return await RunSession(suite, fleet, options, sinks or []).run()

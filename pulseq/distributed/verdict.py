@@ -1,0 +1,52 @@
+"""From verdicts to the exit code of a run and the word for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pulseq.distributed.ledger import is_own_failure
+from pulseq.errors import ExitCode
+from pulseq.events import TestClosed
+from pulseq.models import NO_VERDICT_REASONS, Reason
+
+#: The word that goes with each exit code, in the journal and in `--output json`.
+EXIT_REASONS = {
+    ExitCode.OK: "passed",
+    ExitCode.TESTS_FAILED: "failed",
+    ExitCode.INTERRUPTED: "interrupted",
+    ExitCode.INTERNAL_ERROR: "internal_error",
+    ExitCode.USAGE_ERROR: "usage_error",
+    ExitCode.NOTHING_TO_RUN: "nothing_to_run",
+    ExitCode.NO_VERDICT: "no_verdict",
+    ExitCode.GATE_FAILED: "gate_failed",
+    ExitCode.DEADLINE: "deadline",
+}
+
+
+def exit_code_of(verdicts: Iterable[TestClosed]) -> ExitCode:
+    """The exit code that the verdicts of a run that went to its end ask for."""
+    code = ExitCode.NOTHING_TO_RUN
+    for closed in verdicts:
+        if is_own_failure(closed):
+            return ExitCode.TESTS_FAILED
+        if closed.reason in NO_VERDICT_REASONS or closed.reason is Reason.CANCELLED:
+            code = ExitCode.NO_VERDICT
+        elif code is ExitCode.NOTHING_TO_RUN:
+            code = ExitCode.OK
+    return code
+
+
+def describe(verdicts: Iterable[TestClosed]) -> str:
+    """One line for the flow run's final state: `3 of 120 tests failed`."""
+    total = bad = without = 0
+    for closed in verdicts:
+        total += 1
+        if is_own_failure(closed):
+            bad += 1
+        elif closed.reason in NO_VERDICT_REASONS or closed.reason is Reason.CANCELLED:
+            without += 1
+    if bad:
+        return f"{bad} of {total} tests failed"
+    if without:
+        return f"{without} of {total} tests have no verdict"
+    return f"{total} tests passed or were skipped"

@@ -1,0 +1,98 @@
+"""How much travels to a node at once.
+
+A dispatch costs some milliseconds on the way, a test perhaps microseconds; but the tests of a
+dispatch wait for each other and die together with their node, so it is kept short in time, and
+shorter towards the end of a run, where a full one would leave other slots idle (guided
+self-scheduling: C. D. Polychronopoulos and D. J. Kuck, IEEE Trans. Computers C-36(12), 1987).
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections import deque
+from dataclasses import dataclass
+
+from pulseq.planning.queued import QueuedTest
+
+
+@dataclass(frozen=True, slots=True)
+class PackLimits:
+    """Bounds of one dispatch.
+
+    Attributes:
+        pack_seconds: expected length of a dispatch of packed pytest items, at most.
+        single_seconds: expected length of a dispatch of tests that are task runs of their own, at most.
+        most_tests: tests in one dispatch, at most.
+        most_unknown: of these, packed ones of which nothing is known, at most.
+        unknown_seconds: what a packed item of unknown length is taken for.
+        most_bundles: different files (or single tests) in one dispatch, at most.
+        share: a dispatch takes at most this part of a slot's share of all waiting work.
+    """
+
+    pack_seconds: float = 2.0
+    single_seconds: float = 0.2
+    most_tests: int = 200
+    most_unknown: int = 20
+    unknown_seconds: float = 0.05
+    most_bundles: int = 50
+    share: float = 1 / 3
+
+
+#: `--granularity file`: a dispatch is a whole file.
+WHOLE_FILES = PackLimits(
+    pack_seconds=math.inf, most_tests=sys.maxsize, most_unknown=sys.maxsize, most_bundles=1, share=math.inf
+)
+
+
+@dataclass(slots=True)
+class Bundle:
+    """Tests that wait together: one test, or what is left of a file of a pytest session."""
+
+    tests: deque[QueuedTest]
+    seconds: float
+
+    @property
+    def head(self) -> QueuedTest:
+        return self.tests[0]
+
+    @property
+    def packed(self) -> bool:
+        return self.head.pack is not None
+
+
+def expected(test: QueuedTest, limits: PackLimits) -> float | None:
+    """Seconds that a test is reckoned with; None for a single test of unknown length."""
+    if test.expected_seconds is not None:
+        return test.expected_seconds
+    return limits.unknown_seconds if test.pack is not None else None
+
+
+@dataclass(slots=True)
+class DispatchFill:
+    """A dispatch being filled, at most to its budget of seconds; the first test always fits."""
+
+    limits: PackLimits
+    slot_share_seconds: float
+    seconds: float = 0.0
+    unknown: int = 0
+    count: int = 0
+
+    def takes(self, test: QueuedTest) -> bool:
+        """Whether this test still goes into the dispatch."""
+        if self.count == 0:
+            return True
+        length = expected(test, self.limits)
+        if length is None or self.count >= self.limits.most_tests:
+            return False
+        if test.expected_seconds is None and self.unknown >= self.limits.most_unknown:
+            return False
+        longest = self.limits.pack_seconds if test.pack is not None else self.limits.single_seconds
+        return self.seconds + length <= min(longest, self.slot_share_seconds * self.limits.share)
+
+    def add(self, test: QueuedTest) -> None:
+        """Put a test into the dispatch; one of unknown length fills it."""
+        length = expected(test, self.limits)
+        self.seconds += self.limits.pack_seconds if length is None else length
+        self.unknown += test.expected_seconds is None
+        self.count += 1
