@@ -104,10 +104,11 @@ def nodes(shares: Sequence[NodeShare], width: int, rows: int) -> Iterator[Text]:
     yield Text("nodes", STYLES["name"])
     lines = []
     for share in shares[:rows]:
+        name = set_cell_size(fit(safe_line(share.node_id), names), names)
         used = min(max(share.utilisation, 0.0), 1.0)
         full = round(used * bar)
         line = Text.assemble(
-            f"  {set_cell_size(fit(safe_line(share.node_id), names), names)}  {share.tests:>{most}} {'test ' if share.tests == 1 else 'tests'}  ",
+            f"  {name}  {share.tests:>{most}} {'test ' if share.tests == 1 else 'tests'}  ",
             (f"busy {say_seconds(share.busy_seconds):>11}  ", STYLES["quiet"]),
             ("━" * full, STYLES["running"]),
             ("─" * (bar - full), STYLES["waiting"]),
