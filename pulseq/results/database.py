@@ -251,6 +251,8 @@ def worded(error: duckdb.Error, path: Path) -> PulseqError:
         )
     if isinstance(error, duckdb.IOException):
         return UsageError(f"the database {name} cannot be opened: {first_line(error)}")
+    if isinstance(error, duckdb.CatalogException):
+        return UsageError(f"the database {name} is none of PulseQ's, or not a whole one: {first_line(error)}")
     return PulseqError(f"the database {name}: {first_line(error)}")
 
 

@@ -151,8 +151,9 @@ def _results(database: Database, run_id: str | None, condition: str, parameters:
 
 
 def _stored(row: tuple[Any, ...]) -> StoredResult:
-    *head, status, reason, flaky, attempts, duration, error = row
-    return StoredResult(*head, Status(status), reason and Reason(reason), flaky, attempts, duration, error)
+    fields = dict(zip(_RESULT_COLUMNS.split(", "), row, strict=True))
+    reason = fields["reason"]
+    return StoredResult(**fields | {"status": Status(fields["status"]), "reason": reason and Reason(reason)})
 
 
 def _run_id(connection: Connection, database: Database, wanted: str | None) -> str:

@@ -1,0 +1,101 @@
+import csv
+import io
+import json
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from pulseq.results.formats import format_csv, format_json, format_table, shown
+from pulseq.results.table import Table
+
+HOSTILE = '\x1b[31m,"quoted"\r\nline\x00\x9b‮\u200b'
+
+
+def table(*rows: tuple[object, ...], columns: tuple[str, ...] = ("name", "count")) -> Table:
+    return Table(columns, ("VARCHAR", "BIGINT"), rows)
+
+
+def test_a_table_is_aligned_with_numbers_to_the_right() -> None:
+    text = format_table(table(("a", 5), ("longer", 1234)))
+    assert text == "name    count\n------  -----\na           5\nlonger   1234\n(2 rows)\n"
+
+
+def test_an_empty_table_says_so() -> None:
+    assert format_table(table()) == "name  count\n----  -----\n(0 rows)\n"
+
+
+def test_a_cut_table_says_so() -> None:
+    cut = Table(("a",), ("BIGINT",), ((1,),), truncated=True)
+    assert format_table(cut).splitlines()[-1] == "(1 row, and there are more)"
+
+
+@given(st.text(st.characters()), st.integers(2, 20))
+def test_no_text_reaches_a_terminal_raw_or_too_wide(text: str, width: int) -> None:
+    safe = shown(text, width)
+    assert safe.isprintable() or all(character.isprintable() or character == " " for character in safe.split("\xa0"))
+    assert cell_len(safe) <= width
+
+
+def test_hostile_text_is_escaped_in_a_table() -> None:
+    row = format_table(table((HOSTILE, 1))).splitlines()[2]
+    assert row.startswith('\\x1b[31m,"quoted"\\r\\nline\\x00\\x9b\\u202e\\u200b')
+
+
+def test_wide_characters_keep_the_columns_aligned() -> None:
+    lines = format_table(table(("日本", 1), ("abcd", 2))).splitlines()
+    assert cell_len(lines[2]) == cell_len(lines[3])
+
+
+def test_long_values_end_in_an_ellipsis() -> None:
+    assert shown("x" * 1_000_000, 5) == "xxxx…"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (None, ""),
+        (True, "true"),
+        (0.1 + 0.2, "0.3"),
+        (b"\xff", "ff"),
+        ({"a": 1}, '{"a": 1}'),
+        (Decimal("1.10"), "1.10"),
+    ],
+)
+def test_values_are_shown_as_a_person_reads_them(value: object, expected: str) -> None:
+    assert format_table(Table(("a",), ("VARCHAR",), ((value,),))).splitlines()[2] == expected
+
+
+def test_json_has_an_object_per_row() -> None:
+    rows = json.loads(format_json(table(("a", 1), (HOSTILE, None))))
+    assert rows == [{"name": "a", "count": 1}, {"name": HOSTILE, "count": None}]
+
+
+def test_json_reads_back_whatever_the_value() -> None:
+    values = (
+        float("nan"),
+        float("inf"),
+        Decimal("1.5"),
+        Decimal("1.00000000000000000001"),
+        b"\xff",
+        {"k": [float("inf")]},
+    )
+    (row,) = json.loads(format_json(Table(tuple("abcdef"), ("VARCHAR",) * 6, (values,))))
+    assert list(row.values()) == ["nan", "inf", 1.5, "1.00000000000000000001", "ff", {"k": ["inf"]}]
+
+
+def test_json_keeps_columns_of_the_same_name_apart() -> None:
+    assert json.loads(format_json(table((1, 2), columns=("a", "a")))) == [{"a": 1, "a_2": 2}]
+
+
+@given(st.lists(st.tuples(st.text(st.characters(exclude_categories=["Cs"])), st.integers()), max_size=5))
+def test_csv_reads_back(rows: list[tuple[str, int]]) -> None:
+    text = format_csv(table(*rows))
+    expected = [["name", "count"], *([name, str(count)] for name, count in rows)]
+    assert list(csv.reader(io.StringIO(text, newline=""))) == expected
+
+
+def test_csv_tells_null_from_empty_text() -> None:
+    assert format_csv(table((None, 1), ("", 2))) == 'name,count\n,1\n"",2\n'

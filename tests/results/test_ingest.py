@@ -1,0 +1,336 @@
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pulseq.errors import UsageError
+from pulseq.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    NodeJoined,
+    NodeLost,
+    PrefectRunKnown,
+    RunFinished,
+    RunNote,
+    RunStarted,
+    TestClosed,
+    TestExpanded,
+    TestPlanned,
+)
+from pulseq.models import AttemptResult, Reason, Status
+from pulseq.results import ingest as ingest_module
+from pulseq.results.database import Database, DatabaseBusyError
+from pulseq.results.ingest import RUN_TABLES, ingest, sync
+from pulseq.results.journal import JournalWriter
+
+PASSED, FAILED, ERROR = Status.PASSED, Status.FAILED, Status.ERROR
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Database:
+    return Database(tmp_path / "results.duckdb")
+
+
+def ask(database: Database, query: str) -> list[Any]:
+    with database.read() as connection:
+        return connection.execute(query).fetchall()
+
+
+def everything(database: Database) -> dict[str, list[Any]]:
+    with database.read() as connection:
+        return {table: connection.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in RUN_TABLES}
+
+
+def finished(test_id: str, attempt: int, status: Status, reason: Reason | None = None, **more: Any) -> AttemptFinished:
+    return AttemptFinished(AttemptResult(test_id, attempt, more.pop("node_id", "n"), status, reason=reason, **more))
+
+
+def test_a_run_becomes_rows(story, database) -> None:
+    journal = story.run("r1", story.test("a", PASSED), story.test("b", FAILED, PASSED), story.test("c", FAILED))
+    report = ingest(journal, database)
+    assert ("r1", 19, journal.stat().st_size, 0, None) == (
+        report.run_id,
+        report.entries,
+        report.end_offset,
+        report.damaged_lines,
+        report.set_aside,
+    )
+    assert ask(database, "SELECT test_id, status, flaky, attempts FROM results ORDER BY test_id") == [
+        ("a", "passed", False, 1),
+        ("b", "passed", True, 2),
+        ("c", "failed", False, 1),
+    ]
+    assert ask(database, "SELECT test_id, attempt, status, task_run_id FROM attempts ORDER BY ALL") == [
+        ("a", 1, "passed", "task-1"),
+        ("b", 1, "failed", "task-1"),
+        ("b", 2, "passed", "task-2"),
+        ("c", 1, "failed", "task-1"),
+    ]
+
+
+def test_nodes_and_their_health_are_kept(story, database) -> None:
+    node = NodeJoined("n", "localhost", 3, {"os": "linux", "browser": ("chrome", "firefox")})
+    ingest(story.write("r1", [node, NodeLost("n", "its process died"), node]), database)
+    assert ask(database, "SELECT node_id, slots, capabilities->>'os', capabilities->'browser'->>1 FROM nodes") == [
+        ("n", 3, "linux", "firefox")
+    ]
+    assert ask(database, "SELECT node_id, status, why FROM node_health ORDER BY seq") == [
+        ("n", "active", None),
+        ("n", "inactive", "its process died"),
+        ("n", "active", None),
+    ]
+
+
+def test_taking_in_twice_changes_nothing(story, database) -> None:
+    journal = story.run("r1", story.test("a", FAILED, PASSED))
+    ingest(journal, database)
+    before = everything(database)
+    assert ingest(journal, database).entries == 0
+    assert everything(database) == before
+
+
+def test_what_is_new_is_added(story, database) -> None:
+    ingest(story.write("r1", story.test("a", PASSED)), database)
+    report = ingest(story.write("r1", story.test("b", FAILED)), database)
+    assert report.entries == 4
+    assert ask(database, "SELECT test_id FROM results ORDER BY 1") == [("a",), ("b",)]
+
+
+def test_a_later_result_of_the_same_attempt_replaces_the_earlier(story, database) -> None:
+    ingest(story.write("r1", story.test("a", PASSED)), database)
+    teardown = [
+        finished("a", 1, ERROR, Reason.SETUP),
+        TestClosed("a", "", ERROR, Reason.SETUP, False, 1, "n", "teardown failed"),
+    ]
+    ingest(story.write("r1", teardown), database)
+    assert ask(database, "SELECT status, reason, error FROM results") == [("error", "setup", "teardown failed")]
+    assert ask(database, "SELECT attempt, status, task_run_id FROM attempts") == [(1, "error", "task-1")]
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_a_late_result_of_a_lost_attempt_is_kept_and_never_counted(story, database, together: bool) -> None:
+    first = [AttemptStarted("a", "", 1, "n1", "t1"), finished("a", 1, ERROR, Reason.NODE_LOST)]
+    rest = [
+        finished("a", 2, PASSED, duration=2.0),
+        TestClosed("a", "", PASSED, None, False, 2, "n2"),
+        finished("a", 1, FAILED, Reason.ASSERTION, duration=99.0, metrics={"duration": 99.0}),
+    ]
+    journal = story.write("r1", first)
+    if not together:
+        ingest(journal, database)
+    ingest(story.write("r1", rest), database)
+    assert ask(database, "SELECT attempt, status, reason FROM attempts ORDER BY 1") == [
+        (1, "error", "node_lost"),
+        (2, "passed", None),
+    ]
+    assert ask(database, "SELECT attempt, status, task_run_id FROM late_attempts") == [(1, "failed", "t1")]
+    assert ask(database, "SELECT duration FROM results") == [(2.0,)]
+    assert ask(database, "FROM metrics") == []
+
+
+def test_running_attempts_are_told_until_they_end(story, database) -> None:
+    starts = [AttemptStarted(test, "", 1, "n", None) for test in "abc"]
+    ingest(story.write("r1", [*starts, finished("a", 1, PASSED)]), database)
+    assert ask(database, "SELECT test_id FROM running ORDER BY 1") == [("b",), ("c",)]
+    ingest(story.write("r1", [TestClosed("b", "", ERROR, Reason.NODE_LOST, False, 1)]), database)
+    assert ask(database, "SELECT test_id FROM running") == [("c",)]
+    ingest(story.write("r1", [RunFinished(1.0, 1.0, 2, "interrupted")]), database)
+    assert ask(database, "SELECT test_id FROM running") == []
+
+
+def test_an_entry_that_became_tests_of_its_own_leaves_no_row(story, database) -> None:
+    ingest(story.write("r1", [TestPlanned("unit", "", "unit", "pytest", "medium")]), database)
+    ingest(story.write("r1", [TestExpanded("unit", "", 1), *story.test("unit/a", PASSED)]), database)
+    assert ask(database, "SELECT test_id FROM tests") == [("unit/a",)]
+
+
+def test_the_first_start_of_a_resumed_run_and_its_last_end_count(story, database) -> None:
+    ingest(story.write("r1", [RunStarted("r1", "s", 10.0, "0.1"), RunFinished(20.0, 10.0, 2, "interrupted")]), database)
+    resumed = [RunStarted("r1", "s", 30.0, "0.2"), RunFinished(40.0, 10.0, 0, "passed")]
+    ingest(story.write("r1", resumed), database)
+    query = "SELECT epoch(started_at), version, epoch(finished_at), exit_code, exit_reason FROM runs"
+    assert ask(database, query) == [(10.0, "0.1", 40.0, 0, "passed")]
+
+
+def test_torn_lines_are_skipped_and_counted(story, database) -> None:
+    journal = story.write("r1", [RunNote("a"), RunNote("b"), RunNote("c")])
+    journal.write_bytes(journal.read_bytes().replace(b'"b"', b'"x"'))
+    assert ingest(journal, database).damaged_lines == 1
+    assert ask(database, "SELECT text FROM run_notes ORDER BY seq") == [("a",), ("c",)]
+    assert ask(database, "SELECT damaged_lines FROM journals") == [(1,)]
+
+
+def test_a_verdict_whose_plan_was_torn_is_still_shown(story, database) -> None:
+    ingest(story.write("r1", story.test("a", PASSED)[1:]), database)
+    assert ask(database, "SELECT test_id, name, status FROM results") == [("a", "a", "passed")]
+
+
+def test_a_journal_that_got_shorter_is_taken_in_anew(story, database) -> None:
+    journal = story.run("r1", story.test("a", PASSED), story.test("b", PASSED))
+    ingest(journal, database)
+    journal.unlink()
+    ingest(story.write("r1", story.test("c", PASSED)), database)
+    assert ask(database, "SELECT test_id FROM results") == [("c",)]
+
+
+def test_hostile_text_comes_back_out_of_the_database(story, database) -> None:
+    text = "\x00\x1b[31m]]><script>\n‮" + "é" * 1_000_000
+    result = AttemptResult(text, 1, "n", FAILED, text, Reason.ASSERTION, output=text, metrics={"\x00": 1.0})
+    closed = TestClosed(text, text, FAILED, Reason.ASSERTION, False, 1, "n", text)
+    ingest(story.write("r1", [AttemptFinished(result), closed]), database)
+    assert ask(database, "SELECT test_id, variant, error, metrics FROM results") == [(text, text, text, {"\x00": 1.0})]
+    assert ask(database, "SELECT output FROM attempts") == [(text,)]
+
+
+def test_lone_surrogates_become_their_escapes(story, database) -> None:
+    events = [NodeJoined("\udc80", "h", 1, {"x": ("\ud800",)}), *story.test("t\ud800", PASSED)]
+    ingest(story.write("r1", events), database)
+    assert ask(database, "SELECT test_id FROM results") == [("t\\ud800",)]
+    assert ask(database, "SELECT node_id, capabilities->'x'->>0 FROM nodes") == [("\\udc80", "\\ud800")]
+
+
+def test_times_that_no_calendar_has_are_left_out(story, database) -> None:
+    ingest(story.write("r1", [finished("a", 1, PASSED, started_at=1e300)]), database)
+    assert ask(database, "SELECT started_at FROM attempts") == [(None,)]
+
+
+def test_a_journal_that_is_not_there_is_refused(tmp_path: Path, database: Database) -> None:
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        ingest(tmp_path / "runs" / "r" / "journal.jsonl", database)
+
+
+def test_a_damaged_database_is_set_aside_and_the_run_taken_in_whole(story, database) -> None:
+    journal = story.run("r1", story.test("a", PASSED))
+    ingest(journal, database)
+    database.path.write_bytes(b"damage")
+    report = ingest(journal, database)
+    assert report.set_aside is not None
+    assert report.set_aside.read_bytes() == b"damage"
+    assert ask(database, "SELECT test_id FROM results") == [("a",)]
+
+
+def test_sync_takes_in_every_run(story) -> None:
+    story.run("r1", story.test("a", PASSED))
+    story.run("r2", story.test("a", FAILED))
+    report = sync(story.home)
+    assert [run.run_id for run in report.runs] == ["r1", "r2"]
+    assert (report.entries, report.damaged_lines, report.set_aside) == (18, 0, None)
+    rows = ask(Database(story.home / "results.duckdb"), "SELECT run_id, status FROM results ORDER BY 1")
+    assert rows == [("r1", "passed"), ("r2", "failed")]
+
+
+def test_sync_without_any_run_makes_an_empty_database(tmp_path: Path) -> None:
+    assert sync(tmp_path).runs == ()
+    assert ask(Database(tmp_path / "results.duckdb"), "FROM results") == []
+
+
+@pytest.mark.parametrize("harm", ["deleted", "damaged"])
+def test_sync_rebuilds_a_lost_database_row_for_row(story, database, harm: str) -> None:
+    for run_id in ("r1", "r2"):
+        ingest(story.run(run_id, story.test("a", FAILED, PASSED), story.test("b", FAILED)), database)
+    before = everything(database)
+    database.path.unlink() if harm == "deleted" else database.path.write_bytes(b"damage")
+    report = sync(story.home, database)
+    assert everything(database) == before
+    assert (report.set_aside is not None) == (harm == "damaged")
+
+
+def test_a_busy_database_leaves_the_journal_for_later(story, database) -> None:
+    journal = story.run("r1", story.test("a", PASSED))
+    ingest(journal, database)
+    impatient = Database(database.path, patience_seconds=0.05)
+    with database.read(), pytest.raises(DatabaseBusyError):
+        ingest(journal, impatient)
+    ingest(story.write("r1", story.test("b", PASSED)), impatient)
+    assert ask(database, "SELECT count(*) FROM results") == [(2,)]
+
+
+keys = st.sampled_from("ab")
+attempts = st.integers(1, 2)
+outcomes = st.sampled_from([(PASSED, None), (FAILED, Reason.ASSERTION), (ERROR, Reason.NODE_LOST)])
+histories = st.lists(
+    st.one_of(
+        st.builds(lambda key, name: TestPlanned(key, "", name, "call", "low"), keys, keys),
+        st.builds(lambda key: TestExpanded(key, "", 2), keys),
+        st.builds(lambda key, n, t: AttemptStarted(key, "", n, "n", t), keys, attempts, st.none() | keys),
+        st.builds(lambda key, n, how, s: finished(key, n, *how, duration=s), keys, attempts, outcomes, st.just(1.5)),
+        st.builds(lambda key, how, n: TestClosed(key, "", *how, False, n), keys, outcomes, attempts),
+        st.builds(lambda key: NodeJoined(key, "h", 1), keys),
+        st.builds(NodeLost, keys, keys),
+        st.builds(RunStarted, st.just("r"), keys, st.just(5.0), keys),
+        st.builds(PrefectRunKnown, keys, st.none()),
+        st.builds(RunNote, keys),
+        st.builds(RunFinished, st.just(7.0), st.just(2.0), st.integers(0, 5), keys),
+    ),
+    max_size=12,
+)
+
+
+@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=histories, batch=st.integers(1, 5))
+def test_any_way_to_cut_a_journal_into_batches_leads_to_the_same_rows(
+    story, tmp_path_factory, history: list[Event], batch: int
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    journal = home / "runs" / "r" / "journal.jsonl"
+    with JournalWriter(journal, clock=lambda: 3.0) as writer:
+        for event in history:
+            writer.append(event)
+    whole, pieces = Database(home / "whole.duckdb"), Database(home / "pieces.duckdb")
+    sync(home, whole)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(ingest_module, "BATCH_ENTRIES", batch)
+        sync(home, pieces)
+    assert everything(pieces) == everything(whole)
+
+
+@pytest.mark.system
+def test_three_writers_and_a_reader_share_one_file_without_an_error(story, database) -> None:
+    journals = [story.run(f"r{n}", *(story.test(f"t{i}", PASSED) for i in range(300))) for n in range(3)]
+    writer = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from pulseq.results import ingest
+        from pulseq.results.database import Database
+        ingest.BATCH_ENTRIES = 50
+        ingest.ingest(Path(sys.argv[1]), Database(Path(sys.argv[2]), patience_seconds=60))
+        """
+    )
+    reader = textwrap.dedent(
+        """
+        import sys
+        from pathlib import Path
+        from pulseq.results.database import Database
+        from pulseq.results.sandbox import run_sql
+        path, seen = Path(sys.argv[1]), 0
+        while seen < 900:
+            if path.exists():
+                (row,) = run_sql(path, "select count(*) from duckdb_tables() where table_name = 'verdicts'",
+                                 timeout_seconds=60, patience_seconds=60).rows
+                if row[0]:
+                    (row,) = run_sql(path, "select count(*) from results", timeout_seconds=60, patience_seconds=60).rows
+                    assert row[0] >= seen, (row, seen)
+                    seen = row[0]
+        """
+    )
+    commands = [[sys.executable, "-c", writer, str(journal), str(database.path)] for journal in journals]
+    commands.append([sys.executable, "-c", reader, str(database.path)])
+    children = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for command in commands]
+    try:
+        errors = [child.communicate(timeout=240)[1] for child in children]
+    finally:
+        for child in children:
+            child.kill()
+    assert errors == ["", "", "", ""]
+    assert ask(database, "SELECT run_id, count(*) FROM results GROUP BY ALL ORDER BY ALL") == [
+        ("r0", 300),
+        ("r1", 300),
+        ("r2", 300),
+    ]
