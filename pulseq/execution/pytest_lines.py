@@ -1,25 +1,20 @@
-"""The node's ends of the lines to a pytest zygote and to the keepers that it forks."""
+"""The node's ends of the lines to the keepers of pytest runners."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import signal
 import socket
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from pulseq.execution.pytest_results import attempt_result, late_result, unmeasured_result
 from pulseq.execution.runtime import wire
-from pulseq.execution.runtime.output import HeadTail
 from pulseq.models import AttemptResult, PytestOrder, Reason
 
-_PROGRAM = Path(__file__).parent / "runtime" / "__main__.py"
 _READ_BYTES = 256 * 1024
 #: How long a process that was told to end may take; it answers at once unless the machine is choking.
-_END_SECONDS = 5.0
+END_SECONDS = 5.0
 
 
 class LineClosedError(Exception):
@@ -53,113 +48,6 @@ class MessageLine:
                 return []
             if messages := self._buffer.feed(data):
                 return messages
-
-
-class ZygoteLine:
-    """A zygote and its guardian: started with pytest's arguments, asked for keepers, hung up on."""
-
-    def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket) -> None:
-        self._process = process
-        self._line = MessageLine(sock)
-        self._output = HeadTail()
-        self._drain = asyncio.create_task(self._drain_output())
-        self._turn = asyncio.Lock()
-        self.dead = False
-
-    @classmethod
-    async def start(cls, python: str, cwd: str, environment: Mapping[str, str]) -> ZygoteLine:
-        """Start a zygote under an interpreter.
-
-        Raises:
-            OSError: when it cannot be started.
-        """
-        ours, theirs = socket.socketpair()
-        with theirs:
-            try:
-                process = await asyncio.create_subprocess_exec(
-                    python,
-                    str(_PROGRAM),
-                    "pytest_zygote",
-                    "--fd",
-                    str(theirs.fileno()),
-                    cwd=cwd,
-                    env=environment,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=asyncio.subprocess.PIPE,
-                    stderr=asyncio.subprocess.STDOUT,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
-            except BaseException:
-                ours.close()
-                raise
-        return cls(process, ours)
-
-    async def collect(self, request: wire.Message) -> wire.Message:
-        """Have it collect; its answer, `collected` or `refused`."""
-        try:
-            await self._line.send(request)
-            answers = await self._line.receive()
-        except LineClosedError:
-            answers = []
-        if answers and answers[0]["op"] == "collected":
-            return answers[0]
-        words = answers[0]["error"] if answers else ""
-        return {"op": "refused", "error": words or await self._last_words(answers)}
-
-    async def _last_words(self, answers: Sequence[wire.Message]) -> str:
-        """What is known of a zygote that ended without a word of pytest's own."""
-        self.dead = True
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(asyncio.shield(self._drain), 1.0)
-        code = answers[0]["exit_code"] if answers else await self._exit_code()
-        how = f"signal {signal.Signals(code - 128).name}" if code > 128 else f"exit code {code}"
-        text = self._output.text().strip()
-        return text if answers and text else f"pytest ended with {how} before it had collected\n{text}".strip()
-
-    async def _exit_code(self) -> int:
-        try:
-            return await asyncio.wait_for(self._process.wait(), _END_SECONDS)
-        except TimeoutError:
-            return -1
-
-    async def fork_keeper(self, worker: str, temp: str) -> KeeperLine:
-        """A new keeper, which forks its runner when it has something to run.
-
-        Raises:
-            LineClosedError: when the zygote has gone.
-        """
-        ours, theirs = socket.socketpair()
-        async with self._turn:
-            with theirs:
-                try:
-                    await self._line.send({"op": "fork", "worker": worker, "temp": temp})
-                    socket.send_fds(self._line.sock, [b"\0"], [theirs.fileno()])
-                    if not await self._line.receive():
-                        raise LineClosedError
-                except (OSError, LineClosedError) as error:
-                    self.dead = True
-                    ours.close()
-                    raise LineClosedError from error
-        return KeeperLine(ours, worker)
-
-    async def _drain_output(self) -> None:
-        assert self._process.stdout is not None
-        while data := await self._process.stdout.read(_READ_BYTES):
-            self._output.feed(data)
-
-    async def close(self) -> None:
-        """Hang up, which ends it and everything below it, and see it gone."""
-        self.dead = True
-        self._line.sock.close()
-        if await self._exit_code() == -1:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
-            await self._process.wait()
-        self._drain.cancel()
-        await asyncio.gather(self._drain, return_exceptions=True)
-        # A process that holds the pipe open must not keep us from letting go of it.
-        self._process._transport.close()  # type: ignore[attr-defined]
 
 
 @dataclass(eq=False)
@@ -210,6 +98,7 @@ class KeeperLine:
     def __init__(self, sock: socket.socket, worker: str) -> None:
         self.worker = worker
         self.number = 0
+        self.zygote: object = None
         self.last_file = ""
         self.dead = False
         self._line = MessageLine(sock)
@@ -236,7 +125,7 @@ class KeeperLine:
         except asyncio.CancelledError:
             await self.stop(Reason.CANCELLED)
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.shield(batch.done), _END_SECONDS)
+                await asyncio.wait_for(asyncio.shield(batch.done), END_SECONDS)
             raise
         finally:
             self._batch = None
@@ -251,7 +140,7 @@ class KeeperLine:
         with contextlib.suppress(LineClosedError):
             await self._line.send({"op": "finish", "seconds": seconds})
         assert self._listener is not None
-        await asyncio.wait([self._listener], timeout=seconds + _END_SECONDS)
+        await asyncio.wait([self._listener], timeout=seconds + END_SECONDS)
         await self.close()
 
     async def close(self) -> None:

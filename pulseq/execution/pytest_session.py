@@ -10,8 +10,9 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from pulseq.execution.pytest_lines import Batch, KeeperLine, LineClosedError, ZygoteLine
+from pulseq.execution.pytest_lines import Batch, KeeperLine, LineClosedError
 from pulseq.execution.pytest_results import collection_of, unmeasured_result
+from pulseq.execution.pytest_zygote import ZygoteLine
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
 
 _PRIVATE_PREFIXES = ("PREFECT_", "DASK_", "PULSEQ_")
@@ -126,9 +127,7 @@ class PytestSession:
 
     async def close(self) -> None:
         """End everything at once and leave nothing behind."""
-        keepers = [*self._idle, *self._busy]
-        self._idle = []
-        await asyncio.gather(*(keeper.close() for keeper in keepers))
+        await asyncio.gather(*(keeper.close() for keeper in [*self._idle, *self._busy]))
         await self._drop_zygote()
         if self._temp is not None:
             shutil.rmtree(self._temp, ignore_errors=True)
@@ -142,7 +141,7 @@ class PytestSession:
             self._temp_root.mkdir(parents=True, exist_ok=True)
             self._temp = tempfile.mkdtemp(prefix="pytest-", dir=self._temp_root)
         try:
-            self._zygote = await ZygoteLine.start(self._python, spec.cwd, self._environment())
+            self._zygote = ZygoteLine.start(self._python, spec.cwd, self._environment())
         except OSError as error:
             why = f"the interpreter {self._python!r} cannot be started on this node: {error.strerror}"
             return Collection((), usage_error=why)
@@ -188,6 +187,7 @@ class PytestSession:
             self._workers.discard(number)
             raise
         keeper.number = number
+        keeper.zygote = self._zygote
         keeper.listen(self._node_id, self._on_late)
         return keeper
 
@@ -197,9 +197,7 @@ class PytestSession:
             return await keeper.run(batch, final=fresh)
         finally:
             del self._busy[keeper]
-            if keeper.dead:
-                await self._retire(keeper, 0.0)
-            elif fresh:
+            if fresh or keeper.dead or keeper.zygote is not self._zygote:
                 await self._retire(keeper, 60.0)
             else:
                 self._idle.append(keeper)
@@ -219,7 +217,10 @@ class PytestSession:
             batch.on_result(unmeasured_result(order, self._node_id, Reason.INTERNAL, why))
 
     async def _drop_zygote(self) -> None:
+        """End the zygote, and the idle keepers that know its collection and no other."""
         zygote, self._zygote = self._zygote, None
+        idle, self._idle = self._idle, []
+        await asyncio.gather(*(self._retire(keeper, 0.0) for keeper in idle))
         if zygote is not None:
             await zygote.close()
             self._collection = None

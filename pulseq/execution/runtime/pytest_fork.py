@@ -50,7 +50,7 @@ def become_worker(session: Any, link: RunnerLink) -> bool:
     _set_environment(link)
     _part_temporary_paths(config, link)
     config.workerinput["workerid"] = link.worker
-    by_descriptor = _part_output(config, link)
+    by_descriptor = redirect_output(config, link.output_fd, link.captured_fds)
     reporter = config.pluginmanager.getplugin("terminalreporter")
     if reporter is not None:
         reporter._tw._file = open(os.devnull, "w")  # noqa: SIM115 as long as the process
@@ -75,23 +75,26 @@ def _part_temporary_paths(config: Any, link: RunnerLink) -> None:
     factory._basetemp = None
 
 
-def _part_output(config: Any, link: RunnerLink) -> bool:
+def redirect_output(config: Any, output_fd: int, captured_fds: tuple[int, int]) -> bool:
     """Point every descriptor that pytest writes to, or saved, at files of this fork alone.
 
     The Python objects stay the same: modules of the suite may have kept sys.stdout since they were imported.
+
+    Returns:
+        whether pytest captures at the file descriptors.
     """
     for fd in (1, 2):
-        os.dup2(link.output_fd, fd)
+        os.dup2(output_fd, fd)
     for stashed in _faulthandler_descriptors(config):
-        os.dup2(link.output_fd, stashed, inheritable=False)
+        os.dup2(output_fd, stashed, inheritable=False)
     manager = config.pluginmanager.getplugin("capturemanager")
     capturing = getattr(manager, "_global_capturing", None)
     by_descriptor = False
-    for name, captured_fd in (("out", link.captured_fds[0]), ("err", link.captured_fds[1])):
+    for name, captured_fd in (("out", captured_fds[0]), ("err", captured_fds[1])):
         stream: Any = getattr(capturing, name, None)
         if hasattr(stream, "targetfd_save"):
             by_descriptor = True
-            os.dup2(link.output_fd, stream.targetfd_save, inheritable=False)
+            os.dup2(output_fd, stream.targetfd_save, inheritable=False)
             os.dup2(captured_fd, stream.tmpfile.fileno(), inheritable=False)
     return by_descriptor
 

@@ -21,7 +21,7 @@ from typing import Any
 
 from . import process_tree, wire
 from .body_environment import PrivateDirectory
-from .pytest_fork import RunnerLink, die_with_parent
+from .pytest_fork import RunnerLink, die_with_parent, redirect_output
 from .pytest_process import RunnerProcess, Running
 
 #: How long the verdicts of quick tests may wait for each other; each waking up costs more than a test.
@@ -35,8 +35,9 @@ _READ_BYTES = 256 * 1024
 class Keeper:
     """The loop of one keeper; `serve` returns in the runners alone."""
 
-    def __init__(self, node: socket.socket, request: dict[str, Any]) -> None:
+    def __init__(self, node: socket.socket, request: dict[str, Any], config: Any) -> None:
         self._node = node
+        self._config = config
         self._worker = str(request["worker"])
         self._temp = str(request["temp"])
         self._node_buffer = wire.MessageBuffer()
@@ -56,6 +57,7 @@ class Keeper:
     def serve(self) -> RunnerLink:
         """Look after runner upon runner. The end of the node's line is the end of the keeper."""
         os.setsid()
+        self._let_go_of_output()
         process_tree.become_subreaper()
         self._signals = {number: signal.getsignal(number) for number in (*_KEPT_SIGNALS, signal.SIGCHLD)}
         for number in _KEPT_SIGNALS:
@@ -69,6 +71,11 @@ class Keeper:
             self._assign()
             self._flush()
             self._wait()
+
+    def _let_go_of_output(self) -> None:
+        null = os.open(os.devnull, os.O_RDWR)
+        redirect_output(self._config, null, (null, null))
+        os.close(null)
 
     def _fork_runner(self) -> RunnerLink | None:
         """Fork a runner; None here, in the keeper, and its link in the runner."""

@@ -119,7 +119,7 @@ def _serve(control: socket.socket, session: Any, plugin: Any) -> Any:
         pid = fork()
         if pid == 0:
             control.close()
-            return Keeper(socket.socket(fileno=fds[0]), request).serve()
+            return Keeper(socket.socket(fileno=fds[0]), request, session.config).serve()
         os.close(fds[0])
         keepers.add(pid)
         wire.send(control, {"op": "forked", "pid": pid})

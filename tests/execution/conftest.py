@@ -1,0 +1,114 @@
+"""Small pytest suites, run by a session of forks as a node runs them."""
+
+from __future__ import annotations
+
+import asyncio
+import textwrap
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pulseq.execution.pytest_session import PytestSession
+from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec
+
+
+@dataclass
+class SuiteRun:
+    """What a session told, in the order in which it did."""
+
+    collection: Collection
+    started: list[str] = field(default_factory=list)
+    results: list[AttemptResult] = field(default_factory=list)
+    late: list[AttemptResult] = field(default_factory=list)
+
+    def __getitem__(self, test_id: str) -> AttemptResult:
+        return next(result for result in self.results if result.test_id.endswith(test_id))
+
+    def verdicts(self) -> dict[str, str]:
+        """The status of each test, by its name alone."""
+        return {result.test_id.rpartition("::")[2]: result.status.value for result in self.results}
+
+    def counts(self) -> Counter[str]:
+        """As pytest counts them, but for xpassed, which are passed."""
+        words = [
+            "xfailed" if result.reason == "xfail" else result.status.value
+            for result in [*self.results, *self.collection.verdicts]
+        ]
+        return Counter(words)
+
+
+@dataclass
+class SuiteFolder:
+    """A directory with a suite in it, and ways to run that."""
+
+    path: Path
+    temp: Path
+
+    def write(self, files: Mapping[str, str]) -> None:
+        for name, text in files.items():
+            target = self.path / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(textwrap.dedent(text))
+
+    def spec(self, *, targets: Sequence[str] = (".",), args: Sequence[str] = (), **more: Any) -> PytestSpec:
+        known: dict[str, Any] = {"pyargs": False, "cwd": str(self.path), "python": None, **more}
+        return PytestSpec(run_id="run-1", entry="unit", targets=tuple(targets), args=tuple(args), **known)
+
+    def session(self, *, slots: int = 1, **more: Any) -> PytestSession:
+        late = more.pop("on_late", lambda result: None)
+        spec = self.spec(**more)
+        return PytestSession(spec, node_id="node1", temp_root=self.temp, slots=slots, on_late=late)
+
+    def run(
+        self, *, slots: int = 1, pack: int = 1000, timeout: float | None = None, fresh: bool = False, **more: Any
+    ) -> SuiteRun:
+        """Collect and run everything, in packs of consecutive items, on all slots."""
+        return asyncio.run(self._run(slots, pack, timeout, fresh, more))
+
+    async def _run(self, slots: int, pack: int, seconds: float | None, fresh: bool, more: dict[str, Any]) -> SuiteRun:
+        late: list[AttemptResult] = []
+        session = self.session(slots=slots, on_late=late.append, **more)
+        try:
+            run = SuiteRun(await session.collect(), late=late)
+            packs = iter(packs_of(run.collection, pack, seconds))
+            await asyncio.gather(*(self._work(session, packs, run, fresh) for _ in range(slots)))
+            await session.finish()
+        finally:
+            await session.close()
+        return run
+
+    async def _work(self, session: PytestSession, packs: Any, run: SuiteRun, fresh: bool) -> None:
+        for orders in packs:
+            await session.run_items(
+                orders,
+                on_start=lambda order: run.started.append(order.nodeid),
+                on_result=run.results.append,
+                fresh=fresh,
+            )
+
+    def log(self) -> list[str]:
+        """The lines that the suite wrote into the file `log`."""
+        path = self.path / "log"
+        return path.read_text().splitlines() if path.exists() else []
+
+
+def packs_of(collection: Collection, size: int, timeout: float | None = None) -> list[list[PytestOrder]]:
+    """Orders for all that was collected, in packs."""
+    orders = [PytestOrder(item.nodeid, "", item.nodeid, timeout_seconds=timeout) for item in collection.items]
+    return [orders[begin : begin + size] for begin in range(0, len(orders), size)]
+
+
+@pytest.fixture
+def suite(tmp_path: Path) -> Callable[[Mapping[str, str]], SuiteFolder]:
+    """Makes a folder with these files, `pytest.ini` among them so that nothing above it matters."""
+
+    def make(files: Mapping[str, str]) -> SuiteFolder:
+        folder = SuiteFolder(tmp_path / "suite", tmp_path / "temp")
+        folder.write({"pytest.ini": "[pytest]\n", **files})
+        return folder
+
+    return make

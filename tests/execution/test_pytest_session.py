@@ -1,0 +1,276 @@
+"""Whatever a suite holds, a session of forks counts it as pytest does, on one slot and on three."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pulseq.models import AttemptResult, PytestOrder, Reason, Status
+
+SUITES: dict[str, dict[str, str]] = {
+    "verdicts": {
+        "test_words.py": """
+            import pytest
+            def test_passes(): pass
+            def test_fails(): assert 1 == 2
+            def test_raises(): raise KeyError("k")
+            @pytest.mark.skip(reason="not now")
+            def test_skipped(): pass
+            def test_skips_itself(): pytest.skip("nor now")
+            @pytest.mark.xfail(reason="known")
+            def test_xfails(): assert 0
+            @pytest.mark.xfail
+            def test_xpasses(): pass
+            @pytest.mark.xfail(strict=True)
+            def test_xpasses_strictly(): pass
+            @pytest.fixture
+            def broken(): raise RuntimeError("no fixture")
+            def test_with_broken_setup(broken): pass
+            @pytest.mark.parametrize("n", range(4))
+            def test_many(n): assert n != 2
+        """
+    },
+    "scopes": {
+        "conftest.py": """
+            import pytest
+            @pytest.fixture(scope="session", autouse=True)
+            def everywhere(): yield
+            @pytest.fixture(scope="package")
+            def around(): yield 1
+        """,
+        "test_scopes.py": """
+            import pytest, unittest
+            calls = []
+            def setup_module(): calls.append("module")
+            @pytest.fixture(scope="module")
+            def shared(): yield {}
+            @pytest.fixture(scope="class", params=["a", "b"])
+            def flavour(request): yield request.param
+            class TestFlavours:
+                def test_one(self, flavour, shared): assert calls == ["module"]
+                def test_two(self, flavour, around): assert flavour in "ab"
+            class TestOld(unittest.TestCase):
+                @classmethod
+                def setUpClass(cls): cls.ready = True
+                def test_ready(self): self.assertTrue(self.ready)
+                def test_wrong(self): self.assertEqual(1, 2)
+                @unittest.skip("old")
+                def test_old_skip(self): pass
+                @unittest.expectedFailure
+                def test_expected(self): self.fail("as expected")
+        """,
+        "test_capture.py": """
+            import os, sys
+            def test_capsys(capsys):
+                print("seen"); assert capsys.readouterr().out == "seen\\n"
+            def test_capfd(capfd):
+                os.write(1, b"raw"); assert capfd.readouterr().out == "raw"
+            def test_tmp_path(tmp_path): (tmp_path / "f").write_text("x")
+            def test_monkeypatched(monkeypatch): monkeypatch.setattr(sys, "argv", [])
+        """,
+    },
+    "collection": {
+        "test_broken.py": "import does_not_exist_anywhere\n",
+        "test_not_here.py": "import pytest\npytest.skip('no device', allow_module_level=True)\n",
+        "test_fine.py": "def test_fine(): pass\n",
+        "pkg/__init__.py": "",
+        "pkg/test_same.py": "def test_same(): pass\n",
+        "other/__init__.py": "",
+        "other/test_same.py": "def test_same(): assert 0\n",
+    },
+    "doctests": {
+        "pytest.ini": "[pytest]\naddopts = --doctest-modules -q\n",
+        "told.py": '''
+            def right():
+                """
+                >>> 1 + 1
+                2
+                """
+            def wrong():
+                """
+                >>> 1 + 1
+                3
+                """
+        ''',
+    },
+}
+
+
+def plain_counts(path: Any, *args: str) -> Counter[str]:
+    """What pytest itself counts, on the last line that it prints."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+    command = [sys.executable, "-m", "pytest", "--continue-on-collection-errors", "-p", "no:cacheprovider", *args]
+    done = subprocess.run(command, cwd=path, env=environment, capture_output=True, text=True)
+    counts = Counter({word: int(count) for count, word in re.findall(r"(\d+) (\w+)", done.stdout.splitlines()[-1])})
+    words = {"errors": "error", "xpassed": "passed"}
+    found: Counter[str] = Counter()
+    for word in ("passed", "xpassed", "failed", "skipped", "xfailed", "error", "errors"):
+        found[words.get(word, word)] += counts[word]
+    return +found
+
+
+@pytest.mark.parametrize("slots", [1, 3])
+@pytest.mark.parametrize("name", SUITES)
+def test_counts_equal_those_of_pytest(name: str, slots: int, suite: Any) -> None:
+    folder = suite(SUITES[name])
+    expected = plain_counts(folder.path)
+    run = folder.run(slots=slots, pack=2)
+    assert expected == run.counts()
+    assert sorted(item.nodeid for item in run.collection.items) == sorted(run.started)
+
+
+def test_what_was_not_collected_is_an_error_of_setup(suite: Any) -> None:
+    folder = suite({"test_a.py": "def test_a(): pass\n"})
+    results: list[AttemptResult] = []
+
+    async def main() -> None:
+        session = folder.session()
+        orders = [PytestOrder("t1", "", "test_a.py::test_gone"), PytestOrder("t2", "", "test_a.py::test_a")]
+        await session.run_items(orders, on_start=lambda order: None, on_result=results.append)
+        await session.close()
+
+    asyncio.run(main())
+    assert [(result.test_id, result.status, result.reason) for result in results] == [
+        ("t1", Status.ERROR, Reason.SETUP),
+        ("t2", Status.PASSED, None),
+    ]
+    assert results[0].error == "pytest collected no item 'test_a.py::test_gone' on this node"
+
+
+def test_a_stop_ends_the_batch_of_an_order_alone(suite: Any) -> None:
+    folder = suite(
+        {
+            "test_wait.py": """
+                import time
+                def test_waits(): time.sleep(600)
+                def test_next(): pass
+                def test_other(): pass
+            """
+        }
+    )
+    results: dict[str, tuple[Status, Reason | None]] = {}
+
+    async def main() -> tuple[PytestOrder, ...]:
+        session = folder.session(slots=2)
+        waits, following, other = (
+            PytestOrder(name, "", f"test_wait.py::{name}") for name in ("test_waits", "test_next", "test_other")
+        )
+        running = asyncio.Event()
+
+        def note(result: AttemptResult) -> None:
+            results[result.test_id] = (result.status, result.reason)
+
+        first = asyncio.create_task(
+            session.run_items([waits, following], on_start=lambda order: running.set(), on_result=note)
+        )
+        await running.wait()
+        await session.stop(waits, Reason.CANCELLED)
+        left = await first
+        await session.run_items([other], on_start=lambda order: None, on_result=note)
+        await session.close()
+        return left
+
+    left = asyncio.run(main())
+    assert [order.test_id for order in left] == ["test_next"]
+    assert results == {"test_waits": (Status.ERROR, Reason.CANCELLED), "test_other": (Status.PASSED, None)}
+
+
+def test_cancelling_a_call_ends_its_runner_and_tells_what_it_ran(suite: Any) -> None:
+    folder = suite(
+        {
+            "test_wait.py": """
+                import os, time
+                def test_waits():
+                    open("pid", "w").write(str(os.getpid()))
+                    time.sleep(600)
+            """
+        }
+    )
+    results: list[AttemptResult] = []
+
+    async def main() -> None:
+        session = folder.session()
+        order = PytestOrder("t", "", "test_wait.py::test_waits")
+        running = asyncio.Event()
+        call = asyncio.create_task(
+            session.run_items([order], on_start=lambda order: running.set(), on_result=results.append)
+        )
+        await running.wait()
+        call.cancel()
+        await asyncio.gather(call, return_exceptions=True)
+        assert call.cancelled()
+        await session.close()
+
+    asyncio.run(main())
+    assert [result.reason for result in results] == [Reason.CANCELLED]
+    pid = folder.path / "pid"
+    assert not pid.exists() or not os.path.exists(f"/proc/{pid.read_text()}")
+
+
+def test_a_runner_is_kept_for_the_next_batch_with_its_fixtures(suite: Any) -> None:
+    folder = suite(
+        {
+            "test_kept.py": """
+                import os, pytest
+                @pytest.fixture(scope="session")
+                def costly(): open("log", "a").write("setup\\n")
+                def test_a(costly): pass
+                def test_b(costly): pass
+            """
+        }
+    )
+    run = folder.run(pack=1)
+    assert (folder.log(), run.verdicts()) == (["setup"], {"test_a": "passed", "test_b": "passed"})
+
+
+def test_fresh_runs_in_a_new_process_and_tears_it_down(suite: Any) -> None:
+    folder = suite(
+        {
+            "test_fresh.py": """
+                import pytest
+                @pytest.fixture(scope="session")
+                def costly():
+                    open("log", "a").write("setup\\n")
+                    yield
+                    open("log", "a").write("teardown\\n")
+                def test_a(costly): pass
+                def test_b(costly): pass
+            """
+        }
+    )
+    folder.run(pack=1, fresh=True)
+    assert folder.log() == ["setup", "teardown", "setup", "teardown"]
+
+
+def test_a_zygote_that_was_killed_is_replaced_at_the_next_call(suite: Any) -> None:
+    folder = suite({"test_a.py": "import os, signal\ndef test_a(): pass\n"})
+    results: list[AttemptResult] = []
+
+    async def main() -> None:
+        session = folder.session()
+        collection = await session.collect()
+        order = PytestOrder("t", "", collection.items[0].nodeid)
+        await session.run_items([order], on_start=lambda order: None, on_result=results.append)
+        process = session._zygote.process
+        os.kill(process.pid, signal.SIGKILL)
+        await process.ended.wait()
+        await session.run_items([order], on_start=lambda order: None, on_result=results.append)
+        await session.run_items([order], on_start=lambda order: None, on_result=results.append)
+        await session.close()
+
+    asyncio.run(main())
+    assert [results[0].status, results[-1].status] == [Status.PASSED, Status.PASSED]
+
+
+def test_nothing_is_left_in_the_temporary_directory(suite: Any) -> None:
+    folder = suite({"test_a.py": "def test_a(tmp_path): (tmp_path / 'x').write_text('y')\n"})
+    folder.run()
+    assert list(folder.temp.iterdir()) == []
