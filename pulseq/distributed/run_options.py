@@ -36,8 +36,6 @@ class RunOptions:
         deadline_seconds: after which the run is stopped with exit code 124.
         failed_first: ids of tests that go first (`--ff`).
         only: ids of tests to run, all others are left out (`--lf`); None means no such choice.
-        direct_pytest: the suite is what pytest was asked for on the command line, so pytest's usage
-            errors are ours.
     """
 
     run_id: str = field(default_factory=new_run_id)
@@ -51,7 +49,6 @@ class RunOptions:
     deadline_seconds: float | None = None
     failed_first: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
-    direct_pytest: bool = False
 
     @property
     def run_directory(self) -> Path:

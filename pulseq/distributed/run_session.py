@@ -20,7 +20,7 @@ from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.verdict import EXIT_REASONS, describe, exit_code_of
 from pulseq.engine.api_server import EmbeddedServer, check_api, wait_until_recorded
-from pulseq.engine.cluster import Cluster, LiveNode, check_ports
+from pulseq.engine.cluster import Cluster, LiveNode, check_fleet
 from pulseq.engine.flow_run import (
     FlowRunEnding,
     FlowRunHandle,
@@ -75,7 +75,7 @@ class RunSession:
             UsageError: a port in use, a pytest that does not take its arguments; nothing was run.
             InfrastructureError: server, scheduler or nodes do not start.
         """
-        check_ports(self.fleet)
+        check_fleet(self.fleet)
         api_url = configured_api_url()
         if api_url is not None:
             await check_api(api_url)
@@ -212,11 +212,11 @@ class RunSession:
 
     def _expand(self, entry: TestCase, collection: Collection, node_id: str) -> None:
         if collection.usage_error is not None:
-            if self.options.direct_pytest:
+            if _is_direct(entry):
                 raise UsageError(f"pytest: {collection.usage_error}")
             self._close(entry, Reason.SETUP, collection.usage_error, node_id)
             return
-        collected = items_of(entry, collection, node_id, prefix=not self.options.direct_pytest)
+        collected = items_of(entry, collection, node_id, prefix=not _is_direct(entry))
         items = [item for item in collected.items if self._is_chosen(item)]
         for event in self.ledger.expand(entry.key, len(items) + len(collected.verdicts)):
             self.log.emit(event)
@@ -354,6 +354,11 @@ class RunSession:
             yield
         finally:
             handle.cancel()
+
+
+def _is_direct(entry: TestCase) -> bool:
+    """Whether a pytest entry is what the command line named, and no line of a suite file."""
+    return entry.location is None
 
 
 @contextlib.asynccontextmanager

@@ -215,15 +215,18 @@ NODE_SETTINGS: Mapping[str, str] = {
 }
 
 
-def check_ports(fleet: Fleet) -> None:
-    """Refuse a fleet whose declared ports cannot be had, before anything is started.
+def check_fleet(fleet: Fleet) -> None:
+    """Refuse a fleet that cannot be started here, before anything is.
 
     Raises:
-        UsageError: names every such node with its port and the reason.
+        UsageError: names every node on another host, and every one whose port cannot be had.
     """
     problems: list[str] = []
     for spec in fleet.nodes:
-        if not spec.port or spec.host not in LOCAL_HOSTS:
+        if spec.host not in LOCAL_HOSTS:
+            problems.append(f"node {spec.id!r}: host {spec.host!r} is not this machine, expected localhost")
+            continue
+        if not spec.port:
             continue
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -52,9 +52,7 @@ class NodeTaskRunner(DaskTaskRunner):
         answers = await self._on_nodes(node_calls.collect, [address], run_id, pickle.dumps(spec))
         return pickle.loads(answers[address])
 
-    def send(
-        self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]
-    ) -> None:
+    def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> None:
         """Submit a dispatch to the node at `address`, and to no other.
 
         Results come as messages on the run's topic; the future tells only of what kept the dispatch

@@ -85,9 +85,10 @@ class Database:
             InfrastructureError: the disk is full.
         """
         with self._connected(read_only=False) as connection:
+            found = check_version(connection, self.path)
             connection.begin()
             try:
-                _migrate(connection, check_version(connection, self.path))
+                _migrate(connection, found)
                 yield connection
                 connection.commit()
             except BaseException:
@@ -289,11 +290,12 @@ def _migrate(connection: Connection, found: int) -> None:
 
 
 def _version_of(connection: Connection) -> int:
-    known = connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'pulseq_schema'").fetchone()
-    if known is None:
+    try:  # asking the catalogue whether the table is there takes ten times as long
+        # All rows are fetched, always: an unfinished result blocks the connection.
+        ((version,),) = connection.execute("SELECT max(version) FROM pulseq_schema").fetchall()
+    except duckdb.CatalogException:
         return 0
-    row = connection.execute("SELECT max(version) FROM pulseq_schema").fetchone()
-    return int(row[0]) if row and row[0] is not None else 0
+    return int(version or 0)
 
 
 def _roll_back(connection: Connection) -> None:

@@ -13,6 +13,7 @@ from pulseq.results.database import (
     Database,
     DatabaseDamagedError,
     append_rows,
+    check_version,
     schema_script,
 )
 from pulseq.results.journal import JOURNAL_NAME, JournalReader, read_journal
@@ -158,7 +159,7 @@ def _known_offset(journal: Path, run_id: str, database: Database) -> int:
     if not database.path.exists():
         return 0
     with database.read() as connection:
-        offset = _offset_in(connection, run_id)
+        offset = _offset_in(connection, run_id) if check_version(connection, database.path) else 0
     if offset <= size:
         return offset
     with database.write() as connection:
@@ -168,10 +169,8 @@ def _known_offset(journal: Path, run_id: str, database: Database) -> int:
 
 
 def _offset_in(connection: Connection, run_id: str) -> int:
-    if not connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = 'journals'").fetchone():
-        return 0
-    row = connection.execute("SELECT end_offset FROM journals WHERE run_id = ?", [run_id]).fetchone()
-    return int(row[0]) if row else 0
+    rows = connection.execute("SELECT end_offset FROM journals WHERE run_id = ?", [run_id]).fetchall()
+    return int(rows[0][0]) if rows else 0
 
 
 def _merge(database: Database, run_id: str, start: int, reader: JournalReader, batch: Batch) -> bool:

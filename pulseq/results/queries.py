@@ -76,7 +76,7 @@ def latest_run_id(database: Database) -> str:
         UsageError: there is no run yet.
     """
     with database.read() as connection:
-        return _run_id(connection, database, None)
+        return find_run_id(connection, database, None)
 
 
 def run_summary(database: Database, run_id: str | None = None) -> RunSummary:
@@ -86,7 +86,7 @@ def run_summary(database: Database, run_id: str | None = None) -> RunSummary:
         UsageError: there is no such run.
     """
     with database.read() as connection:
-        known = _run_id(connection, database, run_id)
+        known = find_run_id(connection, database, run_id)
         (row,) = connection.execute("FROM run_summary WHERE run_id = ?", [known]).fetchall()
         return RunSummary(*row)
 
@@ -98,7 +98,7 @@ def node_shares(database: Database, run_id: str | None = None) -> tuple[NodeShar
         UsageError: there is no such run.
     """
     with database.read() as connection:
-        known = _run_id(connection, database, run_id)
+        known = find_run_id(connection, database, run_id)
         rows = connection.execute("FROM node_summary WHERE run_id = ? ORDER BY node_id", [known]).fetchall()
         return tuple(NodeShare(*row) for row in rows)
 
@@ -145,7 +145,7 @@ def expected_durations(database: Database, limit: int = 10) -> dict[tuple[str, s
 
 def _results(database: Database, run_id: str | None, condition: str, parameters: list[Any]) -> tuple[StoredResult, ...]:
     with database.read() as connection:
-        known = _run_id(connection, database, run_id)
+        known = find_run_id(connection, database, run_id)
         query = f"SELECT {_RESULT_COLUMNS} FROM results WHERE run_id = ? AND {condition}"
         return tuple(_stored(row) for row in connection.execute(query, [known, *parameters]).fetchall())
 
@@ -156,18 +156,18 @@ def _stored(row: tuple[Any, ...]) -> StoredResult:
     return StoredResult(**fields | {"status": Status(fields["status"]), "reason": reason and Reason(reason)})
 
 
-def _run_id(connection: Connection, database: Database, wanted: str | None) -> str:
+def find_run_id(connection: Connection, database: Database, wanted: str | None) -> str:
     """The wanted run if it is there, the last one for None."""
-    query = "SELECT run_id FROM runs ORDER BY started_at DESC NULLS LAST, run_id DESC LIMIT 1"
-    if wanted is not None:
-        row = connection.execute("SELECT run_id FROM runs WHERE run_id = ?", [wanted]).fetchone()
+    if wanted is None:
+        query = "SELECT run_id FROM runs ORDER BY started_at DESC NULLS LAST, run_id DESC LIMIT 1"
+        rows = connection.execute(query).fetchall()
     else:
-        row = connection.execute(query).fetchone()
-    if row is None and wanted is None:
+        rows = connection.execute("SELECT run_id FROM runs WHERE run_id = ?", [wanted]).fetchall()
+    if rows:
+        return str(rows[0][0])
+    if wanted is None:
         raise UsageError(f"the database {str(database.path)!r} has no run yet: `pulseq run` makes one")
-    if row is None:
-        raise UsageError(
-            f"the database {str(database.path)!r} has no run {wanted!r}: `pulseq results sync` takes in "
-            'what is missing, `pulseq sql "select run_id from runs"` lists what is there'
-        )
-    return str(row[0])
+    raise UsageError(
+        f"the database {str(database.path)!r} has no run {wanted!r}: `pulseq results sync` takes in "
+        'what is missing, `pulseq sql "select run_id from runs"` lists what is there'
+    )

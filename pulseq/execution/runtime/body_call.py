@@ -54,7 +54,6 @@ def _prepare_imports(order: Mapping[str, Any]) -> None:
     """`sys.path` as `python -m` in the test's directory would have it, and a `pulseq` to report metrics with."""
     added = [entry for entry in order["env"].get("PYTHONPATH", "").split(os.pathsep) if entry]
     sys.path[:0] = [order["cwd"], *map(os.path.abspath, added)]
-    importlib.invalidate_caches()
     install_stand_in()
 
 

@@ -34,7 +34,6 @@ def main(fd: int) -> None:
     wire.send(control, {"op": "ready", "version": list(sys.version_info[:3]), "executable": sys.executable})
     hello = wire.receive(control)
     if hello is not None:
-        gc.freeze()
         Launcher(control).serve()
         shutil.rmtree(hello["temp_root"], ignore_errors=True)
 
@@ -71,11 +70,18 @@ class Launcher:
             return False
         if fds:
             line = socket.socket(fileno=fds[0])
-            # What the body needs is imported here, once, and not in every fork.
-            importlib.import_module("." + BODY_MODULES[KINDS[data[0]]], __package__)
+            self._prepare(BODY_MODULES[KINDS[data[0]]])
             self._fork(line)
             line.close()
         return bool(data)
+
+    def _prepare(self, module: str) -> None:
+        """Import what the body needs here, once, and not in every fork."""
+        name = f"{__package__}.{module}"
+        if name not in sys.modules:
+            importlib.import_module(name)
+            # What forks share stays shared only as long as no garbage collection writes to it.
+            gc.freeze()
 
     def _fork(self, line: socket.socket) -> None:
         try:

@@ -223,7 +223,7 @@ def kill_descendants(
         send_signals(targets, signal.SIGKILL)
         killed.update(targets)
         pause()
-    return Killed(frozenset(killed), tuple(alive(descendants())))
+    return Killed(frozenset(killed), tuple(alive(descendants())) if reap(record) else ())
 
 
 def kill_strays(

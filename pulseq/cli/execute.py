@@ -1,0 +1,160 @@
+"""A run as the command line does it: watched while it goes on, told about at its end."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import time
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol, TypeVar
+
+from pulseq.distributed.run_options import RunOptions
+from pulseq.errors import InfrastructureError, UsageError
+from pulseq.events import Event
+from pulseq.models import Fleet, Suite
+from pulseq.records import RunRecord
+from pulseq.reports.json_output import describe_run
+from pulseq.reports.junit import write_junit
+from pulseq.reports.live import LiveView
+from pulseq.reports.plain import PlainView
+from pulseq.reports.summary import render_summary
+from pulseq.reports.terminal import Terminal
+from pulseq.results.journal import replay
+
+T = TypeVar("T")
+_TICK_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Reports:
+    """What a run shows and writes besides its journal and database."""
+
+    junitxml: Path | None = None
+    html: Path | None = None
+    output: str = "text"
+    durations: int = 5
+    live: bool = True
+    verbosity: int = 0
+
+
+class View(Protocol):
+    """Somebody who watches a run."""
+
+    def start(self) -> None: ...
+    def handle(self, event: Event) -> None: ...
+    def stop(self) -> None: ...
+
+
+def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> int:
+    """Run a suite, show it, write the reports that were asked for; the run's exit code."""
+    for path in (reports.junitxml, reports.html, options.database):
+        if path is not None:
+            _check_writable(path)
+    record, code = _run(suite, fleet, options, choose_view(reports), reports)
+    locations = _locations(options, reports, record)
+    _write_reports(options, reports)
+    if reports.output == "json":
+        print(json.dumps(describe_run(record, locations)))
+    else:
+        _print_summary(record, reports, locations)
+    return code
+
+
+def _run(suite: Suite, fleet: Fleet, options: RunOptions, view: View, reports: Reports) -> tuple[RunRecord, int]:
+    # Prefect reads its settings when it is imported: its own lines are silenced before, and it is imported
+    # here, so that `--help` and refusals need not wait for it.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
+    from pulseq.distributed.run_session import run_suite
+
+    view.start()
+    try:
+        outcome = asyncio.run(_with_ticks(run_suite(suite, fleet, options, [view.handle]), view))
+    finally:
+        view.stop()
+    return outcome.record, int(outcome.exit_code)
+
+
+async def _with_ticks(run: Coroutine[Any, Any, T], view: View) -> T:
+    tick: Callable[[], None] | None = getattr(view, "tick", None)
+
+    async def keep_ticking() -> None:
+        while tick is not None:
+            await asyncio.sleep(_TICK_SECONDS)
+            tick()
+
+    ticking = asyncio.create_task(keep_ticking())
+    try:
+        return await run
+    finally:
+        ticking.cancel()
+
+
+def choose_view(reports: Reports) -> View:
+    """The live picture on a terminal, plain lines elsewhere and in CI."""
+    terminal = Terminal(stderr=True)
+    if reports.live and terminal.is_terminal and not os.environ.get("CI") and reports.verbosity >= 0:
+        return LiveView(terminal)
+    return PlainView(sys.stderr, reports.verbosity, time.monotonic)
+
+
+def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str]) -> None:
+    summary = render_summary(record, durations=reports.durations, verbosity=reports.verbosity, locations=locations)
+    terminal = Terminal(stderr=True)
+    if terminal.is_terminal and not os.environ.get("CI"):
+        terminal.print(summary)
+    else:
+        sys.stderr.write(summary.plain())
+
+
+def _locations(options: RunOptions, reports: Reports, record: RunRecord) -> dict[str, str]:
+    found = {"journal": options.journal_path, "database": options.database_path}
+    if reports.junitxml:
+        found["junit"] = reports.junitxml
+    if reports.html:
+        found["html"] = reports.html
+    return {word: _short(path) for word, path in found.items() if record.started is not None}
+
+
+def _short(path: Path) -> str:
+    try:
+        return str(path.absolute().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def _write_reports(options: RunOptions, reports: Reports) -> None:
+    if reports.junitxml is None and reports.html is None:
+        return
+    # From the journal: the record in memory keeps outputs short.
+    record, _ = replay(options.journal_path)
+    try:
+        if reports.junitxml is not None:
+            with open(reports.junitxml, "wb") as stream:
+                write_junit(record, stream)
+        if reports.html is not None:
+            from pulseq.reports.html import write_html  # jinja2 takes its time, for this one report
+
+            with open(reports.html, "wb") as stream:
+                write_html(record, stream)
+    except OSError as error:
+        raise InfrastructureError(
+            f"a report cannot be written: {error}; the results are safe, `pulseq report {options.run_id}` "
+            "writes it again"
+        ) from error
+
+
+def _check_writable(path: Path) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.access(path if path.exists() else path.parent, os.W_OK):
+            raise PermissionError("no permission to write there")
+        if path.is_dir():
+            raise IsADirectoryError("it is a directory")
+    except OSError as error:
+        raise UsageError(f"{str(path)!r} cannot be written: {error.strerror or error}; choose another place") from error

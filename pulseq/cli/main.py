@@ -1,0 +1,84 @@
+"""`pulseq`: the command line, and the one place where an error becomes an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+import cyclopts
+
+from pulseq import __version__
+from pulseq.errors import ExitCode, PulseqError
+
+app = cyclopts.App(
+    name="pulseq",
+    help="Run test suites across machines that differ; every verdict is a row in DuckDB.",
+    version=__version__,
+    help_flags=["--help", "-h"],
+    version_flags=["--version"],
+    result_action="return_value",
+    exit_on_error=False,
+    print_error=False,
+    help_epilogue="Exit codes: 0 passed, 1 tests failed, 2 interrupted, 3 internal error, 4 bad input, "
+    "5 nothing to run, 10 tests without a verdict, 124 deadline.",
+)
+# By name: a verb's module is imported when the verb is used, so that `--help` costs no Prefect.
+app.command("pulseq.cli.run:run", name="run")
+app.command("pulseq.cli.check:check", name="check")
+app.command("pulseq.cli.sql:sql", name="sql")
+app.command("pulseq.cli.summary:summary", name="summary")
+app.command("pulseq.cli.results:app", name="results")
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command; its exit code. Errors are told in one line each on standard error."""
+    verbose = "-v" in arguments or "--verbose" in arguments
+    try:
+        code = app(list(arguments))
+    except cyclopts.CycloptsError as error:
+        _tell(f"{_one_line(str(error))} (see `pulseq {' '.join(_verb(arguments))}--help`)")
+        return ExitCode.USAGE_ERROR
+    except PulseqError as error:
+        if verbose:
+            raise
+        _tell(str(error))
+        return error.exit_code
+    except KeyboardInterrupt:
+        _tell("interrupted")
+        return ExitCode.INTERRUPTED
+    except BrokenPipeError:
+        # Whoever read our output has had enough; there is nobody to tell.
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it has to outlive this function
+        return ExitCode.OK
+    except Exception as error:
+        if verbose:
+            raise
+        _tell(f"internal error: {type(error).__name__}: {error}; `-v` shows where, please report it")
+        return ExitCode.INTERNAL_ERROR
+    return int(code or 0)
+
+
+def main() -> NoReturn:
+    """Entry point of the `pulseq` script."""
+    code = run_command(sys.argv[1:])
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()
+    # Without the interpreter's own teardown: it takes a third of a second with Prefect loaded, and DuckDB's
+    # bindings report every object that is still alive then. All that must be ended or written has been.
+    os._exit(code)
+
+
+def _verb(arguments: Sequence[str]) -> list[str]:
+    known = {name for name in app if not name.startswith("-")}
+    return [f"{word} " for word in arguments[:1] if word in known]
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
+
+
+def _tell(text: str) -> None:
+    for line in text.splitlines() or [""]:
+        print(f"pulseq: {line}", file=sys.stderr)

@@ -1,0 +1,32 @@
+"""`pulseq results`: the journals and the database that is built from them."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from cyclopts import App
+
+from pulseq.cli.state import database_path
+from pulseq.distributed.run_options import default_home
+from pulseq.results.database import Database
+from pulseq.results.ingest import sync as sync_results
+
+app = App(name="results", help="Journals and the database that is built from them.")
+
+
+@app.command
+def sync(*, db: Path | None = None) -> int:
+    """Bring every journal of the state directory into DuckDB; rebuilds a missing or damaged database.
+
+    Args:
+        db: The DuckDB file; by default `results.duckdb` in the state directory.
+    """
+    path = database_path(db)
+    report = sync_results(default_home(), Database(path))
+    if report.set_aside:
+        print(f"the database was damaged and is now {report.set_aside}; it was built anew", file=sys.stderr)
+    if report.damaged_lines:
+        print(f"{report.damaged_lines} damaged journal lines were skipped", file=sys.stderr)
+    print(f"{len(report.runs)} runs, {report.entries} new events: {path}", file=sys.stderr)
+    return 0

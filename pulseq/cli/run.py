@@ -1,0 +1,167 @@
+"""`pulseq run`: a suite from its file to its exit code."""
+
+from __future__ import annotations
+
+import math
+import re
+import sys
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Group, Parameter
+
+from pulseq.cli.arguments import split_at_dashes
+from pulseq.cli.execute import Reports, execute
+from pulseq.cli.fleet import choose_fleet
+from pulseq.cli.previous import failed_before
+from pulseq.distributed.run_options import RunOptions, default_home, new_run_id
+from pulseq.errors import UsageError
+from pulseq.models import Suite
+from pulseq.suites.arguments import load_arguments
+from pulseq.suites.selection import select
+
+_WHERE = Group("Where it runs", sort_key=1)
+_WHAT = Group("What is run", sort_key=2)
+_HOW = Group("How it is run", sort_key=3)
+_OUTPUT = Group("What is shown and kept", sort_key=4)
+RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+@Parameter(name="*")
+@dataclass(frozen=True, kw_only=True)
+class RunArguments:
+    """Options of `pulseq run`; letters and meanings are pytest's and its plug-ins' where they have them."""
+
+    nodes_count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"], group=_WHERE)] = None
+    """Local nodes with one slot each: a number, or `auto` for one a processor (the default)."""
+    nodes: Annotated[Path | None, Parameter(group=_WHERE)] = None
+    """Nodes file; by default `../nodes/NAME.yaml` beside a suite file `NAME.yaml`, if there is one."""
+    scheduler: Annotated[str | None, Parameter(group=_WHERE)] = None
+    """Address of a Dask scheduler whose nodes are to be used; no local node is started."""
+    python: Annotated[str | None, Parameter(group=_WHERE)] = None
+    """Interpreter for `call` and `pytest` bodies that name none: the environment of the project under test."""
+
+    keyword: Annotated[str | None, Parameter(name="-k", group=_WHAT)] = None
+    """Only tests whose id or name matches the expression."""
+    markers: Annotated[str | None, Parameter(name="-m", group=_WHAT)] = None
+    """Only tests whose marks (pytest) or labels match the expression."""
+    last_failed: Annotated[bool, Parameter(name=["--lf", "--last-failed"], negative="", group=_WHAT)] = False
+    """Only the tests that did not pass in the last run of this suite; all, if there are none."""
+    failed_first: Annotated[bool, Parameter(name=["--ff", "--failed-first"], negative="", group=_WHAT)] = False
+    """The tests that did not pass in the last run of this suite go first."""
+    pyargs: Annotated[bool, Parameter(negative="", group=_WHAT)] = False
+    """Arguments that are no suite files are names of Python packages."""
+
+    exit_first: Annotated[bool, Parameter(name=["-x", "--exitfirst"], negative="", group=_HOW)] = False
+    """Stop after the first test that fails."""
+    maxfail: Annotated[int | None, Parameter(group=_HOW)] = None
+    """Stop after this many tests that fail."""
+    timeout: Annotated[float | None, Parameter(group=_HOW)] = None
+    """Seconds for each attempt of a test that has no timeout of its own."""
+    reruns: Annotated[int | None, Parameter(group=_HOW)] = None
+    """Further attempts for a failing test that has no `max_retries` of its own."""
+    deadline: Annotated[float | None, Parameter(group=_HOW)] = None
+    """Seconds after which the whole run is stopped (exit code 124)."""
+    granularity: Annotated[Literal["test", "file", "auto"], Parameter(group=_HOW)] = "auto"
+    """What makes a Prefect task run of pytest items: each test, each file, or packs of short ones."""
+    run_id: Annotated[str | None, Parameter(group=_HOW)] = None
+    """Id of the run; by default made from the time."""
+
+    durations: Annotated[int, Parameter(group=_OUTPUT)] = 5
+    """How many of the slowest tests the summary tells; 0 for all."""
+    junitxml: Annotated[Path | None, Parameter(group=_OUTPUT)] = None
+    """Write a JUnit XML report to this file."""
+    html: Annotated[Path | None, Parameter(group=_OUTPUT)] = None
+    """Write a report as one HTML page to this file."""
+    db: Annotated[Path | None, Parameter(group=_OUTPUT)] = None
+    """The DuckDB file that results go to; by default `results.duckdb` in the state directory."""
+    output: Annotated[Literal["text", "json"], Parameter(group=_OUTPUT)] = "text"
+    """`json`: one JSON object with the run's id, counts, exit reason and paths on standard output."""
+    live: Annotated[bool, Parameter(name="--live", negative="--no-live", group=_OUTPUT)] = True
+    """A live picture of the run where standard error is a terminal."""
+    verbose: Annotated[bool, Parameter(name=["-v", "--verbose"], negative="", group=_OUTPUT)] = False
+    """A line for each test; tracebacks of errors of our own."""
+    quiet: Annotated[bool, Parameter(name=["-q", "--quiet"], negative="", group=_OUTPUT)] = False
+    """Failures and the last line alone."""
+
+    @property
+    def verbosity(self) -> int:
+        return 1 if self.verbose else -1 if self.quiet else 0
+
+
+def run(*suites: str, options: RunArguments | None = None) -> int:
+    """Run suites and wait for their verdicts.
+
+    What follows `--` goes to pytest.
+
+    Args:
+        suites: Suite files (YAML, TOML), directories, test files, pytest node ids; with --pyargs packages.
+    """
+    arguments = options or RunArguments()
+    own, pytest_arguments = split_at_dashes(sys.argv, suites)
+    _check(arguments)
+    suite = load_arguments(own, pytest_args=pytest_arguments, pyargs=arguments.pyargs, python=arguments.python)
+    suite = _limit(select(suite, keyword=arguments.keyword, markers=arguments.markers), arguments)
+    fleet = choose_fleet(own, nodes_file=arguments.nodes, count=arguments.nodes_count, scheduler=arguments.scheduler)
+    return execute(suite, fleet, _run_options(arguments, suite), _reports(arguments))
+
+
+def _check(arguments: RunArguments) -> None:
+    for name, value in (("--timeout", arguments.timeout), ("--deadline", arguments.deadline)):
+        if value is not None and not (math.isfinite(value) and value > 0):
+            raise UsageError(f"{name}: found {value}, expected seconds above 0")
+    for name, count, least in (("--reruns", arguments.reruns, 0), ("--maxfail", arguments.maxfail, 1)):
+        if count is not None and count < least:
+            raise UsageError(f"{name}: found {count}, expected a number of at least {least}")
+    if arguments.durations < 0:
+        raise UsageError(f"--durations: found {arguments.durations}, expected a number of at least 0")
+    if arguments.run_id is not None and not RUN_ID.fullmatch(arguments.run_id):
+        raise UsageError(
+            f"--run-id: found {arguments.run_id!r}, expected up to 100 letters, digits, '.', '_' and '-', "
+            "the first of them a letter or digit"
+        )
+
+
+def _limit(suite: Suite, arguments: RunArguments) -> Suite:
+    """Timeout and retries of the command line, for tests that say nothing themselves."""
+    tests = suite.tests
+    if arguments.timeout is not None:
+        limit = arguments.timeout
+        tests = tuple(replace(t, timeout_seconds=limit) if t.timeout_seconds is None else t for t in tests)
+    if arguments.reruns:
+        reruns = arguments.reruns
+        tests = tuple(replace(t, max_retries=reruns) if t.max_retries == 0 else t for t in tests)
+    return replace(suite, tests=tests)
+
+
+def _run_options(arguments: RunArguments, suite: Suite) -> RunOptions:
+    home = default_home()
+    run_id = arguments.run_id or new_run_id()
+    if (home / "runs" / run_id / "journal.jsonl").exists():
+        raise UsageError(f"--run-id: found {run_id!r}, which is a run in {str(home)!r} already; choose another")
+    failed = failed_before(home, suite.name) if arguments.last_failed or arguments.failed_first else frozenset()
+    return RunOptions(
+        run_id=run_id,
+        home=home,
+        database=arguments.db.absolute() if arguments.db else None,
+        scheduler=arguments.scheduler,
+        keyword=arguments.keyword,
+        markers=arguments.markers,
+        max_failures=1 if arguments.exit_first else arguments.maxfail,
+        granularity=arguments.granularity,
+        deadline_seconds=arguments.deadline,
+        failed_first=failed if arguments.failed_first else frozenset(),
+        only=failed if arguments.last_failed and failed else None,
+    )
+
+
+def _reports(arguments: RunArguments) -> Reports:
+    return Reports(
+        junitxml=arguments.junitxml,
+        html=arguments.html,
+        output=arguments.output,
+        durations=arguments.durations or sys.maxsize,
+        live=arguments.live,
+        verbosity=arguments.verbosity,
+    )

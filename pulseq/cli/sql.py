@@ -1,0 +1,40 @@
+"""`pulseq sql`: questions to the results, answered by a process that can do no harm."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated, Literal
+
+from cyclopts import Parameter
+
+from pulseq.cli.state import database_path
+from pulseq.results.formats import format_csv, format_json, format_table
+from pulseq.results.sandbox import run_sql
+
+_FORMATS = {"table": format_table, "json": format_json, "csv": format_csv}
+
+
+def sql(
+    query: str,
+    /,
+    *,
+    output_format: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
+    db: Path | None = None,
+    timeout: float = 60.0,
+) -> int:
+    """Ask the results in SQL: read-only, also while runs write.
+
+    Views: results, metrics, run_summary, node_summary, metric_summary, flaky_tests, slowest_tests.
+    Tables: runs, tests, attempts, verdicts, nodes, node_health. `pulseq sql "describe results"` tells the columns.
+
+    Args:
+        query: One SQL query; DuckDB's dialect, so `from results` is one. `-` reads it from standard input.
+        output_format: How the answer is written.
+        db: The DuckDB file; by default `results.duckdb` in the state directory.
+        timeout: Seconds after which the query is ended.
+    """
+    text = sys.stdin.read() if query == "-" else query
+    table = run_sql(database_path(db), text, timeout_seconds=timeout)
+    sys.stdout.write(_FORMATS[output_format](table))
+    return 0

@@ -1,0 +1,98 @@
+"""A run as the database has it, as the same record that a run in progress folds from its events."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+from pulseq.events import (
+    AttemptFinished,
+    Event,
+    NodeJoined,
+    NodeLost,
+    PrefectRunKnown,
+    RunFinished,
+    RunNote,
+    RunStarted,
+    TestClosed,
+    TestPlanned,
+)
+from pulseq.models import AttemptResult, Reason, Status
+from pulseq.records import RunRecord, fold
+from pulseq.results.database import Connection, Database
+from pulseq.results.queries import find_run_id
+
+_ATTEMPT_FIELDS = (
+    "test_id, attempt, node_id, status, variant, reason, started_at, duration, queue_seconds, error, output, "
+    "output_bytes, exit_code, signal, metrics, simulated, leaked_processes, warnings"
+)
+
+
+def load_run(database: Database, run_id: str | None = None) -> RunRecord:
+    """A stored run, the last one when none is named, with every attempt in full.
+
+    Raises:
+        UsageError: there is no such run, or no database.
+    """
+    with database.read() as connection:
+        known = find_run_id(connection, database, run_id)
+        return fold(_events(connection, known))
+
+
+def _events(connection: Connection, run_id: str) -> Iterator[Event]:
+    yield from _run_events(connection, run_id)
+    for node_id, host, slots, capabilities in _rows(connection, "node_id, host, slots, capabilities", "nodes", run_id):
+        yield NodeJoined(node_id, host, slots, json.loads(capabilities or "{}"))
+    fields = "test_id, variant, name, body, priority, location, expected_seconds, requirements"
+    for row in _rows(connection, fields, "tests", run_id):
+        yield TestPlanned(*row[:7], json.loads(row[7] or "{}"))
+    for row in _rows(connection, _ATTEMPT_FIELDS, "attempts", run_id):
+        yield AttemptFinished(_attempt(row))
+    fields = "test_id, variant, status, reason, flaky, attempts, node_id, error"
+    for test_id, variant, status, reason, *rest in _rows(connection, fields, "verdicts", run_id):
+        yield TestClosed(test_id, variant, Status(status), Reason(reason) if reason else None, *rest)
+    for node_id, why in _rows(connection, "node_id, why", "node_health", run_id, "status = 'inactive'"):
+        yield NodeLost(node_id, why or "")
+    for (text,) in _rows(connection, "text", "run_notes", run_id):
+        yield RunNote(text)
+
+
+def _run_events(connection: Connection, run_id: str) -> Iterator[Event]:
+    fields = "suite, started_at, version, options, flow_run_id, prefect_url, "
+        "finished_at, wall_seconds, exit_code, exit_reason"
+    for suite, started, version, options, flow, url, finished, wall, code, reason in _rows(
+        connection, fields, "runs", run_id
+    ):
+        yield RunStarted(run_id, suite or "", _seconds(started), version or "", json.loads(options or "{}"))
+        if flow:
+            yield PrefectRunKnown(flow, url)
+        if finished is not None:
+            yield RunFinished(_seconds(finished), wall, code, reason)
+
+
+def _rows(
+    connection: Connection, fields: str, table: str, run_id: str, condition: str = "true"
+) -> list[tuple[Any, ...]]:
+    rows: list[tuple[Any, ...]] = connection.execute(
+        f"SELECT {fields} FROM {table} WHERE run_id = ? AND {condition} ORDER BY rowid", [run_id]
+    ).fetchall()
+    return rows
+
+
+def _attempt(row: tuple[Any, ...]) -> AttemptResult:
+    fields = dict(zip(_ATTEMPT_FIELDS.split(", "), row, strict=True))
+    fields |= {
+        "status": Status(fields["status"]),
+        "reason": Reason(fields["reason"]) if fields["reason"] else None,
+        "started_at": _seconds(fields["started_at"]),
+        "node_id": fields["node_id"] or "",
+        "warnings": tuple(fields["warnings"] or ()),
+        "metrics": dict(fields["metrics"] or {}),
+    }
+    return AttemptResult(**fields)
+
+
+def _seconds(at: datetime | None) -> float:
+    return at.timestamp() if at is not None else 0.0
