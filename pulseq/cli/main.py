@@ -10,7 +10,7 @@ from typing import NoReturn
 import cyclopts
 
 from pulseq import __version__
-from pulseq.errors import ExitCode, PulseqError
+from pulseq.errors import ExitCode, PulseqError, UsageError, nearest
 
 app = cyclopts.App(
     name="pulseq",
@@ -25,17 +25,22 @@ app = cyclopts.App(
     "5 nothing to run, 10 tests without a verdict, 124 deadline.",
 )
 # By name: a verb's module is imported when the verb is used, so that `--help` costs no Prefect.
-app.command("pulseq.cli.run:run", name="run")
-app.command("pulseq.cli.check:check", name="check")
-app.command("pulseq.cli.sql:sql", name="sql")
-app.command("pulseq.cli.summary:summary", name="summary")
-app.command("pulseq.cli.results:app", name="results")
+COMMANDS = {
+    "run": ("pulseq.cli.run:run", "Run suites and wait for their verdicts."),
+    "check": ("pulseq.cli.check:check", "Validate suites and nodes; start nothing."),
+    "summary": ("pulseq.cli.summary:summary", "Tell what a stored run came to."),
+    "sql": ("pulseq.cli.sql:sql", "Ask the results in SQL, also while runs write."),
+    "results": ("pulseq.cli.results:app", "Bring journals into the database."),
+}
+for _name, (_place, _help) in COMMANDS.items():
+    app.command(_place, name=_name, help=_help)
 
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Errors are told in one line each on standard error."""
     verbose = "-v" in arguments or "--verbose" in arguments
     try:
+        _check_verb(arguments)
         code = app(list(arguments))
     except cyclopts.CycloptsError as error:
         _tell(f"{_one_line(str(error))} (see `pulseq {' '.join(_verb(arguments))}--help`)")
@@ -70,9 +75,16 @@ def main() -> NoReturn:
     os._exit(code)
 
 
+def _check_verb(arguments: Sequence[str]) -> None:
+    # Before the parser does: to word its own error it would import every verb.
+    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
+        near = nearest(arguments[0], list(COMMANDS))
+        hint = f"; did you mean {near!r}?" if near else ""
+        raise UsageError(f"found command {arguments[0]!r}, expected one of {', '.join(COMMANDS)}{hint}")
+
+
 def _verb(arguments: Sequence[str]) -> list[str]:
-    known = {name for name in app if not name.startswith("-")}
-    return [f"{word} " for word in arguments[:1] if word in known]
+    return [f"{word} " for word in arguments[:1] if word in COMMANDS]
 
 
 def _one_line(text: str) -> str:

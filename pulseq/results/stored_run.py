@@ -60,8 +60,10 @@ def _events(connection: Connection, run_id: str) -> Iterator[Event]:
 
 
 def _run_events(connection: Connection, run_id: str) -> Iterator[Event]:
-    fields = "suite, started_at, version, options, flow_run_id, prefect_url, "
+    fields = (
+        "suite, started_at, version, options, flow_run_id, prefect_url, "
         "finished_at, wall_seconds, exit_code, exit_reason"
+    )
     for suite, started, version, options, flow, url, finished, wall, code, reason in _rows(
         connection, fields, "runs", run_id
     ):
