@@ -22,7 +22,7 @@ def start(code):
 def scenario(code):
     script = PROLOGUE + code + "\nsys.stdout.flush()\nos._exit(0)\n"
     finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=30)
-    assert (0, "") == (finished.returncode, finished.stderr)
+    assert (finished.returncode, finished.stderr) == (0, "")
     return json.loads(finished.stdout)
 
 
@@ -33,7 +33,7 @@ ended = []
 result = kill_descendants(5.0, record=ended.append)
 print(json.dumps([list(result.killed), list(result.survivors), ended[0].pid == pid, ended[0].status]))
 """)
-    assert [[], [], True, 15] == said
+    assert said == [[], [], True, 15]
 
 
 def test_what_ignores_sigterm_is_killed_after_the_grace():
@@ -42,7 +42,7 @@ pid = start("import signal; signal.signal(signal.SIGTERM, signal.SIG_IGN)")
 result = kill_descendants(0.05)
 print(json.dumps([list(result.killed) == [pid], read_stat(pid)]))
 """)
-    assert [True, None] == said
+    assert said == [True, None]
 
 
 def test_a_daemon_that_forked_twice_into_its_own_session_is_killed():
@@ -64,7 +64,7 @@ inside = daemon in descendants()
 kill_descendants(0.05)
 print(json.dumps([inside, read_stat(daemon)]))
 """)
-    assert [True, None] == said
+    assert said == [True, None]
 
 
 def test_a_stopped_process_is_continued_to_heed_sigterm():
@@ -75,11 +75,11 @@ ended = []
 result = kill_descendants(5.0, record=ended.append)
 print(json.dumps([list(result.killed), ended[0].status]))
 """)
-    assert [[], 15] == said
+    assert said == [[], 15]
 
 
 def test_nothing_below_is_nothing_to_kill():
-    assert [[], []] == scenario("print(json.dumps([list(part) for part in kill_descendants(5.0)]))")
+    assert scenario("print(json.dumps([list(part) for part in kill_descendants(5.0)]))") == [[], []]
 
 
 def test_a_tree_is_measured_with_its_grandchildren():
@@ -90,7 +90,7 @@ samples = [watcher.sample() for _ in range(3)]
 print(json.dumps([[s.processes for s in samples], samples[-1].rss_bytes > 50_000_000, samples[-1].cpu_seconds >= 0]))
 kill_descendants(0)
 """)
-    assert [[2, 2, 2], True, True] == said
+    assert said == [[2, 2, 2], True, True]
 
 
 def test_the_end_of_a_child_can_be_polled_for():
@@ -105,7 +105,7 @@ left = reap()
 print(json.dumps([readable, empty, left]))
 ends.close()
 """)
-    assert [True, [], False] == said
+    assert said == [True, [], False]
 
 
 def test_a_name_full_of_parentheses_does_not_confuse_the_reader(tmp_path):
