@@ -1,0 +1,188 @@
+"""The walls between the rooms: imports go down only, and each outside thing has one address."""
+
+from __future__ import annotations
+
+import ast
+import functools
+import graphlib
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+FLOORS = (
+    {"errors", "models", "events", "records"},
+    {"capabilities"},
+    {"planning", "suites", "execution", "results", "reports"},
+    {"pulseq"},  # the package itself: its version, and what a test body may import
+    {"engine"},
+    {"distributed"},
+    {"cli", "flows"},
+    {"__main__"},
+)
+FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
+RUNTIME = "pulseq.execution.runtime"
+ADDRESSES = {
+    "duckdb": ("pulseq.results.database",),
+    **dict.fromkeys(("prefect", "prefect_dask", "distributed", "dask"), ("pulseq.engine", "flows")),
+}
+#: Modules without a test file of their own name, and why.
+TESTED_ELSEWHERE: Mapping[str, str] = {
+    "pulseq.__main__": "one call, of what the command line's tests call",
+}
+
+#: Dotted name to source text.
+Modules = dict[str, str]
+Wall = Callable[[Modules], Iterator[str]]
+parse = functools.cache(ast.parse)
+
+
+def read_modules(root: Path) -> Modules:
+    files = [file for top in ("pulseq", "flows") for file in sorted((root / top).rglob("*.py"))]
+    return {".".join(file.relative_to(root).with_suffix("").parts): file.read_text() for file in files}
+
+
+def imports_in(name: str, modules: Modules) -> Iterator[str]:
+    """What a module imports, wherever in its text; names that are modules of ours in full."""
+    for node in ast.walk(parse(modules[name])):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            above = name.split(".")[: -node.level] if node.level else []
+            base = ".".join([*above, *([node.module] if node.module else [])])
+            for alias in node.names:
+                deeper = f"{base}.{alias.name}"
+                yield deeper if deeper in modules or f"{deeper}.__init__" in modules else base
+
+
+def find_imports(modules: Modules) -> Iterator[tuple[str, str]]:
+    return ((name, target) for name in modules for target in imports_in(name, modules))
+
+
+def inside(name: str, *places: str) -> bool:
+    return any(name == place or name.startswith(f"{place}.") for place in places)
+
+
+def room_of(name: str) -> str:
+    """The room of a module of ours; empty for others."""
+    parts = name.removesuffix(".__init__").split(".")
+    if parts[0] not in ("pulseq", "flows"):
+        return ""
+    return parts[1] if parts[0] == "pulseq" and len(parts) > 1 else parts[0]
+
+
+def imports_that_do_not_go_down(modules: Modules) -> Iterator[str]:
+    for name, target in find_imports(modules):
+        here, there = room_of(name), room_of(target)
+        if there and there != here and FLOOR[there] >= FLOOR[here] and FLOOR[there] > 0:
+            yield f"{name} imports {target}"
+
+
+def cycles_of_imports(modules: Modules) -> Iterator[str]:
+    graph = {name: {target for target in imports_in(name, modules) if target in modules} for name in modules}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        yield " <- ".join(error.args[1])
+
+
+def strangers_away_from_their_address(modules: Modules) -> Iterator[str]:
+    for name, target in find_imports(modules):
+        if (places := ADDRESSES.get(target.split(".")[0])) and not inside(name, *places):
+            yield f"{name} imports {target}"
+
+
+def execution_that_knows_more_than_the_words(modules: Modules) -> Iterator[str]:
+    for name, target in find_imports(modules):
+        known = inside(target, "pulseq.models", "pulseq.errors", "pulseq.execution")
+        if inside(name, "pulseq.execution") and inside(target, "pulseq") and not known:
+            yield f"{name} imports {target}"
+
+
+def runtime_that_needs_more_than_python(modules: Modules) -> Iterator[str]:
+    for name, target in find_imports(modules):
+        for_pytest = name.startswith(f"{RUNTIME}.pytest_") and inside(target, "pytest", "_pytest")
+        allowed = for_pytest or inside(target, RUNTIME) or target.split(".")[0] in sys.stdlib_module_names
+        if inside(name, RUNTIME) and not allowed:
+            yield f"{name} imports {target}"
+
+
+def runtime_that_an_old_python_cannot_read(modules: Modules) -> Iterator[str]:
+    for name in modules:
+        if inside(name, RUNTIME):
+            try:
+                ast.parse(modules[name], feature_version=(3, 9))
+            except SyntaxError as error:
+                yield f"{name}: {error.msg}"
+
+
+#: Each wall with a file that breaks it, and what is then said.
+WALLS: tuple[tuple[Wall, str, str, str], ...] = (
+    (imports_that_do_not_go_down, "results/a.py", "import pulseq.engine.b", "pulseq.results.a imports pulseq.engine.b"),
+    (
+        imports_that_do_not_go_down,
+        "suites/a.py",
+        "from pulseq import results",
+        "pulseq.suites.a imports pulseq.results",
+    ),
+    (imports_that_do_not_go_down, "models.py", "import pulseq.planning.b", "pulseq.models imports pulseq.planning.b"),
+    (cycles_of_imports, "results/a.py", "def f():\n    from . import a", "pulseq.results.a <- pulseq.results.a"),
+    (strangers_away_from_their_address, "cli/a.py", "import duckdb", "pulseq.cli.a imports duckdb"),
+    (
+        strangers_away_from_their_address,
+        "cli/a.py",
+        "if f():\n    from prefect.states import Failed",
+        "pulseq.cli.a imports prefect.states",
+    ),
+    (
+        execution_that_knows_more_than_the_words,
+        "execution/a.py",
+        "from pulseq.events import RunNote",
+        "pulseq.execution.a imports pulseq.events",
+    ),
+    (
+        runtime_that_needs_more_than_python,
+        "execution/runtime/a.py",
+        "import pytest",
+        f"{RUNTIME}.a imports pytest",
+    ),
+    (
+        runtime_that_needs_more_than_python,
+        "execution/runtime/pytest_a.py",
+        "from pulseq.models import Status",
+        f"{RUNTIME}.pytest_a imports pulseq.models",
+    ),
+    (
+        runtime_that_an_old_python_cannot_read,
+        "execution/runtime/a.py",
+        "match 1:\n    case 1:\n        pass",
+        f"{RUNTIME}.a: Pattern matching is only supported in Python 3.10 and greater",
+    ),
+)
+
+
+@pytest.mark.parametrize("wall", dict.fromkeys(wall for wall, *_ in WALLS), ids=lambda wall: wall.__name__)
+def test_there_are_none_of(wall: Wall) -> None:
+    assert list(wall(read_modules(ROOT))) == []
+
+
+@pytest.mark.parametrize(("wall", "file", "source", "breach"), WALLS)
+def test_a_breach_is_told(wall: Wall, file: str, source: str, breach: str, tmp_path: Path) -> None:
+    for name, text in {"results/__init__.py": "", file: source}.items():
+        path = tmp_path / "pulseq" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    assert [breach] == list(wall(read_modules(tmp_path)))
+
+
+def test_duckdb_is_imported_in_one_file() -> None:
+    importers = {name for name, target in find_imports(read_modules(ROOT)) if inside(target, "duckdb")}
+    assert importers == {"pulseq.results.database"}
+
+
+def test_every_module_has_a_test_file_of_its_name() -> None:
+    stems = {file.stem.removeprefix("test_") for file in (ROOT / "tests").rglob("test_*.py")}
+    modules = [name for name in read_modules(ROOT) if not name.endswith("__init__")]
+    assert [name for name in modules if name.rpartition(".")[2] not in stems] == [*TESTED_ELSEWHERE]
