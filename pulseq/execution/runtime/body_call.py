@@ -119,8 +119,9 @@ def _skips(error: BaseException) -> bool:
 
 
 def _is_pytest_outcome(error: BaseException, name: str) -> bool:
-    """Whether this is what pytest.skip, pytest.fail or pytest.xfail raise, without importing pytest."""
-    return any(kind.__name__ == name and kind.__module__ == "_pytest.outcomes" for kind in type(error).__mro__)
+    """Whether this is what pytest.skip, pytest.fail or pytest.xfail raise; pytest is not imported for that."""
+    kind = getattr(sys.modules.get("_pytest.outcomes"), name, None)
+    return kind is not None and isinstance(error, kind)
 
 
 def describe(error: BaseException) -> str:
