@@ -14,11 +14,12 @@ from datetime import UTC, datetime
 from typing import BinaryIO
 
 from pulseq.events import TestClosed
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Reason, Status
+from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import RunRecord, TestRecord
 from pulseq.reports.case_names import name_case
 from pulseq.reports.tally import count_verdicts
 from pulseq.reports.text import gist, xml_attribute, xml_text
+from pulseq.reports.verdicts import error_of, evidence
 
 _MESSAGE_LINES = 3
 _TAGS = {Status.FAILED: "Failure", Status.ERROR: "Error"}
@@ -90,7 +91,7 @@ def _told(test: TestRecord, closed: TestClosed) -> dict[str, str]:
 
 
 def _verdict(test: TestRecord, closed: TestClosed) -> Iterator[str]:
-    error = closed.error or (test.last.error if test.last else None) or ""
+    error = error_of(test, closed)
     match closed.status:
         case Status.SKIPPED:
             kind = "pytest.xfail" if closed.reason is Reason.XFAIL else "pytest.skip"
@@ -98,24 +99,15 @@ def _verdict(test: TestRecord, closed: TestClosed) -> Iterator[str]:
             yield f"{xml_text(error)}</skipped>"
         case Status.PASSED:
             if closed.flaky:
-                for result in _evidence(test):
+                for result in evidence(test):
                     yield from _again(f"flaky{_TAGS[result.status]}", result)
         case _:
             tag = _TAGS[closed.status].lower()
             why = (closed.reason or closed.status).value
             yield _open(tag, {"message": _message(error, why), "type": why})
             yield f"{xml_text(error)}</{tag}>"
-            for result in _evidence(test)[:-1]:
+            for result in evidence(test)[:-1]:
                 yield from _again(f"rerun{_TAGS[result.status]}", result)
-
-
-def _evidence(test: TestRecord) -> list[AttemptResult]:
-    """The attempts that failed and count against the test, in their order."""
-    return [
-        result
-        for _, result in sorted(test.attempts.items())
-        if result.status in _TAGS and result.reason not in INFRASTRUCTURE_REASONS
-    ]
 
 
 def _again(tag: str, result: AttemptResult) -> Iterator[str]:

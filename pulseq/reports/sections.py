@@ -4,22 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
 
 from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from pulseq.events import TestClosed
-from pulseq.models import NO_VERDICT_REASONS, AttemptResult, Reason, Status
+from pulseq.models import AttemptResult
 from pulseq.records import TestRecord
 from pulseq.reports.shares import NodeShare
 from pulseq.reports.text import gist, last_lines, safe_line
+from pulseq.reports.verdicts import (
+    Verdict,
+    error_of,
+    kept_from_verdict,
+    own_failures,
+    say_circumstances,
+    say_first_failure,
+)
 from pulseq.reports.wording import STYLES, say_seconds, say_test, say_verdict
 
-#: A test that has its verdict, and the verdict.
-Verdict: TypeAlias = tuple[TestRecord, TestClosed]
-
-_KEPT_FROM_A_VERDICT = NO_VERDICT_REASONS | {Reason.CANCELLED}
 _NAME_COLUMNS = 24
 #: What a node's row takes beside its name, its number of tests and its bar.
 _SHARE_COLUMNS = 41
@@ -37,13 +40,13 @@ class Detail:
 
 def failures(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[Text]:
     """Tests that failed or had an error of their own, with the last lines of what they said."""
-    bad = [one for one in verdicts if _is_bad(one[1]) and one[1].reason not in _KEPT_FROM_A_VERDICT]
+    bad = own_failures(verdicts)
     if not bad:
         return
     yield rule("failures", width, STYLES["failed"])
     for test, closed in bad[: detail.sections]:
         yield _headline(closed)
-        yield Text(f"  {_circumstances(test, closed)}", STYLES["quiet"])
+        yield Text(f"  {say_circumstances(test, closed)}", STYLES["quiet"])
         yield from _said(test, closed, detail)
         yield Text()
     rest = bad[detail.sections :]
@@ -52,12 +55,12 @@ def failures(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterato
 
 def without_verdict(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Text]:
     """Tests that the infrastructure or a person kept from a verdict of their own, each with why."""
-    lost = [closed for _, closed in verdicts if closed.reason in _KEPT_FROM_A_VERDICT]
+    lost = kept_from_verdict(verdicts)
     if not lost:
         return
     yield Text("no verdict of their own", STYLES["error"])
     lines = []
-    for closed in lost[: detail.rows]:
+    for _, closed in lost[: detail.rows]:
         why = "".join(f"\n      {line}" for line in gist(closed.error or "", 2, 300))
         test = say_test(closed.test_id, closed.variant)
         lines.append(Text.assemble((f"  {closed.reason}  ", STYLES["error"]), test, (why, STYLES["quiet"])))
@@ -72,7 +75,8 @@ def flaky(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[T
     yield Text("flaky", STYLES["flaky"])
     lines = []
     for test, closed in found[: detail.rows]:
-        told = f"  passed on attempt {closed.attempts}{_first_failure(test)}"
+        first = say_first_failure(test)
+        told = f"  passed on attempt {closed.attempts}{f'; first: {first}' if first else ''}"
         line = Text.assemble(f"  {say_test(closed.test_id, closed.variant)}", (told, STYLES["quiet"]))
         line.truncate(max(width, 20), overflow="ellipsis")
         lines.append(line)
@@ -140,10 +144,6 @@ def _list(lines: Sequence[Text], count: int) -> Iterator[Text]:
     yield Text()
 
 
-def _is_bad(closed: TestClosed) -> bool:
-    return closed.status in (Status.FAILED, Status.ERROR)
-
-
 def _headline(closed: TestClosed) -> Text:
     return Text.assemble(
         (f"{say_verdict(closed)}  ", STYLES[closed.status.value]),
@@ -151,20 +151,9 @@ def _headline(closed: TestClosed) -> Text:
     )
 
 
-def _circumstances(test: TestRecord, closed: TestClosed) -> str:
-    told = [safe_line(test.planned.location)] if test.planned.location else []
-    if closed.node_id:
-        told.append(f"on {safe_line(closed.node_id)}")
-    if closed.attempts > 1:
-        told.append(f"{closed.attempts} attempts")
-    if test.last:
-        told.append(say_seconds(test.last.duration))
-    return " · ".join(told)
-
-
 def _said(test: TestRecord, closed: TestClosed, detail: Detail) -> Iterator[Text]:
     last = test.last
-    error = closed.error or (last.error if last else None) or ""
+    error = error_of(test, closed)
     for line in last_lines(error, detail.error_lines):
         yield Text(f"  {line}", "red" if line.startswith("E ") else "")
     output = last.output.strip() if last else ""
@@ -174,14 +163,6 @@ def _said(test: TestRecord, closed: TestClosed, detail: Detail) -> Iterator[Text
             yield Text(f"  │ {line}")
     for warning in last.warnings if last else ():
         yield Text(f"  warning: {safe_line(warning)}", STYLES["note"])
-
-
-def _first_failure(test: TestRecord) -> str:
-    bad = [result for _, result in sorted(test.attempts.items()) if result.status in (Status.FAILED, Status.ERROR)]
-    if not bad:
-        return ""
-    said = gist(bad[0].error or "", 1, 100)
-    return f"; first: {said[0].strip() if said else bad[0].reason}"
 
 
 def _longest_first(result: AttemptResult) -> tuple[float, str]:

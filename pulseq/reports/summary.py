@@ -11,10 +11,11 @@ from rich.text import Text
 
 from pulseq.records import RunRecord
 from pulseq.reports import sections
-from pulseq.reports.sections import Detail, Verdict
+from pulseq.reports.sections import Detail
 from pulseq.reports.shares import share_nodes
 from pulseq.reports.tally import count_verdicts
 from pulseq.reports.text import safe_line
+from pulseq.reports.verdicts import verdicts_of
 from pulseq.reports.wording import STYLES, say_seconds
 
 _PLAIN_WIDTH = 80
@@ -49,7 +50,7 @@ class RunSummary:
 
     def lines(self, width: int) -> Iterator[Text]:
         """The lines of the summary for a terminal of `width` columns."""
-        verdicts: list[Verdict] = [(test, test.closed) for test in self.record.tests.values() if test.closed]
+        verdicts = verdicts_of(self.record)
         detail = _QUIET if self.verbosity < 0 else _NORMAL if self.verbosity == 0 else _VERBOSE
         yield from sections.failures(verdicts, detail, width)
         yield from sections.without_verdict(verdicts, detail)

@@ -1,0 +1,47 @@
+"""Tests with their verdicts, sorted apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from pulseq.models import Reason, Status
+from pulseq.reports.verdicts import evidence, kept_from_verdict, own_failures, say_first_failure, verdicts_of
+
+FAILED = (Status.FAILED, Reason.ASSERTION)
+LOST = (Status.ERROR, Reason.NODE_LOST)
+PASSED = (Status.PASSED, None)
+
+
+@pytest.mark.parametrize(
+    ("reason", "own"),
+    [
+        (Reason.TIMEOUT, True),
+        (Reason.SETUP, True),
+        (Reason.NODE_LOST, False),
+        (Reason.UNSATISFIABLE, False),
+        (Reason.INTERNAL, False),
+        (Reason.CANCELLED, False),
+    ],
+)
+def test_an_error_is_the_tests_own_or_it_was_kept_from_a_verdict(
+    plot, tell_story: Callable, reason: Reason, own: bool
+) -> None:
+    verdicts = verdicts_of(tell_story([plot("a", outcomes=((Status.ERROR, reason),))]).record)
+    assert ([1, 0] if own else [0, 1]) == [len(own_failures(verdicts)), len(kept_from_verdict(verdicts))]
+
+
+def test_an_attempt_lost_with_its_node_is_no_evidence(plot, tell_story: Callable) -> None:
+    [(test, _)] = verdicts_of(tell_story([plot("a", outcomes=(LOST, FAILED, PASSED))]).record)
+    assert [result.reason for result in evidence(test)] == [Reason.ASSERTION]
+
+
+def test_the_first_failure_is_the_first_that_counts(plot, tell_story: Callable) -> None:
+    [(test, _)] = verdicts_of(tell_story([plot("a", outcomes=(LOST, FAILED, PASSED))]).record)
+    assert say_first_failure(test) == "AssertionError: assert 4 == 5"
+
+
+def test_a_test_that_never_failed_has_no_first_failure(plot, tell_story: Callable) -> None:
+    [(test, _)] = verdicts_of(tell_story([plot("a")]).record)
+    assert say_first_failure(test) == ""
