@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import time
-import zlib
 from typing import Any, Callable, Generator
 
 import pytest
@@ -12,7 +11,7 @@ import pytest
 from .pytest_runner import Runner
 from .pytest_verdict import clip, reason_of_skip
 
-#: What would start processes of its own, wait for a person, or stop half-way, in a session
+#: What would start processes, wait for a person, stop half-way or report the whole, in a session
 #: whose items are dealt out. Where an option does not exist, its plugin is not there.
 _NEUTRAL_OPTIONS: dict[str, Any] = {
     "numprocesses": None,
@@ -24,6 +23,8 @@ _NEUTRAL_OPTIONS: dict[str, Any] = {
     "trace": False,
     "maxfail": 0,
     "stepwise": False,
+    "xmlpath": None,
+    "htmlpath": None,
 }
 
 
@@ -50,10 +51,15 @@ class CollectionPlugin:
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_cmdline_main(self, config: Any) -> Generator[None, Any, None]:
-        _become_worker(config, self._request)
+        _neutralise(config.option)
         _narrow(config.option, "keyword", self._request["keyword"])
         _narrow(config.option, "markexpr", self._request["markers"])
         self._note_usage_error((yield))
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_sessionstart(self, session: Any) -> Generator[None, Any, None]:
+        _become_worker(session.config, self._request)
+        yield
 
     def pytest_collectreport(self, report: Any) -> None:
         if not report.passed:
@@ -112,23 +118,26 @@ def unique_names(nodeids: list[str]) -> list[str]:
     return names
 
 
-def _become_worker(config: Any, request: dict[str, Any]) -> None:
-    """Make plugins behave as in a worker of pytest-xdist, which is what a runner is to them.
+def _neutralise(option: Any) -> None:
+    for name, value in _NEUTRAL_OPTIONS.items():
+        if hasattr(option, name):
+            setattr(option, name, value)
 
-    The cache is then read but not written, no JUnit file is, and fixtures that keep workers
-    apart (databases, ports) work. Plugins that send their workers something find it here:
-    pytest-randomly its seed, the same on all nodes, and pytest-cov where it runs.
+
+def _become_worker(config: Any, request: dict[str, Any]) -> None:
+    """Make plugins behave from here on as in a worker of pytest-xdist, which is what a runner is to them.
+
+    The cache is then read but not written, and fixtures that keep workers apart (databases,
+    ports) work. Not before the session starts: until then the zygote is what a controller is,
+    and plugins that would ask their controller for something in `pytest_configure` do not.
     """
-    for option, value in _NEUTRAL_OPTIONS.items():
-        if hasattr(config.option, option):
-            setattr(config.option, option, value)
     root = str(config.rootpath)
     config.workerinput = {
         "workerid": request["worker"],
         "workercount": request["workers"],
         "testrunuid": request["run_id"],
         "mainargv": list(request["args"]),
-        "randomly_seed": zlib.crc32(request["run_id"].encode("utf-8", "replace")),
+        # What pytest-cov tells its workers: they write data files of their own, to be combined.
         "cov_master_host": socket.gethostname(),
         "cov_master_topdir": root,
         "cov_master_rsync_roots": [root],

@@ -178,7 +178,7 @@ class Keeper:
                 if message["error"] is not None:
                     self._to_node(message)
             if message.get("next") is not None:
-                self._begin(runner, Running(*message["next"]), announced=message["op"] == "done")
+                self._begin(Running(*message["next"]), announced=message["op"] == "done")
         if runner.hung_up and self._give_up_at is None:
             self._give_up_at = time.monotonic() + _BREAK_SECONDS
 
@@ -186,16 +186,18 @@ class Keeper:
         self._running = None
         del self._pending[message["i"]]
         if message.pop("waits", False):
-            message["output"] = "\n".join(text for text in (message["output"], runner.raw.text()) if text)
-            message["output_bytes"] += runner.raw.total_bytes
+            raw = runner.take_raw()
+            message["output"] = "\n".join(text for text in (message["output"], raw.text()) if text)
+            message["output_bytes"] += raw.total_bytes
             runner.send({"op": "go"})
+        else:
+            runner.settled = True
         if message.pop("broken", False):
             self._give_up_at = time.monotonic() + _BREAK_SECONDS
         self._to_node(message)
 
-    def _begin(self, runner: RunnerProcess, running: Running, *, announced: bool) -> None:
+    def _begin(self, running: Running, *, announced: bool) -> None:
         self._running = running
-        runner.raw = type(runner.raw)()
         if running.number is not None:
             self._fruitless = 0
             self._timeout = self._timeouts[running.number]

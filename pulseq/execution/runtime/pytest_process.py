@@ -36,7 +36,8 @@ class RunnerProcess:
     """The keeper's end of a runner.
 
     Attributes:
-        raw: what was written past pytest's capturing since the item began.
+        raw: what was written past pytest's capturing lately.
+        settled: whether all of that belongs to items that are done.
         hung_up: whether it closed its line, which it does only by ending.
         muted: whether nobody can write to `output_fd` any more.
         ended: how it ended, once that was seen.
@@ -49,9 +50,11 @@ class RunnerProcess:
         self.sock = sock
         self.output_fd = output_fd
         self.raw = HeadTail()
+        self.settled = False
         self.hung_up = False
         self.muted = False
         self.ended: process_tree.Ended | None = None
+        self._earlier = HeadTail()
         self._captured = captured
         self._private = private
         self._buffer = wire.MessageBuffer()
@@ -66,6 +69,9 @@ class RunnerProcess:
 
     def receive(self) -> list[wire.Message]:
         """All that it has said since last time, without waiting; what it wrote before is in `raw` then."""
+        if self.settled:
+            # The end of a crash's own words may be in it, so it is forgotten one round later.
+            self._earlier, self.raw, self.settled = self.raw, HeadTail(), False
         messages: list[wire.Message] = []
         while not self.hung_up:
             try:
@@ -124,8 +130,14 @@ class RunnerProcess:
                 kept.feed(os.pread(fd, KEPT_BYTES, 0))
                 kept.feed(os.pread(fd, KEPT_BYTES, max(KEPT_BYTES, size - KEPT_BYTES)))
                 kept.total_bytes += max(0, size - 2 * KEPT_BYTES)
-        kept.feed(self.raw.text().encode("utf-8", "replace"))
+        for raw in (self._earlier, self.raw):
+            kept.feed(raw.text().encode("utf-8", "replace"))
         return kept
+
+    def take_raw(self) -> HeadTail:
+        """What was written lately, which then is forgotten: for a runner that waits after each item."""
+        taken, self.raw = self.raw, HeadTail()
+        return taken
 
     def blame(self, running: Running, cause: str | None, timeout: float | None, leaked: int) -> dict[str, Any]:
         """The verdict on what it was running when it ended, or was ended for a cause."""

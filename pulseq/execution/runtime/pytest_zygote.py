@@ -19,7 +19,7 @@ import sys
 import types
 from typing import Any
 
-from . import process_tree, wire
+from . import metric, process_tree, wire
 from .pytest_fork import die_with_parent
 
 
@@ -77,6 +77,7 @@ def _run_pytest(control: socket.socket, request: wire.Message) -> None:
         return
     from .pytest_collection import CollectionPlugin
 
+    metric.install_stand_in()
     _pose_as(program, request["args"])
     plugin = CollectionPlugin(request, lambda session: _serve(control, session, plugin))
     try:
