@@ -1,0 +1,65 @@
+import pytest
+
+from pulseq.execution.attempt_result import from_message, order_message, without_body
+from pulseq.models import AttemptOrder, CommandBody, HttpBody, Reason, Status, TestCase
+
+MESSAGE = {
+    "op": "result",
+    "status": "passed",
+    "reason": None,
+    "error": None,
+    "response_time": None,
+    "warnings": ["odd"],
+    "started_at": 5.0,
+    "duration": 2.0,
+    "cpu_seconds": 0.5,
+    "peak_rss": 3_000_000,
+    "exit_code": 0,
+    "signal": None,
+    "output": "out",
+    "output_bytes": 3,
+    "metrics": {},
+    "leaked": 1,
+}
+ORDER = AttemptOrder("run", TestCase("test", CommandBody(("true",)), variant="v", metrics=("rows",)), 3, 9.0)
+
+
+def test_measured_values_become_metrics():
+    metrics = from_message(ORDER, "node1", MESSAGE).metrics
+    assert metrics == {"duration": 2.0, "response_time": 2.0, "memory_usage": 3.0, "cpu_usage": 25.0}
+
+
+def test_a_response_time_of_its_own_is_taken():
+    assert from_message(ORDER, "node1", {**MESSAGE, "response_time": 0.25}).metrics["response_time"] == 0.25
+
+
+def test_what_a_body_reports_wins_over_what_was_measured():
+    message = {**MESSAGE, "metrics": {"response_time": 0.1, "rows": 7.0}}
+    result = from_message(ORDER, "node1", message)
+    assert (result.metrics["response_time"], result.metrics["rows"]) == (0.1, 7.0)
+    assert result.warnings == ("odd",)
+
+
+def test_a_metric_that_is_missing_is_a_warning():
+    assert from_message(ORDER, "node1", MESSAGE).warnings == ("odd", "the metric 'rows' was not reported")
+
+
+def test_no_time_is_no_cpu_usage():
+    assert from_message(ORDER, "node1", {**MESSAGE, "duration": 0.0}).metrics["cpu_usage"] == 0.0
+
+
+def test_a_result_knows_whose_it_is():
+    result = from_message(ORDER, "node1", {**MESSAGE, "status": "error", "reason": "crash", "signal": 11})
+    assert (result.key, result.attempt, result.node_id) == (("test", "v"), 3, "node1")
+    assert (result.status, result.reason, result.signal) == (Status.ERROR, Reason.CRASH, 11)
+
+
+def test_an_attempt_of_which_nothing_is_known_has_its_metrics_all_the_same():
+    result = without_body(ORDER, "node1", Reason.SETUP, "no such thing")
+    assert result.metrics == {"duration": 0.0, "response_time": 0.0, "memory_usage": 0.0, "cpu_usage": 0.0}
+
+
+@pytest.mark.parametrize("body", [CommandBody(("a", "b")), HttpBody("http://127.0.0.1/")])
+def test_an_order_says_what_to_run(body):
+    message = order_message(AttemptOrder("r", TestCase("t", body)), node_id="n", temp_root="/t", python_folder="/p")
+    assert (message["kind"], message["test_id"], message["timeout"]) == (body.kind, "t", None)
