@@ -1,0 +1,186 @@
+"""A run as one HTML page that needs nothing but itself: no request leaves it, and it works from a file.
+
+The page holds text from the code under test. It is escaped by the template, made
+visible where it would hide or turn something, and kept from running by the page's
+own content security policy, which allows one style and one script by their hash.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import itertools
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import BinaryIO
+from urllib.parse import urlsplit
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from pulseq.errors import ExitCode
+from pulseq.records import RunRecord
+from pulseq.reports.histogram import Histogram, count_durations
+from pulseq.reports.html_tests import ToldTests, tell_tests
+from pulseq.reports.shares import NodeShare, share_nodes
+from pulseq.reports.tally import Tally, count_verdicts
+from pulseq.reports.text import safe_line
+from pulseq.reports.timeline import KINDS, Timeline, lay_out
+from pulseq.reports.verdicts import verdicts_of
+from pulseq.reports.wording import say_capabilities, say_clock, say_seconds
+
+_NODE_ROWS = 500
+_NOTES = 200
+_CHUNK_PIECES = 500
+_KIND_OF_EXIT = {
+    ExitCode.OK: "passed",
+    ExitCode.TESTS_FAILED: "failed",
+    ExitCode.GATE_FAILED: "failed",
+    ExitCode.NOTHING_TO_RUN: "skipped",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What the template is given."""
+
+    title: str
+    run_id: str
+    version: str
+    kind: str
+    verdict: str
+    started: datetime | None
+    wall: str
+    tally: Tally
+    unfinished: int
+    timeline: Timeline | None
+    histogram: Histogram | None
+    tests: ToldTests
+    nodes: Sequence[tuple[NodeShare, str, str | None]]
+    nodes_more: int
+    notes: Sequence[str]
+    notes_more: int
+    places: Sequence[tuple[str, str, str | None]]
+
+
+def write_html(record: RunRecord, stream: BinaryIO, *, locations: Mapping[str, str] | None = None) -> None:
+    """Write the page of a run, complete or not, to `stream` as UTF-8.
+
+    Its size is bounded: of very many tests those that went wrong and the slowest
+    are told, short attempts share a bar of the timeline, long texts lose their middle.
+
+    Args:
+        record: the run.
+        stream: takes bytes; not closed.
+        locations: where the results are, by the word for each (journal, database, junit).
+    """
+    environment = _environment()
+    style, script = (_read(environment, name) for name in ("report.css", "report.js"))
+    pieces = environment.get_template("report.html").generate(
+        page=_describe(record, locations or {}),
+        style=style,
+        script=script,
+        style_hash=_hash(style),
+        script_hash=_hash(script),
+        kinds=KINDS,
+    )
+    while chunk := "".join(itertools.islice(pieces, _CHUNK_PIECES)):
+        stream.write(chunk.encode())
+
+
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("pulseq.reports"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {"line": safe_line, "seconds": say_seconds, "clock": say_clock}
+    return environment
+
+
+def _read(environment: Environment, name: str) -> Markup:
+    """A file of our own that goes into the page as it is."""
+    loader = environment.loader
+    source = loader.get_source(environment, name)[0] if loader else ""
+    return Markup(source)
+
+
+def _hash(source: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
+
+
+def _describe(record: RunRecord, locations: Mapping[str, str]) -> Page:
+    started, finished = record.started, record.finished
+    kind, verdict = _judge(record)
+    shares = share_nodes(record)
+    return Page(
+        title=safe_line(started.suite) if started else "a run",
+        run_id=safe_line(started.run_id) if started else "",
+        version=safe_line(started.version, 40) if started else "",
+        kind=kind,
+        verdict=verdict,
+        started=_moment(started.started_at) if started else None,
+        wall=say_seconds(finished.wall_seconds) if finished else "",
+        tally=count_verdicts(record),
+        unfinished=sum(1 for test in record.tests.values() if not test.closed),
+        timeline=lay_out(record),
+        histogram=_durations(record),
+        tests=tell_tests(record),
+        nodes=[_node(record, share) for share in shares[:_NODE_ROWS]],
+        nodes_more=max(len(shares) - _NODE_ROWS, 0),
+        notes=[safe_line(note, 1000) for note in record.notes[:_NOTES]],
+        notes_more=max(len(record.notes) - _NOTES, 0),
+        places=_places(record, locations),
+    )
+
+
+def _judge(record: RunRecord) -> tuple[str, str]:
+    """The run's verdict as a kind, which decides on the colour, and a word."""
+    if record.finished is None:
+        return "error", "not finished"
+    kind = next((kind for code, kind in _KIND_OF_EXIT.items() if code == record.finished.exit_code), "error")
+    return kind, safe_line(record.finished.reason.replace("_", " "), 60)
+
+
+def _moment(seconds: float) -> datetime | None:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError):
+        return None
+
+
+def _durations(record: RunRecord) -> Histogram | None:
+    return count_durations(
+        [
+            (test.last.duration, closed.status.value in ("failed", "error"))
+            for test, closed in verdicts_of(record)
+            if test.last and test.last.started_at > 0
+        ]
+    )
+
+
+def _node(record: RunRecord, share: NodeShare) -> tuple[NodeShare, str, str | None]:
+    """A node's share, what it offers, and why it was lost if it was."""
+    node = record.nodes.get(share.node_id)
+    lost = next((event.why for event in reversed(record.lost) if event.node_id == share.node_id), None)
+    return share, say_capabilities(node.capabilities) if node else "", None if lost is None else safe_line(lost)
+
+
+def _places(record: RunRecord, locations: Mapping[str, str]) -> list[tuple[str, str, str | None]]:
+    """Where the results are: a word, the place, and a link where it is one that is safe to follow."""
+    places: list[tuple[str, str, str | None]] = [
+        (safe_line(word, 40), safe_line(place, 1000), None) for word, place in locations.items()
+    ]
+    url = record.prefect.url if record.prefect else None
+    return places if not url else [*places, ("flow run", safe_line(url, 1000), _web_link(url))]
+
+
+def _web_link(url: str) -> str | None:
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return None
+    return safe_line(url, 1000) if parts.scheme in ("http", "https") and parts.netloc else None
