@@ -1,0 +1,58 @@
+"""Real runs: the command line in processes of its own, a real Prefect server, real nodes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pulseq.engine.api_server import EmbeddedServer
+from tests.system.workplace import Workplace, until
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents:
+            item.add_marker(pytest.mark.system)
+
+
+@pytest.fixture(scope="session")
+def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A real Prefect server for all tests that do not need one of their own."""
+    directory = tmp_path_factory.mktemp("prefect")
+    with asyncio.Runner() as runner:
+        server = runner.run(EmbeddedServer.start(state_directory=directory, run_directory=directory))
+        try:
+            runner.run(server.ready())
+            yield server.api_url
+        finally:
+            runner.run(server.stop())
+
+
+@pytest.fixture
+def bare_workplace(tmp_path: Path) -> Iterator[Workplace]:
+    """A workplace without a Prefect API: runs start a server of their own."""
+    environment = {
+        name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PULSEQ_", "DASK_"))
+    }
+    environment |= {"PULSEQ_HOME": str(tmp_path / "home"), "HOME": str(tmp_path / "user"), "CI": "1"}
+    (tmp_path / "user").mkdir()
+    workplace = Workplace(tmp_path, environment)
+    yield workplace
+    for process in workplace.started:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    until(lambda: not workplace.processes(), "no process of the workplace is left", 10)
+
+
+@pytest.fixture
+def workplace(bare_workplace: Workplace, prefect_api: str) -> Workplace:
+    """A workplace whose runs use the shared Prefect server."""
+    bare_workplace.environment["PREFECT_API_URL"] = prefect_api
+    return bare_workplace

@@ -1,0 +1,111 @@
+"""A directory to run the command line in, and what a test asks of it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+#: A generous bound on things that take seconds: reached only when something hangs.
+PATIENCE_SECONDS = 120.0
+
+
+@dataclass
+class Finished:
+    """A run of the command line that has ended."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def json(self) -> Any:
+        return json.loads(self.out)
+
+
+@dataclass
+class Workplace:
+    """A directory with a state directory in it, and the command line to use them."""
+
+    path: Path
+    environment: dict[str, str]
+    started: list[subprocess.Popen[str]] = field(default_factory=list)
+
+    @property
+    def home(self) -> Path:
+        return self.path / "home"
+
+    @property
+    def database(self) -> Path:
+        return self.home / "results.duckdb"
+
+    def write(self, name: str, text: str) -> Path:
+        path = self.path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+        return path
+
+    def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pulseq", *map(str, arguments)],
+            cwd=self.path,
+            env={**self.environment, **environment},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        return process
+
+    def run(self, *arguments: str | Path, **environment: str) -> Finished:
+        return finish(self.start(*arguments, **environment))
+
+    def sql(self, query: str) -> list[dict[str, Any]]:
+        answer = self.run("sql", query, "--format", "json")
+        assert answer.code == 0, answer.err
+        rows: list[dict[str, Any]] = answer.json
+        return rows
+
+    def processes(self) -> list[psutil.Process]:
+        """Every process that was started for this workplace and lives, whatever became of its parents."""
+        mark = f"PULSEQ_HOME={self.home}"
+        return [process for process in psutil.process_iter() if _has_variable(process, mark)]
+
+    def journal(self, run_id: str) -> list[dict[str, Any]]:
+        path = self.home / "runs" / run_id / "journal.jsonl"
+        lines = path.read_text().splitlines() if path.exists() else []
+        return [json.loads(line) for line in lines if line.endswith("}")]
+
+
+def _has_variable(process: psutil.Process, mark: str) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE and mark.encode() in Path(
+            f"/proc/{process.pid}/environ"
+        ).read_bytes().split(b"\0")
+    except (psutil.Error, OSError):
+        return False
+
+
+def finish(process: subprocess.Popen[str]) -> Finished:
+    out, err = process.communicate(timeout=PATIENCE_SECONDS * 3)
+    return Finished(process.returncode, out, err)
+
+
+def until(question: Callable[[], Any], what: str, seconds: float = PATIENCE_SECONDS) -> Any:
+    """The first true answer; fails where none comes."""
+    end = time.monotonic() + seconds
+    while True:
+        answer = question()
+        if answer:
+            return answer
+        if time.monotonic() > end:
+            raise AssertionError(f"not within {seconds:.0f} s: {what}")
+        time.sleep(0.02)
