@@ -1,6 +1,7 @@
 import ast
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ from pathlib import Path
 import pytest
 
 import pulseq.execution.runtime as runtime
+from pulseq.models import CallBody
 
 FOLDER = Path(runtime.__file__).parent
 NODE = """
@@ -89,11 +91,7 @@ def test_what_runs_under_a_foreign_interpreter_is_python_3_9_and_standard_librar
 
 @pytest.mark.parametrize("version", ["3.9", "3.10", "3.12", "3.13", "3.14"])
 def test_a_callable_runs_under_another_python(run_body, verdict, version, tmp_path):
-    from shutil import which
-
-    from pulseq.models import CallBody
-
-    python = which(f"python{version}")
+    python = shutil.which(f"python{version}")
     if python is None or subprocess.run([python, "-c", ""], capture_output=True).returncode != 0:
         pytest.skip(f"there is no python{version} on this machine")
     code = "import sys, pulseq\ndef check():\n    print(sys.version_info[:2])\n    pulseq.metric('x', 1)"
