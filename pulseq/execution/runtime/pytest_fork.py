@@ -51,15 +51,22 @@ def become_worker(session: Any, link: RunnerLink) -> bool:
     _part_temporary_paths(config, link)
     config.workerinput["workerid"] = link.worker
     by_descriptor = redirect_output(config, link.output_fd, link.captured_fds)
-    reporter = config.pluginmanager.getplugin("terminalreporter")
+    _quieten_terminal(config.pluginmanager.getplugin("terminalreporter"))
+    return by_descriptor
+
+
+def _quieten_terminal(reporter: Any) -> None:
+    """Let the terminal reporter, which other plugins may ask for, write nowhere and count no progress."""
     if reporter is not None:
         reporter._tw._file = open(os.devnull, "w")  # noqa: SIM115 as long as the process
-    return by_descriptor
+        reporter._show_progress_info = False
+        reporter.showfspath = False
 
 
 def _set_environment(link: RunnerLink) -> None:
     os.environ["TMPDIR"] = link.private.temporary
     os.environ[VARIABLE] = link.private.metrics
+    os.close(os.open(link.private.metrics, os.O_CREAT | os.O_WRONLY, 0o600))
     os.environ["PYTEST_XDIST_WORKER"] = link.worker
     tempfile.tempdir = None
 

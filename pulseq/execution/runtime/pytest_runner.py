@@ -29,7 +29,7 @@ class Runner:
         self._pid = os.getpid()
         self._verdict = Verdict(session.config)
         self._last_item: Any = None
-        self._ready: dict[str, Any] | None = None
+        self._moment = Moment()
 
     def run(self) -> None:
         """Run batch after batch, until told to finish; then wider fixtures are torn down."""
@@ -56,26 +56,27 @@ class Runner:
         # than one item stays set up, as it does between two tests of one file.
         following = [*items[1:], None if final else copy.copy(items[-1])]
         self._tear_down_to(items[0])
-        self._send({"op": "start", "next": _stamp(entries[0])})
+        self._moment = Moment()
+        self._send({"op": "start", "next": self._moment.stamp(entries[0][0])})
         for position, entry in enumerate(entries):
             upcoming = entries[position + 1] if position + 1 < len(entries) else None
             self._run_item(entry, items[position], following[position], upcoming)
 
     def _run_item(self, entry: list[Any], item: Any, nextitem: Any, upcoming: list[Any] | None) -> None:
         number, _, test_id, attempt = entry
-        os.environ["PULSEQ_TEST_ID"] = clean_text(test_id)[:_LONGEST_ID]
-        os.environ["PULSEQ_ATTEMPT"] = str(attempt)
+        _name_in_environment(test_id, attempt)
         properties = len(item.user_properties)
-        started_at, started, cpu = time.time(), time.monotonic(), cpu_seconds()
+        began = self._moment
         self._verdict.begin()
         broken = self._protocol(item, nextitem)
         if os.getpid() != self._pid:
             # A child that the test forked came back from it: its parent is the one to tell.
             os._exit(1)
-        wall = max(time.monotonic() - started, 1e-6)
+        ended = self._moment = Moment()
         message = self._verdict.message()
-        message.update(op="done", i=number, started_at=started_at, cpu=100 * (cpu_seconds() - cpu) / wall)
-        message["memory"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e6
+        seconds = max(ended.monotonic - began.monotonic, 1e-6)
+        message.update(op="done", i=number, started_at=began.clock, memory=ended.peak_bytes / 1e6)
+        message["cpu"] = 100 * (ended.cpu_seconds - began.cpu_seconds) / seconds
         self._add_metrics(message)
         self._last_item = item
         # An item may run again in this process, and then starts without what it has said.
@@ -83,7 +84,7 @@ class Runner:
         item._report_sections.clear()
         if broken is not None:
             message.update(status="error", reason="exception", broken=True, error=f"{type(broken).__name__}: {broken}")
-        message["next"] = None if upcoming is None or broken is not None else _stamp(upcoming)
+        message["next"] = None if upcoming is None or broken is not None else ended.stamp(upcoming[0])
         self._tell(message)
         if broken is not None:
             raise broken
@@ -108,6 +109,8 @@ class Runner:
         wire.send(self._link.sock, message)
 
     def _add_metrics(self, message: dict[str, Any]) -> None:
+        if not _is_filled(self._link.private.metrics):
+            return
         data = self._link.private.read_metrics()
         if data:
             os.truncate(self._link.private.metrics, 0)
@@ -121,7 +124,7 @@ class Runner:
         kept = nextitem.listchain() if nextitem is not None else []
         if self._last_item is None or (stack == kept[: len(stack)]):
             return
-        self._send({"op": "teardown", "next": _stamp([None])})
+        self._send({"op": "teardown", "next": Moment().stamp(None)})
         hook = self._wide_teardown_hook()
         item = self._last_item
         call = pytest.CallInfo.from_call(
@@ -143,15 +146,32 @@ class Runner:
         return manager.subset_hook_caller("pytest_runtest_teardown", remove_plugins=others)
 
 
-def _stamp(entry: list[Any]) -> list[Any]:
-    """What a keeper notes of an item at its start: its number, then moment, time of day and CPU used so far."""
-    return [entry[0], time.monotonic(), time.time(), cpu_seconds()]
+class Moment:
+    """The clocks and what this process has used, read once between two items."""
+
+    def __init__(self) -> None:
+        own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
+        self.monotonic = time.monotonic()
+        self.clock = time.time()
+        self.cpu_seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+        self.peak_bytes = own.ru_maxrss * 1024
+
+    def stamp(self, number: int | None) -> list[Any]:
+        """What a keeper notes of an item, or a teardown, that starts now."""
+        return [number, self.monotonic, self.clock, self.cpu_seconds]
 
 
-def cpu_seconds() -> float:
-    """CPU that this process and its reaped children have used."""
-    own, children = resource.getrusage(resource.RUSAGE_SELF), resource.getrusage(resource.RUSAGE_CHILDREN)
-    return own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
+def _name_in_environment(test_id: str, attempt: int) -> None:
+    os.environ["PULSEQ_TEST_ID"] = clean_text(test_id)[:_LONGEST_ID]
+    if os.environ.get("PULSEQ_ATTEMPT") != str(attempt):
+        os.environ["PULSEQ_ATTEMPT"] = str(attempt)
+
+
+def _is_filled(path: str) -> bool:
+    try:
+        return os.stat(path, follow_symlinks=False).st_size > 0
+    except OSError:
+        return False
 
 
 def _flush_standard_files() -> None:
