@@ -57,6 +57,7 @@ class Cluster:
         self._scheduler: LocalProcess | None = None
         self._local: dict[str, LocalProcess] = {}
         self._gone: dict[str, asyncio.Event] = {}
+        self._here: dict[str, asyncio.Event] = {}
         self._guards: set[asyncio.Task[None]] = set()
         self._restarts: Counter[str] = Counter()
         self._closing = False
@@ -105,8 +106,13 @@ class Cluster:
         async with asyncio.TaskGroup() as group:
             for spec in fleet.nodes:
                 group.create_task(self._start_node(spec, dict(environment)))
+        # Ready is the node's word; that it has joined is the scheduler's, and comes on another way.
+        for spec in fleet.nodes:
+            await asyncio.wait_for(self._here[spec.id].wait(), START_TIMEOUT_SECONDS)
 
     async def _start_node(self, spec: NodeSpec, environment: dict[str, str]) -> None:
+        self._gone[spec.id] = asyncio.Event()
+        self._here[spec.id] = asyncio.Event()
         process = await LocalProcess.start(
             f"node {spec.id!r}",
             "pulseq.engine.node_process",
@@ -124,7 +130,6 @@ class Cluster:
             log_path=self._run_directory / "logs" / f"{spec.id}.log",
         )
         self._local[spec.id] = process
-        self._gone[spec.id] = asyncio.Event()
         await process.ready(START_TIMEOUT_SECONDS)
         guard = asyncio.create_task(self._guard(spec, environment, process))
         self._guards.add(guard)
@@ -176,6 +181,8 @@ class Cluster:
         )
         self.nodes[node.id] = node
         self.on_joined(node)
+        if here := self._here.get(node.id):
+            here.set()
 
     def _left(self, node_id: str, why: str) -> None:
         if gone := self._gone.get(node_id):

@@ -47,7 +47,8 @@ def _events(connection: Connection, run_id: str) -> Iterator[Event]:
         yield NodeJoined(node_id, host, slots, json.loads(capabilities or "{}"))
     fields = "test_id, variant, name, body, priority, location, expected_seconds, requirements"
     for row in _rows(connection, fields, "tests", run_id):
-        yield TestPlanned(*row[:7], json.loads(row[7] or "{}"))
+        planned = dict(zip(fields.split(", "), row, strict=True))
+        yield TestPlanned(**planned | {"requirements": json.loads(planned["requirements"] or "{}")})
     for row in _rows(connection, _ATTEMPT_FIELDS, "attempts", run_id):
         yield AttemptFinished(_attempt(row))
     fields = "test_id, variant, status, reason, flaky, attempts, node_id, error"
