@@ -2,30 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
 from pulseq.models import Strategy
-from pulseq.planning.queued import NodeLoad, QueuedTest
+from pulseq.planning.queued import NodeLoad
 from pulseq.planning.strategies import adaptive, least_loaded, longest_first, round_robin
 
 OrderKey = tuple[float, int]
+Rank = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class StrategyFunctions:
-    """The two decisions of a strategy."""
+    """The decisions of a strategy; see `pulseq.planning.strategies`."""
 
-    order_key: Callable[[QueuedTest], OrderKey]
-    choose: Callable[[Sequence[NodeLoad]], NodeLoad]
+    order_key: Callable[[float | None, int], OrderKey]
+    rank: Callable[[NodeLoad], Rank]
+    spares_scarce_nodes: bool
 
 
 STRATEGIES: Mapping[Strategy, StrategyFunctions] = MappingProxyType(
     {
-        Strategy.ROUND_ROBIN: StrategyFunctions(round_robin.order_key, round_robin.choose),
-        Strategy.LEAST_LOADED: StrategyFunctions(least_loaded.order_key, least_loaded.choose),
-        Strategy.LONGEST_FIRST: StrategyFunctions(longest_first.order_key, longest_first.choose),
-        Strategy.ADAPTIVE: StrategyFunctions(adaptive.order_key, adaptive.choose),
+        strategy: StrategyFunctions(module.order_key, module.rank, module.SPARES_SCARCE_NODES)
+        for strategy, module in {
+            Strategy.ROUND_ROBIN: round_robin,
+            Strategy.LEAST_LOADED: least_loaded,
+            Strategy.LONGEST_FIRST: longest_first,
+            Strategy.ADAPTIVE: adaptive,
+        }.items()
     }
 )

@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import sys
-from collections import deque
 from dataclasses import dataclass
 
 from pulseq.planning.queued import QueuedTest
@@ -26,6 +25,7 @@ class PackLimits:
         most_tests: tests in one dispatch, at most.
         most_unknown: of these, packed ones of which nothing is known, at most.
         unknown_seconds: what a packed item of unknown length is taken for.
+        least_seconds: what any test is taken for at least; its start alone costs about that.
         most_bundles: different files (or single tests) in one dispatch, at most.
         share: a dispatch takes at most this part of a slot's share of all waiting work.
     """
@@ -35,6 +35,7 @@ class PackLimits:
     most_tests: int = 200
     most_unknown: int = 20
     unknown_seconds: float = 0.05
+    least_seconds: float = 0.001
     most_bundles: int = 50
     share: float = 1 / 3
 
@@ -45,35 +46,20 @@ WHOLE_FILES = PackLimits(
 )
 
 
-@dataclass(slots=True)
-class Bundle:
-    """Tests that wait together: one test, or what is left of a file of a pytest session."""
-
-    tests: deque[QueuedTest]
-    seconds: float
-
-    @property
-    def head(self) -> QueuedTest:
-        return self.tests[0]
-
-    @property
-    def packed(self) -> bool:
-        return self.head.pack is not None
-
-
 def expected(test: QueuedTest, limits: PackLimits) -> float | None:
     """Seconds that a test is reckoned with; None for a single test of unknown length."""
     if test.expected_seconds is not None:
-        return test.expected_seconds
+        return max(test.expected_seconds, limits.least_seconds)
     return limits.unknown_seconds if test.pack is not None else None
 
 
 @dataclass(slots=True)
 class DispatchFill:
-    """A dispatch being filled, at most to its budget of seconds; the first test always fits."""
+    """A dispatch to a node being filled, at most to its budget of seconds; the first test always fits."""
 
     limits: PackLimits
     slot_share_seconds: float
+    node_id: str = ""
     seconds: float = 0.0
     unknown: int = 0
     count: int = 0
@@ -83,7 +69,7 @@ class DispatchFill:
         if self.count == 0:
             return True
         length = expected(test, self.limits)
-        if length is None or self.count >= self.limits.most_tests:
+        if length is None or self.count >= self.limits.most_tests or self.node_id in test.avoid:
             return False
         if test.expected_seconds is None and self.unknown >= self.limits.most_unknown:
             return False
@@ -93,6 +79,6 @@ class DispatchFill:
     def add(self, test: QueuedTest) -> None:
         """Put a test into the dispatch; one of unknown length fills it."""
         length = expected(test, self.limits)
-        self.seconds += self.limits.pack_seconds if length is None else length
+        self.seconds += math.inf if length is None else length
         self.unknown += test.expected_seconds is None
         self.count += 1

@@ -18,7 +18,7 @@ class QueuedTest:
         expected_seconds: from history or declared; None when nothing is known.
         pack: what it may share a task run with, in collection order (a pytest session's file);
             None for a test that is always a task run of its own.
-        avoid: nodes that were lost while it ran there; they get it only when no other fits.
+        avoid: nodes that were lost while it ran there; they get it only when no other one is free.
     """
 
     key: tuple[str, str]
@@ -31,33 +31,30 @@ class QueuedTest:
 
 
 @dataclass(frozen=True, slots=True)
-class NodeLoad:
-    """A node as a strategy sees it when it has to choose.
-
-    Attributes:
-        used: slots taken.
-        given: tests it was given so far in this run.
-        wanted_by_scarce: tests that wait and have fewer nodes to go to than the one at hand.
-        order: its place among the nodes, for ties.
-    """
-
-    id: str
-    slots: int
-    used: int
-    given: int
-    wanted_by_scarce: int
-    order: int
-
-    @property
-    def load(self) -> float:
-        """Share of its slots that is taken, 0 to 1."""
-        return self.used / self.slots
-
-
-@dataclass(frozen=True, slots=True)
 class NodeOffer:
     """A node that can take tests: its slots and what it offers."""
 
     id: str
     slots: int
     capabilities: Mapping[str, CapabilityValue]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeLoad:
+    """How busy a node is, as a strategy ranks it.
+
+    Attributes:
+        used: slots taken.
+        given: tests it was given so far in this run.
+        order: its place among the nodes, for ties.
+    """
+
+    slots: int
+    used: int
+    given: int
+    order: int
+
+    @property
+    def load(self) -> float:
+        """Share of its slots that is taken; above 1 where dispatches wait there already."""
+        return self.used / self.slots

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from pulseq.planning.queued import NodeLoad, QueuedTest
+from pulseq.planning.queued import NodeLoad
 from pulseq.planning.strategies import longest_first
 
+#: The node that the fewest tests with less choice wait for comes first.
+SPARES_SCARCE_NODES = True
 
-def order_key(test: QueuedTest) -> tuple[float, int]:
+
+def order_key(seconds: float | None, sequence: int) -> tuple[float, int]:
     """Longest first."""
-    return longest_first.order_key(test)
+    return longest_first.order_key(seconds, sequence)
 
 
-def choose(free: Sequence[NodeLoad]) -> NodeLoad:
-    """The node that the fewest tests with less choice wait for, then the least loaded."""
-    return min(free, key=lambda node: (node.wanted_by_scarce, node.load, node.given / node.slots, node.order))
+def rank(node: NodeLoad) -> tuple[float, ...]:
+    """The least loaded node first."""
+    return longest_first.rank(node)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pulseq.planning.queued import NodeLoad
 
-from pulseq.planning.queued import NodeLoad, QueuedTest
+SPARES_SCARCE_NODES = False
 
 
-def order_key(test: QueuedTest) -> tuple[float, int]:
+def order_key(seconds: float | None, sequence: int) -> tuple[float, int]:
     """The order of the suite."""
-    return (0.0, test.sequence)
+    return (0.0, sequence)
 
 
-def choose(free: Sequence[NodeLoad]) -> NodeLoad:
-    """The node whose slots are taken to the smallest share; among equals the one that had fewer tests."""
-    return min(free, key=lambda node: (node.load, node.given / node.slots, node.order))
+def rank(node: NodeLoad) -> tuple[float, ...]:
+    """The node whose slots are taken to the smallest share first; among equals the one that had fewer tests."""
+    return (node.load, node.given / node.slots, node.order)

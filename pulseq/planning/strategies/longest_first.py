@@ -6,19 +6,17 @@ equal machines (R. L. Graham, "Bounds on multiprocessing timing anomalies", SIAM
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-from pulseq.planning.queued import NodeLoad, QueuedTest
+from pulseq.planning.queued import NodeLoad
 from pulseq.planning.strategies import least_loaded
 
+SPARES_SCARCE_NODES = False
 
-def order_key(test: QueuedTest) -> tuple[float, int]:
+
+def order_key(seconds: float | None, sequence: int) -> tuple[float, int]:
     """By expected seconds, longest first; tests of unknown length go before all, since they may be long."""
-    if test.expected_seconds is None:
-        return (float("-inf"), test.sequence)
-    return (-test.expected_seconds, test.sequence)
+    return (float("-inf") if seconds is None else -seconds, sequence)
 
 
-def choose(free: Sequence[NodeLoad]) -> NodeLoad:
-    """The least loaded node."""
-    return least_loaded.choose(free)
+def rank(node: NodeLoad) -> tuple[float, ...]:
+    """The least loaded node first."""
+    return least_loaded.rank(node)

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from pulseq.planning.queued import NodeLoad
 
-from pulseq.planning.queued import NodeLoad, QueuedTest
+SPARES_SCARCE_NODES = False
 
 
-def order_key(test: QueuedTest) -> tuple[float, int]:
+def order_key(seconds: float | None, sequence: int) -> tuple[float, int]:
     """The order of the suite."""
-    return (0.0, test.sequence)
+    return (0.0, sequence)
 
 
-def choose(free: Sequence[NodeLoad]) -> NodeLoad:
-    """The node that had the fewest tests so far, so that equal nodes never differ by more than one."""
-    return min(free, key=lambda node: (node.given, node.order))
+def rank(node: NodeLoad) -> tuple[float, ...]:
+    """The node that had the fewest tests so far first, so that equal nodes never differ by more than one."""
+    return (node.given, node.order)

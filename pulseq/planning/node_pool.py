@@ -1,0 +1,91 @@
+"""The nodes of a run as the queue sees them: which classes they fit, and how many slots are taken."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from pulseq.planning.choosing import Rank
+from pulseq.planning.queued import NodeLoad, NodeOffer
+
+
+@dataclass(slots=True, eq=False)
+class PooledNode:
+    """A node and what it holds; `fits` has the bit of each class of requirements that it fits."""
+
+    offer: NodeOffer
+    order: int
+    fits: int
+    used: int = 0
+    given: int = 0
+    open: bool = True
+    rank: Rank = ()
+
+
+@dataclass(slots=True)
+class NodePool:
+    """All nodes; those that can take a dispatch are at hand without looking at the others.
+
+    Attributes:
+        rank: a strategy's order of nodes, smallest first.
+        slots: of all nodes.
+    """
+
+    rank: Callable[[NodeLoad], Rank]
+    slots: int = 0
+    _nodes: dict[str, PooledNode] = field(default_factory=dict)
+    _joined: int = 0
+    #: With a free slot; and without, but with room for a second round of dispatches.
+    _free: set[PooledNode] = field(default_factory=set)
+    _second: set[PooledNode] = field(default_factory=set)
+
+    def __iter__(self) -> Iterator[PooledNode]:
+        return iter(self._nodes.values())
+
+    def join(self, offer: NodeOffer, fits: int) -> PooledNode:
+        """A node is there, all of its slots free."""
+        self._joined += 1
+        node = self._nodes[offer.id] = PooledNode(offer, self._joined, fits)
+        self.slots += offer.slots
+        self._sort_in(node)
+        return node
+
+    def leave(self, node_id: str) -> PooledNode | None:
+        """A node is gone; it is returned where it was known."""
+        node = self._nodes.pop(node_id, None)
+        if node is not None:
+            self.slots -= node.offer.slots
+            self._free.discard(node)
+            self._second.discard(node)
+        return node
+
+    def set_open(self, node_id: str, is_open: bool) -> None:
+        """Whether a node takes more."""
+        self._nodes[node_id].open = is_open
+        self._sort_in(self._nodes[node_id])
+
+    def take_slot(self, node: PooledNode, tests: int) -> None:
+        """A node gets a dispatch."""
+        node.used += 1
+        node.given += tests
+        self._sort_in(node)
+
+    def free_slot(self, node_id: str) -> None:
+        """A dispatch is done; that of a node which has left in between is nobody's any more."""
+        node = self._nodes.get(node_id)
+        if node is not None and node.used:
+            node.used -= 1
+            self._sort_in(node)
+
+    def free(self, *, doubled: bool) -> set[PooledNode]:
+        """The open nodes with a free slot; `doubled` counts each slot twice."""
+        return self._free | self._second if doubled else self._free
+
+    def _sort_in(self, node: PooledNode) -> None:
+        slots = node.offer.slots
+        node.rank = self.rank(NodeLoad(slots, node.used, node.given, node.order))
+        for members, belongs in ((self._free, node.used < slots), (self._second, slots <= node.used < 2 * slots)):
+            if belongs and node.open:
+                members.add(node)
+            else:
+                members.discard(node)

@@ -1,0 +1,126 @@
+"""The tests that wait and have equal requirements, in the order in which they are to go."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from pulseq.models import Priority
+from pulseq.planning.choosing import OrderKey
+from pulseq.planning.packing import DispatchFill, PackLimits, expected
+from pulseq.planning.queued import QueuedTest
+
+
+@dataclass(slots=True, eq=False)
+class Bundle:
+    """Tests that wait together: one test, or what is left of a file of a pytest session.
+
+    `place` is the number of its one valid entry in the heap.
+    """
+
+    tests: list[QueuedTest]
+    seconds: float
+    place: int = 0
+
+    def cut(self, fill: DispatchFill) -> list[QueuedTest]:
+        """Take out of the front what goes into a dispatch."""
+        count = 0
+        for test in self.tests:
+            if not fill.takes(test):
+                break
+            fill.add(test)
+            self.seconds -= expected(test, fill.limits) or 0.0
+            count += 1
+        taken = self.tests[:count]
+        del self.tests[:count]
+        return taken
+
+
+#: (priority from the highest, order within it, place, bundle).
+Entry = tuple[int, OrderKey, int, Bundle]
+
+
+@dataclass(slots=True, eq=False)
+class RequirementClass:
+    """One class of requirements and its waiting tests.
+
+    Attributes:
+        bit: the class in a node's mask of the classes that it fits.
+        room: slots of all nodes that fit.
+        nodes: how many nodes fit.
+        waiting: how many tests wait.
+    """
+
+    key: Hashable
+    bit: int
+    order_key: Callable[[float | None, int], OrderKey]
+    limits: PackLimits
+    room: int = 0
+    nodes: int = 0
+    waiting: int = 0
+    _heap: list[Entry] = field(default_factory=list)
+    _packs: dict[tuple[object, Priority], Bundle] = field(default_factory=dict)
+    _grown: dict[Bundle, None] = field(default_factory=dict)
+    _places: int = 0
+
+    def add(self, test: QueuedTest) -> None:
+        """A test waits; a packed one with those of its file."""
+        self.waiting += 1
+        seconds = expected(test, self.limits) or 0.0
+        if test.pack is None:
+            self._push(Bundle([test], seconds))
+            return
+        bundle = self._packs.get((test.pack, test.priority))
+        if bundle is None:
+            bundle = self._packs[test.pack, test.priority] = Bundle([], 0.0)
+        bundle.tests.append(test)
+        bundle.seconds += seconds
+        # Its place is found when it is asked for: a file comes item by item.
+        self._grown[bundle] = None
+
+    def head(self) -> Entry | None:
+        """What goes next."""
+        for bundle in self._grown:
+            self._push(bundle)
+        self._grown.clear()
+        while self._heap and self._heap[0][3].place != self._heap[0][2]:
+            heapq.heappop(self._heap)
+        return self._heap[0] if self._heap else None
+
+    def take(self, fill: DispatchFill) -> list[QueuedTest]:
+        """Take out a dispatch: tests of the head's priority, as far as they fill it."""
+        taken: list[QueuedTest] = []
+        first = self.head()
+        for _ in range(self.limits.most_bundles):
+            entry = self.head()
+            if entry is None or first is None or entry[0] != first[0] or not fill.takes(entry[3].tests[0]):
+                break
+            heapq.heappop(self._heap)
+            bundle = entry[3]
+            head = bundle.tests[0]
+            taken += bundle.cut(fill)
+            if bundle.tests:
+                self._push(bundle)
+                break
+            self._packs.pop((head.pack, head.priority), None)
+        self.waiting -= len(taken)
+        return taken
+
+    def withdraw(self) -> list[QueuedTest]:
+        """Take out all that waits, in no particular order."""
+        bundles = dict.fromkeys(entry[3] for entry in self._heap) | self._grown
+        self._heap.clear()
+        self._packs.clear()
+        self._grown.clear()
+        self.waiting = 0
+        return [test for bundle in bundles for test in bundle.tests]
+
+    def _push(self, bundle: Bundle) -> None:
+        head = bundle.tests[0]
+        self._places += 1
+        bundle.place = self._places
+        # A file of short items is as urgent as the dispatch that would be cut from it, not as its sum.
+        seconds = head.expected_seconds if head.pack is None else min(bundle.seconds, self.limits.pack_seconds)
+        entry = (-int(head.priority), self.order_key(seconds, head.sequence), bundle.place, bundle)
+        heapq.heappush(self._heap, entry)
