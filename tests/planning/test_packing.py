@@ -1,0 +1,101 @@
+"""How much travels in one dispatch."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulseq.planning.packing import WHOLE_FILES, DispatchFill, PackLimits, expected
+from pulseq.planning.queued import QueuedTest
+
+LIMITS = PackLimits()
+
+
+def item(seconds: float | None = None, file: str = "test_a.py", avoid: frozenset[str] = frozenset()) -> QueuedTest:
+    return QueuedTest(("t", ""), 1, "", expected_seconds=seconds, pack=("entry", file), avoid=avoid)
+
+
+def single(seconds: float | None = None) -> QueuedTest:
+    return QueuedTest(("t", ""), 1, "", expected_seconds=seconds)
+
+
+def fill_up(test: QueuedTest, share: float = math.inf, limits: PackLimits = LIMITS) -> DispatchFill:
+    fill = DispatchFill(limits, share)
+    while fill.takes(test) and fill.count < 1000:
+        fill.add(test)
+    return fill
+
+
+@pytest.mark.parametrize(
+    ("test", "seconds"),
+    [(item(3.0), 3.0), (item(), LIMITS.unknown_seconds), (single(3.0), 3.0), (single(), None)],
+)
+def test_a_test_is_reckoned_with(test: QueuedTest, seconds: float | None) -> None:
+    assert expected(test, LIMITS) == seconds
+
+
+def test_no_test_is_reckoned_with_nothing() -> None:
+    assert expected(single(0.0), LIMITS) == LIMITS.least_seconds
+
+
+def test_the_first_test_always_fits() -> None:
+    assert DispatchFill(LIMITS, 0.0).takes(single(3600.0))
+
+
+def test_items_fill_a_dispatch_of_pack_seconds() -> None:
+    assert fill_up(item(0.125)).count == 16
+
+
+def test_tests_that_are_task_runs_of_their_own_fill_a_shorter_one() -> None:
+    assert fill_up(single(0.0625)).count == 3
+
+
+def test_a_test_of_unknown_length_travels_alone() -> None:
+    assert fill_up(single()).count == 1
+
+
+def test_items_of_unknown_length_are_not_too_many() -> None:
+    assert fill_up(item(), limits=PackLimits(unknown_seconds=0.001)).count == LIMITS.most_unknown
+
+
+def test_a_dispatch_has_a_number_that_it_never_exceeds() -> None:
+    assert fill_up(item(0.0)).count == LIMITS.most_tests
+
+
+def test_a_dispatch_takes_a_third_of_a_slots_share() -> None:
+    assert fill_up(item(0.125), share=3.0).count == 8
+
+
+def test_nothing_joins_a_long_test() -> None:
+    fill = DispatchFill(LIMITS, math.inf)
+    fill.add(single(5.0))
+    assert not fill.takes(single(0.001))
+
+
+def test_nothing_joins_a_single_test_of_unknown_length() -> None:
+    fill = DispatchFill(LIMITS, math.inf)
+    fill.add(single())
+    assert not fill.takes(item(0.001))
+
+
+def test_a_test_does_not_join_a_dispatch_to_a_node_that_it_avoids() -> None:
+    fill = DispatchFill(LIMITS, math.inf, "n1")
+    fill.add(item(0.01))
+    assert not fill.takes(item(0.01, avoid=frozenset({"n1"})))
+
+
+@pytest.mark.parametrize("seconds", [None, 0.0, 5.0])
+def test_a_whole_file_is_as_long_as_it_is(seconds: float | None) -> None:
+    assert fill_up(item(seconds), share=1e-9, limits=WHOLE_FILES).count == 1000
+
+
+@given(st.lists(st.one_of(st.none(), st.floats(0, 10)), min_size=1), st.floats(0, 100))
+def test_what_is_taken_past_the_first_stays_within_the_budget(lengths: list[float | None], share: float) -> None:
+    fill = DispatchFill(LIMITS, share)
+    for length in lengths:
+        if fill.takes(item(length)):
+            fill.add(item(length))
+    assert fill.count == 1 or fill.seconds <= min(LIMITS.pack_seconds, share * LIMITS.share)
