@@ -63,6 +63,8 @@ class DispatchFill:
     seconds: float = 0.0
     unknown: int = 0
     count: int = 0
+    #: The shortest that any of its tests allows.
+    budget_seconds: float = math.inf
 
     def takes(self, test: QueuedTest) -> bool:
         """Whether this test still goes into the dispatch."""
@@ -73,8 +75,8 @@ class DispatchFill:
             return False
         if test.expected_seconds is None and self.unknown >= self.limits.most_unknown:
             return False
-        longest = self.limits.pack_seconds if test.pack is not None else self.limits.single_seconds
-        return self.seconds + length <= min(longest, self.slot_share_seconds * self.limits.share)
+        budget = min(self.budget_seconds, self._longest_with(test), self.slot_share_seconds * self.limits.share)
+        return self.seconds + length <= budget
 
     def add(self, test: QueuedTest) -> None:
         """Put a test into the dispatch; one of unknown length fills it."""
@@ -82,3 +84,7 @@ class DispatchFill:
         self.seconds += math.inf if length is None else length
         self.unknown += test.expected_seconds is None
         self.count += 1
+        self.budget_seconds = min(self.budget_seconds, self._longest_with(test))
+
+    def _longest_with(self, test: QueuedTest) -> float:
+        return self.limits.pack_seconds if test.pack is not None else self.limits.single_seconds

@@ -75,6 +75,12 @@ def test_nothing_joins_a_long_test() -> None:
     assert not fill.takes(single(0.001))
 
 
+def test_items_do_not_wait_behind_a_long_task_run_of_its_own() -> None:
+    fill = DispatchFill(LIMITS, math.inf)
+    fill.add(single(1.0))
+    assert not fill.takes(item(0.01))
+
+
 def test_nothing_joins_a_single_test_of_unknown_length() -> None:
     fill = DispatchFill(LIMITS, math.inf)
     fill.add(single())
