@@ -1,0 +1,123 @@
+"""The order of tests with equal requirements."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import pytest
+
+from pulseq.models import Priority
+from pulseq.planning.packing import DispatchFill, PackLimits
+from pulseq.planning.queued import QueuedTest
+from pulseq.planning.requirement_class import RequirementClass
+from pulseq.planning.strategies import least_loaded, longest_first
+
+MakeTest = Callable[..., QueuedTest]
+LIMITS = PackLimits()
+
+
+def make_class(limits: PackLimits = LIMITS, *, longest: bool = False) -> RequirementClass:
+    order_key = longest_first.order_key if longest else least_loaded.order_key
+    return RequirementClass("", 1, order_key, limits)
+
+
+def take(group: RequirementClass, share: float = math.inf) -> list[int]:
+    """The numbers of the tests of the next dispatch."""
+    return [test.sequence for test in group.take(DispatchFill(group.limits, share))]
+
+
+def take_all(group: RequirementClass) -> list[list[int]]:
+    dispatches = []
+    while group.waiting:
+        dispatches.append(take(group))
+    return dispatches
+
+
+def test_nothing_waits_in_a_new_class() -> None:
+    assert (make_class().head(), make_class().waiting) == (None, 0)
+
+
+def test_the_highest_priority_goes_first(queued: MakeTest) -> None:
+    group = make_class()
+    for number, priority in enumerate((Priority.LOW, Priority.CRITICAL, Priority.MEDIUM, Priority.HIGH)):
+        group.add(queued(number, 9.0, priority=priority))
+    assert take_all(group) == [[1], [3], [2], [0]]
+
+
+def test_a_dispatch_has_tests_of_one_priority(queued: MakeTest) -> None:
+    group = make_class()
+    for number, priority in enumerate((Priority.LOW, Priority.HIGH, Priority.LOW, Priority.HIGH)):
+        group.add(queued(number, 0.01, priority=priority))
+    assert take_all(group) == [[1, 3], [0, 2]]
+
+
+def test_tests_of_one_file_stay_in_the_order_of_their_collection(queued: MakeTest) -> None:
+    group = make_class(longest=True)
+    for number, seconds in enumerate((0.5, 0.9, None, 0.1, 0.7)):
+        group.add(queued(number, seconds, file="test_a.py"))
+    assert [number for dispatch in take_all(group) for number in dispatch] == [0, 1, 2, 3, 4]
+
+
+def test_files_go_one_after_the_other_however_their_items_came(queued: MakeTest) -> None:
+    group = make_class()
+    for number in range(6):
+        group.add(queued(number, 0.1, file="ab"[number % 2]))
+    assert take_all(group) == [[0, 2, 4, 1, 3, 5]]
+
+
+def test_a_file_is_as_urgent_as_the_dispatch_cut_from_it(queued: MakeTest) -> None:
+    group = make_class(longest=True)
+    group.add(queued(0, 1.5))
+    for number in range(1, 41):
+        group.add(queued(number, 0.25, file="test_a.py"))
+    group.add(queued(41, 3.0))
+    assert [dispatch[0] for dispatch in take_all(group)] == [41, 1, 9, 17, 25, 33, 0]
+
+
+def test_what_is_left_of_a_file_is_less_urgent_than_the_whole(queued: MakeTest) -> None:
+    group = make_class(longest=True)
+    for number in range(10):
+        group.add(queued(number, 0.25, file="test_a.py"))
+    group.add(queued(10, 1.0))
+    assert take_all(group) == [[0, 1, 2, 3, 4, 5, 6, 7], [10], [8, 9]]
+
+
+def test_a_long_known_item_travels_alone(queued: MakeTest) -> None:
+    group = make_class()
+    for number, seconds in enumerate((0.5, 2.0, 0.5)):
+        group.add(queued(number, seconds, file="test_a.py"))
+    assert take_all(group) == [[0], [1], [2]]
+
+
+def test_small_files_share_a_dispatch_up_to_a_number(queued: MakeTest) -> None:
+    group = make_class(PackLimits(most_bundles=3))
+    for number in range(7):
+        group.add(queued(number, 0.01, file=f"test_{number}.py"))
+    assert take_all(group) == [[0, 1, 2], [3, 4, 5], [6]]
+
+
+def test_an_item_that_comes_after_its_file_was_taken_waits_anew(queued: MakeTest) -> None:
+    group = make_class()
+    group.add(queued(0, 0.01, file="test_a.py"))
+    assert take(group) == [0]
+    group.add(queued(1, 0.01, file="test_a.py"))
+    assert (group.waiting, take(group), group.waiting) == (1, [1], 0)
+
+
+def test_items_of_one_file_with_different_priorities_wait_apart(queued: MakeTest) -> None:
+    group = make_class()
+    group.add(queued(0, 0.01, file="test_a.py"))
+    group.add(queued(1, 0.01, file="test_a.py", priority=Priority.HIGH))
+    assert take_all(group) == [[1], [0]]
+
+
+@pytest.mark.parametrize("looked", [False, True])
+def test_all_that_waits_can_be_withdrawn_once(queued: MakeTest, looked: bool) -> None:
+    group = make_class()
+    for number in range(4):
+        group.add(queued(number, 0.01, file="test_a.py" if number % 2 else None))
+        if looked:
+            group.head()
+    assert sorted(test.sequence for test in group.withdraw()) == [0, 1, 2, 3]
+    assert (group.withdraw(), group.waiting, group.head()) == ([], 0, None)
