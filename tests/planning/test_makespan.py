@@ -1,0 +1,144 @@
+"""Whole runs with the real queue and made-up nodes: how near they end to the least time possible."""
+
+from __future__ import annotations
+
+import heapq
+import random
+import sys
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping
+from types import FrameType
+
+import pytest
+
+from pulseq.models import CapabilityValue, Strategy
+from pulseq.planning.queued import NodeOffer, QueuedTest
+from pulseq.planning.ready_queue import Pick, ReadyQueue
+
+
+def fits(key: Hashable, capabilities: Mapping[str, CapabilityValue]) -> bool:
+    return all(letter in capabilities for letter in str(key))
+
+
+def make_fleet(count: int, chance: random.Random) -> list[NodeOffer]:
+    """Every second node is plain, a quarter has `a`, an eighth `b`, an eighth both."""
+    kinds = ["", "a", "", "b", "", "a", "", "ab"]
+    return [
+        NodeOffer(f"n{number}", chance.randint(1, 4), dict.fromkeys(kinds[number % len(kinds)], True))
+        for number in range(count)
+    ]
+
+
+def make_tests(count: int, chance: random.Random) -> list[QueuedTest]:
+    """Most tests run anywhere; durations as test suites have them: many short, few long."""
+    classes = chance.choices(["", "a", "b", "ab"], weights=(6, 2, 1, 1), k=count)
+    return [
+        QueuedTest((f"t{number}", ""), number, needs, expected_seconds=chance.lognormvariate(0, 1))
+        for number, needs in enumerate(classes)
+    ]
+
+
+class MadeUpNodes:
+    """Nodes that take exactly as long as expected, with a clock that jumps from end to end."""
+
+    def __init__(self, fleet: list[NodeOffer]) -> None:
+        self.clock = 0.0
+        self._idle = {node.id: node.slots for node in fleet}
+        self._next: dict[str, deque[Pick]] = {node.id: deque() for node in fleet}
+        self._ends: list[tuple[float, int, str]] = []
+        self._started = 0
+
+    def take(self, pick: Pick) -> None:
+        self._next[pick.node_id].append(pick)
+        self._start(pick.node_id)
+
+    def finish_one(self) -> str | None:
+        """Let the next dispatch end; its node, or None when all is quiet."""
+        if not self._ends:
+            return None
+        self.clock, _, node_id = heapq.heappop(self._ends)
+        self._idle[node_id] += 1
+        self._start(node_id)
+        return node_id
+
+    def _start(self, node_id: str) -> None:
+        while self._idle[node_id] and self._next[node_id]:
+            seconds = sum(test.expected_seconds or 0.0 for test in self._next[node_id].popleft().tests)
+            self._idle[node_id] -= 1
+            self._started += 1
+            heapq.heappush(self._ends, (self.clock + seconds, self._started, node_id))
+
+
+def run_to_the_end(fleet: list[NodeOffer], tests: list[QueuedTest], strategy: Strategy = Strategy.ADAPTIVE) -> float:
+    """The makespan, in seconds."""
+    queue = ReadyQueue(fits, strategy=strategy)
+    nodes = MadeUpNodes(fleet)
+    for node in fleet:
+        queue.node_joined(node)
+    for test in tests:
+        queue.add(test)
+    while True:
+        for pick in queue.picks():
+            nodes.take(pick)
+        node_id = nodes.finish_one()
+        if node_id is None:
+            break
+        queue.slot_freed(node_id)
+    assert queue.waiting == 0
+    return nodes.clock
+
+
+def lower_bound(fleet: list[NodeOffer], tests: list[QueuedTest]) -> float:
+    """No run can be shorter than its longest test, or than a class's work over the slots that fit it."""
+    bounds = [max(test.expected_seconds or 0.0 for test in tests)]
+    for needs in ("", "a", "b", "ab"):
+        work = sum(test.expected_seconds or 0.0 for test in tests if set(needs) <= set(str(test.requirement_key)))
+        slots = sum(node.slots for node in fleet if fits(needs, node.capabilities))
+        bounds.append(work / slots)
+    return max(bounds)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_run_of_known_tests_ends_near_its_lower_bound(seed: int) -> None:
+    chance = random.Random(seed)
+    fleet, tests = make_fleet(40, chance), make_tests(5000, chance)
+    assert run_to_the_end(fleet, tests) <= 1.1 * lower_bound(fleet, tests)
+
+
+@pytest.mark.parametrize("strategy", Strategy)
+def test_every_strategy_comes_to_the_end(strategy: Strategy) -> None:
+    chance = random.Random(7)
+    fleet, tests = make_fleet(40, chance), make_tests(500, chance)
+    assert run_to_the_end(fleet, tests, strategy) >= lower_bound(fleet, tests)
+
+
+def count_calls(work: Callable[[], object]) -> int:
+    """How many Python functions are called in the course of `work`."""
+    calls = 0
+
+    def count(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls
+        calls += event == "call"
+
+    before = sys.getprofile()
+    sys.setprofile(count)
+    try:
+        work()
+    finally:
+        sys.setprofile(before)
+    return calls
+
+
+def test_planning_grows_with_the_number_of_tests_and_no_faster() -> None:
+    chance = random.Random(3)
+    fleet, tests = make_fleet(40, chance), make_tests(4000, chance)
+    half = count_calls(lambda: run_to_the_end(fleet, tests[:2000]))
+    assert count_calls(lambda: run_to_the_end(fleet, tests)) <= 2.2 * half
+
+
+def test_planning_a_test_costs_no_more_on_ten_times_the_nodes() -> None:
+    chance = random.Random(3)
+    tests = make_tests(4000, chance)
+    few = count_calls(lambda: run_to_the_end(make_fleet(40, random.Random(1)), tests))
+    many = count_calls(lambda: run_to_the_end(make_fleet(400, random.Random(1)), tests))
+    assert many <= 2 * few
