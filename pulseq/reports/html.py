@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -32,7 +31,6 @@ from pulseq.reports.wording import say_capabilities, say_clock, say_seconds
 
 _NODE_ROWS = 500
 _NOTES = 200
-_CHUNK_PIECES = 500
 _KIND_OF_EXIT = {
     ExitCode.OK: "passed",
     ExitCode.TESTS_FAILED: "failed",
@@ -77,7 +75,7 @@ def write_html(record: RunRecord, stream: BinaryIO, *, locations: Mapping[str, s
     """
     environment = _environment()
     style, script = (_read(environment, name) for name in ("report.css", "report.js"))
-    pieces = environment.get_template("report.html").generate(
+    page = environment.get_template("report.html").render(
         page=_describe(record, locations or {}),
         style=style,
         script=script,
@@ -85,8 +83,7 @@ def write_html(record: RunRecord, stream: BinaryIO, *, locations: Mapping[str, s
         script_hash=_hash(script),
         kinds=KINDS,
     )
-    while chunk := "".join(itertools.islice(pieces, _CHUNK_PIECES)):
-        stream.write(chunk.encode())
+    stream.write(page.encode())
 
 
 def _environment() -> Environment:

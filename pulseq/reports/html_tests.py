@@ -27,12 +27,15 @@ S = TypeVar("S")
 _ALL_ROWS = 5000
 _SLOWEST_ROWS = 1000
 _BAD_ROWS = 2000
-_DETAILED = 400
+_DETAILED = 300
 _LISTED = 200
 _ATTEMPTS = 20
 _METRICS = 40
-_PAGE_TEXT_BYTES = 900_000
+_WARNINGS = 10
+_NAME_CHARACTERS = 160
+_PAGE_TEXT_BYTES = 600_000
 _TEXT_CHARACTERS = 24_000
+_BAD = (Status.FAILED, Status.ERROR)
 _WORST_FIRST = (Status.FAILED, Status.ERROR, Status.PASSED, Status.SKIPPED)
 
 
@@ -150,8 +153,8 @@ def tell_tests(record: RunRecord) -> ToldTests:
         failures=Some(details, len(bad) - len(details)),
         without_verdict=_some(lost, lambda one: _line(one, _gist(error_of(*one), 2))),
         flaky=_some([one for one in verdicts if one[1].flaky], _flaky_line),
-        warned=_some([one for one in verdicts if one[0].last and one[0].last.warnings], _warned_line),
-        unfinished=_some(unfinished, lambda planned: say_test(planned.test_id, planned.variant)),
+        warned=_some([one for one in verdicts if one[1].status not in _BAD and _warnings(one[0])], _warned_line),
+        unfinished=_some(unfinished, lambda planned: say_test(planned.test_id, planned.variant, _NAME_CHARACTERS)),
         rows=Some([_row(one, anchors, began) for one in shown], len(verdicts) - len(shown)),
     )
 
@@ -179,7 +182,7 @@ def _seconds(test: TestRecord) -> float:
 
 def _line(verdict: Verdict, said: str, attempts: Some[AttemptLine] | None = None) -> TestLine:
     _, closed = verdict
-    name = say_test(closed.test_id, closed.variant)
+    name = say_test(closed.test_id, closed.variant, _NAME_CHARACTERS)
     return TestLine(closed.status.value, say_verdict(closed), name, said, attempts or Some(()))
 
 
@@ -189,8 +192,11 @@ def _flaky_line(verdict: Verdict) -> TestLine:
 
 
 def _warned_line(verdict: Verdict) -> TestLine:
-    last = verdict[0].last
-    return _line(verdict, "; ".join(safe_line(warning) for warning in (last.warnings if last else ())[:5]))
+    return _line(verdict, "; ".join(_warnings(verdict[0])))
+
+
+def _warnings(test: TestRecord) -> list[str]:
+    return [safe_line(warning) for warning in (test.last.warnings if test.last else ())[:_WARNINGS]]
 
 
 def _attempts(test: TestRecord) -> Some[AttemptLine]:
@@ -225,7 +231,7 @@ def _detail(verdict: Verdict, anchor: str, allowance: Allowance) -> TestDetail:
         shown_output or "",
         last.output_bytes if last else 0,
         shown_error is None or shown_output is None,
-        [safe_line(warning) for warning in (last.warnings if last else ())],
+        _warnings(test),
         [(safe_line(name, 80), f"{value:g}") for name, value in list(last.metrics.items())[:_METRICS]] if last else [],
     )
 

@@ -7,54 +7,71 @@ Beyond that a lane is a node or several, and its height tells how many slots wer
 
 from __future__ import annotations
 
+import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult
 from pulseq.records import RunRecord
 from pulseq.reports.wording import say_clock, say_seconds, say_test
 
-_MOST_LANES = 64
+_MOST_LANES = 48
+_MOST_GROUPS = 24
 _MOST_BARS = 5000
 _MOST_COLUMNS = 800
 _TICK_SECONDS = (0.1, 0.2, 0.5, 1, 2, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 43200, 86400)
 _MOST_TICKS = 6
+_SHORTEST_SECONDS = 0.001
 #: What an attempt can come to, worst first.
 KINDS = ("failed", "error", "lost", "skipped", "passed")
+_WRONG = KINDS[:3]
 
 
 @dataclass(frozen=True, slots=True)
 class Bar:
-    """An attempt, or several; `share` is how much of the lane's slots it took, 0 to 1."""
+    """An attempt, or several in one.
+
+    Attributes:
+        kind: what it came to; of several, what most of them did.
+        share: how much of the lane's slots it took, 0 to 1.
+        wrong: how many of several went wrong, 0 to 1.
+        wrong_kind: the worst of what those came to.
+    """
 
     start: float
     end: float
     kind: str
     title: str
     share: float = 1.0
+    wrong: float = 0.0
+    wrong_kind: str = "failed"
 
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """The lanes of a node, or one lane for the slots of several nodes; bars are ordered by start."""
+    """The lanes of a node, or one lane for the slots of several nodes, of which `lost` went away."""
 
     node_ids: tuple[str, ...]
     slots: int
+    lost: int
     lanes: tuple[tuple[Bar, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Timeline:
-    """All lanes of a run, `seconds` long.
+    """All lanes of a run, from its first attempt to the end of its last.
 
     Attributes:
+        begin: seconds from the start of the run to the left end of the picture.
+        end: the same to its right end; more than `begin`.
         ticks: seconds at which the axis has a mark, with its words.
         folded: whether a lane is more than one slot.
         undrawn: attempts of which nobody knows when they began (their node was lost).
     """
 
-    seconds: float
+    begin: float
+    end: float
     tracks: tuple[Track, ...]
     ticks: tuple[tuple[float, str], ...]
     folded: bool
@@ -71,6 +88,15 @@ class _Stretch:
     result: AttemptResult
 
 
+class _Window:
+    """The part of the run that is drawn: never of no length."""
+
+    def __init__(self, begin: float, end: float) -> None:
+        self.begin = begin
+        self.end = max(end, begin + _SHORTEST_SECONDS)
+        self.seconds = self.end - self.begin
+
+
 def lay_out(record: RunRecord) -> Timeline | None:
     """The timeline of a run, or None where nothing is known to have run.
 
@@ -83,22 +109,34 @@ def lay_out(record: RunRecord) -> Timeline | None:
         return None
     began = record.started.started_at if record.started else min(result.started_at for result in known)
     last = max(result.started_at + result.duration for result in known)
-    seconds = max(record.finished.wall_seconds if record.finished else last - began, 0.001)
-    nodes: dict[str, list[_Stretch]] = {node_id: [] for node_id in record.nodes}
-    for result in known:
-        start = result.started_at - began
-        nodes.setdefault(result.node_id, []).append(_Stretch(start, start + max(result.duration, 0.0), result))
-    for stretches in nodes.values():
-        _move_inside(stretches, seconds)
+    seconds = max(record.finished.wall_seconds if record.finished else last - began, _SHORTEST_SECONDS)
+    nodes = _stretch_out(record, known, began, seconds)
     slots = {node_id: record.nodes[node_id].slots if node_id in record.nodes else 1 for node_id in nodes}
     folded = sum(slots.values()) > _MOST_LANES
-    tracks = _fold_nodes(nodes, slots, seconds) if folded else _slot_tracks(nodes, slots, seconds)
-    return Timeline(seconds, tuple(tracks), _ticks(seconds), folded, len(known), len(results) - len(known))
+    lanes = {} if folded else {node_id: _fill_lanes(one, slots[node_id], seconds) for node_id, one in nodes.items()}
+    drawn = [one for stretches in nodes.values() for one in stretches]
+    window = _Window(min(one.start for one in drawn), max(one.end for one in drawn))
+    lost = {event.node_id for event in record.lost}
+    tracks = tuple(_fold_nodes(nodes, slots, lost, window) if folded else _slot_tracks(lanes, slots, lost, window))
+    return Timeline(window.begin, window.end, tracks, _ticks(window), folded, len(known), len(results) - len(known))
 
 
 def kind_of(result: AttemptResult) -> str:
     """One of `KINDS`."""
     return "lost" if result.reason in INFRASTRUCTURE_REASONS else result.status.value
+
+
+def _stretch_out(
+    record: RunRecord, results: Iterable[AttemptResult], began: float, seconds: float
+) -> dict[str, list[_Stretch]]:
+    """The attempts of every node within the run, by start; a node that ran none has none."""
+    nodes: dict[str, list[_Stretch]] = {node_id: [] for node_id in record.nodes}
+    for result in results:
+        start = result.started_at - began
+        nodes.setdefault(result.node_id, []).append(_Stretch(start, start + max(result.duration, 0.0), result))
+    for stretches in nodes.values():
+        _move_inside(stretches, seconds)
+    return nodes
 
 
 def _move_inside(stretches: list[_Stretch], seconds: float) -> None:
@@ -114,12 +152,15 @@ def _move_inside(stretches: list[_Stretch], seconds: float) -> None:
     stretches.sort(key=lambda one: one.start)
 
 
-def _slot_tracks(nodes: dict[str, list[_Stretch]], slots: dict[str, int], seconds: float) -> Iterable[Track]:
-    lanes = max(sum(slots.values()), 1)
-    grain = seconds / min(max(_MOST_BARS // lanes // 2, 50), _MOST_COLUMNS)
-    for node_id, stretches in nodes.items():
-        filled = _fill_lanes(stretches, slots[node_id], seconds)
-        yield Track((node_id,), slots[node_id], tuple(tuple(_merge_short(lane, grain)) for lane in filled))
+def _slot_tracks(
+    nodes: Mapping[str, list[list[_Stretch]]], slots: Mapping[str, int], lost: set[str], window: _Window
+) -> Iterable[Track]:
+    """One lane for one slot, with a bar for an attempt or for several that are too short to be seen."""
+    per_lane = _MOST_BARS // max(sum(slots.values()), 1) // 2
+    grain = window.seconds / min(max(per_lane, 50), _MOST_COLUMNS)
+    for node_id, filled in nodes.items():
+        lanes = tuple(tuple(_merge_short(lane, grain)) for lane in filled)
+        yield Track((node_id,), slots[node_id], int(node_id in lost), lanes)
 
 
 def _fill_lanes(stretches: Sequence[_Stretch], slots: int, seconds: float) -> list[list[_Stretch]]:
@@ -135,7 +176,7 @@ def _fill_lanes(stretches: Sequence[_Stretch], slots: int, seconds: float) -> li
         if index is None:
             index = min(range(len(free)), key=free.__getitem__)
         start = max(one.start, free[index])
-        one.start, one.end = start, min(start + one.end - one.start, seconds)
+        one.start, one.end = start, max(min(start + one.end - one.start, seconds), start)
         free[index] = one.end
         lanes[index].append(one)
     return lanes
@@ -169,7 +210,15 @@ def _bar(heap: _Heap) -> Bar:
     kinds = Counter(kind_of(result) for result in heap.results)
     if len(heap.results) == 1:
         return Bar(heap.start, heap.end, kind_of(heap.results[0]), _say_attempt(heap.results[0], heap.start))
-    return Bar(heap.start, heap.end, _worst(kinds), f"{say_clock(heap.start)}: {_say_kinds(kinds)}")
+    return _mixed(heap.start, heap.end, kinds, f"{say_clock(heap.start)}: {_say_kinds(kinds)}", 1.0)
+
+
+def _mixed(start: float, end: float, kinds: Counter[str], title: str, share: float) -> Bar:
+    """A bar for several attempts: in the colour of most of them, and how many went wrong."""
+    usual = max(reversed(KINDS), key=kinds.__getitem__)
+    wrong = sum(kinds[kind] for kind in _WRONG)
+    worst = next((kind for kind in _WRONG if kinds[kind]), _WRONG[0])
+    return Bar(start, end, usual, title, share, wrong / max(kinds.total(), 1), worst)
 
 
 def _say_attempt(result: AttemptResult, start: float) -> str:
@@ -184,42 +233,42 @@ def _say_kinds(kinds: Counter[str]) -> str:
     return f"{kinds.total()} attempts: {told}" if kinds.total() != 1 else f"1 attempt: {told}"
 
 
-def _worst(kinds: Counter[str]) -> str:
-    return next((kind for kind in KINDS if kinds[kind]), "passed")
-
-
-def _fold_nodes(nodes: dict[str, list[_Stretch]], slots: dict[str, int], seconds: float) -> Iterable[Track]:
+def _fold_nodes(
+    nodes: Mapping[str, list[_Stretch]], slots: Mapping[str, int], lost: set[str], window: _Window
+) -> Iterable[Track]:
     """One lane for one node or for as many neighbours as it takes to stay within the bound."""
     node_ids = list(nodes)
-    together = -(-len(node_ids) // _MOST_LANES)
+    together = -(-len(node_ids) // _MOST_GROUPS)
     groups = [tuple(node_ids[at : at + together]) for at in range(0, len(node_ids), together)]
     columns = min(max(_MOST_BARS // len(groups), 60), _MOST_COLUMNS // 2)
     for group in groups:
         room = sum(slots[node_id] for node_id in group)
         stretches = [one for node_id in group for one in nodes[node_id]]
-        yield Track(group, room, (tuple(_columns(stretches, room, seconds, columns)),))
+        yield Track(group, room, len(lost.intersection(group)), (tuple(_columns(stretches, room, window, columns)),))
 
 
-def _columns(stretches: Sequence[_Stretch], slots: int, seconds: float, columns: int) -> Iterable[Bar]:
-    """The lane in equal columns, each as full as its slots were busy, in the colour of the worst end in it."""
-    grain = seconds / columns
+def _columns(stretches: Sequence[_Stretch], slots: int, window: _Window, columns: int) -> Iterable[Bar]:
+    """The lane in equal columns, each as full as its slots were busy, with what ended in it."""
+    grain = window.seconds / columns
     busy = [0.0] * columns
     kinds: list[Counter[str]] = [Counter() for _ in range(columns)]
     for one in stretches:
-        first, last = (min(int(at / grain), columns - 1) for at in (one.start, one.end))
+        first, last = (min(int((at - window.begin) / grain), columns - 1) for at in (one.start, one.end))
         for column in range(first, last + 1):
-            busy[column] += max(min(one.end, (column + 1) * grain) - max(one.start, column * grain), 0.0)
+            left = window.begin + column * grain
+            busy[column] += max(min(one.end, left + grain) - max(one.start, left), 0.0)
         kinds[last][kind_of(one.result)] += 1
     for column, seconds_busy in enumerate(busy):
         if seconds_busy or kinds[column]:
             share = min(seconds_busy / grain / max(slots, 1), 1.0)
-            title = (
-                f"{say_clock(column * grain)}: {share:.0%} of {slots} slots busy; ended: {_say_kinds(kinds[column])}"
-            )
-            yield Bar(column * grain, (column + 1) * grain, _worst(kinds[column]), title, share)
+            title = f"{say_clock(left)}: {share:.0%} of {slots} slots busy; ended: {_say_kinds(kinds[column])}"
+            yield _mixed(left, left + grain, kinds[column], title, share)
 
 
-def _ticks(seconds: float) -> tuple[tuple[float, str], ...]:
-    step = next((step for step in _TICK_SECONDS if seconds / step <= _MOST_TICKS), 86400 * (1 + seconds // 518400))
-    count = int(seconds / step)
-    return tuple((step * at, f"{step * at:.1f}" if step < 1 else say_clock(step * at)) for at in range(count + 1))
+def _ticks(window: _Window) -> tuple[tuple[float, str], ...]:
+    """Round times of the run that lie in the window."""
+    days = _TICK_SECONDS[-1]
+    fitting = (step for step in _TICK_SECONDS if window.seconds / step <= _MOST_TICKS)
+    step = next(fitting, days * math.ceil(window.seconds / days / _MOST_TICKS))
+    times = (step * at for at in range(math.ceil(window.begin / step), math.floor(window.end / step) + 1))
+    return tuple((at, f"{at:.1f} s" if step < 1 else say_clock(at)) for at in times)
