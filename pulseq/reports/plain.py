@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TextIO
 
-from pulseq.events import AttemptFinished, Event, NodeJoined, NodeLost, RunFinished, RunNote, RunStarted, TestClosed
+from pulseq.events import AttemptFinished, Event, NodeJoined, NodeLost, RunNote, RunStarted, TestClosed
 from pulseq.models import Status
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.text import gist, safe_line
@@ -20,6 +20,8 @@ class PlainView:
     Verbosity -1 (`-q`) says only what fails; 0 adds nodes, notes and a line of
     progress at every tenth of the tests or every `progress_seconds`, whichever is
     first (though never two within a second); 1 (`-v`) has a line for every test.
+    Where the stream goes away (a pipe whose reader has ended), writing ends and the
+    run does not notice.
     """
 
     def __init__(
@@ -34,6 +36,7 @@ class PlainView:
         self._verbosity = verbosity
         self._clock = clock
         self._progress_seconds = progress_seconds
+        self._gone = False
         self._said_at = 0.0
         self._said_tenth = 0
         self._durations: dict[tuple[str, str], float] = {}
@@ -62,8 +65,6 @@ class PlainView:
             case TestClosed():
                 self._say_test(event)
                 self.tick()
-            case RunFinished():
-                self._stream.flush()
 
     def tick(self) -> None:
         """Write the progress line if it is due: for who waits long for the next event."""
@@ -83,8 +84,7 @@ class PlainView:
         self._write("; ".join(part for part in parts if part))
 
     def stop(self) -> None:
-        """End; everything written is flushed."""
-        self._stream.flush()
+        """End; every line was flushed as it was written."""
 
     def _say_test(self, closed: TestClosed) -> None:
         duration = self._durations.pop((closed.test_id, closed.variant), None)
@@ -101,6 +101,11 @@ class PlainView:
             self._write(f"        {line}")
 
     def _write(self, line: str) -> None:
+        if self._gone:
+            return
         encoding = self._stream.encoding or "utf-8"
-        self._stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-        self._stream.flush()
+        try:
+            self._stream.write(line.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+            self._stream.flush()
+        except OSError:
+            self._gone = True

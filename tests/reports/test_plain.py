@@ -114,3 +114,23 @@ def test_a_stream_that_knows_only_ascii_gets_ascii() -> None:
     view.handle(RunNote("größer"))
     view.stop()
     assert raw.getvalue() == b"note: gr\\xf6\\xdfer\n"
+
+
+@pytest.mark.parametrize("verbosity", [-1, 0, 1])
+def test_a_run_does_not_notice_when_the_reader_of_its_lines_goes_away(checkout, verbosity: int) -> None:
+    class Gone(io.StringIO):
+        writes = 0
+
+        def write(self, text: str) -> int:
+            self.writes += 1
+            raise BrokenPipeError
+
+    stream, now = Gone(), [0.0]
+    view = PlainView(stream, verbosity, lambda: now[0])
+    view.start()
+    for when, event in checkout.moments:
+        now[0] = when
+        view.handle(event)
+        view.tick()
+    view.stop()
+    assert (stream.writes, view.progress.done) == (1, 120)
