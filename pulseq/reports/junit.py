@@ -106,8 +106,16 @@ def _verdict(test: TestRecord, closed: TestClosed) -> Iterator[str]:
             why = (closed.reason or closed.status).value
             yield _open(tag, {"message": _message(error, why), "type": why})
             yield f"{xml_text(error)}</{tag}>"
-            for result in evidence(test)[:-1]:
+            for result in _before(test, closed):
                 yield from _again(f"rerun{_TAGS[result.status]}", result)
+
+
+def _before(test: TestRecord, closed: TestClosed) -> list[AttemptResult]:
+    """The failed attempts that are not the verdict itself: that of a lost or cancelled test is none of them."""
+    failed = evidence(test)
+    if failed and (failed[-1].status, failed[-1].reason) == (closed.status, closed.reason):
+        failed.pop()
+    return failed
 
 
 def _again(tag: str, result: AttemptResult) -> Iterator[str]:

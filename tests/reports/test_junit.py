@@ -72,6 +72,7 @@ def test_our_own_reader_reads_what_our_writer_wrote(checkout, tmp_path) -> None:
         ((FAILED, ERROR), ["properties", "error", "rerunFailure"]),
         ((LOST, PASSED), ["properties"]),
         ((LOST, FAILED), ["properties", "failure"]),
+        ((FAILED, LOST), ["properties", "error", "rerunFailure"]),
         (((Status.SKIPPED, Reason.SKIP),), ["properties", "skipped"]),
         ((), ["properties", "error"]),
     ],
