@@ -31,7 +31,7 @@ def node_id_of(planned: TestPlanned) -> str:
     located = (planned.location or "").rpartition(":")[0]
     second = rest.partition("::")[0].partition("[")[0]
     if located and located in (first, second):
-        return rest if located == second else planned.test_id
+        return planned.test_id if located == first else rest
     return planned.test_id if first.endswith(".py") or "/" in first else rest
 
 

@@ -49,6 +49,8 @@ def test_node_ids_are_split_as_pytest_splits_them(tmp_path: Path) -> None:
         ("unit::tests/test_x.py", None, "tests/test_x.py"),
         ("tests/test_x.py", None, "tests/test_x.py"),
         ("docs/guide.rst::guide.rst", "docs/guide.rst:3", "docs/guide.rst::guide.rst"),
+        ("notes.txt::notes.txt", "notes.txt:1", "notes.txt::notes.txt"),
+        ("docs::notes.txt::notes.txt", "notes.txt:1", "notes.txt::notes.txt"),
         ("odd/entry.py::test_x.py::test_y", "test_x.py:3", "test_x.py::test_y"),
         ("unit::test_x.py::test_y[a::b.py::c]", None, "test_x.py::test_y[a::b.py::c]"),
     ],
