@@ -144,8 +144,10 @@ class _CaseBuilder:
         if tag in ("system-out", "system-err"):
             self._into = case.output
         elif status := _VERDICTS.get(tag):
-            worse = {Status.ERROR: 2, Status.FAILED: 1}
-            if worse.get(status, 0) >= worse.get(case.status, 0):
+            rank = {Status.ERROR: 2, Status.FAILED: 1}
+            if rank.get(status, 0) > rank.get(case.status, 0):
+                case.message = ""
+            if rank.get(status, 0) >= rank.get(case.status, 0):
                 case.status = status
             case.message = case.message or attributes.get("message", "") or attributes.get("type", "")
             self._into = case.text

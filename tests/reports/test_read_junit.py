@@ -128,3 +128,8 @@ def test_a_pipe_in_the_place_of_a_file_is_refused(tmp_path: Path) -> None:
 def test_any_bytes_are_read_or_refused(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     with pytest.raises(JunitFileError):
         read(tmp_path_factory.getbasetemp(), data)
+
+
+def test_the_message_is_that_of_the_worst_verdict(tmp_path: Path) -> None:
+    text = '<testsuite><testcase name="t"><skipped message="s"/><failure message="f"/></testcase></testsuite>'
+    assert [(case.status, case.message) for case in read(tmp_path, text)] == [(Status.FAILED, "f")]
