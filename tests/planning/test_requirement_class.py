@@ -105,6 +105,14 @@ def test_an_item_that_comes_after_its_file_was_taken_waits_anew(queued: MakeTest
     assert (group.waiting, take(group), group.waiting) == (1, [1], 0)
 
 
+def test_a_file_that_grows_after_it_was_looked_at_waits_in_one_place(queued: MakeTest) -> None:
+    group = make_class(longest=True)
+    for number in range(4):
+        group.add(queued(number, 0.01, file="test_a.py"))
+        group.head()
+    assert (take(group), group.head()) == ([0, 1, 2, 3], None)
+
+
 def test_items_of_one_file_with_different_priorities_wait_apart(queued: MakeTest) -> None:
     group = make_class()
     group.add(queued(0, 0.01, file="test_a.py"))
