@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import sys
@@ -56,7 +57,7 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
             _check_writable(path)
     record, code = _run(suite, fleet, options, choose_view(reports), reports)
     locations = _locations(options, reports, record)
-    _write_reports(options, reports)
+    _write_reports(options, reports, locations)
     if reports.output == "json":
         print(json.dumps(describe_run(record, locations)))
     else:
@@ -109,7 +110,9 @@ def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str
     if terminal.is_terminal and not os.environ.get("CI"):
         terminal.print(summary)
     else:
-        sys.stderr.write(summary.plain())
+        with contextlib.suppress(BrokenPipeError):  # whoever read it has gone; the verdicts stand
+            sys.stderr.write(summary.plain())
+            sys.stderr.flush()
 
 
 def _locations(options: RunOptions, reports: Reports, record: RunRecord) -> dict[str, str]:
@@ -128,7 +131,7 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _write_reports(options: RunOptions, reports: Reports) -> None:
+def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, str]) -> None:
     if reports.junitxml is None and reports.html is None:
         return
     # From the journal: the record in memory keeps outputs short.
@@ -141,7 +144,7 @@ def _write_reports(options: RunOptions, reports: Reports) -> None:
             from pulseq.reports.html import write_html  # jinja2 takes its time, for this one report
 
             with open(reports.html, "wb") as stream:
-                write_html(record, stream)
+                write_html(record, stream, locations=locations)
     except OSError as error:
         raise InfrastructureError(
             f"a report cannot be written: {error}; the results are safe, `pulseq report {options.run_id}` "

@@ -36,6 +36,7 @@ from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import PrefectRunKnown, RunFinished, RunNote, RunStarted
 from pulseq.models import Collection, Fleet, PytestBody, Reason, Suite, TestCase
 from pulseq.records import RunRecord
+from pulseq.results.database import refuse_newer_schema
 
 logger = logging.getLogger("pulseq.run")
 
@@ -76,6 +77,7 @@ class RunSession:
             InfrastructureError: server, scheduler or nodes do not start.
         """
         check_fleet(self.fleet)
+        refuse_newer_schema(self.options.database_path)
         api_url = configured_api_url()
         if api_url is not None:
             await check_api(api_url)
@@ -298,7 +300,7 @@ class RunSession:
             try:
                 await self.log.ingest(self.options.database_path)
             except PulseqError as error:
-                self.log.emit(RunNote(f"results are not in the database yet: {error}"))
+                self.log.emit(RunNote(f"results are not in the database yet: {error}; then `pulseq results sync`"))
                 await self.log.commit()
         return RunOutcome(code, self.log.record)
 

@@ -58,6 +58,9 @@ class Cluster:
         self._local: dict[str, LocalProcess] = {}
         self._gone: dict[str, asyncio.Event] = {}
         self._here: dict[str, asyncio.Event] = {}
+        # pytest's worker ids (gw0, gw1, …) name databases and ports in many suites: one a slot of the machine.
+        self._first_worker: dict[str, int] = {}
+        self._slots_so_far = 0
         self._guards: set[asyncio.Task[None]] = set()
         self._restarts: Counter[str] = Counter()
         self._closing = False
@@ -113,6 +116,8 @@ class Cluster:
     async def _start_node(self, spec: NodeSpec, environment: dict[str, str]) -> None:
         self._gone[spec.id] = asyncio.Event()
         self._here[spec.id] = asyncio.Event()
+        first_worker = self._first_worker.setdefault(spec.id, self._slots_so_far)
+        self._slots_so_far = max(self._slots_so_far, first_worker + spec.max_concurrent_tests)
         process = await LocalProcess.start(
             f"node {spec.id!r}",
             "pulseq.engine.node_process",
@@ -124,6 +129,7 @@ class Cluster:
                 "slots": spec.max_concurrent_tests,
                 "capabilities": dict(spec.capabilities),
                 "temp_root": str(self.temp_root / spec.id),
+                "first_worker": first_worker,
                 "heartbeat_seconds": self._heartbeat_seconds,
                 "environment": {**NODE_SETTINGS, **environment},
             },

@@ -61,10 +61,21 @@ class NodeAgent:
     """Runs the dispatches of any number of runs on one node.
 
     `carrier` is the flow in whose name Prefect runs the tasks here; a run's own flow stays at home.
+    `first_worker` is the number of the first of its pytest workers on this machine.
     """
 
-    def __init__(self, worker: Worker, *, node_id: str, slots: int, temp_root: Path, carrier: Flow[..., Any]) -> None:
+    def __init__(
+        self,
+        worker: Worker,
+        *,
+        node_id: str,
+        slots: int,
+        temp_root: Path,
+        carrier: Flow[..., Any],
+        first_worker: int = 0,
+    ) -> None:
         self.carrier = carrier
+        self.first_worker = first_worker
         self.node_id = node_id
         self.slots = slots
         self.temp_root = temp_root
@@ -210,6 +221,7 @@ class RunOnNode:
                 temp_root=self._agent.temp_root,
                 slots=self._agent.slots,
                 on_late=self.tell,
+                first_worker=self._agent.first_worker,
             )
         return self._sessions[spec]
 

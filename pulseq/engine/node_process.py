@@ -62,7 +62,14 @@ async def serve(configuration: dict[str, Any]) -> None:
         heartbeat_interval=f"{configuration['heartbeat_seconds']} s",
         startup_information={"pulseq": lambda _worker: labels},
     )
-    agent = NodeAgent(worker, node_id=node_id, slots=slots, temp_root=temp_root, carrier=suite_flow)
+    agent = NodeAgent(
+        worker,
+        node_id=node_id,
+        slots=slots,
+        temp_root=temp_root,
+        carrier=suite_flow,
+        first_worker=configuration["first_worker"],
+    )
     await agent.start()
     loop = asyncio.get_running_loop()
     watch_lifeline(lambda: _die(loop, agent, temp_root))

@@ -14,7 +14,7 @@ import random
 import threading
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import resources
 from pathlib import Path
@@ -178,6 +178,20 @@ class Database:
         except DatabaseDamagedError:
             return True
         return False
+
+
+def refuse_newer_schema(path: Path) -> None:
+    """Refuse a database that a newer PulseQ wrote, before anything is run for it.
+
+    A file that is not there, locked or damaged is no reason not to run: the journal takes the results.
+
+    Raises:
+        SchemaVersionError: names both versions.
+    """
+    if not path.exists():
+        return
+    with suppress(DatabaseBusyError, DatabaseDamagedError), Database(path, patience_seconds=0.5).read():
+        pass
 
 
 def connect_patiently(

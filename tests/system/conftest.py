@@ -47,7 +47,8 @@ def bare_workplace(tmp_path: Path) -> Iterator[Workplace]:
     for process in workplace.started:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        with process:  # closes its pipes
+            pass
     until(lambda: not workplace.processes(), "no process of the workplace is left", 10)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections import Counter
 from pathlib import Path
@@ -114,7 +115,7 @@ def test_a_test_that_kills_its_node_every_time_is_named_and_the_others_finish(wo
     others = "".join(f"  - {{id: t{i}, simulate: {{duration: 0.05}}}}\n" for i in range(20))
     suite = workplace.write(
         "suite.yaml",
-        f"suite: killer\ntests:\n  - {{id: killer, priority: critical, command: [python, killer.py]}}\n{others}",
+        f"suite: killer\ntests:\n  - {{id: killer, priority: critical, command: {sys.executable} killer.py}}\n{others}",
     )
 
     run = workplace.run("run", suite, "-n", "2", "--output", "json")

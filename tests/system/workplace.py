@@ -76,8 +76,7 @@ class Workplace:
 
     def processes(self) -> list[psutil.Process]:
         """Every process that was started for this workplace and lives, whatever became of its parents."""
-        mark = f"PULSEQ_HOME={self.home}"
-        return [process for process in psutil.process_iter() if _has_variable(process, mark)]
+        return [process for process in psutil.process_iter() if _names(process, self.home)]
 
     def journal(self, run_id: str) -> list[dict[str, Any]]:
         path = self.home / "runs" / run_id / "journal.jsonl"
@@ -85,11 +84,11 @@ class Workplace:
         return [json.loads(line) for line in lines if line.endswith("}")]
 
 
-def _has_variable(process: psutil.Process, mark: str) -> bool:
+def _names(process: psutil.Process, home: Path) -> bool:
+    # Our processes have PULSEQ_HOME, bodies a TMPDIR in it.
     try:
-        return process.status() != psutil.STATUS_ZOMBIE and mark.encode() in Path(
-            f"/proc/{process.pid}/environ"
-        ).read_bytes().split(b"\0")
+        variables = Path(f"/proc/{process.pid}/environ").read_bytes()
+        return process.status() != psutil.STATUS_ZOMBIE and str(home).encode() in variables
     except (psutil.Error, OSError):
         return False
 
