@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 
 from pulseq.distributed.run_options import MAX_NODE_LOSSES
-from pulseq.events import AttemptFinished, AttemptStarted, Event, TestClosed, TestExpanded, TestPlanned
+from pulseq.events import AttemptFinished, AttemptStarted, Event, RunNote, TestClosed, TestExpanded, TestPlanned
 from pulseq.models import (
+    INFRASTRUCTURE_REASONS,
     NO_VERDICT_REASONS,
     AttemptResult,
     PytestItemBody,
@@ -40,6 +41,8 @@ class _Entry:
     lost_on: frozenset[str] = frozenset()
     started: bool = False
     task_run: str | None = None
+    #: Attempts that others have followed, each with its node.
+    past: tuple[tuple[int, str], ...] = ()
     closed: TestClosed | None = None
 
 
@@ -79,10 +82,14 @@ class Ledger:
         return self._entries[key].lost_on
 
     def is_open(self, key: Key) -> bool:
-        return self._entries[key].closed is None
+        """Whether a test was accepted and has no verdict."""
+        entry = self._entries.get(key)
+        return entry is not None and entry.closed is None
 
     def plan(self, case: TestCase) -> list[Event]:
-        """Accept a test."""
+        """Accept a test; one with the key of another is that one."""
+        if case.key in self._entries:
+            return []
         self._entries[case.key] = _Entry(case)
         self._open += 1
         return [planned_event(case)]
@@ -100,24 +107,27 @@ class Ledger:
 
     def start(self, key: Key, attempt: int, node_id: str, task_run: str | None) -> list[Event]:
         """A node says that an attempt begins."""
-        entry = self._entries[key]
-        if entry.closed or entry.node_id != node_id or attempt < entry.next_attempt:
+        entry = self._entries.get(key)
+        if entry is None or entry.closed or entry.node_id != node_id or attempt < entry.next_attempt + entry.started:
             return []
         entry.next_attempt, entry.started, entry.task_run = attempt, True, task_run
         return [AttemptStarted(key[0], key[1], attempt, node_id, task_run)]
 
     def finish(self, result: AttemptResult, *, in_place: bool) -> tuple[list[Event], Next]:
         """An attempt has a result; `in_place` says that Prefect does its retries on the node."""
-        entry = self._entries[result.key]
+        entry = self._entries.get(result.key)
+        if entry is None:
+            return [], Next.NOTHING
         if entry.closed is not None:
             return self._amend(entry, result), Next.NOTHING
         if entry.node_id != result.node_id or result.attempt < entry.next_attempt:
-            return [AttemptFinished(result)], Next.NOTHING
+            return [_keep(entry, result)], Next.NOTHING
         entry.next_attempt, entry.started, entry.task_run = result.attempt + 1, False, None
         events: list[Event] = [AttemptFinished(result)]
         if result.status in (Status.FAILED, Status.ERROR) and result.reason is not Reason.CANCELLED:
             entry.failures += 1
             if entry.failures <= entry.case.max_retries:
+                entry.past += ((result.attempt, result.node_id),)
                 return events, Next.RETRY_THERE if in_place else Next.RETRY_ALONE
         return [*events, self._close(entry, result)], Next.CLOSED
 
@@ -132,6 +142,7 @@ class Ledger:
             return [], True
         entry.losses += 1
         entry.lost_on |= {node_id}
+        entry.past += ((attempt, node_id),)
         entry.next_attempt, entry.started = attempt + 1, False
         if entry.task_run:
             self.orphaned_task_runs.append(entry.task_run)
@@ -149,7 +160,8 @@ class Ledger:
         entry = self._entries[key]
         if entry.closed is not None:
             return []
-        return [self._close_with(entry, Status.ERROR, reason, entry.next_attempt - 1, node_id, error)]
+        attempts = entry.next_attempt if entry.started else entry.next_attempt - 1
+        return [self._close_with(entry, Status.ERROR, reason, attempts, node_id, error)]
 
     def open_keys(self) -> list[Key]:
         """The tests without a verdict, in the order of their planning."""
@@ -190,8 +202,17 @@ class Ledger:
             and closed.node_id == result.node_id
             and closed.status in (Status.PASSED, Status.SKIPPED)
             and result.status is Status.ERROR
+            and result.reason not in INFRASTRUCTURE_REASONS
         )
-        return [AttemptFinished(result), self._close(entry, result)] if late_teardown else [AttemptFinished(result)]
+        return [AttemptFinished(result), self._close(entry, result)] if late_teardown else [_keep(entry, result)]
+
+
+def _keep(entry: _Entry, result: AttemptResult) -> Event:
+    """The event of a result that does not count: it must not pass for that of another attempt."""
+    ended_meanwhile = entry.started and (entry.next_attempt, entry.node_id) == (result.attempt, result.node_id)
+    if ended_meanwhile or (result.attempt, result.node_id) in entry.past:
+        return AttemptFinished(result)
+    return RunNote(f"a late result of {result.test_id!r} from {result.node_id} does not count: {result.status}")
 
 
 def is_own_failure(closed: TestClosed) -> bool:
