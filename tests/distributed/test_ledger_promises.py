@@ -1,0 +1,184 @@
+"""Whatever nodes do and in whatever order it is heard: one verdict a test, attempts counted without gaps."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from pulseq.distributed.ledger import Key, Ledger, Next, is_own_failure
+from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded, TestPlanned
+from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
+from pulseq.records import fold
+
+OUTCOMES = st.sampled_from(
+    [
+        (Status.PASSED, None),
+        (Status.SKIPPED, Reason.SKIP),
+        (Status.FAILED, Reason.ASSERTION),
+        (Status.ERROR, Reason.TIMEOUT),
+        (Status.ERROR, Reason.CRASH),
+    ]
+)
+
+
+@dataclass(eq=False)
+class Body:
+    """A test at work on a node, as the node sees it: it may not know that it was given up."""
+
+    key: Key
+    node: str
+    attempt: int
+    in_place: bool
+    begun: bool = False
+
+
+class LedgerMachine(RuleBasedStateMachine):
+    """Nodes that begin, end, vanish and come back late, with a dispatcher that does what the ledger says."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.ledger = Ledger()
+        self.events: list[Event] = []
+        self.queued: list[Key] = []
+        self.at_work: list[Body] = []
+        self.given_up: list[Body] = []
+        self.nodes = 0
+
+    @rule(retries=st.integers(0, 2))
+    def plan(self, retries: int) -> None:
+        case = TestCase(f"t{len(self.events)}", CommandBody(("true",)), max_retries=retries)
+        self.events += self.ledger.plan(case)
+        self.queued.append(case.key)
+
+    @precondition(lambda self: self.queued)
+    @rule(data=st.data(), in_place=st.booleans())
+    def send(self, data: st.DataObject, in_place: bool) -> None:
+        key = data.draw(st.sampled_from(self.queued))
+        self.queued.remove(key)
+        self.nodes += 1
+        self.ledger.sent(key, f"n{self.nodes}")
+        self.at_work.append(Body(key, f"n{self.nodes}", self.ledger.next_attempt(key), in_place))
+
+    @precondition(lambda self: self.at_work)
+    @rule(data=st.data())
+    def begin(self, data: st.DataObject) -> None:
+        self.tell_start(data.draw(st.sampled_from(self.at_work)))
+
+    @precondition(lambda self: self.at_work)
+    @rule(data=st.data(), outcome=OUTCOMES)
+    def finish(self, data: st.DataObject, outcome: tuple[Status, Reason | None]) -> None:
+        body = data.draw(st.sampled_from(self.at_work))
+        if not body.begun:
+            self.tell_start(body)
+        following = self.tell_result(body, *outcome)
+        if following is Next.RETRY_THERE:
+            body.attempt, body.begun = body.attempt + 1, False
+            return
+        self.at_work.remove(body)
+        self.given_up.append(body)
+        if following is Next.RETRY_ALONE:
+            self.queued.append(body.key)
+
+    @precondition(lambda self: self.at_work)
+    @rule(data=st.data())
+    def lose_node(self, data: st.DataObject) -> None:
+        body = data.draw(st.sampled_from(self.at_work))
+        self.at_work.remove(body)
+        self.given_up.append(body)
+        events, again = self.ledger.lose(body.key, "silent")
+        self.events += events
+        if again:
+            self.queued.append(body.key)
+
+    @precondition(lambda self: self.given_up)
+    @rule(data=st.data(), outcome=OUTCOMES)
+    def hear_late(self, data: st.DataObject, outcome: tuple[Status, Reason | None]) -> None:
+        body = data.draw(st.sampled_from(self.given_up))
+        self.tell_start(body)
+        assert self.tell_result(body, *outcome) is Next.NOTHING
+
+    @precondition(lambda self: self.queued)
+    @rule(data=st.data(), reason=st.sampled_from([Reason.UNSATISFIABLE, Reason.INTERNAL]))
+    def close_queued(self, data: st.DataObject, reason: Reason) -> None:
+        key = data.draw(st.sampled_from(self.queued))
+        self.queued.remove(key)
+        self.events += self.ledger.close(key, reason, "no place")
+
+    @precondition(lambda self: self.at_work)
+    @rule(data=st.data(), cases=st.integers(0, 3))
+    def expand(self, data: st.DataObject, cases: int) -> None:
+        body = data.draw(st.sampled_from(self.at_work))
+        self.at_work.remove(body)
+        self.given_up.append(body)
+        self.events += self.ledger.expand(body.key, cases)
+
+    @rule()
+    def stop(self) -> None:
+        self.given_up += self.at_work
+        self.at_work, self.queued = [], []
+        for key in self.ledger.open_keys():
+            self.events += self.ledger.close(key, Reason.CANCELLED, "stopped")
+        assert self.ledger.open == 0
+
+    def tell_start(self, body: Body) -> None:
+        self.events += self.ledger.start(body.key, body.attempt, body.node, None)
+        body.begun = True
+
+    def tell_result(self, body: Body, status: Status, reason: Reason | None) -> Next:
+        result = AttemptResult(body.key[0], body.attempt, body.node, status, reason=reason)
+        events, following = self.ledger.finish(result, in_place=body.in_place)
+        self.events += events
+        return following
+
+    @invariant()
+    def every_test_is_open_or_has_its_verdict(self) -> None:
+        planned = [event.test_id for event in self.events if isinstance(event, TestPlanned)]
+        gone = {event.test_id for event in self.events if isinstance(event, TestClosed | TestExpanded)}
+        assert [key[0] for key in self.ledger.open_keys()] == [name for name in planned if name not in gone]
+        assert self.ledger.open == len(set(planned) - gone)
+
+    @invariant()
+    def a_verdict_is_given_once_and_only_a_late_teardown_amends_it(self) -> None:
+        verdicts: dict[str, TestClosed] = {}
+        for event in self.events:
+            if isinstance(event, TestClosed) and event.test_id in verdicts:
+                earlier = verdicts[event.test_id]
+                assert earlier.status in (Status.PASSED, Status.SKIPPED)
+                assert (event.status, event.attempts, event.node_id) == (
+                    Status.ERROR,
+                    earlier.attempts,
+                    earlier.node_id,
+                )
+            if isinstance(event, TestClosed):
+                verdicts[event.test_id] = event
+        assert list(self.ledger.verdicts()) == [verdicts[name] for name in self.planned_order() if name in verdicts]
+        assert self.ledger.failures == sum(map(is_own_failure, verdicts.values()))
+
+    def planned_order(self) -> list[str]:
+        return [event.test_id for event in self.events if isinstance(event, TestPlanned)]
+
+    @invariant()
+    def attempts_begin_once_and_count_from_one(self) -> None:
+        starts = Counter((e.test_id, e.attempt) for e in self.events if isinstance(e, AttemptStarted))
+        assert set(starts.values()) <= {1}
+        for name in {name for name, _ in starts}:
+            numbers = sorted(attempt for other, attempt in starts if other == name)
+            assert numbers == list(range(1, len(numbers) + 1))
+
+    @invariant()
+    def a_verdict_is_that_of_its_last_attempt(self) -> None:
+        for record in fold(self.events).tests.values():
+            verdict = record.closed
+            if verdict is None or verdict.reason in (Reason.UNSATISFIABLE, Reason.INTERNAL, Reason.CANCELLED):
+                continue
+            assert sorted(record.attempts) == list(range(1, verdict.attempts + 1))
+            last = record.attempts[verdict.attempts]
+            assert (last.status, last.reason, last.node_id) == (verdict.status, verdict.reason, verdict.node_id)
+
+
+TestLedgerMachine = LedgerMachine.TestCase
+TestLedgerMachine.settings = settings(max_examples=80, stateful_step_count=40)
