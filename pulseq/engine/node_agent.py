@@ -21,6 +21,7 @@ from prefect.context import AsyncClientContext, hydrated_context
 from prefect.events.worker import EventsWorker
 from prefect.flows import Flow
 
+from pulseq.engine.agent_registry import register_agent
 from pulseq.engine.junit_cases import find_cases
 from pulseq.engine.tasks import run_as_task
 from pulseq.engine.work import AttemptStart, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork, run_topic
@@ -42,19 +43,6 @@ TIMEOUT_MARGIN_SECONDS = 1.0
 MESSAGE_GATHER_SECONDS = 0.01
 #: How long cancelled bodies may take to end; their keepers are quicker, grace included.
 CANCEL_TIMEOUT_SECONDS = 5.0
-
-_agent: NodeAgent | None = None
-
-
-def current_agent() -> NodeAgent:
-    """The agent of this process.
-
-    Raises:
-        RuntimeError: this Dask worker is not a PulseQ node.
-    """
-    if _agent is None:
-        raise RuntimeError("this Dask worker is not a PulseQ node; start it with `pulseq node start`")
-    return _agent
 
 
 class NodeAgent:
@@ -85,9 +73,8 @@ class NodeAgent:
 
     async def start(self) -> None:
         """Make the node able to run bodies; from here on `current_agent` finds it."""
-        global _agent
         await self.executor.start()
-        _agent = self
+        register_agent(self)
 
     def begin_run(self, run_id: str) -> None:
         """Get ready to collect for a run; dispatches need its context too (`RunOnNode.open`)."""

@@ -1,11 +1,18 @@
-"""What a driver calls on a node, by way of Dask; each finds the agent of the process it lands in."""
+"""What a driver calls on a node, by way of Dask; each finds the agent of the process it lands in.
+
+Nothing heavy is imported here: the scheduler unpickles references to these functions too, and would
+import Prefect for them (two seconds before the first test).
+"""
 
 from __future__ import annotations
 
 import pickle
+from typing import TYPE_CHECKING
 
-from pulseq.engine.node_agent import current_agent
-from pulseq.engine.work import Dispatch
+from pulseq.engine.agent_registry import current_agent
+
+if TYPE_CHECKING:
+    from pulseq.engine.work import Dispatch
 
 
 async def run_dispatch(payload: bytes) -> None:
