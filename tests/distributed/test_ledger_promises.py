@@ -125,7 +125,9 @@ class LedgerMachine(RuleBasedStateMachine):
         assert self.ledger.open == 0
 
     def tell_start(self, body: Body) -> None:
-        self.events += self.ledger.start(body.key, body.attempt, body.node, None)
+        events = self.ledger.start(body.key, body.attempt, body.node, None)
+        assert body in self.at_work or events == []
+        self.events += events
         body.begun = True
 
     def tell_result(self, body: Body, status: Status, reason: Reason | None) -> Next:

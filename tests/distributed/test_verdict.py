@@ -1,0 +1,61 @@
+"""What a run ends with."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulseq.distributed.verdict import EXIT_REASONS, describe, exit_code_of
+from pulseq.errors import ExitCode
+from pulseq.events import TestClosed
+from pulseq.models import Reason, Status
+
+
+def closed(status: Status, reason: Reason | None = None) -> TestClosed:
+    return TestClosed("t", "", status, reason, flaky=False, attempts=1)
+
+
+PASSED = closed(Status.PASSED)
+SKIPPED = closed(Status.SKIPPED, Reason.SKIP)
+FAILED = closed(Status.FAILED, Reason.ASSERTION)
+TIMED_OUT = closed(Status.ERROR, Reason.TIMEOUT)
+LOST = closed(Status.ERROR, Reason.NODE_LOST)
+HOMELESS = closed(Status.ERROR, Reason.UNSATISFIABLE)
+INTERNAL = closed(Status.ERROR, Reason.INTERNAL)
+CANCELLED = closed(Status.ERROR, Reason.CANCELLED)
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "code"),
+    [
+        ([], ExitCode.NOTHING_TO_RUN),
+        ([PASSED], ExitCode.OK),
+        ([SKIPPED], ExitCode.OK),
+        ([PASSED, FAILED], ExitCode.TESTS_FAILED),
+        ([TIMED_OUT, PASSED], ExitCode.TESTS_FAILED),
+        ([PASSED, LOST], ExitCode.NO_VERDICT),
+        ([HOMELESS, PASSED], ExitCode.NO_VERDICT),
+        ([INTERNAL], ExitCode.NO_VERDICT),
+        ([PASSED, CANCELLED], ExitCode.NO_VERDICT),
+        ([LOST, FAILED], ExitCode.TESTS_FAILED),
+    ],
+)
+def test_the_worst_verdict_decides_the_exit_code(verdicts: list[TestClosed], code: ExitCode) -> None:
+    assert exit_code_of(verdicts) is code
+
+
+@pytest.mark.parametrize(
+    ("verdicts", "line"),
+    [
+        ([PASSED, SKIPPED], "2 tests passed or were skipped"),
+        ([PASSED, FAILED, TIMED_OUT], "2 of 3 tests failed"),
+        ([PASSED, LOST, CANCELLED], "2 of 3 tests have no verdict"),
+        ([FAILED, LOST], "1 of 2 tests failed"),
+        ([], "0 tests passed or were skipped"),
+    ],
+)
+def test_a_run_is_told_in_one_line(verdicts: list[TestClosed], line: str) -> None:
+    assert describe(verdicts) == line
+
+
+def test_every_exit_code_has_its_word() -> None:
+    assert (set(EXIT_REASONS), len(set(EXIT_REASONS.values()))) == (set(ExitCode), len(ExitCode))
