@@ -21,7 +21,7 @@ def find_cases(test: TestCase, result: AttemptResult) -> CasesFound:
     CPU or memory metrics of its own.
     """
     assert isinstance(test.body, CommandBody)
-    pattern = os.path.join(test.cwd, test.body.junit or "")
+    pattern = os.path.join(glob.escape(test.cwd), test.body.junit or "")
     paths = [path for path in sorted(glob.glob(pattern, recursive=True)) if _is_new(path, result.started_at)]
     if not paths:
         return CasesFound(test.id, test.variant, (), f"no file written by this attempt matches {test.body.junit!r}")
@@ -35,16 +35,16 @@ def find_cases(test: TestCase, result: AttemptResult) -> CasesFound:
 
 
 def _is_new(path: str, started_at: float) -> bool:
-    return os.path.getmtime(path) >= started_at - _MTIME_SLACK_SECONDS
+    try:
+        return os.path.getmtime(path) >= started_at - _MTIME_SLACK_SECONDS
+    except FileNotFoundError:  # a link to nowhere, or gone since it was found
+        return False
 
 
 def _result_of(test: TestCase, result: AttemptResult, case: JunitCase, seen: dict[str, int]) -> AttemptResult:
-    case_id = "::".join(part for part in (test.id, case.classname, case.name) if part)
-    seen[case_id] = seen.get(case_id, 0) + 1
-    if seen[case_id] > 1:
-        case_id = f"{case_id}#{seen[case_id]}"
+    case_id = "::".join(part for part in (test.id, case.classname, case.name or "unnamed") if part)
     return AttemptResult(
-        case_id,
+        _tell_apart(case_id, seen),
         result.attempt,
         result.node_id,
         case.status,
@@ -55,3 +55,13 @@ def _result_of(test: TestCase, result: AttemptResult, case: JunitCase, seen: dic
         error="\n".join(part for part in (case.message, case.text) if part) or None,
         metrics={"duration": case.time, "response_time": case.time},
     )
+
+
+def _tell_apart(name: str, seen: dict[str, int]) -> str:
+    """The name itself, or the name and a number that nothing has yet; `seen` counts each name."""
+    unique = name
+    while unique in seen:
+        seen[name] += 1
+        unique = f"{name}#{seen[name]}"
+    seen[unique] = 1
+    return unique
