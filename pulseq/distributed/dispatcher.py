@@ -13,17 +13,19 @@ from typing import Any
 from pulseq.capabilities import match, nearest_miss, requirement_key
 from pulseq.distributed.expansion import cases_to_tests
 from pulseq.distributed.ledger import Key, Ledger, Next
+from pulseq.distributed.work_orders import build_work
 from pulseq.engine.cluster import Cluster, LiveNode
 from pulseq.engine.task_runner import NodeTaskRunner
-from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork
+from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage
 from pulseq.events import Event, NodeJoined, NodeLost, RunNote
 from pulseq.models import (
     AttemptResult,
     CapabilityValue,
+    Priority,
     PytestItemBody,
-    PytestOrder,
     PytestSpec,
     Reason,
+    SimulateBody,
     Status,
     Strategy,
     TestCase,
@@ -65,6 +67,8 @@ class Dispatcher:
     strategy: Strategy = Strategy.ADAPTIVE
     max_failures: int | None = None
     granularity: str = "auto"
+    failed_first: frozenset[str] = frozenset()
+    history: dict[Key, float] = field(default_factory=dict)
     specs: dict[str, PytestSpec] = field(default_factory=dict)
     requirements: dict[Hashable, Mapping[str, CapabilityValue]] = field(default_factory=dict)
     queue: ReadyQueue = field(init=False)
@@ -90,10 +94,27 @@ class Dispatcher:
 
     # -- what is to be run
 
-    def accept(self, case: TestCase, *, fresh_plan: bool = True) -> None:
+    def plan(self, case: TestCase) -> None:
+        """Accept a test, or an entry that will become tests."""
+        self._emit_all(self.ledger.plan(case))
+
+    def expand(self, entry: TestCase, count: int) -> None:
+        """An entry has become `count` tests, which are planned by themselves."""
+        self._emit_all(self.ledger.expand(entry.key, count))
+
+    def close(self, case: TestCase, reason: Reason, error: str, node_id: str) -> None:
+        """End a test that cannot be run at all."""
+        self._emit_all(self.ledger.close(case.key, reason, error, node_id))
+
+    def book_collected(self, case: TestCase, result: AttemptResult) -> None:
+        """A test whose verdict is there with its collection."""
+        self.plan(case)
+        self.ledger.sent(case.key, result.node_id)
+        self._emit_all(self.ledger.finish(result, in_place=True)[0])
+
+    def accept(self, case: TestCase) -> None:
         """Plan a test and queue it."""
-        if fresh_plan:
-            self._emit_all(self.ledger.plan(case))
+        self.plan(case)
         self._ready_at[case.key] = time.monotonic()
         self._enqueue(case.key)
 
@@ -107,17 +128,22 @@ class Dispatcher:
                 key,
                 self._sequence,
                 class_key,
-                case.priority,
-                case.duration,
+                Priority.CRITICAL if key[0] in self.failed_first else case.priority,
+                self._expected(case),
                 None if alone else self._pack_of(case),
                 self.ledger.lost_on(key),
             )
         )
 
+    def _expected(self, case: TestCase) -> float | None:
+        if isinstance(case.body, SimulateBody):
+            return case.body.duration
+        return self.history.get(case.key, case.duration)
+
     def _pack_of(self, case: TestCase) -> tuple[object, str] | None:
         if not isinstance(case.body, PytestItemBody) or self.granularity == "test":
             return None
-        if self.granularity == "auto" and case.duration is not None and case.duration >= LONG_ITEM_SECONDS:
+        if self.granularity == "auto" and (self._expected(case) or 0.0) >= LONG_ITEM_SECONDS:
             return None
         return (case.body.entry, case.body.nodeid.split("::", 1)[0])
 
@@ -215,7 +241,7 @@ class Dispatcher:
             for test in pick.tests:
                 self._enqueue(test.key)
             return
-        work, in_place = self._work_of(pick.tests)
+        work, in_place = build_work(pick.tests, self.ledger, self.specs)
         flight = Flight(node.id, {test.key: test for test in pick.tests}, in_place)
         key = str(self._dispatched)
         self._flights[key] = flight
@@ -224,47 +250,6 @@ class Dispatcher:
         self.runner.send(
             Dispatch(key, self.run_id, tuple(work)), node.address, priority=priority, on_trouble=self._trouble
         )
-
-    def _work_of(self, tests: Iterable[QueuedTest]) -> tuple[list[TestWork | PytestWork], frozenset[Key]]:
-        work: list[TestWork | PytestWork] = []
-        packs: dict[tuple[object, str], list[TestCase]] = {}
-        in_place: set[Key] = set()
-        for test in tests:
-            case = self.ledger.case(test.key)
-            if test.pack is not None:
-                packs.setdefault(test.pack, []).append(case)
-                continue
-            in_place.add(test.key)
-            if isinstance(case.body, PytestItemBody):
-                work.append(self._single_item(case, case.body))
-            else:
-                attempt, retries = self.ledger.next_attempt(case.key), self.ledger.retries_left(case.key)
-                work.append(TestWork(case.id, case, attempt, retries))
-        work.extend(self._pack(file, cases) for (_, file), cases in packs.items())
-        return work, frozenset(in_place)
-
-    def _single_item(self, case: TestCase, body: PytestItemBody) -> PytestWork:
-        retries = self.ledger.retries_left(case.key)
-        order = self._order_of(case, body)
-        return PytestWork(
-            case.id,
-            self.specs[body.entry],
-            (order,),
-            retries,
-            case.retry_delay_seconds,
-            fresh=order.attempt > 1,
-        )
-
-    def _pack(self, file: str, cases: list[TestCase]) -> PytestWork:
-        orders = [self._order_of(case, case.body) for case in cases if isinstance(case.body, PytestItemBody)]
-        name = f"{file} ({len(orders)} tests)" if len(orders) > 1 else cases[0].id
-        body = cases[0].body
-        assert isinstance(body, PytestItemBody)
-        return PytestWork(name, self.specs[body.entry], tuple(orders))
-
-    def _order_of(self, case: TestCase, body: PytestItemBody) -> PytestOrder:
-        attempt = self.ledger.next_attempt(case.key)
-        return PytestOrder(case.id, case.variant, body.nodeid, attempt, case.timeout_seconds, case.metrics)
 
     # -- what comes home
 
@@ -321,9 +306,7 @@ class Dispatcher:
         """Turn a command into the cases of its JUnit files; it keeps a row where they do not tell all."""
         tests, keep = cases_to_tests(self.ledger.case(result.key), result, found)
         for case, case_result in tests:
-            self._emit_all(self.ledger.plan(case))
-            self.ledger.sent(case.key, case_result.node_id)
-            self._emit_all(self.ledger.finish(case_result, in_place=True)[0])
+            self.book_collected(case, case_result)
         if keep is None:
             self._emit_all(self.ledger.expand(result.key, len(tests)))
         else:
@@ -365,7 +348,8 @@ class Dispatcher:
 
     def cancel_soon(self) -> None:
         """End what runs, on every node, without waiting for it."""
-        self._spawn(self._cancel())
+        if self._context is not None:
+            self._spawn(self._cancel())
 
     async def _cancel(self) -> None:
         addresses = [node.address for node in self.cluster.nodes.values()]

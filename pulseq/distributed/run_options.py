@@ -50,6 +50,10 @@ class RunOptions:
     failed_first: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
 
+    def wants(self, test_id: str) -> bool:
+        """Whether a test is among those that are to be run (`--lf`)."""
+        return self.only is None or test_id in self.only
+
     @property
     def run_directory(self) -> Path:
         return self.home / "runs" / self.run_id

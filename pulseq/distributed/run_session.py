@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
-import signal
+import shutil
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Any
 
 from pulseq import __version__
+from pulseq.distributed.collecting import accept_suite
 from pulseq.distributed.dispatcher import Dispatcher
 from pulseq.distributed.event_log import EventLog, EventSink
-from pulseq.distributed.expansion import items_of, spec_of
 from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.verdict import EXIT_REASONS, describe, exit_code_of
 from pulseq.engine.api_server import EmbeddedServer, check_api, wait_until_recorded
-from pulseq.engine.cluster import Cluster, LiveNode, check_fleet
+from pulseq.engine.cluster import Cluster, check_fleet, check_scheduler
 from pulseq.engine.flow_run import (
     FlowRunEnding,
     FlowRunHandle,
@@ -32,11 +32,12 @@ from pulseq.engine.flow_run import (
 )
 from pulseq.engine.task_runner import NodeTaskRunner
 from pulseq.engine.work import run_topic
-from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
+from pulseq.errors import ExitCode, InfrastructureError, PulseqError, RunInterrupted, UsageError
 from pulseq.events import PrefectRunKnown, RunFinished, RunNote, RunStarted
-from pulseq.models import Collection, Fleet, PytestBody, Reason, Suite, TestCase
+from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
-from pulseq.results.database import refuse_newer_schema
+from pulseq.results.database import Database, refuse_newer_schema
+from pulseq.results.queries import expected_durations
 
 logger = logging.getLogger("pulseq.run")
 
@@ -65,8 +66,7 @@ class RunSession:
         self.fleet = fleet
         self.options = options
         self._sinks = sinks
-        self._stopped: ExitCode | None = None
-        self._stop_reason = ""
+        self._stopper = Stopper(self._on_stop)
         self._started = time.monotonic()
 
     async def run(self) -> RunOutcome:
@@ -77,17 +77,27 @@ class RunSession:
             InfrastructureError: server, scheduler or nodes do not start.
         """
         check_fleet(self.fleet)
+        if self.options.scheduler is not None:
+            await check_scheduler(self.options.scheduler)
         refuse_newer_schema(self.options.database_path)
         api_url = configured_api_url()
         if api_url is not None:
             await check_api(api_url)
         self._prepare_directory()
-        self.log = EventLog(self.options.journal_path, self._sinks, self._journal_failed)
+        self.log = EventLog(
+            self.options.journal_path,
+            self._sinks,
+            lambda error: self._stopper.stop(ExitCode.INTERNAL_ERROR, str(error)),
+        )
         self._tell_start()
         try:
             async with contextlib.AsyncExitStack() as stack:
                 await self._run_in(stack, api_url)
             return await self._finish()
+        except UsageError:
+            # Bad input that only a node could see: nothing was run, so nothing is left behind.
+            shutil.rmtree(self.options.run_directory, ignore_errors=True)
+            raise
         finally:
             self.log.close()
 
@@ -103,8 +113,7 @@ class RunSession:
         self._api_url = api_url or (server.api_url if server else "")
         self._build()
         stack.push_async_callback(self.cluster.stop)
-        stack.enter_context(self._signals())
-        stack.enter_context(self._deadline())
+        stack.enter_context(self._stopper.watching(self.options.deadline_seconds))
         await self._start_all(server)
         if self.fleet.framework.aggregation_enabled and self.fleet.framework.persist_results:
             interval = self.fleet.framework.aggregation_interval
@@ -154,6 +163,7 @@ class RunSession:
             framework.strategy,
             self.options.max_failures,
             self.options.granularity,
+            failed_first=self.options.failed_first,
         )
 
     async def _start_all(self, server: EmbeddedServer | None) -> None:
@@ -161,7 +171,15 @@ class RunSession:
         steps = [self._start_nodes_and_collect()]
         if server is not None:
             steps.append(server.ready())
-        await _all_or_first_error(steps)
+        starting = asyncio.ensure_future(_all_or_first_error(steps))
+        stopped = asyncio.ensure_future(self._stopper.stopped.wait())
+        await asyncio.wait({starting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        stopped.cancel()
+        if not starting.done():
+            starting.cancel()
+            await asyncio.wait({starting})
+            raise RunInterrupted(f"{self._stopper.why} (while the run was starting; no test has run)")
+        starting.result()
 
     async def _start_nodes_and_collect(self) -> None:
         self.cluster.on_joined = self.dispatcher.add_node
@@ -176,66 +194,14 @@ class RunSession:
                 f"the scheduler at {self.cluster.address!r} has no PulseQ node; start one with `pulseq node start`"
             )
         await self.dispatcher.settle()
-        await self._accept_suite()
+        await self._load_history()
+        await accept_suite(self.suite, self.dispatcher, self.options)
 
-    async def _accept_suite(self) -> None:
-        """Queue every test; pytest entries when their items are known."""
-        entries: list[TestCase] = []
-        for test in self.suite.tests:
-            if isinstance(test.body, PytestBody):
-                self._emit_planned(test)
-                entries.append(test)
-            elif self._is_chosen(test):
-                self.dispatcher.accept(test)
-        await asyncio.gather(*(self._collect(entry) for entry in entries))
-
-    def _emit_planned(self, entry: TestCase) -> None:
-        for event in self.ledger.plan(entry):
-            self.log.emit(event)
-
-    async def _collect(self, entry: TestCase) -> None:
-        spec = spec_of(entry, self.options.run_id, keyword=self.options.keyword, markers=self.options.markers)
-        self.dispatcher.specs[entry.id] = spec
-        nodes = self.dispatcher.fits(entry)
-        if not nodes:
-            self.dispatcher.end_unsatisfiable([entry.key])
-            return
-        collecting = {asyncio.create_task(self._collect_on(node, spec)): node for node in nodes}
-        done, rest = await asyncio.wait(collecting, return_when=asyncio.FIRST_COMPLETED)
-        first = next(iter(done))
-        # The others go on: each node needs its own collection to fork from.
-        for task in rest:
-            task.add_done_callback(_retrieve)
-        self._expand(entry, first.result(), collecting[first].id)
-
-    async def _collect_on(self, node: LiveNode, spec: Any) -> Collection:
-        collection: Collection = await self.runner.collect(self.options.run_id, node.address, spec)
-        return collection
-
-    def _expand(self, entry: TestCase, collection: Collection, node_id: str) -> None:
-        if collection.usage_error is not None:
-            if _is_direct(entry):
-                raise UsageError(f"pytest: {collection.usage_error}")
-            self._close(entry, Reason.SETUP, collection.usage_error, node_id)
-            return
-        collected = items_of(entry, collection, node_id, prefix=not _is_direct(entry))
-        items = [item for item in collected.items if self._is_chosen(item)]
-        for event in self.ledger.expand(entry.key, len(items) + len(collected.verdicts)):
-            self.log.emit(event)
-        for case, result in collected.verdicts:
-            self._emit_planned(case)
-            self.ledger.sent(case.key, node_id)
-            for event in self.ledger.finish(result, in_place=True)[0]:
-                self.log.emit(event)
-        for item in items:
-            self.dispatcher.accept(item)
-
-    def _is_chosen(self, test: TestCase) -> bool:
-        return self.options.only is None or test.id in self.options.only
-
-    def _close(self, test: TestCase, reason: Reason, error: str, node_id: str) -> None:
-        for event in self.ledger.close(test.key, reason, error, node_id):
-            self.log.emit(event)
+    async def _load_history(self) -> None:
+        """What tests took in earlier runs; without it the run only plans worse."""
+        database = Database(self.options.database_path, patience_seconds=1.0)
+        with contextlib.suppress(PulseqError):
+            self.dispatcher.history = await asyncio.to_thread(expected_durations, database)
 
     async def _run_flow(self) -> None:
         """The flow run: everything between its start and its end is dispatching."""
@@ -246,7 +212,7 @@ class RunSession:
                 await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
             except Exception as error:
                 # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
-                if self.ledger.open or self._stopped is ExitCode.INTERNAL_ERROR:
+                if self.ledger.open or self._stopper.code is ExitCode.INTERNAL_ERROR:
                     raise
                 logger.debug("the flow run could not be ended", exc_info=True)
                 self.log.emit(RunNote(f"Prefect could not be told the end of this run: {error}"))
@@ -254,12 +220,12 @@ class RunSession:
     async def _in_flow(self, flow_run: FlowRunHandle) -> FlowRunEnding:
         url = flow_run_url(flow_run.id, self._api_url)
         self.log.emit(PrefectRunKnown(flow_run.id, url))
-        self._install_signals()
+        self._stopper.install_signals()
         await self.dispatcher.enter_flow(flow_run.context)
         await self.dispatcher.run()
         await self._settle_nodes()
         if self.ledger.open:
-            self.dispatcher.close_open(self._stop_reason or "the run was stopped")
+            self.dispatcher.close_open(self._stopper.why or "the run was stopped")
         await self._tell_server_everything(flow_run.id)
         return self._ending()
 
@@ -267,7 +233,7 @@ class RunSession:
         """Late teardowns first, then the nodes forget the run and send the states that they hold."""
         addresses = [node.address for node in self.cluster.nodes.values()]
         with contextlib.suppress(OSError):
-            if self._stopped is None:
+            if self._stopper.code is None:
                 await self.runner.finish_sessions(self.options.run_id, addresses)
             await self.runner.leave_run(self.options.run_id, addresses)
         await self.dispatcher.settle()
@@ -284,15 +250,15 @@ class RunSession:
 
     def _ending(self) -> FlowRunEnding:
         message = describe(self.ledger.verdicts())
-        if self._stopped is ExitCode.INTERRUPTED:
+        if self._stopper.code is ExitCode.INTERRUPTED:
             return FlowRunEnding("cancelled", f"interrupted: {message}")
-        code = self._stopped or exit_code_of(self.ledger.verdicts())
+        code = self._stopper.code or exit_code_of(self.ledger.verdicts())
         if code in (ExitCode.OK, ExitCode.NOTHING_TO_RUN):
             return FlowRunEnding("completed", message)
         return FlowRunEnding("failed", message)
 
     async def _finish(self) -> RunOutcome:
-        code = self._stopped or exit_code_of(self.ledger.verdicts())
+        code = self._stopper.code or exit_code_of(self.ledger.verdicts())
         wall = time.monotonic() - self._started
         self.log.emit(RunFinished(time.time(), wall, int(code), EXIT_REASONS[code]))
         await self.log.commit()
@@ -304,63 +270,10 @@ class RunSession:
                 await self.log.commit()
         return RunOutcome(code, self.log.record)
 
-    # -- how a run is stopped
-
-    def stop(self, code: ExitCode, why: str) -> None:
-        """Stop the run: nothing new starts, what runs is ended, what has no verdict is `cancelled`."""
-        if self._stopped is not None:
-            return
-        self._stopped, self._stop_reason = code, why
+    def _on_stop(self, why: str) -> None:
         self.log.emit(RunNote(why))
         self.dispatcher.stop_admitting()
         self.dispatcher.cancel_soon()
-
-    def _journal_failed(self, error: PulseqError) -> None:
-        self.stop(ExitCode.INTERNAL_ERROR, str(error))
-
-    @contextlib.contextmanager
-    def _signals(self) -> Iterator[None]:
-        self._install_signals()
-        loop = asyncio.get_running_loop()
-        try:
-            yield
-        finally:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                with contextlib.suppress(ValueError, RuntimeError):
-                    loop.remove_signal_handler(number)
-
-    def _install_signals(self) -> None:
-        # Again inside the flow: Prefect's engine puts a handler of its own in place.
-        loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
-            with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: the caller's to handle
-                loop.add_signal_handler(number, self._interrupted, number)
-
-    def _interrupted(self, number: int) -> None:
-        if self._stopped is not None:
-            # The second time means now; children see their lifeline end.
-            os._exit(int(ExitCode.INTERRUPTED))
-        name = signal.Signals(number).name
-        self.stop(ExitCode.INTERRUPTED, f"interrupted by {name}: ending what runs; once more to leave at once")
-
-    @contextlib.contextmanager
-    def _deadline(self) -> Iterator[None]:
-        if self.options.deadline_seconds is None:
-            yield
-            return
-        text = f"the deadline of {self.options.deadline_seconds:g} s has passed"
-        handle = asyncio.get_running_loop().call_later(
-            self.options.deadline_seconds, lambda: self.stop(ExitCode.DEADLINE, text)
-        )
-        try:
-            yield
-        finally:
-            handle.cancel()
-
-
-def _is_direct(entry: TestCase) -> bool:
-    """Whether a pytest entry is what the command line named, and no line of a suite file."""
-    return entry.location is None
 
 
 @contextlib.asynccontextmanager
@@ -388,11 +301,6 @@ def _first(group: BaseExceptionGroup[Any]) -> BaseException:
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
-
-
-def _retrieve(task: asyncio.Task[Any]) -> None:
-    if not task.cancelled() and task.exception() is not None:
-        logger.debug("a further node could not collect: %s", task.exception())
 
 
 async def run_suite(

@@ -93,10 +93,7 @@ class Cluster:
                 self.address, asynchronous=True, set_as_default=False, timeout=10
             )
         except (OSError, ValueError) as error:
-            raise InfrastructureError(
-                f"no Dask scheduler answers at {self.address!r} ({type(error).__name__}); "
-                "start one, or leave out --scheduler to use nodes of this machine"
-            ) from error
+            raise InfrastructureError(no_scheduler(self.address, error)) from error
         self.client.subscribe_topic(NODE_TOPIC, self._handle_node_event)
         if self._scheduler is None:
             await self.client.register_plugin(_PortableNodeWatch(), name=NodeWatch.name)
@@ -226,6 +223,33 @@ NODE_SETTINGS: Mapping[str, str] = {
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
 }
+
+
+async def check_scheduler(address: str) -> None:
+    """Make sure that something listens at a scheduler's address, before anything is started.
+
+    Raises:
+        UsageError: it is no address.
+        InfrastructureError: nothing answers there.
+    """
+    try:
+        host, _, port_text = address.rpartition("://")[2].rpartition(":")
+        port = int(port_text)
+    except ValueError:
+        raise UsageError(f"--scheduler: found {address!r}, expected an address like 'tcp://127.0.0.1:8786'") from None
+    try:
+        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 10)
+        writer.close()
+    except OSError as error:
+        raise InfrastructureError(no_scheduler(address, error)) from error
+
+
+def no_scheduler(address: str, error: Exception) -> str:
+    """What is said when no scheduler answers, and what to do."""
+    return (
+        f"no Dask scheduler answers at {address!r} ({type(error).__name__}); "
+        "start one, or leave out --scheduler to use nodes of this machine"
+    )
 
 
 def check_fleet(fleet: Fleet) -> None:

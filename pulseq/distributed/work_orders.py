@@ -1,0 +1,52 @@
+"""From the tests that were picked for a node to what is sent there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from pulseq.distributed.ledger import Key, Ledger
+from pulseq.engine.work import PytestWork, TestWork
+from pulseq.models import PytestItemBody, PytestOrder, PytestSpec, TestCase
+from pulseq.planning.queued import QueuedTest
+
+
+def build_work(
+    tests: Iterable[QueuedTest], ledger: Ledger, specs: Mapping[str, PytestSpec]
+) -> tuple[list[TestWork | PytestWork], frozenset[Key]]:
+    """The task runs that carry these tests, and the tests that Prefect retries in place.
+
+    A test of its own is retried by its task run; one of a pack is not, since the whole pack would be.
+    """
+    work: list[TestWork | PytestWork] = []
+    packs: dict[tuple[object, str], list[TestCase]] = {}
+    in_place: set[Key] = set()
+    for test in tests:
+        case = ledger.case(test.key)
+        if test.pack is not None:
+            packs.setdefault(test.pack, []).append(case)
+            continue
+        in_place.add(test.key)
+        work.append(_single(case, ledger, specs))
+    work.extend(_pack(file, cases, ledger, specs) for (_, file), cases in packs.items())
+    return work, frozenset(in_place)
+
+
+def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> TestWork | PytestWork:
+    attempt, retries = ledger.next_attempt(case.key), ledger.retries_left(case.key)
+    if not isinstance(case.body, PytestItemBody):
+        return TestWork(case.id, case, attempt, retries)
+    order = _order(case, case.body, attempt)
+    spec = specs[case.body.entry]
+    # A further attempt gets a fork that no earlier test has touched.
+    return PytestWork(case.id, spec, (order,), retries, case.retry_delay_seconds, fresh=attempt > 1)
+
+
+def _pack(file: str, cases: list[TestCase], ledger: Ledger, specs: Mapping[str, PytestSpec]) -> PytestWork:
+    bodies = [case.body for case in cases if isinstance(case.body, PytestItemBody)]
+    orders = tuple(_order(case, body, ledger.next_attempt(case.key)) for case, body in zip(cases, bodies, strict=True))
+    name = f"{file} ({len(orders)} tests)" if len(orders) > 1 else cases[0].id
+    return PytestWork(name, specs[bodies[0].entry], orders)
+
+
+def _order(case: TestCase, body: PytestItemBody, attempt: int) -> PytestOrder:
+    return PytestOrder(case.id, case.variant, body.nodeid, attempt, case.timeout_seconds, case.metrics)
