@@ -20,6 +20,30 @@ GRACE_SECONDS = 3.0
 _LOG_TAIL_BYTES = 2000
 
 
+class _Ears(asyncio.SubprocessProtocol):
+    """What is heard of a child: its first line, and its end, which waits for nobody that holds its pipes."""
+
+    def __init__(self) -> None:
+        self.first_line: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        self.ended = asyncio.Event()
+        self._said = bytearray()
+
+    def pipe_data_received(self, fd: int, data: bytes) -> None:
+        # What follows the line is read and dropped, so that the child never waits for a reader.
+        if not self.first_line.done():
+            self._said += data
+            line, end, _ = bytes(self._said).partition(b"\n")
+            if end:
+                self.first_line.set_result(line)
+
+    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
+        if fd == 1 and not self.first_line.done():
+            self.first_line.set_result(bytes(self._said))
+
+    def process_exited(self) -> None:
+        self.ended.set()
+
+
 class LocalProcess:
     """One child: `python -m MODULE`, configured by a line on its standard input.
 
@@ -27,10 +51,11 @@ class LocalProcess:
     and ends when the owner does (see `pulseq.engine.child`).
     """
 
-    def __init__(self, name: str, process: asyncio.subprocess.Process, log_path: Path) -> None:
+    def __init__(self, name: str, transport: asyncio.SubprocessTransport, ears: _Ears, log_path: Path) -> None:
         self.name = name
         self.log_path = log_path
-        self._process = process
+        self._transport = transport
+        self._ears = ears
 
     @classmethod
     async def start(
@@ -46,7 +71,8 @@ class LocalProcess:
         """Start the child; its errors go to `log_path`. It is not ready yet: await `ready()`."""
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with open(log_path, "ab") as log:
-            process = await asyncio.create_subprocess_exec(
+            transport, ears = await asyncio.get_running_loop().subprocess_exec(
+                _Ears,
                 sys.executable,
                 "-m",
                 module,
@@ -56,58 +82,80 @@ class LocalProcess:
                 env={**os.environ, **(environment or {})},
                 start_new_session=True,
                 pass_fds=tuple(pass_fds),
-                limit=1 << 20,
             )
-        assert process.stdin is not None
-        process.stdin.write(json.dumps(dict(configuration)).encode() + b"\n")
-        return cls(name, process, log_path)
+        process = cls(name, transport, ears, log_path)
+        process._lifeline.write(json.dumps(dict(configuration)).encode() + b"\n")
+        return process
 
     @property
     def pid(self) -> int:
-        return self._process.pid
+        return self._transport.get_pid()
 
     @property
     def alive(self) -> bool:
-        return self._process.returncode is None
+        return self._transport.get_returncode() is None
+
+    @property
+    def _lifeline(self) -> asyncio.WriteTransport:
+        lifeline = self._transport.get_pipe_transport(0)
+        assert isinstance(lifeline, asyncio.WriteTransport)
+        return lifeline
 
     async def ready(self, timeout_seconds: float) -> dict[str, Any]:
         """The child's first message.
 
         Raises:
-            InfrastructureError: it ended or said nothing in time; the text has its last words.
+            InfrastructureError: it ended, said nothing in time or something else; the text has its last words.
         """
-        assert self._process.stdout is not None
         try:
-            line = await asyncio.wait_for(self._process.stdout.readline(), timeout_seconds)
+            line = await asyncio.wait_for(self._hear(), timeout_seconds)
         except TimeoutError:
             raise InfrastructureError(
                 f"{self.name} did not get ready within {timeout_seconds:.0f} s; its log is {self.log_path}"
             ) from None
         if not line:
-            await self._process.wait()
             raise InfrastructureError(f"{self.name} ended while it started: {self.last_words()}; log: {self.log_path}")
-        message: dict[str, Any] = json.loads(line)
+        try:
+            message: dict[str, Any] = json.loads(line)
+        except ValueError:
+            said = line.decode(errors="replace").strip()[:200]
+            raise InfrastructureError(
+                f"{self.name} said {said!r} instead of being ready; its log is {self.log_path}"
+            ) from None
         return message
+
+    async def _hear(self) -> bytes:
+        line = await asyncio.shield(self._ears.first_line)
+        if not line:
+            await self.wait()
+        return line
 
     async def wait(self) -> int:
         """Until the child has ended; its return code."""
-        return await self._process.wait()
+        await self._ears.ended.wait()
+        code = self._transport.get_returncode()
+        assert code is not None
+        return code
 
     async def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
-        """End the child: close its lifeline, then SIGTERM's harder brother."""
-        if self.alive and self._process.stdin is not None:
-            with contextlib.suppress(ConnectionError):
-                self._process.stdin.close()
+        """End the child: close its lifeline, then SIGTERM's harder brother for what is left of its session."""
+        if self.alive:
+            self._lifeline.close()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._process.wait(), grace_seconds)
-        self.kill()
-        await self._process.wait()
+                await asyncio.wait_for(self.wait(), grace_seconds)
+            # Also when the leader has ended by itself: that was just now, so its number is nobody else's yet.
+            self._kill_session()
+            await self.wait()
+        self._transport.close()
 
     def kill(self) -> None:
-        """SIGKILL the child's session, leader or not."""
+        """SIGKILL the child and all of its session; nothing where it has ended before."""
         if self.alive:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(self.pid, signal.SIGKILL)
+            self._kill_session()
+
+    def _kill_session(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.pid, signal.SIGKILL)
 
     def last_words(self) -> str:
         """The last line of its log, for an error message."""

@@ -1,0 +1,276 @@
+"""Children of a run, with real processes: started, told, watched and ended."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pulseq.engine.local_process import LocalProcess
+from pulseq.errors import InfrastructureError
+
+#: Far more than anything here takes; nothing waits for it to pass.
+PATIENCE_SECONDS = 60.0
+HEAD = """
+import os, signal, subprocess, sys, threading
+from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
+configuration = read_configuration()
+"""
+OBEDIENT = f"""{HEAD}
+watch_lifeline(lambda: open(configuration["mark"], "w").close())
+tell_owner({{"pid": os.getpid(), "got": configuration, "mode": os.environ.get("MODE")}})
+threading.Event().wait()
+"""
+STUBBORN = f"""{HEAD}
+signal.signal(signal.SIGTERM, signal.SIG_IGN)
+tell_owner({{}})
+threading.Event().wait()
+"""
+SILENT = f"""{HEAD}
+watch_lifeline(lambda: None)
+threading.Event().wait()
+"""
+WITH_A_CHILD = f"""{HEAD}
+child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+watch_lifeline(lambda: None)
+tell_owner({{"child": child.pid}})
+threading.Event().wait()
+"""
+
+
+MUTE = f"""{HEAD}
+watch_lifeline(lambda: None)
+os.close(1)
+threading.Event().wait()
+"""
+
+
+@asynccontextmanager
+async def running(directory: Path, source: str, **options: Any) -> AsyncIterator[LocalProcess]:
+    (directory / "tiny_child.py").write_text(source)
+    environment = {"PYTHONPATH": str(directory), **options.pop("environment", {})}
+    configuration = {"mark": str(directory / "mark"), "text": "naïve \n"}
+    process = await LocalProcess.start(
+        "the child",
+        "tiny_child",
+        configuration,
+        log_path=directory / "logs/child.log",
+        environment=environment,
+        **options,
+    )
+    try:
+        yield process
+    finally:
+        await process.stop(0.0)
+
+
+@contextmanager
+def watching(pid: int) -> Iterator[Callable[[], bool]]:
+    """Tells whether a process, whoever's child it is, ends; to be begun while it lives."""
+    descriptor = os.pidfd_open(pid)
+    try:
+        yield lambda: bool(select.select([descriptor], [], [], PATIENCE_SECONDS)[0])
+    finally:
+        os.close(descriptor)
+
+
+def run(work: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        await asyncio.wait_for(work(), 2 * PATIENCE_SECONDS)
+
+    asyncio.run(main())
+
+
+def test_a_child_gets_its_configuration_and_says_when_it_is_ready(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, OBEDIENT, environment={"MODE": "fast"}) as process:
+            message = await process.ready(PATIENCE_SECONDS)
+            expected = {"mark": str(tmp_path / "mark"), "text": "naïve \n"}
+            assert message == {"pid": process.pid, "got": expected, "mode": "fast"}
+            assert process.alive
+
+    run(work)
+
+
+def test_a_child_is_the_leader_of_a_session_of_its_own(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, OBEDIENT) as process:
+            assert os.getsid(process.pid) == process.pid
+
+    run(work)
+
+
+def test_a_child_that_is_told_to_stop_ends_in_its_own_way(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, OBEDIENT) as process:
+            await process.ready(PATIENCE_SECONDS)
+            await process.stop(PATIENCE_SECONDS)
+            assert (process.alive, await process.wait(), (tmp_path / "mark").exists()) == (False, 0, True)
+
+    run(work)
+
+
+def test_a_child_that_does_not_listen_is_killed(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, STUBBORN) as process:
+            await process.ready(PATIENCE_SECONDS)
+            await process.stop(0.05)
+            assert await process.wait() == -signal.SIGKILL
+
+    run(work)
+
+
+def test_a_child_can_be_stopped_twice(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, OBEDIENT) as process:
+            await process.stop()
+            await process.stop()
+            assert not process.alive
+
+    run(work)
+
+
+def test_what_a_child_started_ends_with_it(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, WITH_A_CHILD) as process:
+            grandchild = (await process.ready(PATIENCE_SECONDS))["child"]
+            with watching(grandchild) as ends:
+                await process.stop(PATIENCE_SECONDS)
+                assert (await process.wait(), ends()) == (0, True)
+
+    run(work)
+
+
+def test_a_killed_child_takes_its_session_along(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, WITH_A_CHILD) as process:
+            grandchild = (await process.ready(PATIENCE_SECONDS))["child"]
+            with watching(grandchild) as ends:
+                process.kill()
+                assert (await process.wait(), ends()) == (-signal.SIGKILL, True)
+
+    run(work)
+
+
+def test_a_child_that_ends_early_is_quoted(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, "import sys\nsys.exit('port 80 is taken')") as process:
+            log = tmp_path / "logs/child.log"
+            with pytest.raises(InfrastructureError) as raised:
+                await process.ready(PATIENCE_SECONDS)
+            assert str(raised.value) == f"the child ended while it started: port 80 is taken; log: {log}"
+
+    run(work)
+
+
+def test_a_child_that_ends_without_a_word_is_told_so(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, "import os\nos._exit(3)") as process:
+            with pytest.raises(InfrastructureError, match="it left no word"):
+                await process.ready(PATIENCE_SECONDS)
+
+    run(work)
+
+
+@pytest.mark.parametrize("source", [SILENT, MUTE])
+def test_a_child_that_is_not_ready_in_time_is_named_with_its_log(tmp_path: Path, source: str) -> None:
+    async def work() -> None:
+        async with running(tmp_path, source) as process:
+            with pytest.raises(InfrastructureError) as raised:
+                await process.ready(0.05)
+            assert str(tmp_path / "logs/child.log") in str(raised.value)
+
+    run(work)
+
+
+def test_a_child_that_says_something_else_is_quoted(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, "print('Welcome!')") as process:
+            with pytest.raises(InfrastructureError, match="said 'Welcome!' instead of being ready"):
+                await process.ready(PATIENCE_SECONDS)
+
+    run(work)
+
+
+def test_a_child_that_talks_on_does_not_wait_for_a_reader(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, f"{HEAD}\ntell_owner({{}})\nprint('x' * 10_000_000)") as process:
+            assert await process.ready(PATIENCE_SECONDS) == {}
+            assert await process.wait() == 0
+
+    run(work)
+
+
+def test_the_end_of_a_child_is_heard_while_another_holds_its_pipes(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, WITH_A_CHILD) as process:
+            grandchild = (await process.ready(PATIENCE_SECONDS))["child"]
+            os.kill(process.pid, signal.SIGKILL)
+            assert await process.wait() == -signal.SIGKILL
+            os.kill(grandchild, signal.SIGKILL)
+
+    run(work)
+
+
+def test_a_child_ignores_the_terminals_interrupt(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, OBEDIENT) as process:
+            await process.ready(PATIENCE_SECONDS)
+            os.kill(process.pid, signal.SIGINT)
+            await process.stop(PATIENCE_SECONDS)
+            assert await process.wait() == 0
+
+    run(work)
+
+
+def test_a_descriptor_is_passed_on(tmp_path: Path) -> None:
+    source = f"{HEAD}\ntell_owner({{'read': os.read(int(os.environ['FD']), 99).decode()}})"
+
+    async def work() -> None:
+        reading, writing = os.pipe()
+        os.write(writing, b"hello")
+        async with running(tmp_path, source, environment={"FD": str(reading)}, pass_fds=[reading]) as process:
+            assert await process.ready(PATIENCE_SECONDS) == {"read": "hello"}
+        os.close(reading)
+        os.close(writing)
+
+    run(work)
+
+
+OWNER = """
+import asyncio, sys
+from pathlib import Path
+from pulseq.engine.local_process import LocalProcess
+
+async def main():
+    process = await LocalProcess.start("child", "tiny_child", {"mark": sys.argv[1]}, log_path=Path(sys.argv[2]))
+    print((await process.ready(60))["pid"], flush=True)
+    await asyncio.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_a_child_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "tiny_child.py").write_text(OBEDIENT)
+    mark = tmp_path / "mark"
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(mark), str(tmp_path / "child.log")],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    with owner:
+        assert owner.stdout is not None
+        with watching(int(owner.stdout.readline())) as ends:
+            owner.kill()
+            assert ends()
+    assert mark.exists()
