@@ -1,0 +1,95 @@
+"""What Prefect is told of tests: states, retries, the task itself."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+import pytest
+from prefect import Task
+from prefect.client.schemas.objects import State, StateType, TaskRun
+from prefect.states import Cancelled, Completed, Crashed, Failed
+
+from pulseq.engine.tasks import TASK_NAME, may_retry, state_of, task_for
+from pulseq.models import AttemptResult, Reason, Status
+
+
+def result(status: Status, reason: Reason | None = None, error: str | None = None, name: str = "t") -> AttemptResult:
+    return AttemptResult(name, 2, "n1", status, reason=reason, error=error)
+
+
+@pytest.mark.parametrize(
+    ("status", "reason", "kind", "name"),
+    [
+        (Status.PASSED, None, StateType.COMPLETED, "Passed"),
+        (Status.SKIPPED, Reason.SKIP, StateType.COMPLETED, "Skipped"),
+        (Status.SKIPPED, Reason.XFAIL, StateType.COMPLETED, "Skipped"),
+        (Status.FAILED, Reason.ASSERTION, StateType.FAILED, "Failed"),
+        (Status.FAILED, Reason.EXIT_CODE, StateType.FAILED, "Failed"),
+        (Status.ERROR, Reason.EXCEPTION, StateType.FAILED, "Failed"),
+        (Status.ERROR, Reason.TIMEOUT, StateType.FAILED, "TimedOut"),
+        (Status.ERROR, Reason.CRASH, StateType.FAILED, "Crashed"),
+        (Status.ERROR, Reason.SETUP, StateType.FAILED, "SetupError"),
+        (Status.ERROR, Reason.MEMORY, StateType.FAILED, "OutOfMemory"),
+        (Status.ERROR, Reason.CANCELLED, StateType.CANCELLED, "Cancelled"),
+    ],
+)
+def test_a_verdict_has_its_state(status: Status, reason: Reason | None, kind: StateType, name: str) -> None:
+    state = state_of([result(status, reason)])
+    assert (state.type, state.name) == (kind, name)
+
+
+def test_a_states_message_is_one_line_with_the_last_of_the_error() -> None:
+    error = "Traceback\n  File x\nValueError: 7\n"
+    state = state_of([result(Status.ERROR, Reason.EXCEPTION, error)])
+    assert state.message == "attempt 2 on n1: error (exception) ValueError: 7"
+
+
+def test_a_long_last_line_is_cut() -> None:
+    state = state_of([result(Status.FAILED, Reason.ASSERTION, "x" * 5000)])
+    assert state.message == f"attempt 2 on n1: failed (assertion) {'x' * 200}"
+
+
+def test_a_pack_that_passed_tells_how_many() -> None:
+    state = state_of([result(Status.PASSED), result(Status.SKIPPED, Reason.SKIP)])
+    assert (state.type, state.name, state.message) == (StateType.COMPLETED, "Passed", "2 tests")
+
+
+def test_a_pack_that_failed_names_the_first() -> None:
+    results = [result(Status.PASSED), *(result(Status.FAILED, Reason.ASSERTION, name=name) for name in "ab")]
+    state = state_of(results)
+    assert (state.type, state.message) == (StateType.FAILED, "2 of 3 tests failed: a")
+
+
+def test_a_task_run_without_a_result_was_stopped() -> None:
+    assert state_of([]).type is StateType.CANCELLED
+
+
+TASK: Task[Any, Any] = task_for(0, 0.0, None)
+TASK_RUN = TaskRun(task_key="t", dynamic_key="0")
+
+
+@pytest.mark.parametrize(
+    ("state", "again"),
+    [(Failed(), True), (Failed(name="TimedOut"), True), (Crashed(), True), (Cancelled(), False), (Completed(), True)],
+)
+def test_everything_but_what_was_cancelled_may_be_tried_again(state: State[Any], again: bool) -> None:
+    assert may_retry(TASK, TASK_RUN, state) is again
+
+
+def test_the_retry_condition_is_a_plain_function() -> None:
+    assert inspect.isfunction(TASK.retry_condition_fn)
+
+
+def test_a_task_has_the_limits_that_it_was_asked_for() -> None:
+    task = task_for(3, 0.5, 7.0)
+    assert (task.name, task.retries, task.retry_delay_seconds, task.timeout_seconds) == (TASK_NAME, 3, 0.5, 7.0)
+
+
+def test_a_task_neither_keeps_results_nor_logs_what_is_printed() -> None:
+    assert (TASK.persist_result, TASK.log_prints, TASK.tags) == (False, False, set())
+
+
+def test_tasks_with_the_same_limits_are_one() -> None:
+    assert task_for(1, 0.0, 5.0) is task_for(1, 0.0, 5.0)
+    assert task_for(1, 0.0, 5.0) is not task_for(1, 0.0, 6.0)
