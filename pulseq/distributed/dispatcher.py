@@ -169,6 +169,8 @@ class Dispatcher:
     async def enter_flow(self, context: dict[str, Any]) -> None:
         """The flow run exists: give all nodes its context and let them take tests."""
         self._context = context
+        # Until now no test could have started, however long the servers took.
+        self._ready_at = dict.fromkeys(self._ready_at, time.monotonic())
         await asyncio.gather(*(self._open_node(node) for node in list(self.cluster.nodes.values())))
 
     def lose_node(self, node_id: str, why: str) -> None:
@@ -289,7 +291,7 @@ class Dispatcher:
         events, following = self.ledger.finish(result, in_place=in_place)
         self._emit_all(events)
         if following is Next.RETRY_ALONE and self._admitting:
-            self._enqueue(result.key, alone=True)
+            self._requeue_later(result.key)
         if flight is not None and following in (Next.CLOSED, Next.RETRY_ALONE):
             flight.tests.pop(result.key, None)
         if self.max_failures is not None and self.ledger.failures >= self.max_failures and self._admitting:
@@ -313,6 +315,19 @@ class Dispatcher:
             self._emit_all(self.ledger.finish(keep, in_place=True)[0])
         if flight := self._flight_of(result.key):
             flight.tests.pop(result.key, None)
+
+    def _requeue_later(self, key: Key) -> None:
+        delay = self.ledger.case(key).retry_delay_seconds
+        if delay <= 0:
+            self._requeue(key)
+        else:
+            asyncio.get_running_loop().call_later(delay, self._requeue, key)
+
+    def _requeue(self, key: Key) -> None:
+        if self._admitting and self.ledger.is_open(key):
+            self._ready_at[key] = time.monotonic()
+            self._enqueue(key, alone=True)
+            self._changed.set()
 
     def _flight_of(self, key: Key) -> Flight | None:
         return next((flight for flight in self._flights.values() if key in flight.tests), None)
@@ -344,6 +359,11 @@ class Dispatcher:
     def stop_admitting(self) -> None:
         """Send nothing more; what runs goes on until it ends or is cancelled."""
         self._admitting = False
+        self._changed.set()
+
+    def abandon(self) -> None:
+        """Wait no longer for what is under way: nobody is there, or it does not end."""
+        self._flights.clear()
         self._changed.set()
 
     def cancel_soon(self) -> None:

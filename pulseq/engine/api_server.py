@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import socket
+import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-
-import httpx
 
 from pulseq.engine.local_process import LocalProcess
 from pulseq.errors import InfrastructureError
@@ -49,7 +47,6 @@ QUIET_SETTINGS: Mapping[str, str] = MappingProxyType(
 )
 
 START_TIMEOUT_SECONDS = 90.0
-_POLL_SECONDS = 0.1
 
 
 class EmbeddedServer:
@@ -109,18 +106,15 @@ class EmbeddedServer:
         # The child has the socket now; with our copy closed a dead server refuses instead of hanging.
         self._listener.close()
         ended = asyncio.ensure_future(self._process.wait())
+        answer = asyncio.ensure_future(asyncio.to_thread(_ask_health, f"{self.api_url}/health"))
+        await asyncio.wait({ended, answer}, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            raise InfrastructureError(f"the Prefect server ended while it started: {self._words()}")
+        ended.cancel()
         try:
-            async with httpx.AsyncClient() as client:
-                answer = asyncio.ensure_future(client.get(f"{self.api_url}/health", timeout=START_TIMEOUT_SECONDS))
-                await asyncio.wait({ended, answer}, return_when=asyncio.FIRST_COMPLETED)
-                if not answer.done():
-                    answer.cancel()
-                    raise InfrastructureError(f"the Prefect server ended while it started: {self._words()}")
-                answer.result().raise_for_status()
-        except httpx.HTTPError as error:
+            answer.result()
+        except OSError as error:
             raise InfrastructureError(f"the Prefect server does not answer ({error!r}): {self._words()}") from error
-        finally:
-            ended.cancel()
 
     async def stop(self) -> None:
         """End the server; safe to call at any time."""
@@ -131,42 +125,7 @@ class EmbeddedServer:
         return f"{self._process.last_words()}; log: {self._process.log_path}"
 
 
-async def check_api(url: str) -> None:
-    """Make sure that the Prefect API at `url` answers.
-
-    Raises:
-        InfrastructureError: it does not; the text says what to do.
-    """
-    try:
-        async with httpx.AsyncClient(follow_redirects=True) as client:
-            answer = await client.get(f"{url.rstrip('/')}/health", timeout=10.0)
-            answer.raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise InfrastructureError(
-            f"the Prefect API at {url!r} does not answer ({type(error).__name__}); start it, or unset PREFECT_API_URL "
-            "(and choose another Prefect profile) to let pulseq start a server of its own"
-        ) from error
-
-
-async def wait_until_recorded(url: str, flow_run_id: str, task_runs: int, *, patience_seconds: float) -> int:
-    """Until the API has a final state of `task_runs` task runs of a flow run, or patience ends.
-
-    Task-run states travel as events, recorded some seconds later (FACTS), so a server that is about
-    to be stopped has to be asked whether it has them all.
-
-    Returns:
-        How many are still missing.
-    """
-    deadline = asyncio.get_running_loop().time() + patience_seconds
-    final = {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}}
-    query = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "task_runs": {"state": final}}
-    missing = task_runs
-    async with httpx.AsyncClient() as client:
-        while missing > 0 and asyncio.get_running_loop().time() < deadline:
-            with contextlib.suppress(httpx.HTTPError):
-                answer = await client.post(f"{url}/task_runs/count", json=query, timeout=10.0)
-                if answer.is_success:
-                    missing = task_runs - int(answer.json())
-            if missing > 0:
-                await asyncio.sleep(_POLL_SECONDS)
-    return max(missing, 0)
+def _ask_health(url: str) -> None:
+    # The socket is bound, so this waits in its backlog until the server takes it up.
+    with urllib.request.urlopen(url, timeout=START_TIMEOUT_SECONDS) as answer:
+        answer.read()

@@ -17,8 +17,8 @@ from typing import Any
 
 
 def read_configuration() -> dict[str, Any]:
-    """The configuration that the owner sent; call it once, first."""
-    # Ctrl-C goes to the whole foreground group, and what it means is the owner's to decide.
+    """The configuration that the owner sends; call it once, after what is slow to load is loaded."""
+    # What a Ctrl-C means is the owner's to decide.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     configuration: dict[str, Any] = json.loads(_read_line(0))
     return configuration

@@ -62,13 +62,16 @@ class LocalProcess:
         cls,
         name: str,
         module: str,
-        configuration: Mapping[str, Any],
+        configuration: Mapping[str, Any] | None = None,
         *,
         log_path: Path,
         environment: Mapping[str, str] | None = None,
         pass_fds: Sequence[int] = (),
     ) -> LocalProcess:
-        """Start the child; its errors go to `log_path`. It is not ready yet: await `ready()`."""
+        """Start the child; its errors go to `log_path`. It is not ready yet: await `ready()`.
+
+        Without a configuration it loads its modules and waits for one (`configure`).
+        """
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with open(log_path, "ab") as log:
             transport, ears = await asyncio.get_running_loop().subprocess_exec(
@@ -84,8 +87,13 @@ class LocalProcess:
                 pass_fds=tuple(pass_fds),
             )
         process = cls(name, transport, ears, log_path)
-        process._lifeline.write(json.dumps(dict(configuration)).encode() + b"\n")
+        if configuration is not None:
+            process.configure(configuration)
         return process
+
+    def configure(self, configuration: Mapping[str, Any]) -> None:
+        """Tell the child what it is to be; once."""
+        self._lifeline.write(json.dumps(dict(configuration)).encode() + b"\n")
 
     @property
     def pid(self) -> int:

@@ -9,7 +9,14 @@ import shutil
 from pathlib import Path
 from typing import Any
 
+import dask
+from distributed import Worker
+
+from pulseq import __version__
 from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.engine.flow_run import suite_flow
+from pulseq.engine.machine import read_machine
+from pulseq.engine.node_agent import NodeAgent
 
 #: The worker runs our coroutines and little else: no profiler, no spilling, no memory verdicts of Dask's.
 WORKER_SETTINGS: dict[str, Any] = {
@@ -21,6 +28,7 @@ WORKER_SETTINGS: dict[str, Any] = {
     "distributed.admin.low-level-log-length": 50,
     "distributed.admin.tick.interval": "100ms",
     "distributed.diagnostics.nvml": False,
+    "distributed.worker.http.routes": [],
 }
 #: How long bodies may take to be gone when the owner of the node has died.
 _LAST_WILL_SECONDS = 2.5
@@ -28,14 +36,6 @@ _LAST_WILL_SECONDS = 2.5
 
 async def serve(configuration: dict[str, Any]) -> None:
     """Run the node until its process is ended or the scheduler is gone."""
-    import dask
-    from distributed import Worker
-
-    from pulseq import __version__
-    from pulseq.engine.flow_run import suite_flow
-    from pulseq.engine.machine import read_machine
-    from pulseq.engine.node_agent import NodeAgent
-
     dask.config.set(WORKER_SETTINGS)
     node_id = configuration["node_id"]
     slots = configuration["slots"]
@@ -57,7 +57,7 @@ async def serve(configuration: dict[str, Any]) -> None:
         local_directory=str(temp_root),
         memory_limit=0,
         dashboard=False,
-        dashboard_address=None,
+        dashboard_address="127.0.0.1:0",
         death_timeout=30,
         heartbeat_interval=f"{configuration['heartbeat_seconds']} s",
         startup_information={"pulseq": lambda _worker: labels},
@@ -90,10 +90,7 @@ def _die(loop: asyncio.AbstractEventLoop, agent: Any, temp_root: Path) -> None:
 
 
 def main() -> None:
-    configuration = read_configuration()
-    # Before Prefect is imported: it reads its settings from the environment once.
-    os.environ.update(configuration["environment"])
-    asyncio.run(serve(configuration))
+    asyncio.run(serve(read_configuration()))
 
 
 if __name__ == "__main__":

@@ -23,7 +23,9 @@ class NodeWatch(SchedulerPlugin):
         self._publish({"event": "joined", "address": worker, "name": str(state.name), "labels": labels_of(state)})
 
     def remove_worker(self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **_: Any) -> None:
-        self._publish({"event": "left", "address": worker, "why": stimulus_id.rsplit("-", 1)[0]})
+        silent = stimulus_id.startswith("check-worker-ttl")
+        why = "it was silent for longer than node_timeout" if silent else "its connection ended"
+        self._publish({"event": "left", "address": worker, "why": why})
 
     def _publish(self, message: dict[str, Any]) -> None:
         self._scheduler.log_event(NODE_TOPIC, message)

@@ -5,7 +5,11 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
+import dask
+from distributed import Scheduler
+
 from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.engine.node_watch import NodeWatch
 
 #: Retries are PulseQ's to count, so a lost worker must never make Dask judge a task (FACTS: `KilledWorker`
 #: befalls tasks that never ran); stealing and memory management would move what is pinned to a node.
@@ -18,20 +22,16 @@ SCHEDULER_SETTINGS: dict[str, Any] = {
     "distributed.admin.tick.interval": "100ms",
     "distributed.diagnostics.nvml": False,
     "distributed.comm.retry.count": 0,
+    "distributed.scheduler.http.routes": [],
 }
 
 
 async def serve(configuration: dict[str, Any]) -> None:
     """Run the scheduler until the process is ended."""
-    import dask
-    from distributed import Scheduler
-
-    from pulseq.engine.node_watch import NodeWatch
-
     worker_ttl = configuration["worker_ttl_seconds"]
     dask.config.set({**SCHEDULER_SETTINGS, "distributed.scheduler.worker-ttl": f"{worker_ttl} s"})
     async with Scheduler(
-        host=configuration["host"], port=configuration["port"], dashboard=False, dashboard_address=None
+        host=configuration["host"], port=configuration["port"], dashboard=False, dashboard_address="127.0.0.1:0"
     ) as scheduler:
         scheduler.add_plugin(NodeWatch(scheduler))
         tell_owner({"address": scheduler.address})

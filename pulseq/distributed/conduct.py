@@ -1,0 +1,204 @@
+"""The run while it goes on: nodes join, tests are collected, the flow run dispatches them and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from typing import Any
+
+from pulseq.distributed.collecting import accept_suite
+from pulseq.distributed.dispatcher import Dispatcher
+from pulseq.distributed.event_log import EventLog
+from pulseq.distributed.ledger import Ledger
+from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.stopping import Stopper
+from pulseq.distributed.verdict import describe, exit_code_of
+from pulseq.engine.api_client import wait_until_recorded
+from pulseq.engine.api_server import EmbeddedServer
+from pulseq.engine.cluster import Cluster
+from pulseq.engine.flow_run import FlowRunEnding, FlowRunHandle, end_orphans, flow_run_url, run_as_flow, use_api
+from pulseq.engine.local_nodes import LocalNodes
+from pulseq.engine.task_runner import NodeTaskRunner
+from pulseq.engine.work import run_topic
+from pulseq.errors import ExitCode, InfrastructureError, PulseqError
+from pulseq.events import PrefectRunKnown, RunNote
+from pulseq.models import FrameworkConfig, Suite
+from pulseq.results.database import Database
+from pulseq.results.queries import expected_durations
+
+logger = logging.getLogger("pulseq.run")
+
+#: How long the end of a run waits for a server that records in batches, beyond what it has to record.
+RECORD_PATIENCE_SECONDS = 10.0
+RECORD_SECONDS_PER_TASK_RUN = 0.02
+#: How long a stopped run waits for its bodies to end; their keepers need two seconds.
+STOP_PATIENCE_SECONDS = 8.0
+
+
+class Conduct:
+    """The part of a run that speaks to Prefect and Dask.
+
+    Args:
+        stopper: says when, and why, the run is to end early.
+    """
+
+    def __init__(
+        self, suite: Suite, framework: FrameworkConfig, options: RunOptions, log: EventLog, stopper: Stopper
+    ) -> None:
+        self.suite = suite
+        self.options = options
+        self.log = log
+        self.ledger = Ledger()
+        self.cluster = Cluster()
+        self.runner = NodeTaskRunner()
+        self._stopper = stopper
+        self._server: EmbeddedServer | None = None
+        self._flow_error: Exception | None = None
+        self.dispatcher = Dispatcher(
+            options.run_id,
+            self.cluster,
+            self.runner,
+            self.ledger,
+            log.emit,
+            framework.node_timeout,
+            framework.strategy,
+            options.max_failures,
+            options.granularity,
+            failed_first=options.failed_first,
+        )
+
+    async def get_ready(self, server: EmbeddedServer | None, local: LocalNodes | None, api_url: str | None) -> None:
+        """Server, nodes and collection side by side; each waits only for what it needs.
+
+        Raises:
+            UsageError: pytest does not take what the command line gave it.
+            InfrastructureError: server, scheduler or nodes do not start.
+        """
+        self._server = server
+        self._api_url = api_url or (server.api_url if server else "")
+        steps: list[Coroutine[Any, Any, None]] = [self._join_and_collect(local)]
+        if server is not None:
+            steps.append(server.ready())
+        try:
+            async with asyncio.TaskGroup() as group:
+                for step in steps:
+                    group.create_task(step)
+        except* PulseqError as errors:
+            raise _first(errors) from None
+
+    async def _join_and_collect(self, local: LocalNodes | None) -> None:
+        address = self.options.scheduler if local is None else await local.join()
+        assert address is not None
+        self.cluster.on_joined = self.dispatcher.add_node
+        self.cluster.on_left = self.dispatcher.lose_node
+        self.cluster.on_lost = self._scheduler_lost
+        await self.cluster.connect(address, foreign=local is None)
+        self.runner.bind(self.cluster.client)
+        self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
+        if local is not None:
+            await self.cluster.follow(local)
+        if not self.cluster.nodes:
+            raise InfrastructureError(f"the scheduler at {address!r} has no PulseQ node")
+        await self.dispatcher.settle()
+        await self._load_history()
+        await accept_suite(self.suite, self.dispatcher, self.options)
+
+    async def _load_history(self) -> None:
+        """What tests took in earlier runs; without it the run only plans worse."""
+        database = Database(self.options.database_path, patience_seconds=1.0)
+        with contextlib.suppress(PulseqError):
+            self.dispatcher.history = await asyncio.to_thread(expected_durations, database)
+
+    async def run_flow(self) -> None:
+        """The flow run: everything between its start and its end is dispatching."""
+        name = f"suite-{self.suite.name}-{self.options.run_id}"
+        with use_api(self._api_url) if self._server is not None else contextlib.nullcontext():
+            try:
+                await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
+            except Exception as error:
+                # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
+                if self.ledger.open and self._flow_error is None:
+                    raise InfrastructureError(
+                        f"the Prefect API at {self._api_url!r} cannot start a flow run: {error}"
+                    ) from error
+                logger.debug("the flow run could not be ended", exc_info=True)
+                self.log.emit(RunNote(f"Prefect could not be told the end of this run: {error}"))
+        if self._flow_error is not None:
+            raise self._flow_error
+
+    async def _in_flow(self, flow_run: FlowRunHandle) -> FlowRunEnding:
+        try:
+            return await self._dispatch(flow_run)
+        except Exception as error:
+            # Prefect makes a failed state of it and goes on; the run must not.
+            self._flow_error = error
+            raise
+
+    async def _dispatch(self, flow_run: FlowRunHandle) -> FlowRunEnding:
+        self.log.emit(PrefectRunKnown(flow_run.id, flow_run_url(flow_run.id, self._api_url)))
+        self._stopper.install_signals()
+        await self.dispatcher.enter_flow(flow_run.context)
+        await self.dispatcher.run()
+        await self._settle_nodes()
+        self.close_open()
+        await self._tell_server_everything(flow_run.id)
+        return self._ending()
+
+    async def _settle_nodes(self) -> None:
+        """Late teardowns first, then the nodes forget the run and send the states that they hold."""
+        addresses = [node.address for node in self.cluster.nodes.values()]
+        if self.cluster.lost:
+            return
+        with contextlib.suppress(OSError, TimeoutError):
+            async with asyncio.timeout(None if self._stopper.code is None else STOP_PATIENCE_SECONDS):
+                if self._stopper.code is None:
+                    await self.runner.finish_sessions(self.options.run_id, addresses)
+                await self.runner.leave_run(self.options.run_id, addresses)
+        await self.dispatcher.settle()
+
+    async def _tell_server_everything(self, flow_run_id: str) -> None:
+        await end_orphans(self._api_url, self.ledger.orphaned_task_runs)
+        if self._server is None or self.cluster.lost:
+            return
+        count = self.dispatcher.task_runs
+        patience = RECORD_PATIENCE_SECONDS + count * RECORD_SECONDS_PER_TASK_RUN
+        missing = await wait_until_recorded(self._api_url, flow_run_id, count, patience_seconds=patience)
+        if missing:
+            self.log.emit(RunNote(f"the Prefect server has not recorded {missing} of {count} task runs"))
+
+    def _ending(self) -> FlowRunEnding:
+        message = describe(self.ledger.verdicts())
+        if self._stopper.code is ExitCode.INTERRUPTED:
+            return FlowRunEnding("cancelled", f"interrupted: {message}")
+        code = self._stopper.code or exit_code_of(self.ledger.verdicts())
+        if code in (ExitCode.OK, ExitCode.NOTHING_TO_RUN):
+            return FlowRunEnding("completed", message)
+        return FlowRunEnding("failed", message)
+
+    def close_open(self) -> None:
+        """Tests without a verdict are `cancelled`, for the reason that the run was stopped for."""
+        if self.ledger.open:
+            self.dispatcher.close_open(self._stopper.why or "the run was stopped")
+
+    def stop(self) -> None:
+        """Start nothing more and end what runs; what does not end in time is left behind."""
+        self.dispatcher.stop_admitting()
+        self.dispatcher.cancel_soon()
+        asyncio.get_running_loop().call_later(STOP_PATIENCE_SECONDS, self.dispatcher.abandon)
+
+    def _scheduler_lost(self) -> None:
+        self._stopper.stop(ExitCode.NO_VERDICT, "the Dask scheduler is gone, and the nodes with it")
+        self.dispatcher.abandon()
+
+    async def close(self) -> None:
+        """Leave the cluster."""
+        await self.cluster.close()
+
+
+def _first(group: BaseExceptionGroup[Any]) -> BaseException:
+    error: BaseException = group
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error

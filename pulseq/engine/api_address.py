@@ -1,0 +1,74 @@
+"""Which Prefect API a run is to use, found without importing Prefect where that can be.
+
+Prefect takes a second to import, in which a run's processes could be starting already.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from pulseq.errors import InfrastructureError
+
+_TIMEOUT_SECONDS = 10.0
+
+
+def configured_api() -> str | None:
+    """The address that the environment, a project file or the active profile names, if any."""
+    if named := os.environ.get("PREFECT_API_URL"):
+        return named
+    if not (_profiles_exist() or _project_speaks_of_prefect()):
+        return None
+    # Only Prefect itself knows what its files say.
+    from pulseq.engine.flow_run import configured_api_url
+
+    return configured_api_url()
+
+
+def _profiles_exist() -> bool:
+    prefect_home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+    return Path(os.environ.get("PREFECT_PROFILES_PATH") or prefect_home / "profiles.toml").exists()
+
+
+def _project_speaks_of_prefect() -> bool:
+    # Prefect reads settings from these files of the working directory as well.
+    here = Path.cwd()
+    if (here / "prefect.toml").exists():
+        return True
+    return _says(here / ".env", "PREFECT_API_URL") or _says(here / "pyproject.toml", "[tool.prefect")
+
+
+def _says(path: Path, words: str) -> bool:
+    try:
+        return words in path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return False
+
+
+async def check_api(url: str) -> None:
+    """Make sure that the Prefect API at `url` answers.
+
+    Raises:
+        InfrastructureError: it does not; the text says what to do.
+    """
+    try:
+        await asyncio.to_thread(_ask_health, f"{url.rstrip('/')}/health")
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "reason", None) or error
+        raise InfrastructureError(
+            f"the Prefect API at {url!r} does not answer ({reason}); start it, or unset PREFECT_API_URL "
+            "(and choose another Prefect profile) to let pulseq start a server of its own"
+        ) from error
+
+
+def _ask_health(url: str) -> None:
+    try:
+        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
+            answer.read()
+    except urllib.error.HTTPError as error:
+        # Something answers, and wants to know who asks: that is for Prefect's own client to settle.
+        if error.code not in (401, 403):
+            raise

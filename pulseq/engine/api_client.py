@@ -1,0 +1,34 @@
+"""Questions to a Prefect API that its own client has no words for."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import httpx
+
+_POLL_SECONDS = 0.1
+
+
+async def wait_until_recorded(url: str, flow_run_id: str, task_runs: int, *, patience_seconds: float) -> int:
+    """Until the API has a final state of `task_runs` task runs of a flow run, or patience ends.
+
+    Task-run states travel as events, recorded some seconds later (FACTS), so a server that is about
+    to be stopped has to be asked whether it has them all.
+
+    Returns:
+        How many are still missing.
+    """
+    deadline = asyncio.get_running_loop().time() + patience_seconds
+    final = {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}}
+    query = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "task_runs": {"state": final}}
+    missing = task_runs
+    async with httpx.AsyncClient() as client:
+        while missing > 0 and asyncio.get_running_loop().time() < deadline:
+            with contextlib.suppress(httpx.HTTPError):
+                answer = await client.post(f"{url}/task_runs/count", json=query, timeout=10.0)
+                if answer.is_success:
+                    missing = task_runs - int(answer.json())
+            if missing > 0:
+                await asyncio.sleep(_POLL_SECONDS)
+    return max(missing, 0)

@@ -1,0 +1,197 @@
+"""The processes of a run on this machine: a Dask scheduler and nodes, started early, restarted, ended.
+
+Nothing heavy is imported here, so that a run can start them before it imports Prefect and Dask
+itself: on a machine of two cores that is a third of the way to the first test.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import logging
+import shutil
+import socket
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Coroutine, Mapping
+from pathlib import Path
+
+from pulseq.engine.api_server import QUIET_SETTINGS
+from pulseq.engine.local_process import LocalProcess
+from pulseq.errors import InfrastructureError, UsageError
+from pulseq.models import Fleet, NodeSpec
+
+logger = logging.getLogger("pulseq.nodes")
+
+START_TIMEOUT_SECONDS = 60.0
+#: A local node that dies is started again this often; one that still dies has a reason that stays.
+MAX_RESTARTS = 5
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+#: What every node is told: no telemetry, and no log line of a test run to the API, where each is a row.
+NODE_SETTINGS: Mapping[str, str] = {
+    **QUIET_SETTINGS,
+    "PREFECT_LOGGING_LEVEL": "CRITICAL",
+    "PREFECT_LOGGING_TO_API_ENABLED": "false",
+}
+
+
+class LocalNodes:
+    """A scheduler and nodes of this machine, which live as long as their owner.
+
+    Args:
+        environment: what nodes get besides their settings (the address of the Prefect API).
+
+    Attributes:
+        on_node_ended: called with a node's id and why, when its process has ended unasked.
+        on_scheduler_ended: called when the scheduler's process has ended unasked.
+    """
+
+    def __init__(
+        self,
+        fleet: Fleet,
+        *,
+        run_directory: Path,
+        heartbeat_seconds: float,
+        node_timeout_seconds: float,
+        environment: Mapping[str, str],
+    ) -> None:
+        self.fleet = fleet
+        self._run_directory = run_directory
+        self._heartbeat_seconds = min(heartbeat_seconds, node_timeout_seconds / 3)
+        self._node_timeout_seconds = node_timeout_seconds
+        self._environment = {**NODE_SETTINGS, **environment}
+        self._nodes: dict[str, LocalProcess] = {}
+        self._scheduler: LocalProcess | None = None
+        self._temp_roots: dict[str, Path] = {}
+        self._restarts: Counter[str] = Counter()
+        self._guards: set[asyncio.Task[None]] = set()
+        self._closing = False
+        self._first_workers = _first_workers(fleet)
+        self.on_node_ended: Callable[[str, str], None] = lambda node_id, why: None
+        self.on_scheduler_ended: Callable[[], None] = lambda: None
+
+    async def start(self) -> None:
+        """Start all processes; nodes get ready and wait to be told their scheduler."""
+        self._scheduler = await LocalProcess.start(
+            "the Dask scheduler",
+            "pulseq.engine.scheduler_process",
+            {"host": "127.0.0.1", "port": 0, "worker_ttl_seconds": self._node_timeout_seconds},
+            log_path=self._run_directory / "logs" / "scheduler.log",
+        )
+        for spec in self.fleet.nodes:
+            await self._start_node(spec)
+
+    async def join(self) -> str:
+        """Until the scheduler is there and all nodes have joined it; its address.
+
+        Raises:
+            InfrastructureError: one of them does not start.
+        """
+        assert self._scheduler is not None
+        address: str = (await self._scheduler.ready(START_TIMEOUT_SECONDS))["address"]
+        self._guard(self._watch_scheduler(self._scheduler))
+        await asyncio.gather(*(self._join_node(spec, address) for spec in self.fleet.nodes))
+        return address
+
+    async def _start_node(self, spec: NodeSpec) -> None:
+        # Short, in the system's own place: sockets that bodies make under their TMPDIR have 108 bytes for a name.
+        self._temp_roots[spec.id] = Path(tempfile.mkdtemp(prefix="pulseq-"))
+        self._nodes[spec.id] = await LocalProcess.start(
+            f"node {spec.id!r}",
+            "pulseq.engine.node_process",
+            log_path=self._run_directory / "logs" / f"{spec.id}.log",
+            environment=self._environment,
+        )
+
+    async def _join_node(self, spec: NodeSpec, address: str) -> None:
+        process = self._nodes[spec.id]
+        process.configure(
+            {
+                "scheduler": address,
+                "node_id": spec.id,
+                "host": "127.0.0.1",
+                "port": spec.port,
+                "slots": spec.max_concurrent_tests,
+                "capabilities": dict(spec.capabilities),
+                "temp_root": str(self._temp_roots[spec.id]),
+                "first_worker": self._first_workers[spec.id],
+                "heartbeat_seconds": self._heartbeat_seconds,
+            }
+        )
+        await process.ready(START_TIMEOUT_SECONDS)
+        self._guard(self._watch_node(spec, address, process))
+
+    async def _watch_node(self, spec: NodeSpec, address: str, process: LocalProcess) -> None:
+        code = await process.wait()
+        if self._closing:
+            return
+        self.on_node_ended(spec.id, f"its process ended with {code}")
+        self._restarts[spec.id] += 1
+        if self._restarts[spec.id] > MAX_RESTARTS:
+            logger.warning("node %s died %d times and is not started again", spec.id, self._restarts[spec.id])
+            return
+        shutil.rmtree(self._temp_roots[spec.id], ignore_errors=True)
+        try:
+            await self._start_node(spec)
+            await self._join_node(spec, address)
+        except (InfrastructureError, OSError) as error:
+            logger.warning("node %s does not come back: %s", spec.id, error)
+
+    async def _watch_scheduler(self, process: LocalProcess) -> None:
+        await process.wait()
+        if not self._closing:
+            self.on_scheduler_ended()
+
+    def _guard(self, watch: Coroutine[None, None, None]) -> None:
+        guard = asyncio.get_running_loop().create_task(watch)
+        self._guards.add(guard)
+        guard.add_done_callback(self._guards.discard)
+
+    async def stop(self) -> None:
+        """End what was started here; nodes first, so that none mourns its scheduler."""
+        self._closing = True
+        for guard in list(self._guards):
+            guard.cancel()
+        await asyncio.gather(*(process.stop() for process in self._nodes.values()))
+        if self._scheduler is not None:
+            await self._scheduler.stop()
+        for temp_root in self._temp_roots.values():
+            shutil.rmtree(temp_root, ignore_errors=True)
+
+
+def _first_workers(fleet: Fleet) -> dict[str, int]:
+    # pytest's worker ids (gw0, gw1, …) name databases and ports in many suites: one a slot of the machine.
+    first: dict[str, int] = {}
+    slots = 0
+    for spec in fleet.nodes:
+        first[spec.id] = slots
+        slots += spec.max_concurrent_tests
+    return first
+
+
+def check_fleet(fleet: Fleet) -> None:
+    """Refuse a fleet that cannot be started here, before anything is.
+
+    Raises:
+        UsageError: names every node on another host, and every one whose port cannot be had.
+    """
+    problems = [problem for spec in fleet.nodes if (problem := _problem_of(spec))]
+    if problems:
+        source = f"{fleet.source}: " if fleet.source else ""
+        raise UsageError("\n".join(source + problem for problem in problems))
+
+
+def _problem_of(spec: NodeSpec) -> str | None:
+    if spec.host not in LOCAL_HOSTS:
+        return f"node {spec.id!r}: host {spec.host!r} is not this machine, expected localhost"
+    if not spec.port:
+        return None
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", spec.port))
+        except OSError as error:
+            why = "is in use" if error.errno == errno.EADDRINUSE else f"cannot be bound ({error.strerror})"
+            return f"node {spec.id!r}: port {spec.port} {why}; choose another, or 0 for any free port"
+    return None
