@@ -19,13 +19,14 @@ class StrategyFunctions:
     """The decisions of a strategy; see `pulseq.planning.strategies`."""
 
     order_key: Callable[[float | None, int], OrderKey]
+    class_rank: Callable[[float | None, int, float], Rank]
     rank: Callable[[NodeLoad], Rank]
     spares_scarce_nodes: bool
 
 
 STRATEGIES: Mapping[Strategy, StrategyFunctions] = MappingProxyType(
     {
-        strategy: StrategyFunctions(module.order_key, module.rank, module.SPARES_SCARCE_NODES)
+        strategy: StrategyFunctions(module.order_key, module.class_rank, module.rank, module.SPARES_SCARCE_NODES)
         for strategy, module in {
             Strategy.ROUND_ROBIN: round_robin,
             Strategy.LEAST_LOADED: least_loaded,

@@ -1,8 +1,7 @@
 """The queue of tests that wait: what goes next, and where. Pure: no clock, no I/O.
 
 Tests with equal requirements form a class; a node knows which classes it fits, so that a pick costs
-by the number of classes and free nodes and not by the number of tests. At one priority the class with
-the fewest slots to go to is served first: its tests have no other place, the rest can go elsewhere.
+by the number of classes and free nodes and not by the number of tests.
 """
 
 from __future__ import annotations
@@ -13,16 +12,15 @@ from dataclasses import dataclass
 from pulseq.models import CapabilityValue, Strategy
 from pulseq.planning.choosing import STRATEGIES
 from pulseq.planning.node_pool import NodePool, PooledNode
-from pulseq.planning.packing import DispatchFill, PackLimits, expected
+from pulseq.planning.packing import DispatchFill, PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest
-from pulseq.planning.requirement_class import RequirementClass
+from pulseq.planning.requirement_class import NANOSECONDS, RequirementClass
 
 #: (requirements as a key, capabilities) → whether a node with these fits.
 Fits = Callable[[Hashable, Mapping[str, CapabilityValue]], bool]
 #: While tests are this short on average a node holds as many dispatches more as it has slots, so that
 #: a slot never waits for the way there.
 _SHORT_SECONDS = 0.25
-_NANOSECONDS = 10**9
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +46,11 @@ class ReadyQueue:
         self._limits = limits or PackLimits()
         self._classes: dict[Hashable, RequirementClass] = {}
         self._nodes = NodePool(self._strategy.rank)
-        self._waiting = 0
-        # Whole nanoseconds: a sum of floats would drift as tests come and go.
-        self._known_ns = 0
-        self._unknown = 0
 
     def add(self, test: QueuedTest) -> None:
         """A test is ready to run."""
         group = self._classes.get(test.requirement_key) or self._open_class(test.requirement_key)
         group.add(test)
-        self._account(test, 1)
 
     def node_joined(self, offer: NodeOffer) -> None:
         """A node is there, all of its slots free."""
@@ -87,20 +80,17 @@ class ReadyQueue:
     def withdraw(self, requirement_key: Hashable | None = None) -> list[QueuedTest]:
         """Take out what waits, in no particular order: all of it, or one class of requirements."""
         groups = list(self._classes.values()) if requirement_key is None else [self._classes[requirement_key]]
-        out = [test for group in groups for test in group.withdraw()]
-        for test in out:
-            self._account(test, -1)
-        return out
+        return [test for group in groups for test in group.withdraw()]
 
     @property
     def waiting(self) -> int:
         """How many tests wait."""
-        return self._waiting
+        return sum(group.waiting for group in self._classes.values())
 
     @property
     def waiting_seconds(self) -> float:
         """How long what waits is expected to take; single tests of unknown length count as packed ones."""
-        return self._known_ns / _NANOSECONDS + self._unknown * self._limits.unknown_seconds
+        return sum(group.seconds for group in self._classes.values())
 
     @property
     def slots(self) -> int:
@@ -113,7 +103,7 @@ class ReadyQueue:
 
     def picks(self) -> Iterator[Pick]:
         """What to send now; each pick takes its slot and its tests as it is made."""
-        while self._waiting:
+        while self.waiting:
             free = self._nodes.free(doubled=self._flows())
             group = self._next_class(free) if free else None
             if group is None:
@@ -132,24 +122,30 @@ class ReadyQueue:
 
     def _flows(self) -> bool:
         """Whether many short tests of known length wait."""
-        return (
-            not self._unknown
-            and self._waiting > 4 * self.slots
-            and self._known_ns < _SHORT_SECONDS * _NANOSECONDS * self._waiting
-        )
+        waiting = self.waiting
+        if waiting <= 4 * self.slots or any(group.unknown for group in self._classes.values()):
+            return False
+        return sum(group.known_ns for group in self._classes.values()) < _SHORT_SECONDS * NANOSECONDS * waiting
 
     def _next_class(self, free: Set[PooledNode]) -> RequirementClass | None:
         reachable = 0
         for node in free:
             reachable |= node.fits
         best, chosen = None, None
+        remaining = self._remaining_seconds()
         for group in self._classes.values():
             head = group.head() if group.waiting and group.bit & reachable else None
             if head is not None:
-                rank = (head[0], group.room, head[1], group.bit)
+                class_rank = self._strategy.class_rank(group.head_seconds(head[3]), group.room, remaining)
+                rank = (head[0], class_rank, head[1], group.bit)
                 if best is None or rank < best:
                     best, chosen = rank, group
         return chosen
+
+    def _remaining_seconds(self) -> float:
+        """No way to run what waits takes less than this: all of it on all slots, a class on those that fit."""
+        by_class = [group.seconds / group.room for group in self._classes.values() if group.room]
+        return max([self.waiting_seconds / self.slots, *by_class])
 
     def _pick(self, group: RequirementClass, free: Set[PooledNode]) -> Pick:
         head = group.head()
@@ -157,8 +153,6 @@ class ReadyQueue:
         node = self._choose_node(group, head[3].tests[0], free)
         fill = DispatchFill(self._limits, self.waiting_seconds / max(self.slots, 1), node.offer.id)
         tests = group.take(fill)
-        for test in tests:
-            self._account(test, -1)
         self._nodes.take_slot(node, len(tests))
         return Pick(node.offer.id, tuple(tests))
 
@@ -175,10 +169,3 @@ class ReadyQueue:
         if self._strategy.spares_scarce_nodes:
             scarcer = [other for other in self._classes.values() if other.waiting and other.room < group.room]
         return {kind: sum(other.waiting for other in scarcer if kind & other.bit) for kind in kinds}
-
-    def _account(self, test: QueuedTest, sign: int) -> None:
-        self._waiting += sign
-        if test.expected_seconds is None:
-            self._unknown += sign
-        else:
-            self._known_ns += sign * round((expected(test, self._limits) or 0.0) * _NANOSECONDS)

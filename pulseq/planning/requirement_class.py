@@ -11,6 +11,8 @@ from pulseq.planning.choosing import OrderKey
 from pulseq.planning.packing import DispatchFill, PackLimits, expected
 from pulseq.planning.queued import QueuedTest
 
+NANOSECONDS = 10**9
+
 
 @dataclass(slots=True, eq=False)
 class Bundle:
@@ -50,6 +52,9 @@ class RequirementClass:
         room: slots of all nodes that fit.
         nodes: how many nodes fit.
         waiting: how many tests wait.
+        known_ns: what those of known length are expected to take; whole nanoseconds, since a sum of
+            floats would drift as tests come and go.
+        unknown: how many of them are of unknown length.
     """
 
     key: Hashable
@@ -59,6 +64,8 @@ class RequirementClass:
     room: int = 0
     nodes: int = 0
     waiting: int = 0
+    known_ns: int = 0
+    unknown: int = 0
     _heap: list[Entry] = field(default_factory=list)
     _packs: dict[tuple[object, Priority], Bundle] = field(default_factory=dict)
     _grown: dict[Bundle, None] = field(default_factory=dict)
@@ -66,7 +73,7 @@ class RequirementClass:
 
     def add(self, test: QueuedTest) -> None:
         """A test waits; a packed one with those of its file."""
-        self.waiting += 1
+        self._account(test, 1)
         seconds = expected(test, self.limits) or 0.0
         if test.pack is None:
             self._push(Bundle([test], seconds))
@@ -78,6 +85,16 @@ class RequirementClass:
         bundle.seconds += seconds
         # Its place is found when it is asked for: a file comes item by item.
         self._grown[bundle] = None
+
+    @property
+    def seconds(self) -> float:
+        """How long what waits is expected to take; single tests of unknown length count as packed ones."""
+        return self.known_ns / NANOSECONDS + self.unknown * self.limits.unknown_seconds
+
+    def head_seconds(self, bundle: Bundle) -> float | None:
+        """How long the dispatch takes that would be cut from a bundle; None for a test of unknown length."""
+        head = bundle.tests[0]
+        return head.expected_seconds if head.pack is None else min(bundle.seconds, self.limits.pack_seconds)
 
     def head(self) -> Entry | None:
         """What goes next."""
@@ -104,7 +121,8 @@ class RequirementClass:
                 self._push(bundle)
                 break
             self._packs.pop((head.pack, head.priority), None)
-        self.waiting -= len(taken)
+        for test in taken:
+            self._account(test, -1)
         return taken
 
     def withdraw(self) -> list[QueuedTest]:
@@ -113,7 +131,7 @@ class RequirementClass:
         self._heap.clear()
         self._packs.clear()
         self._grown.clear()
-        self.waiting = 0
+        self.waiting = self.known_ns = self.unknown = 0
         return [test for bundle in bundles for test in bundle.tests]
 
     def _push(self, bundle: Bundle) -> None:
@@ -121,6 +139,12 @@ class RequirementClass:
         self._places += 1
         bundle.place = self._places
         # A file of short items is as urgent as the dispatch that would be cut from it, not as its sum.
-        seconds = head.expected_seconds if head.pack is None else min(bundle.seconds, self.limits.pack_seconds)
-        entry = (-int(head.priority), self.order_key(seconds, head.sequence), bundle.place, bundle)
-        heapq.heappush(self._heap, entry)
+        order = self.order_key(self.head_seconds(bundle), head.sequence)
+        heapq.heappush(self._heap, (-int(head.priority), order, bundle.place, bundle))
+
+    def _account(self, test: QueuedTest, sign: int) -> None:
+        self.waiting += sign
+        if test.expected_seconds is None:
+            self.unknown += sign
+        else:
+            self.known_ns += sign * round((expected(test, self.limits) or 0.0) * NANOSECONDS)

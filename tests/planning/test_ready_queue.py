@@ -97,6 +97,21 @@ def test_the_class_with_the_fewest_slots_is_served_first(queued: MakeTest) -> No
     assert pick_all(queue) == [("gpu", [2]), ("plain", [0])]
 
 
+@pytest.mark.parametrize(("with_less_choice", "first"), [(4, 1), (100, 2)])
+def test_only_what_would_outlast_all_else_goes_before_a_class_with_fewer_slots(
+    queued: MakeTest, with_less_choice: int, first: int
+) -> None:
+    queue = make_queue(offer("gpu", 1, "g"), offer("plain", 1))
+    queue.add(queued(0, 100.0))
+    queue.set_open("gpu", False)
+    assert pick_all(queue) == [("plain", [0])]
+    queue.add(queued(1, 60.0))
+    for number in range(2, 2 + with_less_choice):
+        queue.add(queued(number, 1.0, needs="g"))
+    queue.set_open("gpu", True)
+    assert pick_all(queue) == [("gpu", [first])]
+
+
 @pytest.mark.parametrize("strategy", [Strategy.ADAPTIVE, Strategy.LONGEST_FIRST])
 def test_the_longest_goes_first(queued: MakeTest, strategy: Strategy) -> None:
     queue = make_queue(offer("a", 9), strategy=strategy)

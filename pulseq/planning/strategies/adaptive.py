@@ -14,6 +14,11 @@ def order_key(seconds: float | None, sequence: int) -> tuple[float, int]:
     return longest_first.order_key(seconds, sequence)
 
 
+def class_rank(head_seconds: float | None, room: int, remaining_seconds: float) -> tuple[float, ...]:
+    """What would outlast all else if it waited, then the class with the fewest slots."""
+    return longest_first.class_rank(head_seconds, room, remaining_seconds)
+
+
 def rank(node: NodeLoad) -> tuple[float, ...]:
     """The least loaded node first."""
     return longest_first.rank(node)

@@ -17,6 +17,13 @@ def order_key(seconds: float | None, sequence: int) -> tuple[float, int]:
     return (float("-inf") if seconds is None else -seconds, sequence)
 
 
+def class_rank(head_seconds: float | None, room: int, remaining_seconds: float) -> tuple[float, ...]:
+    """What would outlast all else if it waited, the longest first; then the class with the fewest slots."""
+    if head_seconds is not None and head_seconds > remaining_seconds:
+        return (0, -head_seconds)
+    return (1, room)
+
+
 def rank(node: NodeLoad) -> tuple[float, ...]:
     """The least loaded node first."""
     return least_loaded.rank(node)

@@ -26,6 +26,18 @@ def test_tests_of_one_length_keep_the_order_of_the_suite() -> None:
     assert longest_first.order_key(3.0, 1) < longest_first.order_key(3.0, 2)
 
 
+def test_the_class_with_the_fewest_slots_is_first() -> None:
+    assert longest_first.class_rank(None, 2, 9.0) < longest_first.class_rank(8.0, 3, 9.0)
+
+
+def test_a_test_that_would_outlast_all_else_cannot_wait_for_a_class_with_fewer_slots() -> None:
+    assert longest_first.class_rank(9.5, 100, 9.0) < longest_first.class_rank(1.0, 2, 9.0)
+
+
+def test_of_two_such_tests_the_longer_is_first() -> None:
+    assert longest_first.class_rank(12.0, 100, 9.0) < longest_first.class_rank(11.0, 2, 9.0)
+
+
 def test_nodes_are_ranked_by_their_load() -> None:
     node = NodeLoad(slots=4, used=1, given=7, order=3)
     assert longest_first.rank(node) == least_loaded.rank(node)

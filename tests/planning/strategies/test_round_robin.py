@@ -10,6 +10,10 @@ def test_tests_keep_the_order_of_the_suite() -> None:
     assert round_robin.order_key(60.0, 1) < round_robin.order_key(None, 2) < round_robin.order_key(0.1, 3)
 
 
+def test_the_class_with_the_fewest_slots_is_first() -> None:
+    assert round_robin.class_rank(1.0, 2, 9.0) < round_robin.class_rank(60.0, 3, 9.0)
+
+
 def test_the_node_that_had_the_fewest_tests_is_next() -> None:
     busy_but_new = NodeLoad(slots=4, used=3, given=3, order=2)
     idle_but_fed = NodeLoad(slots=4, used=0, given=4, order=1)
