@@ -56,7 +56,7 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
         if path is not None:
             _check_writable(path)
     record, code = _run(suite, fleet, options, choose_view(reports), reports)
-    locations = _locations(options, reports, record)
+    locations = _locations(options, reports, record, persisted=fleet.framework.persist_results)
     _write_reports(options, reports, locations)
     if reports.output == "json":
         print(json.dumps(describe_run(record, locations)))
@@ -115,8 +115,10 @@ def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str
             sys.stderr.flush()
 
 
-def _locations(options: RunOptions, reports: Reports, record: RunRecord) -> dict[str, str]:
-    found = {"journal": options.journal_path, "database": options.database_path}
+def _locations(options: RunOptions, reports: Reports, record: RunRecord, *, persisted: bool) -> dict[str, str]:
+    found = {"journal": options.journal_path}
+    if persisted:
+        found["database"] = options.database_path
     if reports.junitxml:
         found["junit"] = reports.junitxml
     if reports.html:
@@ -147,8 +149,7 @@ def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, s
                 write_html(record, stream, locations=locations)
     except OSError as error:
         raise InfrastructureError(
-            f"a report cannot be written: {error}; the results are safe, `pulseq report {options.run_id}` "
-            "writes it again"
+            f"a report cannot be written: {error}; the results are safe in {options.journal_path}"
         ) from error
 
 

@@ -17,6 +17,8 @@ def failed_before(home: Path, suite: str) -> frozenset[str]:
         if first is None or not isinstance(first.event, RunStarted) or first.event.suite != suite:
             continue
         record, _ = replay(journal)
+        if not any(test.closed for test in record.tests.values()):
+            continue  # it was refused or interrupted before its first verdict
         return frozenset(
             test.planned.test_id
             for test in record.tests.values()

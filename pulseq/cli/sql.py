@@ -16,7 +16,7 @@ _FORMATS = {"table": format_table, "json": format_json, "csv": format_csv}
 
 
 def sql(
-    query: str,
+    query: Annotated[str, Parameter(allow_leading_hyphen=True)],
     /,
     *,
     output_format: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",

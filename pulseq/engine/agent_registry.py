@@ -23,5 +23,5 @@ def current_agent() -> NodeAgent:
         RuntimeError: this Dask worker is not a PulseQ node.
     """
     if _agent is None:
-        raise RuntimeError("this Dask worker is not a PulseQ node; start it with `pulseq node start`")
+        raise RuntimeError("this Dask worker is not a PulseQ node")
     return _agent

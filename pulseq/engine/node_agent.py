@@ -11,6 +11,7 @@ import pickle
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack
 from contextvars import copy_context
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -171,7 +172,7 @@ class RunOnNode:
             except asyncio.CancelledError:
                 # Prefect's timeout: the body ends first, then the task run does.
                 running.stop(Reason.TIMEOUT)
-                self.tell(await _see_through(outcome))
+                self.tell(_told_by_prefect(await _see_through(outcome), work.timeout_seconds))
                 raise
         if isinstance(work.test.body, CommandBody) and work.test.body.junit:
             self.tell(await asyncio.to_thread(find_cases, work.test, result))
@@ -266,6 +267,15 @@ async def drain_states() -> None:
     if asyncio.iscoroutine(drained) or asyncio.isfuture(drained):
         with contextlib.suppress(TimeoutError):
             await drained
+
+
+def _told_by_prefect(result: AttemptResult, timeout_seconds: float | None) -> AttemptResult:
+    """The result with the test's own timeout in its words, not the keeper's later one."""
+    if result.reason is not Reason.TIMEOUT or timeout_seconds is None:
+        return result
+    first = f"timeout: still running after {timeout_seconds:g} s, so it was ended"
+    rest = (result.error or "").partition("\n")[2]
+    return replace(result, error=f"{first}\n{rest}" if rest else first)
 
 
 async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:

@@ -114,12 +114,18 @@ class Database:
         with self._locked_for_moving() as still_there:
             if not still_there or not self._is_damaged():
                 return None
+            self._refuse_foreign()
             stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
             target = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
             wal = self.path.with_name(self.path.name + ".wal")
             if wal.exists():
                 wal.rename(target.with_name(target.name + ".wal"))
             return self.path.rename(target)
+
+    def _refuse_foreign(self) -> None:
+        # What carries another name than a database's may be anything of the user's; it is not ours to move.
+        if self.path.suffix not in (".duckdb", ".ddb", ".db"):
+            raise UsageError(f"found {str(self.path)!r}, which is no DuckDB database; --db names another file")
 
     @contextmanager
     def _connected(self, *, read_only: bool) -> Iterator[Connection]:
@@ -242,7 +248,7 @@ def check_version(connection: Connection, path: Path) -> int:
     if found > SCHEMA_VERSION:
         raise SchemaVersionError(
             f"the database {str(path)!r} has schema version {found}, this PulseQ knows up to version "
-            f"{SCHEMA_VERSION}: upgrade with `pip install --upgrade pulseq`, or name another file with --db"
+            f"{SCHEMA_VERSION}: use a PulseQ as new as that, or name another file with --db"
         )
     return found
 

@@ -117,7 +117,7 @@ class JournalWriter:
                 self._buffer = lines + self._buffer
             raise InfrastructureError(
                 f"the journal {str(self.path)!r} cannot be written: {error.strerror}; "
-                "what stands in it is intact: free some space, then `pulseq resume` the run"
+                "what stands in it is intact: free some space and run it again"
             ) from error
         self._end += len(data)
 

@@ -128,8 +128,7 @@ class _Answer:
             self.bytes_read += len(line)
             if self.bytes_read > MAX_ANSWER_BYTES:
                 raise UsageError(
-                    f"the answer is larger than {MAX_ANSWER_BYTES >> 20} MB: ask for fewer rows or columns, "
-                    "or use `pulseq results export`"
+                    f"the answer is larger than {MAX_ANSWER_BYTES >> 20} MB: ask for fewer rows or columns"
                 )
             self._take(line)
             if self.truncated is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,8 +23,23 @@ from pulseq.suites.readers import (
 from pulseq.suites.reading import read_document
 
 _LOOPBACK = {"127.0.0.1": "localhost", "::1": "localhost"}
+#: Ids name log files and worker processes.
+_NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def _read_node_id(value: Any) -> str:
+    """A node's id, which also names its log file."""
+    node_id = read_text(value)
+    if not _NODE_ID.fullmatch(node_id):
+        raise Flawed.at(
+            f"'{shorten(node_id)}'",
+            "up to 100 letters, digits, '.', '_' and '-', the first of them a letter or digit",
+        )
+    return node_id
+
+
 _NODE_READERS: Mapping[str, Reader[Any]] = {
-    "id": read_text,
+    "id": _read_node_id,
     "host": read_text,
     "port": whole_number(0, 65535),
     "capabilities": read_capabilities,

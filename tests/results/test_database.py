@@ -177,10 +177,10 @@ def test_a_connection_held_elsewhere_in_the_process_is_busy(database: Database) 
         pass
 
 
-def test_a_newer_schema_is_refused_naming_both_versions_and_the_upgrade(database: Database) -> None:
+def test_a_newer_schema_is_refused_naming_both_versions_and_what_to_do(database: Database) -> None:
     with database.write() as connection:
         connection.execute("INSERT INTO pulseq_schema VALUES (7, now())")
-    with pytest.raises(SchemaVersionError, match=f"schema version 7, .* up to version {SCHEMA_VERSION}: upgrade with"):
+    with pytest.raises(SchemaVersionError, match=f"schema version 7, .* up to version {SCHEMA_VERSION}: use a PulseQ"):
         with database.read():
             pass
     with pytest.raises(SchemaVersionError), database.write():
@@ -255,3 +255,13 @@ def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
     message, rows = ended.stdout.splitlines()
     assert "free some space, then `pulseq results sync`" in message
     assert rows == "[('before',)]"
+
+
+def test_a_file_that_is_no_database_and_not_called_one_is_refused_and_left_alone(tmp_path: Path) -> None:
+    notes = tmp_path / "notes.txt"
+    notes.write_text("my notes, not yours " * 500)
+
+    with pytest.raises(UsageError, match="is no DuckDB database"):
+        Database(notes).set_aside()
+
+    assert notes.read_text() == "my notes, not yours " * 500

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -163,3 +164,12 @@ def test_a_dict_with_a_bad_value_is_refused_in_one_sentence() -> None:
     with pytest.raises(ValueError) as refusal:
         framework_from_mapping({"node_timeout": 0})
     assert str(refusal.value) == "framework: node_timeout: found 0, expected a number of seconds above 0"
+
+
+@pytest.mark.parametrize("node_id", ["/etc", "../up", ".hidden", "a b", "x" * 101])
+def test_a_node_id_that_could_be_a_path_is_refused(tmp_path: Path, node_id: str) -> None:
+    path = tmp_path / "nodes.yaml"
+    path.write_text(f"nodes:\n  - {{id: '{node_id}'}}\n")
+
+    with pytest.raises(ConfigurationError, match="letters, digits"):
+        load_fleet(path)
