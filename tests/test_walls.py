@@ -6,7 +6,7 @@ import ast
 import functools
 import graphlib
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
 
 import pytest
@@ -44,9 +44,17 @@ def read_modules(root: Path) -> Modules:
     return {".".join(file.relative_to(root).with_suffix("").parts): file.read_text() for file in files}
 
 
-def imports_in(name: str, modules: Modules) -> Iterator[str]:
+def for_types_alone(tree: ast.Module) -> set[ast.AST]:
+    """What is under `if TYPE_CHECKING:`, and never happens."""
+    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    return {node for guard in guards for statement in guard.body for node in ast.walk(statement)}
+
+
+def imports_in(name: str, modules: Modules, *, left_out: Container[ast.AST] = ()) -> Iterator[str]:
     """What a module imports, wherever in its text; names that are modules of ours in full."""
     for node in ast.walk(parse(modules[name])):
+        if node in left_out:
+            continue
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
@@ -81,7 +89,12 @@ def imports_that_do_not_go_down(modules: Modules) -> Iterator[str]:
 
 
 def cycles_of_imports(modules: Modules) -> Iterator[str]:
-    graph = {name: {target for target in imports_in(name, modules) if target in modules} for name in modules}
+    graph = {
+        name: {
+            target for target in imports_in(name, modules, left_out=for_types_alone(parse(text))) if target in modules
+        }
+        for name, text in modules.items()
+    }
     try:
         graphlib.TopologicalSorter(graph).prepare()
     except graphlib.CycleError as error:
