@@ -74,6 +74,8 @@ class Dispatcher:
     queue: ReadyQueue = field(init=False)
     task_runs: int = 0
     _flights: dict[str, Flight] = field(default_factory=dict)
+    _flying: dict[Key, Flight] = field(default_factory=dict)
+    _offered: dict[str, LiveNode] = field(default_factory=dict)
     _ready_at: dict[Key, float] = field(default_factory=dict)
     _cases: dict[Key, CasesFound] = field(default_factory=dict)
     _sequence: int = 0
@@ -162,7 +164,10 @@ class Dispatcher:
         except (OSError, RuntimeError) as error:
             self.emit(RunNote(f"node {node.id} cannot take part: {error}"))
             return
-        if self._context is not None and self.cluster.nodes.get(node.id) is node:
+        # A node that joins while the flow run starts comes here twice.
+        known = self._offered.get(node.id) is node
+        if self._context is not None and self.cluster.nodes.get(node.id) is node and not known:
+            self._offered[node.id] = node
             self.queue.node_joined(NodeOffer(node.id, node.slots, node.capabilities))
         self._changed.set()
 
@@ -179,7 +184,7 @@ class Dispatcher:
         self.queue.node_left(node_id)
         for key, flight in list(self._flights.items()):
             if flight.node_id == node_id:
-                del self._flights[key]
+                self._take_down(key)
                 for test_key in list(flight.tests):
                     self._lose_test(test_key, why)
         self._changed.set()
@@ -247,6 +252,7 @@ class Dispatcher:
         flight = Flight(node.id, {test.key: test for test in pick.tests}, in_place)
         key = str(self._dispatched)
         self._flights[key] = flight
+        self._flying.update(dict.fromkeys(flight.tests, flight))
         logger.debug("%s goes to %s: %s", [unit.name for unit in work], node.id, "fits and has a free slot")
         priority = max(int(test.priority) for test in pick.tests)
         self.runner.send(
@@ -290,10 +296,10 @@ class Dispatcher:
             return
         events, following = self.ledger.finish(result, in_place=in_place)
         self._emit_all(events)
+        if following in (Next.CLOSED, Next.RETRY_ALONE):
+            self._leave_flight(result.key)
         if following is Next.RETRY_ALONE and self._admitting:
             self._requeue_later(result.key)
-        if flight is not None and following in (Next.CLOSED, Next.RETRY_ALONE):
-            flight.tests.pop(result.key, None)
         if self.max_failures is not None and self.ledger.failures >= self.max_failures and self._admitting:
             self.emit(RunNote(f"stopping after {self.ledger.failures} failures"))
             self.stop_admitting()
@@ -313,8 +319,7 @@ class Dispatcher:
             self._emit_all(self.ledger.expand(result.key, len(tests)))
         else:
             self._emit_all(self.ledger.finish(keep, in_place=True)[0])
-        if flight := self._flight_of(result.key):
-            flight.tests.pop(result.key, None)
+        self._leave_flight(result.key)
 
     def _requeue_later(self, key: Key) -> None:
         delay = self.ledger.case(key).retry_delay_seconds
@@ -329,12 +334,22 @@ class Dispatcher:
             self._enqueue(key, alone=True)
             self._changed.set()
 
+    def _take_down(self, key: str) -> Flight | None:
+        flight = self._flights.pop(key, None)
+        for test_key in flight.tests if flight is not None else ():
+            self._flying.pop(test_key, None)
+        return flight
+
+    def _leave_flight(self, key: Key) -> None:
+        if flight := self._flying.pop(key, None):
+            flight.tests.pop(key, None)
+
     def _flight_of(self, key: Key) -> Flight | None:
-        return next((flight for flight in self._flights.values() if key in flight.tests), None)
+        return self._flying.get(key)
 
     def _land(self, message: DispatchDone) -> None:
         self.task_runs += message.task_runs
-        flight = self._flights.pop(message.key, None)
+        flight = self._take_down(message.key)
         if flight is None:
             return
         self.queue.slot_freed(flight.node_id)
@@ -364,6 +379,7 @@ class Dispatcher:
     def abandon(self) -> None:
         """Wait no longer for what is under way: nobody is there, or it does not end."""
         self._flights.clear()
+        self._flying.clear()
         self._changed.set()
 
     def cancel_soon(self) -> None:

@@ -90,7 +90,11 @@ def cases_to_tests(
     though the command failed, or it did not end by itself.
     """
     tests = [
-        (replace(entry, id=case.test_id, name=case.test_id.rsplit("::", 1)[-1], max_retries=0), case)
+        # Whichever attempt of the command left them, it is the first that these tests are known of.
+        (
+            replace(entry, id=case.test_id, name=case.test_id.rsplit("::", 1)[-1], max_retries=0),
+            replace(case, attempt=1),
+        )
         for case in found.cases
     ]
     if not found.cases:

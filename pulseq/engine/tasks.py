@@ -84,6 +84,8 @@ def state_of(results: list[AttemptResult]) -> State[Any]:
     if len(results) == 1:
         return _state_of_one(results[0])
     bad = [result for result in results if result.status in (Status.FAILED, Status.ERROR)]
+    if bad and all(result.reason is Reason.CANCELLED for result in bad):
+        return Cancelled(message=f"{len(bad)} of {len(results)} tests were stopped")
     if bad:
         return Failed(message=f"{len(bad)} of {len(results)} tests failed: {bad[0].test_id}")
     return Completed(name="Passed", message=f"{len(results)} tests")
