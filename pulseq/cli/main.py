@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+import traceback
 from collections.abc import Sequence
+from itertools import pairwise, takewhile
 from typing import NoReturn
 
 import cyclopts
 
 from pulseq import __version__
+from pulseq.distributed.verdict import EXIT_REASONS
 from pulseq.errors import ExitCode, PulseqError, UsageError, nearest
+from pulseq.records import RunRecord
+from pulseq.reports.json_output import describe_run
 
 app = cyclopts.App(
     name="pulseq",
@@ -38,31 +44,37 @@ for _name, (_place, _help) in COMMANDS.items():
 
 def run_command(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Errors are told in one line each on standard error."""
-    verbose = "-v" in arguments or "--verbose" in arguments
     try:
         _check_verb(arguments)
         code = app(list(arguments))
     except cyclopts.CycloptsError as error:
-        _tell(f"{_one_line(str(error))} (see `pulseq {' '.join(_verb(arguments))}--help`)")
-        return ExitCode.USAGE_ERROR
+        usage = f"{_one_line(str(error))} (see `pulseq {' '.join(_verb(arguments))}--help`)"
+        return _end_badly(arguments, usage, ExitCode.USAGE_ERROR)
     except PulseqError as error:
-        if verbose:
-            raise
-        _tell(str(error))
-        return error.exit_code
+        return _end_badly(arguments, str(error), error.exit_code)
     except KeyboardInterrupt:
-        _tell("interrupted")
-        return ExitCode.INTERRUPTED
+        return _end_badly(arguments, "interrupted", ExitCode.INTERRUPTED)
     except BrokenPipeError:
         # Whoever read our output has had enough; there is nobody to tell.
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115 - it has to outlive this function
         return ExitCode.OK
-    except Exception as error:
-        if verbose:
-            raise
-        _tell(f"internal error: {type(error).__name__}: {error}; `-v` shows where, please report it")
-        return ExitCode.INTERNAL_ERROR
+    except Exception as error:  # noqa: BLE001 - here ends whatever nobody has foreseen, told as ours
+        text = f"internal error: {type(error).__name__}: {error}; `-v` shows where, please report it"
+        return _end_badly(arguments, text, ExitCode.INTERNAL_ERROR)
     return int(code or 0)
+
+
+def _end_badly(arguments: Sequence[str], text: str, code: ExitCode) -> int:
+    """Tell the error at hand to whoever reads: people, and with `--output json` programs."""
+    ours = takewhile(lambda word: word != "--", arguments)
+    words = [part for word in ours for part in word.split("=", 1)]
+    if "-v" in words or "--verbose" in words:
+        traceback.print_exc()
+    _tell(text)
+    if ("--output", "json") in pairwise(words):
+        told = {**describe_run(RunRecord()), "exit_code": int(code), "reason": EXIT_REASONS[code], "error": text}
+        print(json.dumps(told))
+    return code
 
 
 def main() -> NoReturn:
