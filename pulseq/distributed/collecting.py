@@ -8,7 +8,7 @@ from typing import Any
 
 from pulseq.distributed.dispatcher import Dispatcher
 from pulseq.distributed.expansion import items_of, spec_of
-from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.run_options import MAX_NODE_LOSSES, RunOptions
 from pulseq.engine.cluster import LiveNode
 from pulseq.errors import UsageError
 from pulseq.models import Collection, PytestBody, PytestSpec, Reason, Suite, TestCase
@@ -36,16 +36,38 @@ async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions)
     spec = spec_of(entry, options.run_id, keyword=options.keyword, markers=options.markers)
     dispatcher.specs[entry.id] = spec
     nodes = dispatcher.fits(entry)
-    if not nodes:
-        dispatcher.end_unsatisfiable([entry.key])
-        return
+    for _ in range(MAX_NODE_LOSSES):
+        if not nodes:
+            dispatcher.end_unsatisfiable([entry.key])
+            return
+        found = await _first_collection(nodes, spec, dispatcher)
+        if found is not None:
+            _expand(entry, *found, dispatcher, options)
+            return
+        nodes = await dispatcher.wait_for_nodes(entry)
+    dispatcher.close(entry, Reason.NODE_LOST, "every node that collected it was lost; it is probably what kills them")
+
+
+async def _first_collection(
+    nodes: list[LiveNode], spec: PytestSpec, dispatcher: Dispatcher
+) -> tuple[Collection, str] | None:
+    """What the first of these nodes collected, and its id; None where all of them are gone."""
     collecting = {asyncio.create_task(_collect_on(node, spec, dispatcher)): node for node in nodes}
-    done, rest = await asyncio.wait(collecting, return_when=asyncio.FIRST_COMPLETED)
-    first = next(iter(done))
-    # The others go on: each node needs its own collection to fork from.
-    for task in rest:
+    for task in collecting:
         task.add_done_callback(_retrieve)
-    _expand(entry, first.result(), collecting[first].id, dispatcher, options)
+    waiting = set(collecting)
+    try:
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if not isinstance(task.exception(), OSError):
+                    # The others go on: each node needs its own collection to fork from.
+                    return task.result(), collecting[task].id
+    except asyncio.CancelledError:
+        for task in waiting:
+            task.cancel()
+        raise
+    return None
 
 
 async def _collect_on(node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher) -> Collection:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import pickle
 import time
@@ -104,7 +105,7 @@ class Dispatcher:
         """An entry has become `count` tests, which are planned by themselves."""
         self._emit_all(self.ledger.expand(entry.key, count))
 
-    def close(self, case: TestCase, reason: Reason, error: str, node_id: str) -> None:
+    def close(self, case: TestCase, reason: Reason, error: str, node_id: str | None = None) -> None:
         """End a test that cannot be run at all."""
         self._emit_all(self.ledger.close(case.key, reason, error, node_id))
 
@@ -306,7 +307,7 @@ class Dispatcher:
             self.cancel_soon()
 
     def _is_last_attempt(self, result: AttemptResult) -> bool:
-        if not self.ledger.is_open(result.key):
+        if not self.ledger.awaits(result):
             return False
         return result.status in (Status.PASSED, Status.SKIPPED) or self.ledger.retries_left(result.key) == 0
 
@@ -400,6 +401,15 @@ class Dispatcher:
     def fits(self, case: TestCase) -> list[LiveNode]:
         """The nodes of now that a test fits."""
         return [node for node in self.cluster.nodes.values() if match(case.requirements, node.capabilities).fits]
+
+    async def wait_for_nodes(self, case: TestCase) -> list[LiveNode]:
+        """The nodes that a test fits; where all have left, waits `node_timeout` for one to come back."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.node_timeout_seconds):
+                while not self.fits(case):
+                    self._changed.clear()
+                    await self._changed.wait()
+        return self.fits(case)
 
     async def settle(self) -> None:
         """Until nothing of ours is under way any more."""

@@ -86,6 +86,13 @@ class Ledger:
         entry = self._entries.get(key)
         return entry is not None and entry.closed is None
 
+    def awaits(self, result: AttemptResult) -> bool:
+        """Whether a result is that of the attempt under way, and not a late one of an earlier."""
+        entry = self._entries.get(result.key)
+        if entry is None or entry.closed is not None:
+            return False
+        return entry.node_id == result.node_id and result.attempt >= entry.next_attempt
+
     def plan(self, case: TestCase) -> list[Event]:
         """Accept a test; one with the key of another is that one."""
         if case.key in self._entries:
@@ -120,7 +127,7 @@ class Ledger:
             return [], Next.NOTHING
         if entry.closed is not None:
             return self._amend(entry, result), Next.NOTHING
-        if entry.node_id != result.node_id or result.attempt < entry.next_attempt:
+        if not self.awaits(result):
             return [_keep(entry, result)], Next.NOTHING
         entry.next_attempt, entry.started, entry.task_run = result.attempt + 1, False, None
         events: list[Event] = [AttemptFinished(result)]

@@ -82,6 +82,9 @@ class NodeAgent:
         if run_id not in self._runs:
             self._runs[run_id] = RunOnNode(self, run_id)
 
+    def knows(self, run_id: str) -> bool:
+        return run_id in self._runs
+
     def run(self, run_id: str) -> RunOnNode:
         return self._runs[run_id]
 

@@ -38,15 +38,18 @@ async def leave_run(run_id: str) -> None:
 
 
 async def cancel_run(run_id: str) -> None:
-    """End the bodies of a run."""
-    await current_agent().run(run_id).cancel()
+    """End the bodies of a run; a node that has just come does not know it."""
+    if current_agent().knows(run_id):
+        await current_agent().run(run_id).cancel()
 
 
 async def finish_sessions(run_id: str) -> None:
-    """Tear down idle pytest sessions of a run."""
-    await current_agent().run(run_id).finish_sessions()
+    """Tear down idle pytest sessions of a run; a node that has just come has none."""
+    if current_agent().knows(run_id):
+        await current_agent().run(run_id).finish_sessions()
 
 
 async def collect(run_id: str, spec: bytes) -> bytes:
     """Collect the session of a pickled `PytestSpec`; a pickled `Collection`."""
+    current_agent().begin_run(run_id)
     return pickle.dumps(await current_agent().run(run_id).collect(pickle.loads(spec)))

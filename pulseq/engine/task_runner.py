@@ -48,9 +48,16 @@ class NodeTaskRunner(DaskTaskRunner):
         await self._on_nodes(node_calls.finish_sessions, addresses, run_id)
 
     async def collect(self, run_id: str, address: str, spec: Any) -> Any:
-        """Have one node collect a pytest session; a `Collection`."""
+        """Have one node collect a pytest session; a `Collection`.
+
+        Raises:
+            OSError: the node is gone.
+        """
         answers = await self._on_nodes(node_calls.collect, [address], run_id, pickle.dumps(spec))
-        return pickle.loads(answers[address])
+        answer = answers[address]
+        if isinstance(answer, OSError):
+            raise answer
+        return pickle.loads(answer)
 
     def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> None:
         """Submit a dispatch to the node at `address`, and to no other.

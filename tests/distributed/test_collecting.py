@@ -1,0 +1,121 @@
+"""How a suite's tests get into the queue, and what becomes of entries whose nodes die meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pulseq.distributed.collecting import accept_suite
+from pulseq.distributed.dispatcher import Dispatcher
+from pulseq.distributed.ledger import Ledger
+from pulseq.distributed.run_options import RunOptions
+from pulseq.engine.cluster import LiveNode
+from pulseq.errors import UsageError
+from pulseq.events import Event, TestClosed, TestPlanned
+from pulseq.models import CollectedItem, Collection, PytestBody, PytestSpec, SimulateBody, Suite, TestCase
+
+ENTRY = TestCase("unit", PytestBody(("tests",)), location="suite.yaml:3")
+ITEMS = Collection((CollectedItem("test_a.py::test_a", "test_a.py:1"), CollectedItem("test_a.py::test_b", "")))
+
+
+class Nodes:
+    """Nodes that answer what they are told to, and are gone where that is an OSError."""
+
+    def __init__(self, **answers: Collection | Exception) -> None:
+        self.answers = answers
+        self.nodes = {name: LiveNode(name, name, "localhost", 1, {"os": "linux"}) for name in answers}
+        self.asked: list[str] = []
+
+    async def collect(self, _run_id: str, address: str, _spec: PytestSpec) -> Collection:
+        self.asked.append(address)
+        answer = self.answers[address]
+        if isinstance(answer, OSError):
+            self.nodes.pop(address, None)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def _accept(nodes: Nodes, *tests: TestCase, only: frozenset[str] | None = None) -> list[Event]:
+    events: list[Event] = []
+    cluster = cast(Any, SimpleNamespace(nodes=nodes.nodes))
+    dispatcher = Dispatcher("r", cluster, cast(Any, nodes), Ledger(), events.append, node_timeout_seconds=0.01)
+    asyncio.run(accept_suite(Suite("s", tests), dispatcher, RunOptions(run_id="r", only=only)))
+    return events
+
+
+def _planned(events: list[Event]) -> list[str]:
+    return [event.test_id for event in events if isinstance(event, TestPlanned)]
+
+
+def _closed(events: list[Event]) -> list[tuple[str, str | None]]:
+    return [(event.test_id, event.reason) for event in events if isinstance(event, TestClosed)]
+
+
+def test_an_entry_becomes_its_items() -> None:
+    assert _planned(_accept(Nodes(one=ITEMS), ENTRY)) == [
+        "unit",
+        "unit::test_a.py::test_a",
+        "unit::test_a.py::test_b",
+    ]
+
+
+def test_only_what_is_asked_for_is_planned() -> None:
+    tests = [TestCase(name, SimulateBody()) for name in ("a", "b")]
+
+    assert _planned(_accept(Nodes(one=ITEMS), *tests, only=frozenset({"b"}))) == ["b"]
+
+
+def test_a_node_that_dies_while_it_collects_is_not_missed_where_another_collects() -> None:
+    events = _accept(Nodes(one=ConnectionError(), two=ITEMS), ENTRY)
+
+    assert len(_planned(events)) == 3
+    assert _closed(events) == []
+
+
+def test_an_entry_whose_only_node_dies_waits_for_its_return_and_then_has_no_place_to_run() -> None:
+    assert _closed(_accept(Nodes(one=ConnectionError()), ENTRY)) == [("unit", "unsatisfiable")]
+
+
+def test_an_entry_that_kills_every_node_which_collects_it_is_named() -> None:
+    nodes = Nodes(one=ConnectionError())
+    nodes.nodes = _Returning(nodes.nodes)
+
+    assert _closed(_accept(nodes, ENTRY)) == [("unit", "node_lost")]
+    assert nodes.asked == ["one", "one"]
+
+
+class _Returning(dict[str, LiveNode]):
+    """Nodes that are back as soon as they are gone."""
+
+    def pop(self, *_: Any) -> Any:
+        return None
+
+
+def test_an_entry_that_fits_no_node_ends_at_once_and_is_not_collected() -> None:
+    nodes = Nodes(one=ITEMS)
+    picky = TestCase("unit", PytestBody(("tests",)), requirements={"os": "windows"})
+
+    assert _closed(_accept(nodes, picky)) == [("unit", "unsatisfiable")]
+    assert nodes.asked == []
+
+
+def test_what_pytest_does_not_take_ends_an_entry_of_a_suite_file() -> None:
+    refused = Collection((), usage_error="unrecognized arguments: --nope")
+
+    assert _closed(_accept(Nodes(one=refused), ENTRY)) == [("unit", "setup")]
+
+
+def test_what_pytest_does_not_take_from_the_command_line_is_a_usage_error() -> None:
+    refused = Collection((), usage_error="unrecognized arguments: --nope")
+
+    with pytest.raises(UsageError, match="pytest: unrecognized arguments: --nope"):
+        _accept(Nodes(one=refused), TestCase("tests", PytestBody(("tests",))))
+
+
+def test_an_error_of_our_own_is_not_taken_for_a_lost_node() -> None:
+    with pytest.raises(KeyError):
+        _accept(Nodes(one=KeyError("ours"), two=KeyError("ours")), ENTRY)
