@@ -1,0 +1,88 @@
+"""`python -m tests.benchmarks`: measures PulseQ beside what would be picked instead, and prints a table."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import NamedTuple
+
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.environments import Environments
+from tests.benchmarks.row import Measure, Outcome, Row
+from tests.benchmarks.rows import dispatch
+from tests.benchmarks.table import describe_machine, describe_outcome, describe_versions, render_table
+
+
+class Group(NamedTuple):
+    """Rows that are measured together."""
+
+    rows: tuple[Row, ...]
+    measure: Measure
+
+
+GROUPS = tuple(Group(module.ROWS, module.measure) for module in (dispatch,))
+NAMES = tuple(row.name for group in GROUPS for row in group.rows)
+
+
+def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--rows", default=",".join(NAMES), help=f"comma-separated: {', '.join(NAMES)}")
+    parser.add_argument("--repeat", type=int, default=3, metavar="N", help="how often each side is measured (3)")
+    parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples to this file")
+    parser.add_argument("--cache", type=Path, metavar="DIRECTORY", help="keep what is installed here; default: nowhere")
+    found = parser.parse_args(arguments)
+    found.rows = found.rows.split(",")
+    if unknown := sorted(set(found.rows) - set(NAMES)):
+        parser.error(f"--rows: found {', '.join(unknown)}, expected some of {', '.join(NAMES)}")
+    if found.repeat < 1:
+        parser.error(f"--repeat: found {found.repeat}, expected at least 1")
+    return found
+
+
+def measure_rows(bench: Bench) -> Iterator[Outcome]:
+    """The rows that were asked for, as they are measured."""
+    for group in GROUPS:
+        if not bench.wants(*(row.name for row in group.rows)):
+            continue
+        measured = group.measure(bench)
+        for row in group.rows:
+            if row.name in bench.rows and row.name in measured:
+                yield Outcome(row, measured[row.name])
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Measure, print, write; 0 also where a goal is missed: the table says so."""
+    found = read_arguments(arguments)
+    load_before = os.getloadavg()[0]
+    with ExitStack() as stack:
+        scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulseq-bench-")))
+        environments = Environments((found.cache or scratch / "environments").absolute())
+        bench = Bench(found.repeat, found.quick, scratch, environments, frozenset(found.rows))
+        outcomes = []
+        for outcome in measure_rows(bench):
+            outcomes.append(outcome)
+            sys.stderr.write(f"{outcome.row.name}: {outcome.ratio:.2f}\n")
+        document = {
+            "quick": found.quick,
+            "repeat": found.repeat,
+            "machine": describe_machine(load_before),
+            "versions": describe_versions(environments),
+            "rows": [describe_outcome(outcome) for outcome in outcomes],
+        }
+    print(render_table(outcomes))
+    print(json.dumps({"machine": document["machine"], "versions": document["versions"]}))
+    if found.json:
+        found.json.write_text(json.dumps(document, indent=2) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

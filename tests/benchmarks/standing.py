@@ -1,0 +1,82 @@
+"""Server and nodes that are up before a measurement starts, in processes of their own."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from tests.benchmarks.bench import ROOT, clean_environment
+from tests.benchmarks.children.ports import free_port
+
+_START_SECONDS = 120.0
+_POLL_SECONDS = 0.2
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """Addresses of what is up."""
+
+    api_url: str
+    scheduler: str
+
+
+@contextlib.contextmanager
+def pulseq_standing(directory: Path, *, nodes: int, slots: int) -> Iterator[Standing]:
+    """Our Prefect server, our scheduler and `nodes` of our nodes with `slots` slots each."""
+    configuration = json.dumps({"directory": str(directory), "nodes": nodes, "slots": slots})
+    process = subprocess.Popen(
+        [sys.executable, "-m", "tests.benchmarks.children.stand", configuration],
+        cwd=ROOT,
+        env=clean_environment(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdin is not None
+    assert process.stdout is not None
+    try:
+        yield Standing(**json.loads(process.stdout.readline()))
+    finally:
+        process.stdin.close()
+        process.wait(60)
+
+
+@contextlib.contextmanager
+def stock_server(directory: Path) -> Iterator[str]:
+    """A Prefect server as `prefect server start` starts it; yields its API's address."""
+    port = free_port()
+    with open(directory / "server.log", "wb") as log:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "prefect", "server", "start", "--host", "127.0.0.1", "--port", str(port)],
+            cwd=directory,
+            env=clean_environment(PREFECT_HOME=str(directory / "prefect")),
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    try:
+        url = f"http://127.0.0.1:{port}/api"
+        _wait_for_health(url)
+        yield url
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _wait_for_health(url: str) -> None:
+    deadline = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(f"{url}/health", timeout=5):
+                return
+        except (OSError, urllib.error.URLError):
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(_POLL_SECONDS)
