@@ -13,6 +13,7 @@ from typing import Any
 
 from pulseq.capabilities import match, nearest_miss, requirement_key
 from pulseq.distributed.expansion import cases_to_tests
+from pulseq.distributed.homeless import HomelessWatch
 from pulseq.distributed.ledger import Key, Ledger, Next
 from pulseq.distributed.work_orders import build_work
 from pulseq.engine.cluster import Cluster, LiveNode
@@ -73,6 +74,7 @@ class Dispatcher:
     specs: dict[str, PytestSpec] = field(default_factory=dict)
     requirements: dict[Hashable, Mapping[str, CapabilityValue]] = field(default_factory=dict)
     queue: ReadyQueue = field(init=False)
+    _homeless: HomelessWatch = field(init=False)
     task_runs: int = 0
     _flights: dict[str, Flight] = field(default_factory=dict)
     _flying: dict[Key, Flight] = field(default_factory=dict)
@@ -85,15 +87,17 @@ class Dispatcher:
     _admitting: bool = True
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-    _homeless_since: dict[Hashable, float] = field(default_factory=dict)
-    _seen_fit: set[Hashable] = field(default_factory=set)
 
     def __post_init__(self) -> None:
         limits = WHOLE_FILES if self.granularity == "file" else PackLimits()
+        self._homeless = HomelessWatch(self.node_timeout_seconds)
         self.queue = ReadyQueue(self._class_fits, strategy=self.strategy, limits=limits)
 
     def _class_fits(self, key: Hashable, capabilities: Mapping[str, CapabilityValue]) -> bool:
-        return match(self.requirements[key], capabilities).fits
+        fits = match(self.requirements[key], capabilities).fits
+        if fits:
+            self._homeless.note_fit(key)
+        return fits
 
     # -- what is to be run
 
@@ -211,25 +215,15 @@ class Dispatcher:
             await self._wait()
 
     async def _wait(self) -> None:
-        timeout = None
-        if self._homeless_since:
-            timeout = max(min(self._homeless_since.values()) + self.node_timeout_seconds - time.monotonic(), 0.01)
+        timeout = self._homeless.seconds_left(time.monotonic())
         try:
             await asyncio.wait_for(self._changed.wait(), timeout)
         except TimeoutError:
             return
 
     def _end_homeless(self) -> None:
-        """End what no node fits: at once if none ever did, after `node_timeout` if one has left."""
-        now = time.monotonic()
-        homeless = set(self.queue.homeless())
-        self._homeless_since = {
-            key: self._homeless_since.get(key, now if key in self._seen_fit else float("-inf")) for key in homeless
-        }
-        for key, since in list(self._homeless_since.items()):
-            if now - since >= self.node_timeout_seconds:
-                del self._homeless_since[key]
-                self.end_unsatisfiable(test.key for test in self.queue.withdraw(key))
+        for homeless in self._homeless.due(self.queue.homeless(), time.monotonic()):
+            self.end_unsatisfiable(test.key for test in self.queue.withdraw(homeless))
 
     def end_unsatisfiable(self, keys: Iterable[Key]) -> None:
         """End tests that no node fits, with the nearest miss."""
@@ -243,7 +237,6 @@ class Dispatcher:
         node = self.cluster.nodes.get(pick.node_id)
         for test in pick.tests:
             self.ledger.sent(test.key, pick.node_id)
-            self._seen_fit.add(test.requirement_key)
         if node is None:  # it left between two turns of the loop; lose_node has been or will be told
             self.queue.node_left(pick.node_id)
             for test in pick.tests:

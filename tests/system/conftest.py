@@ -41,7 +41,9 @@ def bare_workplace(tmp_path: Path) -> Iterator[Workplace]:
         name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PULSEQ_", "DASK_"))
     }
     environment |= {"PULSEQ_HOME": str(tmp_path / "home"), "HOME": str(tmp_path / "user"), "CI": "1"}
+    environment["TMPDIR"] = str(tmp_path / "t")
     (tmp_path / "user").mkdir()
+    (tmp_path / "t").mkdir()
     workplace = Workplace(tmp_path, environment)
     yield workplace
     for process in workplace.started:

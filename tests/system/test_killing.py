@@ -62,6 +62,7 @@ def test_nothing_outlives_a_run_that_is_killed(bare_workplace: Workplace) -> Non
 
     until(lambda: not workplace.processes(), "every process of the run is gone", 5)
     assert not any(psutil.pid_exists(pid) for pid in _pids(workplace.path))
+    assert list(workplace.temp.glob("pulseq-*")) == []
 
 
 def test_a_killed_node_loses_no_verdict_and_nothing_that_had_finished_runs_again(workplace: Workplace) -> None:

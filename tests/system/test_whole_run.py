@@ -110,7 +110,7 @@ def test_a_run_without_any_prefect_api_starts_one_and_leaves_nothing(bare_workpl
     assert run.code == 0, run.err
     assert run.json["prefect_url"].startswith("http://127.0.0.1:")
     assert not bare_workplace.processes()
-    assert not list((bare_workplace.home / "runs").glob("*/tmp"))
+    assert list(bare_workplace.temp.glob("pulseq-*")) == []
     assert "Traceback" not in run.err
     assert "\x1b" not in run.err
 

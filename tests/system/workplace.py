@@ -43,6 +43,11 @@ class Workplace:
         return self.path / "home"
 
     @property
+    def temp(self) -> Path:
+        """Where nodes and bodies have their temporary directories."""
+        return self.path / "t"
+
+    @property
     def database(self) -> Path:
         return self.home / "results.duckdb"
 
@@ -76,7 +81,7 @@ class Workplace:
 
     def processes(self) -> list[psutil.Process]:
         """Every process that was started for this workplace and lives, whatever became of its parents."""
-        return [process for process in psutil.process_iter() if _names(process, self.home)]
+        return [process for process in psutil.process_iter() if _names(process, self.path)]
 
     def journal(self, run_id: str) -> list[dict[str, Any]]:
         path = self.home / "runs" / run_id / "journal.jsonl"
@@ -84,11 +89,11 @@ class Workplace:
         return [json.loads(line) for line in lines if line.endswith("}")]
 
 
-def _names(process: psutil.Process, home: Path) -> bool:
-    # Our processes have PULSEQ_HOME, bodies a TMPDIR in it.
+def _names(process: psutil.Process, place: Path) -> bool:
+    # Our processes have PULSEQ_HOME there, bodies their TMPDIR.
     try:
         variables = Path(f"/proc/{process.pid}/environ").read_bytes()
-        return process.status() != psutil.STATUS_ZOMBIE and str(home).encode() in variables
+        return process.status() != psutil.STATUS_ZOMBIE and str(place).encode() in variables
     except (psutil.Error, OSError):
         return False
 
