@@ -13,6 +13,7 @@ from typing import Any
 
 from pulseq.capabilities import match, nearest_miss, requirement_key
 from pulseq.distributed.expansion import cases_to_tests
+from pulseq.distributed.flights import Flight, Flights
 from pulseq.distributed.homeless import HomelessWatch
 from pulseq.distributed.ledger import Key, Ledger, Next
 from pulseq.distributed.work_orders import build_work
@@ -43,15 +44,6 @@ LONG_ITEM_SECONDS = 1.0
 
 
 @dataclass(slots=True)
-class Flight:
-    """A dispatch on its way or at work: which tests it carries that have no verdict yet."""
-
-    node_id: str
-    tests: dict[Key, QueuedTest]
-    in_place: frozenset[Key]
-
-
-@dataclass(slots=True)
 class Dispatcher:
     """Keeps every free slot busy until each test has its verdict.
 
@@ -76,8 +68,7 @@ class Dispatcher:
     queue: ReadyQueue = field(init=False)
     _homeless: HomelessWatch = field(init=False)
     task_runs: int = 0
-    _flights: dict[str, Flight] = field(default_factory=dict)
-    _flying: dict[Key, Flight] = field(default_factory=dict)
+    _flights: Flights = field(default_factory=Flights)
     _offered: dict[str, LiveNode] = field(default_factory=dict)
     _ready_at: dict[Key, float] = field(default_factory=dict)
     _cases: dict[Key, CasesFound] = field(default_factory=dict)
@@ -187,11 +178,9 @@ class Dispatcher:
         """A node is gone: what it had starts again elsewhere, or ends."""
         self.emit(NodeLost(node_id, why))
         self.queue.node_left(node_id)
-        for key, flight in list(self._flights.items()):
-            if flight.node_id == node_id:
-                self._take_down(key)
-                for test_key in list(flight.tests):
-                    self._lose_test(test_key, why)
+        for flight in self._flights.land_node(node_id):
+            for test_key in list(flight.tests):
+                self._lose_test(test_key, why)
         self._changed.set()
 
     def _lose_test(self, key: Key, why: str) -> None:
@@ -245,8 +234,7 @@ class Dispatcher:
         work, in_place = build_work(pick.tests, self.ledger, self.specs)
         flight = Flight(node.id, {test.key: test for test in pick.tests}, in_place)
         key = str(self._dispatched)
-        self._flights[key] = flight
-        self._flying.update(dict.fromkeys(flight.tests, flight))
+        self._flights.add(key, flight)
         logger.debug("%s goes to %s: %s", [unit.name for unit in work], node.id, "fits and has a free slot")
         priority = max(int(test.priority) for test in pick.tests)
         self.runner.send(
@@ -282,8 +270,7 @@ class Dispatcher:
         return replace(result, queue_seconds=max(time.monotonic() - ready - result.duration, 0.0))
 
     def _book(self, result: AttemptResult) -> None:
-        flight = self._flight_of(result.key)
-        in_place = flight is not None and result.key in flight.in_place
+        in_place = self._flights.is_in_place(result.key)
         found = self._cases.pop(result.key, None)
         if found is not None and self._is_last_attempt(result):
             self._expand_cases(result, found)
@@ -291,7 +278,7 @@ class Dispatcher:
         events, following = self.ledger.finish(result, in_place=in_place)
         self._emit_all(events)
         if following in (Next.CLOSED, Next.RETRY_ALONE):
-            self._leave_flight(result.key)
+            self._flights.drop(result.key)
         if following is Next.RETRY_ALONE and self._admitting:
             self._requeue_later(result.key)
         if self.max_failures is not None and self.ledger.failures >= self.max_failures and self._admitting:
@@ -313,7 +300,7 @@ class Dispatcher:
             self._emit_all(self.ledger.expand(result.key, len(tests)))
         else:
             self._emit_all(self.ledger.finish(keep, in_place=True)[0])
-        self._leave_flight(result.key)
+        self._flights.drop(result.key)
 
     def _requeue_later(self, key: Key) -> None:
         delay = self.ledger.case(key).retry_delay_seconds
@@ -328,22 +315,9 @@ class Dispatcher:
             self._enqueue(key, alone=True)
             self._changed.set()
 
-    def _take_down(self, key: str) -> Flight | None:
-        flight = self._flights.pop(key, None)
-        for test_key in flight.tests if flight is not None else ():
-            self._flying.pop(test_key, None)
-        return flight
-
-    def _leave_flight(self, key: Key) -> None:
-        if flight := self._flying.pop(key, None):
-            flight.tests.pop(key, None)
-
-    def _flight_of(self, key: Key) -> Flight | None:
-        return self._flying.get(key)
-
     def _land(self, message: DispatchDone) -> None:
         self.task_runs += message.task_runs
-        flight = self._take_down(message.key)
+        flight = self._flights.land(message.key)
         if flight is None:
             return
         self.queue.slot_freed(flight.node_id)
@@ -359,9 +333,8 @@ class Dispatcher:
         self._emit_all(self.ledger.close(key, Reason.INTERNAL, f"the node could not run this test: {why}"))
 
     def _trouble(self, key: str, why: str) -> None:
-        if key in self._flights:
-            self._land(DispatchDone(key, 0, why))
-            self._changed.set()
+        self._land(DispatchDone(key, 0, why))
+        self._changed.set()
 
     # -- the end
 
@@ -373,7 +346,6 @@ class Dispatcher:
     def abandon(self) -> None:
         """Wait no longer for what is under way: nobody is there, or it does not end."""
         self._flights.clear()
-        self._flying.clear()
         self._changed.set()
 
     def cancel_soon(self) -> None:
