@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import AsyncIterator
 
 import httpx
+
+from pulseq.errors import InfrastructureError
 
 _POLL_SECONDS = 0.1
 
@@ -18,17 +21,30 @@ async def wait_until_recorded(url: str, flow_run_id: str, task_runs: int, *, pat
 
     Returns:
         How many are still missing.
+
+    Raises:
+        InfrastructureError: nobody answers there any more.
     """
     deadline = asyncio.get_running_loop().time() + patience_seconds
     final = {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}}
     query = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "task_runs": {"state": final}}
     missing = task_runs
-    async with httpx.AsyncClient() as client:
+    async with _open_client(url) as client:
         while missing > 0 and asyncio.get_running_loop().time() < deadline:
-            with contextlib.suppress(httpx.HTTPError):
+            # A connection that is refused is another matter than a slow answer: nobody is there any more.
+            with contextlib.suppress(httpx.TimeoutException, httpx.RemoteProtocolError, httpx.ReadError):
                 answer = await client.post(f"{url}/task_runs/count", json=query, timeout=10.0)
                 if answer.is_success:
                     missing = task_runs - int(answer.json())
             if missing > 0:
                 await asyncio.sleep(_POLL_SECONDS)
     return max(missing, 0)
+
+
+@contextlib.asynccontextmanager
+async def _open_client(url: str) -> AsyncIterator[httpx.AsyncClient]:
+    try:
+        async with httpx.AsyncClient() as client:
+            yield client
+    except httpx.ConnectError as error:
+        raise InfrastructureError(f"the Prefect API at {url!r} does not answer any more") from error

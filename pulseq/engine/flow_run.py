@@ -12,10 +12,17 @@ import httpx
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, PREFECT_UI_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    PREFECT_UI_URL,
+    temporary_settings,
+)
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from pulseq.engine.task_runner import NodeTaskRunner, flow_context
+from pulseq.engine.work import shown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,9 @@ async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str) -> 
         return
     token = _body.set(body)
     try:
-        await suite_flow.with_options(flow_run_name=name)(suite=suite, run_id=run_id, return_state=True)
+        await suite_flow.with_options(flow_run_name=shown_name(name))(
+            suite=shown_name(suite), run_id=run_id, return_state=True
+        )
     finally:
         _body.reset(token)
 
@@ -86,13 +95,31 @@ def configured_api_url() -> str | None:
     return PREFECT_API_URL.value() or None
 
 
+#: How often Prefect's client asks again where an API does not answer, waiting 2, 4, 8 … s between: its own
+#: five times, at each of the calls that end a flow run, keep a finished run waiting for minutes.
+RETRIES_OF_A_CONFIGURED_API = 3
+RETRIES_OF_AN_EMBEDDED_SERVER = 1
+
+
+@contextlib.contextmanager
+def use_configured_api() -> Iterator[None]:
+    """Let Prefect in this context talk to the configured API, with an end to its patience."""
+    with temporary_settings(set_defaults={PREFECT_CLIENT_MAX_RETRIES: RETRIES_OF_A_CONFIGURED_API}):
+        yield
+
+
 @contextlib.contextmanager
 def use_api(url: str) -> Iterator[None]:
     """Let Prefect in this context talk to the embedded server at `url`.
 
     Without sending logs there: the handler would go on doing so in its own time, after the server's end.
     """
-    with temporary_settings({PREFECT_API_URL: url, PREFECT_LOGGING_TO_API_ENABLED: False}):
+    settings = {
+        PREFECT_API_URL: url,
+        PREFECT_LOGGING_TO_API_ENABLED: False,
+        PREFECT_CLIENT_MAX_RETRIES: RETRIES_OF_AN_EMBEDDED_SERVER,
+    }
+    with temporary_settings(settings):
         yield
 
 

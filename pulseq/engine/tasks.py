@@ -19,7 +19,7 @@ from prefect.context import TaskRunContext
 from prefect.states import Cancelled, Completed, Failed
 from prefect.task_engine import run_task_async
 
-from pulseq.engine.work import PytestWork, TaskRunInput, TestWork
+from pulseq.engine.work import PytestWork, TaskRunInput, TestWork, shown_name
 from pulseq.models import AttemptResult, Reason, Status
 
 #: The exact name is in the contract: the task that has Prefect's retries and timeout.
@@ -87,7 +87,7 @@ def state_of(results: list[AttemptResult]) -> State[Any]:
     if bad and all(result.reason is Reason.CANCELLED for result in bad):
         return Cancelled(message=f"{len(bad)} of {len(results)} tests were stopped")
     if bad:
-        return Failed(message=f"{len(bad)} of {len(results)} tests failed: {bad[0].test_id}")
+        return Failed(message=f"{len(bad)} of {len(results)} tests failed: {shown_name(bad[0].test_id)}")
     return Completed(name="Passed", message=f"{len(results)} tests")
 
 
@@ -109,4 +109,4 @@ def _one_line(result: AttemptResult) -> str:
         words.append(f"({result.reason})")
     if lines:
         words.append(lines[-1][:200])
-    return " ".join(words)
+    return shown_name(" ".join(words))

@@ -7,6 +7,9 @@ from typing import Any
 
 from pulseq.models import AttemptResult, PytestOrder, PytestSpec, TestCase
 
+#: Longer names of task runs and flow runs are cut; the journal and the database have them whole.
+MAX_NAME_CHARACTERS = 500
+
 
 @dataclass(frozen=True, slots=True)
 class TestWork:
@@ -60,7 +63,13 @@ class TaskRunInput:
         self.run = run
 
     def __str__(self) -> str:
-        return self.work.name
+        return shown_name(self.work.name)
+
+
+def shown_name(name: str) -> str:
+    """A name as Prefect can take it: an event of over 1.5 MB, or text that is no UTF-8, ends the task run."""
+    short = name if len(name) <= MAX_NAME_CHARACTERS else f"{name[: MAX_NAME_CHARACTERS - 1]}…"
+    return short.encode("utf-8", "backslashreplace").decode()
 
 
 @dataclass(frozen=True, slots=True)

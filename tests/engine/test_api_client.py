@@ -1,0 +1,78 @@
+"""Asking a Prefect API whether it has recorded a run."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+
+import pytest
+
+from pulseq.engine.api_client import wait_until_recorded
+from pulseq.errors import InfrastructureError
+
+
+class _Api(HTTPServer):
+    """Answers each question for a count with the next of `counts`; the last one again and again."""
+
+    counts: list[int]
+
+
+class _Answer(BaseHTTPRequestHandler):
+    server: _Api
+
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        counts = self.server.counts
+        body = json.dumps(counts.pop(0) if len(counts) > 1 else counts[0]).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture
+def api() -> Iterator[_Api]:
+    """An API whose task runs get recorded as the test says."""
+    with _Api(("127.0.0.1", 0), _Answer) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def _missing(port: int, task_runs: int, patience_seconds: float) -> int:
+    url = f"http://127.0.0.1:{port}"
+    return asyncio.run(wait_until_recorded(url, "flow", task_runs, patience_seconds=patience_seconds))
+
+
+def test_it_waits_until_all_are_recorded(api: _Api) -> None:
+    api.counts = [0, 2, 5]
+
+    assert _missing(api.server_port, 5, 60) == 0
+    assert api.counts == [5]
+
+
+def test_patience_ends_with_what_is_missing(api: _Api) -> None:
+    api.counts = [2]
+
+    assert _missing(api.server_port, 5, 0.05) == 3
+
+
+def test_nothing_to_record_asks_nobody() -> None:
+    assert _missing(9, 0, 60) == 0
+
+
+def test_an_api_that_is_gone_is_not_waited_for() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+
+    with pytest.raises(InfrastructureError, match="does not answer any more"):
+        _missing(port, 5, 3600)
