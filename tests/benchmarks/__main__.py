@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -15,7 +16,7 @@ from typing import NamedTuple
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.environments import Environments
 from tests.benchmarks.row import Measure, Outcome, Row
-from tests.benchmarks.rows import dispatch
+from tests.benchmarks.rows import dispatch, ingest, memory, networkx_suite, one_test, plan, views, yardstick
 from tests.benchmarks.table import describe_machine, describe_outcome, describe_versions, render_table
 
 
@@ -26,7 +27,10 @@ class Group(NamedTuple):
     measure: Measure
 
 
-GROUPS = tuple(Group(module.ROWS, module.measure) for module in (dispatch,))
+GROUPS = tuple(
+    Group(module.ROWS, module.measure)
+    for module in (dispatch, networkx_suite, one_test, yardstick, plan, ingest, views, memory)
+)
 NAMES = tuple(row.name for group in GROUPS for row in group.rows)
 
 
@@ -47,27 +51,33 @@ def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return found
 
 
-def measure_rows(bench: Bench) -> Iterator[Outcome]:
-    """The rows that were asked for, as they are measured."""
+def measure_rows(bench: Bench, failures: list[str]) -> Iterator[Outcome]:
+    """The rows that were asked for, as they are measured; what fails is told and the others go on."""
     for group in GROUPS:
-        if not bench.wants(*(row.name for row in group.rows)):
+        names = [row.name for row in group.rows if row.name in bench.rows]
+        if not names:
             continue
-        measured = group.measure(bench)
+        try:
+            measured = group.measure(bench)
+        except (RuntimeError, OSError, subprocess.SubprocessError) as error:
+            failures.append(f"{', '.join(names)}: {error}")
+            sys.stderr.write(f"{failures[-1]}\n")
+            continue
         for row in group.rows:
-            if row.name in bench.rows and row.name in measured:
+            if row.name in names:
                 yield Outcome(row, measured[row.name])
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Measure, print, write; 0 also where a goal is missed: the table says so."""
+    """Measure, print, write; 0 also where a goal is missed, since the table says so; 1 where a row failed."""
     found = read_arguments(arguments)
     load_before = os.getloadavg()[0]
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulseq-bench-")))
         environments = Environments((found.cache or scratch / "environments").absolute())
         bench = Bench(found.repeat, found.quick, scratch, environments, frozenset(found.rows))
-        outcomes = []
-        for outcome in measure_rows(bench):
+        outcomes, failures = [], list[str]()
+        for outcome in measure_rows(bench, failures):
             outcomes.append(outcome)
             sys.stderr.write(f"{outcome.row.name}: {outcome.ratio:.2f}\n")
         document = {
@@ -75,13 +85,14 @@ def main(arguments: Sequence[str]) -> int:
             "repeat": found.repeat,
             "machine": describe_machine(load_before),
             "versions": describe_versions(environments),
+            "failures": failures,
             "rows": [describe_outcome(outcome) for outcome in outcomes],
         }
     print(render_table(outcomes))
     print(json.dumps({"machine": document["machine"], "versions": document["versions"]}))
     if found.json:
         found.json.write_text(json.dumps(document, indent=2) + "\n")
-    return 0
+    return 1 if failures else 0
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -71,11 +71,11 @@ def clean_environment(**more: str) -> dict[str, str]:
 def run_child(module: str, configuration: Mapping[str, Any], **environment: str) -> Any:
     """What a module of `tests.benchmarks.children` prints as JSON, given its configuration."""
     command = [sys.executable, "-m", f"tests.benchmarks.children.{module}", json.dumps(configuration)]
-    return json.loads(run_command(command, cwd=ROOT, **environment).stdout.splitlines()[-1])
+    return json.loads(run_command(command, cwd=ROOT, environment=environment).stdout.splitlines()[-1])
 
 
 def run_command(
-    command: Sequence[str], *, cwd: Path, accept: Iterable[int] = (0,), **environment: str
+    command: Sequence[str], *, cwd: Path, accept: Container[int] = (0,), environment: Mapping[str, str] | None = None
 ) -> subprocess.CompletedProcess[str]:
     """A command that has ended as it should.
 
@@ -85,7 +85,7 @@ def run_command(
     done = subprocess.run(
         command,
         cwd=cwd,
-        env=clean_environment(**environment),
+        env=clean_environment(**(environment or {})),
         capture_output=True,
         text=True,
         timeout=PATIENCE_SECONDS,

@@ -1,0 +1,51 @@
+"""A thousand tests of about a second on 25 slots: how many of the slots are at work on average."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks.bench import Bench, run_child
+from tests.benchmarks.row import Measured, Row, Samples, at_least
+from tests.benchmarks.standing import Standing, pulseq_standing
+
+NAME = "yardstick"
+NODES, SLOTS = 5, 5
+SHORTEST, LONGEST = 0.5, 1.5
+ROWS = (
+    Row(
+        NAME,
+        "1,000 tests of 0.5–1.5 s on 25 slots, sum of the tests / wall time",
+        "all slots busy all the time",
+        "slots",
+        at_least(23 / 25),
+        more_is_better=True,
+    ),
+)
+
+
+def measure(bench: Bench) -> Measured:
+    """The row: from the flow run's start to the last verdict."""
+    count = bench.size(1000, 125)
+    directory = bench.directory(NAME)
+    with pulseq_standing(bench.directory(f"{NAME}-nodes"), nodes=NODES, slots=SLOTS) as standing:
+        _run(standing, directory, 2 * NODES * SLOTS, longest=SHORTEST)
+        (seconds,) = bench.interleave(partial(_run, standing, directory, count, longest=LONGEST))
+    total = count * (SHORTEST + LONGEST) / 2
+    notes = (f"{count} simulated tests, {NODES} nodes of {SLOTS} slots", "their durations are known to the queue")
+    return {NAME: Samples({"run": [total / wall for wall in seconds]}, {"all": [float(NODES * SLOTS)]}, notes)}
+
+
+def _run(standing: Standing, directory: Path, count: int, *, longest: float) -> float:
+    configuration: dict[str, Any] = {
+        "count": count,
+        "body": "simulate",
+        "shortest": SHORTEST,
+        "longest": longest,
+        "home": str(directory / "home"),
+        "scheduler": standing.scheduler,
+        "api_url": standing.api_url,
+    }
+    told = run_child("pulseq_run", configuration, PREFECT_API_URL=standing.api_url, PREFECT_LOGGING_LEVEL="CRITICAL")
+    return float(told["verdict_seconds"])
