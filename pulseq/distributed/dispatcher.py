@@ -355,7 +355,8 @@ class Dispatcher:
 
     async def _cancel(self) -> None:
         addresses = [node.address for node in self.cluster.nodes.values()]
-        await self.runner.cancel_run(self.run_id, addresses)
+        with contextlib.suppress(OSError):  # what is gone needs no cancelling
+            await self.runner.cancel_run(self.run_id, addresses)
 
     def close_open(self, why: str) -> None:
         """Give every test that has no verdict the verdict `cancelled`."""

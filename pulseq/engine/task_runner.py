@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import pickle
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,8 @@ class NodeTaskRunner(DaskTaskRunner):
 
     def bind(self, client: Client) -> None:
         """Use this asynchronous Dask client; call it before anything is sent."""
+        # That a scheduler is gone is told in our words, not as tracebacks of a client that tries again.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         self._node_client = client
 
     async def begin_run(self, run_id: str, addresses: list[str]) -> None:
