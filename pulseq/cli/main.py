@@ -34,6 +34,9 @@ app = cyclopts.App(
 COMMANDS = {
     "run": ("pulseq.cli.run:run", "Run suites and wait for their verdicts."),
     "check": ("pulseq.cli.check:check", "Validate suites and nodes; start nothing."),
+    "up": ("pulseq.cli.up:up", "Start server, scheduler and nodes that stay between runs."),
+    "down": ("pulseq.cli.down:down", "End what `up` has started."),
+    "status": ("pulseq.cli.status:status", "Tell what `up` has started, and how it does."),
     "summary": ("pulseq.cli.summary:summary", "Tell what a stored run came to."),
     "sql": ("pulseq.cli.sql:sql", "Ask the results in SQL, also while runs write."),
     "results": ("pulseq.cli.results:app", "Bring journals into the database."),

@@ -13,7 +13,7 @@ from cyclopts import Group, Parameter
 
 from pulseq.cli.arguments import split_at_dashes
 from pulseq.cli.execute import Reports, execute
-from pulseq.cli.fleet import choose_fleet
+from pulseq.cli.fleet import choose_fleet, fleet_beside, join_standing
 from pulseq.cli.previous import failed_before
 from pulseq.distributed.run_options import RunOptions, default_home, new_run_id
 from pulseq.errors import UsageError
@@ -104,7 +104,11 @@ def run(*suites: str, options: RunArguments | None = None) -> int:
     suite = load_arguments(own, pytest_args=pytest_arguments, pyargs=arguments.pyargs, python=arguments.python)
     suite = _limit(select(suite, keyword=arguments.keyword, markers=arguments.markers), arguments)
     fleet = choose_fleet(own, nodes_file=arguments.nodes, count=arguments.nodes_count, scheduler=arguments.scheduler)
-    return execute(suite, fleet, _run_options(arguments, suite), _reports(arguments))
+    told_where = bool(arguments.nodes or arguments.nodes_count or arguments.scheduler)
+    run_options, standing = join_standing(
+        _run_options(arguments, suite), own_nodes=told_where, beside=None if told_where else fleet_beside(own)
+    )
+    return execute(suite, standing or fleet, run_options, _reports(arguments))
 
 
 def _check(arguments: RunArguments) -> None:

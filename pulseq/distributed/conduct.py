@@ -28,6 +28,8 @@ from pulseq.engine.flow_run import (
     use_configured_api,
 )
 from pulseq.engine.local_nodes import LocalNodes
+from pulseq.engine.run_watch import driver_name
+from pulseq.engine.standing import say_loss
 from pulseq.engine.task_runner import NodeTaskRunner
 from pulseq.engine.work import run_topic
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError
@@ -102,7 +104,7 @@ class Conduct:
         self.cluster.on_joined = self.dispatcher.add_node
         self.cluster.on_left = self.dispatcher.lose_node
         self.cluster.on_lost = self._scheduler_lost
-        await self.cluster.connect(address, foreign=local is None)
+        await self.cluster.connect(address, name=driver_name(self.options.run_id), foreign=local is None)
         self.runner.bind(self.cluster.client)
         self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
         if local is not None:
@@ -122,7 +124,8 @@ class Conduct:
     async def run_flow(self) -> None:
         """The flow run: everything between its start and its end is dispatching."""
         name = f"suite-{self.suite.name}-{self.options.run_id}"
-        with use_api(self._api_url) if self._server is not None else use_configured_api():
+        ours = self._server is not None or self.options.api_url is not None
+        with use_api(self._api_url) if ours else use_configured_api():
             try:
                 await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
             except Exception as error:
@@ -200,7 +203,8 @@ class Conduct:
         asyncio.get_running_loop().call_later(STOP_PATIENCE_SECONDS, self.dispatcher.abandon)
 
     def _scheduler_lost(self) -> None:
-        self._stopper.stop(ExitCode.NO_VERDICT, "the Dask scheduler is gone, and the nodes with it")
+        gone = "the Dask scheduler is gone, and the nodes with it"
+        self._stopper.stop(ExitCode.NO_VERDICT, say_loss(self.options.home) if self.options.standing else gone)
         self.dispatcher.abandon()
 
     async def close(self) -> None:

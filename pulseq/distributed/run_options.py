@@ -30,6 +30,9 @@ class RunOptions:
         home: state directory; the run's own files are in `home/runs/<run id>`.
         database: the DuckDB file that results go to.
         scheduler: address of a Dask scheduler whose nodes are to be used; None starts local nodes.
+        standing: whether that scheduler is the one of `pulseq up`, in the same state directory.
+        api_url: address of the Prefect server of `pulseq up`; None uses the configured API, or starts a server.
+        notes: what the run is to say of itself first.
         keyword, markers: pytest's -k and -m.
         max_failures: stop after this many tests that failed or had an error of their own.
         granularity: `test` makes every test a task run, `file` packs whole files, `auto` packs short items.
@@ -42,6 +45,9 @@ class RunOptions:
     home: Path = field(default_factory=default_home)
     database: Path | None = None
     scheduler: str | None = None
+    standing: bool = False
+    api_url: str | None = None
+    notes: tuple[str, ...] = ()
     keyword: str | None = None
     markers: str | None = None
     max_failures: int | None = None

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 from pulseq import __version__
 from pulseq.distributed.event_log import EventLog, EventSink
 from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.state_directory import prepare_home
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.verdict import EXIT_REASONS, exit_code_of
 from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.local_nodes import LocalNodes, check_fleet
 from pulseq.engine.scheduler_address import check_scheduler
+from pulseq.engine.standing import use_cluster
 from pulseq.errors import ExitCode, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.models import Fleet, Suite
@@ -65,7 +67,7 @@ class RunSession:
             InfrastructureError: server, scheduler or nodes do not start.
         """
         api_url = await self._check()
-        self._prepare_directory()
+        prepare_home(self.options.home, "runs", self.options.run_id, "logs")
         self.log = EventLog(
             self.options.journal_path,
             self._sinks,
@@ -89,23 +91,10 @@ class RunSession:
         if self.options.scheduler is not None:
             await check_scheduler(self.options.scheduler)
         refuse_newer_schema(self.options.database_path)
-        api_url = configured_api()
+        api_url = self.options.api_url or configured_api()
         if api_url is not None:
             await check_api(api_url)
         return api_url
-
-    def _prepare_directory(self) -> None:
-        directory = self.options.run_directory
-        try:
-            (directory / "logs").mkdir(parents=True, exist_ok=True)
-            ignore = self.options.home / ".gitignore"
-            if not ignore.exists():
-                ignore.write_text("*\n")
-        except OSError as error:
-            raise UsageError(
-                f"the state directory {str(self.options.home)!r} cannot be written ({error.strerror}); "
-                "set PULSEQ_HOME to a directory that can"
-            ) from error
 
     def _tell_start(self) -> None:
         options = {
@@ -115,10 +104,14 @@ class RunSession:
             "markers": self.options.markers,
         }
         self.log.emit(RunStarted(self.options.run_id, self.suite.name, time.time(), __version__, options))
+        for note in self.options.notes:
+            self.log.emit(RunNote(note))
 
     async def _run_in(self, stack: contextlib.AsyncExitStack, api_url: str | None) -> None:
         await stack.enter_async_context(_background(self.log.keep_committing()))
         stack.enter_context(self._stopper.watching(self.options.deadline_seconds))
+        if self.options.standing:
+            stack.enter_context(use_cluster(self.options.home))
         server = await self._start_server(stack) if api_url is None else None
         local = await self._start_nodes(stack, api_url or (server.api_url if server else ""))
 

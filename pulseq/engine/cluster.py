@@ -52,8 +52,8 @@ class Cluster:
         self._closing = False
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def connect(self, address: str, *, foreign: bool) -> None:
-        """Connect to the scheduler at `address`; `foreign` where it is not one of ours.
+    async def connect(self, address: str, *, name: str, foreign: bool) -> None:
+        """Connect to the scheduler at `address` as `name`; `foreign` where it is not one of this run's.
 
         Raises:
             InfrastructureError: nothing answers there.
@@ -61,7 +61,7 @@ class Cluster:
         self.address = address
         try:
             self.client: Any = await Client(  # type: ignore[no-untyped-call]
-                address, asynchronous=True, set_as_default=False, timeout=10
+                address, asynchronous=True, set_as_default=False, timeout=10, name=name
             )
         except (OSError, ValueError) as error:
             raise InfrastructureError(no_scheduler(address, error)) from error
@@ -151,6 +151,9 @@ class Cluster:
 
 class PortableNodeWatch(NodeWatch):
     """The same plug-in for a scheduler that somebody else started: it meets its scheduler there."""
+
+    #: Where one is, by `pulseq up` or an earlier run, it stays.
+    idempotent = True
 
     def __init__(self) -> None:
         pass

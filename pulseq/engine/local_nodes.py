@@ -15,6 +15,7 @@ import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from typing import Any
 
 from pulseq.engine.api_server import QUIET_SETTINGS
 from pulseq.engine.local_process import LocalProcess
@@ -67,7 +68,7 @@ class LocalNodes:
         self._restarts: Counter[str] = Counter()
         self._guards: set[asyncio.Task[None]] = set()
         self._closing = False
-        self._first_workers = _first_workers(fleet)
+        self._first_workers = first_workers(fleet)
         self.on_node_ended: Callable[[str, str], None] = lambda node_id, why: None
         self.on_scheduler_ended: Callable[[], None] = lambda: None
 
@@ -95,8 +96,7 @@ class LocalNodes:
         return address
 
     async def _start_node(self, spec: NodeSpec) -> None:
-        # Short, in the system's own place: sockets that bodies make under their TMPDIR have 108 bytes for a name.
-        self._temp_roots[spec.id] = Path(tempfile.mkdtemp(prefix="pulseq-"))
+        self._temp_roots[spec.id] = make_temp_root()
         self._nodes[spec.id] = await LocalProcess.start(
             f"node {spec.id!r}",
             "pulseq.engine.node_process",
@@ -107,17 +107,13 @@ class LocalNodes:
     async def _join_node(self, spec: NodeSpec, address: str) -> None:
         process = self._nodes[spec.id]
         process.configure(
-            {
-                "scheduler": address,
-                "node_id": spec.id,
-                "host": "127.0.0.1",
-                "port": spec.port,
-                "slots": spec.max_concurrent_tests,
-                "capabilities": dict(spec.capabilities),
-                "temp_root": str(self._temp_roots[spec.id]),
-                "first_worker": self._first_workers[spec.id],
-                "heartbeat_seconds": self._heartbeat_seconds,
-            }
+            node_configuration(
+                spec,
+                scheduler=address,
+                temp_root=self._temp_roots[spec.id],
+                first_worker=self._first_workers[spec.id],
+                heartbeat_seconds=self._heartbeat_seconds,
+            )
         )
         await process.ready(START_TIMEOUT_SECONDS)
         self._guard(self._watch_node(spec, address, process))
@@ -160,8 +156,36 @@ class LocalNodes:
             shutil.rmtree(temp_root, ignore_errors=True)
 
 
-def _first_workers(fleet: Fleet) -> dict[str, int]:
-    # pytest's worker ids (gw0, gw1, …) name databases and ports in many suites: one a slot of the machine.
+def node_configuration(
+    spec: NodeSpec, *, scheduler: str, temp_root: Path, first_worker: int, heartbeat_seconds: float
+) -> dict[str, Any]:
+    """What `pulseq.engine.node_process` is told to become a node of this machine."""
+    return {
+        "scheduler": scheduler,
+        "node_id": spec.id,
+        "host": "127.0.0.1",
+        "port": spec.port,
+        "slots": spec.max_concurrent_tests,
+        "capabilities": dict(spec.capabilities),
+        "temp_root": str(temp_root),
+        "first_worker": first_worker,
+        "heartbeat_seconds": heartbeat_seconds,
+    }
+
+
+def make_temp_root() -> Path:
+    """A directory for what the bodies of one node write.
+
+    Short, in the system's own place: sockets that bodies make under their TMPDIR have 108 bytes for a name.
+    """
+    return Path(tempfile.mkdtemp(prefix="pulseq-"))
+
+
+def first_workers(fleet: Fleet) -> dict[str, int]:
+    """The number of each node's first pytest worker.
+
+    Their ids (gw0, gw1, …) name databases and ports in many suites: one a slot of the machine.
+    """
     first: dict[str, int] = {}
     slots = 0
     for spec in fleet.nodes:

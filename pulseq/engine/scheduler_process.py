@@ -10,6 +10,7 @@ from distributed import Scheduler
 
 from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.engine.node_watch import NodeWatch
+from pulseq.engine.run_watch import RunWatch
 
 #: Retries are PulseQ's to count, so a lost worker must never make Dask judge a task (FACTS: `KilledWorker`
 #: befalls tasks that never ran); stealing and memory management would move what is pinned to a node.
@@ -34,6 +35,8 @@ async def serve(configuration: dict[str, Any]) -> None:
         host=configuration["host"], port=configuration["port"], dashboard=False, dashboard_address="127.0.0.1:0"
     ) as scheduler:
         scheduler.add_plugin(NodeWatch(scheduler))
+        if configuration.get("outlives_runs"):
+            scheduler.add_plugin(RunWatch())
         tell_owner({"address": scheduler.address})
         await scheduler.finished()
 

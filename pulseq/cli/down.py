@@ -1,0 +1,22 @@
+"""`pulseq down`: the end of what `pulseq up` has started."""
+
+from __future__ import annotations
+
+import sys
+
+from pulseq.distributed.run_options import default_home
+from pulseq.engine.standing_control import end_cluster
+
+
+def down() -> int:
+    """End what `pulseq up` has started, and wait until all of it is gone.
+
+    Runs that use it end with exit code 10.
+    """
+    cluster = end_cluster(default_home())
+    if cluster is None:
+        print("nothing runs", file=sys.stderr)
+    else:
+        nodes = len(cluster.fleet.nodes)
+        print(f"ended: {nodes} node{'' if nodes == 1 else 's'} and all that belonged to them", file=sys.stderr)
+    return 0

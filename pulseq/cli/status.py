@@ -1,0 +1,119 @@
+"""`pulseq status`: what `pulseq up` has started, and how it does."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import sys
+import time
+from datetime import UTC, datetime
+from typing import Any, Literal
+
+from pulseq.distributed.run_options import default_home
+from pulseq.engine.standing import Condition, PartState, StandingCluster, find_cluster, standing_directory
+from pulseq.engine.standing_nodes import NodeView, ask_nodes
+from pulseq.errors import ExitCode, InfrastructureError
+from pulseq.reports.text import safe_line
+from pulseq.reports.wording import say_capabilities, say_clock
+
+
+def status(*, output: Literal["text", "json"] = "text") -> int:
+    """Tell whether server, scheduler and nodes stand, since when, and what runs there.
+
+    The exit code is 0 when they do, 1 when not.
+
+    Args:
+        output: `json` for one JSON object on standard output.
+    """
+    home = default_home()
+    cluster = find_cluster(home)
+    if cluster is None or not cluster.keeper.alive:
+        return _tell_of_nothing(cluster, output)
+    views = _ask(cluster)
+    if output == "json":
+        print(json.dumps(describe_cluster(cluster, views, str(standing_directory(home) / "logs"))))
+    else:
+        for line in render_cluster(cluster, views, time.time()):
+            print(line, file=sys.stderr)
+    return ExitCode.OK if cluster.condition is Condition.RUNNING else ExitCode.TESTS_FAILED
+
+
+def _tell_of_nothing(cluster: StandingCluster | None, output: str) -> int:
+    why = "nothing runs" if cluster is None else "what `pulseq up` had started has died"
+    if output == "json":
+        print(json.dumps({"running": False, "why": why}))
+    else:
+        print(f"{why}; `pulseq up` starts it", file=sys.stderr)
+    return ExitCode.TESTS_FAILED
+
+
+def _ask(cluster: StandingCluster) -> dict[str, NodeView]:
+    try:
+        return asyncio.run(ask_nodes(cluster.scheduler)) if cluster.scheduler else {}
+    except InfrastructureError:
+        # It is being started again, as its line says.
+        return {}
+
+
+def describe_cluster(cluster: StandingCluster, views: dict[str, NodeView], logs: str) -> dict[str, Any]:
+    """The object of `--output json`."""
+    return {
+        "running": cluster.condition is Condition.RUNNING,
+        "condition": cluster.condition.value,
+        "since": _moment(cluster.since),
+        "pid": cluster.keeper.pid,
+        "prefect_api": cluster.api_url,
+        "prefect_ui": cluster.ui_url,
+        "scheduler": cluster.scheduler,
+        "version": cluster.version,
+        "python": cluster.python,
+        "nodes_file": cluster.fleet.source,
+        "logs": logs,
+        "parts": [_describe_part(part) for part in cluster.parts],
+        "nodes": {node_id: _describe_view(view) for node_id, view in views.items()},
+    }
+
+
+def _describe_part(part: PartState) -> dict[str, Any]:
+    return {
+        "name": part.name,
+        "condition": part.condition.value,
+        "pid": part.process.pid if part.process else None,
+        "since": _moment(part.since),
+        "deaths": part.deaths,
+        "why": part.why,
+    }
+
+
+def _describe_view(view: NodeView) -> dict[str, Any]:
+    return {
+        "slots": view.slots,
+        "capabilities": dict(view.capabilities),
+        "runs": list(view.runs),
+        "dispatches": view.dispatches,
+        "last_heartbeat": _moment(view.last_seen),
+    }
+
+
+def _moment(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
+
+
+def render_cluster(cluster: StandingCluster, views: dict[str, NodeView], now: float) -> list[str]:
+    """What people read: one line for all, then one for each part."""
+    lines = [f"{cluster.condition} for {say_clock(now - cluster.since)}: Prefect {cluster.ui_url or cluster.api_url}"]
+    width = max((len(part.name) for part in cluster.parts), default=0)
+    for part in cluster.parts:
+        words = [f"{part.condition} for {say_clock(now - part.since)}"]
+        if (view := views.get(part.name)) is not None and part.condition is Condition.RUNNING:
+            words += _say_view(view, now)
+        if part.deaths:
+            words.append(f"died {part.deaths} time{'' if part.deaths == 1 else 's'}, last: {safe_line(part.why or '')}")
+        lines.append(f"  {safe_line(part.name):{width}}  {'; '.join(words)}")
+    return lines
+
+
+def _say_view(view: NodeView, now: float) -> list[str]:
+    work = f"{view.dispatches} at work for {', '.join(map(safe_line, view.runs))}" if view.runs else "idle"
+    slots = f"{view.slots} slot{'' if view.slots == 1 else 's'}"
+    return [f"{slots}, {work}", say_capabilities(view.capabilities), f"heard of {say_clock(now - view.last_seen)} ago"]

@@ -1,0 +1,97 @@
+"""`pulseq up`: server, scheduler and nodes that stay between runs."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from pulseq.cli.fleet import choose_fleet
+from pulseq.distributed.run_options import default_home
+from pulseq.distributed.state_directory import prepare_home
+from pulseq.engine.api_address import check_api, configured_api
+from pulseq.engine.local_nodes import START_TIMEOUT_SECONDS, check_fleet
+from pulseq.engine.standing import Condition, StandingCluster, find_cluster, same_fleet, wait_until_settled
+from pulseq.engine.standing_control import start_cluster
+from pulseq.errors import InfrastructureError, UsageError
+from pulseq.models import Fleet
+from pulseq.reports.text import safe_line
+from pulseq.reports.wording import say_capabilities
+
+
+def up(
+    *,
+    count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"])] = None,
+    nodes: Path | None = None,
+) -> int:
+    """Start a Prefect server, a Dask scheduler and nodes that stay, for `pulseq run` to use.
+
+    Args:
+        count: Local nodes with one slot each: a number, or `auto` for one a processor (the default).
+        nodes: Nodes file.
+    """
+    home = default_home()
+    fleet = choose_fleet([], nodes_file=nodes, count=count, scheduler=None)
+    wanted = fleet if count or nodes else None
+    cluster = find_cluster(home)
+    if cluster is not None and cluster.keeper.alive:
+        return _tell_that_it_runs(home, cluster, wanted)
+    check_fleet(fleet)
+    api_url = configured_api()
+    if api_url is not None:
+        asyncio.run(check_api(api_url))
+    prepare_home(home)
+    if cluster is not None:
+        _tell("what `pulseq up` had started has died; it is started anew")
+    _tell(f"starting {'' if api_url else 'a Prefect server, '}a Dask scheduler and {_count(fleet)}")
+    started = start_cluster(home, fleet, api_url, lambda part: _tell(f"{safe_line(part)} is ready"))
+    cluster = find_cluster(home)
+    if cluster is None:
+        raise InfrastructureError("what `pulseq up` has started has been ended by another; try again")
+    if not started:
+        return _tell_that_it_runs(home, cluster, wanted)
+    _describe(cluster)
+    return 0
+
+
+def _tell_that_it_runs(home: Path, cluster: StandingCluster, wanted: Fleet | None) -> int:
+    cluster = wait_until_settled(home, cluster, START_TIMEOUT_SECONDS)
+    if wanted is not None and not same_fleet(wanted, cluster.fleet):
+        raise UsageError(
+            f"another fleet runs already: {_count(cluster.fleet)}{_source(cluster.fleet)}, asked for "
+            f"{_count(wanted)}{_source(wanted)}; `pulseq down` ends it"
+        )
+    if cluster.condition is not Condition.RUNNING:
+        raise InfrastructureError(
+            f"what `pulseq up` has started is not ready ({cluster.condition}); "
+            "`pulseq status` says more, `pulseq down` ends it"
+        )
+    _tell("it runs already")
+    _describe(cluster)
+    return 0
+
+
+def _describe(cluster: StandingCluster) -> None:
+    _tell(f"Prefect: {cluster.ui_url or cluster.api_url}")
+    for node in cluster.fleet.nodes:
+        slots = f"{node.max_concurrent_tests} slot{'' if node.max_concurrent_tests == 1 else 's'}"
+        told = say_capabilities(node.capabilities)
+        _tell(f"node {safe_line(node.id)}: {slots}{f', {told}' if told else ''}")
+    _tell("`pulseq run` uses it; `pulseq down` ends it")
+
+
+def _count(fleet: Fleet) -> str:
+    nodes = len(fleet.nodes)
+    slots = sum(node.max_concurrent_tests for node in fleet.nodes)
+    return f"{nodes} node{'' if nodes == 1 else 's'} with {slots} slot{'' if slots == 1 else 's'}"
+
+
+def _source(fleet: Fleet) -> str:
+    return f" ({fleet.source})" if fleet.source else ""
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)

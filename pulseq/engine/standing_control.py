@@ -1,0 +1,123 @@
+"""From outside: start the keeper of what stands, and end it."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import IO, Any
+
+from pulseq.engine.standing import FILE_NAME, StandingCluster, find_cluster, own_home, standing_directory
+from pulseq.errors import InfrastructureError
+from pulseq.models import Fleet
+
+#: A keeper ends its parts in less than this, also when runs have something to say to the server.
+END_PATIENCE_SECONDS = 20.0
+#: What its parts need to see that it is gone, and to end their bodies.
+LAST_WILL_SECONDS = 5.0
+
+
+def start_cluster(home: Path, fleet: Fleet, api_url: str | None, on_ready: Callable[[str], None]) -> bool:
+    """Start the keeper and wait until all its parts are ready.
+
+    Args:
+        api_url: the Prefect API to be used; None has a server started.
+        on_ready: called with the name of each part as it gets ready.
+
+    Returns:
+        False where another keeper has this state directory already.
+
+    Raises:
+        InfrastructureError: a part does not start; nothing is left running.
+    """
+    log_path = standing_directory(home) / "logs" / "keeper.log"
+    log_path.parent.mkdir(parents=True, exist_ok=True)
+    pid, told, heard = _spawn_keeper(home, log_path)
+    with told, heard:
+        try:
+            order = {"home": str(home), "fleet": asdict(fleet), "api_url": api_url}
+            told.write(json.dumps(order).encode() + b"\n")
+            return _hear(heard, on_ready, log_path)
+        except BaseException:
+            os.kill(pid, signal.SIGTERM)
+            told.close()
+            heard.read()
+            os.waitpid(pid, 0)
+            raise
+
+
+def _spawn_keeper(home: Path, log_path: Path) -> tuple[int, IO[bytes], IO[bytes]]:
+    """A keeper in a session of its own; the pipes to and from it."""
+    from_us, to_keeper = os.pipe()
+    from_keeper, to_us = os.pipe()
+    log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    try:
+        pid = os.posix_spawn(
+            sys.executable,
+            [sys.executable, "-m", "pulseq.engine.standing_process"],
+            {**os.environ, "PULSEQ_HOME": str(home)},
+            file_actions=[(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate((from_us, to_us, log))],
+            setsid=True,
+        )
+    finally:
+        for end in (from_us, to_us, log):
+            os.close(end)
+    return pid, open(to_keeper, "wb", buffering=0), open(from_keeper, "rb")
+
+
+def _hear(heard: IO[bytes], on_ready: Callable[[str], None], log_path: Path) -> bool:
+    for line in heard:
+        message: dict[str, Any] = json.loads(line)
+        if "ready" in message:
+            on_ready(message["ready"])
+        elif "failed" in message:
+            raise InfrastructureError(f"{message['failed']} (nothing was left running)")
+        else:
+            return "running" in message
+    raise InfrastructureError(f"the keeper of the nodes ended while it started; its log is {log_path}")
+
+
+def end_cluster(home: Path) -> StandingCluster | None:
+    """End what stands, and wait until all of it is gone.
+
+    Returns:
+        What stood, also where its keeper had died before; None where there was nothing.
+
+    Raises:
+        InfrastructureError: a process of it does not end.
+    """
+    cluster = find_cluster(home)
+    if cluster is None:
+        return None
+    cluster.keeper.signal(signal.SIGTERM)
+    if not cluster.keeper.wait(END_PATIENCE_SECONDS):
+        cluster.keeper.signal(signal.SIGKILL)
+    # The last word on what there was: a part may have been started again until the keeper ended.
+    cluster = find_cluster(home) or cluster
+    _see_off(cluster)
+    _tidy(home)
+    return cluster
+
+
+def _see_off(cluster: StandingCluster) -> None:
+    """Wait for the processes of a cluster whose keeper has ended; kill what does not end."""
+    end = time.monotonic() + LAST_WILL_SECONDS
+    for process in cluster.processes:
+        if not process.wait(end - time.monotonic()):
+            process.signal(signal.SIGKILL)
+            if not process.wait(LAST_WILL_SECONDS):
+                raise InfrastructureError(f"process {process.pid} of the nodes does not end, not even by SIGKILL")
+
+
+def _tidy(home: Path) -> None:
+    # A keeper that ended well has done so itself; and another may have begun since, which holds the lock.
+    with own_home(home) as owned:
+        if owned:
+            (home / FILE_NAME).unlink(missing_ok=True)
+            shutil.rmtree(standing_directory(home), ignore_errors=True)

@@ -1,0 +1,68 @@
+"""What the scheduler knows of the nodes that stand, asked without joining it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distributed.core import rpc
+
+from pulseq.errors import InfrastructureError
+from pulseq.models import CapabilityValue
+
+_PATIENCE_SECONDS = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class NodeView:
+    """A node as its scheduler sees it.
+
+    Attributes:
+        runs: the ids of the runs that have something there.
+        dispatches: how many dispatches are there, running or next in line.
+        last_seen: Unix seconds of its last heartbeat.
+    """
+
+    slots: int
+    capabilities: Mapping[str, CapabilityValue]
+    runs: tuple[str, ...]
+    dispatches: int
+    last_seen: float
+
+
+async def ask_nodes(address: str) -> dict[str, NodeView]:
+    """The nodes of the scheduler at `address`, by id.
+
+    Raises:
+        InfrastructureError: it does not answer.
+    """
+    scheduler: Any = rpc(address)  # type: ignore[no-untyped-call]
+    try:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            identity = await scheduler.identity(n_workers=-1)
+            processing = await scheduler.processing(workers=None)
+    except (OSError, TimeoutError) as error:
+        raise InfrastructureError(f"the scheduler at {address!r} does not answer ({type(error).__name__})") from error
+    finally:
+        await scheduler.close_rpc()
+    return {
+        worker["pulseq"]["id"]: view_node(worker, processing.get(place, ()))
+        for place, worker in identity["workers"].items()
+        if "pulseq" in worker
+    }
+
+
+def view_node(worker: Mapping[str, Any], keys: Any) -> NodeView:
+    """The node that a worker's identity and the keys of its tasks tell of."""
+    labels = worker["pulseq"]
+    # A dispatch's key is ("pulseq-test", run id, its own); other tasks are none of ours.
+    runs = [key[1] for key in keys if isinstance(key, tuple | list) and key[0] == "pulseq-test"]
+    return NodeView(
+        slots=labels["slots"],
+        capabilities=labels["capabilities"],
+        runs=tuple(dict.fromkeys(runs)),
+        dispatches=len(runs),
+        last_seen=worker["last_seen"],
+    )
