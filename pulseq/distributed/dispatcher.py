@@ -201,7 +201,8 @@ class Dispatcher:
                     self._send(pick)
             elif not self._flights:
                 return
-            await self._wait()
+            if self.ledger.open:  # what no node fits may have been the last
+                await self._wait()
 
     async def _wait(self) -> None:
         timeout = self._homeless.seconds_left(time.monotonic())
@@ -282,7 +283,8 @@ class Dispatcher:
         if following is Next.RETRY_ALONE and self._admitting:
             self._requeue_later(result.key)
         if self.max_failures is not None and self.ledger.failures >= self.max_failures and self._admitting:
-            self.emit(RunNote(f"stopping after {self.ledger.failures} failures"))
+            count = self.ledger.failures
+            self.emit(RunNote(f"stopping after {count} {'failure' if count == 1 else 'failures'}"))
             self.stop_admitting()
             self.cancel_soon()
 

@@ -1,0 +1,198 @@
+"""From the queue to the nodes and back, with nodes that do as they are told."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+from collections.abc import Callable
+from typing import Any, cast
+
+import pytest
+
+from pulseq.distributed.dispatcher import Dispatcher
+from pulseq.distributed.ledger import Ledger
+from pulseq.engine.cluster import LiveNode
+from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, TestWork
+from pulseq.events import Event, RunNote, TestClosed
+from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
+
+Answer = Callable[["Nodes", Dispatch, str], None]
+
+
+class Nodes:
+    """A cluster and a runner in one: `answer` says what a node does with a dispatch."""
+
+    def __init__(self, answer: Answer, *names: str) -> None:
+        self.answer = answer
+        self.nodes = {name: LiveNode(name, name, "localhost", 1, {"node": name}) for name in names}
+        self.sent: list[tuple[str, str]] = []
+        self.cancelled: list[str] = []
+        self.dispatcher: Dispatcher
+
+    async def begin_run(self, _run_id: str, _addresses: list[str]) -> None: ...
+
+    async def enter_run(self, _run_id: str, _addresses: list[str], _context: dict[str, Any]) -> None: ...
+
+    async def cancel_run(self, _run_id: str, addresses: list[str]) -> None:
+        self.cancelled += addresses
+
+    def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> None:
+        self.sent += [(work.name, address) for work in dispatch.work]
+        self.on_trouble = on_trouble
+        asyncio.get_running_loop().call_soon(self.answer, self, dispatch, address)
+
+    def say(self, node: str, *messages: NodeMessage) -> None:
+        self.dispatcher.receive((0.0, {"node": node, "messages": pickle.dumps(list(messages))}))
+
+    def lose(self, node: str) -> None:
+        del self.nodes[node]
+        self.dispatcher.lose_node(node, "it was killed")
+
+
+def _result(work: TestWork, node: str, status: Status = Status.PASSED, reason: Reason | None = None) -> AttemptResult:
+    return AttemptResult(work.test.id, work.attempt, node, status, reason=reason)
+
+
+def _tests(dispatch: Dispatch) -> list[TestWork]:
+    return [work for work in dispatch.work if isinstance(work, TestWork)]
+
+
+def passing(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+    for work in _tests(dispatch):
+        nodes.say(node, AttemptStart(work.test.id, "", work.attempt, "task"), _result(work, node))
+    nodes.say(node, DispatchDone(dispatch.key, 1))
+
+
+def failing(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+    for work in _tests(dispatch):
+        nodes.say(node, _result(work, node, Status.FAILED, Reason.EXIT_CODE))
+    nodes.say(node, DispatchDone(dispatch.key, 1))
+
+
+def silent(nodes: Nodes, dispatch: Dispatch, _node: str) -> None:
+    nodes.dispatcher.stop_admitting()
+    nodes.dispatcher.abandon()
+
+
+def _run(nodes: Nodes, *tests: TestCase, timeout: float = 60.0, **options: Any) -> tuple[list[Event], Dispatcher]:
+    events: list[Event] = []
+
+    async def run() -> Dispatcher:
+        dispatcher = Dispatcher(
+            "r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, node_timeout_seconds=timeout, **options
+        )
+        nodes.dispatcher = dispatcher
+        for test in tests:
+            dispatcher.accept(test)
+        await dispatcher.enter_flow({})
+        await dispatcher.run()
+        await dispatcher.settle()
+        return dispatcher
+
+    return events, asyncio.run(run())
+
+
+def _closed(events: list[Event]) -> dict[str, tuple[str, str | None]]:
+    return {event.test_id: (event.status, event.reason) for event in events if isinstance(event, TestClosed)}
+
+
+def _case(name: str, **changes: Any) -> TestCase:
+    return TestCase(name, SimulateBody(), **changes)
+
+
+def test_every_test_goes_to_a_node_and_has_its_verdict() -> None:
+    nodes = Nodes(passing, "a", "b")
+
+    events, _ = _run(nodes, _case("x"), _case("y"))
+
+    assert sorted(nodes.sent) == [("x", "a"), ("y", "b")]
+    assert _closed(events) == {"x": ("passed", None), "y": ("passed", None)}
+
+
+def test_a_run_of_nothing_that_fits_ends() -> None:
+    events, _ = _run(Nodes(passing, "a"), _case("x", requirements={"node": "z"}))
+
+    assert _closed(events) == {"x": ("error", "unsatisfiable")}
+
+
+def test_a_run_ends_when_the_only_fitting_node_does_not_come_back() -> None:
+    def die(nodes: Nodes, _dispatch: Dispatch, node: str) -> None:
+        nodes.lose(node)
+
+    events, _ = _run(Nodes(die, "a"), _case("x"), timeout=0.01)
+
+    assert _closed(events) == {"x": ("error", "unsatisfiable")}
+
+
+def test_what_a_lost_node_had_begun_starts_again_on_another() -> None:
+    def die_once(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        if len(nodes.nodes) == 1:
+            passing(nodes, dispatch, node)
+            return
+        (work,) = _tests(dispatch)
+        nodes.say(node, AttemptStart(work.test.id, "", 1, "task"))
+        nodes.lose(node)
+
+    nodes = Nodes(die_once, "a", "b")
+    events, dispatcher = _run(nodes, _case("x"))
+
+    assert nodes.sent == [("x", "a"), ("x", "b")]
+    assert _closed(events) == {"x": ("passed", None)}
+    assert dispatcher.ledger.orphaned_task_runs == ["task"]
+
+
+def test_a_dispatch_that_ends_without_a_result_is_our_fault() -> None:
+    def forget(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        nodes.say(node, DispatchDone(dispatch.key, 0, "KeyError: 'x'"))
+
+    events, _ = _run(Nodes(forget, "a"), _case("x"))
+
+    assert _closed(events) == {"x": ("error", "internal")}
+
+
+def test_a_dispatch_that_does_not_get_through_is_our_fault() -> None:
+    def refuse(nodes: Nodes, dispatch: Dispatch, _node: str) -> None:
+        nodes.on_trouble(dispatch.key, "OSError: no")
+
+    events, _ = _run(Nodes(refuse, "a"), _case("x"))
+
+    assert _closed(events) == {"x": ("error", "internal")}
+
+
+def test_a_run_stops_after_as_many_failures_as_were_asked_for() -> None:
+    nodes = Nodes(failing, "a")
+
+    events, _ = _run(nodes, _case("x"), _case("y"), max_failures=1)
+
+    assert nodes.sent == [("x", "a")]
+    assert nodes.cancelled == ["a"]
+    assert RunNote("stopping after 1 failure") in events
+
+
+def test_a_run_that_is_stopped_leaves_what_does_not_end() -> None:
+    events, dispatcher = _run(Nodes(silent, "a"), _case("x"))
+    assert _closed(events) == {}
+
+    dispatcher.close_open("it was stopped")
+
+    assert _closed(events) == {"x": ("error", "cancelled")}
+
+
+@pytest.mark.parametrize("late", [True, False])
+def test_files_of_a_lost_attempt_do_not_count(late: bool) -> None:
+    def leave_files(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        (work,) = _tests(dispatch)
+        case = AttemptResult("x::case", work.attempt, node, Status.PASSED)
+        if late and node == "a":
+            nodes.say(node, AttemptStart("x", "", 1, "task"))
+            nodes.lose("a")
+            nodes.say(node, CasesFound("x", "", (case,)), _result(work, node))
+            return
+        if late:
+            failing(nodes, dispatch, node)
+            return
+        nodes.say(node, CasesFound("x", "", (case,)), _result(work, node), DispatchDone(dispatch.key, 1))
+
+    events, _ = _run(Nodes(leave_files, "a", "b"), TestCase("x", CommandBody(("make",), junit="*.xml")))
+
+    assert _closed(events) == ({"x": ("failed", "exit_code")} if late else {"x::case": ("passed", None)})
