@@ -7,6 +7,8 @@ import contextlib
 import os
 import signal
 from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import NoReturn
 
 from pulseq.errors import ExitCode
 
@@ -21,6 +23,7 @@ class Stopper:
         self.why = ""
         self.stopped = asyncio.Event()
         self._on_stop = on_stop
+        self._signals = 0
 
     def stop(self, code: ExitCode, why: str) -> None:
         """Stop the run with this exit code; only the first call counts."""
@@ -37,25 +40,37 @@ class Stopper:
         if deadline_seconds is not None:
             text = f"the deadline of {deadline_seconds:g} s has passed"
             timer = loop.call_later(deadline_seconds, lambda: self.stop(ExitCode.DEADLINE, text))
+        before = {number: signal.getsignal(number) for number in _SIGNALS}
         self.install_signals()
         try:
             yield
         finally:
             if timer is not None:
                 timer.cancel()
-            for number in _SIGNALS:
-                with contextlib.suppress(ValueError, RuntimeError):
-                    loop.remove_signal_handler(number)
+            for number, handler in before.items():
+                with contextlib.suppress(ValueError):
+                    signal.signal(number, handler)
 
     def install_signals(self) -> None:
         """Heed SIGINT and SIGTERM; again inside a flow, whose engine puts a handler of its own in place."""
+        loop = asyncio.get_running_loop()
+
+        # Not the loop's own way of handling signals: a loop that is busy (importing, for seconds) would not
+        # hear of the second one, which means now.
+        def handle(number: int, _frame: FrameType | None) -> None:
+            if self._signals or self.code is not None:  # it is stopping, and somebody has had enough of that
+                self._leave()
+            self._signals += 1
+            loop.call_soon_threadsafe(self._interrupted, number)
+
         for number in _SIGNALS:
-            with contextlib.suppress(ValueError, RuntimeError):  # not the main thread: the caller's to handle
-                asyncio.get_running_loop().add_signal_handler(number, self._interrupted, number)
+            with contextlib.suppress(ValueError):  # not the main thread: the caller's to handle
+                signal.signal(number, handle)
 
     def _interrupted(self, number: int) -> None:
-        if self.code is not None:
-            # The second time means now: children see the end of their lifeline.
-            os._exit(int(ExitCode.INTERRUPTED))
         name = signal.Signals(number).name
         self.stop(ExitCode.INTERRUPTED, f"interrupted by {name}: ending what runs; once more to leave at once")
+
+    def _leave(self) -> NoReturn:
+        # Nothing is tidied up here: children see the end of their lifeline.
+        os._exit(int(self.code or ExitCode.INTERRUPTED))

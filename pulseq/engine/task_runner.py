@@ -84,6 +84,8 @@ class NodeTaskRunner(DaskTaskRunner):
     async def _on_nodes(self, function: Callable[..., Any], addresses: list[str], *arguments: Any) -> dict[str, Any]:
         if not addresses:
             return {}
+        if self._node_client.scheduler is None:
+            raise ConnectionError("the connection to the scheduler is closed")
         answers: dict[str, Any] = await self._node_client.run(
             function, *arguments, workers=addresses, on_error="return"
         )
