@@ -1,0 +1,100 @@
+"""Where events go as they become true."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from pulseq.distributed.event_log import EventLog
+from pulseq.errors import InfrastructureError, PulseqError
+from pulseq.events import AttemptFinished, Event, RunNote, RunStarted, TestClosed, TestPlanned
+from pulseq.models import AttemptResult, Reason, Status
+from pulseq.results.database import Database
+from pulseq.results.journal import JournalWriter, replay
+
+STARTED = RunStarted("r1", "shop", 1.0, "0")
+LONG = "x" * 50_000
+
+
+def _finished(status: Status) -> AttemptFinished:
+    reason = None if status is Status.PASSED else Reason.EXIT_CODE
+    return AttemptFinished(AttemptResult("t", 1, "n", status, reason=reason, error=LONG, output=LONG))
+
+
+def _emit(directory: Path, *events: Event) -> tuple[EventLog, list[Event], list[PulseqError]]:
+    seen: list[Event] = []
+    failures: list[PulseqError] = []
+
+    async def emit() -> EventLog:
+        log = EventLog(directory / "journal.jsonl", [seen.append], failures.append)
+        for event in events:
+            log.emit(event)
+        await log.commit()
+        return log
+
+    log = asyncio.run(emit())
+    log.close()
+    return log, seen, failures
+
+
+def test_an_event_reaches_record_views_and_journal(tmp_path: Path) -> None:
+    log, seen, _ = _emit(tmp_path, STARTED, RunNote("hello"))
+
+    assert seen == [STARTED, RunNote("hello")]
+    assert log.record.notes == ["hello"]
+    assert replay(tmp_path / "journal.jsonl")[0].notes == ["hello"]
+
+
+@pytest.mark.parametrize(("status", "kept"), [(Status.PASSED, 0), (Status.FAILED, 8_000)])
+def test_memory_keeps_little_of_what_a_body_wrote_and_the_journal_all(
+    tmp_path: Path, status: Status, kept: int
+) -> None:
+    planned = TestPlanned("t", "", "t", "command", "medium")
+
+    log, _, _ = _emit(tmp_path, STARTED, planned, _finished(status))
+
+    (in_memory,) = log.record.tests["t", ""].attempts.values()
+    (on_disk,) = replay(tmp_path / "journal.jsonl")[0].tests["t", ""].attempts.values()
+    assert (len(in_memory.output), len(on_disk.output)) == (kept, len(LONG))
+
+
+def test_a_journal_that_cannot_be_written_is_told_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(_: JournalWriter) -> None:
+        raise InfrastructureError("the disk is full")
+
+    monkeypatch.setattr(JournalWriter, "commit", full)
+    failures: list[PulseqError] = []
+
+    async def emit() -> None:
+        log = EventLog(tmp_path / "journal.jsonl", [], failures.append)
+        for _ in range(3):
+            log.emit(STARTED)
+            await log.commit()
+
+    asyncio.run(emit())
+
+    assert [str(failure) for failure in failures] == ["the disk is full"]
+
+
+def test_a_damaged_database_is_set_aside_with_a_word(tmp_path: Path) -> None:
+    database = tmp_path / "results.duckdb"
+    with Database(database).write() as connection:
+        connection.execute("select 1")
+    content = database.read_bytes()
+    database.write_bytes(content[:4096] + b"\xff" * (len(content) - 4096))
+    closed = TestClosed("t", "", Status.PASSED, None, flaky=False, attempts=1)
+
+    async def ingest() -> EventLog:
+        log = EventLog(tmp_path / "journal.jsonl", [], lambda _: None)
+        for event in (STARTED, TestPlanned("t", "", "t", "command", "medium"), closed):
+            log.emit(event)
+        await log.ingest(database)
+        log.close()
+        return log
+
+    log = asyncio.run(ingest())
+
+    assert len(log.record.notes) == 1
+    assert "was damaged and is now" in log.record.notes[0]

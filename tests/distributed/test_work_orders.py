@@ -1,0 +1,95 @@
+"""From picked tests to the task runs that carry them."""
+
+from __future__ import annotations
+
+from pulseq.distributed.ledger import Ledger
+from pulseq.distributed.work_orders import build_work
+from pulseq.engine.work import PytestWork, TestWork
+from pulseq.models import (
+    AttemptResult,
+    Priority,
+    PytestItemBody,
+    PytestSpec,
+    Reason,
+    SimulateBody,
+    Status,
+    TestCase,
+)
+from pulseq.planning.queued import QueuedTest
+
+SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
+
+
+def _item(name: str, **changes: object) -> TestCase:
+    return TestCase(f"unit::{name}", PytestItemBody("unit", name), **changes)  # type: ignore[arg-type]
+
+
+def _queued(case: TestCase, *, packed: bool) -> QueuedTest:
+    assert isinstance(case.body, PytestItemBody | SimulateBody)
+    file = case.body.nodeid.split("::", 1)[0] if isinstance(case.body, PytestItemBody) else ""
+    return QueuedTest(case.key, 1, None, Priority.MEDIUM, None, ("unit", file) if packed else None)
+
+
+def _ledger(*cases: TestCase) -> Ledger:
+    ledger = Ledger()
+    for case in cases:
+        ledger.plan(case)
+        ledger.sent(case.key, "n1")
+    return ledger
+
+
+def _fail(ledger: Ledger, case: TestCase) -> None:
+    ledger.finish(AttemptResult(case.id, 1, "n1", Status.FAILED, reason=Reason.ASSERTION), in_place=False)
+    ledger.sent(case.key, "n1")
+
+
+def test_a_test_of_its_own_is_a_task_run_that_retries_it() -> None:
+    case = TestCase("a", SimulateBody(), max_retries=2)
+
+    work, in_place = build_work([_queued(case, packed=False)], _ledger(case), {})
+
+    assert work == [TestWork("a", case, 1, 2)]
+    assert in_place == {("a", "")}
+
+
+def test_items_of_a_file_share_a_task_run_that_retries_none_of_them() -> None:
+    cases = [_item(f"test_a.py::test_{n}", max_retries=1, timeout_seconds=3.0) for n in (1, 2)]
+
+    work, in_place = build_work([_queued(case, packed=True) for case in cases], _ledger(*cases), {"unit": SPEC})
+
+    (pack,) = work
+    assert isinstance(pack, PytestWork)
+    assert (pack.name, pack.max_retries, pack.fresh) == ("test_a.py (2 tests)", 0, False)
+    assert [(order.nodeid, order.attempt, order.timeout_seconds) for order in pack.orders] == [
+        ("test_a.py::test_1", 1, 3.0),
+        ("test_a.py::test_2", 1, 3.0),
+    ]
+    assert in_place == frozenset()
+
+
+def test_a_pack_of_one_is_named_after_its_test() -> None:
+    case = _item("test_a.py::test_1")
+
+    (pack,), _ = build_work([_queued(case, packed=True)], _ledger(case), {"unit": SPEC})
+
+    assert pack.name == "unit::test_a.py::test_1"
+
+
+def test_each_file_of_a_dispatch_has_a_task_run() -> None:
+    cases = [_item("test_a.py::test_1"), _item("test_b.py::test_1")]
+
+    work, _ = build_work([_queued(case, packed=True) for case in cases], _ledger(*cases), {"unit": SPEC})
+
+    assert [one.name for one in work] == ["unit::test_a.py::test_1", "unit::test_b.py::test_1"]
+
+
+def test_an_item_that_is_tried_again_gets_a_fork_of_its_own_and_what_retries_are_left() -> None:
+    case = _item("test_a.py::test_1", max_retries=2, retry_delay_seconds=0.5)
+    ledger = _ledger(case)
+    _fail(ledger, case)
+
+    (work,), in_place = build_work([_queued(case, packed=False)], ledger, {"unit": SPEC})
+
+    assert isinstance(work, PytestWork)
+    assert (work.fresh, work.max_retries, work.retry_delay_seconds, work.orders[0].attempt) == (True, 1, 0.5, 2)
+    assert in_place == {case.key}
