@@ -51,7 +51,15 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         f"pulseq.engine.{stem}": _BY_RUNS
         for stem in (
             *("agent_registry", "api_address", "api_client", "api_server", "cluster", "flow_run", "local_nodes"),
-            *("node_agent", "node_calls", "node_process", "node_watch", "scheduler_address", "scheduler_process"),
+            *(
+                "node_agent",
+                "node_calls",
+                "node_process",
+                "prefect_run",
+                "node_watch",
+                "scheduler_address",
+                "scheduler_process",
+            ),
             *("server_process", "task_runner", "work"),
         )
     },

@@ -8,23 +8,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pickle
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack
-from contextvars import copy_context
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import anyio
 from distributed import Worker
-from prefect.context import AsyncClientContext, hydrated_context
-from prefect.events.worker import EventsWorker
-from prefect.flows import Flow
 
 from pulseq.engine.agent_registry import register_agent
 from pulseq.engine.junit_cases import find_cases
-from pulseq.engine.tasks import run_as_task
+from pulseq.engine.prefect_run import PrefectRun
 from pulseq.engine.work import AttemptStart, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork, run_topic
 from pulseq.execution.executor import Executor
 from pulseq.execution.pytest_session import PytestSession
@@ -49,7 +43,6 @@ CANCEL_TIMEOUT_SECONDS = 5.0
 class NodeAgent:
     """Runs the dispatches of any number of runs on one node.
 
-    `carrier` is the flow in whose name Prefect runs the tasks here; a run's own flow stays at home.
     `first_worker` is the number of the first of its pytest workers on this machine.
     """
 
@@ -60,10 +53,8 @@ class NodeAgent:
         node_id: str,
         slots: int,
         temp_root: Path,
-        carrier: Flow[..., Any],
         first_worker: int = 0,
     ) -> None:
-        self.carrier = carrier
         self.first_worker = first_worker
         self.node_id = node_id
         self.slots = slots
@@ -111,8 +102,7 @@ class RunOnNode:
     def __init__(self, agent: NodeAgent, run_id: str) -> None:
         self.run_id = run_id
         self._agent = agent
-        self._context = copy_context()
-        self._exit = AsyncExitStack()
+        self._prefect: PrefectRun | None = None
         self._opened = False
         self._sessions: dict[PytestSpec, PytestSession] = {}
         self._outbox: list[NodeMessage] = []
@@ -124,17 +114,10 @@ class RunOnNode:
         self._dispatches = 0
 
     async def open(self, prefect_context: dict[str, Any]) -> None:
-        """Enter the flow run's context and an API client, once; each task run gets a copy of that context."""
-        if self._opened:
-            return
-        self._opened = True
-        flow_run = {**prefect_context["flow_run_context"], "flow": self._agent.carrier}
-        hydrated = hydrated_context({**prefect_context, "flow_run_context": flow_run})
-        self._context.run(self._exit.enter_context, hydrated)
-        await self._in_context(self._exit.enter_async_context(AsyncClientContext()))
-
-    async def _in_context(self, step: Coroutine[Any, Any, Any]) -> None:
-        await asyncio.get_running_loop().create_task(step, context=self._context)
+        """Enter the flow run that the dispatches belong to, once."""
+        if not self._opened:
+            self._opened = True
+            self._prefect = await PrefectRun.enter(prefect_context)
 
     async def handle(self, dispatch: Dispatch) -> None:
         """Run all of a dispatch, one task run after the other."""
@@ -146,7 +129,8 @@ class RunOnNode:
             for work in dispatch.work:
                 if self._cancelled:
                     break
-                await run_as_task(work, self, self._context, uuid4())
+                assert self._prefect is not None
+                await self._prefect.perform(work, self)
                 done += 1
         except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
             trouble = f"{type(error).__name__}: {error}"
@@ -260,16 +244,8 @@ class RunOnNode:
         for session in self._sessions.values():
             await session.close()
         self._flush()
-        await drain_states()
-        await self._in_context(self._exit.aclose())
-
-
-async def drain_states() -> None:
-    """Send every state that Prefect has queued in this process."""
-    drained = EventsWorker.drain_all(timeout=10.0)
-    if asyncio.iscoroutine(drained) or asyncio.isfuture(drained):
-        with contextlib.suppress(TimeoutError):
-            await drained
+        if self._prefect is not None:
+            await self._prefect.leave()
 
 
 def _told_by_prefect(result: AttemptResult, timeout_seconds: float | None) -> AttemptResult:

@@ -14,7 +14,6 @@ from distributed import Worker
 
 from pulseq import __version__
 from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
-from pulseq.engine.flow_run import suite_flow
 from pulseq.engine.machine import read_machine
 from pulseq.engine.node_agent import NodeAgent
 
@@ -67,7 +66,6 @@ async def serve(configuration: dict[str, Any]) -> None:
         node_id=node_id,
         slots=slots,
         temp_root=temp_root,
-        carrier=suite_flow,
         first_worker=configuration["first_worker"],
     )
     await agent.start()

@@ -24,6 +24,7 @@ from pulseq.engine.process_id import ProcessId
 from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec, Strategy
 
 FILE_NAME = "standing.json"
+_PARTIAL_NAME = ".standing.json.partial"
 #: How long a run waits for a cluster that is starting, or getting up after a fall.
 READY_PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.1
@@ -207,9 +208,15 @@ def own_home(home: Path) -> Iterator[bool]:
 
 def write_cluster(home: Path, cluster: StandingCluster) -> None:
     """Put the file in its place at once: whoever reads it sees the old one or the new one."""
-    partial = home / f".{FILE_NAME}.{os.getpid()}"
+    partial = home / _PARTIAL_NAME
     partial.write_text(json.dumps(asdict(cluster), indent=1), encoding="utf-8")
     os.replace(partial, home / FILE_NAME)
+
+
+def forget_cluster(home: Path) -> None:
+    """Take the file away; only who owns the state directory may (`own_home`)."""
+    for name in (FILE_NAME, _PARTIAL_NAME):
+        (home / name).unlink(missing_ok=True)
 
 
 def decode(told: Mapping[str, Any]) -> StandingCluster:

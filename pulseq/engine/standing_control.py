@@ -13,7 +13,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
-from pulseq.engine.standing import FILE_NAME, StandingCluster, find_cluster, own_home, standing_directory
+from pulseq.engine.standing import StandingCluster, find_cluster, forget_cluster, own_home, standing_directory
 from pulseq.errors import InfrastructureError
 from pulseq.models import Fleet
 
@@ -119,5 +119,5 @@ def _tidy(home: Path) -> None:
     # A keeper that ended well has done so itself; and another may have begun since, which holds the lock.
     with own_home(home) as owned:
         if owned:
-            (home / FILE_NAME).unlink(missing_ok=True)
+            forget_cluster(home)
             shutil.rmtree(standing_directory(home), ignore_errors=True)

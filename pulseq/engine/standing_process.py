@@ -29,10 +29,10 @@ from pulseq.engine.local_nodes import (
 from pulseq.engine.local_process import LocalProcess
 from pulseq.engine.process_id import ProcessId
 from pulseq.engine.standing import (
-    FILE_NAME,
     Condition,
     StandingCluster,
     decode_fleet,
+    forget_cluster,
     own_home,
     standing_directory,
     users_path,
@@ -249,7 +249,7 @@ async def keep_standing(configuration: dict[str, Any]) -> None:
                 await keeper.keep()
         finally:
             await keeper.stop()
-            (home / FILE_NAME).unlink(missing_ok=True)
+            forget_cluster(home)
         if trouble is None:
             shutil.rmtree(standing_directory(home), ignore_errors=True)
         else:

@@ -1,0 +1,55 @@
+"""A flow run as a node has it: its context and API client, entered once, copied for each task run."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Coroutine
+from contextlib import AsyncExitStack
+from contextvars import copy_context
+from typing import Any
+from uuid import uuid4
+
+from prefect.context import AsyncClientContext, hydrated_context
+from prefect.events.worker import EventsWorker
+
+from pulseq.engine.flow_run import suite_flow
+from pulseq.engine.tasks import run_as_task
+from pulseq.engine.work import PytestWork, TestWork
+
+_DRAIN_SECONDS = 10.0
+
+
+class PrefectRun:
+    """The flow run of one run on this node.
+
+    Tasks run in the name of `suite_flow`, which every node can import; the run's own flow stays at home.
+    """
+
+    def __init__(self) -> None:
+        self._context = copy_context()
+        self._exit = AsyncExitStack()
+
+    @classmethod
+    async def enter(cls, serialized: dict[str, Any]) -> PrefectRun:
+        """Enter the context that the driver sent."""
+        run = cls()
+        flow_run = {**serialized["flow_run_context"], "flow": suite_flow}
+        run._context.run(run._exit.enter_context, hydrated_context({**serialized, "flow_run_context": flow_run}))
+        await run._inside(run._exit.enter_async_context(AsyncClientContext()))
+        return run
+
+    async def perform(self, work: TestWork | PytestWork, performer: Any) -> None:
+        """Run one piece of work as a task run; `performer.perform` does what there is to do."""
+        await run_as_task(work, performer, self._context, uuid4())
+
+    async def leave(self) -> None:
+        """Send every state that Prefect has queued in this process, and leave the context."""
+        drained = EventsWorker.drain_all(timeout=_DRAIN_SECONDS)
+        if asyncio.iscoroutine(drained) or asyncio.isfuture(drained):
+            with contextlib.suppress(TimeoutError):
+                await drained
+        await self._inside(self._exit.aclose())
+
+    async def _inside(self, step: Coroutine[Any, Any, Any]) -> None:
+        await asyncio.get_running_loop().create_task(step, context=self._context)
