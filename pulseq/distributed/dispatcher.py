@@ -76,6 +76,7 @@ class Dispatcher:
     _dispatched: int = 0
     _context: dict[str, Any] | None = None
     _admitting: bool = True
+    _error: Exception | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
@@ -109,6 +110,7 @@ class Dispatcher:
         self.plan(case)
         self.ledger.sent(case.key, result.node_id)
         self._emit_all(self.ledger.finish(result, in_place=True)[0])
+        self._heed_failures()
 
     def accept(self, case: TestCase) -> None:
         """Plan a test and queue it."""
@@ -195,6 +197,8 @@ class Dispatcher:
         """Until every test has its verdict."""
         while self.ledger.open:
             self._changed.clear()
+            if self._error is not None:
+                raise self._error
             if self._admitting:
                 self._end_homeless()
                 for pick in self.queue.picks():
@@ -247,9 +251,12 @@ class Dispatcher:
     def receive(self, event: tuple[float, dict[str, Any]]) -> None:
         """Messages of a node, by way of the run's topic."""
         node_id: str = event[1]["node"]
-        messages: list[NodeMessage] = pickle.loads(event[1]["messages"])
-        for message in messages:
-            self._take(node_id, message)
+        try:
+            messages: list[NodeMessage] = pickle.loads(event[1]["messages"])
+            for message in messages:
+                self._take(node_id, message)
+        except Exception as error:  # noqa: BLE001 - Dask would log it and go on; the run would wait for ever
+            self._error = error
         self._changed.set()
 
     def _take(self, node_id: str, message: NodeMessage) -> None:
@@ -282,6 +289,9 @@ class Dispatcher:
             self._flights.drop(result.key)
         if following is Next.RETRY_ALONE and self._admitting:
             self._requeue_later(result.key)
+        self._heed_failures()
+
+    def _heed_failures(self) -> None:
         if self.max_failures is not None and self.ledger.failures >= self.max_failures and self._admitting:
             count = self.ledger.failures
             self.emit(RunNote(f"stopping after {count} {'failure' if count == 1 else 'failures'}"))

@@ -196,3 +196,33 @@ def test_files_of_a_lost_attempt_do_not_count(late: bool) -> None:
     events, _ = _run(Nodes(leave_files, "a", "b"), TestCase("x", CommandBody(("make",), junit="*.xml")))
 
     assert _closed(events) == ({"x": ("failed", "exit_code")} if late else {"x::case": ("passed", None)})
+
+
+def test_a_failure_in_collection_counts_for_the_number_that_was_asked_for() -> None:
+    nodes = Nodes(passing, "a")
+    events: list[Event] = []
+
+    async def run() -> None:
+        dispatcher = Dispatcher(
+            "r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, node_timeout_seconds=60, max_failures=1
+        )
+        nodes.dispatcher = dispatcher
+        dispatcher.accept(_case("x"))
+        dispatcher.book_collected(
+            _case("broken"), AttemptResult("broken", 1, "a", Status.ERROR, reason=Reason.SETUP, error="SyntaxError")
+        )
+        await dispatcher.enter_flow({})
+        await dispatcher.run()
+
+    asyncio.run(run())
+
+    assert nodes.sent == []
+    assert _closed(events) == {"broken": ("error", "setup")}
+
+
+def test_an_error_of_our_own_ends_the_run_instead_of_hanging_it() -> None:
+    def babble(nodes: Nodes, _dispatch: Dispatch, node: str) -> None:
+        nodes.dispatcher.receive((0.0, {"node": node, "messages": b"no pickle"}))
+
+    with pytest.raises(pickle.UnpicklingError):
+        _run(Nodes(babble, "a"), _case("x"))
