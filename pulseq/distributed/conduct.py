@@ -105,7 +105,7 @@ class Conduct:
         self.cluster.on_left = self.dispatcher.lose_node
         self.cluster.on_lost = self._scheduler_lost
         await self.cluster.connect(address, name=driver_name(self.options.run_id), foreign=local is None)
-        self.runner.bind(self.cluster.client)
+        self.runner.bind(self.cluster.client, self.cluster.has_address)
         self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
         if local is not None:
             await self.cluster.follow(local)
@@ -167,7 +167,7 @@ class Conduct:
                 if self._stopper.code is None:
                     await self.runner.finish_sessions(self.options.run_id, addresses)
                 await self.runner.leave_run(self.options.run_id, addresses)
-        await self.dispatcher.settle()
+                await self.dispatcher.settle()
 
     async def _tell_server_everything(self, flow_run_id: str) -> None:
         await end_orphans(self._api_url, self.ledger.orphaned_task_runs)

@@ -73,6 +73,10 @@ class Cluster:
         for node_address, info in identity["workers"].items():
             self._joined(node_address, info.get("pulseq", {}))
 
+    def has_address(self, address: str) -> bool:
+        """Whether a node with this address is a member."""
+        return any(node.address == address for node in self.nodes.values())
+
     async def follow(self, local: LocalNodes) -> None:
         """Take note of the ends of local processes, and wait until all local nodes are members."""
         local.on_node_ended = lambda node_id, why: self._spawn(self._confirm_end(node_id, why))

@@ -15,6 +15,9 @@ from prefect_dask.task_runners import DaskTaskRunner
 from pulseq.engine import node_calls
 from pulseq.engine.work import Dispatch
 
+#: How often a call that has no answer yet looks whether its node is still a member.
+MEMBER_POLL_SECONDS = 1.0
+
 
 class NodeTaskRunner(DaskTaskRunner):
     """A `DaskTaskRunner` that sends work to exactly one node, and the flow's context only once.
@@ -24,8 +27,13 @@ class NodeTaskRunner(DaskTaskRunner):
     `task.submit` inside the same flow keeps working through the base class.
     """
 
-    def bind(self, client: Client) -> None:
-        """Use this asynchronous Dask client; call it before anything is sent."""
+    def bind(self, client: Client, is_member: Callable[[str], bool] = lambda _: True) -> None:
+        """Use this asynchronous Dask client; call it before anything is sent.
+
+        Args:
+            is_member: whether a node with this address is still thought to be there.
+        """
+        self._is_member = is_member
         # That a scheduler is gone is told in our words, not as tracebacks of a client that tries again.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         self._node_client = client
@@ -86,13 +94,24 @@ class NodeTaskRunner(DaskTaskRunner):
             return {}
         if self._node_client.scheduler is None:
             raise ConnectionError("the connection to the scheduler is closed")
-        answers: dict[str, Any] = await self._node_client.run(
-            function, *arguments, workers=addresses, on_error="return"
-        )
+        answers = dict(await asyncio.gather(*(self._on_node(function, address, arguments) for address in addresses)))
         for answer in answers.values():
             if isinstance(answer, BaseException) and not isinstance(answer, OSError):
                 raise answer
         return answers
+
+    async def _on_node(self, function: Callable[..., Any], address: str, arguments: tuple[Any, ...]) -> tuple[str, Any]:
+        run = self._node_client.run(function, *arguments, workers=[address], on_error="return")
+        call: asyncio.Future[dict[str, Any]] = asyncio.ensure_future(run)
+        try:
+            while not call.done():
+                await asyncio.wait({call}, timeout=MEMBER_POLL_SECONDS)
+                # Dask waits for ever for an answer of a process that is frozen, also when it has given the node up.
+                if not call.done() and not self._is_member(address):
+                    return address, ConnectionError(f"the node at {address} is gone")
+        finally:
+            call.cancel()
+        return address, call.result()[address]
 
 
 def flow_context() -> dict[str, Any]:
