@@ -14,9 +14,9 @@ from uuid import UUID
 
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
-from prefect.client.schemas.objects import State, TaskRun
-from prefect.context import TaskRunContext
-from prefect.states import Cancelled, Completed, Failed
+from prefect.client.schemas.objects import State, StateDetails, TaskRun, TaskRunPolicy
+from prefect.context import FlowRunContext, TaskRunContext
+from prefect.states import Cancelled, Completed, Failed, Pending
 from prefect.task_engine import run_task_async
 
 from pulseq.engine.work import PytestWork, TaskRunInput, TestWork, shown_name
@@ -53,7 +53,6 @@ def task_for(retries: int, retry_delay_seconds: float, timeout_seconds: float | 
     return Task(
         run_test_with_retry,
         name=TASK_NAME,
-        task_run_name="{work}",
         retries=retries,
         retry_delay_seconds=retry_delay_seconds,
         timeout_seconds=timeout_seconds,
@@ -70,11 +69,43 @@ async def run_as_task(work: TestWork | PytestWork, run: Any, context: Context, t
         task = task_for(work.max_retries, work.test.retry_delay_seconds, work.timeout_seconds)
     else:
         task = task_for(work.max_retries, work.retry_delay_seconds, None)
-    engine = run_task_async(
-        task, task_run_id=task_run_id, parameters={"work": TaskRunInput(work, run)}, return_type="state"
-    )
     # Each task run in a copy of its own: the engine sets context variables and leaves its client in them.
-    await asyncio.get_running_loop().create_task(engine, context=context.copy())
+    carrying = _carry_out(task, TaskRunInput(work, run), task_run_id)
+    await asyncio.get_running_loop().create_task(carrying, context=context.copy())
+
+
+async def _carry_out(task: Task[Any, Any], work: TaskRunInput, task_run_id: UUID) -> None:
+    context = FlowRunContext.get()
+    assert context is not None
+    assert context.flow_run is not None
+    task_run = new_task_run(task, str(work), task_run_id, context.flow_run.id)
+    await run_task_async(task, task_run=task_run, parameters={"work": work}, return_type="state")
+
+
+def new_task_run(task: Task[Any, Any], name: str, task_run_id: UUID, flow_run_id: UUID) -> TaskRun:
+    """A task run that is about to begin, as Prefect's engine would make it.
+
+    Made here, it costs neither the engine's look for the inputs' origins nor an event of its own: `Pending`
+    would last a millisecond, and is a third of what the server has to record of a test.
+    """
+    state: State[Any] = Pending(state_details=StateDetails(task_run_id=task_run_id, flow_run_id=flow_run_id))
+    now: Any = state.timestamp  # a `DateTime` of Prefect's, under the type of its base
+    return TaskRun(
+        id=task_run_id,
+        name=name,
+        flow_run_id=flow_run_id,
+        task_key=task.task_key,
+        dynamic_key=str(task_run_id),
+        task_version=task.version,
+        empirical_policy=TaskRunPolicy(retries=task.retries, retry_delay=task.retry_delay_seconds),
+        expected_start_time=now,
+        state_id=state.id,
+        state_type=state.type,
+        state_name=state.name,
+        state=state,
+        created=now,
+        updated=now,
+    )
 
 
 def state_of(results: list[AttemptResult]) -> State[Any]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import inspect
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from prefect import Task
 from prefect.client.schemas.objects import State, StateType, TaskRun
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
-from pulseq.engine.tasks import TASK_NAME, may_retry, state_of, task_for
+from pulseq.engine.tasks import TASK_NAME, may_retry, new_task_run, state_of, task_for
 from pulseq.models import AttemptResult, Reason, Status
 
 
@@ -93,3 +94,19 @@ def test_a_task_neither_keeps_results_nor_logs_what_is_printed() -> None:
 def test_tasks_with_the_same_limits_are_one() -> None:
     assert task_for(1, 0.0, 5.0) is task_for(1, 0.0, 5.0)
     assert task_for(1, 0.0, 5.0) is not task_for(1, 0.0, 6.0)
+
+
+def test_a_new_task_run_is_pending_under_its_own_name_and_the_limits_of_its_task() -> None:
+    task_run_id, flow_run_id = uuid4(), uuid4()
+    task_run = new_task_run(task_for(3, 0.5, None), "cart-total", task_run_id, flow_run_id)
+    assert task_run.state is not None
+    details = task_run.state.state_details
+    assert (task_run.id, task_run.flow_run_id, task_run.name) == (task_run_id, flow_run_id, "cart-total")
+    assert (task_run.state_type, task_run.empirical_policy.retries) == (StateType.PENDING, 3)
+    assert (details.task_run_id, details.flow_run_id) == (task_run_id, flow_run_id)
+
+
+def test_new_task_runs_of_one_task_differ_in_their_dynamic_key() -> None:
+    first, second = (new_task_run(TASK, "t", uuid4(), uuid4()) for _ in range(2))
+    assert first.task_key == second.task_key
+    assert first.dynamic_key != second.dynamic_key
