@@ -36,6 +36,7 @@ async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions)
     spec = spec_of(entry, options.run_id, keyword=options.keyword, markers=options.markers)
     dispatcher.specs[entry.id] = spec
     nodes = dispatcher.fits(entry)
+    gone: set[str] = set()
     for _ in range(MAX_NODE_LOSSES):
         if not nodes:
             dispatcher.end_unsatisfiable([entry.key])
@@ -44,7 +45,9 @@ async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions)
         if found is not None:
             _expand(entry, *found, dispatcher, options)
             return
-        nodes = await dispatcher.wait_for_nodes(entry)
+        # A call that fails is quicker than the scheduler's word that the node has left.
+        gone |= {node.address for node in nodes}
+        nodes = await dispatcher.wait_for_nodes(entry, gone)
     dispatcher.close(entry, Reason.NODE_LOST, "every node that collected it was lost; it is probably what kills them")
 
 

@@ -8,6 +8,7 @@ import logging
 import pickle
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -376,18 +377,19 @@ class Dispatcher:
         for key in self.ledger.open_keys():
             self._emit_all(self.ledger.close(key, Reason.CANCELLED, why))
 
-    def fits(self, case: TestCase) -> list[LiveNode]:
-        """The nodes of now that a test fits."""
-        return [node for node in self.cluster.nodes.values() if match(case.requirements, node.capabilities).fits]
+    def fits(self, case: TestCase, gone: AbstractSet[str] = frozenset()) -> list[LiveNode]:
+        """The nodes of now that a test fits, but for those at addresses that are known to be dead."""
+        nodes = (node for node in self.cluster.nodes.values() if node.address not in gone)
+        return [node for node in nodes if match(case.requirements, node.capabilities).fits]
 
-    async def wait_for_nodes(self, case: TestCase) -> list[LiveNode]:
-        """The nodes that a test fits; where all have left, waits `node_timeout` for one to come back."""
+    async def wait_for_nodes(self, case: TestCase, gone: AbstractSet[str]) -> list[LiveNode]:
+        """As `fits`; where no such node is left, waits `node_timeout` for one to come back."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(self.node_timeout_seconds):
-                while not self.fits(case):
+                while not self.fits(case, gone):
                     self._changed.clear()
                     await self._changed.wait()
-        return self.fits(case)
+        return self.fits(case, gone)
 
     async def settle(self) -> None:
         """Until nothing of ours is under way any more."""

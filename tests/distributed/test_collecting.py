@@ -28,12 +28,14 @@ class Nodes:
         self.answers = answers
         self.nodes = {name: LiveNode(name, name, "localhost", 1, {"os": "linux"}) for name in answers}
         self.asked: list[str] = []
+        self.comes_back_at: str | None = None
 
     async def collect(self, _run_id: str, address: str, _spec: PytestSpec) -> Collection:
         self.asked.append(address)
         answer = self.answers[address]
-        if isinstance(answer, OSError):
-            self.nodes.pop(address, None)
+        if isinstance(answer, OSError) and self.comes_back_at:  # and the old one is not yet known to be gone
+            back = self.comes_back_at
+            self.nodes[back] = LiveNode(back, back, "localhost", 1, {"os": "linux"})
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -82,17 +84,19 @@ def test_an_entry_whose_only_node_dies_waits_for_its_return_and_then_has_no_plac
 
 def test_an_entry_that_kills_every_node_which_collects_it_is_named() -> None:
     nodes = Nodes(one=ConnectionError())
-    nodes.nodes = _Returning(nodes.nodes)
+    nodes.comes_back_at = "two"
+    nodes.answers["two"] = ConnectionError()
 
     assert _closed(_accept(nodes, ENTRY)) == [("unit", "node_lost")]
-    assert nodes.asked == ["one", "one"]
+    assert nodes.asked == ["one", "two"]
 
 
-class _Returning(dict[str, LiveNode]):
-    """Nodes that are back as soon as they are gone."""
+def test_an_entry_is_collected_by_the_node_that_comes_back() -> None:
+    nodes = Nodes(one=ConnectionError())
+    nodes.comes_back_at = "two"
+    nodes.answers["two"] = ITEMS
 
-    def pop(self, *_: Any) -> Any:
-        return None
+    assert len(_planned(_accept(nodes, ENTRY))) == 3
 
 
 def test_an_entry_that_fits_no_node_ends_at_once_and_is_not_collected() -> None:
