@@ -18,5 +18,6 @@ def down() -> int:
         print("nothing runs", file=sys.stderr)
     else:
         nodes = len(cluster.fleet.nodes)
-        print(f"ended: {nodes} node{'' if nodes == 1 else 's'} and all that belonged to them", file=sys.stderr)
+        told = "1 node and all that belonged to it" if nodes == 1 else f"{nodes} nodes and all that belonged to them"
+        print(f"ended: {told}", file=sys.stderr)
     return 0

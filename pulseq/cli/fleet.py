@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from pulseq.distributed.run_options import RunOptions
-from pulseq.engine.api_address import configured_api
-from pulseq.engine.standing import choose_cluster, find_cluster
 from pulseq.errors import UsageError
 from pulseq.models import Fleet
 from pulseq.suites.nodes_file import load_fleet, local_fleet
@@ -34,32 +30,6 @@ def choose_fleet(
     if count is None and scheduler is None and (beside := fleet_beside(arguments)) is not None:
         return load_fleet(beside)
     return local_fleet(read_count(count))
-
-
-def join_standing(options: RunOptions, *, own_nodes: bool, beside: Path | None) -> tuple[RunOptions, Fleet | None]:
-    """Let a run use what `pulseq up` has started in its state directory, if it has and if it fits.
-
-    Args:
-        own_nodes: whether the run was told where its tests run; then it shares the Prefect server alone.
-        beside: the nodes file beside its suite, which stands back for nodes that are there.
-
-    Returns:
-        Its options, and the fleet that it is going to use, or None for one of its own.
-    """
-    if find_cluster(options.home) is None:
-        return options, None
-    choice = choose_cluster(options.home, configured_api())
-    if choice.cluster is None:
-        return replace(options, notes=(choice.note,) if choice.note else ()), None
-    cluster = choice.cluster
-    options = replace(options, api_url=cluster.api_url if cluster.ui_url else None)
-    if own_nodes:
-        return options, None
-    nodes = len(cluster.fleet.nodes)
-    note = f"on the {nodes} node{'' if nodes == 1 else 's'} of `pulseq up`, scheduler {cluster.scheduler}"
-    if beside is not None:
-        note += f"; {beside} is not used: --nodes would be heeded"
-    return replace(options, scheduler=cluster.scheduler, standing=True, notes=(note,)), cluster.fleet
 
 
 def fleet_beside(arguments: Sequence[str]) -> Path | None:

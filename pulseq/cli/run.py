@@ -13,8 +13,9 @@ from cyclopts import Group, Parameter
 
 from pulseq.cli.arguments import split_at_dashes
 from pulseq.cli.execute import Reports, execute
-from pulseq.cli.fleet import choose_fleet, fleet_beside, join_standing
+from pulseq.cli.fleet import choose_fleet, fleet_beside
 from pulseq.cli.previous import failed_before
+from pulseq.cli.standing import join_standing
 from pulseq.distributed.run_options import RunOptions, default_home, new_run_id
 from pulseq.errors import UsageError
 from pulseq.models import Suite

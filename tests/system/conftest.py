@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import signal
 from collections.abc import Iterator
@@ -34,17 +35,17 @@ def prefect_api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
             runner.run(server.stop())
 
 
-@pytest.fixture
-def bare_workplace(tmp_path: Path) -> Iterator[Workplace]:
-    """A workplace without a Prefect API: runs start a server of their own."""
+@contextlib.contextmanager
+def open_workplace(path: Path) -> Iterator[Workplace]:
+    """A workplace in this directory; what was started there and lives on at the end is killed, and told."""
     environment = {
         name: value for name, value in os.environ.items() if not name.startswith(("PREFECT_", "PULSEQ_", "DASK_"))
     }
-    environment |= {"PULSEQ_HOME": str(tmp_path / "home"), "HOME": str(tmp_path / "user"), "CI": "1"}
-    environment["TMPDIR"] = str(tmp_path / "t")
-    (tmp_path / "user").mkdir()
-    (tmp_path / "t").mkdir()
-    workplace = Workplace(tmp_path, environment)
+    environment |= {"PULSEQ_HOME": str(path / "home"), "HOME": str(path / "user"), "CI": "1"}
+    environment["TMPDIR"] = str(path / "t")
+    (path / "user").mkdir()
+    (path / "t").mkdir()
+    workplace = Workplace(path, environment)
     yield workplace
     for process in workplace.started:
         if process.poll() is None:
@@ -52,6 +53,13 @@ def bare_workplace(tmp_path: Path) -> Iterator[Workplace]:
         with process:  # closes its pipes
             pass
     until(lambda: not workplace.processes(), "no process of the workplace is left", 10)
+
+
+@pytest.fixture
+def bare_workplace(tmp_path: Path) -> Iterator[Workplace]:
+    """A workplace without a Prefect API: runs start a server of their own."""
+    with open_workplace(tmp_path) as workplace:
+        yield workplace
 
 
 @pytest.fixture

@@ -1,0 +1,87 @@
+"""What of `pulseq up` a run of the command line uses."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pulseq.cli import standing
+from pulseq.cli.standing import join_standing
+from pulseq.distributed.run_options import RunOptions
+from pulseq.engine.process_id import ProcessId
+from pulseq.engine.standing import Condition, StandingCluster, write_cluster
+from pulseq.models import Fleet, NodeSpec
+
+API = "http://127.0.0.1:4200/api"
+
+
+@pytest.fixture
+def cluster() -> StandingCluster:
+    keeper = ProcessId.of(os.getpid())
+    assert keeper is not None
+    fleet = Fleet((NodeSpec("tower"),))
+    return StandingCluster(keeper, Condition.RUNNING, API, "http://127.0.0.1:4200", "tcp://s:1", fleet, 0.0)
+
+
+@pytest.fixture
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
+    monkeypatch.setattr(standing, "configured_api", lambda: None)
+    return RunOptions(home=tmp_path)
+
+
+def test_a_run_that_was_not_told_where_uses_nodes_and_server(options: RunOptions, cluster: StandingCluster) -> None:
+    write_cluster(options.home, cluster)
+
+    joined, fleet = join_standing(options, own_nodes=False, beside=None)
+
+    assert cluster.fleet == fleet
+    assert ("tcp://s:1", True, API) == (joined.scheduler, joined.standing, joined.api_url)
+    assert ("on the 1 node of `pulseq up`, scheduler tcp://s:1",) == joined.notes
+
+
+def test_a_nodes_file_beside_the_suite_stands_back_and_that_is_said(
+    options: RunOptions, cluster: StandingCluster
+) -> None:
+    write_cluster(options.home, cluster)
+
+    joined, _ = join_standing(options, own_nodes=False, beside=Path("nodes/shop.yaml"))
+
+    assert joined.notes[0].endswith("nodes/shop.yaml is not used: --nodes would be heeded")
+
+
+def test_a_run_that_was_told_where_shares_the_server_alone(options: RunOptions, cluster: StandingCluster) -> None:
+    write_cluster(options.home, cluster)
+
+    assert (replace(options, api_url=API), None) == join_standing(options, own_nodes=True, beside=None)
+
+
+def test_an_api_that_is_not_ours_is_left_to_its_configuration(options: RunOptions, cluster: StandingCluster) -> None:
+    write_cluster(options.home, replace(cluster, ui_url=None))
+
+    joined, _ = join_standing(options, own_nodes=False, beside=None)
+
+    assert joined.api_url is None
+
+
+def test_what_has_died_is_said_and_the_run_goes_its_own_way(options: RunOptions, cluster: StandingCluster) -> None:
+    write_cluster(options.home, replace(cluster, keeper=ProcessId(2**22 + 1, 1)))
+
+    joined, fleet = join_standing(options, own_nodes=False, beside=None)
+
+    assert (None, None, False) == (fleet, joined.scheduler, joined.standing)
+    assert "has died" in joined.notes[0]
+
+
+def test_a_run_with_its_own_nodes_has_nothing_to_say_of_what_it_does_not_use(
+    options: RunOptions, cluster: StandingCluster
+) -> None:
+    write_cluster(options.home, replace(cluster, condition=Condition.RESTARTING))
+
+    assert (options, None) == join_standing(options, own_nodes=True, beside=None)
+
+
+def test_where_nothing_stands_a_run_is_as_it_was(options: RunOptions) -> None:
+    assert (options, None) == join_standing(options, own_nodes=False, beside=None)

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pulseq.cli import status as status_module
+from pulseq.cli.status import render_cluster, status
+from pulseq.engine.process_id import ProcessId
+from pulseq.engine.standing import Condition, PartState, StandingCluster, write_cluster
+from pulseq.engine.standing_nodes import NodeView
+from pulseq.errors import InfrastructureError
+from pulseq.models import Fleet, NodeSpec
+
+VIEW = NodeView(2, {"os": "linux", "browser": "chrome"}, ("r1",), 1, 95.0)
+
+
+@pytest.fixture
+def cluster() -> StandingCluster:
+    keeper = ProcessId.of(os.getpid())
+    assert keeper is not None
+    parts = (
+        PartState("scheduler", Condition.RUNNING, keeper, 40.0),
+        PartState("node1", Condition.RUNNING, keeper, 70.0, deaths=1, why="its process ended with -9"),
+        PartState("node2", Condition.GIVEN_UP, None, 90.0, deaths=5, why="\x1b[31mno port"),
+    )
+    fleet = Fleet((NodeSpec("node1"), NodeSpec("node2")), source="nodes.yaml")
+    return StandingCluster(keeper, Condition.RUNNING, "http://a/api", "http://a", "tcp://s:1", fleet, 40.0, parts)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    async def ask(address: str) -> dict[str, NodeView]:
+        assert address == "tcp://s:1"
+        return {"node1": VIEW}
+
+    monkeypatch.setenv("PULSEQ_HOME", str(tmp_path))
+    monkeypatch.setattr(status_module, "ask_nodes", ask)
+    return tmp_path
+
+
+def test_people_read_what_lives_since_when_and_what_runs_there(cluster: StandingCluster) -> None:
+    assert [
+        "running for 1:00: Prefect http://a",
+        "  scheduler  running for 1:00",
+        "  node1      running for 0:30; 2 slots, 1 at work for r1; linux chrome; heard of 0:05 ago; "
+        "died 1 time, last: its process ended with -9",
+        "  node2      given up for 0:10; died 5 times, last: no port",
+    ] == render_cluster(cluster, {"node1": VIEW}, 100.0)
+
+
+def test_programs_read_the_same_as_json(
+    home: Path, cluster: StandingCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cluster(home, cluster)
+
+    assert status(output="json") == 0
+
+    told = json.loads(capsys.readouterr().out)
+    assert (True, "1970-01-01T00:00:40+00:00", os.getpid()) == (told["running"], told["since"], told["pid"])
+    assert ["scheduler", "node1", "node2"] == [part["name"] for part in told["parts"]]
+    assert {
+        "node1": {
+            "slots": 2,
+            "capabilities": {"os": "linux", "browser": "chrome"},
+            "runs": ["r1"],
+            "dispatches": 1,
+            "last_heartbeat": "1970-01-01T00:01:35+00:00",
+        }
+    } == told["nodes"]
+
+
+def test_a_scheduler_that_does_not_answer_leaves_the_rest_to_tell(
+    home: Path, cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    async def ask(address: str) -> dict[str, NodeView]:
+        raise InfrastructureError("no answer")
+
+    monkeypatch.setattr(status_module, "ask_nodes", ask)
+    write_cluster(home, replace(cluster, condition=Condition.RESTARTING))
+
+    assert status() == 1
+    assert capsys.readouterr().err.startswith("restarting for ")
+
+
+def test_where_nothing_stands_the_exit_code_is_1(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert status() == 1
+    assert "nothing runs; `pulseq up` starts it\n" == capsys.readouterr().err
+
+
+def test_what_has_died_is_told_as_such(
+    home: Path, cluster: StandingCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cluster(home, replace(cluster, keeper=ProcessId(2**22 + 1, 1)))
+
+    assert status(output="json") == 1
+    assert {"running": False, "why": "what `pulseq up` had started has died"} == json.loads(capsys.readouterr().out)

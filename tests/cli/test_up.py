@@ -1,0 +1,123 @@
+"""What `pulseq up` says and refuses; that it starts something is shown with real processes elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pulseq.cli import up as up_module
+from pulseq.cli.up import up
+from pulseq.engine.process_id import ProcessId
+from pulseq.engine.standing import Condition, StandingCluster, write_cluster
+from pulseq.errors import InfrastructureError, UsageError
+from pulseq.models import Fleet, NodeSpec
+
+API = "http://127.0.0.1:4200/api"
+
+
+@pytest.fixture
+def cluster() -> StandingCluster:
+    keeper = ProcessId.of(os.getpid())
+    assert keeper is not None
+    fleet = Fleet((NodeSpec("node1"),))
+    return StandingCluster(keeper, Condition.RUNNING, API, "http://127.0.0.1:4200", "tcp://s:1", fleet, 0.0)
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("PULSEQ_HOME", str(tmp_path))
+    monkeypatch.setattr(up_module, "configured_api", lambda: None)
+    monkeypatch.setattr(up_module, "START_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(up_module, "start_cluster", _start_nothing)
+    return tmp_path
+
+
+def _start_nothing(*_: object) -> bool:
+    raise AssertionError("something was started")
+
+
+def starting(home: Path, cluster: StandingCluster, *, ours: bool) -> Callable[..., bool]:
+    def start(home_: Path, fleet: Fleet, api_url: str | None, on_ready: Callable[[str], None]) -> bool:
+        assert (home, None) == (home_, api_url)
+        on_ready("scheduler")
+        write_cluster(home, replace(cluster, fleet=fleet))
+        return ours
+
+    return start
+
+
+def test_what_was_started_is_described(
+    home: Path, cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(up_module, "start_cluster", starting(home, cluster, ours=True))
+
+    assert up(count="2") == 0
+
+    assert [
+        "starting a Prefect server, a Dask scheduler and 2 nodes with 2 slots",
+        "scheduler is ready",
+        "Prefect: http://127.0.0.1:4200",
+        "node node1: 1 slot",
+        "node node2: 1 slot",
+        "`pulseq run` uses it; `pulseq down` ends it",
+    ] == capsys.readouterr().err.splitlines()
+
+
+def test_a_cluster_that_somebody_else_has_just_started_will_do(
+    home: Path, cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(up_module, "start_cluster", starting(home, cluster, ours=False))
+
+    assert up(count="1") == 0
+    assert "it runs already" in capsys.readouterr().err
+
+
+def test_a_cluster_whose_keeper_has_died_is_started_anew(
+    home: Path, cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_cluster(home, replace(cluster, keeper=ProcessId(2**22 + 1, 1)))
+    monkeypatch.setattr(up_module, "start_cluster", starting(home, cluster, ours=True))
+
+    assert up() == 0
+    assert "has died; it is started anew" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("count", [None, "1"])
+def test_what_runs_already_is_said_and_good(
+    home: Path, cluster: StandingCluster, capsys: pytest.CaptureFixture[str], count: str | None
+) -> None:
+    write_cluster(home, cluster)
+
+    assert up(count=count) == 0
+    assert "it runs already" in capsys.readouterr().err
+
+
+def test_another_fleet_than_the_one_that_runs_is_refused(home: Path, cluster: StandingCluster) -> None:
+    write_cluster(home, cluster)
+
+    with pytest.raises(UsageError, match="1 node with 1 slot, asked for 3 nodes with 3 slots; `pulseq down` ends it"):
+        up(count="3")
+
+
+def test_a_cluster_that_does_not_get_ready_is_told(home: Path, cluster: StandingCluster) -> None:
+    write_cluster(home, replace(cluster, condition=Condition.RESTARTING))
+
+    with pytest.raises(InfrastructureError, match=r"not ready \(restarting\); `pulseq status` says more"):
+        up()
+
+
+def test_a_fleet_that_cannot_be_started_here_is_refused(home: Path) -> None:
+    nodes = home / "nodes.yaml"
+    nodes.write_text("nodes:\n  - {id: far, host: far.example}\n")
+
+    with pytest.raises(UsageError, match=r"'far\.example' is not this machine"):
+        up(nodes=nodes)
+
+
+def test_a_number_and_a_file_of_nodes_are_one_answer_too_many(home: Path) -> None:
+    with pytest.raises(UsageError, match="found -n and --nodes"):
+        up(count="1", nodes=home / "nodes.yaml")

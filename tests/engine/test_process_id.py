@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from pulseq.engine.process_id import ProcessId
+
+
+@pytest.fixture
+def sleeper() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        yield process
+        process.kill()
+
+
+def name(process: subprocess.Popen[bytes]) -> ProcessId:
+    named = ProcessId.of(process.pid)
+    assert named is not None
+    return named
+
+
+def test_a_process_that_lives_is_alive(sleeper: subprocess.Popen[bytes]) -> None:
+    assert name(sleeper).alive
+
+
+def test_a_number_that_another_process_has_now_is_not_alive(sleeper: subprocess.Popen[bytes]) -> None:
+    earlier = replace(name(sleeper), started=name(sleeper).started - 1)
+
+    assert not earlier.alive
+
+
+def test_a_signal_does_not_reach_another_process_of_the_same_number(sleeper: subprocess.Popen[bytes]) -> None:
+    named = name(sleeper)
+
+    replace(named, started=named.started - 1).signal(signal.SIGKILL)
+
+    assert not named.wait(0)
+    assert sleeper.poll() is None
+
+
+def test_waiting_ends_with_the_process(sleeper: subprocess.Popen[bytes]) -> None:
+    named = name(sleeper)
+
+    named.signal(signal.SIGTERM)
+
+    assert named.wait(60)
+
+
+def test_waiting_for_what_lives_on_ends_with_patience(sleeper: subprocess.Popen[bytes]) -> None:
+    assert not name(sleeper).wait(0.01)
+
+
+def test_what_has_ended_is_neither_alive_nor_waited_for_nor_signalled(sleeper: subprocess.Popen[bytes]) -> None:
+    named = name(sleeper)
+    sleeper.kill()
+    sleeper.wait()
+
+    named.signal(signal.SIGTERM)
+
+    assert (named.alive, named.wait(60)) == (False, True)
+
+
+def test_a_zombie_is_no_process(sleeper: subprocess.Popen[bytes]) -> None:
+    sleeper.kill()
+    os.waitid(os.P_PID, sleeper.pid, os.WEXITED | os.WNOWAIT)
+
+    assert ProcessId.of(sleeper.pid) is None
+
+
+def test_a_number_without_a_process_names_none() -> None:
+    assert ProcessId.of(2**22 + 1) is None

@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+import io
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pulseq.engine import standing_control
+from pulseq.engine.process_id import ProcessId
+from pulseq.engine.standing import Condition, PartState, StandingCluster, standing_directory, write_cluster
+from pulseq.engine.standing_control import _hear, end_cluster, start_cluster
+from pulseq.errors import InfrastructureError
+from pulseq.models import Fleet, NodeSpec
+
+FLEET = Fleet((NodeSpec("node1"),))
+DEAF = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print(flush=True); input()"
+
+
+def hear(*messages: dict[str, object]) -> tuple[bool, list[str]]:
+    ready: list[str] = []
+    lines = b"".join(json.dumps(message).encode() + b"\n" for message in messages)
+    return _hear(io.BytesIO(lines), ready.append, Path("keeper.log")), ready
+
+
+def test_parts_are_told_as_they_get_ready() -> None:
+    assert (True, ["scheduler", "node1"]) == hear({"ready": "scheduler"}, {"ready": "node1"}, {"running": True})
+
+
+def test_a_state_directory_that_is_taken_is_told() -> None:
+    assert (False, []) == hear({"taken": True})
+
+
+def test_what_failed_is_told_in_its_own_words() -> None:
+    with pytest.raises(InfrastructureError, match=r"no server \(nothing was left running\)"):
+        hear({"ready": "scheduler"}, {"failed": "no server"})
+
+
+def test_a_keeper_that_ends_without_a_word_is_told_with_its_log() -> None:
+    with pytest.raises(InfrastructureError, match=r"ended while it started; its log is keeper\.log"):
+        hear({"ready": "scheduler"})
+
+
+@pytest.fixture
+def child() -> Iterator[subprocess.Popen[bytes]]:
+    with subprocess.Popen([sys.executable, "-c", DEAF], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        yield process
+        process.kill()
+
+
+@pytest.fixture
+def cluster(child: subprocess.Popen[bytes]) -> StandingCluster:
+    process = ProcessId.of(child.pid)
+    assert process is not None
+    part = PartState("node1", Condition.RUNNING, process)
+    return StandingCluster(process, Condition.RUNNING, "http://api", None, "tcp://s", FLEET, 0.0, (part,))
+
+
+@pytest.fixture
+def home(tmp_path: Path, cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(standing_control, "END_PATIENCE_SECONDS", 0.01)
+    monkeypatch.setattr(standing_control, "LAST_WILL_SECONDS", 0.01)
+    standing_directory(tmp_path).mkdir()
+    write_cluster(tmp_path, cluster)
+    return tmp_path
+
+
+def test_where_nothing_stands_nothing_is_ended(tmp_path: Path) -> None:
+    assert end_cluster(tmp_path) is None
+    assert [] == os.listdir(tmp_path)
+
+
+def test_a_keeper_that_does_not_hear_is_killed(
+    home: Path, child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(standing_control, "LAST_WILL_SECONDS", 60.0)  # after the kill it may take its time
+
+    assert end_cluster(home) is not None
+
+    assert -signal.SIGKILL == child.wait()
+    assert [] == os.listdir(home)
+
+
+def test_a_part_that_outlives_its_keeper_is_killed(
+    home: Path, cluster: StandingCluster, child: subprocess.Popen[bytes], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write_cluster(home, replace(cluster, keeper=ProcessId(2**22 + 1, 1)))
+    patience = iter((0.01, 0.01, 0.01, 60.0))  # the keeper twice, the part, and the part once it is killed
+    monkeypatch.setattr(ProcessId, "wait", lambda self, seconds, wait=ProcessId.wait: wait(self, next(patience)))
+
+    end_cluster(home)
+
+    assert -signal.SIGKILL == child.wait()
+
+
+def test_what_does_not_even_end_by_sigkill_is_told(
+    home: Path, cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ProcessId, "signal", lambda self, number: None)
+
+    with pytest.raises(InfrastructureError, match=f"process {cluster.keeper.pid} of the nodes does not end"):
+        end_cluster(home)
+
+
+@pytest.mark.system
+def test_a_fleet_that_does_not_start_is_told_and_leaves_nothing_but_its_logs(tmp_path: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        fleet = Fleet((NodeSpec("node1", port=taken.getsockname()[1]),))
+
+        with pytest.raises(InfrastructureError, match="node 'node1' ended while it started"):
+            start_cluster(tmp_path, fleet, "http://127.0.0.1:1/api", lambda part: None)
+
+    assert ["standing"] == os.listdir(tmp_path)
+    assert {"keeper.log", "node1.log", "scheduler.log"} == set(os.listdir(standing_directory(tmp_path) / "logs"))
