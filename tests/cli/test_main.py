@@ -101,7 +101,7 @@ def test_json_is_printed_for_a_run_that_never_was(
     ("arguments", "words"),
     [
         (["rum"], "did you mean 'run'?"),
-        (["xyzzy"], "expected one of run, check, summary, sql, results"),
+        (["xyzzy"], f"expected one of {', '.join(main.COMMANDS)}"),
         (["run", "--no-such-option"], "(see `pulseq run --help`)"),
     ],
 )
