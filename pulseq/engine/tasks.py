@@ -16,6 +16,8 @@ from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, StateDetails, TaskRun, TaskRunPolicy
 from prefect.context import FlowRunContext, TaskRunContext
+from prefect.results import ResultRecord, ResultRecordMetadata  # type: ignore[attr-defined]
+from prefect.serializers import JSONSerializer
 from prefect.states import Cancelled, Completed, Failed, Pending
 from prefect.task_engine import run_task_async
 
@@ -24,6 +26,11 @@ from pulseq.models import AttemptResult, Reason, Status
 
 #: The exact name is in the contract: the task that has Prefect's retries and timeout.
 TASK_NAME = "run_test_with_retry"
+
+#: What a task run gives back: nothing that is kept, since results have a way of their own.
+NO_RESULT: ResultRecord[None] = ResultRecord(
+    result=None, metadata=ResultRecordMetadata(serializer=JSONSerializer(), storage_key="none")
+)
 
 _STATE_NAMES = {
     Reason.TIMEOUT: "TimedOut",
@@ -39,7 +46,10 @@ async def run_test_with_retry(work: TaskRunInput) -> State[Any]:
     assert context is not None
     retry = context.task_run.run_count - 1
     results = await work.run.perform(work.work, retry=retry, task_run=str(context.task_run.id))
-    return state_of(results)
+    state = state_of(results)
+    # Without it Prefect makes one, and looks up on the disk where it would be kept.
+    state.data = NO_RESULT
+    return state
 
 
 def may_retry(_task: Task[Any, Any], _task_run: TaskRun, state: State[Any]) -> bool:
