@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import re
 import sys
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from pulseq.cli.arguments import split_at_dashes
 from pulseq.cli.execute import Reports, execute
 from pulseq.cli.fleet import choose_fleet, fleet_beside
 from pulseq.cli.previous import failed_before
-from pulseq.cli.standing import join_standing
+from pulseq.cli.standing import carry_environment, join_standing
 from pulseq.distributed.run_options import RunOptions, default_home, new_run_id
 from pulseq.errors import UsageError
 from pulseq.models import Suite
@@ -109,7 +110,10 @@ def run(*suites: str, options: RunArguments | None = None) -> int:
     run_options, standing = join_standing(
         _run_options(arguments, suite), own_nodes=told_where, beside=None if told_where else fleet_beside(own)
     )
-    return execute(suite, standing or fleet, run_options, _reports(arguments))
+    if standing is not None:
+        fleet = standing.fleet
+        suite = carry_environment(suite, standing.keeper.read_environment(), os.environ)
+    return execute(suite, fleet, run_options, _reports(arguments))
 
 
 def _check(arguments: RunArguments) -> None:

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from pulseq.distributed.run_options import RunOptions
 from pulseq.engine.api_address import configured_api
-from pulseq.engine.standing import choose_cluster, find_cluster, judge
-from pulseq.models import Fleet
+from pulseq.engine.standing import StandingCluster, choose_cluster, find_cluster, judge
+from pulseq.models import Suite
+
+#: Variables that bodies do not get from a run's own nodes either, or get anew.
+_NOT_CARRIED = ("PREFECT_", "DASK_", "PULSEQ_", "TMPDIR")
 
 
-def join_standing(options: RunOptions, *, own_nodes: bool, beside: Path | None) -> tuple[RunOptions, Fleet | None]:
+def join_standing(
+    options: RunOptions, *, own_nodes: bool, beside: Path | None
+) -> tuple[RunOptions, StandingCluster | None]:
     """Let a run use what `pulseq up` has started in its state directory, if it has and if it fits.
 
     Args:
@@ -19,7 +25,7 @@ def join_standing(options: RunOptions, *, own_nodes: bool, beside: Path | None) 
         beside: the nodes file beside its suite, which stands back for nodes that are there.
 
     Returns:
-        Its options, and the fleet that it is going to use, or None for one of its own.
+        Its options, and the cluster whose nodes it is going to use, or None.
     """
     found = find_cluster(options.home)
     if found is None:
@@ -35,4 +41,22 @@ def join_standing(options: RunOptions, *, own_nodes: bool, beside: Path | None) 
     note = f"on the {nodes} node{'' if nodes == 1 else 's'} of `pulseq up`, scheduler {cluster.scheduler}"
     if beside is not None:
         note += f"; {beside} is not used: --nodes would be heeded"
-    return replace(options, scheduler=cluster.scheduler, standing=True, notes=(note,)), cluster.fleet
+    return replace(options, scheduler=cluster.scheduler, standing=True, notes=(note,)), cluster
+
+
+def carry_environment(suite: Suite, nodes: Mapping[str, str], run: Mapping[str, str]) -> Suite:
+    """The suite with the variables in which a run differs from nodes that were started elsewhere.
+
+    Its bodies would get them from nodes of its own; what a test's own `env` says goes before them.
+    A variable that the nodes have and the run has not cannot be taken away.
+    """
+    differing = {
+        name: value
+        for name, value in run.items()
+        if nodes.get(name) != value and not name.startswith(_NOT_CARRIED) and name != "_"
+    }
+    if not differing:
+        return suite
+    # One mapping for all tests that add nothing to it: there may be a hundred thousand.
+    tests = (replace(test, env={**differing, **test.env} if test.env else differing) for test in suite.tests)
+    return replace(suite, tests=tuple(tests))

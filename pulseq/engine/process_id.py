@@ -32,6 +32,14 @@ class ProcessId:
     def alive(self) -> bool:
         return _read_start(self.pid) == self.started
 
+    def read_environment(self) -> dict[str, str]:
+        """The variables that the process was started with; none where it has ended or is not ours to read."""
+        try:
+            told = os.fsdecode((_PROC / str(self.pid) / "environ").read_bytes())
+        except OSError:
+            return {}
+        return dict(pair.split("=", 1) for pair in told.split("\0") if "=" in pair) if self.alive else {}
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to this very process; nothing where it has ended."""
         with contextlib.suppress(ProcessLookupError), self._opened() as descriptor:

@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 
 from pulseq.cli import standing
-from pulseq.cli.standing import join_standing
+from pulseq.cli.standing import carry_environment, join_standing
 from pulseq.distributed.run_options import RunOptions
 from pulseq.engine.process_id import ProcessId
 from pulseq.engine.standing import Condition, StandingCluster, write_cluster
-from pulseq.models import Fleet, NodeSpec
+from pulseq.models import Fleet, NodeSpec, SimulateBody, Suite, TestCase
 
 API = "http://127.0.0.1:4200/api"
 
@@ -35,9 +35,9 @@ def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
 def test_a_run_that_was_not_told_where_uses_nodes_and_server(options: RunOptions, cluster: StandingCluster) -> None:
     write_cluster(options.home, cluster)
 
-    joined, fleet = join_standing(options, own_nodes=False, beside=None)
+    joined, joining = join_standing(options, own_nodes=False, beside=None)
 
-    assert cluster.fleet == fleet
+    assert cluster == joining
     assert ("tcp://s:1", True, API) == (joined.scheduler, joined.standing, joined.api_url)
     assert ("on the 1 node of `pulseq up`, scheduler tcp://s:1",) == joined.notes
 
@@ -69,9 +69,9 @@ def test_an_api_that_is_not_ours_is_left_to_its_configuration(options: RunOption
 def test_what_has_died_is_said_and_the_run_goes_its_own_way(options: RunOptions, cluster: StandingCluster) -> None:
     write_cluster(options.home, replace(cluster, keeper=ProcessId(2**22 + 1, 1)))
 
-    joined, fleet = join_standing(options, own_nodes=False, beside=None)
+    joined, joining = join_standing(options, own_nodes=False, beside=None)
 
-    assert (None, None, False) == (fleet, joined.scheduler, joined.standing)
+    assert (None, None, False) == (joining, joined.scheduler, joined.standing)
     assert "has died" in joined.notes[0]
 
 
@@ -85,3 +85,26 @@ def test_a_run_with_its_own_nodes_has_nothing_to_say_of_what_it_does_not_use(
 
 def test_where_nothing_stands_a_run_is_as_it_was(options: RunOptions) -> None:
     assert (options, None) == join_standing(options, own_nodes=False, beside=None)
+
+
+PLAIN = TestCase("plain", SimulateBody())
+OWN = TestCase("own", SimulateBody(), env={"MODE": "fast", "DEPTH": "3"})
+
+
+def test_bodies_get_the_variables_in_which_the_run_differs_and_their_own_go_first() -> None:
+    nodes = {"HOME": "/home", "MODE": "slow", "ONLY": "there"}
+    run = {"HOME": "/home", "MODE": "brave", "URL": "http://shop"}
+
+    carried = carry_environment(Suite("s", (PLAIN, OWN)), nodes, run)
+
+    assert [
+        {"MODE": "brave", "URL": "http://shop"},
+        {"MODE": "fast", "URL": "http://shop", "DEPTH": "3"},
+    ] == [test.env for test in carried.tests]
+
+
+@pytest.mark.parametrize("name", ["PULSEQ_HOME", "PREFECT_API_URL", "DASK_X", "TMPDIR", "_"])
+def test_variables_that_are_ours_or_made_anew_are_not_carried(name: str) -> None:
+    suite = Suite("s", (PLAIN, OWN))
+
+    assert suite == carry_environment(suite, {}, {name: "x"})

@@ -75,3 +75,14 @@ def test_a_zombie_is_no_process(sleeper: subprocess.Popen[bytes]) -> None:
 
 def test_a_number_without_a_process_names_none() -> None:
     assert ProcessId.of(2**22 + 1) is None
+
+
+def test_a_process_tells_the_variables_it_was_started_with() -> None:
+    told = {"MULTI": "a=b\nc", "EMPTY": ""}
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=told) as process:
+        named = name(process)
+        read = {key: value for key, value in named.read_environment().items() if key in told}
+        process.kill()
+
+    assert told == read
+    assert {} == named.read_environment()

@@ -71,6 +71,14 @@ def test_two_runs_at_once_share_the_nodes_and_a_third_has_its_own(standing: Work
     assert before == {process.pid for process in standing.processes()}
 
 
+def test_bodies_have_the_variables_of_the_run(standing: Workplace) -> None:
+    standing.write("mark.yaml", "suite: mark\ntests:\n  - {id: mark, command: 'test $MARK = here', shell: true}\n")
+
+    run = standing.run("run", "mark.yaml", MARK="here")
+
+    assert run.code == 0, run.err
+
+
 def test_a_second_up_says_that_it_runs_and_refuses_another_fleet(standing: Workplace) -> None:
     again, other = standing.run("up"), standing.run("up", "-n", "3")
 
