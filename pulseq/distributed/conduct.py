@@ -95,8 +95,9 @@ class Conduct:
             async with asyncio.TaskGroup() as group:
                 for step in steps:
                     group.create_task(step)
-        except* PulseqError as errors:
-            raise _first(errors) from None
+        except BaseExceptionGroup as errors:
+            first = _first(errors)
+            raise first from first.__cause__
 
     async def _join_and_collect(self, local: LocalNodes | None) -> None:
         address = self.options.scheduler if local is None else await local.join()
@@ -108,12 +109,16 @@ class Conduct:
         self.runner.bind(self.cluster.client, self.cluster.has_address)
         self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
         if local is not None:
+            local.on_node_given_up = self._note_given_up
             await self.cluster.follow(local)
         if not self.cluster.nodes:
             raise InfrastructureError(f"the scheduler at {address!r} has no PulseQ node")
         await self.dispatcher.settle()
         await self._load_history()
         await accept_suite(self.suite, self.dispatcher, self.options)
+
+    def _note_given_up(self, node_id: str, tries: int) -> None:
+        self.log.emit(RunNote(f"node {node_id} died {tries} times and is not started again"))
 
     async def _load_history(self) -> None:
         """What tests took in earlier runs; without it the run only plans worse."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import logging
+import secrets
 import shutil
 import socket
 import tempfile
@@ -45,6 +46,7 @@ class LocalNodes:
 
     Attributes:
         on_node_ended: called with a node's id and why, when its process has ended unasked.
+        on_node_given_up: called with a node's id and the number of tries, when it is not started again.
         on_scheduler_ended: called when the scheduler's process has ended unasked.
     """
 
@@ -65,11 +67,13 @@ class LocalNodes:
         self._nodes: dict[str, LocalProcess] = {}
         self._scheduler: LocalProcess | None = None
         self._temp_roots: dict[str, Path] = {}
+        self._scheduler_temp_root = make_temp_root()
         self._restarts: Counter[str] = Counter()
         self._guards: set[asyncio.Task[None]] = set()
         self._closing = False
         self._first_workers = first_workers(fleet)
         self.on_node_ended: Callable[[str, str], None] = lambda node_id, why: None
+        self.on_node_given_up: Callable[[str, int], None] = lambda node_id, deaths: None
         self.on_scheduler_ended: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
@@ -77,7 +81,12 @@ class LocalNodes:
         self._scheduler = await LocalProcess.start(
             "the Dask scheduler",
             "pulseq.engine.scheduler_process",
-            {"host": "127.0.0.1", "port": 0, "worker_ttl_seconds": self._node_timeout_seconds},
+            {
+                "host": "127.0.0.1",
+                "port": 0,
+                "worker_ttl_seconds": self._node_timeout_seconds,
+                "temp_root": str(self._scheduler_temp_root),
+            },
             log_path=self._run_directory / "logs" / "scheduler.log",
         )
         for spec in self.fleet.nodes:
@@ -123,16 +132,16 @@ class LocalNodes:
         if self._closing:
             return
         self.on_node_ended(spec.id, f"its process ended with {code}")
-        self._restarts[spec.id] += 1
-        if self._restarts[spec.id] > MAX_RESTARTS:
-            logger.warning("node %s died %d times and is not started again", spec.id, self._restarts[spec.id])
-            return
-        shutil.rmtree(self._temp_roots[spec.id], ignore_errors=True)
-        try:
-            await self._start_node(spec)
-            await self._join_node(spec, address)
-        except (InfrastructureError, OSError) as error:
-            logger.warning("node %s does not come back: %s", spec.id, error)
+        while not self._closing and self._restarts[spec.id] < MAX_RESTARTS:
+            self._restarts[spec.id] += 1
+            shutil.rmtree(self._temp_roots[spec.id], ignore_errors=True)
+            try:
+                await self._start_node(spec)
+                await self._join_node(spec, address)
+                return
+            except (InfrastructureError, OSError) as error:
+                logger.info("node %s does not come back: %s", spec.id, error)
+        self.on_node_given_up(spec.id, self._restarts[spec.id])
 
     async def _watch_scheduler(self, process: LocalProcess) -> None:
         await process.wait()
@@ -152,7 +161,7 @@ class LocalNodes:
         await asyncio.gather(*(process.stop() for process in self._nodes.values()))
         if self._scheduler is not None:
             await self._scheduler.stop()
-        for temp_root in self._temp_roots.values():
+        for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
             shutil.rmtree(temp_root, ignore_errors=True)
 
 
@@ -174,11 +183,11 @@ def node_configuration(
 
 
 def make_temp_root() -> Path:
-    """A directory for what the bodies of one node write.
+    """The place of a directory for what one process and its bodies write; the process itself makes and removes it.
 
     Short, in the system's own place: sockets that bodies make under their TMPDIR have 108 bytes for a name.
     """
-    return Path(tempfile.mkdtemp(prefix="pulseq-"))
+    return Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
 
 
 def first_workers(fleet: Fleet) -> dict[str, int]:

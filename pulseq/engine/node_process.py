@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import os
 import shutil
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,10 @@ async def serve(configuration: dict[str, Any]) -> None:
     node_id = configuration["node_id"]
     slots = configuration["slots"]
     temp_root = Path(configuration["temp_root"])
-    temp_root.mkdir(parents=True, exist_ok=True)
+    ending = asyncio.get_running_loop(), AsyncExitStack()
+    # Before there is anything to leave behind.
+    watch_lifeline(lambda: _die(*ending, temp_root))
+    temp_root.mkdir(mode=0o700, parents=True, exist_ok=True)
     labels = {
         "id": node_id,
         "slots": slots,
@@ -69,8 +73,7 @@ async def serve(configuration: dict[str, Any]) -> None:
         first_worker=configuration["first_worker"],
     )
     await agent.start()
-    loop = asyncio.get_running_loop()
-    watch_lifeline(lambda: _die(loop, agent, temp_root))
+    ending[1].push_async_callback(agent.executor.close)
     try:
         await worker
         tell_owner({"address": worker.address})
@@ -80,10 +83,10 @@ async def serve(configuration: dict[str, Any]) -> None:
         shutil.rmtree(temp_root, ignore_errors=True)
 
 
-def _die(loop: asyncio.AbstractEventLoop, agent: Any, temp_root: Path) -> None:
+def _die(loop: asyncio.AbstractEventLoop, bodies: AsyncExitStack, temp_root: Path) -> None:
     # The owner is gone: bodies first, then what they left on the disk, then this process.
     with contextlib.suppress(Exception):
-        asyncio.run_coroutine_threadsafe(agent.executor.close(), loop).result(_LAST_WILL_SECONDS)
+        asyncio.run_coroutine_threadsafe(bodies.aclose(), loop).result(_LAST_WILL_SECONDS)
     shutil.rmtree(temp_root, ignore_errors=True)
 
 

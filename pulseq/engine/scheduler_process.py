@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from typing import Any
 
 import dask
@@ -30,7 +31,8 @@ SCHEDULER_SETTINGS: dict[str, Any] = {
 async def serve(configuration: dict[str, Any]) -> None:
     """Run the scheduler until the process is ended."""
     worker_ttl = configuration["worker_ttl_seconds"]
-    dask.config.set({**SCHEDULER_SETTINGS, "distributed.scheduler.worker-ttl": f"{worker_ttl} s"})
+    settings = {**SCHEDULER_SETTINGS, "distributed.scheduler.worker-ttl": f"{worker_ttl} s"}
+    dask.config.set({**settings, "temporary-directory": configuration["temp_root"]})
     async with Scheduler(
         host=configuration["host"], port=configuration["port"], dashboard=False, dashboard_address="127.0.0.1:0"
     ) as scheduler:
@@ -43,7 +45,7 @@ async def serve(configuration: dict[str, Any]) -> None:
 
 def main() -> None:
     configuration = read_configuration()
-    watch_lifeline(lambda: None)
+    watch_lifeline(lambda: shutil.rmtree(configuration["temp_root"], ignore_errors=True))
     asyncio.run(serve(configuration))
 
 

@@ -183,10 +183,9 @@ class Keeper:
                 "port": port,
                 "worker_ttl_seconds": self.fleet.framework.node_timeout,
                 "outlives_runs": True,
+                "temp_root": str(self._directory / "scheduler"),
             },
             log_path=self._directory / "logs" / "scheduler.log",
-            # Where its own scratch space is: gone with all the rest, which it does not see to itself.
-            environment={"DASK_TEMPORARY_DIRECTORY": str(self._directory)},
         )
         async with _ended_unless_ready(process):
             self._scheduler_address = (await process.ready(START_TIMEOUT_SECONDS))["address"]
