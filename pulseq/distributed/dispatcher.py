@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Hashable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from pulseq.capabilities import match, nearest_miss, requirement_key
 from pulseq.distributed.expansion import cases_to_tests
@@ -38,6 +38,7 @@ from pulseq.planning.packing import WHOLE_FILES, PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest
 from pulseq.planning.ready_queue import Pick, ReadyQueue
 
+T = TypeVar("T", bound=Hashable)
 logger = logging.getLogger("pulseq.dispatch")
 
 #: A pytest item that is expected to take this long is a task run of its own.
@@ -73,6 +74,7 @@ class Dispatcher:
     _offered: dict[str, LiveNode] = field(default_factory=dict)
     _ready_at: dict[Key, float] = field(default_factory=dict)
     _cases: dict[Key, CasesFound] = field(default_factory=dict)
+    _shared: dict[Hashable, Hashable] = field(default_factory=dict)
     _sequence: int = 0
     _dispatched: int = 0
     _context: dict[str, Any] | None = None
@@ -116,13 +118,14 @@ class Dispatcher:
     def accept(self, case: TestCase) -> None:
         """Plan a test and queue it."""
         self.plan(case)
-        self._ready_at[case.key] = time.monotonic()
-        self._enqueue(case.key)
+        key = case.key
+        self._ready_at[key] = time.monotonic()
+        self._enqueue(key)
 
     def _enqueue(self, key: Key, *, alone: bool = False) -> None:
         case = self.ledger.case(key)
         self._sequence += 1
-        class_key = requirement_key(case.requirements)
+        class_key = self._share(requirement_key(case.requirements))
         self.requirements.setdefault(class_key, case.requirements)
         self.queue.add(
             QueuedTest(
@@ -146,7 +149,11 @@ class Dispatcher:
             return None
         if self.granularity == "auto" and (self._expected(case) or 0.0) >= LONG_ITEM_SECONDS:
             return None
-        return (case.body.entry, case.body.nodeid.split("::", 1)[0])
+        return self._share((case.body.entry, case.body.nodeid.split("::", 1)[0]))
+
+    def _share(self, value: T) -> T:
+        """The first object that was equal to this one: many tests have few classes and files."""
+        return cast(T, self._shared.setdefault(value, value))
 
     # -- nodes
 
