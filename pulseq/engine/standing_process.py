@@ -29,6 +29,7 @@ from pulseq.engine.local_nodes import (
 from pulseq.engine.local_process import LocalProcess
 from pulseq.engine.process_id import ProcessId
 from pulseq.engine.standing import (
+    FILE_NAME,
     Condition,
     StandingCluster,
     decode_fleet,
@@ -106,7 +107,11 @@ class Keeper:
         return Condition.RESTARTING if self._started else Condition.STARTING
 
     def _note(self) -> None:
-        write_cluster(self.home, self.describe())
+        try:
+            write_cluster(self.home, self.describe())
+        except OSError as error:
+            # A full disk is no reason to take a part for dead.
+            logger.error("%s cannot be written: %s", FILE_NAME, error)
 
     async def start(self) -> None:
         """Start everything side by side.
@@ -126,11 +131,11 @@ class Keeper:
 
     async def keep(self) -> None:
         """Bring back what dies, until asked to end."""
-        keeping = [asyncio.create_task(part.keep()) for part in self.parts]
-        await self.ended.wait()
-        for task in keeping:
-            task.cancel()
-        await asyncio.gather(*keeping, return_exceptions=True)
+        async with asyncio.TaskGroup() as group:
+            keeping = [group.create_task(part.keep()) for part in self.parts]
+            await self.ended.wait()
+            for task in keeping:
+                task.cancel()
 
     async def stop(self) -> None:
         """End everything: the scheduler first, so that no run takes the end of the nodes for their loss."""

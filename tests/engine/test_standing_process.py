@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from pulseq.engine import standing_process
 from pulseq.engine.process_id import ProcessId
 from pulseq.engine.standing import Condition, find_cluster
 from pulseq.engine.standing_process import Keeper
@@ -60,6 +61,22 @@ def test_a_configured_api_is_told_and_no_server_is_a_part(tmp_path: Path) -> Non
 
     assert (API, None, ["scheduler", "node1", "node2"]) == (told.api_url, told.ui_url, [p.name for p in told.parts])
     assert ProcessId.of(os.getpid()) == told.keeper
+
+
+def test_a_disk_that_is_full_is_logged_and_ends_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError("no space left")
+
+    async def note() -> None:
+        Keeper(tmp_path, FLEET, API)._note()
+
+    monkeypatch.setattr(standing_process, "write_cluster", refuse)
+
+    asyncio.run(note())
+
+    assert "standing.json cannot be written: no space left" in caplog.text
 
 
 def test_without_one_a_server_is_a_part_and_its_address_is_known_before_it_runs(tmp_path: Path) -> None:
