@@ -27,6 +27,7 @@ app = cyclopts.App(
     result_action="return_value",
     exit_on_error=False,
     print_error=False,
+    suppress_keyboard_interrupt=False,
     help_epilogue="Exit codes: 0 passed, 1 tests failed, 2 interrupted, 3 internal error, 4 bad input, "
     "5 nothing to run, 10 tests without a verdict, 124 deadline.",
 )

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from pulseq.cli import down as down_module
 from pulseq.cli.down import down
+from pulseq.cli.main import run_command
 from pulseq.engine.process_id import ProcessId
 from pulseq.engine.standing import Condition, StandingCluster, write_cluster
 from pulseq.models import Fleet, NodeSpec
@@ -28,3 +30,14 @@ def test_the_file_of_a_cluster_that_has_died_is_taken_away(home: Path, capsys: p
     assert down() == 0
     assert "ended: 1 node and all that belonged to it\n" == capsys.readouterr().err
     assert [] == list(home.iterdir())
+
+
+def test_an_interrupt_ends_a_command_with_2_and_not_with_the_parsers_own_code(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(_: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(down_module, "end_cluster", interrupt)
+
+    assert run_command(["down"]) == 2
