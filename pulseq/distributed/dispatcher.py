@@ -72,6 +72,8 @@ class Dispatcher:
     task_runs: int = 0
     _flights: Flights = field(default_factory=Flights)
     _offered: dict[str, LiveNode] = field(default_factory=dict)
+    _flow_began: float = 0.0
+    #: Of tests that could start later than the flow began, or that start again.
     _ready_at: dict[Key, float] = field(default_factory=dict)
     _cases: dict[Key, CasesFound] = field(default_factory=dict)
     _shared: dict[Hashable, Hashable] = field(default_factory=dict)
@@ -119,7 +121,8 @@ class Dispatcher:
         """Plan a test and queue it."""
         self.plan(case)
         key = case.key
-        self._ready_at[key] = time.monotonic()
+        if self._context is not None:
+            self._ready_at[key] = time.monotonic()
         self._enqueue(key)
 
     def _enqueue(self, key: Key, *, alone: bool = False) -> None:
@@ -181,7 +184,7 @@ class Dispatcher:
         """The flow run exists: give all nodes its context and let them take tests."""
         self._context = context
         # Until now no test could have started, however long the servers took.
-        self._ready_at = dict.fromkeys(self._ready_at, time.monotonic())
+        self._flow_began = time.monotonic()
         await asyncio.gather(*(self._open_node(node) for node in list(self.cluster.nodes.values())))
 
     def lose_node(self, node_id: str, why: str) -> None:
@@ -197,6 +200,7 @@ class Dispatcher:
         events, again = self.ledger.lose(key, why)
         self._emit_all(events)
         if again and self._admitting:
+            self._ready_at[key] = time.monotonic()
             self._enqueue(key, alone=bool(events))
 
     # -- the loop
@@ -280,7 +284,7 @@ class Dispatcher:
                 self._land(message)
 
     def _with_queue_time(self, result: AttemptResult) -> AttemptResult:
-        ready = self._ready_at.pop(result.key, None)
+        ready = self._ready_at.pop(result.key, self._flow_began if result.attempt == 1 else None)
         if ready is None:
             return result
         return replace(result, queue_seconds=max(time.monotonic() - ready - result.duration, 0.0))
