@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
 import pytest
 
@@ -25,13 +26,14 @@ def test_a_scheduler_that_is_not_there_is_told_in_one_line() -> None:
 
 
 @pytest.mark.system
-def test_a_scheduler_without_nodes_has_none(tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_scheduler_without_nodes_has_none(tmp_path: Path) -> None:
     async def ask() -> dict[str, NodeView]:
+        told = {"host": "127.0.0.1", "port": 0, "worker_ttl_seconds": 60, "outlives_runs": True}
         process = await LocalProcess.start(
             "scheduler",
             "pulseq.engine.scheduler_process",
-            {"host": "127.0.0.1", "port": 0, "worker_ttl_seconds": 60, "outlives_runs": True},
-            log_path=tmp_path_factory.mktemp("logs") / "scheduler.log",
+            {**told, "temp_root": str(tmp_path / "t")},
+            log_path=tmp_path / "scheduler.log",
         )
         try:
             return await ask_nodes((await process.ready(60))["address"])
