@@ -14,7 +14,7 @@ from cyclopts import Group, Parameter
 
 from pulseq.cli.arguments import split_at_dashes
 from pulseq.cli.execute import Reports, execute
-from pulseq.cli.fleet import choose_fleet, fleet_beside
+from pulseq.cli.fleet import choose_fleet
 from pulseq.cli.previous import failed_before
 from pulseq.cli.standing import carry_environment, join_standing
 from pulseq.distributed.run_options import RunOptions, default_home, new_run_id
@@ -108,7 +108,7 @@ def run(*suites: str, options: RunArguments | None = None) -> int:
     fleet = choose_fleet(own, nodes_file=arguments.nodes, count=arguments.nodes_count, scheduler=arguments.scheduler)
     told_where = bool(arguments.nodes or arguments.nodes_count or arguments.scheduler)
     run_options, standing = join_standing(
-        _run_options(arguments, suite), own_nodes=told_where, beside=None if told_where else fleet_beside(own)
+        _run_options(arguments, suite), own_nodes=told_where, beside=fleet if fleet.source else None
     )
     if standing is not None:
         fleet = standing.fleet

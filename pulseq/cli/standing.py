@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 
 from pulseq.distributed.run_options import RunOptions
 from pulseq.engine.api_address import configured_api
-from pulseq.engine.standing import StandingCluster, choose_cluster, find_cluster, judge
-from pulseq.models import Suite
+from pulseq.engine.standing import StandingCluster, choose_cluster, find_cluster, judge, same_fleet
+from pulseq.models import Fleet, Suite
 
 #: Variables that bodies do not get from a run's own nodes either, or get anew.
 _NOT_CARRIED = ("PREFECT_", "DASK_", "PULSEQ_", "TMPDIR")
 
 
 def join_standing(
-    options: RunOptions, *, own_nodes: bool, beside: Path | None
+    options: RunOptions, *, own_nodes: bool, beside: Fleet | None
 ) -> tuple[RunOptions, StandingCluster | None]:
     """Let a run use what `pulseq up` has started in its state directory, if it has and if it fits.
 
     Args:
         own_nodes: whether the run was told where its tests run; then it shares the Prefect server alone.
-        beside: the nodes file beside its suite, which stands back for nodes that are there.
+        beside: the fleet of the nodes file beside its suite, which stands back for nodes that are there.
 
     Returns:
         Its options, and the cluster whose nodes it is going to use, or None.
@@ -30,17 +29,20 @@ def join_standing(
     found = find_cluster(options.home)
     if found is None:
         return options, None
-    choice = judge(found, configured_api()) if own_nodes else choose_cluster(options.home, configured_api())
+    configured = configured_api()
+    choice = judge(found, configured) if own_nodes else choose_cluster(options.home, configured)
     cluster = choice.cluster
     if cluster is None:
         return (options if own_nodes or not choice.note else replace(options, notes=(choice.note,))), None
-    options = replace(options, api_url=cluster.api_url if cluster.ui_url else None)
+    if configured is None and (cluster.ui_url or not own_nodes):
+        # Nodes tell the API that they were started with, so their runs have to use that one too.
+        options = replace(options, api_url=cluster.api_url)
     if own_nodes:
         return options, None
     nodes = len(cluster.fleet.nodes)
     note = f"on the {nodes} node{'' if nodes == 1 else 's'} of `pulseq up`, scheduler {cluster.scheduler}"
-    if beside is not None:
-        note += f"; {beside} is not used: --nodes would be heeded"
+    if beside is not None and not same_fleet(beside, cluster.fleet):
+        note += f"; {beside.source} is not used: --nodes would be heeded"
     return replace(options, scheduler=cluster.scheduler, standing=True, notes=(note,)), cluster
 
 

@@ -47,9 +47,17 @@ def test_a_nodes_file_beside_the_suite_stands_back_and_that_is_said(
 ) -> None:
     write_cluster(options.home, cluster)
 
-    joined, _ = join_standing(options, own_nodes=False, beside=Path("nodes/shop.yaml"))
+    joined, _ = join_standing(options, own_nodes=False, beside=Fleet((NodeSpec("laptop"),), source="nodes/shop.yaml"))
 
     assert joined.notes[0].endswith("nodes/shop.yaml is not used: --nodes would be heeded")
+
+
+def test_a_nodes_file_beside_the_suite_that_is_up_needs_no_word(options: RunOptions, cluster: StandingCluster) -> None:
+    write_cluster(options.home, cluster)
+
+    joined, _ = join_standing(options, own_nodes=False, beside=replace(cluster.fleet, source="nodes/shop.yaml"))
+
+    assert joined.notes[0].endswith("scheduler tcp://s:1")
 
 
 def test_a_run_that_was_told_where_shares_the_server_alone(options: RunOptions, cluster: StandingCluster) -> None:
@@ -58,12 +66,23 @@ def test_a_run_that_was_told_where_shares_the_server_alone(options: RunOptions, 
     assert (replace(options, api_url=API), None) == join_standing(options, own_nodes=True, beside=None)
 
 
-def test_an_api_that_is_not_ours_is_left_to_its_configuration(options: RunOptions, cluster: StandingCluster) -> None:
+@pytest.mark.parametrize(
+    ("configured", "own_nodes", "used"), [(None, False, API), (None, True, None), (API, False, None), (API, True, None)]
+)
+def test_an_api_that_is_not_ours_is_taken_from_the_nodes_where_it_is_not_configured(
+    options: RunOptions,
+    cluster: StandingCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    configured: str | None,
+    own_nodes: bool,
+    used: str | None,
+) -> None:
+    monkeypatch.setattr(standing, "configured_api", lambda: configured)
     write_cluster(options.home, replace(cluster, ui_url=None))
 
-    joined, _ = join_standing(options, own_nodes=False, beside=None)
+    joined, _ = join_standing(options, own_nodes=own_nodes, beside=None)
 
-    assert joined.api_url is None
+    assert used == joined.api_url
 
 
 def test_what_has_died_is_said_and_the_run_goes_its_own_way(options: RunOptions, cluster: StandingCluster) -> None:
