@@ -1,6 +1,6 @@
 """What a test asks of a node, and whether the node has it: the requirements language, pure.
 
-A requirement is written as a value (CONTRACT 2, Requirements):
+A requirement is written as a value:
 
 | written                | means                                                             |
 |------------------------|-------------------------------------------------------------------|

@@ -44,7 +44,7 @@ class Reason(StrEnum):
     INTERNAL = "internal"
 
 
-#: Attempts that ended so are no evidence against the test (CONTRACT: flaky).
+#: Attempts that ended so are no evidence against the test: it is not flaky for them.
 INFRASTRUCTURE_REASONS = frozenset({Reason.NODE_LOST, Reason.CANCELLED})
 #: Tests that ended so have no verdict of their own: the run ends with code 10, not 1.
 NO_VERDICT_REASONS = frozenset({Reason.NODE_LOST, Reason.UNSATISFIABLE, Reason.INTERNAL})

@@ -15,13 +15,12 @@ from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.verdict import describe, exit_code_of
-from pulseq.engine.api_client import wait_until_recorded
+from pulseq.engine.api_client import end_orphans, wait_until_recorded
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.cluster import Cluster
 from pulseq.engine.flow_run import (
     FlowRunEnding,
     FlowRunHandle,
-    end_orphans,
     flow_run_url,
     run_as_flow,
     use_api,

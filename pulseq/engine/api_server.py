@@ -12,7 +12,7 @@ from types import MappingProxyType
 from pulseq.engine.local_process import LocalProcess
 from pulseq.errors import InfrastructureError
 
-#: Recording task runs in batches is what makes a test cost 9 ms on the server and not 27 (FACTS).
+#: Recording task runs in batches is what makes a test cost 9 ms on the server and not 27.
 #: All that a server between runs is told: its event feed, automations and schedules have readers.
 STANDING_SERVER_SETTINGS: Mapping[str, str] = MappingProxyType(
     {

@@ -8,7 +8,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
-import httpx
 from prefect import flow
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
@@ -127,17 +126,3 @@ def flow_run_url(flow_run_id: str, api_url: str) -> str:
     """Where the flow run can be looked at in the Prefect UI."""
     base = PREFECT_UI_URL.value() or api_url.removesuffix("/").removesuffix("/api")
     return f"{base}/runs/flow-run/{flow_run_id}"
-
-
-async def end_orphans(api_url: str, task_run_ids: list[str]) -> None:
-    """Tell the API of task runs whose node died under them: they would be `Running` for ever.
-
-    A task run that the API never heard of is nothing to mend.
-    """
-    if not task_run_ids:
-        return
-    state = {"state": {"type": "CRASHED", "name": "NodeLost", "message": "its node was lost"}, "force": True}
-    async with httpx.AsyncClient(timeout=10.0) as client:
-        for task_run_id in task_run_ids:
-            with contextlib.suppress(httpx.HTTPError):
-                await client.post(f"{api_url}/task_runs/{task_run_id}/set_state", json=state)

@@ -13,7 +13,7 @@ from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.engine.node_watch import NodeWatch
 from pulseq.engine.run_watch import RunWatch
 
-#: Retries are PulseQ's to count, so a lost worker must never make Dask judge a task (FACTS: `KilledWorker`
+#: Retries are PulseQ's to count, so a lost worker must never make Dask judge a task (its `KilledWorker`
 #: befalls tasks that never ran); stealing and memory management would move what is pinned to a node.
 SCHEDULER_SETTINGS: dict[str, Any] = {
     "distributed.scheduler.allowed-failures": 1_000_000,
