@@ -51,7 +51,11 @@ def test_a_frozen_node_is_waited_for_until_it_is_given_up(monkeypatch: pytest.Mo
 
 
 def test_a_node_that_is_gone_is_no_error() -> None:
-    _leave(Client(a=ConnectionError("closed")), "a")
+    client = Client(a=ConnectionError("closed"))
+
+    _leave(client, "a")
+
+    assert client.asked == ["a"]
 
 
 def test_what_a_node_raises_is_raised_here() -> None:

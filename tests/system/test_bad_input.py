@@ -47,7 +47,8 @@ def test_a_suite_that_is_not_one(bare_workplace: Workplace, text: str, words: st
 def test_a_suite_without_tests_is_nothing_to_run(bare_workplace: Workplace) -> None:
     suite = bare_workplace.write("suite.yaml", "suite: s\ntests: []\n")
 
-    _refused(bare_workplace, bare_workplace.run("run", suite), 5)
+    assert "has no tests: add one" in _refused(bare_workplace, bare_workplace.run("run", suite), 5)
+    assert not bare_workplace.home.exists()
 
 
 def test_a_node_file_with_a_used_port(bare_workplace: Workplace) -> None:
