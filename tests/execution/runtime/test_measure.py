@@ -1,3 +1,4 @@
+import os
 import resource
 import subprocess
 from types import SimpleNamespace
@@ -5,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 
 from pulseq.execution.runtime.measure import FIRST_LOOK_SECONDS, Usage
-from pulseq.execution.runtime.process_tree import Ended
+from pulseq.execution.runtime.process_tree import Ended, read_stat
 
 OWN_PEAK = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
@@ -19,6 +20,9 @@ def ended(peak_kilobytes, cpu_seconds=0.0):
 def usage():
     """The usage of a body that was seen with less memory than the process that keeps it."""
     body = subprocess.Popen(["sleep", "60"])
+    # Between fork and exec a process has no memory of its own to be seen.
+    while not (stat := read_stat(body.pid)) or not stat.rss_bytes:
+        os.sched_yield()
     usage = Usage(memory_limited=False)
     usage.begin(body.pid)
     yield usage
