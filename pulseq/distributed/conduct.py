@@ -15,7 +15,7 @@ from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.verdict import describe, exit_code_of
-from pulseq.engine.api_client import end_orphans, wait_until_recorded
+from pulseq.engine.api_client import wait_until_recorded
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.cluster import Cluster
 from pulseq.engine.flow_run import (
@@ -27,6 +27,7 @@ from pulseq.engine.flow_run import (
     use_configured_api,
 )
 from pulseq.engine.local_nodes import LocalNodes
+from pulseq.engine.orphans import end_orphans
 from pulseq.engine.run_watch import driver_name
 from pulseq.engine.standing import say_loss
 from pulseq.engine.task_runner import NodeTaskRunner
@@ -174,7 +175,7 @@ class Conduct:
                 await self.dispatcher.settle()
 
     async def _tell_server_everything(self, flow_run_id: str) -> None:
-        await end_orphans(self._api_url, self.ledger.orphaned_task_runs)
+        await end_orphans(self._api_url, flow_run_id, self.dispatcher.orphans)
         if self._server is None or self.cluster.lost:
             return
         count = self.dispatcher.task_runs

@@ -11,6 +11,7 @@ from collections.abc import Callable, Hashable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar, cast
+from uuid import uuid4
 
 from pulseq.capabilities import match, nearest_miss, requirement_key
 from pulseq.distributed.expansion import cases_to_tests
@@ -19,6 +20,7 @@ from pulseq.distributed.homeless import HomelessWatch
 from pulseq.distributed.ledger import Key, Ledger, Next
 from pulseq.distributed.work_orders import build_work
 from pulseq.engine.cluster import Cluster, LiveNode
+from pulseq.engine.orphans import OrphanRun
 from pulseq.engine.task_runner import NodeTaskRunner
 from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage
 from pulseq.events import Event, NodeJoined, NodeLost, RunNote
@@ -249,14 +251,14 @@ class Dispatcher:
                 self._enqueue(test.key)
             return
         work, in_place = build_work(pick.tests, self.ledger, self.specs)
-        flight = Flight(node.id, {test.key: test for test in pick.tests}, in_place)
+        task_runs = {uuid4(): unit.name for unit in work}
+        flight = Flight(node.id, {test.key: test for test in pick.tests}, in_place, task_runs)
         key = str(self._dispatched)
         self._flights.add(key, flight)
         logger.debug("%s goes to %s: %s", [unit.name for unit in work], node.id, "fits and has a free slot")
         priority = max(int(test.priority) for test in pick.tests)
-        self.runner.send(
-            Dispatch(key, self.run_id, tuple(work)), node.address, priority=priority, on_trouble=self._trouble
-        )
+        dispatch = Dispatch(key, self.run_id, tuple(work), tuple(task_runs))
+        self.runner.send(dispatch, node.address, priority=priority, on_trouble=self._trouble)
 
     # -- what comes home
 
@@ -275,6 +277,7 @@ class Dispatcher:
         match message:
             case AttemptStart():
                 key = (message.test_id, message.variant)
+                self._flights.begin(key, message.task_run)
                 self._emit_all(self.ledger.start(key, message.attempt, node_id, message.task_run))
             case CasesFound():
                 self._cases[message.test_id, message.variant] = message
@@ -361,6 +364,11 @@ class Dispatcher:
         self._changed.set()
 
     # -- the end
+
+    @property
+    def orphans(self) -> list[OrphanRun]:
+        """Task runs whose node was lost, and which Prefect may take for running."""
+        return self._flights.orphans
 
     def stop_admitting(self) -> None:
         """Send nothing more; what runs goes on until it ends or is cancelled."""

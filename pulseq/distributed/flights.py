@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import time
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from uuid import UUID
 
 from pulseq.distributed.ledger import Key
+from pulseq.engine.orphans import OrphanRun
 from pulseq.planning.queued import QueuedTest
+
+#: A node that is lost this soon after its dispatch was done may not have told Prefect so.
+_FRESH_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -14,17 +22,31 @@ class Flight:
 
     Attributes:
         in_place: the tests that Prefect retries on the node, in the same task run.
+        task_runs: the names of its task runs, by their id.
+        begun: the ids, as text, of those that the node has begun.
     """
 
     node_id: str
     tests: dict[Key, QueuedTest]
     in_place: frozenset[Key]
+    task_runs: Mapping[UUID, str] = field(default_factory=dict)
+    begun: set[str] = field(default_factory=set)
+
+    def orphans(self, *, landed: bool) -> list[OrphanRun]:
+        """Its task runs, should its node be lost."""
+        return [OrphanRun(id, name, not landed and str(id) in self.begun) for id, name in self.task_runs.items()]
 
 
 class Flights:
-    """Every dispatch under way; a test is on one of them at most."""
+    """Every dispatch under way; a test is on one of them at most.
+
+    Attributes:
+        orphans: the task runs that were on nodes when these were lost.
+    """
 
     def __init__(self) -> None:
+        self.orphans: list[OrphanRun] = []
+        self._landed: deque[tuple[float, Flight]] = deque()
         self._by_key: dict[str, Flight] = {}
         self._by_test: dict[Key, Flight] = {}
 
@@ -36,8 +58,23 @@ class Flights:
         self._by_key[key] = flight
         self._by_test.update(dict.fromkeys(flight.tests, flight))
 
+    def begin(self, test: Key, task_run: str | None) -> None:
+        """A node has begun a test, in this task run."""
+        flight = self._by_test.get(test)
+        if flight is not None and task_run is not None:
+            flight.begun.add(task_run)
+
     def land(self, key: str) -> Flight | None:
         """A dispatch is done; None for one that is not known any more."""
+        flight = self._remove(key)
+        if flight is not None:
+            now = time.monotonic()
+            self._landed.append((now, flight))
+            while now - self._landed[0][0] > _FRESH_SECONDS:
+                self._landed.popleft()
+        return flight
+
+    def _remove(self, key: str) -> Flight | None:
         flight = self._by_key.pop(key, None)
         for test in flight.tests if flight is not None else ():
             self._by_test.pop(test, None)
@@ -45,8 +82,15 @@ class Flights:
 
     def land_node(self, node_id: str) -> list[Flight]:
         """All that was on a node that is gone."""
+        fresh = time.monotonic() - _FRESH_SECONDS
+        for landed_at, landed in self._landed:
+            if landed.node_id == node_id and landed_at > fresh:
+                self.orphans += landed.orphans(landed=True)
         keys = [key for key, flight in self._by_key.items() if flight.node_id == node_id]
-        return [flight for key in keys if (flight := self.land(key)) is not None]
+        lost = [flight for key in keys if (flight := self._remove(key)) is not None]
+        for under_way in lost:
+            self.orphans += under_way.orphans(landed=False)
+        return lost
 
     def is_in_place(self, test: Key) -> bool:
         """Whether Prefect retries this test where it is."""
@@ -60,5 +104,7 @@ class Flights:
 
     def clear(self) -> None:
         """Forget all: nobody is there any more."""
+        for flight in self._by_key.values():
+            self.orphans += flight.orphans(landed=False)
         self._by_key.clear()
         self._by_test.clear()

@@ -40,7 +40,6 @@ class _Entry:
     node_id: str | None = None
     lost_on: frozenset[str] = frozenset()
     started: bool = False
-    task_run: str | None = None
     #: Attempts that others have followed, each with its node.
     past: tuple[tuple[int, str], ...] = ()
     closed: TestClosed | None = None
@@ -55,8 +54,6 @@ class Ledger:
 
     _entries: dict[Key, _Entry] = field(default_factory=dict)
     _open: int = 0
-    #: Task runs of Prefect's whose node died under them, and which will never end by themselves.
-    orphaned_task_runs: list[str] = field(default_factory=list)
     failures: int = 0
 
     @property
@@ -117,7 +114,7 @@ class Ledger:
         entry = self._entries.get(key)
         if entry is None or entry.closed or entry.node_id != node_id or attempt < entry.next_attempt + entry.started:
             return []
-        entry.next_attempt, entry.started, entry.task_run = attempt, True, task_run
+        entry.next_attempt, entry.started = attempt, True
         return [AttemptStarted(key[0], key[1], attempt, node_id, task_run)]
 
     def finish(self, result: AttemptResult, *, in_place: bool) -> tuple[list[Event], Next]:
@@ -129,7 +126,7 @@ class Ledger:
             return self._amend(entry, result), Next.NOTHING
         if not self.awaits(result):
             return [_keep(entry, result)], Next.NOTHING
-        entry.next_attempt, entry.started, entry.task_run = result.attempt + 1, False, None
+        entry.next_attempt, entry.started = result.attempt + 1, False
         events: list[Event] = [AttemptFinished(result)]
         if result.status in (Status.FAILED, Status.ERROR) and result.reason is not Reason.CANCELLED:
             entry.failures += 1
@@ -151,8 +148,6 @@ class Ledger:
         entry.lost_on |= {node_id}
         entry.past += ((attempt, node_id),)
         entry.next_attempt, entry.started = attempt + 1, False
-        if entry.task_run:
-            self.orphaned_task_runs.append(entry.task_run)
         result = AttemptResult(
             *key[:1], attempt, node_id, Status.ERROR, key[1], Reason.NODE_LOST, error=f"node {node_id} was lost: {why}"
         )

@@ -126,11 +126,11 @@ class RunOnNode:
         self._dispatches += 1
         self._idle.clear()
         try:
-            for work in dispatch.work:
+            for work, task_run_id in zip(dispatch.work, dispatch.task_runs, strict=True):
                 if self._cancelled:
                     break
                 assert self._prefect is not None
-                await self._prefect.perform(work, self)
+                await self._prefect.perform(work, self, task_run_id)
                 done += 1
         except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
             trouble = f"{type(error).__name__}: {error}"

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from contextlib import AsyncExitStack
 from contextvars import copy_context
 from typing import Any
-from uuid import uuid4
+from uuid import UUID
 
 from prefect.context import AsyncClientContext, hydrated_context
 from prefect.events.worker import EventsWorker
@@ -39,9 +39,9 @@ class PrefectRun:
         await run._inside(run._exit.enter_async_context(AsyncClientContext()))
         return run
 
-    async def perform(self, work: TestWork | PytestWork, performer: Any) -> None:
+    async def perform(self, work: TestWork | PytestWork, performer: Any, task_run_id: UUID) -> None:
         """Run one piece of work as a task run; `performer.perform` does what there is to do."""
-        await run_as_task(work, performer, self._context, uuid4())
+        await run_as_task(work, performer, self._context, task_run_id)
 
     async def leave(self) -> None:
         """Send every state that Prefect has queued in this process, and leave the context."""

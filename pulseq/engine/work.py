@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Any
+from uuid import UUID
 
 from pulseq.models import AttemptResult, PytestOrder, PytestSpec, TestCase
 
@@ -44,11 +45,15 @@ class PytestWork:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """What a node gets at once, into one slot: task runs that are done one after the other."""
+    """What a node gets at once, into one slot: task runs that are done one after the other.
+
+    `task_runs` are their ids at Prefect, given by the driver: whatever becomes of the node, it knows them.
+    """
 
     key: str
     run_id: str
     work: tuple[TestWork | PytestWork, ...]
+    task_runs: tuple[UUID, ...]
 
 
 class TaskRunInput:

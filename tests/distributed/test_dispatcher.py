@@ -130,7 +130,7 @@ def test_what_a_lost_node_had_begun_starts_again_on_another() -> None:
             passing(nodes, dispatch, node)
             return
         (work,) = _tests(dispatch)
-        nodes.say(node, AttemptStart(work.test.id, "", 1, "task"))
+        nodes.say(node, AttemptStart(work.test.id, "", 1, str(dispatch.task_runs[0])))
         nodes.lose(node)
 
     nodes = Nodes(die_once, "a", "b")
@@ -138,7 +138,7 @@ def test_what_a_lost_node_had_begun_starts_again_on_another() -> None:
 
     assert nodes.sent == [("x", "a"), ("x", "b")]
     assert _closed(events) == {"x": ("passed", None)}
-    assert dispatcher.ledger.orphaned_task_runs == ["task"]
+    assert [(orphan.name, orphan.under_way) for orphan in dispatcher.orphans] == [("x", True)]
 
 
 def test_a_dispatch_that_ends_without_a_result_is_our_fault() -> None:

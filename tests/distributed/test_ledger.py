@@ -178,14 +178,6 @@ def test_a_closed_test_loses_nothing_with_its_node() -> None:
     assert ledger.lose(KEY, "gone") == ([], False)
 
 
-def test_task_runs_whose_node_died_are_remembered() -> None:
-    ledger = Ledger()
-    ledger.plan(case())
-    begin(ledger, task_run="run-1")
-    ledger.lose(KEY, "gone")
-    assert ledger.orphaned_task_runs == ["run-1"]
-
-
 def test_a_late_result_of_a_lost_attempt_is_kept_and_not_counted() -> None:
     ledger = begun()
     ledger.lose(KEY, "gone")
