@@ -41,11 +41,12 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(
         (f"pulseq.cli.{stem}" for stem in ("check", "execute", "results", "run", "sql", "state")), _BY_RUNS
     ),
-    **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("fleet", "main", "previous", "summary")), _BY_RUNS),
+    **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("main", "summary")), _BY_RUNS),
     **{
         f"pulseq.distributed.{stem}": _BY_RUNS
         for stem in ("collecting", "conduct", "dispatcher", "event_log", "run_options", "run_session", "stopping")
     },
+    "pulseq.distributed.run_request": _BY_RUNS,
     "pulseq.distributed.work_orders": _BY_RUNS,
     **{
         f"pulseq.engine.{stem}": _BY_RUNS

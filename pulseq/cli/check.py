@@ -9,7 +9,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pulseq.capabilities import match, nearest_miss
-from pulseq.cli.fleet import choose_fleet
+from pulseq.distributed.fleet_choice import choose_fleet
 from pulseq.engine.machine import read_machine
 from pulseq.errors import UsageError
 from pulseq.models import CapabilityValue, Fleet, Suite

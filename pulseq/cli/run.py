@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-import os
 import re
 import sys
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -14,14 +13,8 @@ from cyclopts import Group, Parameter
 
 from pulseq.cli.arguments import split_at_dashes
 from pulseq.cli.execute import Reports, execute
-from pulseq.cli.fleet import choose_fleet
-from pulseq.cli.previous import failed_before
-from pulseq.cli.standing import carry_environment, join_standing
-from pulseq.distributed.run_options import RunOptions, default_home, new_run_id
+from pulseq.distributed.run_request import RunRequest, prepare_run
 from pulseq.errors import UsageError
-from pulseq.models import Suite
-from pulseq.suites.arguments import load_arguments
-from pulseq.suites.selection import select
 
 _WHERE = Group("Where it runs", sort_key=1)
 _WHAT = Group("What is run", sort_key=2)
@@ -103,17 +96,8 @@ def run(*suites: str, options: RunArguments | None = None) -> int:
     arguments = options or RunArguments()
     own, pytest_arguments = split_at_dashes(sys.argv, suites)
     _check(arguments)
-    suite = load_arguments(own, pytest_args=pytest_arguments, pyargs=arguments.pyargs, python=arguments.python)
-    suite = _limit(select(suite, keyword=arguments.keyword, markers=arguments.markers), arguments)
-    fleet = choose_fleet(own, nodes_file=arguments.nodes, count=arguments.nodes_count, scheduler=arguments.scheduler)
-    told_where = bool(arguments.nodes or arguments.nodes_count or arguments.scheduler)
-    run_options, standing = join_standing(
-        _run_options(arguments, suite), own_nodes=told_where, beside=fleet if fleet.source else None
-    )
-    if standing is not None:
-        fleet = standing.fleet
-        suite = carry_environment(suite, standing.keeper.read_environment(), os.environ)
-    return execute(suite, fleet, run_options, _reports(arguments))
+    prepared = prepare_run(_request(own, pytest_arguments, arguments))
+    return execute(prepared.suite, prepared.fleet, prepared.options, _reports(arguments))
 
 
 def _check(arguments: RunArguments) -> None:
@@ -132,36 +116,26 @@ def _check(arguments: RunArguments) -> None:
         )
 
 
-def _limit(suite: Suite, arguments: RunArguments) -> Suite:
-    """Timeout and retries of the command line, for tests that say nothing themselves."""
-    tests = suite.tests
-    if arguments.timeout is not None:
-        limit = arguments.timeout
-        tests = tuple(replace(t, timeout_seconds=limit) if t.timeout_seconds is None else t for t in tests)
-    if arguments.reruns:
-        reruns = arguments.reruns
-        tests = tuple(replace(t, max_retries=reruns) if t.max_retries == 0 else t for t in tests)
-    return replace(suite, tests=tests)
-
-
-def _run_options(arguments: RunArguments, suite: Suite) -> RunOptions:
-    home = default_home()
-    run_id = arguments.run_id or new_run_id()
-    if (home / "runs" / run_id / "journal.jsonl").exists():
-        raise UsageError(f"--run-id: found {run_id!r}, which is a run in {str(home)!r} already; choose another")
-    failed = failed_before(home, suite.name) if arguments.last_failed or arguments.failed_first else frozenset()
-    return RunOptions(
-        run_id=run_id,
-        home=home,
-        database=arguments.db.absolute() if arguments.db else None,
-        scheduler=arguments.scheduler,
+def _request(suites: list[str], pytest_args: list[str], arguments: RunArguments) -> RunRequest:
+    return RunRequest(
+        suites=tuple(suites),
+        pytest_args=tuple(pytest_args),
+        pyargs=arguments.pyargs,
+        python=arguments.python,
         keyword=arguments.keyword,
         markers=arguments.markers,
+        last_failed=arguments.last_failed,
+        failed_first=arguments.failed_first,
+        nodes_file=arguments.nodes,
+        nodes_count=arguments.nodes_count,
+        scheduler=arguments.scheduler,
+        timeout_seconds=arguments.timeout,
+        reruns=arguments.reruns,
         max_failures=1 if arguments.exit_first else arguments.maxfail,
-        granularity=arguments.granularity,
         deadline_seconds=arguments.deadline,
-        failed_first=failed if arguments.failed_first else frozenset(),
-        only=failed if arguments.last_failed and failed else None,
+        granularity=arguments.granularity,
+        run_id=arguments.run_id,
+        database=arguments.db,
     )
 
 

@@ -9,7 +9,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from pulseq.cli.fleet import choose_fleet
+from pulseq.distributed.fleet_choice import choose_fleet
 from pulseq.distributed.run_options import default_home
 from pulseq.distributed.state_directory import prepare_home
 from pulseq.engine.api_address import check_api, configured_api

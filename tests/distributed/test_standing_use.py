@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.cli import standing
-from pulseq.cli.standing import carry_environment, join_standing
+from pulseq.distributed import standing_use
 from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.standing_use import carry_environment, join_standing
 from pulseq.engine.process_id import ProcessId
 from pulseq.engine.standing import Condition, StandingCluster, write_cluster
 from pulseq.models import Fleet, NodeSpec, SimulateBody, Suite, TestCase
@@ -28,7 +28,7 @@ def cluster() -> StandingCluster:
 
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
-    monkeypatch.setattr(standing, "configured_api", lambda: None)
+    monkeypatch.setattr(standing_use, "configured_api", lambda: None)
     return RunOptions(home=tmp_path)
 
 
@@ -77,7 +77,7 @@ def test_an_api_that_is_not_ours_is_taken_from_the_nodes_where_it_is_not_configu
     own_nodes: bool,
     used: str | None,
 ) -> None:
-    monkeypatch.setattr(standing, "configured_api", lambda: configured)
+    monkeypatch.setattr(standing_use, "configured_api", lambda: configured)
     write_cluster(options.home, replace(cluster, ui_url=None))
 
     joined, _ = join_standing(options, own_nodes=own_nodes, beside=None)

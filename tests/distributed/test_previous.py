@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from pulseq.cli.previous import failed_before
+from pulseq.distributed.previous import failed_before
 from pulseq.events import Event, RunStarted, TestClosed, TestPlanned
 from pulseq.models import Reason, Status
 from pulseq.results.journal import JournalWriter

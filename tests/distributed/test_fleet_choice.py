@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.cli.fleet import choose_fleet, fleet_beside, read_count
+from pulseq.distributed.fleet_choice import choose_fleet, fleet_beside, read_count
 from pulseq.errors import UsageError
 
 NODES = "nodes:\n  - {id: laptop, max_concurrent_tests: 3}\n"
