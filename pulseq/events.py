@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from pulseq.models import AttemptResult, CapabilityValue, Reason, Status
+from pulseq.models import AttemptResult, CapabilityValue, Liveness, Reason, Status
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,35 @@ class NodeLost:
 
     node_id: str
     why: str
+
+
+@dataclass(frozen=True, slots=True)
+class NodeHealth:
+    """What one look at a node found; what it did not tell is None.
+
+    Attributes:
+        address: where it listens; another one than before is another process.
+        latency: seconds that a question to the node and its answer took; None where none came in time.
+        heartbeat_age: seconds since the scheduler last heard of it.
+        load: its machine's load average over a minute.
+        memory_available, memory_total, disk_free, disk_total: bytes, of its machine and of its disk for bodies.
+        running: dispatches that it is at.
+    """
+
+    node_id: str
+    liveness: Liveness
+    why: str | None = None
+    scheduler: str = ""
+    address: str | None = None
+    latency: float | None = None
+    heartbeat_age: float | None = None
+    load: float | None = None
+    memory_available: int | None = None
+    memory_total: int | None = None
+    disk_free: int | None = None
+    disk_total: int | None = None
+    slots: int | None = None
+    running: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +173,7 @@ Event: TypeAlias = (
     | PrefectRunKnown
     | NodeJoined
     | NodeLost
+    | NodeHealth
     | TestPlanned
     | TestExpanded
     | AttemptStarted

@@ -321,6 +321,14 @@ class Collection:
     usage_error: str | None = None
 
 
+class Liveness(StrEnum):
+    """Whether a node is heard of; only an active one gets tests."""
+
+    ACTIVE = "active"
+    SUSPECT = "suspect"
+    INACTIVE = "inactive"
+
+
 class Strategy(StrEnum):
     """How a test finds its node among those that fit."""
 

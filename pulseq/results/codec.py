@@ -17,8 +17,8 @@ from dataclasses import MISSING, dataclass, fields, replace
 from pathlib import PurePath
 from typing import Any, get_args
 
-from pulseq.events import AttemptFinished, Event, NodeJoined, TestClosed, TestPlanned
-from pulseq.models import AttemptResult, Reason, Status
+from pulseq.events import AttemptFinished, Event, NodeHealth, NodeJoined, TestClosed, TestPlanned
+from pulseq.models import AttemptResult, Liveness, Reason, Status
 
 _CHECKSUM_KEY = b',"crc":"'
 _TAIL_LENGTH = len(_CHECKSUM_KEY) + len('01234567"}')
@@ -152,5 +152,6 @@ _CONVERSIONS: dict[Any, dict[str, Callable[[Any], Any]]] = {
     AttemptResult: {"status": Status, "reason": Reason, "warnings": tuple},
     TestClosed: {"status": Status, "reason": Reason},
     NodeJoined: {"capabilities": _values_frozen},
+    NodeHealth: {"liveness": Liveness},
     TestPlanned: {"requirements": _values_frozen},
 }

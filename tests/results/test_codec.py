@@ -12,6 +12,7 @@ from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
     Event,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -22,7 +23,7 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import AttemptResult, Reason, Status
+from pulseq.models import AttemptResult, Liveness, Reason, Status
 from pulseq.results.codec import DamagedLine, decode_line, encode_line
 
 # Any text at all, lone surrogates and NUL included.
@@ -61,6 +62,7 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(PrefectRunKnown, flow_run_id=texts, url=st.none() | texts),
     st.builds(NodeJoined, node_id=texts, host=texts, slots=counts, capabilities=capabilities),
     st.builds(NodeLost, node_id=texts, why=texts),
+    st.builds(NodeHealth, texts, st.sampled_from(Liveness), st.none() | texts, texts, latency=st.none() | numbers),
     st.builds(TestPlanned, texts, texts, texts, texts, texts, st.none() | texts, st.none() | numbers, capabilities),
     st.builds(TestExpanded, texts, texts, counts),
     st.builds(AttemptStarted, texts, texts, counts, texts, st.none() | texts),
