@@ -61,7 +61,7 @@ def test_every_promise_holds_while_nodes_are_killed(workplace: Workplace, prefec
 
     # Where two kills hit one test, it is given up as a killer of nodes: that is no failure of its own.
     assert ended.code in (0, 10), ended.err
-    assert ended.json["counts"]["total"] == TESTS
+    assert ended.json["counts"]["total"] == TESTS, ended.err
     assert ended.json["counts"]["passed"] + ended.json["counts"]["no_verdict"] == TESTS
     assert find_broken_promises(workplace, "chaos", prefect_api) == []
 
