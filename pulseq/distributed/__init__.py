@@ -1,0 +1,24 @@
+"""Running tests on nodes, from Python.
+
+The names are loaded when they are first used, so that the command line need not wait for all of them.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pulseq.distributed.test_node import TestNode as TestNode
+
+_HOMES = {
+    "TestNode": "test_node",
+}
+
+__all__ = ["TestNode"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)

@@ -160,3 +160,15 @@ def framework_from_mapping(mapping: Mapping[str, Any]) -> FrameworkConfig:
         return read_framework(mapping)
     except Flawed as error:
         raise ValueError(f"framework: {error.flaws[0]}") from None
+
+
+def read_node_value(key: str, value: Any) -> Any:
+    """One value of a node, by the key that a nodes file has for it.
+
+    Raises:
+        ValueError: it cannot be used; the text is one sentence.
+    """
+    try:
+        return _NODE_READERS[key](value)
+    except Flawed as error:
+        raise ValueError(f"node: {error.flaws[0].below(key)}") from None
