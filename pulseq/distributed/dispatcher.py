@@ -169,7 +169,9 @@ class Dispatcher:
 
     async def _open_node(self, node: LiveNode) -> None:
         try:
-            await self.runner.begin_run(self.run_id, [node.address])
+            if self._context is None:
+                await self.runner.begin_run(self.run_id, [node.address])
+            # Also where the flow run came to be meanwhile; this makes the node know the run, too.
             if self._context is not None:
                 await self.runner.enter_run(self.run_id, [node.address], self._context)
         except (OSError, RuntimeError) as error:

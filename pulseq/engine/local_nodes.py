@@ -30,11 +30,13 @@ START_TIMEOUT_SECONDS = 60.0
 MAX_RESTARTS = 5
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
-#: What every node is told: no telemetry, and no log line of a test run to the API, where each is a row.
+#: What every node is told: no telemetry, no log line of a test run to the API, where each is a row, and not to
+#: ask it for its version, which the run has done.
 NODE_SETTINGS: Mapping[str, str] = {
     **QUIET_SETTINGS,
     "PREFECT_LOGGING_LEVEL": "CRITICAL",
     "PREFECT_LOGGING_TO_API_ENABLED": "false",
+    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
 }
 
 

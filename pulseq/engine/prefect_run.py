@@ -13,6 +13,7 @@ from uuid import UUID
 from prefect.context import AsyncClientContext, hydrated_context
 from prefect.events.worker import EventsWorker
 
+from pulseq.engine.api_access import client_settings, use_access
 from pulseq.engine.flow_run import suite_flow
 from pulseq.engine.tasks import run_as_task
 from pulseq.engine.work import PytestWork, TestWork
@@ -34,10 +35,15 @@ class PrefectRun:
     async def enter(cls, serialized: dict[str, Any]) -> PrefectRun:
         """Enter the context that the driver sent."""
         run = cls()
-        flow_run = {**serialized["flow_run_context"], "flow": suite_flow}
-        run._context.run(run._exit.enter_context, hydrated_context({**serialized, "flow_run_context": flow_run}))
-        await run._inside(run._exit.enter_async_context(AsyncClientContext()))
+        await run._inside(run._enter(serialized))
         return run
+
+    async def _enter(self, serialized: dict[str, Any]) -> None:
+        self._exit.enter_context(use_access(serialized["api_access"]))
+        api = await self._exit.enter_async_context(AsyncClientContext(httpx_settings=client_settings()))
+        context = {"flow_run_context": {**serialized["flow_run_context"], "flow": suite_flow}}
+        # Given our client it makes none of its own, which no task run would use.
+        self._exit.enter_context(hydrated_context(context, client=api.client))
 
     async def perform(self, work: TestWork | PytestWork, performer: Any, task_run_id: UUID) -> None:
         """Run one piece of work as a task run; `performer.perform` does what there is to do."""

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from typing import Any
 
 from distributed import Client
-from prefect.context import serialize_context
+from prefect.context import FlowRunContext
 from prefect_dask.task_runners import DaskTaskRunner
 
 from pulseq.engine import node_calls
+from pulseq.engine.api_access import read_access
 from pulseq.engine.work import Dispatch
 
 #: How often a call that has no answer yet looks whether its node is still a member.
@@ -115,14 +116,17 @@ class NodeTaskRunner(DaskTaskRunner):
 
 
 def flow_context() -> dict[str, Any]:
-    """The current flow run's context as it travels to nodes: without the flow's code and parameters.
+    """The current flow run's context as it travels to nodes, with the way to its API.
 
-    A node puts PulseQ's own flow in that place, so a user's flow file need not exist there.
+    Without the flow's code and parameters: a node puts PulseQ's own flow in that place, so a user's flow file
+    need not exist there. And without the settings, which are each machine's own.
     """
-    context = serialize_context()
+    flow_run = FlowRunContext.get()
+    assert flow_run is not None
+    context = flow_run.serialize()
     for unwanted in ("flow", "parameters"):
-        context["flow_run_context"].pop(unwanted, None)
-    return context
+        context.pop(unwanted, None)
+    return {"flow_run_context": context, "api_access": read_access()}
 
 
 async def _watch(future: Any, key: str, on_trouble: Callable[[str, str], None]) -> None:

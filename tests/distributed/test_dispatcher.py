@@ -27,11 +27,14 @@ class Nodes:
         self.nodes = {name: LiveNode(name, name, "localhost", 1, {"node": name}) for name in names}
         self.sent: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
+        self.told: list[tuple[str, str]] = []
         self.dispatcher: Dispatcher
 
-    async def begin_run(self, _run_id: str, _addresses: list[str]) -> None: ...
+    async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
+        self.told += [("begin", address) for address in addresses]
 
-    async def enter_run(self, _run_id: str, _addresses: list[str], _context: dict[str, Any]) -> None: ...
+    async def enter_run(self, _run_id: str, addresses: list[str], _context: dict[str, Any]) -> None:
+        self.told += [("enter", address) for address in addresses]
 
     async def cancel_run(self, _run_id: str, addresses: list[str]) -> None:
         self.cancelled += addresses
@@ -107,6 +110,14 @@ def test_every_test_goes_to_a_node_and_has_its_verdict() -> None:
 
     assert sorted(nodes.sent) == [("x", "a"), ("y", "b")]
     assert _closed(events) == {"x": ("passed", None), "y": ("passed", None)}
+
+
+def test_a_node_is_asked_once_to_take_part() -> None:
+    nodes = Nodes(passing, "a")
+
+    _run(nodes, _case("x"))
+
+    assert [("enter", "a")] == nodes.told
 
 
 def test_a_run_of_nothing_that_fits_ends() -> None:

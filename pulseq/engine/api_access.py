@@ -1,0 +1,63 @@
+"""How to speak to the Prefect API of a run: all of its settings that a node needs."""
+
+from __future__ import annotations
+
+import contextlib
+import ssl
+from collections.abc import Iterator, Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_CUSTOM_HEADERS,
+    PREFECT_CLOUD_API_URL,
+    temporary_settings,
+)
+from pydantic import SecretStr
+
+_SETTINGS = (
+    PREFECT_API_URL,
+    PREFECT_API_KEY,
+    PREFECT_API_AUTH_STRING,
+    PREFECT_CLIENT_CUSTOM_HEADERS,
+    PREFECT_CLOUD_API_URL,
+)
+_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def read_access() -> dict[str, Any]:
+    """The address of the API and who we are to it, by the names of Prefect's settings."""
+    return {setting.name: _reveal(setting.value()) for setting in _SETTINGS}
+
+
+@contextlib.contextmanager
+def use_access(access: Mapping[str, Any]) -> Iterator[None]:
+    """Let Prefect in this context speak to the API as another process does, whose access this is.
+
+    Everything else stays as it is set here: certificates, for one, are files of this machine. Where the access
+    is the same already nothing is done: a new set of settings takes a twentieth of a second to make.
+    """
+    known = read_access()
+    changed: dict[Any, Any] = {
+        setting: access[setting.name] for setting in _SETTINGS if access[setting.name] != known[setting.name]
+    }
+    if not changed:
+        yield
+        return
+    with temporary_settings(changed):
+        yield
+
+
+def client_settings() -> dict[str, Any]:
+    """What Prefect's client is to be made with: on loopback, without reading all certificates of the machine."""
+    url = urlsplit(PREFECT_API_URL.value() or "")
+    if url.scheme == "http" and url.hostname in _LOOPBACK:
+        return {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
+    return {}
+
+
+def _reveal(value: Any) -> Any:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value

@@ -1,0 +1,64 @@
+"""What a node takes over of a run's Prefect settings, and what it keeps."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from prefect.settings import (
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    get_current_settings,
+    temporary_settings,
+)
+
+from pulseq.engine.api_access import client_settings, read_access, use_access
+
+HERE, THERE = "http://127.0.0.1:4200/api", "https://api.example/api"
+
+
+@pytest.fixture(autouse=True)
+def here() -> Iterator[None]:
+    with temporary_settings({PREFECT_API_URL: HERE, PREFECT_API_KEY: "mine", PREFECT_CLIENT_MAX_RETRIES: 7}):
+        yield
+
+
+def _access(**changes: Any) -> dict[str, Any]:
+    return {**read_access(), **changes}
+
+
+def test_access_is_plain_data_with_its_secrets() -> None:
+    assert ("mine", HERE) == (read_access()["PREFECT_API_KEY"], read_access()["PREFECT_API_URL"])
+
+
+def test_where_access_is_the_same_the_settings_are_not_made_anew() -> None:
+    before = get_current_settings()
+    with use_access(read_access()):
+        assert get_current_settings() is before
+
+
+def test_another_api_is_used_with_the_machines_own_settings_for_the_rest() -> None:
+    with use_access(_access(PREFECT_API_URL=THERE, PREFECT_API_KEY="yours")):
+        assert _access(PREFECT_API_URL=THERE, PREFECT_API_KEY="yours") == read_access()
+        assert PREFECT_CLIENT_MAX_RETRIES.value() == 7
+    assert HERE == PREFECT_API_URL.value()
+
+
+def test_no_key_here_takes_ours_away() -> None:
+    with use_access(_access(PREFECT_API_KEY=None)):
+        assert PREFECT_API_KEY.value() is None
+
+
+def test_on_loopback_no_certificates_are_read() -> None:
+    told = client_settings()["verify"]
+    assert isinstance(told, ssl.SSLContext)
+    assert told.cert_store_stats()["x509"] == 0
+
+
+@pytest.mark.parametrize("url", [THERE, "http://api.example/api", "https://127.0.0.1/api", None])
+def test_elsewhere_prefects_client_is_made_as_ever(url: str | None) -> None:
+    with temporary_settings({PREFECT_API_URL: url}):
+        assert client_settings() == {}
