@@ -46,6 +46,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         f"pulseq.distributed.{stem}": _BY_RUNS
         for stem in ("collecting", "conduct", "dispatcher", "event_log", "run_options", "run_session", "stopping")
     },
+    "pulseq.distributed.flow_door": _BY_RUNS,
     "pulseq.distributed.run_request": _BY_RUNS,
     "pulseq.distributed.work_orders": _BY_RUNS,
     **{

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 
-from prefect import flow
+from prefect import flow, get_run_logger
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.settings import (
@@ -26,10 +27,14 @@ from pulseq.engine.work import shown_name
 
 @dataclass(frozen=True, slots=True)
 class FlowRunEnding:
-    """What the flow run shall say in the end: `kind` is completed, failed, cancelled or crashed."""
+    """What the flow run shall say in the end: `kind` is completed, failed, cancelled or crashed.
+
+    `name` is shown in its place; None shows the kind.
+    """
 
     kind: str
     message: str
+    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +67,12 @@ async def suite_flow(suite: str, run_id: str) -> State[Any]:
 
 def state_for(ending: FlowRunEnding) -> State[Any]:
     """The Prefect state that tells an ending."""
-    return _STATES[ending.kind](message=ending.message)
+    return _STATES[ending.kind](message=ending.message, name=ending.name)
+
+
+def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
+    """The log of the current flow run, which its page shows."""
+    return get_run_logger()
 
 
 def handle_of(context: FlowRunContext) -> FlowRunHandle:

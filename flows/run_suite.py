@@ -1,0 +1,141 @@
+"""The flow that runs a suite: from the form of a deployment to the run."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from prefect import flow
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from pulseq.distributed.flow_door import run_in_flow
+from pulseq.distributed.run_request import RunRequest
+from pulseq.models import Strategy
+
+DEPLOYMENTS = Path(__file__).resolve().parent.parent / "deployments"
+#: What stands in the folders now: the form offers what was there when the flow was deployed.
+SUITES = {path.stem: path for path in sorted((DEPLOYMENTS / "suites").glob("*.*")) if path.suffix in (".yaml", ".toml")}
+NODES = {path.stem: path for path in sorted((DEPLOYMENTS / "nodes").glob("*.*")) if path.suffix in (".yaml", ".toml")}
+AUTOMATIC = "automatic"
+
+
+def _known_suite(name: str) -> str:
+    if name not in SUITES:
+        raise ValueError(f"found no suite {name!r}, expected one of {', '.join(SUITES)}: add its file or deploy anew")
+    return name
+
+
+def _known_nodes(name: str) -> str:
+    if name != AUTOMATIC and name not in NODES:
+        raise ValueError(f"found no nodes {name!r}, expected {AUTOMATIC} or one of {', '.join(NODES)}")
+    return name
+
+
+SuiteName = Annotated[str, AfterValidator(_known_suite), Field(json_schema_extra={"enum": [*SUITES]})]
+NodesName = Annotated[str, AfterValidator(_known_nodes), Field(json_schema_extra={"enum": [AUTOMATIC, *NODES]})]
+
+
+class Group(BaseModel):
+    """A part of the form; a field that it does not have is refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+class Selection(Group):
+    """Which of the suite's tests are run."""
+
+    keyword: str = Field(
+        default="", title="Name contains", description="Words joined by and, or, not: `cart and not slow`."
+    )
+    labels: list[str] = Field(
+        default=[], description="Only tests with one of these labels or pytest marks; none means all."
+    )
+    earlier: Literal["all", "last failed", "failed first"] = Field(
+        default="all",
+        title="After an earlier run",
+        description="Only, or first, what did not pass in this suite's last run.",
+    )
+
+
+class Place(Group):
+    """Where tests run."""
+
+    nodes: NodesName = Field(
+        default=AUTOMATIC,
+        description="A file of nodes; automatic takes nodes that stand, else those of the suite's name.",
+    )
+    local_nodes: int = Field(
+        default=0, ge=0, le=64, description="So many nodes of one slot on the worker's machine; 0: as above."
+    )
+    scheduler: str = Field(default="", description="Address of a Dask scheduler whose nodes are used; empty: as above.")
+    strategy: Literal["as the nodes say", "adaptive", "least_loaded", "longest_first", "round_robin"] = Field(
+        default="as the nodes say", description="How a test finds its node among those that fit."
+    )
+
+
+class Limits(Group):
+    """How far a run goes."""
+
+    retries: int = Field(default=0, ge=0, le=10, description="Further attempts for tests that do not say how many.")
+    test_timeout: float = Field(
+        default=0, ge=0, le=86_400, description="Seconds for tests that have no timeout; 0: none."
+    )
+    run_deadline: float = Field(
+        default=0, ge=0, le=604_800, description="Seconds after which the run is stopped; 0: none."
+    )
+    stop_after_failures: int = Field(
+        default=0, ge=0, le=100_000, description="Stop after so many failed tests; 0: go on."
+    )
+    granularity: Literal["auto", "file", "test"] = Field(
+        default="auto", description="What is a task run: packs of short pytest items, their files, or each test."
+    )
+
+
+class RunForm(Group):
+    """All that can be said about a run."""
+
+    what: Selection = Field(default=Selection(), title="Which tests")
+    where: Place = Field(default=Place(), title="Where they run")
+    limits: Limits = Field(default=Limits(), title="Limits")
+
+
+def name_run() -> str:
+    """`quickstart, 22 Nov 14:05`, in the local time of the machine that runs it."""
+    return f"{flow_run.parameters.get('suite', 'suite')}, {datetime.now():%-d %b %H:%M:%S}"
+
+
+def make_request(suite: str, form: RunForm) -> RunRequest:
+    """The run that the form asks for."""
+    what, where, limits = form.what, form.where, form.limits
+    known = [strategy for strategy in Strategy if strategy.value == where.strategy]
+    return RunRequest(
+        suites=(str(SUITES[suite]),),
+        keyword=what.keyword.strip() or None,
+        markers=" or ".join(what.labels) or None,
+        last_failed=what.earlier == "last failed",
+        failed_first=what.earlier == "failed first",
+        nodes_file=NODES.get(where.nodes),
+        nodes_count=str(where.local_nodes) if where.local_nodes else None,
+        scheduler=where.scheduler.strip() or None,
+        strategy=known[0] if known else None,
+        timeout_seconds=limits.test_timeout or None,
+        reruns=limits.retries or None,
+        max_failures=limits.stop_after_failures or None,
+        deadline_seconds=limits.run_deadline or None,
+        granularity=limits.granularity,
+    )
+
+
+@flow(name="run-suite", flow_run_name=name_run, log_prints=False, persist_result=False)
+async def run_suite(suite: SuiteName, options: RunForm = RunForm()) -> State[Any]:  # noqa: B008 - the form's defaults
+    """Run a suite of tests on nodes that fit them; every verdict is a row in DuckDB.
+
+    Args:
+        suite: The suite, a file in `deployments/suites`.
+        options: Which of its tests, where, and how far.
+    """
+    state: State[Any] = await run_in_flow(make_request(suite, options))
+    return state

@@ -1,0 +1,62 @@
+"""The door for deployed flows: a run inside the flow run that is going on already."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+from pulseq.distributed.run_request import RunRequest, prepare_run
+from pulseq.distributed.run_session import run_suite
+from pulseq.distributed.verdict import describe
+from pulseq.engine.flow_run import FlowRunEnding, run_logger, state_for
+from pulseq.errors import ExitCode, PulseqError
+from pulseq.events import Event, RunNote, TestClosed
+from pulseq.records import RunRecord
+
+
+async def run_in_flow(request: RunRequest) -> Any:
+    """Run what is asked for within the current flow run; the Prefect state that it shall end in.
+
+    Bad input and missing machines end it `Failed` with one line, as they end the command line.
+    """
+    log = run_logger()
+    try:
+        prepared = prepare_run(request)
+        log.info("run %s, results in %s", prepared.options.run_id, prepared.options.database_path)
+        outcome = await run_suite(prepared.suite, prepared.fleet, prepared.options, [_NoteLog(log).handle])
+    except PulseqError as error:
+        log.error("%s", error)
+        return state_for(FlowRunEnding("failed", str(error), "NotRun"))
+    return state_for(ending_of(outcome.exit_code, _verdicts(outcome.record)))
+
+
+def ending_of(code: ExitCode, verdicts: Sequence[TestClosed]) -> FlowRunEnding:
+    """What the flow run of a run that ends with this code and these verdicts is to say."""
+    message = describe(verdicts)
+    match code:
+        case ExitCode.OK | ExitCode.NOTHING_TO_RUN:
+            return FlowRunEnding("completed", message, "Passed")
+        case ExitCode.INTERRUPTED:
+            return FlowRunEnding("cancelled", f"interrupted: {message}")
+        case ExitCode.DEADLINE:
+            return FlowRunEnding("failed", f"its deadline has passed: {message}", "TimedOut")
+        case ExitCode.NO_VERDICT:
+            return FlowRunEnding("failed", message, "NoVerdict")
+        case _:
+            return FlowRunEnding("failed", message)
+
+
+def _verdicts(record: RunRecord) -> list[TestClosed]:
+    return [test.closed for test in record.tests.values() if test.closed]
+
+
+class _NoteLog:
+    """Tells the notes of a run in the flow run's log."""
+
+    def __init__(self, log: logging.Logger | logging.LoggerAdapter[Any]) -> None:
+        self._log = log
+
+    def handle(self, event: Event) -> None:
+        if isinstance(event, RunNote):
+            self._log.info("%s", event.text)
