@@ -19,6 +19,7 @@ from distributed import Worker
 from pulseq.engine.agent_registry import register_agent
 from pulseq.engine.junit_cases import find_cases
 from pulseq.engine.prefect_run import PrefectRun
+from pulseq.engine.probe import answer_probes
 from pulseq.engine.work import AttemptStart, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork, run_topic
 from pulseq.execution.executor import Executor
 from pulseq.execution.pytest_session import PytestSession
@@ -67,6 +68,7 @@ class NodeAgent:
         """Make the node able to run bodies; from here on `current_agent` finds it."""
         await self.executor.start()
         register_agent(self)
+        answer_probes(self._worker, self.temp_root, lambda: sum(run.dispatches for run in self._runs.values()))
 
     def begin_run(self, run_id: str) -> None:
         """Get ready to collect for a run; dispatches need its context too (`RunOnNode.open`)."""
@@ -97,7 +99,10 @@ class NodeAgent:
 
 
 class RunOnNode:
-    """One run on this node: its Prefect context, its pytest sessions, what it has to say."""
+    """One run on this node: its Prefect context, its pytest sessions, what it has to say.
+
+    `dispatches` counts those that are being run.
+    """
 
     def __init__(self, agent: NodeAgent, run_id: str) -> None:
         self.run_id = run_id
@@ -111,7 +116,7 @@ class RunOnNode:
         self._stopping: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self._dispatches = 0
+        self.dispatches = 0
 
     async def open(self, prefect_context: dict[str, Any]) -> None:
         """Enter the flow run that the dispatches belong to, once."""
@@ -123,7 +128,7 @@ class RunOnNode:
         """Run all of a dispatch, one task run after the other."""
         trouble: str | None = None
         done = 0
-        self._dispatches += 1
+        self.dispatches += 1
         self._idle.clear()
         try:
             for work, task_run_id in zip(dispatch.work, dispatch.task_runs, strict=True):
@@ -137,8 +142,8 @@ class RunOnNode:
         finally:
             self.tell(DispatchDone(dispatch.key, done, trouble))
             self._flush()
-            self._dispatches -= 1
-            if not self._dispatches:
+            self.dispatches -= 1
+            if not self.dispatches:
                 self._idle.set()
 
     async def perform(self, work: TestWork | PytestWork, *, retry: int, task_run: str) -> list[AttemptResult]:
