@@ -14,11 +14,11 @@ import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields, replace
-from pathlib import PurePath
 from typing import Any, get_args
 
 from pulseq.events import AttemptFinished, Event, NodeHealth, NodeJoined, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Liveness, Reason, Status
+from pulseq.results.writers import WRITERS, general_text, number
 
 _CHECKSUM_KEY = b',"crc":"'
 _TAIL_LENGTH = len(_CHECKSUM_KEY) + len('01234567"}')
@@ -51,13 +51,9 @@ def encode_line(seq: int, time: float, event: Event) -> bytes:
         ValueError: a number in the event is not finite (metrics apart: such a metric is left out,
             and a warning on the attempt says so).
     """
-    if isinstance(event, AttemptFinished):
-        data = {"result": _shallow(_with_finite_metrics(event.result))}
-    else:
-        data = _shallow(event)
-    line = {"seq": seq, "time": time, "kind": _KIND_OF[type(event)], "data": data}
-    head = _ENCODER.encode(line)[:-1].encode("ascii")
-    return head + _CHECKSUM_KEY + f'{zlib.crc32(head):08x}"}}\n'.encode("ascii")
+    kind, fields_text = _KIND_OF[type(event)], _fields_text(event)
+    head = f'{{"seq":{seq:d},"time":{number(time)},"kind":"{kind}","data":{fields_text}'.encode("ascii")
+    return b'%s%s%08x"}\n' % (head, _CHECKSUM_KEY, zlib.crc32(head))
 
 
 def decode_line(line: bytes, end_offset: int = 0) -> Entry:
@@ -97,6 +93,15 @@ def _build(model: Any, data: dict[str, Any]) -> Any:
     return model(**known)
 
 
+def _fields_text(event: Event) -> str:
+    try:
+        return WRITERS[type(event)](event)
+    except (LookupError, TypeError, ValueError, OverflowError):
+        if isinstance(event, AttemptFinished):
+            return general_text({"result": _shallow(_with_finite_metrics(event.result))})
+        return general_text(_shallow(event))
+
+
 def _shallow(model: Any) -> dict[str, Any]:
     """The fields of a model, those left out that stand at their plain default."""
     values = {}
@@ -123,17 +128,6 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _plain(value: object) -> object:
-    """What stands in JSON for a value that JSON has no word for."""
-    if isinstance(value, Mapping):
-        return dict(value)
-    if isinstance(value, set | frozenset):
-        return sorted(value)
-    if isinstance(value, PurePath):
-        return str(value)
-    raise TypeError(f"a journal cannot hold {value!r}, a {type(value).__name__}")
-
-
 def _values_frozen(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Capabilities as models have them: lists are tuples."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items()}
@@ -143,7 +137,6 @@ def _fields_of(model: Any) -> dict[str, Any]:
     return {item.name: item.default for item in fields(model)}
 
 
-_ENCODER = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain)
 _EVENT_TYPES: tuple[type[Any], ...] = get_args(Event)
 _KIND_OF = {kind: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower() for kind in _EVENT_TYPES}
 _TYPE_OF = {kind: event_type for event_type, kind in _KIND_OF.items()}
