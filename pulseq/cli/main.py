@@ -13,16 +13,15 @@ from typing import NoReturn
 import cyclopts
 
 from pulseq import __version__
-from pulseq.distributed.verdict import EXIT_REASONS
 from pulseq.errors import ExitCode, PulseqError, UsageError, nearest
-from pulseq.records import RunRecord
-from pulseq.reports.json_output import describe_run
 
 app = cyclopts.App(
     name="pulseq",
     help="Run test suites across machines that differ; every verdict is a row in DuckDB.",
     version=__version__,
     help_flags=["--help", "-h"],
+    # As Markdown it takes a parser of that: a hundred modules.
+    help_format="plaintext",
     version_flags=["--version"],
     result_action="return_value",
     exit_on_error=False,
@@ -76,9 +75,17 @@ def _end_badly(arguments: Sequence[str], text: str, code: ExitCode) -> int:
         traceback.print_exc()
     _tell(text)
     if ("--output", "json") in pairwise(words):
-        told = {**describe_run(RunRecord()), "exit_code": int(code), "reason": EXIT_REASONS[code], "error": text}
-        print(json.dumps(told))
+        print(json.dumps(_describe_ending(text, code)))
     return code
+
+
+def _describe_ending(text: str, code: ExitCode) -> dict[str, object]:
+    # Here alone: `--help`, `--version` and a mistyped verb need none of what these bring.
+    from pulseq.distributed.verdict import EXIT_REASONS
+    from pulseq.records import RunRecord
+    from pulseq.reports.json_output import describe_run
+
+    return {**describe_run(RunRecord()), "exit_code": int(code), "reason": EXIT_REASONS[code], "error": text}
 
 
 def main() -> NoReturn:

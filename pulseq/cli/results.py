@@ -9,8 +9,6 @@ from cyclopts import App
 
 from pulseq.cli.state import database_path
 from pulseq.distributed.run_options import default_home
-from pulseq.results.database import Database
-from pulseq.results.ingest import sync as sync_results
 
 app = App(name="results", help="Journals and the database that is built from them.")
 
@@ -22,6 +20,9 @@ def sync(*, db: Path | None = None) -> int:
     Args:
         db: The DuckDB file; by default `results.duckdb` in the state directory.
     """
+    from pulseq.results.database import Database  # brings DuckDB, which `--help` need not wait for
+    from pulseq.results.ingest import sync as sync_results
+
     path = database_path(db)
     report = sync_results(default_home(), Database(path))
     if report.set_aside:

@@ -10,7 +10,6 @@ from cyclopts import Parameter
 
 from pulseq.cli.state import database_path
 from pulseq.results.formats import format_csv, format_json, format_table
-from pulseq.results.sandbox import run_sql
 
 _FORMATS = {"table": format_table, "json": format_json, "csv": format_csv}
 
@@ -34,6 +33,8 @@ def sql(
         db: The DuckDB file; by default `results.duckdb` in the state directory.
         timeout: Seconds after which the query is ended.
     """
+    from pulseq.results.sandbox import run_sql  # brings DuckDB, which `--help` need not wait for
+
     text = sys.stdin.read() if query == "-" else query
     table = run_sql(database_path(db), text, timeout_seconds=timeout)
     sys.stdout.write(_FORMATS[output_format](table))

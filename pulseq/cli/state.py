@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 from pulseq.distributed.run_options import default_home
-from pulseq.results.database import DATABASE_NAME
 
 
 def database_path(named: Path | None) -> Path:
     """The DuckDB file that was named, else the one in the state directory."""
+    from pulseq.results.database import DATABASE_NAME  # brings DuckDB, which `--help` need not wait for
+
     return named.absolute() if named is not None else default_home() / DATABASE_NAME

@@ -14,8 +14,6 @@ from pulseq.cli.state import database_path
 from pulseq.reports.json_output import describe_run
 from pulseq.reports.summary import render_summary
 from pulseq.reports.terminal import Terminal
-from pulseq.results.database import Database
-from pulseq.results.stored_run import load_run
 
 
 def summary(
@@ -36,6 +34,9 @@ def summary(
         output: `json` for the object that `pulseq run --output json` gives.
         verbose: More of each failure.
     """
+    from pulseq.results.database import Database  # brings DuckDB, which `--help` need not wait for
+    from pulseq.results.stored_run import load_run
+
     path = database_path(db)
     record = load_run(Database(path), run_id)
     locations = {"database": str(path)}

@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from distributed.core import rpc
-
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
 
@@ -38,6 +36,8 @@ async def ask_nodes(address: str) -> dict[str, NodeView]:
     Raises:
         InfrastructureError: it does not answer.
     """
+    from distributed.core import rpc  # half a second that `pulseq status --help` need not wait for
+
     scheduler: Any = rpc(address)  # type: ignore[no-untyped-call]
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
