@@ -80,7 +80,7 @@ def test_a_value_outside_the_form_is_refused(options: dict[str, Any]) -> None:
 
 
 def test_a_suite_that_is_not_there_is_refused_with_those_that_are() -> None:
-    with pytest.raises(ValidationError, match="expected one of .*quickstart"):
+    with pytest.raises(ValidationError, match=r"expected one of .*quickstart"):
         TypeAdapter(SuiteName).validate_python("slowstart")
 
 

@@ -1,0 +1,58 @@
+"""The flow that keeps results in order: journals into DuckDB, old ones packed away."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+from prefect import flow, get_run_logger
+from prefect.client.schemas.objects import State
+from prefect.states import Completed, Failed
+from pydantic import Field
+
+from pulseq.distributed.run_options import default_home
+from pulseq.errors import PulseqError
+from pulseq.results.database import DATABASE_NAME, Database
+from pulseq.results.ingest import sync
+from pulseq.results.retention import pack_old_runs
+
+DAY_SECONDS = 86_400.0
+#: A nightly run may hold the file for a while; this flow is in no hurry.
+PATIENCE_SECONDS = 60.0
+
+Days = Annotated[int, Field(ge=0, le=3650)]
+
+
+def maintain(home: Path, keep_days: int) -> str:
+    """Do it, and say in one line what was done."""
+    database = Database(home / DATABASE_NAME, patience_seconds=PATIENCE_SECONDS)
+    synced = sync(home, database)
+    told = [f"{_count(len(synced.runs), 'run')}, {_count(synced.entries, 'new event')}"]
+    if synced.set_aside:
+        told.append(f"the database was damaged, is now {synced.set_aside.name} and was built anew")
+    if synced.damaged_lines:
+        told.append(f"{synced.damaged_lines} damaged journal lines were skipped")
+    if keep_days:
+        packed = pack_old_runs(home, database, keep_seconds=keep_days * DAY_SECONDS, now=time.time())
+        told.append(f"{_count(len(packed.runs), 'journal')} packed, {packed.freed_bytes / 1e6:.1f} MB freed")
+    return "; ".join(told)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
+@flow(name="maintain-results", flow_run_name="maintenance", retries=2, retry_delay_seconds=60, persist_result=False)
+def maintain_results(keep_days: Days = 30) -> State[Any]:
+    """Bring every journal into DuckDB and pack those of old runs.
+
+    Args:
+        keep_days: Days after which the journal of an ended run is packed; its rows stay. 0 packs none.
+    """
+    try:
+        told = maintain(default_home(), keep_days)
+    except PulseqError as error:
+        return Failed(message=str(error))
+    get_run_logger().info("%s", told)
+    return Completed(message=told)
