@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -24,7 +25,7 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Liveness
 from pulseq.results.codec import Entry
 
 Row: TypeAlias = tuple[Any, ...]
@@ -72,7 +73,9 @@ class Batch:
             case NodeJoined() as node:
                 self._join(entry.seq, node, at)
             case NodeLost(node_id, why):
-                self._health.append((entry.seq, clean(node_id), at, "inactive", clean(why)))
+                self._health.append(health_row(entry.seq, "lost", NodeHealth(node_id, Liveness.INACTIVE, why), at))
+            case NodeHealth() as health:
+                self._health.append(health_row(entry.seq, "poll", health, at))
             case RunNote(text):
                 self._notes.append((entry.seq, at, clean(text)))
             case RunStarted() | PrefectRunKnown() | RunFinished() as event:
@@ -131,7 +134,7 @@ class Batch:
     def _join(self, seq: int, node: NodeJoined, at: int | None) -> None:
         node_id = clean(node.node_id)
         self._nodes[node_id] = (node_id, clean(node.host), node.slots, json_text(node.capabilities), at)
-        self._health.append((seq, node_id, at, "active", None))
+        self._health.append(health_row(seq, "joined", NodeHealth(node.node_id, Liveness.ACTIVE, slots=node.slots), at))
 
     def _describe_run(self, event: RunStarted | PrefectRunKnown | RunFinished) -> None:
         match event:
@@ -174,6 +177,29 @@ def _attempt_row(seq: int, late: bool, key: AttemptKey, result: AttemptResult, t
         result.leaked_processes,
         json_text(result.warnings),
         task_run,
+    )
+
+
+def health_row(seq: int, event: str, health: NodeHealth, at: int | None) -> Row:
+    """The row of `node_health`, without its run."""
+    return (
+        seq,
+        clean(health.node_id),
+        at,
+        event,
+        health.liveness.value,
+        clean_or_none(health.why),
+        clean_or_none(health.scheduler or None),
+        clean_or_none(health.address),
+        health.latency,
+        health.heartbeat_age,
+        health.load,
+        health.memory_available,
+        health.memory_total,
+        health.disk_free,
+        health.disk_total,
+        health.slots,
+        health.running,
     )
 
 

@@ -54,7 +54,7 @@ def _events(connection: Connection, run_id: str) -> Iterator[Event]:
     fields = "test_id, variant, status, reason, flaky, attempts, node_id, error"
     for test_id, variant, status, reason, *rest in _rows(connection, fields, "verdicts", run_id):
         yield TestClosed(test_id, variant, Status(status), Reason(reason) if reason else None, *rest)
-    for node_id, why in _rows(connection, "node_id, why", "node_health", run_id, "status = 'inactive'"):
+    for node_id, why in _rows(connection, "node_id, why", "node_health", run_id, "event = 'lost'"):
         yield NodeLost(node_id, why or "")
     for (text,) in _rows(connection, "text", "run_notes", run_id):
         yield RunNote(text)

@@ -13,6 +13,7 @@ from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
     Event,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -23,7 +24,7 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import AttemptResult, Reason, Status
+from pulseq.models import AttemptResult, Liveness, Reason, Status
 from pulseq.results import ingest as ingest_module
 from pulseq.results.database import Database, DatabaseBusyError
 from pulseq.results.ingest import RUN_TABLES, ingest, sync
@@ -84,6 +85,17 @@ def test_nodes_and_their_health_are_kept(story, database) -> None:
         ("n", "active", None),
         ("n", "inactive", "its process died"),
         ("n", "active", None),
+    ]
+
+
+def test_each_look_at_a_node_is_kept(story, database) -> None:
+    seen = NodeHealth("n", Liveness.ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, 1, 2, 3, 4, 5, 6)
+    frozen = NodeHealth("n", Liveness.SUSPECT, "no answer", heartbeat_age=4.0)
+    ingest(story.write("r1", [seen, frozen]), database)
+
+    assert ask(database, "SELECT * EXCLUDE (run_id, seq, seen_at) FROM node_health ORDER BY seq") == [
+        ("n", "poll", "active", None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, 1, 2, 3, 4, 5, 6),
+        ("n", "poll", "suspect", "no answer", None, None, None, 4.0, *[None] * 7),
     ]
 
 

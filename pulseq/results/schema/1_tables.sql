@@ -74,20 +74,44 @@ COMMENT ON COLUMN nodes.capabilities IS 'All its capabilities, declared and read
 COMMENT ON COLUMN nodes.joined_at IS 'When it joined';
 
 CREATE TABLE node_health (
-    run_id VARCHAR NOT NULL,
+    run_id VARCHAR,
     seq BIGINT NOT NULL,
     node_id VARCHAR NOT NULL,
-    changed_at TIMESTAMPTZ,
+    seen_at TIMESTAMPTZ,
+    event VARCHAR NOT NULL,
     status VARCHAR NOT NULL,
-    why VARCHAR
+    why VARCHAR,
+    scheduler VARCHAR,
+    address VARCHAR,
+    latency DOUBLE,
+    heartbeat_age DOUBLE,
+    load DOUBLE,
+    memory_available BIGINT,
+    memory_total BIGINT,
+    disk_free BIGINT,
+    disk_total BIGINT,
+    slots INTEGER,
+    running INTEGER
 );
-COMMENT ON TABLE node_health IS 'Every change of a node''s liveness that a run saw';
-COMMENT ON COLUMN node_health.run_id IS 'The run that saw it';
-COMMENT ON COLUMN node_health.seq IS 'Number of the event within the run';
+COMMENT ON TABLE node_health IS 'How nodes did: each look at one, within runs and by the node_health flow, and each arrival and loss that a run saw';
+COMMENT ON COLUMN node_health.run_id IS 'The run that saw it; NULL for a look of the node_health flow';
+COMMENT ON COLUMN node_health.seq IS 'Number of the event within its journal';
 COMMENT ON COLUMN node_health.node_id IS 'Id of the node';
-COMMENT ON COLUMN node_health.changed_at IS 'When';
-COMMENT ON COLUMN node_health.status IS 'active when it joined, inactive when it was lost';
-COMMENT ON COLUMN node_health.why IS 'Why it was lost';
+COMMENT ON COLUMN node_health.seen_at IS 'When';
+COMMENT ON COLUMN node_health.event IS 'poll for a look; joined, lost for what a run heard of it';
+COMMENT ON COLUMN node_health.status IS 'active, suspect or inactive';
+COMMENT ON COLUMN node_health.why IS 'Why it was not active';
+COMMENT ON COLUMN node_health.scheduler IS 'Address of the scheduler that was asked';
+COMMENT ON COLUMN node_health.address IS 'Where the node listens; another one than before is another process';
+COMMENT ON COLUMN node_health.latency IS 'Seconds from a question to the node to its answer; NULL when there was none in time';
+COMMENT ON COLUMN node_health.heartbeat_age IS 'Seconds since the scheduler last heard of it';
+COMMENT ON COLUMN node_health.load IS 'Load average of its machine over a minute';
+COMMENT ON COLUMN node_health.memory_available IS 'Bytes of memory of its machine that can be had';
+COMMENT ON COLUMN node_health.memory_total IS 'Bytes of memory of its machine';
+COMMENT ON COLUMN node_health.disk_free IS 'Free bytes on the disk that its tests write to';
+COMMENT ON COLUMN node_health.disk_total IS 'Bytes of that disk';
+COMMENT ON COLUMN node_health.slots IS 'Tests it runs at once';
+COMMENT ON COLUMN node_health.running IS 'Dispatches it was at: tests of a suite, or packs of short pytest items';
 
 CREATE TABLE tests (
     run_id VARCHAR NOT NULL,

@@ -80,6 +80,6 @@ SELECT getvariable('run_id'), s.* REPLACE (
 )
 FROM stage_nodes AS s;
 INSERT INTO node_health
-SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.changed_at) AS changed_at) FROM stage_node_health AS s;
+SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.seen_at) AS seen_at) FROM stage_node_health AS s;
 INSERT INTO run_notes
 SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.noted_at) AS noted_at) FROM stage_run_notes AS s;

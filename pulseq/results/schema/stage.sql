@@ -23,5 +23,9 @@ CREATE TEMP TABLE stage_verdicts (
 CREATE TEMP TABLE stage_nodes (
     node_id VARCHAR, host VARCHAR, slots INTEGER, capabilities VARCHAR, joined_at BIGINT
 );
-CREATE TEMP TABLE stage_node_health (seq BIGINT, node_id VARCHAR, changed_at BIGINT, status VARCHAR, why VARCHAR);
+CREATE TEMP TABLE stage_node_health (
+    seq BIGINT, node_id VARCHAR, seen_at BIGINT, event VARCHAR, status VARCHAR, why VARCHAR, scheduler VARCHAR,
+    address VARCHAR, latency DOUBLE, heartbeat_age DOUBLE, load DOUBLE, memory_available BIGINT, memory_total BIGINT,
+    disk_free BIGINT, disk_total BIGINT, slots INTEGER, running INTEGER
+);
 CREATE TEMP TABLE stage_run_notes (seq BIGINT, noted_at BIGINT, text VARCHAR);
