@@ -9,13 +9,19 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pulseq.distributed.results_aggregator import ResultsAggregator as ResultsAggregator
     from pulseq.distributed.test_node import TestNode as TestNode
+    from pulseq.distributed.test_result import TestResult as TestResult
+    from pulseq.distributed.test_result import TestResults as TestResults
 
 _HOMES = {
+    "ResultsAggregator": "results_aggregator",
     "TestNode": "test_node",
+    "TestResult": "test_result",
+    "TestResults": "test_result",
 }
 
-__all__ = ["TestNode"]
+__all__ = ["ResultsAggregator", "TestNode", "TestResult", "TestResults"]
 
 
 def __getattr__(name: str) -> Any:

@@ -238,6 +238,21 @@ def connect_caged(path: Path, *, deadline: float, memory_limit_bytes: int) -> Co
     return connection
 
 
+def connect_memory(*, memory_limit_bytes: int, temp_directory: Path) -> Connection:
+    """A database of this process alone; what does not fit into the limit goes to files in `temp_directory`.
+
+    DuckDB makes that directory when it needs it, and removes it when the connection is closed.
+    """
+    config: dict[str, Any] = {
+        "memory_limit": f"{memory_limit_bytes}B",
+        "temp_directory": str(temp_directory),
+        "autoinstall_known_extensions": False,
+    }
+    connection = duckdb.connect(":memory:", config=config)
+    connection.execute("SET TimeZone = 'UTC'")
+    return connection
+
+
 def check_version(connection: Connection, path: Path) -> int:
     """The version of the schema in the file, 0 for none yet.
 
