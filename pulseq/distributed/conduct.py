@@ -35,8 +35,9 @@ from pulseq.engine.work import run_topic
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError
 from pulseq.events import PrefectRunKnown, RunNote
 from pulseq.models import FrameworkConfig, Suite
+from pulseq.planning.expected import ExpectedDurations, History, slowness_of
 from pulseq.results.database import Database
-from pulseq.results.queries import expected_durations
+from pulseq.results.history import measured_durations
 
 logger = logging.getLogger("pulseq.run")
 
@@ -124,7 +125,9 @@ class Conduct:
         """What tests took in earlier runs; without it the run only plans worse."""
         database = Database(self.options.database_path, patience_seconds=1.0)
         with contextlib.suppress(PulseqError):
-            self.dispatcher.history = await asyncio.to_thread(expected_durations, database)
+            measured = await asyncio.to_thread(measured_durations, database)
+            history = History(measured.seconds, slowness_of(measured.by_class))
+            self.dispatcher.expected = ExpectedDurations(history)
 
     async def run_flow(self) -> None:
         """The flow run: everything between its start and its end is dispatching."""

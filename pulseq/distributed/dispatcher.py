@@ -36,6 +36,7 @@ from pulseq.models import (
     Strategy,
     TestCase,
 )
+from pulseq.planning.expected import ExpectedDurations
 from pulseq.planning.packing import WHOLE_FILES, PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest
 from pulseq.planning.ready_queue import Pick, ReadyQueue
@@ -66,7 +67,7 @@ class Dispatcher:
     max_failures: int | None = None
     granularity: str = "auto"
     failed_first: frozenset[str] = frozenset()
-    history: dict[Key, float] = field(default_factory=dict)
+    expected: ExpectedDurations = field(default_factory=ExpectedDurations)
     specs: dict[str, PytestSpec] = field(default_factory=dict)
     requirements: dict[Hashable, Mapping[str, CapabilityValue]] = field(default_factory=dict)
     queue: ReadyQueue = field(init=False)
@@ -147,7 +148,8 @@ class Dispatcher:
     def _expected(self, case: TestCase) -> float | None:
         if isinstance(case.body, SimulateBody):
             return case.body.duration
-        return self.history.get(case.key, case.duration)
+        nodeid = case.body.nodeid if isinstance(case.body, PytestItemBody) else None
+        return self.expected.seconds(case.key, declared=case.duration, nodeid=nodeid)
 
     def _pack_of(self, case: TestCase) -> tuple[object, str] | None:
         if not isinstance(case.body, PytestItemBody) or self.granularity == "test":
@@ -181,7 +183,8 @@ class Dispatcher:
         known = self._offered.get(node.id) is node
         if self._context is not None and self.cluster.nodes.get(node.id) is node and not known:
             self._offered[node.id] = node
-            self.queue.node_joined(NodeOffer(node.id, node.slots, node.capabilities))
+            slowness = self.expected.slowness(requirement_key(node.capabilities))
+            self.queue.node_joined(NodeOffer(node.id, node.slots, node.capabilities, slowness))
         self._changed.set()
 
     async def enter_flow(self, context: dict[str, Any]) -> None:

@@ -83,7 +83,7 @@ class NodePool:
 
     def _sort_in(self, node: PooledNode) -> None:
         slots = node.offer.slots
-        node.rank = self.rank(NodeLoad(slots, node.used, node.given, node.order))
+        node.rank = self.rank(NodeLoad(slots, node.used, node.given, node.order, node.offer.slowness))
         for members, belongs in ((self._free, node.used < slots), (self._second, slots <= node.used < 2 * slots)):
             if belongs and node.open:
                 members.add(node)

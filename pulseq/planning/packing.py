@@ -55,11 +55,15 @@ def expected(test: QueuedTest, limits: PackLimits) -> float | None:
 
 @dataclass(slots=True)
 class DispatchFill:
-    """A dispatch to a node being filled, at most to its budget of seconds; the first test always fits."""
+    """A dispatch to a node being filled, at most to its budget of seconds; the first test always fits.
+
+    `slowness` is the node's: its budget is spent the faster, the slower it is.
+    """
 
     limits: PackLimits
     slot_share_seconds: float
     node_id: str = ""
+    slowness: float = 1.0
     seconds: float = 0.0
     unknown: int = 0
     count: int = 0
@@ -76,12 +80,12 @@ class DispatchFill:
         if test.expected_seconds is None and self.unknown >= self.limits.most_unknown:
             return False
         budget = min(self.budget_seconds, self._longest_with(test), self.slot_share_seconds * self.limits.share)
-        return self.seconds + length <= budget
+        return self.seconds + length * self.slowness <= budget
 
     def add(self, test: QueuedTest) -> None:
         """Put a test into the dispatch; one of unknown length fills it."""
         length = expected(test, self.limits)
-        self.seconds += math.inf if length is None else length
+        self.seconds += math.inf if length is None else length * self.slowness
         self.unknown += test.expected_seconds is None
         self.count += 1
         self.budget_seconds = min(self.budget_seconds, self._longest_with(test))

@@ -32,11 +32,16 @@ class QueuedTest:
 
 @dataclass(frozen=True, slots=True)
 class NodeOffer:
-    """A node that can take tests: its slots and what it offers."""
+    """A node that can take tests: its slots and what it offers.
+
+    Attributes:
+        slowness: what tests take there, as a multiple of what they take in the median.
+    """
 
     id: str
     slots: int
     capabilities: Mapping[str, CapabilityValue]
+    slowness: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +52,14 @@ class NodeLoad:
         used: slots taken.
         given: tests it was given so far in this run.
         order: its place among the nodes, for ties.
+        slowness: what tests take there, as a multiple of what they take in the median.
     """
 
     slots: int
     used: int
     given: int
     order: int
+    slowness: float = 1.0
 
     @property
     def load(self) -> float:

@@ -13,7 +13,7 @@ from pulseq.models import CapabilityValue, Strategy
 from pulseq.planning.choosing import STRATEGIES
 from pulseq.planning.node_pool import NodePool, PooledNode
 from pulseq.planning.packing import DispatchFill, PackLimits
-from pulseq.planning.queued import NodeOffer, QueuedTest
+from pulseq.planning.queued import NodeLoad, NodeOffer, QueuedTest
 from pulseq.planning.requirement_class import NANOSECONDS, RequirementClass
 
 #: (requirements as a key, capabilities) → whether a node with these fits.
@@ -97,6 +97,14 @@ class ReadyQueue:
         """Slots of all nodes."""
         return self._nodes.slots
 
+    def loads(self) -> dict[str, NodeLoad]:
+        """How busy each node is, by its id."""
+        return {node.offer.id: NodeLoad(node.offer.slots, node.used, node.given, node.order) for node in self._nodes}
+
+    def waiting_by_class(self) -> dict[Hashable, int]:
+        """How many tests wait of each class of requirements that has any."""
+        return {key: group.waiting for key, group in self._classes.items() if group.waiting}
+
     def homeless(self) -> list[Hashable]:
         """Classes of requirements that have tests waiting and no node that fits."""
         return [key for key, group in self._classes.items() if group.waiting and not group.nodes]
@@ -151,7 +159,7 @@ class ReadyQueue:
         head = group.head()
         assert head is not None
         node = self._choose_node(group, head[3].tests[0], free)
-        fill = DispatchFill(self._limits, self.waiting_seconds / max(self.slots, 1), node.offer.id)
+        fill = DispatchFill(self._limits, self.waiting_seconds / max(self.slots, 1), node.offer.id, node.offer.slowness)
         tests = group.take(fill)
         self._nodes.take_slot(node, len(tests))
         return Pick(node.offer.id, tuple(tests))

@@ -122,27 +122,6 @@ def failures(database: Database, run_id: str | None = None) -> tuple[StoredResul
     return _results(database, run_id, wanted, [])
 
 
-def expected_durations(database: Database, limit: int = 10) -> dict[tuple[str, str], float]:
-    """What history knows: (test id, variant) to seconds, the median of its last `limit` clean attempts.
-
-    Clean are attempts that passed or failed by themselves and were no stand-ins. Empty without a database.
-    """
-    if not database.path.exists():
-        return {}
-    query = """
-        SELECT test_id, variant, median(duration)
-        FROM (
-            SELECT test_id, variant, duration
-            FROM attempts
-            WHERE status IN ('passed', 'failed') AND NOT simulated
-            QUALIFY row_number() OVER (PARTITION BY test_id, variant ORDER BY started_at DESC, attempt DESC) <= ?
-        )
-        GROUP BY test_id, variant
-    """
-    with database.read() as connection:
-        return {(test, variant): seconds for test, variant, seconds in connection.execute(query, [limit]).fetchall()}
-
-
 def _results(database: Database, run_id: str | None, condition: str, parameters: list[Any]) -> tuple[StoredResult, ...]:
     with database.read() as connection:
         known = find_run_id(connection, database, run_id)

@@ -105,3 +105,15 @@ def test_what_is_taken_past_the_first_stays_within_the_budget(lengths: list[floa
         if fill.takes(item(length)):
             fill.add(item(length))
     assert fill.count == 1 or fill.seconds <= min(LIMITS.pack_seconds, share * LIMITS.share)
+
+
+def test_a_slow_node_gets_smaller_dispatches() -> None:
+    fast, slow = (DispatchFill(PackLimits(pack_seconds=2.0), 1000.0, slowness=slowness) for slowness in (1.0, 2.0))
+    counts = []
+    for fill in (fast, slow):
+        for _ in range(10):
+            test = QueuedTest(("a", ""), 0, (), expected_seconds=0.5, pack=("unit", "a.py"))
+            if fill.takes(test):
+                fill.add(test)
+        counts.append(fill.count)
+    assert counts == [4, 2]

@@ -12,7 +12,6 @@ from pulseq.results.queries import (
     NodeShare,
     RunSummary,
     StoredResult,
-    expected_durations,
     failures,
     latest_run_id,
     node_shares,
@@ -95,21 +94,6 @@ def test_the_failures_of_a_run(run: Database) -> None:
         StoredResult("c", variant, "name of c", "node1", FAILED, Reason.ASSERTION, False, 1, 3.0, "c says no"),
         StoredResult("d", "", "name of d", "node3", ERROR, Reason.TIMEOUT, False, 1, 4.0, "d says no"),
     )
-
-
-def test_history_knows_durations_of_clean_attempts_alone(run: Database) -> None:
-    assert expected_durations(run) == {("a", ""): 2.0, ("b", ""): 1.0, ("c", "browser=firefox"): 3.0}
-
-
-def test_history_is_the_median_of_the_last_attempts(story, database: Database) -> None:
-    story.run("r1", story.test("a", *[FAILED] * 3, duration=100.0))
-    story.run("r2", *[story.test("a", FAILED, FAILED, FAILED, FAILED, FAILED, FAILED, duration=2.0)])
-    sync(story.home, database)
-    assert expected_durations(database, limit=3) == {("a", ""): 2.0}
-
-
-def test_without_a_database_history_knows_nothing(database: Database) -> None:
-    assert expected_durations(database) == {}
 
 
 def test_results_tell_the_deciding_attempt(run: Database) -> None:

@@ -1,4 +1,8 @@
-"""The default: longest first, and scarce nodes are kept for the tests that need them."""
+"""The default: longest first, to the fastest free node; scarce ones are kept for the tests that need them.
+
+Longest first to the fastest is the list scheduling of machines of different speed (T. Gonzalez, O. H. Ibarra
+and S. Sahni, "Bounds for LPT schedules on uniform processors", SIAM J. Comput. 6, 1977).
+"""
 
 from __future__ import annotations
 
@@ -20,5 +24,5 @@ def class_rank(head_seconds: float | None, room: int, remaining_seconds: float) 
 
 
 def rank(node: NodeLoad) -> tuple[float, ...]:
-    """The least loaded node first."""
-    return longest_first.rank(node)
+    """A node with a free slot before one where dispatches wait; the fastest, then the least loaded first."""
+    return (node.load >= 1.0, node.slowness, *longest_first.rank(node))
