@@ -21,10 +21,12 @@ def sync(*, db: Path | None = None) -> int:
         db: The DuckDB file; by default `results.duckdb` in the state directory.
     """
     from pulseq.results.database import Database  # brings DuckDB, which `--help` need not wait for
+    from pulseq.results.health_journal import ingest_health
     from pulseq.results.ingest import sync as sync_results
 
     path = database_path(db)
     report = sync_results(default_home(), Database(path))
+    ingest_health(default_home(), Database(path))
     if report.set_aside:
         print(f"the database was damaged and is now {report.set_aside}; it was built anew", file=sys.stderr)
     if report.damaged_lines:
