@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from pulseq.distributed.test_node import TestNode as TestNode
     from pulseq.distributed.test_result import TestResult as TestResult
     from pulseq.distributed.test_result import TestResults as TestResults
+    from pulseq.distributed.test_scheduler import TestScheduler as TestScheduler
 
 _HOMES = {
     "ResultsAggregator": "results_aggregator",
     "TestNode": "test_node",
     "TestResult": "test_result",
     "TestResults": "test_result",
+    "TestScheduler": "test_scheduler",
 }
 
-__all__ = ["ResultsAggregator", "TestNode", "TestResult", "TestResults"]
+__all__ = ["ResultsAggregator", "TestNode", "TestResult", "TestResults", "TestScheduler"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pulseq.distributed.test_node import TestNode
-from pulseq.models import FrameworkConfig
+from pulseq.models import CapabilityValue, FrameworkConfig
 from pulseq.suites.nodes_file import framework_from_mapping
 
 
@@ -19,12 +19,14 @@ class Session:
 
     Attributes:
         nodes: the nodes that a runner has added and not removed, by id.
+        joined: what the nodes that have been started offer, by id.
         config: how nodes and results are treated.
         closed: whether the runner was closed; then nothing can be started in it any more.
     """
 
     def __init__(self, config: FrameworkConfig | None = None) -> None:
         self.nodes: dict[str, TestNode] = {}
+        self.joined: dict[str, Mapping[str, CapabilityValue]] = {}
         self.config = config or FrameworkConfig()
         self.closed = False
         self._members: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()

@@ -99,7 +99,10 @@ class ReadyQueue:
 
     def loads(self) -> dict[str, NodeLoad]:
         """How busy each node is, by its id."""
-        return {node.offer.id: NodeLoad(node.offer.slots, node.used, node.given, node.order) for node in self._nodes}
+        return {
+            node.offer.id: NodeLoad(node.offer.slots, node.used, node.given, node.order, node.offer.slowness)
+            for node in self._nodes
+        }
 
     def waiting_by_class(self) -> dict[Hashable, int]:
         """How many tests wait of each class of requirements that has any."""
