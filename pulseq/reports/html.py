@@ -25,7 +25,7 @@ from pulseq.reports.shares import NodeShare, share_nodes
 from pulseq.reports.tally import Tally, count_verdicts
 from pulseq.reports.text import safe_line
 from pulseq.reports.timeline import KINDS, Timeline, lay_out
-from pulseq.reports.verdicts import verdicts_of
+from pulseq.reports.verdicts import measured_durations
 from pulseq.reports.wording import say_capabilities, say_clock, say_seconds
 
 _NODE_ROWS = 500
@@ -115,7 +115,7 @@ def _describe(record: RunRecord, locations: Mapping[str, str]) -> Page:
         tally=count_verdicts(record),
         unfinished=sum(1 for test in record.tests.values() if not test.closed),
         timeline=lay_out(record),
-        histogram=_durations(record),
+        histogram=count_durations(measured_durations(record)),
         tests=tell_tests(record),
         nodes=[_node(record, share) for share in shares[:_NODE_ROWS]],
         nodes_more=max(len(shares) - _NODE_ROWS, 0),
@@ -138,16 +138,6 @@ def _moment(seconds: float) -> datetime | None:
         return datetime.fromtimestamp(seconds, UTC)
     except (OverflowError, ValueError, OSError):
         return None
-
-
-def _durations(record: RunRecord) -> Histogram | None:
-    return count_durations(
-        [
-            (test.last.duration, closed.status.value in ("failed", "error"))
-            for test, closed in verdicts_of(record)
-            if test.last and test.last.started_at > 0
-        ]
-    )
 
 
 def _node(record: RunRecord, share: NodeShare) -> tuple[NodeShare, str, str | None]:

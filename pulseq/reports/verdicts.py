@@ -66,3 +66,12 @@ def say_first_failure(test: TestRecord) -> str:
         return ""
     said = gist(bad[0].error or "", 1, 100)
     return said[0].strip() if said else str(bad[0].reason or bad[0].status)
+
+
+def measured_durations(record: RunRecord) -> list[tuple[float, bool]]:
+    """Seconds of each test's deciding attempt, as far as it ran, and whether the test went wrong."""
+    return [
+        (test.last.duration, closed.status in _BAD)
+        for test, closed in verdicts_of(record)
+        if test.last and test.last.started_at > 0
+    ]

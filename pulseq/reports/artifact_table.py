@@ -1,0 +1,28 @@
+"""The tests of a run that went wrong as rows of a table that other programs show."""
+
+from __future__ import annotations
+
+from pulseq.models import Status
+from pulseq.records import RunRecord
+from pulseq.reports.text import gist, safe_line
+from pulseq.reports.verdicts import error_of, verdicts_of
+from pulseq.reports.wording import say_test, say_verdict
+
+#: Rows that a page shows without delay; the database has all.
+MOST_ROWS = 500
+
+
+def list_failures(record: RunRecord, limit: int = MOST_ROWS) -> list[dict[str, str | int | float]]:
+    """Tests that failed or had an error, in the order of the plan: verdict, node, attempts, seconds, what was said."""
+    bad = [one for one in verdicts_of(record) if one[1].status in (Status.FAILED, Status.ERROR)]
+    return [
+        {
+            "test": say_test(closed.test_id, closed.variant),
+            "verdict": say_verdict(closed),
+            "node": safe_line(closed.node_id or "", 100),
+            "attempts": closed.attempts,
+            "seconds": round(test.last.duration, 3) if test.last else 0.0,
+            "said": " ".join(gist(error_of(test, closed), 1)),
+        }
+        for test, closed in bad[:limit]
+    ]
