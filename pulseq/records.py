@@ -55,6 +55,8 @@ class RunRecord:
     running: dict[tuple[str, str], AttemptStarted] = field(default_factory=dict)
     nodes: dict[str, NodeJoined] = field(default_factory=dict)
     lost: list[NodeLost] = field(default_factory=list)
+    #: Nodes that were lost and have not come back.
+    absent: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
 
     def apply(self, event: Event) -> None:
@@ -66,8 +68,10 @@ class RunRecord:
                 self.prefect = event
             case NodeJoined():
                 self.nodes[event.node_id] = event
+                self.absent.discard(event.node_id)
             case NodeLost():
                 self.lost.append(event)
+                self.absent.add(event.node_id)
             case TestPlanned():
                 self.tests.setdefault((event.test_id, event.variant), TestRecord(event))
             case TestExpanded():

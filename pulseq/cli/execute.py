@@ -57,12 +57,16 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
             _check_writable(path)
     record, code = _run(suite, fleet, options, choose_view(reports), reports)
     locations = _locations(options, reports, record, persisted=fleet.framework.persist_results)
-    _write_reports(options, reports, locations)
+    trouble = _write_reports(options, reports, locations)
     if reports.output == "json":
         print(json.dumps(describe_run(record, locations)))
     else:
         _print_summary(record, reports, locations)
-    return code
+    if trouble is None:
+        return code
+    print(f"pulseq: {trouble}", file=sys.stderr)
+    # What the tests said is worse than a report that is missing.
+    return code or trouble.exit_code
 
 
 def _run(suite: Suite, fleet: Fleet, options: RunOptions, view: View, reports: Reports) -> tuple[RunRecord, int]:
@@ -133,9 +137,10 @@ def _short(path: Path) -> str:
         return str(path)
 
 
-def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, str]) -> None:
+def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, str]) -> InfrastructureError | None:
+    """Write what was asked for; the error of one that could not be written."""
     if reports.junitxml is None and reports.html is None:
-        return
+        return None
     # From the journal: the record in memory keeps outputs short.
     record, _ = replay(options.journal_path)
     try:
@@ -148,9 +153,10 @@ def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, s
             with open(reports.html, "wb") as stream:
                 write_html(record, stream, locations=locations)
     except OSError as error:
-        raise InfrastructureError(
+        return InfrastructureError(
             f"a report cannot be written: {error}; the results are safe in {options.journal_path}"
-        ) from error
+        )
+    return None
 
 
 def _check_writable(path: Path) -> None:

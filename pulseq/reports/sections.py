@@ -83,6 +83,26 @@ def flaky(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[T
     yield from _list(lines, len(found))
 
 
+def warned(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[Text]:
+    """Tests that did not fail and of which there is something that a person should hear, with what it is."""
+    bad = {closed.test_id for _, closed in own_failures(verdicts)}
+    found = [
+        (closed, last)
+        for test, closed in verdicts
+        if (last := test.last) and last.warnings and closed.test_id not in bad
+    ]
+    if not found:
+        return
+    yield Text("warnings", STYLES["note"])
+    lines = []
+    for closed, last in found[: detail.rows]:
+        told = f"  {'; '.join(safe_line(warning) for warning in last.warnings)}"
+        line = Text.assemble(f"  {say_test(closed.test_id, closed.variant)}", (told, STYLES["quiet"]))
+        line.truncate(max(width, 20), overflow="ellipsis")
+        lines.append(line)
+    yield from _list(lines, len(found))
+
+
 def slowest(verdicts: Sequence[Verdict], count: int, width: int) -> Iterator[Text]:
     """The `count` tests whose deciding attempt took longest."""
     ran = [last for test, _ in verdicts if (last := test.last)]
@@ -117,7 +137,7 @@ def nodes(shares: Sequence[NodeShare], width: int, rows: int) -> Iterator[Text]:
             ("━" * full, STYLES["running"]),
             ("─" * (bar - full), STYLES["waiting"]),
             f" {used:4.0%}",
-            ("  lost" if share.lost else "", STYLES["error"]),
+            (f"  {share.said_of_losses}" if share.losses else "", STYLES["error" if share.lost else "note"]),
         )
         lines.append(line)
     yield from _list(lines, len(shares))

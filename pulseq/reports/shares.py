@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from pulseq.records import RunRecord
@@ -15,7 +16,8 @@ class NodeShare:
         tests: verdicts that came from it.
         busy_seconds: sum of its attempts' durations.
         utilisation: busy seconds of what its slots had during the run, 0 to 1; 0 where unknown.
-        lost: whether it went away in the middle.
+        losses: how often it went away in the middle.
+        lost: whether it was away at the end.
     """
 
     node_id: str
@@ -23,7 +25,16 @@ class NodeShare:
     tests: int
     busy_seconds: float
     utilisation: float
+    losses: int
     lost: bool
+
+    @property
+    def said_of_losses(self) -> str:
+        """In words, for a person; empty where it was always there."""
+        if not self.losses:
+            return ""
+        times = "" if self.losses == 1 else f" {self.losses} times"
+        return f"lost{times}" if self.lost else f"lost{times}, came back"
 
 
 def share_nodes(record: RunRecord) -> list[NodeShare]:
@@ -37,15 +48,16 @@ def share_nodes(record: RunRecord) -> list[NodeShare]:
             if result.node_id:
                 busy[result.node_id] = busy.get(result.node_id, 0.0) + result.duration
     wall = record.finished.wall_seconds if record.finished else 0.0
-    lost = {event.node_id for event in record.lost}
+    losses = Counter(event.node_id for event in record.lost)
     return [
-        _share(record, node_id, tests.get(node_id, 0), busy.get(node_id, 0.0), wall, node_id in lost)
+        _share(record, node_id, tests.get(node_id, 0), busy.get(node_id, 0.0), wall, losses[node_id])
         for node_id in dict.fromkeys([*tests, *busy])
     ]
 
 
-def _share(record: RunRecord, node_id: str, tests: int, busy: float, wall: float, lost: bool) -> NodeShare:
+def _share(record: RunRecord, node_id: str, tests: int, busy: float, wall: float, losses: int) -> NodeShare:
     node = record.nodes.get(node_id)
     slots = node.slots if node else 0
     room = slots * wall
-    return NodeShare(node_id, slots, tests, busy, busy / room if room > 0 else 0.0, lost)
+    lost = node_id in record.absent
+    return NodeShare(node_id, slots, tests, busy, busy / room if room > 0 else 0.0, losses, lost)

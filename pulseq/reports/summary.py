@@ -56,6 +56,7 @@ class RunSummary:
         yield from sections.without_verdict(verdicts, detail)
         if self.verbosity >= 0:
             yield from sections.flaky(verdicts, detail, width)
+            yield from sections.warned(verdicts, detail, width)
             yield from sections.slowest(verdicts, self.durations, width)
             yield from sections.nodes(share_nodes(self.record), width, detail.rows)
         yield _last_line(self.record, width)

@@ -86,6 +86,12 @@ def test_a_flaky_test_is_told_with_what_it_said_first(checkout) -> None:
     assert told == lines[lines.index("flaky") + 1]
 
 
+def test_what_a_passed_test_should_warn_of_is_told(plot, tell_story: Callable) -> None:
+    story = tell_story([plot("a"), plot("b", warnings=("metric 'x' is missing", "slow"))], {"n": (1, {})})
+    lines = lines_of(story.record)
+    assert lines[lines.index("warnings") + 1] == "  b  metric 'x' is missing; slow"
+
+
 def test_the_slowest_tests_are_in_order_and_as_many_as_asked_for(checkout) -> None:
     lines = lines_of(checkout.record, durations=2)
     at = lines.index("slowest 2 of 119")

@@ -176,3 +176,13 @@ def test_junit_files_of_a_command_become_tests(workplace: Workplace) -> None:
     assert run.code == 1, run.err
     rows = {row["test_id"]: row["status"] for row in workplace.sql("from results")}
     assert rows == {"java::a.B::one": "passed", "java::a.B::two": "failed"}
+
+
+def test_a_report_that_cannot_be_written_does_not_hide_what_failed(workplace: Workplace) -> None:
+    suite = workplace.write("suite.yaml", "suite: s\ntests:\n  - {id: bad, command: 'false'}\n")
+
+    ended = workplace.run("run", suite, "-n", "1", "--junitxml", "/dev/full")
+
+    assert ended.code == 1
+    assert "1 failed" in ended.err
+    assert "pulseq: a report cannot be written: [Errno 28]" in ended.err
