@@ -70,6 +70,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         for stem in ("pytest_lines", "pytest_results", "pytest_zygote", "runtime.pytest_fork", "runtime.pytest_process")
     },
     "pulseq.execution.runtime.pytest_zygote": "tests/execution/test_pytest_session",
+    "pulseq.engine.fork_process": "tests/engine/test_fork_server",
     "pulseq.execution.runtime.__main__": "every test of a launcher or a zygote",
     "pulseq.execution.runtime.forked_body": "tests/execution/runtime/test_keeper",
 }

@@ -15,10 +15,12 @@ import socket
 import tempfile
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pulseq.engine.api_server import QUIET_SETTINGS
+from pulseq.engine.fork_server import ForkServer
 from pulseq.engine.local_process import LocalProcess
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
@@ -65,9 +67,9 @@ class LocalNodes:
         self._run_directory = run_directory
         self._heartbeat_seconds = min(heartbeat_seconds, node_timeout_seconds / 3)
         self._node_timeout_seconds = node_timeout_seconds
-        self._environment = {**NODE_SETTINGS, **environment}
         self._nodes: dict[str, LocalProcess] = {}
         self._scheduler: LocalProcess | None = None
+        self._fork_server = node_fork_server(run_directory / "logs", environment)
         self._temp_roots: dict[str, Path] = {}
         self._scheduler_temp_root = make_temp_root()
         self._restarts: Counter[str] = Counter()
@@ -79,7 +81,8 @@ class LocalNodes:
         self.on_scheduler_ended: Callable[[], None] = lambda: None
 
     async def start(self) -> None:
-        """Start all processes; nodes get ready and wait to be told their scheduler."""
+        """Start the scheduler, and loading what nodes are forked from as soon as there is a scheduler to join."""
+        await self._fork_server.start()
         self._scheduler = await LocalProcess.start(
             "the Dask scheduler",
             "pulseq.engine.scheduler_process",
@@ -91,8 +94,6 @@ class LocalNodes:
             },
             log_path=self._run_directory / "logs" / "scheduler.log",
         )
-        for spec in self.fleet.nodes:
-            await self._start_node(spec)
 
     async def join(self) -> str:
         """Until the scheduler is there and all nodes have joined it; its address.
@@ -102,21 +103,39 @@ class LocalNodes:
         """
         assert self._scheduler is not None
         address: str = (await self._scheduler.ready(START_TIMEOUT_SECONDS))["address"]
+        self._address = address
         self._guard(self._watch_scheduler(self._scheduler))
         await asyncio.gather(*(self._join_node(spec, address) for spec in self.fleet.nodes))
         return address
 
-    async def _start_node(self, spec: NodeSpec) -> None:
-        self._temp_roots[spec.id] = make_temp_root()
-        self._nodes[spec.id] = await LocalProcess.start(
-            f"node {spec.id!r}",
-            "pulseq.engine.node_process",
-            log_path=self._run_directory / "logs" / f"{spec.id}.log",
-            environment=self._environment,
-        )
+    async def add(self, spec: NodeSpec) -> None:
+        """Start one more node, and wait until it has joined.
+
+        Raises:
+            InfrastructureError: it does not start.
+        """
+        self.fleet = replace(self.fleet, nodes=(*self.fleet.nodes, spec))
+        self._first_workers = first_workers(self.fleet)
+        try:
+            await self._join_node(spec, self._address)
+        except BaseException:
+            await self.remove(spec.id)
+            raise
+
+    async def remove(self, node_id: str) -> None:
+        """End a node's process; it is not started again. What runs there ends with it."""
+        self.fleet = replace(self.fleet, nodes=tuple(spec for spec in self.fleet.nodes if spec.id != node_id))
+        self._restarts.pop(node_id, None)
+        if process := self._nodes.pop(node_id, None):
+            await process.stop()
+        if temp_root := self._temp_roots.pop(node_id, None):
+            shutil.rmtree(temp_root, ignore_errors=True)
 
     async def _join_node(self, spec: NodeSpec, address: str) -> None:
-        process = self._nodes[spec.id]
+        self._temp_roots[spec.id] = make_temp_root()
+        log_path = self._run_directory / "logs" / f"{spec.id}.log"
+        process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
+        self._nodes[spec.id] = process
         process.configure(
             node_configuration(
                 spec,
@@ -131,14 +150,14 @@ class LocalNodes:
 
     async def _watch_node(self, spec: NodeSpec, address: str, process: LocalProcess) -> None:
         code = await process.wait()
-        if self._closing:
+        if self._closing or self._nodes.get(spec.id) is not process:
             return
+        await process.stop()  # for its pipes and its number
         self.on_node_ended(spec.id, f"its process ended with {code}")
-        while not self._closing and self._restarts[spec.id] < MAX_RESTARTS:
+        while not self._closing and spec.id in self._nodes and self._restarts[spec.id] < MAX_RESTARTS:
             self._restarts[spec.id] += 1
             shutil.rmtree(self._temp_roots[spec.id], ignore_errors=True)
             try:
-                await self._start_node(spec)
                 await self._join_node(spec, address)
                 return
             except (InfrastructureError, OSError) as error:
@@ -161,10 +180,21 @@ class LocalNodes:
         for guard in list(self._guards):
             guard.cancel()
         await asyncio.gather(*(process.stop() for process in self._nodes.values()))
+        await self._fork_server.stop()
         if self._scheduler is not None:
             await self._scheduler.stop()
         for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
             shutil.rmtree(temp_root, ignore_errors=True)
+
+
+def node_fork_server(logs: Path, environment: Mapping[str, str]) -> ForkServer:
+    """What nodes of this machine are forked from; `environment` is what they get besides their settings."""
+    return ForkServer(
+        "pulseq.engine.node_process",
+        log_path=logs / "nodes.log",
+        environment={**NODE_SETTINGS, **environment},
+        patience_seconds=START_TIMEOUT_SECONDS,
+    )
 
 
 def node_configuration(
@@ -220,6 +250,11 @@ def check_fleet(fleet: Fleet) -> None:
 def _problem_of(spec: NodeSpec) -> str | None:
     if spec.host not in LOCAL_HOSTS:
         return f"node {spec.id!r}: host {spec.host!r} is not this machine, expected localhost"
+    return find_port_problem(spec)
+
+
+def find_port_problem(spec: NodeSpec) -> str | None:
+    """Why the port that a node is to have on this machine cannot be had; None where it can."""
     if not spec.port:
         return None
     with socket.socket() as probe:

@@ -11,7 +11,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from pulseq.errors import InfrastructureError
 
@@ -20,7 +20,7 @@ GRACE_SECONDS = 3.0
 _LOG_TAIL_BYTES = 2000
 
 
-class _Ears(asyncio.SubprocessProtocol):
+class Ears(asyncio.SubprocessProtocol):
     """What is heard of a child: its first line, and its end, which waits for nobody that holds its pipes."""
 
     def __init__(self) -> None:
@@ -44,17 +44,60 @@ class _Ears(asyncio.SubprocessProtocol):
         self.ended.set()
 
 
+class Child(Protocol):
+    """A process as whoever started it holds it; its number is nobody else's until `close`.
+
+    Attributes:
+        returncode: None as long as it lives.
+    """
+
+    @property
+    def pid(self) -> int: ...
+    @property
+    def returncode(self) -> int | None: ...
+    def write(self, data: bytes) -> None: ...
+    def end_input(self) -> None: ...
+    def close(self) -> None: ...
+
+
+class _SpawnedChild:
+    """A child in the hands of asyncio."""
+
+    def __init__(self, transport: asyncio.SubprocessTransport) -> None:
+        self.pid = transport.get_pid()
+        self._transport = transport
+
+    @property
+    def returncode(self) -> int | None:
+        return self._transport.get_returncode()
+
+    def write(self, data: bytes) -> None:
+        self._input.write(data)
+
+    def end_input(self) -> None:
+        self._input.close()
+
+    def close(self) -> None:
+        self._transport.close()
+
+    @property
+    def _input(self) -> asyncio.WriteTransport:
+        pipe = self._transport.get_pipe_transport(0)
+        assert isinstance(pipe, asyncio.WriteTransport)
+        return pipe
+
+
 class LocalProcess:
-    """One child: `python -m MODULE`, configured by a line on its standard input.
+    """One child: `python -m MODULE`, or a fork of it, configured by a line on its standard input.
 
     It lives in a session of its own, so that the terminal's Ctrl-C reaches the owner alone,
     and ends when the owner does (see `pulseq.engine.child`).
     """
 
-    def __init__(self, name: str, transport: asyncio.SubprocessTransport, ears: _Ears, log_path: Path) -> None:
+    def __init__(self, name: str, child: Child, ears: Ears, log_path: Path) -> None:
         self.name = name
         self.log_path = log_path
-        self._transport = transport
+        self._child = child
         self._ears = ears
 
     @classmethod
@@ -75,7 +118,7 @@ class LocalProcess:
         log_path.parent.mkdir(parents=True, exist_ok=True)
         with open(log_path, "ab") as log:
             transport, ears = await asyncio.get_running_loop().subprocess_exec(
-                _Ears,
+                Ears,
                 sys.executable,
                 "-m",
                 module,
@@ -86,28 +129,22 @@ class LocalProcess:
                 start_new_session=True,
                 pass_fds=tuple(pass_fds),
             )
-        process = cls(name, transport, ears, log_path)
+        process = cls(name, _SpawnedChild(transport), ears, log_path)
         if configuration is not None:
             process.configure(configuration)
         return process
 
     def configure(self, configuration: Mapping[str, Any]) -> None:
         """Tell the child what it is to be; once."""
-        self._lifeline.write(json.dumps(dict(configuration)).encode() + b"\n")
+        self._child.write(json.dumps(dict(configuration)).encode() + b"\n")
 
     @property
     def pid(self) -> int:
-        return self._transport.get_pid()
+        return self._child.pid
 
     @property
     def alive(self) -> bool:
-        return self._transport.get_returncode() is None
-
-    @property
-    def _lifeline(self) -> asyncio.WriteTransport:
-        lifeline = self._transport.get_pipe_transport(0)
-        assert isinstance(lifeline, asyncio.WriteTransport)
-        return lifeline
+        return self._child.returncode is None
 
     async def ready(self, timeout_seconds: float) -> dict[str, Any]:
         """The child's first message.
@@ -141,20 +178,20 @@ class LocalProcess:
     async def wait(self) -> int:
         """Until the child has ended; its return code."""
         await self._ears.ended.wait()
-        code = self._transport.get_returncode()
+        code = self._child.returncode
         assert code is not None
         return code
 
     async def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """End the child: close its lifeline, then SIGTERM's harder brother for what is left of its session."""
         if self.alive:
-            self._lifeline.close()
+            self._child.end_input()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.wait(), grace_seconds)
             # Also when the leader has ended by itself: that was just now, so its number is nobody else's yet.
             self._kill_session()
             await self.wait()
-        self._transport.close()
+        self._child.close()
 
     def kill(self) -> None:
         """SIGKILL the child and all of its session; nothing where it has ended before."""

@@ -20,11 +20,11 @@ from typing import Any
 from pulseq.engine.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
 from pulseq.engine.child import read_configuration, tell_owner
 from pulseq.engine.local_nodes import (
-    NODE_SETTINGS,
     START_TIMEOUT_SECONDS,
     first_workers,
     make_temp_root,
     node_configuration,
+    node_fork_server,
 )
 from pulseq.engine.local_process import LocalProcess
 from pulseq.engine.process_id import ProcessId
@@ -64,6 +64,7 @@ class Keeper:
         self._directory = standing_directory(home)
         self._listener = None if api_url else bind_loopback()
         self._api_url = api_url or f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"  # type: ignore[union-attr]
+        self._fork_server = node_fork_server(self._directory / "logs", {"PREFECT_API_URL": self._api_url})
         self._scheduler_address = ""
         self._scheduler_runs = asyncio.Event()
         self._first_workers = first_workers(fleet)
@@ -120,6 +121,7 @@ class Keeper:
             InfrastructureError: a part does not start.
         """
         self._note()
+        await self._fork_server.start()
         async with asyncio.TaskGroup() as group:
             for part in self.parts:
                 group.create_task(self._start_and_tell(part))
@@ -143,6 +145,7 @@ class Keeper:
         self._note()
         await self._scheduler.stop()
         await self._end_nodes()
+        await self._fork_server.stop()
         if self._server is not None:
             await self._wait_for_users()
             await self._server.stop()
@@ -206,15 +209,10 @@ class Keeper:
         if spec.id in self._temp_roots:
             shutil.rmtree(self._temp_roots[spec.id], ignore_errors=True)
         self._temp_roots[spec.id] = make_temp_root()
-        process = await LocalProcess.start(
-            f"node {spec.id!r}",
-            "pulseq.engine.node_process",
-            log_path=self._directory / "logs" / f"{spec.id}.log",
-            environment={**NODE_SETTINGS, "PREFECT_API_URL": self._api_url},
-        )
+        await self._scheduler_runs.wait()
+        log_path = self._directory / "logs" / f"{spec.id}.log"
+        process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
         async with _ended_unless_ready(process):
-            # It loads its modules meanwhile.
-            await self._scheduler_runs.wait()
             framework = self.fleet.framework
             process.configure(
                 node_configuration(

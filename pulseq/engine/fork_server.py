@@ -1,0 +1,223 @@
+"""Nodes as forks of one process that has loaded what they need (`fork_process.py`), seen from their owner."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import socket
+from collections import deque
+from collections.abc import Mapping
+from pathlib import Path
+from typing import IO, Any
+
+from pulseq.engine.local_process import Ears, LocalProcess
+from pulseq.errors import InfrastructureError
+
+#: What a fork is said to have ended with, where the process that could have told died before it.
+UNKNOWN_CODE = 255
+_LONGEST_ANSWER = 65536
+
+
+class ForkServer:
+    """Starts processes of one module: the first as fast as any, the others in milliseconds.
+
+    Each has a session, pipes and a log of its own and ends with its owner, whatever becomes of the process
+    that it was forked from; where that has died, the next fork has it started again.
+
+    Args:
+        module: what forks run, by its `main()`; it is loaded once.
+        environment: what all of them get besides the owner's own.
+    """
+
+    def __init__(self, module: str, *, log_path: Path, environment: Mapping[str, str], patience_seconds: float) -> None:
+        self._module = module
+        self._log_path = log_path
+        self._environment = environment
+        self._patience_seconds = patience_seconds
+        self._process: LocalProcess | None = None
+        self._socket: socket.socket | None = None
+        self._starting = asyncio.Lock()
+        self._answers: deque[asyncio.Future[dict[str, Any]]] = deque()
+        self._learning: set[asyncio.Task[None]] = set()
+
+    async def start(self) -> None:
+        """Start loading; forks that are asked for meanwhile wait for it."""
+        await self.stop()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._socket = ours
+        asyncio.get_running_loop().add_reader(ours, self._hear, ours)
+        with theirs:
+            self._process = await LocalProcess.start(
+                "the process that nodes are forked from",
+                "pulseq.engine.fork_process",
+                {"socket_fd": theirs.fileno(), "module": self._module},
+                log_path=self._log_path,
+                environment=self._environment,
+                pass_fds=[theirs.fileno()],
+            )
+
+    async def fork(self, name: str, *, log_path: Path) -> LocalProcess:
+        """A new process, which waits for its configuration.
+
+        Raises:
+            InfrastructureError: there can be none; the text says why.
+        """
+        async with self._starting:
+            if self._socket is None:
+                await self.start()
+        log_path.parent.mkdir(parents=True, exist_ok=True)
+        their_input, to_them = _open_pipe()
+        from_them, their_output = _open_pipe()
+        try:
+            with their_input, their_output:
+                request = {"do": "fork", "log": str(log_path.absolute())}
+                told = await self._ask(request, their_input.fileno(), their_output.fileno())
+            if "error" in told:
+                raise InfrastructureError(f"{name} cannot be started: {told['error']}")
+        except BaseException:
+            for ours in (to_them, from_them):
+                ours.close()
+            raise
+        ears = Ears()
+        loop = asyncio.get_running_loop()
+        lifeline, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, to_them)
+        hearing, _ = await loop.connect_read_pipe(lambda: _Output(ears), from_them)
+        child = ForkedChild(self, told["pid"], lifeline, hearing, ears)
+        return LocalProcess(name, child, ears, log_path)
+
+    async def stop(self) -> None:
+        """End the process that forks are made from; what was forked from it lives on."""
+        self._lose(self._socket)
+        if self._process is not None:
+            await self._process.stop()
+
+    def watch(self, child: ForkedChild) -> None:
+        """Have a child learn of its end."""
+        loop = asyncio.get_running_loop()
+        try:
+            descriptor = os.pidfd_open(child.pid)
+        except ProcessLookupError:
+            child.note_end(UNKNOWN_CODE)
+            return
+
+        def note() -> None:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+            learning = loop.create_task(self._learn_code(child))
+            self._learning.add(learning)
+            learning.add_done_callback(self._learning.discard)
+
+        loop.add_reader(descriptor, note)
+
+    async def _learn_code(self, child: ForkedChild) -> None:
+        code = UNKNOWN_CODE
+        with contextlib.suppress(InfrastructureError):
+            code = (await self._ask({"do": "tell", "pid": child.pid}))["code"]
+        child.note_end(code)
+
+    def bury(self, pid: int) -> None:
+        """Let the number of a process that has ended be used again."""
+        if self._socket is not None:
+            with contextlib.suppress(OSError):
+                self._socket.send(json.dumps({"do": "bury", "pid": pid}).encode())
+
+    async def _ask(self, request: dict[str, Any], *descriptors: int) -> dict[str, Any]:
+        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        try:
+            if self._socket is None:
+                raise ConnectionError("closed")
+            socket.send_fds(self._socket, [json.dumps(request).encode()], list(descriptors))
+            self._answers.append(answer)
+            async with asyncio.timeout(self._patience_seconds):
+                return await answer
+        except (OSError, TimeoutError) as error:
+            raise InfrastructureError(self._say_loss()) from error
+
+    def _hear(self, ours: socket.socket) -> None:
+        try:
+            message = ours.recv(_LONGEST_ANSWER)
+        except OSError:
+            message = b""
+        if not message:
+            self._lose(ours)
+            return
+        # Answers come in the order of the requests; who had asked may have left since.
+        answer = self._answers.popleft()
+        if not answer.done():
+            answer.set_result(json.loads(message))
+
+    def _lose(self, ours: socket.socket | None) -> None:
+        if ours is None:
+            return
+        asyncio.get_running_loop().remove_reader(ours)
+        ours.close()
+        self._socket = None
+        while self._answers:
+            answer = self._answers.popleft()
+            if not answer.done():
+                answer.set_exception(ConnectionResetError("it has ended"))
+
+    def _say_loss(self) -> str:
+        words = self._process.last_words() if self._process is not None else ""
+        return f"the process that nodes are forked from does not answer: {words}; its log is {self._log_path}"
+
+
+class ForkedChild:
+    """A fork, as its owner holds it without being its parent."""
+
+    def __init__(
+        self,
+        server: ForkServer,
+        pid: int,
+        lifeline: asyncio.WriteTransport,
+        hearing: asyncio.ReadTransport,
+        ears: Ears,
+    ) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._server = server
+        self._lifeline = lifeline
+        self._hearing = hearing
+        self._ears = ears
+        self._closed = False
+        server.watch(self)
+
+    def write(self, data: bytes) -> None:
+        self._lifeline.write(data)
+
+    def end_input(self) -> None:
+        self._lifeline.close()
+
+    def note_end(self, code: int) -> None:
+        """The process has ended."""
+        self.returncode = code
+        self._ears.process_exited()
+
+    def close(self) -> None:
+        if not self._closed:
+            self._closed = True
+            self._lifeline.close()
+            self._hearing.close()
+            self._server.bury(self.pid)
+
+
+class _Output(asyncio.Protocol):
+    """What a fork says, told to ears that know it as the output of a child."""
+
+    def __init__(self, ears: Ears) -> None:
+        self._ears = ears
+
+    def data_received(self, data: bytes) -> None:
+        self._ears.pipe_data_received(1, data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ears.pipe_connection_lost(1, exc)
+
+
+def _open_pipe() -> tuple[IO[bytes], IO[bytes]]:
+    """A pipe's end to read from and its end to write to."""
+    reading, writing = os.pipe()
+    return open(reading, "rb", buffering=0), open(writing, "wb", buffering=0)

@@ -1,0 +1,234 @@
+"""Forks of one process, with real processes: started, told, watched and ended as others are."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import select
+import signal
+import subprocess
+import sys
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+import psutil
+import pytest
+
+from pulseq.engine.fork_server import UNKNOWN_CODE, ForkServer
+from pulseq.engine.local_process import LocalProcess
+from pulseq.errors import InfrastructureError
+
+#: Far more than anything here takes; nothing waits for it to pass.
+PATIENCE_SECONDS = 60.0
+#: Its name is as long as that of a node's module, and of the one that is forked.
+MODULE = "tinier.modules.new_process"
+SOURCE = """
+import os, sys, threading
+from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
+
+LOADED_BY = os.getpid()
+
+def main():
+    configuration = read_configuration()
+    watch_lifeline(lambda: None)
+    if "code" in configuration:
+        sys.exit(configuration["code"])
+    print("a word", file=sys.stderr, flush=True)
+    fds = sorted(int(fd) for fd in os.listdir("/proc/self/fd"))
+    tell_owner({"pid": os.getpid(), "loaded_by": LOADED_BY, "fds": fds, "mode": os.environ["MODE"]})
+    threading.Event().wait()
+"""
+
+
+class Place:
+    """A directory with a module that can be forked, and a server that does it."""
+
+    def __init__(self, path: Path) -> None:
+        folder = path.joinpath(*MODULE.split(".")[:-1])
+        folder.mkdir(parents=True)
+        (folder / f"{MODULE.rpartition('.')[2]}.py").write_text(SOURCE)
+        self.path = path
+        self.server = self.make_server(MODULE)
+
+    def make_server(self, module: str) -> ForkServer:
+        return ForkServer(
+            module,
+            log_path=self.path / "logs/server.log",
+            environment={"PYTHONPATH": str(self.path), "MODE": "fast"},
+            patience_seconds=PATIENCE_SECONDS,
+        )
+
+    async def fork(self, name: str = "one", **configuration: int) -> LocalProcess:
+        process = await self.server.fork(name, log_path=self.path / f"logs/{name}.log")
+        process.configure(configuration)
+        return process
+
+    async def server_pid(self, process: LocalProcess) -> int:
+        """The number of the process that another one was forked from."""
+        loaded_by: int = (await process.ready(PATIENCE_SECONDS))["loaded_by"]
+        return loaded_by
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    return Place(tmp_path)
+
+
+def run(place: Place, work: Callable[[], Awaitable[None]]) -> None:
+    async def main() -> None:
+        try:
+            await asyncio.wait_for(work(), 2 * PATIENCE_SECONDS)
+        finally:
+            await place.server.stop()
+
+    asyncio.run(main())
+
+
+def ends(pid: int) -> bool:
+    """Whether a process, whoever's child it is, ends."""
+    try:
+        descriptor = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        return bool(select.select([descriptor], [], [], PATIENCE_SECONDS)[0])
+    finally:
+        os.close(descriptor)
+
+
+def test_forks_share_what_one_process_has_loaded_and_nothing_else(place: Place) -> None:
+    async def work() -> None:
+        one, two = await place.fork("one"), await place.fork("two")
+        first, second = await one.ready(PATIENCE_SECONDS), await two.ready(PATIENCE_SECONDS)
+        assert (one.pid, two.pid) == (first["pid"], second["pid"])
+        assert first["loaded_by"] == second["loaded_by"] not in (one.pid, two.pid)
+        assert [os.getsid(process.pid) for process in (one, two)] == [one.pid, two.pid]
+        assert first["mode"] == "fast"
+        # Of the pipes of the first, the second would keep the end of its owner from it.
+        assert len(first["fds"]) == len(second["fds"]) == 4  # its own three, and the directory that it looks into
+        assert ["a word", "a word"] == [process.last_words() for process in (one, two)]
+        for process in (one, two):
+            await process.stop()
+
+    run(place, work)
+
+
+def test_a_fork_shows_itself_as_what_it_runs(place: Place) -> None:
+    async def work() -> None:
+        process = await place.fork()
+        server = await place.server_pid(process)
+        assert MODULE in psutil.Process(process.pid).cmdline()
+        assert "pulseq.engine.fork_process" in psutil.Process(server).cmdline()
+        await process.stop()
+
+    run(place, work)
+
+
+def test_a_forks_return_code_is_known(place: Place) -> None:
+    async def work() -> None:
+        process = await place.fork(code=7)
+        assert await process.wait() == 7
+        assert not process.alive
+        await process.stop()
+
+    run(place, work)
+
+
+def test_a_fork_that_is_killed_says_by_what_signal(place: Place) -> None:
+    async def work() -> None:
+        process = await place.fork()
+        await process.ready(PATIENCE_SECONDS)
+        process.kill()
+        assert await process.wait() == -signal.SIGKILL
+        await process.stop()
+        await process.stop()
+
+    run(place, work)
+
+
+def test_a_fork_keeps_its_number_until_it_has_been_stopped(place: Place) -> None:
+    async def work() -> None:
+        process = await place.fork(code=0)
+        await process.wait()
+        assert psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE
+        await process.stop()
+        # Requests are done in their order: an answer tells that those before it are done.
+        other = await place.fork(code=0)
+        assert not psutil.pid_exists(process.pid)
+        await other.wait()
+        await other.stop()
+
+    run(place, work)
+
+
+def test_a_fork_that_ends_before_it_is_ready_says_so(place: Place) -> None:
+    async def work() -> None:
+        process = await place.fork(code=3)
+        with pytest.raises(InfrastructureError, match="one ended while it started"):
+            await process.ready(PATIENCE_SECONDS)
+        await process.stop()
+
+    run(place, work)
+
+
+def test_a_fork_outlives_the_process_that_it_was_forked_from_and_the_next_has_a_new_one(place: Place) -> None:
+    async def work() -> None:
+        process = await place.fork()
+        server = await place.server_pid(process)
+        os.kill(server, signal.SIGKILL)
+        assert await asyncio.to_thread(ends, server)
+
+        other = await place.fork("other")
+        assert await place.server_pid(other) != server
+        assert process.alive
+
+        process.kill()
+        assert await process.wait() == UNKNOWN_CODE
+        await process.stop()
+        await other.stop()
+
+    run(place, work)
+
+
+def test_forks_that_are_asked_for_at_once_wait_for_one_server(place: Place) -> None:
+    async def work() -> None:
+        processes = await asyncio.gather(*(place.fork(str(number)) for number in range(4)))
+        servers = {await place.server_pid(process) for process in processes}
+        assert len(servers) == 1
+        await asyncio.gather(*(process.stop() for process in processes))
+
+    run(place, work)
+
+
+OWNER = """
+import asyncio, sys, threading
+from pathlib import Path
+from tests.engine.test_fork_server import Place
+
+async def main():
+    place = Place(Path(sys.argv[1]))
+    process = await place.fork()
+    print(process.pid, await place.server_pid(process), flush=True)
+    threading.Event().wait()
+
+asyncio.run(main())
+"""
+
+
+def test_forks_and_what_they_were_forked_from_end_when_their_owner_is_killed(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", OWNER, tmp_path], stdout=subprocess.PIPE, text=True) as owner:
+        assert owner.stdout is not None
+        pids = [int(word) for word in owner.stdout.readline().split()]
+        owner.kill()
+
+    assert len(pids) == 2
+    assert [True, True] == [ends(pid) for pid in pids]
+
+
+def test_what_cannot_be_loaded_is_told_with_its_last_words(place: Place) -> None:
+    async def work() -> None:
+        place.server = place.make_server("gone")
+        with pytest.raises(InfrastructureError, match=r"does not answer: ModuleNotFoundError: .*'gone'"):
+            await place.fork()
+
+    run(place, work)
