@@ -37,29 +37,39 @@ class HealthWatch:
 
     Attributes:
         scheduler: the address that the rows tell.
+        expected: ids of nodes that are to be there: never forgotten, and told of before they come.
         latest: the last row of each node.
     """
 
     rule: LivenessRule
     scheduler: str = ""
+    expected: frozenset[str] = frozenset()
     latest: dict[str, NodeHealth] = field(default_factory=dict)
     _lives: LivenessWatch = field(init=False)
 
     def __post_init__(self) -> None:
         self._lives = LivenessWatch(self.rule)
 
+    def set_rule(self, rule: LivenessRule) -> None:
+        """Judge by other limits from here on."""
+        self.rule = self._lives.rule = rule
+
     def remember(self, health: NodeHealth, at: float) -> None:
         """Take over what an earlier watch saw at `at`; rows come in their order."""
         if health.latency is not None:
-            self._lives.hear(health.node_id, at)
+            self._lives.answer(health.node_id, at)
         elif health.node_id not in self._lives or health.heartbeat_age is not None:
             self._lives.hear(health.node_id, at - (health.heartbeat_age or 0.0))
         if health.liveness is Liveness.INACTIVE:
             self._lives.leave(health.node_id)
         self.latest[health.node_id] = health
 
-    def take(self, sightings: Iterable[Sighting], now: float) -> Look:
-        """What a look at `now` means; nodes that were there before and are not any more are inactive."""
+    def take(self, sightings: Iterable[Sighting], now: float, *, trouble: str | None = None) -> Look:
+        """What a look at `now` means; nodes that were there before and are not any more are inactive.
+
+        Args:
+            trouble: why nobody could be seen at all.
+        """
         rows: list[NodeHealth] = []
         changes: list[HealthChange] = []
         seen = {sighting.node_id: sighting for sighting in sightings}
@@ -71,12 +81,11 @@ class HealthWatch:
                     self._note(self._gone(node_id, why), rows, changes)
                 self._lives.forget(node_id)
             self._note(self._judge(sighting, now), rows, changes)
-        for node_id in [known for known in self.latest if known not in seen]:
-            if self._lives.silence_of(node_id, now) > REMEMBERED_TIMEOUTS * self.rule.node_timeout:
-                self.forget(node_id)
+        for node_id in [known for known in {**self.latest, **dict.fromkeys(self.expected)} if known not in seen]:
+            if node_id in self.expected or not self._is_long_gone(node_id, now):
+                self._note(self._gone(node_id, trouble or self._why_gone(node_id, now)), rows, changes)
             else:
-                why = f"it has left the scheduler; last heard of {self._lives.silence_of(node_id, now):.1f} s ago"
-                self._note(self._gone(node_id, why), rows, changes)
+                self.forget(node_id)
         return Look(tuple(rows), tuple(changes))
 
     def forget(self, node_id: str) -> None:
@@ -91,15 +100,25 @@ class HealthWatch:
         if before is not None and before.liveness is not health.liveness:
             changes.append(HealthChange(before.liveness, health))
 
+    def _is_long_gone(self, node_id: str, now: float) -> bool:
+        return self._lives.silence_of(node_id, now) > REMEMBERED_TIMEOUTS * self.rule.node_timeout
+
+    def _why_gone(self, node_id: str, now: float) -> str:
+        known = self.latest.get(node_id)
+        if known is None or known.address is None:
+            return "it has not joined the scheduler"
+        return f"it has left the scheduler; last seen {self._lives.silence_of(node_id, now):.1f} s ago"
+
     def _gone(self, node_id: str, why: str) -> NodeHealth:
-        self._lives.leave(node_id)
-        known = self.latest[node_id]
-        return NodeHealth(node_id, Liveness.INACTIVE, why, self.scheduler, known.address)
+        if node_id in self._lives:
+            self._lives.leave(node_id)
+        known = self.latest.get(node_id)
+        return NodeHealth(node_id, Liveness.INACTIVE, why, self.scheduler, known.address if known else None)
 
     def _judge(self, sighting: Sighting, now: float) -> NodeHealth:
         node_id, answer = sighting.node_id, sighting.answer
         if answer is not None:
-            self._lives.hear(node_id, now)
+            self._lives.answer(node_id, now)
         else:
             self._lives.hear(node_id, now - sighting.heartbeat_age)
             self._lives.miss(node_id)

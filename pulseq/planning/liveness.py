@@ -68,8 +68,12 @@ class LivenessWatch:
     def __contains__(self, node_id: str) -> bool:
         return node_id in self._nodes
 
+    def answer(self, node_id: str, now: float) -> None:
+        """A node gave a sign of life just now, whatever the clock said before: it answered, or reported by itself."""
+        self._nodes[node_id] = _Watched(now)
+
     def hear(self, node_id: str, at: float) -> None:
-        """A node gave a sign of life: it answered, reported, or joined. A sign older than the last changes nothing."""
+        """A node gave a sign of life at some moment; one older than the last changes nothing."""
         node = self._nodes.setdefault(node_id, _Watched(at))
         if at >= node.heard_at:
             node.heard_at, node.unanswered, node.gone = at, False, False

@@ -60,7 +60,7 @@ def test_a_node_that_has_left_is_inactive_at_the_next_look_and_forgotten_much_la
     at_last = watch.take([], 2 + RULE.node_timeout * REMEMBERED_TIMEOUTS)
 
     assert [(ACTIVE, INACTIVE)] == _changes(left)
-    assert ("it has left the scheduler; last heard of 2.0 s ago", ()) == (still.rows[0].why, still.changes)
+    assert ("it has left the scheduler; last seen 2.0 s ago", ()) == (still.rows[0].why, still.changes)
     assert ((), {}) == (at_last.rows, watch.latest)
 
 
@@ -98,3 +98,25 @@ def test_a_remembered_node_that_is_gone_is_not_told_of_as_a_change_again() -> No
         after.remember(row, 1)
 
     assert [] == _changes(after.take([], 2))
+
+
+def test_a_node_that_is_to_be_there_is_told_of_before_it_comes_and_never_forgotten() -> None:
+    watch = HealthWatch(RULE, expected=frozenset({"n"}))
+
+    before, there = watch.take([], 0), watch.take([_see()], 1)
+    watch.take([], 2)
+    long_after = watch.take([], 10_000)
+
+    assert [(INACTIVE, "it has not joined the scheduler")] == [(row.liveness, row.why) for row in before.rows]
+    assert [(INACTIVE, ACTIVE)] == _changes(there)
+    assert [INACTIVE] == [row.liveness for row in long_after.rows]
+
+
+def test_where_nobody_could_be_seen_each_node_says_why() -> None:
+    watch = HealthWatch(RULE)
+    watch.take([_see()], 0)
+
+    look = watch.take([], 1, trouble="the scheduler does not answer")
+
+    assert [(ACTIVE, INACTIVE)] == _changes(look)
+    assert ["the scheduler does not answer"] == [row.why for row in look.rows]

@@ -96,6 +96,15 @@ def test_a_clock_that_steps_back_makes_nobody_silent() -> None:
     assert (0.0, ACTIVE) == (watch.silence_of("n", 1400), watch.liveness_of("n", 1400))
 
 
+def test_an_answer_counts_also_after_a_clock_has_stepped_back() -> None:
+    watch = LivenessWatch(RULE)
+    watch.hear("n", 5000)
+    watch.miss("n")
+    watch.answer("n", 1400)
+
+    assert [ACTIVE, INACTIVE] == [watch.liveness_of("n", now) for now in (1400, 1460)]
+
+
 def test_a_node_that_nobody_has_heard_of_is_unknown() -> None:
     watch = LivenessWatch(RULE)
     watch.hear("n", 0)

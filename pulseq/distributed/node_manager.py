@@ -1,0 +1,246 @@
+"""Which nodes live: those that run are asked again and again, others report by themselves."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable, Generator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pulseq.distributed.session import Session, config_of, current_session
+from pulseq.distributed.test_node import TestNode, node_of
+from pulseq.engine.health import Sighting, look_at_nodes
+from pulseq.engine.health_watch import HealthWatch, Look
+from pulseq.errors import InfrastructureError
+from pulseq.models import FrameworkConfig, Liveness
+from pulseq.planning.liveness import LivenessRule, LivenessWatch
+
+logger = logging.getLogger("pulseq.health")
+
+#: A suspect node gets no tests, so it is looked at again sooner.
+SUSPECT_POLL_SECONDS = 1.0
+
+
+@dataclass(slots=True)
+class _Watched:
+    """A cluster whose nodes are looked at."""
+
+    scheduler: Any
+    health: HealthWatch
+    on_look: Callable[[Look], None]
+
+
+class NodeManager:
+    """Keeps watch over nodes.
+
+    A node that is silent for `node_timeout` is inactive, until it is heard of again. A node of a runner, or of a
+    run, is asked whether it is there while monitoring is on. Any other counts as heard of when it is registered,
+    and whenever `process_heartbeat` is called for it.
+
+    Args:
+        config: a framework configuration, as one or as a dict; None takes the one of the session.
+        session: what it shares with the other components; None is the current session.
+        clock: seconds that never go back.
+
+    Raises:
+        ValueError: the configuration cannot be used.
+    """
+
+    __test__ = False
+
+    def __init__(
+        self,
+        *,
+        config: FrameworkConfig | Mapping[str, Any] | None = None,
+        session: Session | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        chosen = config_of(config)
+        self._session = session or current_session()
+        if not self._session.has("manager"):
+            self._session.join("manager", self)
+        framework = chosen or self._session.config
+        self._clock = clock
+        self._nodes: dict[str, TestNode] = {}
+        self._reported = LivenessWatch(LivenessRule(framework.heartbeat_interval, framework.node_timeout))
+        self._cluster: _Watched | None = None
+        self._monitoring: asyncio.Task[None] | None = None
+        self._wake = asyncio.Event()
+
+    @property
+    def heartbeat_interval(self) -> float:
+        """Seconds between two signs of life of a node that is well. May be assigned.
+
+        Raises:
+            ValueError: on assigning what is no time.
+        """
+        return self._reported.rule.heartbeat_interval
+
+    @heartbeat_interval.setter
+    def heartbeat_interval(self, seconds: float) -> None:
+        self._set_rule(LivenessRule(seconds, self.node_timeout))
+
+    @property
+    def node_timeout(self) -> float:
+        """Seconds of silence after which a node is inactive. May be assigned.
+
+        Raises:
+            ValueError: on assigning what is no time.
+        """
+        return self._reported.rule.node_timeout
+
+    @node_timeout.setter
+    def node_timeout(self, seconds: float) -> None:
+        self._set_rule(LivenessRule(self.heartbeat_interval, seconds))
+
+    def _set_rule(self, rule: LivenessRule) -> None:
+        self._reported.rule = rule
+        if self._cluster is not None:
+            self._cluster.health.set_rule(rule)
+
+    async def register_node(self, node: TestNode | Mapping[str, Any]) -> None:
+        """Watch a node from here on; that counts as its first sign of life.
+
+        Raises:
+            ValueError: it is no node, or its id is registered already.
+        """
+        node = node_of(node)
+        if node.id in self._nodes:
+            raise ValueError(f"found node {node.id!r} again, expected an id that is not registered yet")
+        self._nodes[node.id] = node
+        self._reported.answer(node.id, self._clock())
+        logger.debug("node %s is watched", node.id)
+
+    def forget_node(self, node_id: str) -> None:
+        """Watch a node no longer.
+
+        Raises:
+            KeyError: it is not registered.
+        """
+        if node_id not in self._nodes:
+            raise self._unknown(node_id)
+        del self._nodes[node_id]
+        self._reported.forget(node_id)
+
+    def process_heartbeat(self, node_id: str) -> Awaitable[None]:
+        """Take note that a node has just reported by itself.
+
+        Done when the call returns; awaiting what it returns is possible, and not needed.
+
+        Raises:
+            KeyError: it is neither registered nor one of the runner's.
+        """
+        if node_id not in self._known():
+            raise self._unknown(node_id)
+        self._reported.answer(node_id, self._clock())
+        return _Done()
+
+    def get_node_status(self, node_id: str) -> str:
+        """`active` or `inactive`; a node that is only suspect is still active.
+
+        Raises:
+            KeyError: it is neither registered nor one of the runner's.
+        """
+        if node_id not in self._known():
+            raise self._unknown(node_id)
+        return Liveness.INACTIVE.value if self.liveness_of(node_id) is Liveness.INACTIVE else Liveness.ACTIVE.value
+
+    def get_available_nodes(self) -> list[TestNode]:
+        """The nodes that are active, in the order in which they were registered."""
+        return [node for node in self._known().values() if self.get_node_status(node.id) == Liveness.ACTIVE]
+
+    def liveness_of(self, node_id: str) -> Liveness:
+        """How a node does; where it is one of a cluster that is looked at, as the last look saw it."""
+        if self._cluster is not None and node_id in self._cluster.health.latest:
+            return self._cluster.health.latest[node_id].liveness
+        if node_id in self._reported:
+            return self._reported.liveness_of(node_id, self._clock())
+        # One of the runner's that was not looked at yet has joined, or its runner would not have it.
+        return Liveness.ACTIVE
+
+    def _known(self) -> dict[str, TestNode]:
+        return {**self._nodes, **self._session.nodes}
+
+    def _unknown(self, node_id: str) -> KeyError:
+        known = ", ".join(self._known()) or "none"
+        return KeyError(f"found no node {node_id!r}, expected one that is registered: {known}")
+
+    def watch_cluster(self, scheduler: Any, address: str, on_look: Callable[[Look], None] = lambda look: None) -> None:
+        """Look at the nodes of a cluster too, whenever monitoring is on.
+
+        Args:
+            scheduler: an `rpc` to the scheduler at `address`.
+            on_look: called with what each look has found.
+        """
+        self._cluster = _Watched(scheduler, HealthWatch(self._reported.rule, address), on_look)
+        self._wake.set()
+
+    def leave_cluster(self) -> None:
+        """Look at those nodes no longer."""
+        self._cluster = None
+
+    async def start_monitoring(self, *, look_at_once: bool = True) -> None:
+        """Begin to look at nodes that run, in the background; a second call changes nothing.
+
+        Args:
+            look_at_once: whether the first look is now, and done when this returns.
+        """
+        if self._monitoring is not None and not self._monitoring.done():
+            return
+        if look_at_once:
+            await self.look()
+        self._monitoring = asyncio.get_running_loop().create_task(self._keep_looking(), name="pulseq node manager")
+
+    async def stop_monitoring(self) -> None:
+        """Look no more; nodes that report by themselves may go on to do so."""
+        task, self._monitoring = self._monitoring, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def look(self) -> Look | None:
+        """Look once; None where there is no cluster to look at."""
+        cluster = self._cluster
+        if cluster is None:
+            return None
+        sightings: list[Sighting] = []
+        trouble: str | None = None
+        try:
+            sightings = await look_at_nodes(cluster.scheduler, probe_seconds=cluster.health.rule.probe_seconds)
+        except InfrastructureError as error:
+            trouble = str(error)
+        if cluster is not self._cluster:  # it was left meanwhile
+            return None
+        look = cluster.health.take(sightings, self._clock(), trouble=trouble)
+        for change in look.changes:
+            health = change.health
+            logger.debug("node %s is %s: %s", health.node_id, health.liveness, health.why or "it answers")
+        cluster.on_look(look)
+        return look
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await self._pause()
+            await self.look()
+
+    async def _pause(self) -> None:
+        self._wake.clear()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._wake.wait(), self._pause_seconds())
+
+    def _pause_seconds(self) -> float:
+        interval = self._reported.rule.poll_interval
+        latest = self._cluster.health.latest.values() if self._cluster is not None else ()
+        suspect = any(health.liveness is Liveness.SUSPECT for health in latest)
+        return min(interval, SUSPECT_POLL_SECONDS) if suspect else interval
+
+
+class _Done:
+    """What is done already, for those who await it."""
+
+    def __await__(self) -> Generator[None, None, None]:
+        yield from ()

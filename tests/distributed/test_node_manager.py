@@ -1,0 +1,240 @@
+"""Which nodes live; the clock and the scheduler are doubles here."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+import pytest
+
+from pulseq.distributed.node_manager import NodeManager
+from pulseq.distributed.session import Session
+from pulseq.distributed.test_node import TestNode
+from pulseq.engine.health_watch import Look
+from pulseq.models import FrameworkConfig, Liveness
+
+CONFIG = {"heartbeat_interval": 30, "node_timeout": 60}
+
+
+class _Clock:
+    now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+class _Scheduler:
+    """A scheduler with one node, `n`, that answers as long as `answers` is true."""
+
+    def __init__(self) -> None:
+        self.answers, self.there, self.looks = True, True, 0
+
+    async def identity(self, *, n_workers: int) -> dict[str, Any]:
+        self.looks += 1
+        node = {"pulseq": {"id": "n", "slots": 1}, "last_seen": 0.0}
+        return {"workers": {"tcp://h:1": node} if self.there else {}}
+
+    async def broadcast(self, **_: Any) -> dict[str, Any]:
+        return {"tcp://h:1": {}} if self.answers else {}
+
+
+@pytest.fixture
+def clock() -> _Clock:
+    return _Clock()
+
+
+@pytest.fixture
+def manager(clock: _Clock) -> NodeManager:
+    return NodeManager(config=CONFIG, session=Session(), clock=clock)
+
+
+def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
+    return asyncio.run(coroutine)
+
+
+async def _until(question: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not question():  # noqa: ASYNC110 - what changes has no event
+            await asyncio.sleep(0.005)
+
+
+def test_a_node_is_active_until_it_is_silent_for_its_timeout(manager: NodeManager, clock: _Clock) -> None:
+    _run(manager.register_node(TestNode("a", "elsewhere")))
+    seen = [manager.get_node_status("a")]
+    for clock.now in (1059.9, 1060.0):
+        seen.append(manager.get_node_status("a"))
+
+    assert ["active", "active", "inactive"] == seen
+    assert [] == manager.get_available_nodes()
+
+
+def test_a_heartbeat_brings_a_node_back(manager: NodeManager, clock: _Clock) -> None:
+    a, b = TestNode("a"), TestNode("b")
+    for node in (a, b):
+        _run(manager.register_node(node))
+    clock.now += 61
+    manager.process_heartbeat("b")
+
+    assert ("inactive", "active", [b]) == (
+        manager.get_node_status("a"),
+        manager.get_node_status("b"),
+        manager.get_available_nodes(),
+    )
+
+
+def test_a_heartbeat_may_be_awaited(manager: NodeManager) -> None:
+    async def report() -> str:
+        await manager.register_node({"id": "a"})
+        await manager.process_heartbeat("a")
+        return manager.get_node_status("a")
+
+    assert "active" == _run(report())
+
+
+def test_a_suspect_node_is_still_active_in_two_words(manager: NodeManager, clock: _Clock) -> None:
+    _run(manager.register_node(TestNode("a")))
+    clock.now += 50
+
+    assert (Liveness.SUSPECT, "active") == (manager.liveness_of("a"), manager.get_node_status("a"))
+
+
+def test_limits_come_from_the_configuration_or_the_session_and_can_be_assigned(clock: _Clock) -> None:
+    session = Session(FrameworkConfig(heartbeat_interval=1, node_timeout=2))
+    inherited, own = NodeManager(session=session), NodeManager(config=CONFIG, session=session, clock=clock)
+    assert (1, 2, 30, 60) == (
+        inherited.heartbeat_interval,
+        inherited.node_timeout,
+        own.heartbeat_interval,
+        own.node_timeout,
+    )
+
+    _run(own.register_node(TestNode("a")))
+    own.node_timeout = 5
+    clock.now += 5
+
+    assert "inactive" == own.get_node_status("a")
+
+
+@pytest.mark.parametrize("name", ["heartbeat_interval", "node_timeout"])
+def test_a_limit_that_is_no_time_is_refused_and_changes_nothing(manager: NodeManager, name: str) -> None:
+    with pytest.raises(ValueError, match=f"{name}: found -1, expected seconds above 0"):
+        setattr(manager, name, -1)
+
+    assert (30, 60) == (manager.heartbeat_interval, manager.node_timeout)
+
+
+def test_a_configuration_that_cannot_be_used_is_refused() -> None:
+    with pytest.raises(ValueError, match="node_timeout"):
+        NodeManager(config={"node_timeout": "soon"}, session=Session())
+
+
+def test_a_node_that_is_registered_twice_is_refused_and_the_first_stays(manager: NodeManager) -> None:
+    _run(manager.register_node(TestNode("a", port=1)))
+
+    with pytest.raises(ValueError, match="found node 'a' again"):
+        _run(manager.register_node(TestNode("a", port=2)))
+
+    assert [1] == [node.port for node in manager.get_available_nodes()]
+
+
+@pytest.mark.parametrize("method", ["get_node_status", "process_heartbeat", "forget_node"])
+def test_an_unknown_node_is_told_of_with_those_that_are_known(manager: NodeManager, method: str) -> None:
+    _run(manager.register_node(TestNode("a")))
+
+    with pytest.raises(KeyError, match="found no node 'b', expected one that is registered: a"):
+        getattr(manager, method)("b")
+
+
+def test_a_forgotten_node_is_unknown(manager: NodeManager) -> None:
+    _run(manager.register_node(TestNode("a")))
+    manager.forget_node("a")
+
+    with pytest.raises(KeyError, match="none"):
+        manager.get_node_status("a")
+
+
+def test_nodes_of_the_runner_are_known_without_being_registered() -> None:
+    session = Session()
+    session.nodes["a"] = node = TestNode("a")
+    manager = NodeManager(session=session)
+
+    assert ("active", [node]) == (manager.get_node_status("a"), manager.get_available_nodes())
+
+
+def test_a_node_that_runs_is_asked_again_and_again(manager: NodeManager) -> None:
+    manager.heartbeat_interval = 0.01
+    scheduler, looks = _Scheduler(), list[Look]()
+
+    async def watch() -> list[str]:
+        await manager.register_node(TestNode("n"))
+        manager.watch_cluster(scheduler, "tcp://s:1", looks.append)
+        await manager.start_monitoring()
+        await manager.start_monitoring()
+        seen = [manager.get_node_status("n")]
+        scheduler.there = False
+        await _until(lambda: manager.get_node_status("n") == "inactive")
+        scheduler.there = True
+        await _until(lambda: manager.get_node_status("n") == "active")
+        await manager.stop_monitoring()
+        return seen
+
+    assert ["active"] == _run(watch())
+    assert [(Liveness.ACTIVE, Liveness.INACTIVE), (Liveness.INACTIVE, Liveness.ACTIVE)] == [
+        (change.before, change.health.liveness) for look in looks for change in look.changes
+    ]
+
+
+def test_monitoring_that_was_stopped_looks_no_more_and_can_begin_again(manager: NodeManager) -> None:
+    manager.heartbeat_interval = 0.01
+    scheduler = _Scheduler()
+
+    async def watch() -> None:
+        manager.watch_cluster(scheduler, "tcp://s:1")
+        await manager.start_monitoring(look_at_once=False)
+        await _until(lambda: scheduler.looks > 1)
+        await manager.stop_monitoring()
+        await manager.stop_monitoring()
+        assert {asyncio.current_task()} == asyncio.all_tasks()
+        await manager.start_monitoring()
+        await manager.stop_monitoring()
+
+    _run(watch())
+
+
+def test_a_scheduler_that_does_not_answer_makes_its_nodes_inactive(manager: NodeManager) -> None:
+    scheduler = _Scheduler()
+
+    async def watch() -> None:
+        manager.watch_cluster(scheduler, "tcp://s:1")
+        await manager.look()
+        scheduler.identity = _refuse  # type: ignore[method-assign]
+        await manager.look()
+
+    async def _refuse(**_: Any) -> Any:
+        raise OSError
+
+    _run(manager.register_node(TestNode("n")))
+    _run(watch())
+
+    assert "inactive" == manager.get_node_status("n")
+
+
+def test_where_nothing_runs_a_look_finds_nothing(manager: NodeManager) -> None:
+    assert _run(manager.look()) is None
+
+
+def test_each_change_is_told_in_one_line_at_debug(manager: NodeManager, caplog: pytest.LogCaptureFixture) -> None:
+    scheduler = _Scheduler()
+
+    async def watch() -> None:
+        manager.watch_cluster(scheduler, "tcp://s:1")
+        await manager.look()
+        scheduler.there = False
+        await manager.look()
+
+    with caplog.at_level(logging.DEBUG, "pulseq"):
+        _run(watch())
+
+    assert ["node n is inactive: it has left the scheduler; last seen 0.0 s ago"] == caplog.messages
