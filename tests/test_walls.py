@@ -47,6 +47,8 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         for stem in ("collecting", "conduct", "dispatcher", "event_log", "run_options", "run_session", "stopping")
     },
     "pulseq.distributed.flow_door": _BY_RUNS,
+    "pulseq.distributed.run_page": "tests/system/test_deployments",
+    "pulseq.engine.prefect_client": "tests/system/test_deployments",
     "pulseq.distributed.run_request": _BY_RUNS,
     "pulseq.distributed.work_orders": _BY_RUNS,
     **{

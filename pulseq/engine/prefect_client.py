@@ -1,0 +1,31 @@
+"""Prefect's own client, with its troubles in our words."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import AsyncIterator
+
+import httpx
+from prefect.client.orchestration import PrefectClient, get_client
+from prefect.exceptions import PrefectException
+
+from pulseq.errors import InfrastructureError
+
+
+@contextlib.asynccontextmanager
+async def open_client() -> AsyncIterator[PrefectClient]:
+    """A client of the API that is configured; within a flow run the client that this has already.
+
+    Raises:
+        InfrastructureError: the API does not answer, or does not take what it is told.
+    """
+    try:
+        async with get_client() as client:
+            yield client
+    except (httpx.HTTPError, PrefectException, RuntimeError) as error:
+        raise InfrastructureError(f"the Prefect API does not answer as expected: {_words(error)}") from error
+
+
+def _words(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}{f': {lines[0]}' if lines else ''}"

@@ -1,0 +1,58 @@
+"""Which failures are news."""
+
+import pytest
+
+from pulseq.models import Reason, Status
+from pulseq.results.database import Database
+from pulseq.results.ingest import sync
+from pulseq.results.newly_failing import newly_failing
+from tests.results.conftest import START, Story
+
+FAILED = ("t1", "")
+
+
+@pytest.fixture
+def database(story: Story) -> Database:
+    return Database(story.home / "results.duckdb")
+
+
+def tell(story: Story, database: Database, *verdicts: tuple[Status, Reason | None]) -> list[tuple[str, str]]:
+    """What is new in a failure of `t1` after runs that ended with these verdicts, oldest first."""
+    for number, (status, reason) in enumerate(verdicts):
+        story.run(f"r{number}", story.test("t1", status, reason=reason), at=START + number * 100)
+    sync(story.home, database)
+    return newly_failing(database, "checkout", "now", [FAILED])
+
+
+def test_a_test_that_passed_before_is_news(story: Story, database: Database) -> None:
+    assert [FAILED] == tell(story, database, (Status.FAILED, None), (Status.PASSED, None))
+
+
+def test_a_test_that_failed_before_is_none(story: Story, database: Database) -> None:
+    assert [] == tell(story, database, (Status.PASSED, None), (Status.FAILED, None))
+
+
+def test_what_the_infrastructure_did_is_passed_over(story: Story, database: Database) -> None:
+    assert [FAILED] == tell(story, database, (Status.PASSED, None), (Status.ERROR, Reason.NODE_LOST))
+
+
+def test_a_test_without_history_is_none(story: Story, database: Database) -> None:
+    tell(story, database, (Status.PASSED, None))
+
+    assert [] == newly_failing(database, "checkout", "now", [("t2", ""), ("t1", "other")])
+
+
+def test_another_suite_is_no_history(story: Story, database: Database) -> None:
+    tell(story, database, (Status.PASSED, None))
+
+    assert [] == newly_failing(database, "payment", "now", [FAILED])
+
+
+def test_the_run_itself_is_no_history(story: Story, database: Database) -> None:
+    tell(story, database, (Status.PASSED, None))
+
+    assert [] == newly_failing(database, "checkout", "r0", [FAILED])
+
+
+def test_without_a_database_nothing_is_new(database: Database) -> None:
+    assert [] == newly_failing(database, "checkout", "now", [FAILED])
