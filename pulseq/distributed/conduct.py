@@ -13,6 +13,7 @@ from pulseq.distributed.dispatcher import Dispatcher
 from pulseq.distributed.event_log import EventLog
 from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.run_page import RunPage
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.verdict import describe, exit_code_of
 from pulseq.engine.api_client import wait_until_recorded
@@ -158,11 +159,16 @@ class Conduct:
     async def _dispatch(self, flow_run: FlowRunHandle) -> FlowRunEnding:
         self.log.emit(PrefectRunKnown(flow_run.id, flow_run_url(flow_run.id, self._api_url)))
         self._stopper.install_signals()
-        await self.dispatcher.enter_flow(flow_run.context)
-        await self.dispatcher.run()
-        await self._settle_nodes()
+        # The lean server of a single run ends with it: nobody would read its pages.
+        page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger) if not self._server else None
+        async with page.kept() if page else contextlib.nullcontext():
+            await self.dispatcher.enter_flow(flow_run.context)
+            await self.dispatcher.run()
+            await self._settle_nodes()
         self.close_open()
         await self._tell_server_everything(flow_run.id)
+        if page is not None:
+            await page.finish(self._stopper.code or exit_code_of(self.ledger.verdicts()))
         return self._ending()
 
     async def _settle_nodes(self) -> None:
