@@ -63,7 +63,7 @@ async def check_nodes(request: HealthRequest) -> Any:
         trouble = str(error)
     look = watch.take(sightings, time.time(), trouble=trouble)
     await asyncio.to_thread(_keep, home, look)
-    tell_changes(look.changes)
+    await tell_changes(look.changes)
     latest = [*{row.node_id: row for row in look.rows}.values()]
     await publish_health(latest, description=f"Nodes of the scheduler at {address}")
     return state_of_look(latest) if trouble is None else no_scheduler(trouble)

@@ -12,7 +12,7 @@ from typing import Any
 
 from pulseq.distributed.session import Session, config_of, current_session
 from pulseq.distributed.test_node import TestNode, node_of
-from pulseq.engine.health import Sighting, look_at_nodes
+from pulseq.engine.health import Sighting, look_at_nodes, reach_scheduler
 from pulseq.engine.health_watch import HealthWatch, Look
 from pulseq.errors import InfrastructureError
 from pulseq.models import FrameworkConfig, Liveness
@@ -28,7 +28,6 @@ SUSPECT_POLL_SECONDS = 1.0
 class _Watched:
     """A cluster whose nodes are looked at."""
 
-    scheduler: Any
     health: HealthWatch
     on_look: Callable[[Look], None]
 
@@ -168,14 +167,15 @@ class NodeManager:
         known = ", ".join(self._known()) or "none"
         return KeyError(f"found no node {node_id!r}, expected one that is registered: {known}")
 
-    def watch_cluster(self, scheduler: Any, address: str, on_look: Callable[[Look], None] = lambda look: None) -> None:
-        """Look at the nodes of a cluster too, whenever monitoring is on.
+    def watch_cluster(self, address: str, on_look: Callable[[Look], None] = lambda look: None) -> None:
+        """Look at the nodes of the scheduler at `address`, whenever monitoring is on.
+
+        A manager that shares a runner's session does so by itself as soon as that has nodes.
 
         Args:
-            scheduler: an `rpc` to the scheduler at `address`.
             on_look: called with what each look has found.
         """
-        self._cluster = _Watched(scheduler, HealthWatch(self._reported.rule, address), on_look)
+        self._cluster = _Watched(HealthWatch(self._reported.rule, address), on_look)
         self._wake.set()
 
     def leave_cluster(self) -> None:
@@ -204,15 +204,12 @@ class NodeManager:
 
     async def look(self) -> Look | None:
         """Look once; None where there is no cluster to look at."""
+        if self._cluster is None and self._session.scheduler:
+            self.watch_cluster(self._session.scheduler)
         cluster = self._cluster
         if cluster is None:
             return None
-        sightings: list[Sighting] = []
-        trouble: str | None = None
-        try:
-            sightings = await look_at_nodes(cluster.scheduler, probe_seconds=cluster.health.rule.probe_seconds)
-        except InfrastructureError as error:
-            trouble = str(error)
+        sightings, trouble = await _see(cluster.health)
         if cluster is not self._cluster:  # it was left meanwhile
             return None
         look = cluster.health.take(sightings, self._clock(), trouble=trouble)
@@ -237,6 +234,15 @@ class NodeManager:
         latest = self._cluster.health.latest.values() if self._cluster is not None else ()
         suspect = any(health.liveness is Liveness.SUSPECT for health in latest)
         return min(interval, SUSPECT_POLL_SECONDS) if suspect else interval
+
+
+async def _see(health: HealthWatch) -> tuple[list[Sighting], str | None]:
+    """Who is there, or what kept us from seeing it."""
+    try:
+        async with reach_scheduler(health.scheduler) as scheduler:
+            return await look_at_nodes(scheduler, probe_seconds=health.rule.probe_seconds), None
+    except InfrastructureError as error:
+        return [], str(error)
 
 
 class _Done:

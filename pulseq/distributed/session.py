@@ -21,6 +21,7 @@ class Session:
         nodes: the nodes that a runner has added and not removed, by id.
         joined: what the nodes that have been started offer, by id.
         config: how nodes and results are treated.
+        scheduler: address of the Dask scheduler that they have joined; empty until there is one.
         closed: whether the runner was closed; then nothing can be started in it any more.
     """
 
@@ -28,6 +29,7 @@ class Session:
         self.nodes: dict[str, TestNode] = {}
         self.joined: dict[str, Mapping[str, CapabilityValue]] = {}
         self.config = config or FrameworkConfig()
+        self.scheduler = ""
         self.closed = False
         self._members: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 

@@ -16,6 +16,8 @@ from pulseq.errors import InfrastructureError
 
 #: How long a scheduler may take to say who is there.
 _PATIENCE_SECONDS = 10.0
+#: Each is a connection to the scheduler for as long as it lasts.
+PROBES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +59,8 @@ async def look_at_nodes(
             identity = await scheduler.identity(n_workers=-1)
         now = clock()
         nodes = {address: worker for address, worker in identity["workers"].items() if "pulseq" in worker}
-        answers = await asyncio.gather(*(probe_node(scheduler, address, probe_seconds) for address in nodes))
+        few = asyncio.Semaphore(PROBES_AT_ONCE)
+        answers = await asyncio.gather(*(_probe(scheduler, address, probe_seconds, few) for address in nodes))
     except (OSError, TimeoutError, ValueError) as error:  # the last for what is no address at all
         raise InfrastructureError(f"the scheduler does not answer ({type(error).__name__})") from error
     return [
@@ -70,3 +73,8 @@ async def look_at_nodes(
         )
         for (address, worker), answer in zip(nodes.items(), answers, strict=True)
     ]
+
+
+async def _probe(scheduler: Any, address: str, seconds: float, few: asyncio.Semaphore) -> Answer | None:
+    async with few:
+        return await probe_node(scheduler, address, seconds)

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
+from uuid import uuid4
 
 from prefect.artifacts import acreate_table_artifact
 from prefect.client.schemas.objects import State
-from prefect.events import emit_event
+from prefect.runtime import flow_run
 from prefect.states import Completed, Failed
 
 from pulseq.engine.health_watch import HealthChange
+from pulseq.engine.run_events import tell_events
 from pulseq.engine.work import shown_name
 from pulseq.events import NodeHealth
 from pulseq.models import Liveness
@@ -43,10 +46,21 @@ def _share(part: int | None, whole: int | None) -> str:
     return "" if part is None or not whole else f"{part / 1e9:.1f} GB ({part / whole:.0%})"
 
 
-def tell_changes(changes: Sequence[HealthChange]) -> None:
-    """Emit `pulseq.node.changed` for each; automations of Prefect can wait for it."""
-    for change in changes:
-        emit_event(CHANGED_EVENT, resource=resource_of(change.health), payload=payload_of(change))
+async def tell_changes(changes: Sequence[HealthChange]) -> None:
+    """Emit `pulseq.node.changed` for each, from the current flow run; automations of Prefect can wait for it."""
+    await tell_events([change_event(change, flow_run.id or "none") for change in changes])
+
+
+def change_event(change: HealthChange, flow_run_id: str) -> dict[str, Any]:
+    """The event that a node has changed."""
+    return {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": CHANGED_EVENT,
+        "resource": resource_of(change.health),
+        "related": [{"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}],
+        "payload": payload_of(change),
+    }
 
 
 def resource_of(health: NodeHealth) -> dict[str, str]:

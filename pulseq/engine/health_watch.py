@@ -25,10 +25,14 @@ class HealthChange:
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What came of one look: a row for each node, two for one whose process was replaced, and what changed."""
+    """What came of one look: a row for each node, two for one whose process was replaced, and what changed.
+
+    `trouble` says why nobody could be seen at all.
+    """
 
     rows: tuple[NodeHealth, ...]
     changes: tuple[HealthChange, ...]
+    trouble: str | None = None
 
 
 @dataclass(slots=True)
@@ -86,7 +90,7 @@ class HealthWatch:
                 self._note(self._gone(node_id, trouble or self._why_gone(node_id, now)), rows, changes)
             else:
                 self.forget(node_id)
-        return Look(tuple(rows), tuple(changes))
+        return Look(tuple(rows), tuple(changes), trouble)
 
     def forget(self, node_id: str) -> None:
         """Watch a node no longer."""

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any
 
 import pytest
 
+from pulseq.distributed import node_manager
 from pulseq.distributed.node_manager import NodeManager
 from pulseq.distributed.session import Session
 from pulseq.distributed.test_node import TestNode
@@ -48,6 +50,19 @@ def clock() -> _Clock:
 @pytest.fixture
 def manager(clock: _Clock) -> NodeManager:
     return NodeManager(config=CONFIG, session=Session(), clock=clock)
+
+
+@pytest.fixture
+def scheduler(monkeypatch: pytest.MonkeyPatch) -> _Scheduler:
+    """Whoever reaches for a scheduler gets this one."""
+    double = _Scheduler()
+
+    @contextlib.asynccontextmanager
+    async def reach(_: str) -> AsyncIterator[_Scheduler]:
+        yield double
+
+    monkeypatch.setattr(node_manager, "reach_scheduler", reach)
+    return double
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -163,13 +178,13 @@ def test_nodes_of_the_runner_are_known_without_being_registered() -> None:
     assert ("active", [node]) == (manager.get_node_status("a"), manager.get_available_nodes())
 
 
-def test_a_node_that_runs_is_asked_again_and_again(manager: NodeManager) -> None:
+def test_a_node_that_runs_is_asked_again_and_again(manager: NodeManager, scheduler: _Scheduler) -> None:
     manager.heartbeat_interval = 0.01
-    scheduler, looks = _Scheduler(), list[Look]()
+    looks = list[Look]()
 
     async def watch() -> list[str]:
         await manager.register_node(TestNode("n"))
-        manager.watch_cluster(scheduler, "tcp://s:1", looks.append)
+        manager.watch_cluster("tcp://s:1", looks.append)
         await manager.start_monitoring()
         await manager.start_monitoring()
         seen = [manager.get_node_status("n")]
@@ -186,12 +201,13 @@ def test_a_node_that_runs_is_asked_again_and_again(manager: NodeManager) -> None
     ]
 
 
-def test_monitoring_that_was_stopped_looks_no_more_and_can_begin_again(manager: NodeManager) -> None:
+def test_monitoring_that_was_stopped_looks_no_more_and_can_begin_again(
+    manager: NodeManager, scheduler: _Scheduler
+) -> None:
     manager.heartbeat_interval = 0.01
-    scheduler = _Scheduler()
 
     async def watch() -> None:
-        manager.watch_cluster(scheduler, "tcp://s:1")
+        manager.watch_cluster("tcp://s:1")
         await manager.start_monitoring(look_at_once=False)
         await _until(lambda: scheduler.looks > 1)
         await manager.stop_monitoring()
@@ -203,11 +219,10 @@ def test_monitoring_that_was_stopped_looks_no_more_and_can_begin_again(manager: 
     _run(watch())
 
 
-def test_a_scheduler_that_does_not_answer_makes_its_nodes_inactive(manager: NodeManager) -> None:
-    scheduler = _Scheduler()
+def test_a_scheduler_that_does_not_answer_makes_its_nodes_inactive(manager: NodeManager, scheduler: _Scheduler) -> None:
 
     async def watch() -> None:
-        manager.watch_cluster(scheduler, "tcp://s:1")
+        manager.watch_cluster("tcp://s:1")
         await manager.look()
         scheduler.identity = _refuse  # type: ignore[method-assign]
         await manager.look()
@@ -221,15 +236,33 @@ def test_a_scheduler_that_does_not_answer_makes_its_nodes_inactive(manager: Node
     assert "inactive" == manager.get_node_status("n")
 
 
+def test_nodes_of_the_session_are_looked_at_as_soon_as_there_are_any(scheduler: _Scheduler) -> None:
+    session = Session()
+    manager = NodeManager(session=session)
+
+    async def watch() -> list[str]:
+        await manager.start_monitoring()
+        session.scheduler, session.nodes["n"] = "tcp://s:1", TestNode("n")
+        await manager.look()
+        seen = [manager.get_node_status("n")]
+        scheduler.there = False
+        await manager.look()
+        await manager.stop_monitoring()
+        return [*seen, manager.get_node_status("n")]
+
+    assert ["active", "inactive"] == _run(watch())
+
+
 def test_where_nothing_runs_a_look_finds_nothing(manager: NodeManager) -> None:
     assert _run(manager.look()) is None
 
 
-def test_each_change_is_told_in_one_line_at_debug(manager: NodeManager, caplog: pytest.LogCaptureFixture) -> None:
-    scheduler = _Scheduler()
+def test_each_change_is_told_in_one_line_at_debug(
+    manager: NodeManager, scheduler: _Scheduler, caplog: pytest.LogCaptureFixture
+) -> None:
 
     async def watch() -> None:
-        manager.watch_cluster(scheduler, "tcp://s:1")
+        manager.watch_cluster("tcp://s:1")
         await manager.look()
         scheduler.there = False
         await manager.look()

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pulseq.engine.health_report import no_scheduler, nothing_stands, payload_of, resource_of, state_of_look, table_row
+from pulseq.engine.health_report import change_event, no_scheduler, nothing_stands, payload_of, state_of_look, table_row
 from pulseq.engine.health_watch import HealthChange
 from pulseq.events import NodeHealth
 from pulseq.models import Liveness
@@ -33,10 +33,14 @@ def test_what_a_node_did_not_tell_is_left_empty() -> None:
 
 
 def test_an_event_names_the_node_and_what_has_changed() -> None:
-    assert "pulseq.node.m" == resource_of(GONE)["prefect.resource.id"]
-    assert {"before": "active", "after": "inactive", "why": "it has left"} == payload_of(
-        HealthChange(Liveness.ACTIVE, GONE)
+    event = change_event(HealthChange(Liveness.ACTIVE, GONE), "flow")
+
+    assert "pulseq.node.changed" == event["event"]
+    assert ("pulseq.node.m", "inactive") == (
+        event["resource"]["prefect.resource.id"],
+        event["resource"]["pulseq.node.status"],
     )
+    assert {"before": "active", "after": "inactive", "why": "it has left"} == event["payload"]
     assert "it answers" == payload_of(HealthChange(Liveness.INACTIVE, WELL))["why"]
 
 
