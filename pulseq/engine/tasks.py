@@ -34,7 +34,8 @@ NO_RESULT: ResultRecord[None] = ResultRecord(
 
 _STATE_NAMES = {
     Reason.TIMEOUT: "TimedOut",
-    Reason.CRASH: "Crashed",
+    # Not `Crashed`: that is Prefect's word for trouble of its own, and of another type.
+    Reason.CRASH: "BodyCrashed",
     Reason.SETUP: "SetupError",
     Reason.MEMORY: "OutOfMemory",
 }
@@ -46,7 +47,7 @@ async def run_test_with_retry(work: TaskRunInput) -> State[Any]:
     assert context is not None
     retry = context.task_run.run_count - 1
     results = await work.run.perform(work.work, retry=retry, task_run=str(context.task_run.id))
-    state = state_of(results)
+    state = state_of(results, retried=retry > 0)
     # Without it Prefect makes one, and looks up on the disk where it would be kept.
     state.data = NO_RESULT
     return state
@@ -118,12 +119,12 @@ def new_task_run(task: Task[Any, Any], name: str, task_run_id: UUID, flow_run_id
     )
 
 
-def state_of(results: list[AttemptResult]) -> State[Any]:
-    """The Prefect state that says what came of a task run, in one line."""
+def state_of(results: list[AttemptResult], *, retried: bool = False) -> State[Any]:
+    """The Prefect state that says what came of a task run, in one line; `retried` after attempts that failed."""
     if not results:
         return Cancelled(message="stopped before its first test")
     if len(results) == 1:
-        return _state_of_one(results[0])
+        return _state_of_one(results[0], retried)
     bad = [result for result in results if result.status in (Status.FAILED, Status.ERROR)]
     if bad and all(result.reason is Reason.CANCELLED for result in bad):
         return Cancelled(message=f"{len(bad)} of {len(results)} tests were stopped")
@@ -132,22 +133,30 @@ def state_of(results: list[AttemptResult]) -> State[Any]:
     return Completed(name="Passed", message=f"{len(results)} tests")
 
 
-def _state_of_one(result: AttemptResult) -> State[Any]:
+def _state_of_one(result: AttemptResult, retried: bool) -> State[Any]:
     message = _one_line(result)
     if result.reason is Reason.CANCELLED:
         return Cancelled(message=message)
     if result.status is Status.PASSED:
-        return Completed(name="Passed", message=message)
+        return Completed(name="Flaky" if retried else "Passed", message=message)
     if result.status is Status.SKIPPED:
         return Completed(name="Skipped", message=message)
     return Failed(name=_STATE_NAMES.get(result.reason or Reason.INTERNAL, "Failed"), message=message)
 
 
 def _one_line(result: AttemptResult) -> str:
-    lines = (result.error or "").strip().splitlines()
     words = [f"attempt {result.attempt} on {result.node_id}: {result.status}"]
     if result.reason:
         words.append(f"({result.reason})")
-    if lines:
-        words.append(lines[-1][:200])
+    if said := _gist(result):
+        words.append(said[:200])
     return shown_name(" ".join(words))
+
+
+def _gist(result: AttemptResult) -> str:
+    """The line of an error that says most: pytest's first `E`, how a program ended, else the last."""
+    lines = (result.error or "").strip().splitlines()
+    if result.reason is Reason.EXIT_CODE:
+        return lines[0].partition(";")[0] if lines else ""
+    said = next((line[1:].strip() for line in lines if line.startswith("E ")), None)
+    return said or (lines[-1] if lines else "")

@@ -17,12 +17,17 @@ def list_failures(record: RunRecord, limit: int = MOST_ROWS) -> list[dict[str, s
     bad = [one for one in verdicts_of(record) if one[1].status in (Status.FAILED, Status.ERROR)]
     return [
         {
-            "test": say_test(closed.test_id, closed.variant),
+            "test": _shown(say_test(closed.test_id, closed.variant)),
             "verdict": say_verdict(closed),
-            "node": safe_line(closed.node_id or "", 100),
+            "node": _shown(safe_line(closed.node_id or "", 100)),
             "attempts": closed.attempts,
             "seconds": round(test.last.duration, 3) if test.last else 0.0,
-            "said": " ".join(gist(error_of(test, closed), 1)),
+            "said": _shown(" ".join(gist(error_of(test, closed), 1))),
         }
         for test, closed in bad[:limit]
     ]
+
+
+def _shown(text: str) -> str:
+    # Prefect's pages take a cell for HTML.
+    return text.replace("&", "&amp;").replace("<", "&lt;")

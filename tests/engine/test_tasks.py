@@ -29,7 +29,7 @@ def result(status: Status, reason: Reason | None = None, error: str | None = Non
         (Status.FAILED, Reason.EXIT_CODE, StateType.FAILED, "Failed"),
         (Status.ERROR, Reason.EXCEPTION, StateType.FAILED, "Failed"),
         (Status.ERROR, Reason.TIMEOUT, StateType.FAILED, "TimedOut"),
-        (Status.ERROR, Reason.CRASH, StateType.FAILED, "Crashed"),
+        (Status.ERROR, Reason.CRASH, StateType.FAILED, "BodyCrashed"),
         (Status.ERROR, Reason.SETUP, StateType.FAILED, "SetupError"),
         (Status.ERROR, Reason.MEMORY, StateType.FAILED, "OutOfMemory"),
         (Status.ERROR, Reason.CANCELLED, StateType.CANCELLED, "Cancelled"),
@@ -44,6 +44,24 @@ def test_a_states_message_is_one_line_with_the_last_of_the_error() -> None:
     error = "Traceback\n  File x\nValueError: 7\n"
     state = state_of([result(Status.ERROR, Reason.EXCEPTION, error)])
     assert state.message == "attempt 2 on n1: error (exception) ValueError: 7"
+
+
+@pytest.mark.parametrize(
+    ("reason", "error", "said"),
+    [
+        (Reason.EXIT_CODE, "exit code 3; its last output:\nit hurts\n", "exit code 3"),
+        (Reason.EXIT_CODE, "", ""),
+        (Reason.ASSERTION, "def test():\n>   assert 1\nE   assert 4 == 5\nE    + where\n\na.py:3", "assert 4 == 5"),
+    ],
+)
+def test_the_line_that_says_most_is_told(reason: Reason, error: str, said: str) -> None:
+    message = state_of([result(Status.FAILED, reason, error)]).message
+    assert message == f"attempt 2 on n1: failed ({reason}) {said}".rstrip()
+
+
+def test_a_test_that_passes_after_it_has_failed_is_flaky() -> None:
+    state = state_of([result(Status.PASSED)], retried=True)
+    assert (state.type, state.name) == (StateType.COMPLETED, "Flaky")
 
 
 def test_a_long_last_line_is_cut() -> None:

@@ -32,3 +32,10 @@ def test_it_is_bounded(tell_story: Callable, plot: type) -> None:
     plots = [plot(f"t{index}", 0.1, ((Status.FAILED, Reason.ASSERTION),)) for index in range(MOST_ROWS + 9)]
 
     assert MOST_ROWS == len(list_failures(tell_story(plots).record))
+
+
+def test_a_cell_shows_markup_and_does_not_obey_it(tell_story: Callable, plot: type) -> None:
+    hostile = plot("a<b>&amp;", 0.1, ((Status.FAILED, Reason.ASSERTION),), error="<script>x</script>")
+    (row,) = list_failures(tell_story([hostile]).record)
+
+    assert ("a&lt;b>&amp;amp;", "&lt;script>x&lt;/script>") == (row["test"], row["said"])
