@@ -3,25 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from itertools import islice
 from pathlib import Path
 
 from pulseq.errors import UsageError
+from pulseq.results.bulk import BulkBatch, UnreadableLinesError
 from pulseq.results.database import (
     DATABASE_NAME,
     Connection,
     Database,
     DatabaseDamagedError,
-    append_rows,
     check_version,
     schema_script,
 )
-from pulseq.results.journal import JOURNAL_NAME, JournalReader, read_journal
+from pulseq.results.journal import JOURNAL_NAME
+from pulseq.results.slices import Slice, read_slice
 from pulseq.results.staging import Batch
 
-#: One transaction takes at most so many entries, and ends at the first entry past so many bytes of journal.
-BATCH_ENTRIES = 20_000
-BATCH_BYTES = 8 << 20
+#: One transaction takes so many bytes of journal: what DuckDB reads, and what Python has to.
+BATCH_BYTES = 32 << 20
+SLOW_BYTES = 4 << 20
 
 #: The tables that hold rows of runs.
 RUN_TABLES = (
@@ -125,29 +125,30 @@ def _ingest_all(home: Path, database: Database) -> list[IngestReport]:
 def _ingest(journal: Path, database: Database) -> IngestReport:
     run_id = journal.parent.name
     report = IngestReport(run_id, end_offset=_known_offset(journal, run_id, database))
+    slow_until = 0
     while True:
-        reader = read_journal(journal, offset=report.end_offset)
-        batch = _next_batch(reader)
-        if reader.offset == report.end_offset:
+        slow = report.end_offset < slow_until
+        part = read_slice(journal, report.end_offset, SLOW_BYTES if slow else BATCH_BYTES)
+        if part.end == part.start:
             return report
-        if _merge(database, run_id, report.end_offset, reader, batch):
-            report = replace(
-                report,
-                entries=report.entries + batch.entries,
-                end_offset=reader.offset,
-                damaged_lines=report.damaged_lines + len(reader.damage),
-            )
+        try:
+            batch = _merge(database, run_id, part, slow=slow)
+        except UnreadableLinesError:
+            slow_until = part.end
+            continue
+        if batch is not None:
+            report = _with(report, part, batch)
         else:  # another process took the same lines in meanwhile
             report = replace(report, end_offset=_known_offset(journal, run_id, database))
 
 
-def _next_batch(reader: JournalReader) -> Batch:
-    batch, start = Batch(), reader.offset
-    for entry in islice(reader, BATCH_ENTRIES):
-        batch.add(entry)
-        if entry.end_offset - start >= BATCH_BYTES:
-            break
-    return batch
+def _with(report: IngestReport, part: Slice, batch: BulkBatch) -> IngestReport:
+    return replace(
+        report,
+        entries=report.entries + batch.entries,
+        end_offset=part.end,
+        damaged_lines=report.damaged_lines + batch.damaged,
+    )
 
 
 def _known_offset(journal: Path, run_id: str, database: Database) -> int:
@@ -173,24 +174,27 @@ def _offset_in(connection: Connection, run_id: str) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def _merge(database: Database, run_id: str, start: int, reader: JournalReader, batch: Batch) -> bool:
-    """Put a batch and the offset it reaches into the database at once; False when it was not `start` that was known."""
+def _merge(database: Database, run_id: str, part: Slice, *, slow: bool) -> BulkBatch | None:
+    """Put a slice and the offset it reaches into the database at once; None when its start was not what was known.
+
+    Raises:
+        UnreadableLinesError: DuckDB cannot read all of it, and `slow` is false.
+    """
+    batch = BulkBatch(part, slow=slow)
     with database.write() as connection:
-        if _offset_in(connection, run_id) != start:
-            return False
-        _describe_run(connection, run_id, batch)
-        connection.execute(schema_script("stage.sql"))
-        for table, rows in batch.rows():
-            append_rows(connection, table, rows)
+        if _offset_in(connection, run_id) != part.start:
+            return None
+        batch.stage(connection)
+        _describe_run(connection, run_id, batch.odd)
         connection.execute("SET VARIABLE run_id = ?", [run_id])
-        connection.execute("SET VARIABLE run_ended = ?", [batch.run_ended])
+        connection.execute("SET VARIABLE run_ended = ?", [batch.odd.run_ended])
         connection.execute(schema_script("merge.sql"))
         connection.execute(
             """INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE
             SET end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines""",
-            [run_id, reader.offset, len(reader.damage)],
+            [run_id, part.end, batch.damaged],
         )
-    return True
+    return batch
 
 
 def _describe_run(connection: Connection, run_id: str, batch: Batch) -> None:

@@ -1,4 +1,6 @@
-"""A batch of journal entries as rows, flat enough to append to the stage tables of `schema/stage.sql`.
+"""Journal entries as rows, flat enough to append to the tables of `schema/stage.sql`.
+
+So go events of runs and nodes, and those tests of which a batch tells more than once (`bulk` has the others).
 
 Within a batch the same rules hold as between batches (`schema/merge.sql`): the later entry of a key
 replaces the earlier one, and a result of an attempt that had been given up goes aside as late.
@@ -67,7 +69,7 @@ class Batch:
             case TestClosed() as closed:
                 self._close(closed, at)
             case TestPlanned() as planned:
-                self._plan(planned)
+                self._plan(entry.seq, planned)
             case TestExpanded() as expanded:
                 self._expand((clean(expanded.test_id), clean(expanded.variant)))
             case NodeJoined() as node:
@@ -84,11 +86,11 @@ class Batch:
     def rows(self) -> Iterator[tuple[str, Sequence[Row]]]:
         """Each stage table with its rows, the empty ones left out."""
         staged: dict[str, Sequence[Row]] = {
-            "stage_tests": [*self._tests.values()],
+            "odd_tests": [*self._tests.values()],
             "stage_expanded": [*self._expanded.values()],
-            "stage_running": [*self._running.values()],
-            "stage_attempts": [*self._attempts.values(), *self._late.values()],
-            "stage_verdicts": [*self._verdicts.values()],
+            "odd_running": [*self._running.values()],
+            "odd_attempts": [*self._attempts.values(), *self._late.values()],
+            "odd_verdicts": [*self._verdicts.values()],
             "stage_nodes": [*self._nodes.values()],
             "stage_node_health": self._health,
             "stage_run_notes": self._notes,
@@ -116,10 +118,10 @@ class Batch:
         outcome = (closed.status.value, closed.reason and closed.reason.value, closed.flaky, closed.attempts)
         self._verdicts[key] = (*key, *outcome, clean_or_none(closed.node_id), clean_or_none(closed.error), at)
 
-    def _plan(self, planned: TestPlanned) -> None:
+    def _plan(self, seq: int, planned: TestPlanned) -> None:
         key = (clean(planned.test_id), clean(planned.variant))
         words = (clean(planned.name), clean(planned.body), clean(planned.priority), clean_or_none(planned.location))
-        self._tests.setdefault(key, (*key, *words, planned.expected_seconds, json_text(planned.requirements)))
+        self._tests.setdefault(key, (seq, *key, *words, planned.expected_seconds, json_text(planned.requirements)))
 
     def _expand(self, test_key: TestKey) -> None:
         self._expanded[test_key] = test_key

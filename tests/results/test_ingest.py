@@ -297,7 +297,7 @@ def test_any_way_to_cut_a_journal_into_batches_leads_to_the_same_rows(
     whole, pieces = Database(home / "whole.duckdb"), Database(home / "pieces.duckdb")
     sync(home, whole)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(ingest_module, "BATCH_ENTRIES", batch)
+        patch.setattr(ingest_module, "BATCH_BYTES", 100 * batch)
         sync(home, pieces)
     assert everything(pieces) == everything(whole)
 
@@ -311,7 +311,7 @@ def test_three_writers_and_a_reader_share_one_file_without_an_error(story, datab
         from pathlib import Path
         from pulseq.results import ingest
         from pulseq.results.database import Database
-        ingest.BATCH_ENTRIES = 50
+        ingest.BATCH_BYTES = 10_000
         ingest.ingest(Path(sys.argv[1]), Database(Path(sys.argv[2]), patience_seconds=60))
         """
     )

@@ -29,22 +29,22 @@ def test_a_batch_of_nothing_has_no_rows() -> None:
 
 
 def test_an_attempt_that_ended_is_not_running() -> None:
-    assert list(rows(STARTED, finished(Status.PASSED))) == ["stage_attempts"]
+    assert list(rows(STARTED, finished(Status.PASSED))) == ["odd_attempts"]
 
 
 def test_an_attempt_names_the_task_run_that_carried_it() -> None:
-    ((*_, task_run),) = rows(STARTED, finished(Status.PASSED))["stage_attempts"]
+    ((*_, task_run),) = rows(STARTED, finished(Status.PASSED))["odd_attempts"]
     assert task_run == "task"
 
 
 def test_the_later_result_of_an_attempt_replaces_the_earlier() -> None:
-    staged = rows(finished(Status.PASSED), finished(Status.ERROR, Reason.SETUP))["stage_attempts"]
+    staged = rows(finished(Status.PASSED), finished(Status.ERROR, Reason.SETUP))["odd_attempts"]
     assert [(row[0], row[6]) for row in staged] == [(2, "error")]
 
 
 @pytest.mark.parametrize("reason", [Reason.NODE_LOST, Reason.CANCELLED])
 def test_what_comes_after_an_attempt_was_given_up_is_late(reason: Reason) -> None:
-    staged = rows(finished(Status.ERROR, reason), finished(Status.PASSED))["stage_attempts"]
+    staged = rows(finished(Status.ERROR, reason), finished(Status.PASSED))["odd_attempts"]
     assert [(row[1], row[6]) for row in staged] == [(False, "error"), (True, "passed")]
 
 

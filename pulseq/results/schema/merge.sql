@@ -17,10 +17,28 @@ WHERE verdicts.run_id = getvariable('run_id') AND verdicts.test_id = s.test_id A
 
 -- A resumed run plans its tests again: the first plan stays.
 INSERT INTO tests
-SELECT getvariable('run_id'), s.* REPLACE (s.requirements::JSON AS requirements)
-FROM stage_tests AS s
+SELECT getvariable('run_id'), s.* EXCLUDE (seq)
+FROM (FROM stage_tests UNION ALL SELECT * REPLACE (json(requirements) AS requirements) FROM odd_tests) AS s
 ANTI JOIN (SELECT test_id, variant FROM tests WHERE run_id = getvariable('run_id')) AS t
-    ON t.test_id = s.test_id AND t.variant = s.variant;
+    ON t.test_id = s.test_id AND t.variant = s.variant
+ORDER BY s.seq;
+
+-- Whatever of it began and did not end in this batch still runs.
+CREATE TEMP TABLE stage_running AS
+SELECT s.* EXCLUDE (seq)
+FROM stage_started AS s
+ANTI JOIN stage_attempts AS a ON a.test_id = s.test_id AND a.variant = s.variant AND a.attempt = s.attempt
+ANTI JOIN stage_verdicts AS v ON v.test_id = s.test_id AND v.variant = s.variant
+WHERE NOT getvariable('run_ended');
+INSERT INTO stage_running SELECT * REPLACE (make_timestamptz(noted_at) AS noted_at) FROM odd_running;
+INSERT INTO stage_attempts
+SELECT * REPLACE (
+    make_timestamptz(started_at) AS started_at,
+    metrics::JSON::MAP(VARCHAR, DOUBLE) AS metrics,
+    warnings::JSON::VARCHAR[] AS warnings
+)
+FROM odd_attempts;
+INSERT INTO stage_verdicts BY NAME SELECT * REPLACE (make_timestamptz(closed_at) AS closed_at) FROM odd_verdicts;
 
 -- The start told which task run it was; it may have come in an earlier batch.
 UPDATE stage_attempts AS s SET task_run_id = r.task_run_id
@@ -45,15 +63,8 @@ DELETE FROM late_attempts USING stage_attempts AS s
 WHERE s.late AND late_attempts.run_id = getvariable('run_id')
     AND late_attempts.test_id = s.test_id AND late_attempts.variant = s.variant AND late_attempts.attempt = s.attempt;
 
-CREATE TEMP VIEW ready_attempts AS
-SELECT getvariable('run_id') AS run_id, s.* REPLACE (
-    make_timestamptz(s.started_at) AS started_at,
-    s.metrics::JSON::MAP(VARCHAR, DOUBLE) AS metrics,
-    s.warnings::JSON::VARCHAR[] AS warnings
-)
-FROM stage_attempts AS s;
-INSERT INTO attempts SELECT * EXCLUDE (seq, late) FROM ready_attempts WHERE NOT late;
-INSERT INTO late_attempts SELECT * EXCLUDE (seq, late) FROM ready_attempts WHERE late
+INSERT INTO attempts SELECT getvariable('run_id'), * EXCLUDE (seq, late) FROM stage_attempts WHERE NOT late;
+INSERT INTO late_attempts SELECT getvariable('run_id'), * EXCLUDE (seq, late) FROM stage_attempts WHERE late
 QUALIFY row_number() OVER (PARTITION BY test_id, variant, attempt ORDER BY seq DESC) = 1;
 
 DELETE FROM running WHERE run_id = getvariable('run_id') AND getvariable('run_ended');
@@ -65,13 +76,11 @@ WHERE running.run_id = getvariable('run_id') AND running.test_id = s.test_id AND
 DELETE FROM running USING stage_running AS s
 WHERE running.run_id = getvariable('run_id')
     AND running.test_id = s.test_id AND running.variant = s.variant AND running.attempt = s.attempt;
-INSERT INTO running
-SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.noted_at) AS noted_at) FROM stage_running AS s;
+INSERT INTO running SELECT getvariable('run_id'), * FROM stage_running;
 
 DELETE FROM verdicts USING stage_verdicts AS s
 WHERE verdicts.run_id = getvariable('run_id') AND verdicts.test_id = s.test_id AND verdicts.variant = s.variant;
-INSERT INTO verdicts
-SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.closed_at) AS closed_at) FROM stage_verdicts AS s;
+INSERT INTO verdicts SELECT getvariable('run_id'), * EXCLUDE (seq) FROM stage_verdicts;
 
 DELETE FROM nodes USING stage_nodes AS s WHERE nodes.run_id = getvariable('run_id') AND nodes.node_id = s.node_id;
 INSERT INTO nodes

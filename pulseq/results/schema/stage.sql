@@ -1,22 +1,22 @@
--- Where one batch of a journal lands, flat and quick to append to, before merge.sql moves it on.
+-- Where those events of a batch land that Python has read, flat and quick to append to.
 -- Times are microseconds since 1970; maps, lists and objects are JSON text.
 
-CREATE TEMP TABLE stage_tests (
-    test_id VARCHAR, variant VARCHAR, name VARCHAR, body VARCHAR, priority VARCHAR, location VARCHAR,
+CREATE TEMP TABLE odd_tests (
+    seq BIGINT, test_id VARCHAR, variant VARCHAR, name VARCHAR, body VARCHAR, priority VARCHAR, location VARCHAR,
     expected_seconds DOUBLE, requirements VARCHAR
 );
 CREATE TEMP TABLE stage_expanded (test_id VARCHAR, variant VARCHAR);
-CREATE TEMP TABLE stage_running (
+CREATE TEMP TABLE odd_running (
     test_id VARCHAR, variant VARCHAR, attempt INTEGER, node_id VARCHAR, task_run_id VARCHAR, noted_at BIGINT
 );
-CREATE TEMP TABLE stage_attempts (
+CREATE TEMP TABLE odd_attempts (
     seq BIGINT, late BOOLEAN,
     test_id VARCHAR, variant VARCHAR, attempt INTEGER, node_id VARCHAR, status VARCHAR, reason VARCHAR,
     started_at BIGINT, duration DOUBLE, queue_seconds DOUBLE, error VARCHAR, output VARCHAR, output_bytes BIGINT,
     exit_code INTEGER, signal INTEGER, metrics VARCHAR, simulated BOOLEAN, leaked_processes INTEGER, warnings VARCHAR,
     task_run_id VARCHAR
 );
-CREATE TEMP TABLE stage_verdicts (
+CREATE TEMP TABLE odd_verdicts (
     test_id VARCHAR, variant VARCHAR, status VARCHAR, reason VARCHAR, flaky BOOLEAN, attempts INTEGER,
     node_id VARCHAR, error VARCHAR, closed_at BIGINT
 );

@@ -1,0 +1,36 @@
+-- The tests that a batch tells more of than one plan, start, result and verdict, or in another order.
+-- What they come to depends on the order, so Python replays them (staging.py).
+
+CREATE TEMP TABLE odd_keys AS
+SELECT test_id, variant
+FROM (
+    SELECT test_id, variant, seq AS planned, NULL AS started, NULL AS finished, NULL AS closed FROM stage_tests
+    UNION ALL
+    SELECT test_id, variant, NULL, seq, NULL, NULL FROM stage_started
+    UNION ALL
+    SELECT test_id, variant, NULL, NULL, seq, NULL FROM stage_attempts
+    UNION ALL
+    SELECT test_id, variant, NULL, NULL, NULL, seq FROM stage_verdicts
+)
+GROUP BY test_id, variant
+HAVING count(planned) > 1 OR count(started) > 1 OR count(finished) > 1 OR count(closed) > 1
+    OR max(started) > min(finished) OR max(started) > min(closed) OR max(finished) > min(closed)
+UNION
+SELECT test_id, variant FROM stage_expanded;
+
+CREATE TEMP TABLE odd_lines AS
+SELECT seq FROM stage_tests SEMI JOIN odd_keys USING (test_id, variant)
+UNION ALL
+SELECT seq FROM stage_started SEMI JOIN odd_keys USING (test_id, variant)
+UNION ALL
+SELECT seq FROM stage_attempts SEMI JOIN odd_keys USING (test_id, variant)
+UNION ALL
+SELECT seq FROM stage_verdicts SEMI JOIN odd_keys USING (test_id, variant);
+
+DELETE FROM stage_tests USING odd_keys AS o WHERE stage_tests.test_id = o.test_id AND stage_tests.variant = o.variant;
+DELETE FROM stage_started USING odd_keys AS o
+WHERE stage_started.test_id = o.test_id AND stage_started.variant = o.variant;
+DELETE FROM stage_attempts USING odd_keys AS o
+WHERE stage_attempts.test_id = o.test_id AND stage_attempts.variant = o.variant;
+DELETE FROM stage_verdicts USING odd_keys AS o
+WHERE stage_verdicts.test_id = o.test_id AND stage_verdicts.variant = o.variant;

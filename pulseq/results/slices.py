@@ -1,0 +1,86 @@
+"""A stretch of a journal as whole, checked lines, sorted by kind and not yet understood.
+
+To take a million results in, lines are not decoded in Python: it checks that each is what was written, and
+DuckDB reads them (`bulk`).
+"""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+#: The events that every test has; DuckDB reads these.
+TEST_KINDS = (b"test_planned", b"attempt_started", b"attempt_finished", b"test_closed")
+_RUN_ENDS = b"run_finished"
+_KIND = b'"kind":"'
+_CHECKSUM = b',"crc":"%08x"}'
+_CHECKSUM_LENGTH = len(_CHECKSUM % 0)
+_SEQ = re.compile(rb'\{"seq":(\d+),')
+
+
+@dataclass(slots=True)
+class Slice:
+    """Lines of a journal without their line breaks.
+
+    Attributes:
+        start, end: the bytes of the journal that they are.
+        tests: lines of `TEST_KINDS`, each kind in the order of the journal.
+        others: all other lines, in the order of the journal.
+        damaged: lines that were left out as torn or turned.
+    """
+
+    start: int
+    end: int
+    tests: dict[bytes, list[bytes]] = field(default_factory=lambda: {kind: [] for kind in TEST_KINDS})
+    others: list[bytes] = field(default_factory=list)
+    damaged: int = 0
+
+    @property
+    def lines(self) -> list[bytes]:
+        """Every line, those of one kind after those of another."""
+        return [line for lines in (*self.tests.values(), self.others) for line in lines]
+
+
+def read_slice(path: Path, start: int, size: int) -> Slice:
+    """The lines from byte `start` on that fit into `size` bytes, at least one, at most to the end of a run.
+
+    A last line without its end is left alone, as its writer may be at it, unless nothing but the break is missing.
+    """
+    found = Slice(start, start)
+    *lines, tail = _read_block(path, start, size).split(b"\n")
+    for line in lines:
+        found.end += len(line) + 1
+        if line[-_CHECKSUM_LENGTH:] != _CHECKSUM % zlib.crc32(line[:-_CHECKSUM_LENGTH]):
+            found.damaged += bool(line.strip())
+        elif _sort_in(found, line) == _RUN_ENDS:
+            return found
+    if tail[-_CHECKSUM_LENGTH:] == _CHECKSUM % zlib.crc32(tail[:-_CHECKSUM_LENGTH]):
+        found.end += len(tail)
+        _sort_in(found, tail)
+    return found
+
+
+def seq_of(line: bytes) -> int:
+    """The number of an event, from its line; -1 where it does not begin with one."""
+    found = _SEQ.match(line)
+    return int(found[1]) if found else -1
+
+
+def _read_block(path: Path, start: int, size: int) -> bytes:
+    """Whole lines as far as they fit; one line where none does; the last one of the file as it is."""
+    with path.open("rb") as stream:
+        stream.seek(start)
+        block = stream.read(size)
+        if len(block) < size:
+            return block
+        whole = block[: block.rfind(b"\n") + 1]
+        return whole or block + stream.readline()
+
+
+def _sort_in(found: Slice, line: bytes) -> bytes:
+    begin = line.find(_KIND) + len(_KIND)
+    kind = line[begin : line.find(b'"', begin)]
+    found.tests.get(kind, found.others).append(line)
+    return kind

@@ -1,0 +1,173 @@
+"""That what DuckDB reads and what Python reads come to the same."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from pulseq.events import AttemptFinished, AttemptStarted, Event, TestClosed, TestExpanded, TestPlanned
+from pulseq.models import AttemptResult, Reason, Status
+from pulseq.results.bulk import BulkBatch, UnreadableLinesError
+from pulseq.results.codec import encode_line
+from pulseq.results.database import Database
+from pulseq.results.ingest import RUN_TABLES, ingest
+from pulseq.results.slices import read_slice
+
+PASSED, FAILED = Status.PASSED, Status.FAILED
+PLANNED = TestPlanned("a", "", "a", "call", "low")
+STARTED = AttemptStarted("a", "", 1, "n", "task")
+FINISHED = AttemptFinished(AttemptResult("a", 1, "n", PASSED, duration=1.0, metrics={"duration": 1.0}))
+CLOSED = TestClosed("a", "", PASSED, None, False, 1, "n")
+
+
+def write(directory: Path, *events: Event, more: bytes = b"") -> Path:
+    path = directory / "runs" / "r" / "journal.jsonl"
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"".join(encode_line(seq, 5.5, event) for seq, event in enumerate(events, 1)) + more)
+    return path
+
+
+def line_of(kind: str, **data: Any) -> bytes:
+    """A line with a right checksum, whatever is in it."""
+    head = json.dumps({"seq": 99, "time": 1.0, "kind": kind, "data": data}, separators=(",", ":"))[:-1].encode()
+    return b'%s,"crc":"%08x"}\n' % (head, zlib.crc32(head))
+
+
+def stage(journal: Path, *, slow: bool = False) -> tuple[BulkBatch, dict[str, int]]:
+    """A batch, and how many rows it put into each stage table that is not empty."""
+    batch = BulkBatch(read_slice(journal, 0, 1 << 20), slow=slow)
+    with Database(journal.parent / "x.duckdb").write() as connection:
+        batch.stage(connection)
+        tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
+        counts = {
+            table: connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]
+            for (table,) in tables
+            if table.startswith(("stage", "odd")) and table not in ("odd_keys", "odd_lines")
+        }
+    return batch, {table: count for table, count in sorted(counts.items()) if count}
+
+
+def rows_of(journal: Path, database: Path, monkeypatch: pytest.MonkeyPatch, *, slow: bool) -> dict[str, list[Any]]:
+    """All rows of a journal, read by DuckDB where that can be or by Python alone."""
+    with monkeypatch.context() as patch:
+        if slow:
+            patch.setattr("pulseq.results.ingest.BulkBatch", lambda part, slow: BulkBatch(part, slow=True))
+        ingest(journal, Database(database))
+    with Database(database).read() as connection:
+        return {table: connection.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in RUN_TABLES}
+
+
+def test_a_test_that_is_told_in_order_is_read_by_duckdb(tmp_path: Path) -> None:
+    batch, counts = stage(write(tmp_path, PLANNED, STARTED, FINISHED, CLOSED))
+    assert counts == {"stage_attempts": 1, "stage_started": 1, "stage_tests": 1, "stage_verdicts": 1}
+    assert (batch.entries, batch.odd.entries, batch.damaged) == (4, 0, 0)
+
+
+@pytest.mark.parametrize(
+    "events",
+    [
+        (PLANNED, STARTED, FINISHED, FINISHED),
+        (CLOSED, STARTED),
+        (FINISHED, STARTED),
+        (STARTED, STARTED),
+        (PLANNED, PLANNED),
+        (CLOSED, CLOSED),
+        (STARTED, TestExpanded("a", "", 2)),
+    ],
+)
+def test_a_test_that_depends_on_the_order_is_replayed_in_python(tmp_path: Path, events: tuple[Event, ...]) -> None:
+    other = TestPlanned("b", "", "b", "call", "low")
+    batch, counts = stage(write(tmp_path, *events, other))
+    assert {table for table in counts if table.startswith("stage_")} - {"stage_expanded"} == {"stage_tests"}
+    assert (batch.entries, batch.odd.entries) == (len(events) + 1, len(events))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        line_of("test_closed", test_id="b", variant="", status="sung", reason=None, flaky=False, attempts=1),
+        line_of("test_closed", test_id="b", variant="", status="error", reason="fate", flaky=False, attempts=1),
+        line_of("attempt_started", variant="", attempt=1, node_id="n"),
+        line_of("attempt_finished", result=7),
+    ],
+)
+def test_a_line_that_this_version_does_not_understand_is_left_out_and_counted(
+    tmp_path: Path, line: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = write(tmp_path, PLANNED, CLOSED, more=line)
+    with pytest.raises(UnreadableLinesError):
+        stage(journal)
+    report = ingest(journal, Database(tmp_path / "results.duckdb"))
+    assert (report.entries, report.damaged_lines, report.end_offset) == (2, 1, journal.stat().st_size)
+
+
+def test_python_can_read_all_of_it(tmp_path: Path) -> None:
+    batch, counts = stage(write(tmp_path, PLANNED, STARTED, FINISHED, CLOSED), slow=True)
+    assert counts == {"odd_attempts": 1, "odd_tests": 1, "odd_verdicts": 1}
+    assert (batch.entries, batch.odd.entries) == (4, 4)
+
+
+texts = st.text(st.characters(), max_size=20)
+seconds = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(
+    [0.0, 1.5, 1_795_356_038.852_422_2, 0.5e-6]
+)
+counts = st.integers(0, 2**31 - 1)
+results = st.builds(
+    AttemptResult,
+    test_id=st.sampled_from("abc") | texts,
+    attempt=st.integers(1, 2),
+    node_id=texts,
+    status=st.sampled_from(Status),
+    variant=st.just("") | texts,
+    reason=st.none() | st.sampled_from(Reason),
+    started_at=seconds,
+    duration=seconds,
+    queue_seconds=seconds,
+    error=st.none() | texts,
+    output=texts,
+    output_bytes=counts,
+    exit_code=st.none() | counts,
+    metrics=st.dictionaries(texts, seconds, max_size=3),
+    simulated=st.booleans(),
+    leaked_processes=counts,
+    warnings=st.lists(texts, max_size=2).map(tuple),
+)
+requirements = st.dictionaries(texts, texts | seconds | st.booleans() | st.lists(texts).map(tuple), max_size=3)
+names = st.sampled_from("abc") | texts
+events = st.lists(
+    st.one_of(
+        st.builds(
+            TestPlanned, names, st.just(""), texts, texts, texts, st.none() | texts, st.none() | seconds, requirements
+        ),
+        st.builds(AttemptStarted, names, st.just(""), st.integers(1, 2), texts, st.none() | texts),
+        st.builds(AttemptFinished, results),
+        st.builds(
+            TestClosed,
+            names,
+            st.just(""),
+            st.sampled_from(Status),
+            st.none() | st.sampled_from(Reason),
+            st.booleans(),
+            counts,
+        ),
+    ),
+    min_size=1,
+    max_size=10,
+)
+
+
+@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(history=events)
+def test_duckdb_and_python_read_the_same_rows(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, history: list[Event]
+) -> None:
+    home = tmp_path_factory.mktemp("home")
+    journal = write(home, *history)
+    quick = rows_of(journal, home / "quick.duckdb", monkeypatch, slow=False)
+    assert quick == rows_of(journal, home / "slow.duckdb", monkeypatch, slow=True)
