@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 from pulseq.distributed.collecting import accept_suite
@@ -14,7 +14,9 @@ from pulseq.distributed.event_log import EventLog
 from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.run_page import RunPage
+from pulseq.distributed.session import Session
 from pulseq.distributed.stopping import Stopper
+from pulseq.distributed.test_scheduler import TestScheduler
 from pulseq.distributed.verdict import describe, exit_code_of
 from pulseq.engine.api_client import wait_until_recorded
 from pulseq.engine.api_server import EmbeddedServer
@@ -54,10 +56,20 @@ class Conduct:
 
     Args:
         stopper: says when, and why, the run is to end early.
+        scheduler: decides what goes where; None is one for this run alone.
+        on_open: called with what sends and books, just before it begins.
     """
 
     def __init__(
-        self, suite: Suite, framework: FrameworkConfig, options: RunOptions, log: EventLog, stopper: Stopper
+        self,
+        suite: Suite,
+        framework: FrameworkConfig,
+        options: RunOptions,
+        log: EventLog,
+        stopper: Stopper,
+        *,
+        scheduler: TestScheduler | None = None,
+        on_open: Callable[[Dispatcher], None] | None = None,
     ) -> None:
         self.suite = suite
         self.options = options
@@ -68,17 +80,11 @@ class Conduct:
         self._stopper = stopper
         self._server: EmbeddedServer | None = None
         self._flow_error: Exception | None = None
+        self._on_open = on_open
+        scheduler = scheduler or TestScheduler(config=framework, session=Session(framework))
+        queue = scheduler.open_queue(granularity=options.granularity, failed_first=options.failed_first)
         self.dispatcher = Dispatcher(
-            options.run_id,
-            self.cluster,
-            self.runner,
-            self.ledger,
-            log.emit,
-            framework.node_timeout,
-            framework.strategy,
-            options.max_failures,
-            options.granularity,
-            failed_first=options.failed_first,
+            options.run_id, self.cluster, self.runner, self.ledger, log.emit, queue, options.max_failures
         )
 
     async def get_ready(self, server: EmbeddedServer | None, local: LocalNodes | None, api_url: str | None) -> None:
@@ -128,7 +134,7 @@ class Conduct:
         with contextlib.suppress(PulseqError):
             measured = await asyncio.to_thread(measured_durations, database)
             history = History(measured.seconds, slowness_of(measured.by_class))
-            self.dispatcher.expected = ExpectedDurations(history)
+            self.dispatcher.queue.expected = ExpectedDurations(history)
 
     async def run_flow(self) -> None:
         """The flow run: everything between its start and its end is dispatching."""
@@ -163,6 +169,8 @@ class Conduct:
         page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger) if not self._server else None
         async with page.kept() if page else contextlib.nullcontext():
             await self.dispatcher.enter_flow(flow_run.context)
+            if self._on_open is not None:
+                self._on_open(self.dispatcher)
             await self.dispatcher.run()
             await self._settle_nodes()
         self.close_open()

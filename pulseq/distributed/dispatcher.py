@@ -7,45 +7,27 @@ import contextlib
 import logging
 import pickle
 import time
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
-from typing import Any, TypeVar, cast
+from typing import Any
 from uuid import uuid4
 
-from pulseq.capabilities import match, nearest_miss, requirement_key
+from pulseq.capabilities import match, nearest_miss
 from pulseq.distributed.expansion import cases_to_tests
 from pulseq.distributed.flights import Flight, Flights
-from pulseq.distributed.homeless import HomelessWatch
 from pulseq.distributed.ledger import Key, Ledger, Next
+from pulseq.distributed.run_queue import RunQueue
 from pulseq.distributed.work_orders import build_work
 from pulseq.engine.cluster import Cluster, LiveNode
 from pulseq.engine.orphans import OrphanRun
 from pulseq.engine.task_runner import NodeTaskRunner
 from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage
 from pulseq.events import Event, NodeJoined, NodeLost, RunNote
-from pulseq.models import (
-    AttemptResult,
-    CapabilityValue,
-    Priority,
-    PytestItemBody,
-    PytestSpec,
-    Reason,
-    SimulateBody,
-    Status,
-    Strategy,
-    TestCase,
-)
-from pulseq.planning.expected import ExpectedDurations
-from pulseq.planning.packing import WHOLE_FILES, PackLimits
-from pulseq.planning.queued import NodeOffer, QueuedTest
-from pulseq.planning.ready_queue import Pick, ReadyQueue
+from pulseq.models import AttemptResult, PytestSpec, Reason, Status, TestCase
+from pulseq.planning.ready_queue import Pick
 
-T = TypeVar("T", bound=Hashable)
 logger = logging.getLogger("pulseq.dispatch")
-
-#: A pytest item that is expected to take this long is a task run of its own.
-LONG_ITEM_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -54,7 +36,8 @@ class Dispatcher:
 
     Args:
         emit: takes each event as it becomes true (journal, view).
-        node_timeout_seconds: how long tests wait for a node that fits them to come back.
+        queue: decides what goes where.
+        held: whether the end waits for `release` although every test has its verdict.
     """
 
     run_id: str
@@ -62,42 +45,25 @@ class Dispatcher:
     runner: NodeTaskRunner
     ledger: Ledger
     emit: Callable[[Event], None]
-    node_timeout_seconds: float
-    strategy: Strategy = Strategy.ADAPTIVE
+    queue: RunQueue
     max_failures: int | None = None
-    granularity: str = "auto"
-    failed_first: frozenset[str] = frozenset()
-    expected: ExpectedDurations = field(default_factory=ExpectedDurations)
     specs: dict[str, PytestSpec] = field(default_factory=dict)
-    requirements: dict[Hashable, Mapping[str, CapabilityValue]] = field(default_factory=dict)
-    queue: ReadyQueue = field(init=False)
-    _homeless: HomelessWatch = field(init=False)
+    held: bool = False
     task_runs: int = 0
     _flights: Flights = field(default_factory=Flights)
     _offered: dict[str, LiveNode] = field(default_factory=dict)
+    #: Nodes that get nothing more, and whose end is no loss.
+    _drained: set[str] = field(default_factory=set)
     _flow_began: float = 0.0
     #: Of tests that could start later than the flow began, or that start again.
     _ready_at: dict[Key, float] = field(default_factory=dict)
     _cases: dict[Key, CasesFound] = field(default_factory=dict)
-    _shared: dict[Hashable, Hashable] = field(default_factory=dict)
-    _sequence: int = 0
     _dispatched: int = 0
     _context: dict[str, Any] | None = None
     _admitting: bool = True
     _error: Exception | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
-
-    def __post_init__(self) -> None:
-        limits = WHOLE_FILES if self.granularity == "file" else PackLimits()
-        self._homeless = HomelessWatch(self.node_timeout_seconds)
-        self.queue = ReadyQueue(self._class_fits, strategy=self.strategy, limits=limits)
-
-    def _class_fits(self, key: Hashable, capabilities: Mapping[str, CapabilityValue]) -> bool:
-        fits = match(self.requirements[key], capabilities).fits
-        if fits:
-            self._homeless.note_fit(key)
-        return fits
 
     # -- what is to be run
 
@@ -127,46 +93,17 @@ class Dispatcher:
         if self._context is not None:
             self._ready_at[key] = time.monotonic()
         self._enqueue(key)
+        self._changed.set()
 
     def _enqueue(self, key: Key, *, alone: bool = False) -> None:
-        case = self.ledger.case(key)
-        self._sequence += 1
-        class_key = self._share(requirement_key(case.requirements))
-        self.requirements.setdefault(class_key, case.requirements)
-        self.queue.add(
-            QueuedTest(
-                key,
-                self._sequence,
-                class_key,
-                Priority.CRITICAL if key[0] in self.failed_first else case.priority,
-                self._expected(case),
-                None if alone else self._pack_of(case),
-                self.ledger.lost_on(key),
-            )
-        )
-
-    def _expected(self, case: TestCase) -> float | None:
-        if isinstance(case.body, SimulateBody):
-            return case.body.duration
-        nodeid = case.body.nodeid if isinstance(case.body, PytestItemBody) else None
-        return self.expected.seconds(case.key, declared=case.duration, nodeid=nodeid)
-
-    def _pack_of(self, case: TestCase) -> tuple[object, str] | None:
-        if not isinstance(case.body, PytestItemBody) or self.granularity == "test":
-            return None
-        if self.granularity == "auto" and (self._expected(case) or 0.0) >= LONG_ITEM_SECONDS:
-            return None
-        return self._share((case.body.entry, case.body.nodeid.split("::", 1)[0]))
-
-    def _share(self, value: T) -> T:
-        """The first object that was equal to this one: many tests have few classes and files."""
-        return cast(T, self._shared.setdefault(value, value))
+        self.queue.add(self.ledger.case(key), alone=alone, avoid=self.ledger.lost_on(key))
 
     # -- nodes
 
     def add_node(self, node: LiveNode) -> None:
         """A node has joined: let it take tests as soon as it knows the run."""
         self.emit(NodeJoined(node.id, node.host, node.slots, node.capabilities))
+        self._drained.discard(node.id)
         self._spawn(self._open_node(node))
 
     async def _open_node(self, node: LiveNode) -> None:
@@ -183,8 +120,7 @@ class Dispatcher:
         known = self._offered.get(node.id) is node
         if self._context is not None and self.cluster.nodes.get(node.id) is node and not known:
             self._offered[node.id] = node
-            slowness = self.expected.slowness(requirement_key(node.capabilities))
-            self.queue.node_joined(NodeOffer(node.id, node.slots, node.capabilities, slowness))
+            self.queue.node_joined(node.id, node.slots, node.capabilities)
         self._changed.set()
 
     async def enter_flow(self, context: dict[str, Any]) -> None:
@@ -196,12 +132,31 @@ class Dispatcher:
 
     def lose_node(self, node_id: str, why: str) -> None:
         """A node is gone: what it had starts again elsewhere, or ends."""
-        self.emit(NodeLost(node_id, why))
+        if node_id not in self._drained:
+            self.emit(NodeLost(node_id, why))
         self.queue.node_left(node_id)
         for flight in self._flights.land_node(node_id):
             for test_key in list(flight.tests):
                 self._lose_test(test_key, why)
         self._changed.set()
+
+    async def drain_node(self, node_id: str) -> None:
+        """Give a node nothing more, and wait until all that it has is done; its end is then no loss."""
+        self._drained.add(node_id)
+        self.queue.set_open(node_id, False)
+        while self._flights.is_on(node_id):
+            self._changed.clear()
+            await self._changed.wait()
+
+    def hold_node(self, node_id: str) -> None:
+        """Give a node nothing more for now; what it has goes on."""
+        self.queue.set_open(node_id, False)
+
+    def reopen_node(self, node_id: str) -> None:
+        """Let a node that was held have tests again, unless it is being drained."""
+        if node_id not in self._drained:
+            self.queue.set_open(node_id, True)
+            self._changed.set()
 
     def _lose_test(self, key: Key, why: str) -> None:
         events, again = self.ledger.lose(key, why)
@@ -213,8 +168,8 @@ class Dispatcher:
     # -- the loop
 
     async def run(self) -> None:
-        """Until every test has its verdict."""
-        while self.ledger.open:
+        """Until every test has its verdict, and further ones are not waited for."""
+        while self.ledger.open or self.held:
             self._changed.clear()
             if self._error is not None:
                 raise self._error
@@ -224,19 +179,23 @@ class Dispatcher:
                     self._send(pick)
             elif not self._flights:
                 return
-            if self.ledger.open:  # what no node fits may have been the last
+            if self.ledger.open or self.held:  # what no node fits may have been the last
                 await self._wait()
 
+    def release(self) -> None:
+        """Wait for no further tests."""
+        self.held = False
+        self._changed.set()
+
     async def _wait(self) -> None:
-        timeout = self._homeless.seconds_left(time.monotonic())
+        timeout = self.queue.seconds_left(time.monotonic())
         try:
             await asyncio.wait_for(self._changed.wait(), timeout)
         except TimeoutError:
             return
 
     def _end_homeless(self) -> None:
-        for homeless in self._homeless.due(self.queue.homeless(), time.monotonic()):
-            self.end_unsatisfiable(test.key for test in self.queue.withdraw(homeless))
+        self.end_unsatisfiable(self.queue.end_homeless(time.monotonic()))
 
     def end_unsatisfiable(self, keys: Iterable[Key]) -> None:
         """End tests that no node fits, with the nearest miss."""
@@ -260,7 +219,7 @@ class Dispatcher:
         flight = Flight(node.id, {test.key: test for test in pick.tests}, in_place, task_runs)
         key = str(self._dispatched)
         self._flights.add(key, flight)
-        logger.debug("%s goes to %s: %s", [unit.name for unit in work], node.id, "fits and has a free slot")
+        logger.debug("dispatch %s with %s goes to %s", key, [unit.name for unit in work], node.id)
         priority = max(int(test.priority) for test in pick.tests)
         dispatch = Dispatch(key, self.run_id, tuple(work), tuple(task_runs))
         self.runner.send(dispatch, node.address, priority=priority, on_trouble=self._trouble)
@@ -409,7 +368,7 @@ class Dispatcher:
     async def wait_for_nodes(self, case: TestCase, gone: AbstractSet[str]) -> list[LiveNode]:
         """As `fits`; where no such node is left, waits `node_timeout` for one to come back."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.node_timeout_seconds):
+            async with asyncio.timeout(self.queue.config.node_timeout):
                 while not self.fits(case, gone):
                     self._changed.clear()
                     await self._changed.wait()

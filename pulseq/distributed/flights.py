@@ -64,6 +64,10 @@ class Flights:
         if flight is not None and task_run is not None:
             flight.begun.add(task_run)
 
+    def is_on(self, node_id: str) -> bool:
+        """Whether anything is under way on a node."""
+        return any(flight.node_id == node_id for flight in self._by_key.values())
+
     def land(self, key: str) -> Flight | None:
         """A dispatch is done; None for one that is not known any more."""
         flight = self._remove(key)

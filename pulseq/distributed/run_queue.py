@@ -87,6 +87,11 @@ class RunQueue:
         """A dispatch that a node held is done."""
         self._queue.slot_freed(node_id)
 
+    @property
+    def waiting(self) -> int:
+        """How many tests wait."""
+        return self._queue.waiting
+
     def picks(self) -> Iterator[Pick]:
         """What to send now, and where; each pick has its slot and its tests as it is made."""
         for pick in self._queue.picks():

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import shutil
 import time
-from collections.abc import AsyncIterator, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -33,6 +33,8 @@ from pulseq.results.database import refuse_newer_schema
 
 if TYPE_CHECKING:
     from pulseq.distributed.conduct import Conduct
+    from pulseq.distributed.dispatcher import Dispatcher
+    from pulseq.distributed.test_scheduler import TestScheduler
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +50,22 @@ class RunSession:
 
     Args:
         sinks: views; each gets every event as it becomes true.
+        scheduler: decides what goes where; None is one for this run alone.
+        on_open: called with what sends and books, just before it begins; it may hold the run open for more tests.
     """
 
-    def __init__(self, suite: Suite, fleet: Fleet, options: RunOptions, sinks: list[EventSink]) -> None:
+    def __init__(
+        self,
+        suite: Suite,
+        fleet: Fleet,
+        options: RunOptions,
+        sinks: list[EventSink],
+        *,
+        scheduler: TestScheduler | None = None,
+        on_open: Callable[[Dispatcher], None] | None = None,
+    ) -> None:
+        self._scheduler = scheduler
+        self._on_open = on_open
         self.suite = suite
         self.fleet = fleet
         self.options = options
@@ -117,7 +132,15 @@ class RunSession:
 
         from pulseq.distributed.conduct import Conduct
 
-        self._conduct = conduct = Conduct(self.suite, self.fleet.framework, self.options, self.log, self._stopper)
+        self._conduct = conduct = Conduct(
+            self.suite,
+            self.fleet.framework,
+            self.options,
+            self.log,
+            self._stopper,
+            scheduler=self._scheduler,
+            on_open=self._on_open,
+        )
         stack.push_async_callback(conduct.close)
         if not await self._unless_stopped(conduct.get_ready(server, local, api_url)):
             conduct.close_open()
@@ -173,6 +196,20 @@ class RunSession:
                 self.log.emit(RunNote(f"results are not in the database yet: {error}; then `pulseq results sync`"))
                 await self.log.commit()
         return RunOutcome(code, self.log.record)
+
+    @property
+    def dispatcher(self) -> Dispatcher | None:
+        """What sends and books, once there are nodes to send to."""
+        return self._conduct.dispatcher if self._conduct is not None else None
+
+    @property
+    def stopped(self) -> bool:
+        """Whether it takes no tests any more."""
+        return self._stopper.code is not None
+
+    def stop(self, why: str) -> None:
+        """Start nothing more and end what runs; `run` returns when that is done."""
+        self._stopper.stop(ExitCode.INTERRUPTED, why)
 
     def _on_stop(self, why: str) -> None:
         self.log.emit(RunNote(why))

@@ -77,6 +77,18 @@ class Cluster:
         """Whether a node with this address is a member."""
         return any(node.address == address for node in self.nodes.values())
 
+    async def wait_for(self, node_id: str, patience_seconds: float) -> LiveNode:
+        """Until a node is a member.
+
+        Raises:
+            TimeoutError: it has not come in time.
+        """
+        async with asyncio.timeout(patience_seconds):
+            while node_id not in self.nodes:
+                self._membership.clear()
+                await self._membership.wait()
+        return self.nodes[node_id]
+
     async def follow(self, local: LocalNodes) -> None:
         """Take note of the ends of local processes, and wait until all local nodes are members."""
         local.on_node_ended = lambda node_id, why: self._spawn(self._confirm_end(node_id, why))

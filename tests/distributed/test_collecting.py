@@ -12,10 +12,20 @@ from pulseq.distributed.collecting import accept_suite
 from pulseq.distributed.dispatcher import Dispatcher
 from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.run_queue import RunQueue
 from pulseq.engine.cluster import LiveNode
 from pulseq.errors import UsageError
 from pulseq.events import Event, TestClosed, TestPlanned
-from pulseq.models import CollectedItem, Collection, PytestBody, PytestSpec, SimulateBody, Suite, TestCase
+from pulseq.models import (
+    CollectedItem,
+    Collection,
+    FrameworkConfig,
+    PytestBody,
+    PytestSpec,
+    SimulateBody,
+    Suite,
+    TestCase,
+)
 
 ENTRY = TestCase("unit", PytestBody(("tests",)), location="suite.yaml:3")
 ITEMS = Collection((CollectedItem("test_a.py::test_a", "test_a.py:1"), CollectedItem("test_a.py::test_b", "")))
@@ -44,7 +54,9 @@ class Nodes:
 def _accept(nodes: Nodes, *tests: TestCase, only: frozenset[str] | None = None) -> list[Event]:
     events: list[Event] = []
     cluster = cast(Any, SimpleNamespace(nodes=nodes.nodes))
-    dispatcher = Dispatcher("r", cluster, cast(Any, nodes), Ledger(), events.append, node_timeout_seconds=0.01)
+    dispatcher = Dispatcher(
+        "r", cluster, cast(Any, nodes), Ledger(), events.append, RunQueue(FrameworkConfig(node_timeout=0.01))
+    )
     asyncio.run(accept_suite(Suite("s", tests), dispatcher, RunOptions(run_id="r", only=only)))
     return events
 

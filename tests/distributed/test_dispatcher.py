@@ -11,10 +11,11 @@ import pytest
 
 from pulseq.distributed.dispatcher import Dispatcher
 from pulseq.distributed.ledger import Ledger
+from pulseq.distributed.run_queue import RunQueue
 from pulseq.engine.cluster import LiveNode
 from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, TestWork
-from pulseq.events import Event, RunNote, TestClosed
-from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
+from pulseq.events import Event, NodeLost, RunNote, TestClosed
+from pulseq.models import AttemptResult, CommandBody, FrameworkConfig, Reason, SimulateBody, Status, TestCase
 
 Answer = Callable[["Nodes", Dispatch, str], None]
 
@@ -81,9 +82,8 @@ def _run(nodes: Nodes, *tests: TestCase, timeout: float = 60.0, **options: Any) 
     events: list[Event] = []
 
     async def run() -> Dispatcher:
-        dispatcher = Dispatcher(
-            "r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, node_timeout_seconds=timeout, **options
-        )
+        queue = RunQueue(FrameworkConfig(node_timeout=timeout))
+        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, queue, **options)
         nodes.dispatcher = dispatcher
         for test in tests:
             dispatcher.accept(test)
@@ -214,9 +214,8 @@ def test_a_failure_in_collection_counts_for_the_number_that_was_asked_for() -> N
     events: list[Event] = []
 
     async def run() -> None:
-        dispatcher = Dispatcher(
-            "r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, node_timeout_seconds=60, max_failures=1
-        )
+        queue = RunQueue(FrameworkConfig())
+        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, queue, max_failures=1)
         nodes.dispatcher = dispatcher
         dispatcher.accept(_case("x"))
         dispatcher.book_collected(
@@ -237,3 +236,71 @@ def test_an_error_of_our_own_ends_the_run_instead_of_hanging_it() -> None:
 
     with pytest.raises(pickle.UnpicklingError):
         _run(Nodes(babble, "a"), _case("x"))
+
+
+def test_a_run_that_is_held_takes_tests_until_it_is_released() -> None:
+    def answer(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        passing(nodes, dispatch, node)
+        answered.set()
+
+    answered = asyncio.Event()
+    nodes = Nodes(answer, "a")
+    events: list[Event] = []
+
+    async def run() -> None:
+        dispatcher = Dispatcher(
+            "r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, RunQueue(FrameworkConfig()), held=True
+        )
+        nodes.dispatcher = dispatcher
+        await dispatcher.enter_flow({})
+        running = asyncio.create_task(dispatcher.run())
+        for name in "xy":
+            dispatcher.accept(_case(name))
+            answered.clear()
+            await answered.wait()
+        assert not running.done()
+        dispatcher.release()
+        await running
+
+    asyncio.run(run())
+
+    assert {"x": ("passed", None), "y": ("passed", None)} == _closed(events)
+
+
+def test_a_node_that_is_drained_ends_what_it_has_and_is_not_lost() -> None:
+    def keep(_: Nodes, dispatch: Dispatch, node: str) -> None:
+        held.append((dispatch, node))
+        sent.set()
+
+    held: list[tuple[Dispatch, str]] = []
+    sent = asyncio.Event()
+    nodes = Nodes(keep, "a")
+    events: list[Event] = []
+
+    async def run() -> None:
+        dispatcher = Dispatcher(
+            "r",
+            cast(Any, nodes),
+            cast(Any, nodes),
+            Ledger(),
+            events.append,
+            RunQueue(FrameworkConfig(node_timeout=0.01)),
+        )
+        nodes.dispatcher = dispatcher
+        dispatcher.accept(_case("x"))
+        dispatcher.accept(_case("y"))
+        await dispatcher.enter_flow({})
+        running = asyncio.create_task(dispatcher.run())
+        await sent.wait()
+        draining = asyncio.create_task(dispatcher.drain_node("a"))
+        await asyncio.sleep(0)
+        assert not draining.done()
+        passing(nodes, *held[0])
+        await draining
+        nodes.lose("a")
+        await running
+
+    asyncio.run(run())
+
+    assert {"x": ("passed", None), "y": ("error", "unsatisfiable")} == _closed(events)
+    assert [] == [event for event in events if isinstance(event, NodeLost)]

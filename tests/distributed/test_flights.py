@@ -90,3 +90,12 @@ def test_what_is_forgotten_under_way_is_an_orphan() -> None:
     flights.clear()
 
     assert flights.orphans == [OrphanRun(task_run, "one", under_way=False)]
+
+
+def test_what_is_under_way_on_a_node_is_known() -> None:
+    flights = Flights()
+    flights.add("1", _flight("node1", ONE))
+    assert (True, False) == (flights.is_on("node1"), flights.is_on("node2"))
+    flights.land("1")
+
+    assert not flights.is_on("node1")
