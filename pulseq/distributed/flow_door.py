@@ -27,7 +27,7 @@ async def run_in_flow(request: RunRequest) -> Any:
         outcome = await run_suite(prepared.suite, prepared.fleet, prepared.options, [_NoteLog(log).handle])
     except PulseqError as error:
         log.error("%s", error)
-        return state_for(FlowRunEnding("failed", str(error), "NotRun"))
+        return state_for(FlowRunEnding("failed", str(error)))
     return state_for(ending_of(outcome.exit_code, _verdicts(outcome.record)))
 
 
@@ -36,13 +36,11 @@ def ending_of(code: ExitCode, verdicts: Sequence[TestClosed]) -> FlowRunEnding:
     message = describe(verdicts)
     match code:
         case ExitCode.OK | ExitCode.NOTHING_TO_RUN:
-            return FlowRunEnding("completed", message, "Passed")
+            return FlowRunEnding("completed", message)
         case ExitCode.INTERRUPTED:
             return FlowRunEnding("cancelled", f"interrupted: {message}")
         case ExitCode.DEADLINE:
-            return FlowRunEnding("failed", f"its deadline has passed: {message}", "TimedOut")
-        case ExitCode.NO_VERDICT:
-            return FlowRunEnding("failed", message, "NoVerdict")
+            return FlowRunEnding("failed", f"its deadline has passed: {message}")
         case _:
             return FlowRunEnding("failed", message)
 

@@ -29,12 +29,11 @@ from pulseq.engine.work import shown_name
 class FlowRunEnding:
     """What the flow run shall say in the end: `kind` is completed, failed, cancelled or crashed.
 
-    `name` is shown in its place; None shows the kind.
+    Its state has Prefect's own name for the kind: automations of any maker wait for these.
     """
 
     kind: str
     message: str
-    name: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +66,7 @@ async def suite_flow(suite: str, run_id: str) -> State[Any]:
 
 def state_for(ending: FlowRunEnding) -> State[Any]:
     """The Prefect state that tells an ending."""
-    return _STATES[ending.kind](message=ending.message, name=ending.name)
+    return _STATES[ending.kind](message=ending.message)
 
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
