@@ -6,6 +6,7 @@ early waits in its backlog instead of asking again.
 
 from __future__ import annotations
 
+import asyncio
 import fcntl
 import os
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.engine.server_database import prepare_database, template_path
 
 
 def choose_database(shared: Path, private: Path) -> Path:
@@ -39,7 +41,9 @@ def serve(configuration: dict[str, Any]) -> None:
 
     import uvicorn
     from prefect.server.api.server import create_app
+    from prefect.server.database import provide_database_interface
 
+    prepare_database(database, template_path(), lambda: asyncio.run(provide_database_interface().create_db()))
     listener = socket.socket(fileno=configuration["socket_fd"])
     server = uvicorn.Server(
         uvicorn.Config(create_app(), log_level="error", access_log=False, lifespan="on", timeout_graceful_shutdown=1)

@@ -1,0 +1,68 @@
+"""The database of a Prefect server before its first start: an empty one, made once for all state directories.
+
+Prefect makes it by a hundred migrations one after the other, five seconds of a processor. What comes of them
+is kept in the user's cache, for each version of Prefect, and copied where the next new database is wanted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import sqlite3
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+
+
+def prepare_database(database: Path, template: Path | None, migrate: Callable[[], None]) -> None:
+    """Make the database where there is none: a copy of the template, else what `migrate` makes there.
+
+    A template that is missing or damaged is made anew; one that cannot be kept is done without.
+
+    Args:
+        template: where the empty database is kept, or None for nowhere.
+        migrate: has Prefect make `database`.
+    """
+    if database.exists() or (template is not None and _is_sound(template) and _copy(template, database)):
+        return
+    migrate()
+    if template is not None:
+        _copy(database, template)
+
+
+def template_path() -> Path | None:
+    """Where this user's empty database for the installed Prefect is kept; None without a home directory."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    try:
+        cache = Path(named) if os.path.isabs(named) else Path.home() / ".cache"
+    except RuntimeError:
+        return None
+    return cache / "pulseq" / f"prefect-{version('prefect')}.db"
+
+
+def _is_sound(template: Path) -> bool:
+    try:
+        with contextlib.closing(sqlite3.connect(f"{template.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            return bool(connection.execute("pragma quick_check").fetchone() == ("ok",))
+    except sqlite3.Error:
+        return False
+
+
+def _copy(source: Path, target: Path) -> bool:
+    """Put a copy in its place at once, whoever else does the same; whether that could be done."""
+    partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with (
+            contextlib.closing(sqlite3.connect(source)) as reading,
+            contextlib.closing(sqlite3.connect(partial)) as writing,
+        ):
+            # SQLite's own way: also what is still in the source's write-ahead log.
+            reading.backup(writing)
+        os.replace(partial, target)
+    except (OSError, sqlite3.Error):
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        return False
+    return True

@@ -1,0 +1,98 @@
+"""An empty database is made once, and copied from then on."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from importlib.metadata import version
+from pathlib import Path
+
+import pytest
+
+from pulseq.engine.server_database import prepare_database, template_path
+
+
+class Migrations:
+    """Makes a database with one table, as Prefect's do, and counts how often."""
+
+    def __init__(self, database: Path) -> None:
+        self.database = database
+        self.times = 0
+
+    def __call__(self) -> None:
+        self.times += 1
+        self.database.parent.mkdir(parents=True, exist_ok=True)
+        with closing(sqlite3.connect(self.database)) as connection:
+            # As Prefect's server does: what was written last is in a file beside the database.
+            connection.execute("pragma journal_mode = wal")
+            connection.execute("create table made (by text)")
+            connection.commit()
+
+
+def _prepare(database: Path, template: Path | None) -> int:
+    """Make the database; how often its migrations were run for that."""
+    migrations = Migrations(database)
+    prepare_database(database, template, migrations)
+    return migrations.times
+
+
+def _tables(database: Path) -> list[str]:
+    with closing(sqlite3.connect(database)) as connection:
+        return [name for (name,) in connection.execute("select name from sqlite_master")]
+
+
+def test_the_first_database_is_migrated_and_the_next_is_a_copy(tmp_path: Path) -> None:
+    one, two, template = tmp_path / "1/a.db", tmp_path / "2/b.db", tmp_path / "cache/empty.db"
+
+    assert (1, 0) == (_prepare(one, template), _prepare(two, template))
+
+    assert ["made"] == _tables(one) == _tables(two) == _tables(template)
+    assert [template] == list(template.parent.iterdir())
+
+
+def test_a_database_that_is_there_stays_as_it_is(tmp_path: Path) -> None:
+    database, template = tmp_path / "a.db", tmp_path / "empty.db"
+    _prepare(tmp_path / "other.db", template)
+    database.write_bytes(b"mine")
+
+    assert 0 == _prepare(database, template)
+
+    assert b"mine" == database.read_bytes()
+
+
+def test_a_damaged_template_is_made_anew(tmp_path: Path) -> None:
+    template = tmp_path / "empty.db"
+    template.write_bytes(b"SQLite format 3\0" + b"\xff" * 500)
+
+    assert (1, 0) == (_prepare(tmp_path / "a.db", template), _prepare(tmp_path / "b.db", template))
+
+    assert ["made"] == _tables(tmp_path / "b.db")
+
+
+def test_where_nothing_can_be_kept_every_database_is_migrated(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+
+    assert 1 == _prepare(tmp_path / "a.db", tmp_path / "file" / "empty.db")
+    assert 1 == _prepare(tmp_path / "b.db", None)
+
+
+def test_each_version_of_prefect_has_a_template_in_the_users_cache(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    name = f"prefect-{version('prefect')}.db"
+    monkeypatch.setenv("HOME", str(tmp_path / "me"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    assert tmp_path / "cache/pulseq" / name == template_path()
+    for relative in ("", "cache"):
+        monkeypatch.setenv("XDG_CACHE_HOME", relative)
+        assert tmp_path / "me/.cache/pulseq" / name == template_path()
+
+
+def test_without_a_home_directory_there_is_no_cache(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", fail)
+
+    assert template_path() is None
