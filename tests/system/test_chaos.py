@@ -8,7 +8,6 @@ import signal
 import subprocess
 from pathlib import Path
 
-import psutil
 import pytest
 
 from tests.system.chaos_check import find_broken_promises
@@ -32,16 +31,9 @@ def _verdicts(workplace: Workplace) -> int:
 
 
 def _kill_a_node(workplace: Workplace, rng: random.Random) -> None:
-    nodes = [process for process in workplace.processes() if _is_node(process)]
+    nodes = workplace.nodes()
     if nodes:
-        os.kill(rng.choice(sorted(node.pid for node in nodes)), signal.SIGKILL)
-
-
-def _is_node(process: psutil.Process) -> bool:
-    try:
-        return "pulseq.engine.node_process" in process.cmdline()
-    except psutil.Error:
-        return False
+        os.kill(nodes[rng.choice(sorted(nodes))].pid, signal.SIGKILL)
 
 
 def _kill_as_it_goes(workplace: Workplace, run: subprocess.Popen[str], rng: random.Random) -> None:

@@ -72,7 +72,7 @@ def test_a_killed_node_loses_no_verdict_and_nothing_that_had_finished_runs_again
     run = workplace.start("run", suite, "-n", "3", "--run-id", "r1")
     verdicts = _closed(workplace, "r1")
     until(lambda: len(_closed(workplace, "r1")) >= 30, "thirty verdicts are there")
-    node = _node_process(workplace, "node2")
+    node = workplace.nodes()["node2"]
     finished_before = set(_closed(workplace, "r1"))
 
     os.kill(node.pid, signal.SIGKILL)
@@ -93,16 +93,6 @@ def test_a_killed_node_loses_no_verdict_and_nothing_that_had_finished_runs_again
 
 def _closed(workplace: Workplace, run_id: str) -> list[str]:
     return [line["data"]["test_id"] for line in workplace.journal(run_id) if line["kind"] == "test_closed"]
-
-
-def _node_process(workplace: Workplace, node_id: str) -> psutil.Process:
-    name = f"{node_id}.log"
-    for process in workplace.processes():
-        if "pulseq.engine.node_process" in process.cmdline() and os.readlink(f"/proc/{process.pid}/fd/2").endswith(
-            name
-        ):
-            return process
-    raise AssertionError(f"no process of {node_id}")
 
 
 def test_a_test_that_kills_its_node_every_time_is_named_and_the_others_finish(workplace: Workplace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -83,6 +84,11 @@ class Workplace:
         """Every process that was started for this workplace and lives, whatever became of its parents."""
         return [process for process in psutil.process_iter() if _names(process, self.path)]
 
+    def nodes(self) -> dict[str, psutil.Process]:
+        """The process of each node that lives, by its id."""
+        known = ((_node_of(process), process) for process in self.processes())
+        return {node_id: process for node_id, process in known if node_id is not None}
+
     def journal(self, run_id: str) -> list[dict[str, Any]]:
         path = self.home / "runs" / run_id / "journal.jsonl"
         lines = path.read_text().splitlines() if path.exists() else []
@@ -96,6 +102,16 @@ def _names(process: psutil.Process, place: Path) -> bool:
         return process.status() != psutil.STATUS_ZOMBIE and str(place).encode() in variables
     except (psutil.Error, OSError):
         return False
+
+
+def _node_of(process: psutil.Process) -> str | None:
+    # A node's log has its name; a process may end while it is looked at.
+    try:
+        if "pulseq.engine.node_process" in process.cmdline():
+            return Path(os.readlink(f"/proc/{process.pid}/fd/2")).stem
+    except (psutil.Error, OSError):
+        pass
+    return None
 
 
 def finish(process: subprocess.Popen[str]) -> Finished:
