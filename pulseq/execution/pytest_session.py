@@ -35,6 +35,8 @@ class PytestSession:
             a fixture that is wider than one item failed after its last test.
         first_worker: the number of the first runner's worker id (gw0, gw1, ...); nodes that share a
             machine want different ones, since suites name databases and ports after them.
+        rewritten: a directory, in one that exists, where sessions of this machine share the test files whose
+            assertions they have rewritten; None for one of its own.
         environment: what bodies get their variables from, without ours; the process's own when None.
     """
 
@@ -48,6 +50,7 @@ class PytestSession:
         default_python: str = sys.executable,
         on_late: Callable[[AttemptResult], None] = _ignore_late,
         first_worker: int = 0,
+        rewritten: Path | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._spec = spec
@@ -57,6 +60,7 @@ class PytestSession:
         self._python = spec.python or default_python
         self._on_late = on_late
         self._first_worker = first_worker
+        self._rewritten = rewritten
         self._base_environment = os.environ if environment is None else environment
         self._temp: str | None = None
         self._zygote: ZygoteLine | None = None
@@ -154,6 +158,8 @@ class PytestSession:
                 "run_id": spec.run_id,
                 "worker": f"gw{self._first_worker}",
                 "workers": self._slots,
+                "rewritten": str(self._rewritten or Path(self._temp, "rewritten")),
+                "helpers": min(self._slots, len(os.sched_getaffinity(0))) - 1,
             }
         )
         if answer["op"] == "collected":
