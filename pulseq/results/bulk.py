@@ -77,7 +77,7 @@ class BulkBatch:
             for kind, lines in self._lines.items():
                 path = files.enter_context(_file_of(lines))
                 connection.execute(f"SET VARIABLE {kind.decode()} = ?", [path])
-            longest = max((len(line) for lines in self._lines.values() for line in lines), default=0)
+            longest = max((max(map(len, lines), default=0) for lines in self._lines.values()), default=0)
             connection.execute("SET VARIABLE longest_line = ?", [max(longest + 1, 1 << 18)])
             try:
                 connection.execute(schema_script("bulk.sql"))

@@ -37,7 +37,7 @@ def number(value: float) -> str:
     """
     if not isfinite(value):
         raise ValueError(f"found {value}, expected a finite number")
-    return repr(float(value))
+    return repr(value if type(value) is float else float(value))
 
 
 def write_planned(event: TestPlanned) -> str:
@@ -69,13 +69,21 @@ def write_finished(event: AttemptFinished) -> str:
     result = event.result
     text = (
         f'{{"result":{{"test_id":{quoted(result.test_id)},"attempt":{result.attempt:d},'
-        f'"node_id":{quoted(result.node_id)},"status":{_STATUS[result.status]}'
+        f'"node_id":{quoted(result.node_id)},"status":{_STATUS[result.status]},'
+        f'"started_at":{number(result.started_at)},"duration":{number(result.duration)}'
     )
     if result.variant:
         text += f',"variant":{quoted(result.variant)}'
     if result.reason is not None:
         text += f',"reason":{_REASON[result.reason]}'
-    return f"{text}{_times(result)}{_texts(result)}{_ending(result)}}}}}"
+    if result.queue_seconds:
+        text += f',"queue_seconds":{number(result.queue_seconds)}'
+    if result.metrics:
+        metrics = ",".join([f"{quoted(name)}:{number(value)}" for name, value in result.metrics.items()])
+        text += f',"metrics":{{{metrics}}}'
+    if result.error is not None:
+        text += f',"error":{quoted(result.error)}'
+    return f"{text}{_body_ending(result)}}}}}"
 
 
 def write_closed(event: TestClosed) -> str:
@@ -91,31 +99,11 @@ def write_closed(event: TestClosed) -> str:
     return text + "}"
 
 
-def _times(result: AttemptResult) -> str:
-    text = f',"started_at":{number(result.started_at)},"duration":{number(result.duration)}'
-    if result.queue_seconds:
-        text += f',"queue_seconds":{number(result.queue_seconds)}'
-    if result.metrics:
-        metrics = ",".join([f"{quoted(name)}:{number(value)}" for name, value in result.metrics.items()])
-        text += f',"metrics":{{{metrics}}}'
-    return text
-
-
-def _texts(result: AttemptResult) -> str:
-    text = ""
-    if result.error is not None:
-        text = f',"error":{quoted(result.error)}'
-    if result.output:
-        text += f',"output":{quoted(result.output)}'
-    if result.warnings:
-        text += f',"warnings":{general_text(result.warnings)}'
-    return text
-
-
-def _ending(result: AttemptResult) -> str:
-    text = ""
+def _body_ending(result: AttemptResult) -> str:
+    """What its process left, which is nothing for an item of a pack."""
+    text = f',"output":{quoted(result.output)}' if result.output else ""
     if result.output_bytes:
-        text = f',"output_bytes":{result.output_bytes:d}'
+        text += f',"output_bytes":{result.output_bytes:d}'
     if result.exit_code is not None:
         text += f',"exit_code":{result.exit_code:d}'
     if result.signal is not None:
@@ -124,6 +112,8 @@ def _ending(result: AttemptResult) -> str:
         text += ',"simulated":true'
     if result.leaked_processes:
         text += f',"leaked_processes":{result.leaked_processes:d}'
+    if result.warnings:
+        text += f',"warnings":{general_text(result.warnings)}'
     return text
 
 
