@@ -12,6 +12,7 @@ from pulseq.distributed.collecting import accept_suite
 from pulseq.distributed.dispatcher import Dispatcher
 from pulseq.distributed.event_log import EventLog
 from pulseq.distributed.ledger import Ledger
+from pulseq.distributed.run_health import RunHealth
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.run_page import RunPage
 from pulseq.distributed.session import Session
@@ -86,6 +87,7 @@ class Conduct:
         self.dispatcher = Dispatcher(
             options.run_id, self.cluster, self.runner, self.ledger, log.emit, queue, options.max_failures
         )
+        self._health = RunHealth(self.cluster, self.dispatcher, log.emit, framework)
 
     async def get_ready(self, server: EmbeddedServer | None, local: LocalNodes | None, api_url: str | None) -> None:
         """Server, nodes and collection side by side; each waits only for what it needs.
@@ -121,6 +123,7 @@ class Conduct:
             await self.cluster.follow(local)
         if not self.cluster.nodes:
             raise InfrastructureError(f"the scheduler at {address!r} has no PulseQ node")
+        await self._health.begin()
         await self.dispatcher.settle()
         await self._load_history()
         await accept_suite(self.suite, self.dispatcher, self.options)
@@ -172,6 +175,7 @@ class Conduct:
             if self._on_open is not None:
                 self._on_open(self.dispatcher)
             await self.dispatcher.run()
+            await self._health.end()
             await self._settle_nodes()
         self.close_open()
         await self._tell_server_everything(flow_run.id)
@@ -231,6 +235,7 @@ class Conduct:
 
     async def close(self) -> None:
         """Leave the cluster."""
+        await self._health.end()
         await self.cluster.close()
 
 

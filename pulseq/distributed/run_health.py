@@ -1,0 +1,78 @@
+"""The watch over a run's nodes: what each look finds is journalled, and heeded."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pulseq.distributed.dispatcher import Dispatcher
+from pulseq.distributed.node_manager import NodeManager
+from pulseq.distributed.session import Session
+from pulseq.engine.cluster import Cluster, LiveNode
+from pulseq.engine.health_watch import HealthChange, Look
+from pulseq.events import Event
+from pulseq.models import FrameworkConfig, Liveness
+
+
+class RunHealth:
+    """Looks at the nodes of one run as long as it lasts.
+
+    A suspect node gets no tests until it answers. One that is silent for `node_timeout` is lost to the run,
+    also where the scheduler still waits for it; when it is heard of again it takes part again.
+    """
+
+    def __init__(
+        self, cluster: Cluster, dispatcher: Dispatcher, emit: Callable[[Event], None], framework: FrameworkConfig
+    ) -> None:
+        self._cluster = cluster
+        self._dispatcher = dispatcher
+        self._emit = emit
+        self._manager = NodeManager(config=framework, session=Session(framework))
+        self._held: set[str] = set()
+        self._given_up: dict[str, LiveNode] = {}
+
+    async def begin(self) -> None:
+        """Look at the nodes from now on; the first look is one interval away, so a short run costs nothing."""
+        self._manager.watch_cluster(self._cluster.address, self.take)
+        await self._manager.start_monitoring(look_at_once=False)
+
+    async def end(self) -> None:
+        """Look no more; safe to call at any time."""
+        await self._manager.stop_monitoring()
+
+    def take(self, look: Look) -> None:
+        """Journal what a look has found, and act on what has changed."""
+        for row in look.rows:
+            self._emit(row)
+        if look.trouble is None:  # a scheduler that is slow to answer is no node's fault, one that is gone is told of
+            for change in look.changes:
+                self._heed(change)
+
+    def _heed(self, change: HealthChange) -> None:
+        node_id = change.health.node_id
+        match change.health.liveness:
+            case Liveness.SUSPECT:
+                self._hold(node_id)
+            case Liveness.INACTIVE:
+                self._give_up(node_id, change.health.why or "")
+            case Liveness.ACTIVE:
+                self._take_back(change)
+
+    def _hold(self, node_id: str) -> None:
+        self._held.add(node_id)
+        self._dispatcher.hold_node(node_id)
+
+    def _give_up(self, node_id: str, why: str) -> None:
+        node = self._cluster.nodes.pop(node_id, None)
+        if node is not None:
+            self._given_up[node_id] = node
+            self._cluster.on_left(node_id, why)
+
+    def _take_back(self, change: HealthChange) -> None:
+        node_id = change.health.node_id
+        if node_id in self._held:
+            self._held.discard(node_id)
+            self._dispatcher.reopen_node(node_id)
+        node = self._given_up.pop(node_id, None)
+        if node is not None and node_id not in self._cluster.nodes and node.address == change.health.address:
+            self._cluster.nodes[node_id] = node
+            self._cluster.on_joined(node)
