@@ -143,6 +143,7 @@ class LocalNodes:
                 temp_root=self._temp_roots[spec.id],
                 first_worker=self._first_workers[spec.id],
                 heartbeat_seconds=self._heartbeat_seconds,
+                rewritten=self._scheduler_temp_root / "rewritten",
             )
         )
         await process.ready(START_TIMEOUT_SECONDS)
@@ -198,7 +199,13 @@ def node_fork_server(logs: Path, environment: Mapping[str, str]) -> ForkServer:
 
 
 def node_configuration(
-    spec: NodeSpec, *, scheduler: str, temp_root: Path, first_worker: int, heartbeat_seconds: float
+    spec: NodeSpec,
+    *,
+    scheduler: str,
+    temp_root: Path,
+    first_worker: int,
+    heartbeat_seconds: float,
+    rewritten: Path | None = None,
 ) -> dict[str, Any]:
     """What `pulseq.engine.node_process` is told to become a node of this machine."""
     return {
@@ -210,6 +217,7 @@ def node_configuration(
         "capabilities": dict(spec.capabilities),
         "temp_root": str(temp_root),
         "first_worker": first_worker,
+        "rewritten": None if rewritten is None else str(rewritten),
         "heartbeat_seconds": heartbeat_seconds,
     }
 

@@ -44,7 +44,8 @@ CANCEL_TIMEOUT_SECONDS = 5.0
 class NodeAgent:
     """Runs the dispatches of any number of runs on one node.
 
-    `first_worker` is the number of the first of its pytest workers on this machine.
+    `first_worker` is the number of the first of its pytest workers on this machine; `rewritten` is
+    where its pytest sessions share rewritten files with those of other nodes there.
     """
 
     def __init__(
@@ -55,8 +56,10 @@ class NodeAgent:
         slots: int,
         temp_root: Path,
         first_worker: int = 0,
+        rewritten: Path | None = None,
     ) -> None:
         self.first_worker = first_worker
+        self.rewritten = rewritten
         self.node_id = node_id
         self.slots = slots
         self.temp_root = temp_root
@@ -202,6 +205,7 @@ class RunOnNode:
                 slots=self._agent.slots,
                 on_late=self.tell,
                 first_worker=self._agent.first_worker,
+                rewritten=self._agent.rewritten,
             )
         return self._sessions[spec]
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import shutil
+from pathlib import Path
 from typing import Any
 
 import dask
@@ -31,6 +34,8 @@ SCHEDULER_SETTINGS: dict[str, Any] = {
 async def serve(configuration: dict[str, Any]) -> None:
     """Run the scheduler until the process is ended."""
     worker_ttl = configuration["worker_ttl_seconds"]
+    # Nodes share in there what they need not do twice on one machine.
+    Path(configuration["temp_root"]).mkdir(mode=0o700, parents=True, exist_ok=True)
     settings = {**SCHEDULER_SETTINGS, "distributed.scheduler.worker-ttl": f"{worker_ttl} s"}
     dask.config.set({**settings, "temporary-directory": configuration["temp_root"]})
     async with Scheduler(
@@ -43,9 +48,18 @@ async def serve(configuration: dict[str, Any]) -> None:
         await scheduler.finished()
 
 
+def _remove(directory: str) -> None:
+    # By another name: what nodes still write to the old one fails, and cannot keep it from being empty.
+    doomed = f"{directory}.ended"
+    with contextlib.suppress(OSError):
+        os.rename(directory, doomed)
+    for name in (doomed, directory):
+        shutil.rmtree(name, ignore_errors=True)
+
+
 def main() -> None:
     configuration = read_configuration()
-    watch_lifeline(lambda: shutil.rmtree(configuration["temp_root"], ignore_errors=True))
+    watch_lifeline(lambda: _remove(configuration["temp_root"]))
     asyncio.run(serve(configuration))
 
 

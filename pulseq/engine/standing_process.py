@@ -221,6 +221,7 @@ class Keeper:
                     temp_root=self._temp_roots[spec.id],
                     first_worker=self._first_workers[spec.id],
                     heartbeat_seconds=min(framework.heartbeat_interval, framework.node_timeout / 3),
+                    rewritten=self._directory / "scheduler" / "rewritten",
                 )
             )
             await process.ready(START_TIMEOUT_SECONDS)
