@@ -26,7 +26,11 @@ _LONE_SURROGATE = re.compile(rb"(?<!\\ud[89ab]..)\\ud[c-f]|\\ud[89ab]..(?!\\ud[c
 
 
 class UnreadableLinesError(Exception):
-    """DuckDB cannot read a slice in full."""
+    """DuckDB cannot read a slice, which ends at byte `end`, in full."""
+
+    def __init__(self, end: int) -> None:
+        super().__init__(f"lines before byte {end} of the journal cannot be read in bulk")
+        self.end = end
 
 
 class BulkBatch:
@@ -45,6 +49,7 @@ class BulkBatch:
     def __init__(self, part: Slice, *, slow: bool) -> None:
         self.odd = Batch()
         self.damaged = part.damaged
+        self._end = part.end
         self._lines = {kind: [] if slow else lines for kind, lines in part.tests.items()}
         self._entries = list(self._decode(part.lines if slow else part.others))
         self._read_by_duckdb = sum(map(len, self._lines.values()))
@@ -83,9 +88,9 @@ class BulkBatch:
                 connection.execute(schema_script("bulk.sql"))
                 ((understood,),) = connection.execute(_UNDERSTOOD, [[*Status], [*Reason]]).fetchall()
             except DuckDBError as error:
-                raise UnreadableLinesError from error
+                raise UnreadableLinesError(self._end) from error
         if understood != self._read_by_duckdb:
-            raise UnreadableLinesError
+            raise UnreadableLinesError(self._end)
 
     def _take_out_odd_tests(self, connection: Connection) -> Iterator[Entry]:
         connection.execute(schema_script("odd.sql"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -19,9 +20,12 @@ from pulseq.results.journal import JOURNAL_NAME
 from pulseq.results.slices import Slice, read_slice
 from pulseq.results.staging import Batch
 
-#: One transaction takes so many bytes of journal: what DuckDB reads, and what Python has to.
+#: Bytes of journal that are taken in at a time: what DuckDB reads, and what Python has to.
 BATCH_BYTES = 32 << 20
 SLOW_BYTES = 4 << 20
+#: Seconds after which a transaction takes no more in: others wait for the file. To close it costs
+#: as much as a tenth of a slice, since a group of rows that is not full yet is written again.
+HOLD_SECONDS = 2.0
 
 #: The tables that hold rows of runs.
 RUN_TABLES = (
@@ -132,23 +136,12 @@ def _ingest(journal: Path, database: Database) -> IngestReport:
         if part.end == part.start:
             return report
         try:
-            batch = _merge(database, run_id, part, slow=slow)
-        except UnreadableLinesError:
-            slow_until = part.end
+            taken = _take_in(database, journal, report, part, slow=slow)
+        except UnreadableLinesError as error:
+            slow_until = error.end
             continue
-        if batch is not None:
-            report = _with(report, part, batch)
-        else:  # another process took the same lines in meanwhile
-            report = replace(report, end_offset=_known_offset(journal, run_id, database))
-
-
-def _with(report: IngestReport, part: Slice, batch: BulkBatch) -> IngestReport:
-    return replace(
-        report,
-        entries=report.entries + batch.entries,
-        end_offset=part.end,
-        damaged_lines=report.damaged_lines + batch.damaged,
-    )
+        # Where it is None, another process took the same lines in meanwhile.
+        report = taken or replace(report, end_offset=_known_offset(journal, run_id, database))
 
 
 def _known_offset(journal: Path, run_id: str, database: Database) -> int:
@@ -174,26 +167,50 @@ def _offset_in(connection: Connection, run_id: str) -> int:
     return int(rows[0][0]) if rows else 0
 
 
-def _merge(database: Database, run_id: str, part: Slice, *, slow: bool) -> BulkBatch | None:
-    """Put a slice and the offset it reaches into the database at once; None when its start was not what was known.
+def _take_in(
+    database: Database, journal: Path, report: IngestReport, part: Slice, *, slow: bool
+) -> IngestReport | None:
+    """Put a slice and what comes after it into the database, at once, for as long as others may wait for the file.
+
+    Returns None, and changes nothing, when the start of the slice was not what was known.
 
     Raises:
         UnreadableLinesError: DuckDB cannot read all of it, and `slow` is false.
     """
-    batch = BulkBatch(part, slow=slow)
     with database.write() as connection:
-        if _offset_in(connection, run_id) != part.start:
+        if _offset_in(connection, report.run_id) != part.start:
             return None
-        batch.stage(connection)
-        _describe_run(connection, run_id, batch.odd)
-        connection.execute("SET VARIABLE run_id = ?", [run_id])
-        connection.execute("SET VARIABLE run_ended = ?", [batch.odd.run_ended])
-        connection.execute(schema_script("merge.sql"))
-        connection.execute(
-            """INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE
-            SET end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines""",
-            [run_id, part.end, batch.damaged],
-        )
+        until = time.monotonic() + HOLD_SECONDS
+        while part.end > part.start:
+            batch = _merge(connection, report.run_id, part, slow=slow)
+            report = _with(report, part, batch)
+            if slow or time.monotonic() > until:
+                break
+            part = read_slice(journal, part.end, BATCH_BYTES)
+    return report
+
+
+def _with(report: IngestReport, part: Slice, batch: BulkBatch) -> IngestReport:
+    return replace(
+        report,
+        entries=report.entries + batch.entries,
+        end_offset=part.end,
+        damaged_lines=report.damaged_lines + batch.damaged,
+    )
+
+
+def _merge(connection: Connection, run_id: str, part: Slice, *, slow: bool) -> BulkBatch:
+    batch = BulkBatch(part, slow=slow)
+    batch.stage(connection)
+    _describe_run(connection, run_id, batch.odd)
+    connection.execute("SET VARIABLE run_id = ?", [run_id])
+    connection.execute("SET VARIABLE run_ended = ?", [batch.odd.run_ended])
+    connection.execute(schema_script("merge.sql"))
+    connection.execute(
+        """INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+        SET end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines""",
+        [run_id, part.end, batch.damaged],
+    )
     return batch
 
 

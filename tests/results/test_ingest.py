@@ -285,9 +285,9 @@ histories = st.lists(
 
 
 @settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(history=histories, batch=st.integers(1, 5))
+@given(history=histories, batch=st.integers(1, 5), hold=st.sampled_from([-1.0, 60.0]))
 def test_any_way_to_cut_a_journal_into_batches_leads_to_the_same_rows(
-    story, tmp_path_factory, history: list[Event], batch: int
+    story, tmp_path_factory, history: list[Event], batch: int, hold: float
 ) -> None:
     home = tmp_path_factory.mktemp("home")
     journal = home / "runs" / "r" / "journal.jsonl"
@@ -298,6 +298,7 @@ def test_any_way_to_cut_a_journal_into_batches_leads_to_the_same_rows(
     sync(home, whole)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest_module, "BATCH_BYTES", 100 * batch)
+        patch.setattr(ingest_module, "HOLD_SECONDS", hold)
         sync(home, pieces)
     assert everything(pieces) == everything(whole)
 
@@ -311,7 +312,7 @@ def test_three_writers_and_a_reader_share_one_file_without_an_error(story, datab
         from pathlib import Path
         from pulseq.results import ingest
         from pulseq.results.database import Database
-        ingest.BATCH_BYTES = 10_000
+        ingest.BATCH_BYTES, ingest.HOLD_SECONDS = 10_000, -1.0
         ingest.ingest(Path(sys.argv[1]), Database(Path(sys.argv[2]), patience_seconds=60))
         """
     )

@@ -1,10 +1,10 @@
 -- Reads the lines of a batch, each kind of event from the file that a variable names, into the tables from
 -- which merge.sql moves them on. Strict: a value of another type than the column's is an error.
 
-CREATE TEMP MACRO moment(seconds) AS
+CREATE OR REPLACE TEMP MACRO moment(seconds) AS
     CASE WHEN seconds BETWEEN -62135596800 AND 253402300799 THEN make_timestamptz(round_even(seconds * 1e6, 0)::BIGINT) END;
 
-CREATE TEMP TABLE stage_tests AS
+CREATE OR REPLACE TEMP TABLE stage_tests AS
 SELECT
     seq, data.test_id, data.variant, data.name, data.body, data.priority, data.location,
     data.expected_seconds, coalesce(data.requirements, '{}'::JSON) AS requirements
@@ -17,7 +17,7 @@ FROM read_json(
     )'}
 );
 
-CREATE TEMP TABLE stage_started AS
+CREATE OR REPLACE TEMP TABLE stage_started AS
 SELECT
     seq, data.test_id, data.variant, data.attempt, data.node_id,
     data.task_run AS task_run_id, moment(time) AS noted_at
@@ -29,7 +29,7 @@ FROM read_json(
     )'}
 );
 
-CREATE TEMP TABLE stage_attempts AS
+CREATE OR REPLACE TEMP TABLE stage_attempts AS
 WITH told AS (
     SELECT seq, data.result AS r, coalesce(data.result.variant, '') AS variant
     FROM read_json(
@@ -54,7 +54,7 @@ SELECT
 FROM told
 LEFT JOIN stage_started AS s ON s.test_id = r.test_id AND s.variant = told.variant AND s.attempt = r.attempt;
 
-CREATE TEMP TABLE stage_verdicts AS
+CREATE OR REPLACE TEMP TABLE stage_verdicts AS
 SELECT
     seq, data.test_id, data.variant, data.status, data.reason, data.flaky, data.attempts,
     data.node_id, data.error, moment(time) AS closed_at

@@ -24,7 +24,7 @@ ANTI JOIN (SELECT test_id, variant FROM tests WHERE run_id = getvariable('run_id
 ORDER BY s.seq;
 
 -- Whatever of it began and did not end in this batch still runs.
-CREATE TEMP TABLE stage_running AS
+CREATE OR REPLACE TEMP TABLE stage_running AS
 SELECT s.* EXCLUDE (seq)
 FROM stage_started AS s
 ANTI JOIN stage_attempts AS a ON a.test_id = s.test_id AND a.variant = s.variant AND a.attempt = s.attempt

@@ -1,7 +1,7 @@
 -- The tests that a batch tells more of than one plan, start, result and verdict, or in another order.
 -- What they come to depends on the order, so Python replays them (staging.py).
 
-CREATE TEMP TABLE odd_keys AS
+CREATE OR REPLACE TEMP TABLE odd_keys AS
 SELECT test_id, variant
 FROM (
     SELECT test_id, variant, seq AS planned, NULL AS started, NULL AS finished, NULL AS closed FROM stage_tests
@@ -18,7 +18,7 @@ HAVING count(planned) > 1 OR count(started) > 1 OR count(finished) > 1 OR count(
 UNION
 SELECT test_id, variant FROM stage_expanded;
 
-CREATE TEMP TABLE odd_lines AS
+CREATE OR REPLACE TEMP TABLE odd_lines AS
 SELECT seq FROM stage_tests SEMI JOIN odd_keys USING (test_id, variant)
 UNION ALL
 SELECT seq FROM stage_started SEMI JOIN odd_keys USING (test_id, variant)
