@@ -49,6 +49,9 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.distributed.flow_door": _BY_RUNS,
     "pulseq.distributed.run_page": "tests/system/test_deployments",
     "pulseq.engine.prefect_client": "tests/system/test_deployments",
+    **dict.fromkeys(
+        ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.engine.known_api"), "tests/system/test_deployments"
+    ),
     "pulseq.distributed.run_request": _BY_RUNS,
     "pulseq.distributed.work_orders": _BY_RUNS,
     **{

@@ -1,8 +1,11 @@
-"""`pulseq check`: would this run? Nothing is started."""
+"""`pulseq check`: would this run, and would Prefect take it as it is meant? Nothing is started."""
 
 from __future__ import annotations
 
+import asyncio
+import os
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -10,10 +13,15 @@ from cyclopts import Parameter
 
 from pulseq.capabilities import match, nearest_miss
 from pulseq.distributed.fleet_choice import choose_fleet
+from pulseq.distributed.run_options import default_home
+from pulseq.engine.api_address import check_api
+from pulseq.engine.known_api import known_api
 from pulseq.engine.machine import read_machine
-from pulseq.errors import UsageError
+from pulseq.errors import PulseqError, UsageError
 from pulseq.models import CapabilityValue, Fleet, Suite
 from pulseq.suites.arguments import load_arguments
+from pulseq.suites.documents import Flaw
+from pulseq.suites.prefect_file import PROJECT_FILE, Project, read_project
 
 
 def check(
@@ -21,15 +29,27 @@ def check(
     nodes: Path | None = None,
     count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"])] = None,
     pyargs: Annotated[bool, Parameter(negative="")] = False,
+    project: Path | None = None,
 ) -> int:
     """Validate suites and nodes, and tell which tests no node fits; starts nothing.
+
+    Without suites it validates prefect.yaml: what Prefect would ignore or replace with a placeholder.
 
     Args:
         suites: Suite files, directories, test files; as for `pulseq run`.
         nodes: Nodes file; by default the one beside the suite, else nodes of this machine.
         count: Local nodes with one slot each, or `auto`.
         pyargs: Arguments that are no suite files are names of Python packages.
+        project: A prefect.yaml; without suites by default the one of the working directory.
     """
+    if project is not None or (not suites and Path(PROJECT_FILE).exists()):
+        check_project(project or Path(PROJECT_FILE))
+    if suites or not Path(project or PROJECT_FILE).exists():
+        _check_suites(suites, nodes, count, pyargs=pyargs)
+    return 0
+
+
+def _check_suites(suites: Sequence[str], nodes: Path | None, count: str | None, *, pyargs: bool) -> None:
     suite = load_arguments(list(suites), pyargs=pyargs)
     fleet = choose_fleet(list(suites), nodes_file=nodes, count=count, scheduler=None)
     misses = find_misses(suite, fleet)
@@ -40,7 +60,35 @@ def check(
     if misses:
         raise UsageError("\n".join(misses))
     print("every entry fits at least one node", file=sys.stderr)
-    return 0
+
+
+def check_project(path: Path) -> None:
+    """Hold a prefect.yaml against the flows that it names, and against the work pools of the API if one answers.
+
+    Raises:
+        ConfigurationError: with everything that Prefect would ignore, replace or refuse.
+    """
+    project = read_project(path)
+    # Prefect takes its time; what the file itself says wrong has been told by now.
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
+    from pulseq.engine.deployments import find_flaws
+
+    flaws = [*find_flaws(project), *_find_missing_pools(project)]
+    if flaws:
+        raise project.document.refuse(flaws)
+    print(f"{path}: {len(project.deployments)} deployments, as Prefect understands them", file=sys.stderr)
+
+
+def _find_missing_pools(project: Project) -> list[Flaw]:
+    try:
+        os.environ["PREFECT_API_URL"] = api_url = known_api(default_home())
+        asyncio.run(check_api(api_url))
+    except PulseqError as error:
+        print(f"work pools are not checked: {error}", file=sys.stderr)
+        return []
+    from pulseq.engine.deployments import find_missing_pools
+
+    return asyncio.run(find_missing_pools(project))
 
 
 def find_misses(suite: Suite, fleet: Fleet) -> list[str]:

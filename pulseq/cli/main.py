@@ -37,6 +37,8 @@ COMMANDS = {
     "up": ("pulseq.cli.up:up", "Start server, scheduler and nodes that stay between runs."),
     "down": ("pulseq.cli.down:down", "End what `up` has started."),
     "status": ("pulseq.cli.status:status", "Tell what `up` has started, and how it does."),
+    "serve": ("pulseq.cli.serve:serve", "Serve the deployments of prefect.yaml from this machine."),
+    "setup": ("pulseq.cli.setup:setup", "Make Prefect's automations for runs and nodes."),
     "summary": ("pulseq.cli.summary:summary", "Tell what a stored run came to."),
     "sql": ("pulseq.cli.sql:sql", "Ask the results in SQL, also while runs write."),
     "results": ("pulseq.cli.results:app", "Bring journals into the database."),

@@ -1,0 +1,37 @@
+"""`pulseq serve`: deployments without a work pool, for a laptop."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from pathlib import Path
+
+from pulseq.distributed.run_options import default_home
+from pulseq.engine.api_address import check_api
+from pulseq.engine.known_api import known_api
+from pulseq.errors import UsageError
+from pulseq.suites.prefect_file import PROJECT_FILE, read_project
+
+
+def serve(*names: str, project: Path | None = None, limit: int = 2) -> int:
+    """Serve the deployments of prefect.yaml from here, until Ctrl-C: no work pool, no worker.
+
+    Args:
+        names: Deployments to serve; by default all of them.
+        project: The file they are written in; by default `prefect.yaml` of the working directory.
+        limit: How many of their runs may go on at once.
+    """
+    if limit < 1:
+        raise UsageError(f"--limit: found {limit}, expected a number of at least 1")
+    written = read_project(project or Path(PROJECT_FILE))
+    deployments = written.choose(names)
+    api_url = known_api(default_home())
+    asyncio.run(check_api(api_url))
+    # For Prefect, which reads its settings when it is imported, and for the processes that it starts.
+    os.environ["PREFECT_API_URL"] = api_url
+    from pulseq.engine.deployments import serve_deployments
+
+    print(f"serving {', '.join(one.name for one in deployments)} for {api_url}; Ctrl-C ends it", file=sys.stderr)
+    asyncio.run(serve_deployments(written, deployments, limit=limit))
+    return 0
