@@ -6,6 +6,7 @@ Unix seconds in UTC, unless a name says otherwise.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
@@ -60,7 +61,8 @@ class Priority(IntEnum):
 
     @property
     def word(self) -> str:
-        return self.name.lower()
+        """The name as suites have it; one object each, as every queued test holds one."""
+        return sys.intern(self.name.lower())
 
 
 @dataclass(frozen=True, slots=True)
