@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -14,11 +15,12 @@ app = App(name="results", help="Journals and the database that is built from the
 
 
 @app.command
-def sync(*, db: Path | None = None) -> int:
+def sync(*, db: Path | None = None, prefect: bool = False) -> int:
     """Bring every journal of the state directory into DuckDB; rebuilds a missing or damaged database.
 
     Args:
         db: The DuckDB file; by default `results.duckdb` in the state directory.
+        prefect: Also tell Prefect how runs and their tests ended, where it missed that.
     """
     from pulseq.results.database import Database  # brings DuckDB, which `--help` need not wait for
     from pulseq.results.health_journal import ingest_health
@@ -32,4 +34,18 @@ def sync(*, db: Path | None = None) -> int:
     if report.damaged_lines:
         print(f"{report.damaged_lines} damaged journal lines were skipped", file=sys.stderr)
     print(f"{len(report.runs)} runs, {report.entries} new events: {path}", file=sys.stderr)
+    if prefect:
+        _sync_prefect()
     return 0
+
+
+def _sync_prefect() -> None:
+    from pulseq.distributed.prefect_sync import sync_prefect
+
+    told = asyncio.run(sync_prefect(default_home()))
+    line = f"Prefect: {told.runs} runs compared, {told.flow_runs} flow runs and {told.task_runs} task runs ended"
+    if told.unknown:
+        line += f"; {told.unknown} flow runs are unknown to it"
+    if told.going_on:
+        line += f"; {told.going_on} runs that go on were left alone"
+    print(line, file=sys.stderr)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
 from typing import Any
 
+from pulseq.distributed.ending import ending_of
 from pulseq.distributed.run_request import RunRequest, prepare_run
 from pulseq.distributed.run_session import run_suite
-from pulseq.distributed.verdict import describe
 from pulseq.engine.flow_run import FlowRunEnding, run_logger, state_for
-from pulseq.errors import ExitCode, PulseqError
+from pulseq.errors import PulseqError
 from pulseq.events import Event, RunNote, TestClosed
 from pulseq.records import RunRecord
 
@@ -29,20 +28,6 @@ async def run_in_flow(request: RunRequest) -> Any:
         log.error("%s", error)
         return state_for(FlowRunEnding("failed", str(error)))
     return state_for(ending_of(outcome.exit_code, _verdicts(outcome.record)))
-
-
-def ending_of(code: ExitCode, verdicts: Sequence[TestClosed]) -> FlowRunEnding:
-    """What the flow run of a run that ends with this code and these verdicts is to say."""
-    message = describe(verdicts)
-    match code:
-        case ExitCode.OK | ExitCode.NOTHING_TO_RUN:
-            return FlowRunEnding("completed", message)
-        case ExitCode.INTERRUPTED:
-            return FlowRunEnding("cancelled", f"interrupted: {message}")
-        case ExitCode.DEADLINE:
-            return FlowRunEnding("failed", f"its deadline has passed: {message}")
-        case _:
-            return FlowRunEnding("failed", message)
 
 
 def _verdicts(record: RunRecord) -> list[TestClosed]:

@@ -1,0 +1,106 @@
+"""Bringing the Prefect API to say what the journal says, where it missed something."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+from uuid import UUID
+
+from prefect.client.orchestration import PrefectClient
+from prefect.client.schemas.objects import State
+from prefect.exceptions import ObjectNotFound
+from prefect.states import Crashed
+
+from pulseq.engine.flow_run import FlowRunEnding, state_for
+from pulseq.engine.tasks import state_of, task_for
+from pulseq.engine.work import shown_name
+from pulseq.models import Reason
+from pulseq.results.flow_runs import FlowRunStory, TaskRunStory
+
+#: The most that the API returns of a filter at once.
+_PAGE = 200
+_AT_ONCE = 8
+_FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
+_KILLED = "its driver was killed before it ended"
+
+
+async def mend_task_runs(client: PrefectClient, story: FlowRunStory) -> int:
+    """Give each task run that has no final state at the API the one that its results ask for; how many those were.
+
+    One that the API has never heard of is made there.
+
+    Raises:
+        httpx.HTTPError, PrefectException: the API does not answer, or does not take it.
+    """
+    known = await _states(client, story.task_runs)
+    wrong = [one for one in story.task_runs.values() if known.get(one.id) not in _FINAL]
+    few = asyncio.Semaphore(_AT_ONCE)
+    await asyncio.gather(*(_mend(client, story.id, one, one.id in known, few) for one in wrong))
+    return len(wrong)
+
+
+async def is_open(client: PrefectClient, flow_run_id: str) -> bool | None:
+    """Whether the API takes a flow run for one that goes on; None where it knows no such flow run.
+
+    It may be another API than the one that the run spoke to. Raises as `mend_task_runs`.
+    """
+    try:
+        flow_run = await client.read_flow_run(UUID(flow_run_id))
+    except ObjectNotFound:
+        return None
+    return flow_run.state is None or not flow_run.state.is_final()
+
+
+async def end_flow_run(client: PrefectClient, flow_run_id: str, ending: FlowRunEnding) -> None:
+    """Give a flow run its final state. Raises as `mend_task_runs`."""
+    await client.set_flow_run_state(UUID(flow_run_id), state_for(ending), force=True)
+
+
+def state_told_by(story: TaskRunStory) -> State[Any]:
+    """The final state of a task run, from its results."""
+    results = [result for result in story.results.values() if result is not None]
+    if len(results) < len(story.results):
+        return Crashed(message=_KILLED)
+    if any(result.reason is Reason.NODE_LOST for result in results):
+        return Crashed(name="NodeLost", message="its node was lost")
+    return state_of(results, retried=story.retried)
+
+
+async def _states(client: PrefectClient, ids: Iterable[str]) -> dict[str, str]:
+    ordered = list(ids)
+    states: dict[str, str] = {}
+    for start in range(0, len(ordered), _PAGE):
+        page = ordered[start : start + _PAGE]
+        query = {"task_runs": {"id": {"any_": page}}, "limit": _PAGE}
+        answer = await client._client.post("/task_runs/filter", json=query)
+        states |= {found["id"]: found["state_type"] for found in answer.raise_for_status().json()}
+    return states
+
+
+async def _mend(
+    client: PrefectClient, flow_run_id: str, story: TaskRunStory, known: bool, few: asyncio.Semaphore
+) -> None:
+    state = _plain(state_told_by(story))
+    async with few:
+        if known:
+            answer = await client._client.post(f"/task_runs/{story.id}/set_state", json={"state": state, "force": True})
+        else:
+            answer = await client._client.post("/task_runs/", json=_new_run(story, flow_run_id, state))
+    answer.raise_for_status()
+
+
+def _plain(state: State[Any]) -> dict[str, Any]:
+    return {"type": state.type.value, "name": state.name, "message": state.message}
+
+
+def _new_run(story: TaskRunStory, flow_run_id: str, state: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "id": story.id,
+        "flow_run_id": flow_run_id,
+        "name": shown_name(story.name),
+        # As the node made it: the API takes both for the same task run.
+        "task_key": task_for(0, 0.0, None).task_key,
+        "dynamic_key": story.id,
+        "state": state,
+    }

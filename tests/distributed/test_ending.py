@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import pytest
+
+from pulseq.distributed.ending import ending_of
+from pulseq.errors import ExitCode
+from pulseq.events import TestClosed
+from pulseq.models import Reason, Status
+
+FAILED = TestClosed("a", "", Status.FAILED, Reason.ASSERTION, False, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "message"),
+    [
+        (ExitCode.OK, "completed", "1 of 1 tests failed"),
+        (ExitCode.NOTHING_TO_RUN, "completed", "1 of 1 tests failed"),
+        (ExitCode.TESTS_FAILED, "failed", "1 of 1 tests failed"),
+        (ExitCode.NO_VERDICT, "failed", "1 of 1 tests failed"),
+        (ExitCode.INTERRUPTED, "cancelled", "interrupted: 1 of 1 tests failed"),
+        (ExitCode.DEADLINE, "failed", "its deadline has passed: 1 of 1 tests failed"),
+    ],
+)
+def test_the_exit_code_is_the_kind_and_the_verdicts_are_the_words(code: ExitCode, kind: str, message: str) -> None:
+    ending = ending_of(code, [FAILED])
+
+    assert (kind, message) == (ending.kind, ending.message)
