@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import ssl
 from collections.abc import Iterator, Mapping
 from typing import Any
-from urllib.parse import urlsplit
 
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
@@ -25,7 +23,6 @@ _SETTINGS = (
     PREFECT_CLIENT_CUSTOM_HEADERS,
     PREFECT_CLOUD_API_URL,
 )
-_LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 def read_access() -> dict[str, Any]:
@@ -49,14 +46,6 @@ def use_access(access: Mapping[str, Any]) -> Iterator[None]:
         return
     with temporary_settings(changed):
         yield
-
-
-def client_settings() -> dict[str, Any]:
-    """What Prefect's client is to be made with: on loopback, without reading all certificates of the machine."""
-    url = urlsplit(PREFECT_API_URL.value() or "")
-    if url.scheme == "http" and url.hostname in _LOOPBACK:
-        return {"verify": ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)}
-    return {}
 
 
 def _reveal(value: Any) -> Any:

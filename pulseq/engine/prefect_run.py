@@ -13,7 +13,7 @@ from uuid import UUID
 from prefect.context import AsyncClientContext, hydrated_context
 from prefect.events.worker import EventsWorker
 
-from pulseq.engine.api_access import client_settings, use_access
+from pulseq.engine.api_access import use_access
 from pulseq.engine.flow_run import suite_flow
 from pulseq.engine.tasks import run_as_task
 from pulseq.engine.work import PytestWork, TestWork
@@ -40,7 +40,8 @@ class PrefectRun:
 
     async def _enter(self, serialized: dict[str, Any]) -> None:
         self._exit.enter_context(use_access(serialized["api_access"]))
-        api = await self._exit.enter_async_context(AsyncClientContext(httpx_settings=client_settings()))
+        # Made without settings of its own: a task run takes no other, and would make one each time.
+        api = await self._exit.enter_async_context(AsyncClientContext())
         context = {"flow_run_context": {**serialized["flow_run_context"], "flow": suite_flow}}
         # Given our client it makes none of its own, which no task run would use.
         self._exit.enter_context(hydrated_context(context, client=api.client))

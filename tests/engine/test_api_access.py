@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,7 +14,7 @@ from prefect.settings import (
     temporary_settings,
 )
 
-from pulseq.engine.api_access import client_settings, read_access, use_access
+from pulseq.engine.api_access import read_access, use_access
 
 HERE, THERE = "http://127.0.0.1:4200/api", "https://api.example/api"
 
@@ -50,15 +49,3 @@ def test_another_api_is_used_with_the_machines_own_settings_for_the_rest() -> No
 def test_no_key_here_takes_ours_away() -> None:
     with use_access(_access(PREFECT_API_KEY=None)):
         assert PREFECT_API_KEY.value() is None
-
-
-def test_on_loopback_no_certificates_are_read() -> None:
-    told = client_settings()["verify"]
-    assert isinstance(told, ssl.SSLContext)
-    assert told.cert_store_stats()["x509"] == 0
-
-
-@pytest.mark.parametrize("url", [THERE, "http://api.example/api", "https://127.0.0.1/api", None])
-def test_elsewhere_prefects_client_is_made_as_ever(url: str | None) -> None:
-    with temporary_settings({PREFECT_API_URL: url}):
-        assert client_settings() == {}

@@ -6,7 +6,7 @@ import asyncio
 from typing import Any
 from uuid import UUID, uuid4
 
-from prefect.client.orchestration import PrefectClient
+from prefect.client.orchestration import PrefectClient, get_client
 from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.results import ResultStore
@@ -28,21 +28,21 @@ def _serialized(flow_run_id: UUID) -> dict[str, Any]:
     return {"flow_run_context": context, "api_access": read_access()}
 
 
-async def _look_into(serialized: dict[str, Any]) -> tuple[FlowRunContext | None, FlowRunContext | None]:
-    """The flow run's context inside, and what there is of it outside."""
+async def _look_into(serialized: dict[str, Any]) -> tuple[FlowRunContext | None, PrefectClient, FlowRunContext | None]:
+    """The flow run's context inside, the client that a task run gets there, and what there is of it outside."""
     run = await PrefectRun.enter(serialized)
-    inside = run._context.run(FlowRunContext.get)
+    inside, client = run._context.run(lambda: (FlowRunContext.get(), get_client()))
     await run.leave()
-    return inside, FlowRunContext.get()
+    return inside, client, FlowRunContext.get()
 
 
 def test_tasks_run_in_our_flow_with_the_one_client_that_the_node_has_for_them() -> None:
     flow_run_id = uuid4()
     with temporary_settings(SETTINGS):
-        inside, outside = asyncio.run(_look_into(_serialized(flow_run_id)))
+        inside, client, outside = asyncio.run(_look_into(_serialized(flow_run_id)))
 
     assert outside is None
     assert inside is not None
     assert inside.flow_run is not None
     assert (flow_run_id, suite_flow) == (inside.flow_run.id, inside.flow)
-    assert isinstance(inside.client, PrefectClient)
+    assert inside.client is client
