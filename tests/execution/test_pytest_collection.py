@@ -99,3 +99,18 @@ def test_an_item_that_is_there_twice_has_two_names(suite: Any) -> None:
     run = suite(FINE).run(targets=("test_a.py", "test_a.py"), args=("--keep-duplicates",))
     names = [item.nodeid for item in run.collection.items]
     assert len(set(names)) == len(names) == len(run.results)
+
+
+def test_garbage_is_looked_for_less_often_while_files_are_imported_and_as_usual_in_tests(suite: Any) -> None:
+    body = """
+        import gc
+        then = gc.get_threshold()
+        def test_now(): assert then == (10_000, 10, 10) and gc.get_threshold() != then
+        def test_frozen(): assert gc.get_freeze_count() > 10_000
+    """
+    assert suite({"test_gc.py": body}).run().verdicts() == {"test_now": "passed", "test_frozen": "passed"}
+
+
+def test_thresholds_that_a_suite_sets_stay(suite: Any) -> None:
+    body = "import gc\ngc.set_threshold(123)\ndef test_now(): assert gc.get_threshold()[0] == 123\n"
+    assert suite({"test_gc.py": body}).run().verdicts() == {"test_now": "passed"}

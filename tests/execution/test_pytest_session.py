@@ -87,7 +87,7 @@ SUITES: dict[str, dict[str, str]] = {
         "other/test_same.py": "def test_same(): assert 0\n",
     },
     "doctests": {
-        "pytest.ini": "[pytest]\naddopts = --doctest-modules -q\n",
+        "pytest.ini": "[pytest]\naddopts = --doctest-modules\n",
         "told.py": '''
             def right():
                 """
@@ -101,15 +101,63 @@ SUITES: dict[str, dict[str, str]] = {
                 """
         ''',
     },
+    "hooks": {
+        "pytest.ini": "[pytest]\naddopts = -p no:doctest\nmarkers = slow\n",
+        "conftest.py": """
+            import random, pytest
+            def pytest_generate_tests(metafunc):
+                if "flavour" in metafunc.fixturenames:
+                    metafunc.parametrize("flavour", ["sour", "sweet"], ids=str.upper)
+            @pytest.hookimpl(hookwrapper=True, trylast=True)
+            def pytest_collection_modifyitems(config, items):
+                yield
+                random.Random(7).shuffle(items)
+                config.hook.pytest_deselected(items=items[-1:])
+                del items[-1]
+            def pytest_itemcollected(item):
+                if "b" in item.name:
+                    item.add_marker(pytest.mark.skip(reason="b"))
+        """,
+        **{f"d{n}/test_{n}.py": f"def test_a(flavour): pass\ndef test_b{n}(): pass\n" for n in range(3)},
+    },
+    "wide parameters": {
+        "conftest.py": """
+            import pytest
+            @pytest.fixture(scope="session", params=["one", "two"])
+            def world(request): return request.param
+            @pytest.fixture(scope="package", params=[1, 2])
+            def land(request): return request.param
+        """,
+        "a/__init__.py": "",
+        "a/test_a.py": "def test_a(world): pass\ndef test_b(land, world): pass\ndef test_c(): pass\n",
+        "a/test_d.py": "def test_d(land): pass\ndef test_e(world): assert world != 'two'\n",
+        "b/test_f.py": "def test_f(world): pass\ndef test_g(): pass\n",
+    },
+    "twice the same name": {
+        "a/test_same.py": "def test_a(): pass\n",
+        "b/test_same.py": "def test_b(): pass\n",
+    },
+    "importlib": {
+        "pytest.ini": "[pytest]\naddopts = --import-mode=importlib\n",
+        "a/test_same.py": "def test_a(): pass\n",
+        "b/test_same.py": "def test_b(): assert __name__\n",
+        "b/conftest.py": "import pytest\n@pytest.fixture(autouse=True)\ndef skips(): pytest.skip('in b')\n",
+    },
 }
 
 
-def plain_counts(path: Any, *args: str) -> Counter[str]:
-    """What pytest itself counts, on the last line that it prints."""
+def plain_pytest(path: Any, *args: str) -> list[str]:
+    """The lines that pytest itself prints."""
     environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
     command = [sys.executable, "-m", "pytest", "--continue-on-collection-errors", "-p", "no:cacheprovider", *args]
     done = subprocess.run(command, cwd=path, env=environment, capture_output=True, text=True)
-    counts = Counter({word: int(count) for count, word in re.findall(r"(\d+) (\w+)", done.stdout.splitlines()[-1])})
+    return done.stdout.splitlines()
+
+
+def plain_counts(path: Any) -> Counter[str]:
+    """What pytest itself counts, on the last line that it prints."""
+    last = plain_pytest(path)[-1]
+    counts = Counter({word: int(count) for count, word in re.findall(r"(\d+) (\w+)", last)})
     words = {"errors": "error", "xpassed": "passed"}
     found: Counter[str] = Counter()
     for word in ("passed", "xpassed", "failed", "skipped", "xfailed", "error", "errors"):
@@ -125,6 +173,21 @@ def test_counts_equal_those_of_pytest(name: str, slots: int, suite: Any) -> None
     run = folder.run(slots=slots, pack=2)
     assert expected == run.counts()
     assert sorted(item.nodeid for item in run.collection.items) == sorted(run.started)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_the_order_is_that_of_pytest(name: str, suite: Any) -> None:
+    folder = suite(SUITES[name])
+    lines = plain_pytest(folder.path, "--collect-only", "-q")
+    expected = [line for line in lines if "::" in line and " " not in line]
+
+    async def collect() -> list[str]:
+        session = folder.session(slots=3)
+        collection = await session.collect()
+        await session.close()
+        return [item.nodeid for item in collection.items]
+
+    assert expected == asyncio.run(collect())
 
 
 def test_what_was_not_collected_is_an_error_of_setup(suite: Any) -> None:
