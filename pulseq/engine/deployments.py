@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any
 
 from prefect import Flow, aserve
+from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
 from prefect.client.schemas.schedules import CronSchedule, IntervalSchedule, RRuleSchedule
 from prefect.deployments.runner import RunnerDeployment
 from prefect.events import DeploymentTriggerTypes
+from prefect.exceptions import ObjectNotFound
 from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
@@ -128,16 +130,31 @@ async def serve_deployments(project: Project, deployments: Sequence[Deployment],
     """Serve deployments from this process until it is told to stop; each run is a process of its own.
 
     Raises:
-        UsageError: a flow does not import.
+        UsageError: a flow does not import, or a deployment has a work pool, whose workers would take its runs as well.
+        InfrastructureError: the API does not answer.
     """
     os.chdir(project.root)
+    async with open_client() as client:
+        for deployment in deployments:
+            await _refuse_pooled(client, load_flow(project.root, deployment.entrypoint).name, deployment.name)
     runners = [await _make_runner(project.root, deployment) for deployment in deployments]
     await aserve(*runners, limit=limit, print_starting_message=False)
 
 
+async def _refuse_pooled(client: PrefectClient, flow_name: str, name: str) -> None:
+    try:
+        known = await client.read_deployment_by_name(f"{flow_name}/{name}")
+    except ObjectNotFound:
+        return
+    if known.work_pool_name is not None:
+        raise UsageError(
+            f"the deployment '{flow_name}/{name}' belongs to the work pool {known.work_pool_name!r}, whose workers "
+            f"run it: start one, or `prefect deployment delete {flow_name}/{name}` to serve it from here"
+        )
+
+
 async def _make_runner(root: Path, deployment: Deployment) -> RunnerDeployment:
-    load_flow(root, deployment.entrypoint)  # for its words, where it does not import
-    # With its source a run is told where to begin, also where `prefect deploy` has made the same deployment before.
+    # With its source a run is told where to begin.
     flow: Flow[Any, Any] = await Flow.afrom_source(source=str(root), entrypoint=deployment.entrypoint)
     values = deployment.values
     triggers: list[Any] = [

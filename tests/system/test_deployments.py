@@ -1,0 +1,300 @@
+"""Runs that Prefect starts: the five commands of the guide, cancelling, automations, serving."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import httpx
+import pytest
+
+from pulseq.engine.api_server import STANDING_SERVER_SETTINGS, bind_loopback
+from tests.system.conftest import open_workplace
+from tests.system.workplace import PATIENCE_SECONDS, Finished, Workplace, finish, until
+
+ROOT = Path(__file__).parent.parent.parent
+GATE = "import os, time\nwhile not os.path.exists('open'):\n    time.sleep(0.05)\n"
+SUITES = {
+    "mixed": """
+  - {id: passes, command: 'true'}
+  - {id: fails, command: [sh, -c, 'exit 3']}
+  - {id: slow, timeout: 1, command: [sleep, '64.5']}
+  - {id: no-node, command: 'true', requirements: {browser: none}}
+  - {id: flaky, max_retries: 1, shell: true, command: 'test -f ../../was-here || { touch ../../was-here; exit 1; }'}
+""",
+    "long": """
+  - {id: first, command: 'true', priority: high}
+  - {id: long, command: [sleep, '63.5']}
+  - {id: last, command: 'true', priority: low}
+""",
+    "gated": "\n  - {id: gated, command: [python, gate.py], cwd: ../..}\n",
+}
+STATES = {
+    "passes": ("COMPLETED", "Passed"),
+    "fails": ("FAILED", "Failed"),
+    "slow": ("FAILED", "TimedOut"),
+    "flaky": ("COMPLETED", "Flaky"),
+}
+
+
+@dataclass
+class Site:
+    """A checkout that is deployed, its API, and the worker that serves it."""
+
+    workplace: Workplace
+    api: httpx.Client
+
+    def start(self, *words: str, module: str = "prefect") -> subprocess.Popen[str]:
+        process = subprocess.Popen(
+            [sys.executable, "-m", module, *words],
+            cwd=self.workplace.path,
+            env=self.workplace.environment,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        self.workplace.started.append(process)
+        return process
+
+    def run(self, *words: str, module: str = "prefect") -> Finished:
+        ended = finish(self.start(*words, module=module))
+        assert ended.code == 0, ended.out
+        return ended
+
+    def ask(self, path: str, **question: Any) -> Any:
+        answer = self.api.post(path, json=question)
+        answer.raise_for_status()
+        return answer.json()
+
+    def begin(self, suite: str) -> str:
+        """Start a run of a suite as the form does; its flow run."""
+        deployment = self.api.get("/deployments/name/run-suite/smoke").raise_for_status().json()["id"]
+        parameters = {"suite": suite, "options": {"where": {"local_nodes": 1}}}
+        created = self.ask(f"/deployments/{deployment}/create_flow_run", parameters=parameters)
+        return str(created["id"])
+
+    def state(self, flow_run: str) -> dict[str, Any]:
+        state: dict[str, Any] = self.api.get(f"/flow_runs/{flow_run}").raise_for_status().json()["state"]
+        return state
+
+    def ending(self, flow_run: str) -> dict[str, Any]:
+        ended = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
+        until(lambda: self.state(flow_run)["type"] in ended, f"flow run {flow_run} ends", PATIENCE_SECONDS * 2)
+        return self.state(flow_run)
+
+    def task_runs(self, flow_run: str) -> dict[str, dict[str, Any]]:
+        found = self.ask("/task_runs/filter", flow_runs={"id": {"any_": [flow_run]}})
+        return {one["name"]: one["state"] for one in found}
+
+    def run_id(self, flow_run: str) -> str:
+        rows = self.workplace.sql(f"select run_id from runs where flow_run_id = '{flow_run}'")
+        return str(rows[0]["run_id"])
+
+
+@contextlib.contextmanager
+def _process(site: Site, *words: str) -> Iterator[subprocess.Popen[str]]:
+    process = site.start(*words)
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.communicate(timeout=PATIENCE_SECONDS)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    """Server, pool, deployments and worker, made by the commands of the guide on a fresh PREFECT_HOME."""
+    path = tmp_path_factory.mktemp("site")
+    for name in ("flows", "deployments"):
+        shutil.copytree(ROOT / name, path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "prefect.yaml", path)
+    (path / "gate.py").write_text(GATE)
+    for name, tests in SUITES.items():
+        (path / "deployments" / "suites" / f"{name}.yaml").write_text(f"suite: {name}\ntests:{tests}")
+    with bind_loopback() as free:
+        port = free.getsockname()[1]
+    with open_workplace(path) as workplace, httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=30) as api:
+        workplace.environment |= {
+            **STANDING_SERVER_SETTINGS,
+            "PREFECT_HOME": str(path / "prefect"),
+            "PREFECT_API_URL": str(api.base_url).rstrip("/"),
+            "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
+            "PREFECT_WORKER_QUERY_SECONDS": "1",
+            "PREFECT_LOGGING_LEVEL": "WARNING",
+            "PWD": str(path),
+        }
+        site = Site(workplace, api)
+        with _process(site, "server", "start", "--host", "127.0.0.1", "--port", str(port)):
+            until(lambda: _answers(api), "the server answers")
+            site.run("work-pool", "create", "pulseq", "--type", "process")
+            site.run("--no-prompt", "deploy", "--all")
+            with _process(site, "worker", "start", "--pool", "pulseq"):
+                yield site
+
+
+def _answers(api: httpx.Client) -> bool:
+    try:
+        return api.get("/health").is_success
+    except httpx.HTTPError:
+        return False
+
+
+def test_the_fifth_command_runs_what_has_been_deployed(site: Site) -> None:
+    told = site.run("deployment", "run", "run-suite/smoke", "--watch").out
+
+    assert "finished successfully" in told
+    (row,) = site.workplace.sql("select total_tests, passed, prefect_url from run_summary")
+    assert (2, 2) == (row["total_tests"], row["passed"])
+    (flow_run,) = site.ask("/flow_runs/filter", flow_runs={"id": {"any_": [row["prefect_url"].rpartition("/")[2]]}})
+    assert flow_run["name"].startswith("quickstart, ")
+    assert "2 tests passed or were skipped" == flow_run["state"]["message"]
+
+
+def test_a_run_reads_well_on_prefects_pages(site: Site) -> None:
+    flow_run = site.begin("mixed")
+
+    assert ("FAILED", "2 of 5 tests failed") == tuple(site.ending(flow_run)[key] for key in ("type", "message"))
+    until(lambda: len(site.task_runs(flow_run)) == len(STATES), "every task run is recorded")
+    until(
+        lambda: {name: (state["type"], state["name"]) for name, state in site.task_runs(flow_run).items()} == STATES,
+        "every task run has the state of its test",
+    )
+    assert "failed (exit_code) exit code 3" in site.task_runs(flow_run)["fails"]["message"]
+    artifacts = site.ask("/artifacts/filter", artifacts={"flow_run_id": {"any_": [flow_run]}})
+    kinds = {one["key"]: one["type"] for one in artifacts}
+    assert {"mixed-progress": "progress", "mixed-summary": "markdown", "mixed-failures": "table"} == kinds
+    data = {one["key"]: one["data"] for one in artifacts}
+    assert float(data["mixed-progress"]) == 100.0
+    assert "data:image/svg+xml;base64," in data["mixed-summary"]
+    until(lambda: set(_events(site, flow_run)) == {"pulseq.run.started", "pulseq.run.finished"}, "events are kept")
+
+
+def _events(site: Site, flow_run: str) -> Counter[str]:
+    related = {"id": [f"prefect.flow-run.{flow_run}"]}
+    found = site.ask("/events/filter", filter={"related": related, "event": {"prefix": ["pulseq."]}})
+    return Counter(one["event"] for one in found["events"])
+
+
+def test_a_cancelled_run_ends_its_bodies_keeps_its_verdicts_and_touches_no_other(site: Site) -> None:
+    long, gated = site.begin("long"), site.begin("gated")
+    until(lambda: len(_bodies(site, "63.5")) == 1, "the long test runs")
+    until(lambda: len(_bodies(site, "gate.py")) == 1, "the other run's test runs")
+    body = _bodies(site, "63.5")[0]
+
+    cancelling = {"type": "CANCELLING", "name": "Cancelling"}
+    site.ask(f"/flow_runs/{long}/set_state", state=cancelling)
+
+    assert "CANCELLED" == site.ending(long)["type"]
+    assert body not in _bodies(site, "63.5")
+    rows = site.workplace.sql(f"select test_id, reason from results where run_id = '{site.run_id(long)}'")
+    assert {"first": None, "long": "cancelled", "last": "cancelled"} == {row["test_id"]: row["reason"] for row in rows}
+    assert ("RUNNING", 1) == (site.state(gated)["type"], len(_bodies(site, "gate.py")))
+
+    (site.workplace.path / "open").touch()
+    assert "COMPLETED" == site.ending(gated)["type"]
+
+
+def _bodies(site: Site, word: str) -> list[int]:
+    """Processes of the site that run a test whose command has this word."""
+    found = []
+    for process in site.workplace.processes():
+        with contextlib.suppress(Exception):
+            command = process.cmdline()
+            if command[-1].endswith(word) and len(command) == 2:
+                found.append(process.pid)
+    return found
+
+
+def test_a_published_build_starts_the_smoke_run(site: Site) -> None:
+    before = len(_smoke_runs(site))
+
+    resource = {"prefect.resource.id": "pulseq.build.7"}
+    event = {"event": "pulseq.build.published", "resource": resource, "id": str(uuid4())}
+    occurred = datetime.now(UTC).isoformat()
+    site.api.post("/events", json=[{**event, "occurred": occurred}]).raise_for_status()
+
+    until(lambda: len(_smoke_runs(site)) > before, "the event has started a run")
+    assert "COMPLETED" == site.ending(_smoke_runs(site)[0])["type"]
+
+
+def _smoke_runs(site: Site) -> list[str]:
+    question = {"deployments": {"name": {"any_": ["smoke"]}}, "sort": "EXPECTED_START_TIME_DESC"}
+    return [str(one["id"]) for one in site.ask("/flow_runs/filter", **question)]
+
+
+def test_automations_are_made_once(site: Site) -> None:
+    def count() -> Counter[str]:
+        found = site.ask("/automations/filter")
+        return Counter(one["name"] for one in found if one["name"].startswith("pulseq:"))
+
+    first = site.run("setup", module="pulseq").out
+    second = site.run("setup", module="pulseq").out
+
+    assert (4, 4) == (first.count(": made"), second.count(": there"))
+    assert {1} == set(count().values())
+    assert 4 == len(count())
+
+
+def test_a_notification_block_that_is_not_there_is_refused(site: Site) -> None:
+    ended = site.workplace.run("setup", "--notify", "slack-webhook/nobody")
+
+    assert 4 == ended.code
+    assert "found no block 'slack-webhook/nobody', expected a notification block as TYPE/NAME" in ended.err
+
+
+def test_check_knows_the_pools_of_the_api(site: Site) -> None:
+    text = (site.workplace.path / "prefect.yaml").read_text()
+    site.workplace.write(
+        "elsewhere.yaml",
+        text.replace("name: pulseq\n\n#", "name: pulsek\n\n#", 1).replace(
+            "local: &local\n      name: pulseq", "local: &local\n      name: pulsek"
+        ),
+    )
+
+    ended = site.workplace.run("check", "--project", "elsewhere.yaml")
+
+    assert 4 == ended.code
+    assert "found 'pulsek', expected a work pool that there is (pulseq)" in ended.err
+
+
+def test_served_deployments_run_without_a_pool(site: Site) -> None:
+    entry = "{name: laptop, entrypoint: 'flows/maintain_results.py:maintain_results', parameters: {keep_days: 9}}"
+    site.workplace.write("laptop.yaml", f"deployments:\n  - {entry}\n")
+    serving = site.start("serve", "--project", "laptop.yaml", module="pulseq")
+    deployment = "/deployments/name/maintain-results/laptop"
+    until(lambda: site.api.get(deployment).is_success, "it is served")
+
+    created = site.ask(f"/deployments/{site.api.get(deployment).json()['id']}/create_flow_run")
+    ended = site.ending(str(created["id"]))
+    os.kill(serving.pid, signal.SIGTERM)
+
+    assert ("COMPLETED", True) == (ended["type"], "new event" in ended["message"])
+    serving.communicate(timeout=PATIENCE_SECONDS)
+
+
+def test_what_a_work_pool_runs_is_not_served_as_well(site: Site) -> None:
+    ended = site.workplace.run("serve", "smoke")
+
+    assert 4 == ended.code
+    assert "the deployment 'run-suite/smoke' belongs to the work pool 'pulseq', whose workers run it" in ended.err
+
+
+def test_without_an_api_serving_and_setting_up_say_what_to_do(bare_workplace: Workplace) -> None:
+    shutil.copy(ROOT / "prefect.yaml", bare_workplace.path)
+    for words in (("serve",), ("setup",)):
+        ended = bare_workplace.run(*words)
+
+        assert 4 == ended.code
+        assert "found no Prefect API, expected one in PREFECT_API_URL" in ended.err
