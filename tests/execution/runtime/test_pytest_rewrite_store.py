@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +55,21 @@ def test_a_file_that_pytest_has_something_to_say_of_is_not_kept(text: str, store
     store.rewrite(source)
 
     assert store.find(source) is None
+
+
+def test_a_file_is_kept_whatever_else_was_not_closed(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def rewrite_and_find_an_open_file(*arguments: Any, own: Any = rewrite._rewrite_test) -> Any:
+        warnings.warn("unclosed file", ResourceWarning, stacklevel=1)
+        return own(*arguments)
+
+    monkeypatch.setattr(rewrite, "_rewrite_test", rewrite_and_find_an_open_file)
+    source = _source(tmp_path, "x = 1\n")
+
+    store.rewrite(source)
+
+    assert store.find(source) is not None
 
 
 def test_a_file_that_is_not_there_needs_nothing_done(store: Store, tmp_path: Path) -> None:
