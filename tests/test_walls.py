@@ -54,6 +54,10 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     ),
     "pulseq.distributed.run_request": _BY_RUNS,
     "pulseq.distributed.work_orders": _BY_RUNS,
+    **dict.fromkeys(
+        (f"pulseq.distributed.{stem}" for stem in ("ground", "loose_run", "session_runs")),
+        "tests/system/test_python_api",
+    ),
     **{
         f"pulseq.engine.{stem}": _BY_RUNS
         for stem in (

@@ -9,13 +9,17 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from pulseq.distributed.node_manager import NodeManager as NodeManager
     from pulseq.distributed.results_aggregator import ResultsAggregator as ResultsAggregator
     from pulseq.distributed.test_node import TestNode as TestNode
     from pulseq.distributed.test_result import TestResult as TestResult
     from pulseq.distributed.test_result import TestResults as TestResults
+    from pulseq.distributed.test_runner import DistributedTestRunner as DistributedTestRunner
     from pulseq.distributed.test_scheduler import TestScheduler as TestScheduler
 
 _HOMES = {
+    "DistributedTestRunner": "test_runner",
+    "NodeManager": "node_manager",
     "ResultsAggregator": "results_aggregator",
     "TestNode": "test_node",
     "TestResult": "test_result",
@@ -23,7 +27,15 @@ _HOMES = {
     "TestScheduler": "test_scheduler",
 }
 
-__all__ = ["ResultsAggregator", "TestNode", "TestResult", "TestResults", "TestScheduler"]
+__all__ = [
+    "DistributedTestRunner",
+    "NodeManager",
+    "ResultsAggregator",
+    "TestNode",
+    "TestResult",
+    "TestResults",
+    "TestScheduler",
+]
 
 
 def __getattr__(name: str) -> Any:

@@ -169,7 +169,8 @@ class Conduct:
         self.log.emit(PrefectRunKnown(flow_run.id, flow_run_url(flow_run.id, self._api_url)))
         self._stopper.install_signals()
         # The lean server of a single run ends with it: nobody would read its pages.
-        page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger) if not self._server else None
+        told = self.options.with_page and self._server is None
+        page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger) if told else None
         async with page.kept() if page else contextlib.nullcontext():
             await self.dispatcher.enter_flow(flow_run.context)
             if self._on_open is not None:

@@ -142,11 +142,15 @@ class Dispatcher:
 
     async def drain_node(self, node_id: str) -> None:
         """Give a node nothing more, and wait until all that it has is done; its end is then no loss."""
-        self._drained.add(node_id)
-        self.queue.set_open(node_id, False)
+        self.retire_node(node_id)
         while self._flights.is_on(node_id):
             self._changed.clear()
             await self._changed.wait()
+
+    def retire_node(self, node_id: str) -> None:
+        """Give a node nothing more, for good."""
+        self._drained.add(node_id)
+        self.queue.set_open(node_id, False)
 
     def hold_node(self, node_id: str) -> None:
         """Give a node nothing more for now; what it has goes on."""

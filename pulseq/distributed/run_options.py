@@ -32,6 +32,7 @@ class RunOptions:
         scheduler: address of a Dask scheduler whose nodes are to be used; None starts local nodes.
         standing: whether that scheduler is the one of `pulseq up`, in the same state directory.
         api_url: address of the Prefect server of `pulseq up`; None uses the configured API, or starts a server.
+        with_page: whether people look at the flow run where it is told, also after its end.
         notes: what the run is to say of itself first.
         keyword, markers: pytest's -k and -m.
         max_failures: stop after this many tests that failed or had an error of their own.
@@ -47,6 +48,7 @@ class RunOptions:
     scheduler: str | None = None
     standing: bool = False
     api_url: str | None = None
+    with_page: bool = True
     notes: tuple[str, ...] = ()
     keyword: str | None = None
     markers: str | None = None

@@ -30,12 +30,11 @@ class ScheduledTests:
     where they really are.
     """
 
-    def __init__(self, strategy: Strategy) -> None:
-        self.strategy = strategy
+    def __init__(self) -> None:
         self._tests: dict[str, _Scheduled] = {}
         self._by_node: dict[str, dict[str, _Scheduled]] = {}
         self._unplaced: list[_Scheduled] = []
-        self._offers: tuple[NodeOffer, ...] = ()
+        self._rules: tuple[tuple[NodeOffer, ...], Strategy] | None = None
         self._requirements: dict[Hashable, Mapping[str, CapabilityValue]] = {}
         self._assignment: Assignment | None = None
         self._sequence = 0
@@ -54,13 +53,13 @@ class ScheduledTests:
             self._tests[case.id] = scheduled = _Scheduled(given, case, self._sequence)
             self._unplaced.append(scheduled)
 
-    def assign(self, offers: Iterable[NodeOffer]) -> None:
+    def assign(self, offers: Iterable[NodeOffer], strategy: Strategy) -> None:
         """Assign what waits to these nodes; where they are other ones than before, all of it anew."""
         with self._lock:
-            nodes = tuple(offers)
-            if nodes != self._offers or self._assignment is None:
-                self._offers = nodes
-                self._assignment = Assignment(self._fits, self.strategy, nodes)
+            rules = (tuple(offers), strategy)
+            if rules != self._rules or self._assignment is None:
+                self._rules = rules
+                self._assignment = Assignment(self._fits, strategy, rules[0])
                 self._unplaced = [test for test in self._tests.values() if not test.in_run]
                 for test in self._unplaced:
                     self._move(test, None)

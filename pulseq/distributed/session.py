@@ -7,6 +7,7 @@ import weakref
 from collections.abc import Mapping
 from typing import Any
 
+from pulseq.distributed.scheduled_tests import ScheduledTests
 from pulseq.distributed.test_node import TestNode
 from pulseq.models import CapabilityValue, FrameworkConfig
 from pulseq.suites.nodes_file import framework_from_mapping
@@ -22,6 +23,7 @@ class Session:
         joined: what the nodes that have been started offer, by id.
         config: how nodes and results are treated.
         scheduler: address of the Dask scheduler that they have joined; empty until there is one.
+        waiting: what was scheduled, by each scheduler of the session.
         closed: whether the runner was closed; then nothing can be started in it any more.
     """
 
@@ -30,6 +32,7 @@ class Session:
         self.joined: dict[str, Mapping[str, CapabilityValue]] = {}
         self.config = config or FrameworkConfig()
         self.scheduler = ""
+        self.waiting: list[ScheduledTests] = []
         self.closed = False
         self._members: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()
 

@@ -45,12 +45,17 @@ class TestScheduler:
     def __init__(
         self, *, config: FrameworkConfig | Mapping[str, Any] | None = None, session: Session | None = None
     ) -> None:
-        given = config_of(config)
-        self._session = session or current_session("scheduler")
-        self._session.join("scheduler", self)
-        self.config = given or self._session.config
-        self.tests = ScheduledTests(self.config.strategy)
+        self._config = config_of(config)
+        self.session = session or current_session("scheduler")
+        self.session.join("scheduler", self)
+        self.tests = ScheduledTests()
+        self.session.waiting.append(self.tests)
         self._registered: dict[str, TestNode] = {}
+
+    @property
+    def config(self) -> FrameworkConfig:
+        """Its own configuration, or that of the runner that it shares nodes with."""
+        return self._config or self.session.config
 
     async def schedule_test(self, test: Mapping[str, Any]) -> None:
         """Have a test run with the next `run_tests`.
@@ -63,7 +68,7 @@ class TestScheduler:
             ValueError: it has a value that cannot be used, or the id of a test that waits or runs.
             RuntimeError: the runner was closed.
         """
-        if self._session.closed:
+        if self.session.closed:
             raise RuntimeError("the runner of this scheduler was closed; make a new runner and a new scheduler")
         case = read_test(test, stacklevel=3)
         self.tests.add(test, case)
@@ -78,7 +83,7 @@ class TestScheduler:
             ValueError: it is no node, or there is another one of this id.
         """
         added = node_of(node)
-        known = self._registered.get(added.id) or self._session.nodes.get(added.id)
+        known = self._registered.get(added.id) or self.session.nodes.get(added.id)
         if added.id in self._registered or (known is not None and known != added):
             raise ValueError(f"node: id: found {added.id!r} again, expected one that no other node has")
         self._registered[added.id] = added
@@ -110,7 +115,9 @@ class TestScheduler:
 
     def distribute(self, session: Session) -> None:
         """Assign what waits to the nodes of a runner's session, which are this scheduler's from here on."""
-        self._session = session
+        if self.tests not in session.waiting:
+            session.waiting.append(self.tests)
+        self.session = session
         self._assign()
 
     def open_queue(self, *, granularity: str = "auto", failed_first: frozenset[str] = frozenset()) -> RunQueue:
@@ -118,18 +125,18 @@ class TestScheduler:
         return RunQueue(self.config, granularity=granularity, failed_first=failed_first)
 
     def _assign(self) -> None:
-        self.tests.assign(self._offers().values())
+        self.tests.assign(self._offers().values(), self.config.strategy)
 
     def _offers(self) -> dict[str, NodeOffer]:
-        joined = self._session.joined
-        nodes = {**self._registered, **self._session.nodes}
+        joined = self.session.joined
+        nodes = {**self._registered, **self.session.nodes}
         return {
             node.id: NodeOffer(node.id, node.max_concurrent_tests, joined.get(node.id) or _capabilities_of(node))
             for node in nodes.values()
         }
 
     def _check_node(self, node_id: str) -> None:
-        known = [*self._registered, *self._session.nodes]
+        known = [*self._registered, *self.session.nodes]
         if node_id not in known:
             meant = nearest(str(node_id), known)
             hint = f"; did you mean {meant!r}?" if meant else ""

@@ -12,8 +12,8 @@ from pulseq.planning.queued import NodeOffer
 A, B = NodeOffer("a", 1, {}), NodeOffer("b", 1, {"gpu": True})
 
 
-def schedule(*ids: str, strategy: Strategy = Strategy.ROUND_ROBIN) -> ScheduledTests:
-    tests = ScheduledTests(strategy)
+def schedule(*ids: str) -> ScheduledTests:
+    tests = ScheduledTests()
     for one in ids:
         tests.add({"id": one}, TestCase(one, SimulateBody(1.0)))
     return tests
@@ -25,9 +25,9 @@ def closed(test_id: str) -> TestClosed:
 
 def test_tests_are_assigned_as_they_come() -> None:
     tests = schedule("1", "2")
-    tests.assign([A, B])
+    tests.assign([A, B], Strategy.ROUND_ROBIN)
     tests.add({"id": "3"}, TestCase("3", SimulateBody(1.0)))
-    tests.assign([A, B])
+    tests.assign([A, B], Strategy.ROUND_ROBIN)
 
     assert [{"id": "1"}, {"id": "3"}] == tests.on_node("a")
     assert (2, 1) == (tests.count("a"), tests.count("b"))
@@ -35,21 +35,21 @@ def test_tests_are_assigned_as_they_come() -> None:
 
 def test_other_nodes_make_another_assignment() -> None:
     tests = schedule("1", "2", "3", "4")
-    tests.assign([A])
+    tests.assign([A], Strategy.ROUND_ROBIN)
     assert 4 == tests.count("a")
-    tests.assign([A, B])
+    tests.assign([A, B], Strategy.ROUND_ROBIN)
 
     assert (2, 2) == (tests.count("a"), tests.count("b"))
-    tests.assign([])
+    tests.assign([], Strategy.ROUND_ROBIN)
     assert (0, 0) == (tests.count("a"), tests.count("b"))
 
 
 def test_a_test_that_no_node_fits_is_assigned_nowhere_until_one_does() -> None:
-    tests = ScheduledTests(Strategy.ADAPTIVE)
+    tests = ScheduledTests()
     tests.add({"id": "1"}, TestCase("1", SimulateBody(1.0), requirements={"gpu": True}))
-    tests.assign([A])
+    tests.assign([A], Strategy.ROUND_ROBIN)
     assert 0 == tests.count("a")
-    tests.assign([A, B])
+    tests.assign([A, B], Strategy.ROUND_ROBIN)
 
     assert tests.is_on("1", "b")
 
@@ -64,7 +64,7 @@ def test_a_second_test_of_an_id_is_refused_and_changes_nothing() -> None:
 
 def test_a_run_takes_what_waits_and_tells_where_it_really_is() -> None:
     tests = schedule("1", "2")
-    tests.assign([A, B])
+    tests.assign([A, B], Strategy.ROUND_ROBIN)
     cases = tests.begin_run()
     tests.note(AttemptStarted("1", "", 1, "b"))
     tests.note(RunNote("nothing to it"))
@@ -79,7 +79,7 @@ def test_after_a_run_its_tests_are_forgotten() -> None:
     cases = tests.begin_run()
     tests.note(closed("1"))
     tests.end_run(cases, again=False)
-    tests.assign([A])
+    tests.assign([A], Strategy.ROUND_ROBIN)
 
     assert (0, 0) == (tests.waiting, tests.count("a"))
 
@@ -87,7 +87,7 @@ def test_after_a_run_its_tests_are_forgotten() -> None:
 def test_a_run_that_could_not_begin_gives_its_tests_back() -> None:
     tests = schedule("1", "2")
     tests.end_run(tests.begin_run(), again=True)
-    tests.assign([A])
+    tests.assign([A], Strategy.ROUND_ROBIN)
 
     assert (2, 2) == (tests.waiting, tests.count("a"))
 
@@ -99,3 +99,13 @@ def test_a_test_scheduled_during_a_run_waits_for_the_next() -> None:
     tests.note(closed("2"))
 
     assert ["2"] == [case.id for case in tests.begin_run()]
+
+
+def test_another_strategy_makes_another_assignment() -> None:
+    tests = schedule("1", "2", "3", "4")
+    nodes = [NodeOffer("a", 3, {}), NodeOffer("b", 1, {})]
+    tests.assign(nodes, Strategy.ROUND_ROBIN)
+    assert 2 == tests.count("a")
+    tests.assign(nodes, Strategy.LEAST_LOADED)
+
+    assert 3 == tests.count("a")

@@ -180,7 +180,7 @@ def test_a_node_that_there_is_not_is_refused() -> None:
 
 def test_nothing_can_be_scheduled_when_the_runner_is_closed() -> None:
     scheduler = make(TestNode("node1"))
-    scheduler._session.closed = True
+    scheduler.session.closed = True
     with pytest.raises(RuntimeError, match="the runner of this scheduler was closed; make a new runner"):
         asyncio.run(scheduler.schedule_test({"id": "t"}))
 

@@ -1,0 +1,167 @@
+"""The runs of a session: whole ones, and one that stays open for single tests. All of it in the engine's thread."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+from collections.abc import Coroutine
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from pulseq.distributed.event_log import EventSink
+from pulseq.distributed.ground import Ground
+from pulseq.distributed.loose_run import LooseRun
+from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.run_session import RunOutcome, RunSession
+from pulseq.distributed.test_result import TestResult, TestResults, result_of
+from pulseq.engine.quiet_flow_runs import quiet_flow_runs
+from pulseq.errors import InfrastructureError
+from pulseq.models import Fleet, FrameworkConfig, Suite, TestCase
+from pulseq.records import RunRecord
+
+if TYPE_CHECKING:
+    from pulseq.distributed.dispatcher import Dispatcher
+    from pulseq.distributed.test_scheduler import TestScheduler
+
+logger = logging.getLogger("pulseq.run")
+
+#: How long the end of a session waits for its server to record what was run.
+RECORD_PATIENCE_SECONDS = 10.0
+RECORD_SECONDS_PER_TASK_RUN = 0.02
+
+
+class SessionRuns:
+    """Runs tests on the nodes of a session, in any number of runs at once."""
+
+    def __init__(self, config: FrameworkConfig) -> None:
+        self.config = config
+        self.ground = Ground(config)
+        self._loose: list[LooseRun] = []
+        self._open: list[RunSession] = []
+        self._under_way: set[asyncio.Task[Any]] = set()
+        self._draining: set[str] = set()
+        #: Flow runs that have ended, and how many task runs each has.
+        self._told: dict[str, int] = {}
+
+    async def run_all(self, cases: list[TestCase], scheduler: TestScheduler | None, sink: EventSink) -> TestResults:
+        """Run these tests as one run; their results in the order of the verdicts.
+
+        Cancelling it ends what runs.
+
+        Raises:
+            UsageError, InfrastructureError: the run could not begin.
+        """
+        await self.ground.ready()
+        session = RunSession(
+            Suite("scheduled tests", tuple(cases)),
+            Fleet((), self.config),
+            self._options(),
+            [sink],
+            scheduler=scheduler,
+            on_open=self._open_run,
+        )
+        running = self._follow(session, session.run())
+        try:
+            outcome = await asyncio.shield(running)
+        except asyncio.CancelledError:
+            session.stop("whoever asked for this run was cancelled")
+            await asyncio.wait({running})
+            raise
+        return results_of(outcome.record, session.options.run_id)
+
+    async def run_one(self, case: TestCase, scheduler: TestScheduler | None) -> TestResult:
+        """Run one test in a run that stays open for others.
+
+        Raises:
+            UsageError, InfrastructureError: the run could not begin, or broke off.
+        """
+        await self.ground.ready()
+        return await self._loose_run_for(case, scheduler).run(case)
+
+    async def remove_node(self, node_id: str) -> None:
+        """Wait until all that a node has is done, and end it."""
+        self._draining.add(node_id)
+        try:
+            open_runs = [session.dispatcher for session in self._open]
+            await asyncio.gather(*(dispatcher.drain_node(node_id) for dispatcher in open_runs if dispatcher))
+            await self.ground.remove_node(node_id)
+        finally:
+            self._draining.discard(node_id)
+
+    async def close(self) -> None:
+        """End what runs, and everything under it."""
+        idle = [loose.session for loose in self._loose if loose.idle]
+        for session in self._open:
+            if session not in idle:
+                session.stop("the runner was closed")
+        for loose in self._loose:
+            loose.release()
+        self._loose.clear()
+        if self._under_way:
+            await asyncio.wait(self._under_way)
+        await self._let_server_record()
+        await self.ground.close()
+
+    def _loose_run_for(self, case: TestCase, scheduler: TestScheduler | None) -> LooseRun:
+        for loose in self._loose:
+            if not loose.has(case):
+                return loose
+        for old in [loose for loose in self._loose if loose.idle]:
+            self._loose.remove(old)
+            old.release()
+        loose = LooseRun(self._options(), self.config, scheduler, self._open_run)
+        loose.begin(self._follow(loose.session, loose.session.run()))
+        self._loose.append(loose)
+        return loose
+
+    def _follow(self, session: RunSession, run: Coroutine[Any, Any, RunOutcome]) -> asyncio.Task[RunOutcome]:
+        with quiet_flow_runs():  # the task has this context
+            task = asyncio.create_task(run, name=f"run {session.options.run_id}")
+        self._open.append(session)
+        self._under_way.add(task)
+        task.add_done_callback(lambda done: self._end(session, done))
+        return task
+
+    def _end(self, session: RunSession, done: asyncio.Task[RunOutcome]) -> None:
+        self._open.remove(session)
+        self._under_way.discard(done)
+        if done.cancelled() or done.exception() is not None:
+            return
+        prefect = done.result().record.prefect
+        if prefect is not None and session.dispatcher is not None:
+            self._told[prefect.flow_run_id] = session.dispatcher.task_runs
+
+    def _open_run(self, dispatcher: Dispatcher) -> None:
+        for node_id in self._draining:
+            dispatcher.retire_node(node_id)
+
+    def _options(self) -> RunOptions:
+        ground = self.ground
+        return RunOptions(
+            home=ground.home,
+            scheduler=ground.address,
+            api_url=ground.api_url,
+            with_page=ground.api_url is None,
+            granularity="auto",
+        )
+
+    async def _let_server_record(self) -> None:
+        """A server of our own is asked whether it has the end of all task runs, before it is stopped."""
+        url, told = self.ground.api_url, sum(self._told.values())
+        if url is None or not told:
+            return
+        from pulseq.engine.api_client import wait_until_recorded
+
+        try:
+            async with asyncio.timeout(RECORD_PATIENCE_SECONDS + told * RECORD_SECONDS_PER_TASK_RUN):
+                for flow_run_id, count in self._told.items():
+                    await wait_until_recorded(url, flow_run_id, count, patience_seconds=math.inf)
+        except (InfrastructureError, TimeoutError) as error:
+            logger.warning("the Prefect server has not recorded all task runs: %s", error or "it takes too long")
+
+
+def results_of(record: RunRecord, run_id: str) -> TestResults:
+    """The results of a run, in the order of its tests."""
+    now = datetime.now(UTC)
+    return TestResults(result_of(test, run_id, now=now) for test in record.tests.values() if test.closed)
