@@ -12,6 +12,7 @@ from pulseq.distributed.collecting import accept_suite
 from pulseq.distributed.dispatcher import Dispatcher
 from pulseq.distributed.event_log import EventLog
 from pulseq.distributed.ledger import Ledger
+from pulseq.distributed.prefect_truth import PrefectTruth
 from pulseq.distributed.run_health import RunHealth
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.run_page import RunPage
@@ -19,7 +20,6 @@ from pulseq.distributed.session import Session
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.test_scheduler import TestScheduler
 from pulseq.distributed.verdict import describe, exit_code_of
-from pulseq.engine.api_client import wait_until_recorded
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.cluster import Cluster
 from pulseq.engine.flow_run import (
@@ -31,7 +31,6 @@ from pulseq.engine.flow_run import (
     use_configured_api,
 )
 from pulseq.engine.local_nodes import LocalNodes
-from pulseq.engine.orphans import end_orphans
 from pulseq.engine.run_watch import driver_name
 from pulseq.engine.standing import say_loss
 from pulseq.engine.task_runner import NodeTaskRunner
@@ -45,9 +44,6 @@ from pulseq.results.history import measured_durations
 
 logger = logging.getLogger("pulseq.run")
 
-#: How long the end of a run waits for a server that records in batches, beyond what it has to record.
-RECORD_PATIENCE_SECONDS = 10.0
-RECORD_SECONDS_PER_TASK_RUN = 0.02
 #: How long a stopped run waits for its bodies to end; their keepers need two seconds.
 STOP_PATIENCE_SECONDS = 8.0
 
@@ -153,7 +149,9 @@ class Conduct:
                         f"the Prefect API at {self._api_url!r} cannot start a flow run: {error}"
                     ) from error
                 logger.debug("the flow run could not be ended", exc_info=True)
-                self.log.emit(RunNote(f"Prefect could not be told the end of this run: {error}"))
+                said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+                told_later = "`pulseq results sync --prefect` finishes it"
+                self.log.emit(RunNote(f"Prefect could not be told the end of this run ({said}): {told_later}"))
         if self._flow_error is not None:
             raise self._flow_error
 
@@ -171,7 +169,8 @@ class Conduct:
         # The lean server of a single run ends with it: nobody would read its pages.
         told = self.options.with_page and self._server is None
         page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger) if told else None
-        async with page.kept() if page else contextlib.nullcontext():
+        truth = PrefectTruth(self._api_url, self.options.journal_path, self.log, passing=self._server is not None)
+        async with truth.watching(), page.kept() if page else contextlib.nullcontext():
             await self.dispatcher.enter_flow(flow_run.context)
             if self._on_open is not None:
                 self._on_open(self.dispatcher)
@@ -179,7 +178,9 @@ class Conduct:
             await self._health.end()
             await self._settle_nodes()
         self.close_open()
-        await self._tell_server_everything(flow_run.id)
+        await truth.settle(
+            flow_run.id, self.dispatcher.task_runs, self.dispatcher.orphans, nodes_lost=self.cluster.lost
+        )
         if page is not None:
             await page.finish(self._stopper.code or exit_code_of(self.ledger.verdicts()))
         return self._ending()
@@ -195,19 +196,6 @@ class Conduct:
                     await self.runner.finish_sessions(self.options.run_id, addresses)
                 await self.runner.leave_run(self.options.run_id, addresses)
                 await self.dispatcher.settle()
-
-    async def _tell_server_everything(self, flow_run_id: str) -> None:
-        await end_orphans(self._api_url, flow_run_id, self.dispatcher.orphans)
-        if self._server is None or self.cluster.lost:
-            return
-        count = self.dispatcher.task_runs
-        patience = RECORD_PATIENCE_SECONDS + count * RECORD_SECONDS_PER_TASK_RUN
-        try:
-            missing = await wait_until_recorded(self._api_url, flow_run_id, count, patience_seconds=patience)
-        except InfrastructureError:
-            missing = count
-        if missing:
-            self.log.emit(RunNote(f"the Prefect server has not recorded {missing} of {count} task runs"))
 
     def _ending(self) -> FlowRunEnding:
         message = describe(self.ledger.verdicts())

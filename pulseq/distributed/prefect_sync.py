@@ -8,7 +8,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from pulseq.distributed.ending import ending_of
-from pulseq.engine.flow_run import FlowRunEnding, use_api
+from pulseq.engine.flow_run import RETRIES_OF_A_CONFIGURED_API, FlowRunEnding, use_api
 from pulseq.engine.known_api import known_api
 from pulseq.engine.mending import end_flow_run, is_open, mend_task_runs
 from pulseq.engine.prefect_client import open_client
@@ -53,7 +53,7 @@ async def sync_prefect(home: Path, configured: str | None = None) -> PrefectRepo
     """
     url = configured or known_api(home)
     report = PrefectReport()
-    with use_api(url):
+    with use_api(url, retries=RETRIES_OF_A_CONFIGURED_API):
         for journal in sorted(home.glob(f"runs/*/{JOURNAL_NAME}")):
             if is_being_written(journal):
                 report = replace(report, going_on=report.going_on + 1)

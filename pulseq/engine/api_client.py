@@ -13,8 +13,12 @@ from pulseq.errors import InfrastructureError
 _POLL_SECONDS = 0.1
 
 
-async def wait_until_recorded(url: str, flow_run_id: str, task_runs: int, *, patience_seconds: float) -> int:
+async def wait_until_recorded(
+    url: str, flow_run_id: str, task_runs: int, *, patience_seconds: float, stall_seconds: float | None = None
+) -> int:
     """Until the API has a final state of `task_runs` task runs of a flow run, or patience ends.
+
+    That is after `patience_seconds`, or when there was nothing new for `stall_seconds`.
 
     Task-run states travel as events, recorded some seconds later, so a server that is about
     to be stopped has to be asked whether it has them all.
@@ -25,7 +29,9 @@ async def wait_until_recorded(url: str, flow_run_id: str, task_runs: int, *, pat
     Raises:
         InfrastructureError: nobody answers there any more.
     """
-    deadline = asyncio.get_running_loop().time() + patience_seconds
+    loop = asyncio.get_running_loop()
+    deadline = loop.time() + patience_seconds
+    progress_at = loop.time()
     final = {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}}
     query = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "task_runs": {"state": final}}
     missing = task_runs
@@ -35,8 +41,10 @@ async def wait_until_recorded(url: str, flow_run_id: str, task_runs: int, *, pat
             with contextlib.suppress(httpx.TimeoutException, httpx.RemoteProtocolError, httpx.ReadError):
                 answer = await client.post(f"{url}/task_runs/count", json=query, timeout=10.0)
                 if answer.is_success:
-                    missing = task_runs - int(answer.json())
-            if asyncio.get_running_loop().time() >= deadline:
+                    before, missing = missing, task_runs - int(answer.json())
+                    progress_at = loop.time() if missing < before else progress_at
+            stalled = stall_seconds is not None and loop.time() - progress_at >= stall_seconds
+            if stalled or loop.time() >= deadline:
                 break
             if missing > 0:
                 await asyncio.sleep(_POLL_SECONDS)

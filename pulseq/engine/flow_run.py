@@ -117,7 +117,7 @@ def use_configured_api() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def use_api(url: str) -> Iterator[None]:
+def use_api(url: str, *, retries: int = RETRIES_OF_AN_EMBEDDED_SERVER) -> Iterator[None]:
     """Let Prefect in this context talk to the embedded server at `url`.
 
     Without sending logs there: the handler would go on doing so in its own time, after the server's end.
@@ -125,7 +125,7 @@ def use_api(url: str) -> Iterator[None]:
     settings = {
         PREFECT_API_URL: url,
         PREFECT_LOGGING_TO_API_ENABLED: False,
-        PREFECT_CLIENT_MAX_RETRIES: RETRIES_OF_AN_EMBEDDED_SERVER,
+        PREFECT_CLIENT_MAX_RETRIES: retries,
     }
     with temporary_settings(settings):
         yield

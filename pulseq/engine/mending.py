@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 from uuid import UUID
@@ -20,9 +19,8 @@ from pulseq.results.flow_runs import FlowRunStory, TaskRunStory
 
 #: The most that the API returns of a filter at once.
 _PAGE = 200
-_AT_ONCE = 8
 _FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
-_KILLED = "its driver was killed before it ended"
+_NO_RESULT = "no result of it came home"
 
 
 async def mend_task_runs(client: PrefectClient, story: FlowRunStory) -> int:
@@ -35,8 +33,9 @@ async def mend_task_runs(client: PrefectClient, story: FlowRunStory) -> int:
     """
     known = await _states(client, story.task_runs)
     wrong = [one for one in story.task_runs.values() if known.get(one.id) not in _FINAL]
-    few = asyncio.Semaphore(_AT_ONCE)
-    await asyncio.gather(*(_mend(client, story.id, one, one.id in known, few) for one in wrong))
+    # One after the other: a server on SQLite has one writer, and turns away what comes beside it.
+    for one in wrong:
+        await _mend(client, story.id, one, known=one.id in known)
     return len(wrong)
 
 
@@ -61,7 +60,7 @@ def state_told_by(story: TaskRunStory) -> State[Any]:
     """The final state of a task run, from its results."""
     results = [result for result in story.results.values() if result is not None]
     if len(results) < len(story.results):
-        return Crashed(message=_KILLED)
+        return Crashed(message=_NO_RESULT)
     if any(result.reason is Reason.NODE_LOST for result in results):
         return Crashed(name="NodeLost", message="its node was lost")
     return state_of(results, retried=story.retried)
@@ -78,15 +77,12 @@ async def _states(client: PrefectClient, ids: Iterable[str]) -> dict[str, str]:
     return states
 
 
-async def _mend(
-    client: PrefectClient, flow_run_id: str, story: TaskRunStory, known: bool, few: asyncio.Semaphore
-) -> None:
+async def _mend(client: PrefectClient, flow_run_id: str, story: TaskRunStory, *, known: bool) -> None:
     state = _plain(state_told_by(story))
-    async with few:
-        if known:
-            answer = await client._client.post(f"/task_runs/{story.id}/set_state", json={"state": state, "force": True})
-        else:
-            answer = await client._client.post("/task_runs/", json=_new_run(story, flow_run_id, state))
+    if known:
+        answer = await client._client.post(f"/task_runs/{story.id}/set_state", json={"state": state, "force": True})
+    else:
+        answer = await client._client.post("/task_runs/", json=_new_run(story, flow_run_id, state))
     answer.raise_for_status()
 
 

@@ -1,0 +1,81 @@
+"""The end of a run at Prefect: what its API has not heard of the task runs, it is told; else a line says so."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import AsyncIterator, Sequence
+from pathlib import Path
+
+from pulseq.distributed.event_log import EventLog
+from pulseq.distributed.prefect_sync import mend_run
+from pulseq.engine.api_client import wait_until_recorded
+from pulseq.engine.api_watch import ApiWatch
+from pulseq.engine.orphans import OrphanRun, end_orphans
+from pulseq.errors import InfrastructureError
+from pulseq.events import RunNote
+
+logger = logging.getLogger("pulseq.run")
+
+#: How long the end of a run waits for a server that records in batches, beyond what it has to record.
+RECORD_PATIENCE_SECONDS = 10.0
+RECORD_SECONDS_PER_TASK_RUN = 0.02
+#: Past so many task runs a server may drop what it cannot record in time.
+MANY_TASK_RUNS = 2000
+
+
+class PrefectTruth:
+    """Sees to it that a Prefect API and the journal of a run agree on its task runs.
+
+    States travel as events, which nobody acknowledges. They are lost with a server that dies, and with a node.
+
+    Args:
+        passing: whether the server ends with the run, so that all has to be recorded before.
+    """
+
+    def __init__(self, url: str, journal: Path, log: EventLog, *, passing: bool) -> None:
+        self._url = url
+        self._journal = journal
+        self._log = log
+        self._passing = passing
+        self._watch = ApiWatch(url)
+
+    @contextlib.asynccontextmanager
+    async def watching(self) -> AsyncIterator[None]:
+        """Take note, as long as the block takes, of whether the API answers."""
+        async with self._watch.watching() if not self._passing else contextlib.nullcontext():
+            yield
+
+    async def settle(self, flow_run_id: str, task_runs: int, orphans: Sequence[OrphanRun], *, nodes_lost: bool) -> None:
+        """Have the API know how all task runs ended.
+
+        Waits for it only where there is reason to: it is about to end, it was away, or there were many task runs.
+
+        Args:
+            task_runs: how many ended on their nodes.
+            orphans: those whose node was lost.
+            nodes_lost: whether all nodes were lost at once, with what they had to say.
+        """
+        await end_orphans(self._url, flow_run_id, orphans)
+        if not (self._passing or self._watch.troubled or nodes_lost or task_runs >= MANY_TASK_RUNS):
+            return
+        try:
+            missing = await self._wait(flow_run_id, task_runs)
+            if missing or nodes_lost:
+                await self._log.commit()
+                mended = await mend_run(self._journal, flow_run_id)
+                logger.debug("Prefect was told of %d task runs that it had missed", mended)
+        except InfrastructureError as error:
+            logger.debug("Prefect could not be told: %s", error)
+            self._log.emit(
+                RunNote(
+                    f"Prefect could not be told how task runs of this run ended ({task_runs} in all): "
+                    "`pulseq results sync --prefect` finishes it"
+                )
+            )
+
+    async def _wait(self, flow_run_id: str, task_runs: int) -> int:
+        patience = RECORD_PATIENCE_SECONDS + task_runs * RECORD_SECONDS_PER_TASK_RUN
+        return await wait_until_recorded(
+            self._url, flow_run_id, task_runs, patience_seconds=patience, stall_seconds=RECORD_PATIENCE_SECONDS
+        )

@@ -1,0 +1,87 @@
+"""When the end of a run waits for Prefect, and what it says; the API is a double here."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pulseq.distributed import prefect_truth
+from pulseq.distributed.event_log import EventLog
+from pulseq.distributed.prefect_truth import MANY_TASK_RUNS, PrefectTruth
+from pulseq.errors import InfrastructureError
+
+
+class _Api:
+    """An API that has not recorded `missing` task runs, and says so, or is not there."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.missing, self.gone = 0, False
+        self.asked: list[str] = []
+        for name in ("end_orphans", "wait_until_recorded", "mend_run"):
+            monkeypatch.setattr(prefect_truth, name, getattr(self, name))
+
+    async def end_orphans(self, *_: Any) -> None:
+        self.asked.append("end orphans")
+
+    async def wait_until_recorded(self, *_: Any, **__: Any) -> int:
+        self.asked.append("wait")
+        if self.gone:
+            raise InfrastructureError("nobody answers")
+        return self.missing
+
+    async def mend_run(self, *_: Any) -> int:
+        self.asked.append("mend")
+        return self.missing
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> _Api:
+    return _Api(monkeypatch)
+
+
+def _settle(
+    path: Path, *, passing: bool = False, task_runs: int = 5, troubled: bool = False, nodes_lost: bool = False
+) -> list[str]:
+    """The notes of a run that ends so."""
+
+    async def settle() -> list[str]:
+        log = EventLog(path / "journal.jsonl", [], lambda error: None)
+        truth = PrefectTruth("http://127.0.0.1:9/api", path / "journal.jsonl", log, passing=passing)
+        truth._watch.troubled = troubled
+        await truth.settle("flow", task_runs, [], nodes_lost=nodes_lost)
+        log.close()
+        return log.record.notes
+
+    return asyncio.run(settle())
+
+
+def test_a_run_whose_api_was_there_all_the_time_waits_for_nothing(api: _Api, tmp_path: Path) -> None:
+    assert ([], ["end orphans"]) == (_settle(tmp_path), api.asked)
+
+
+@pytest.mark.parametrize("reason", [{"passing": True}, {"troubled": True}, {"task_runs": MANY_TASK_RUNS}])
+def test_a_run_waits_where_there_is_reason_to(api: _Api, tmp_path: Path, reason: dict[str, Any]) -> None:
+    assert ([], ["end orphans", "wait"]) == (_settle(tmp_path, **reason), api.asked)
+
+
+def test_what_was_lost_is_told_from_the_journal(api: _Api, tmp_path: Path) -> None:
+    api.missing = 2
+
+    assert ([], ["end orphans", "wait", "mend"]) == (_settle(tmp_path, troubled=True), api.asked)
+
+
+def test_what_went_down_with_all_nodes_is_told_from_the_journal(api: _Api, tmp_path: Path) -> None:
+    assert ([], ["end orphans", "wait", "mend"]) == (_settle(tmp_path, nodes_lost=True), api.asked)
+
+
+def test_what_cannot_be_told_is_said_in_one_line_with_what_to_do(api: _Api, tmp_path: Path) -> None:
+    api.gone = True
+
+    expected = (
+        "Prefect could not be told how task runs of this run ended (5 in all): "
+        "`pulseq results sync --prefect` finishes it"
+    )
+    assert [expected] == _settle(tmp_path, troubled=True)

@@ -1,0 +1,106 @@
+"""The Prefect server dies in the middle of a run, and comes back or does not: no verdict changes for that."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from pulseq.engine.api_server import EmbeddedServer
+from tests.system.workplace import Workplace, finish, until
+
+TESTS = 60
+SUITE = "suite: many\ntests:\n" + "".join(f"  - {{id: t{i}, simulate: {{duration: 0.1}}}}\n" for i in range(TESTS))
+HINT = "`pulseq results sync --prefect` finishes it"
+
+
+@pytest.fixture
+def place(bare_workplace: Workplace) -> Workplace:
+    bare_workplace.write("many.yaml", SUITE)
+    return bare_workplace
+
+
+def _journal(workplace: Workplace, kind: str) -> list[dict[str, Any]]:
+    return [line["data"] for line in workplace.journal("run") if line["kind"] == kind]
+
+
+def _verdicts(workplace: Workplace) -> Counter[str]:
+    return Counter(closed["status"] for closed in _journal(workplace, "test_closed"))
+
+
+def _start_and_wait(workplace: Workplace, *options: str) -> Any:
+    run = workplace.start("run", "many.yaml", "--run-id", "run", "-q", *options)
+    until(lambda: _verdicts(workplace).total() > 5, "the run goes on")
+    return run
+
+
+def _at_prefect(workplace: Workplace, api: str) -> tuple[Counter[str], str]:
+    """The states of the run's task runs, and of its flow run."""
+    flow_run = _journal(workplace, "prefect_run_known")[0]["flow_run_id"]
+    query = {"flow_runs": {"id": {"any_": [flow_run]}}, "limit": 200}
+    task_runs = httpx.post(f"{api}/task_runs/filter", json=query, timeout=60).raise_for_status().json()
+    state = httpx.get(f"{api}/flow_runs/{flow_run}", timeout=60).raise_for_status().json()["state_type"]
+    return Counter(one["state_name"] for one in task_runs), state
+
+
+def test_a_server_that_is_back_at_the_end_agrees_with_the_journal(place: Workplace) -> None:
+    up = place.run("up", "-n", "2")
+    assert up.code == 0, up.err
+    run = _start_and_wait(place)
+    standing = json.loads((place.home / "standing.json").read_text())
+    server = next(part for part in standing["parts"] if part["name"] == "server")
+    os.kill(server["process"]["pid"], signal.SIGKILL)
+
+    ended = finish(run)
+
+    assert ended.code == 0, ended.err
+    assert {"passed": TESTS} == _verdicts(place)
+    assert ({"Passed": TESTS}, "COMPLETED") == _at_prefect(place, standing["api_url"])
+    assert place.run("down").code == 0
+
+
+@pytest.fixture
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Starts Prefect servers, one after the other, on one database."""
+    directory = tmp_path_factory.mktemp("prefect")
+    with asyncio.Runner() as runner:
+        started: list[EmbeddedServer] = []
+
+        async def start() -> EmbeddedServer:
+            server = await EmbeddedServer.start(state_directory=directory, run_directory=directory)
+            started.append(server)
+            await server.ready()
+            return server
+
+        yield lambda: runner.run(start()).api_url, lambda: runner.run(started[-1].stop())
+        for server in started:
+            runner.run(server.stop())
+
+
+def test_a_server_that_is_gone_for_good_is_told_later(place: Workplace, servers: Any) -> None:
+    start, stop = servers
+    place.environment["PREFECT_API_URL"] = start()
+    run = _start_and_wait(place, "-n", "2")
+    stop()
+
+    ended = finish(run)
+
+    assert ended.code == 0, ended.err
+    assert {"passed": TESTS} == _verdicts(place)
+    notes = [note["text"] for note in _journal(place, "run_note")]
+    assert [HINT] * len(notes) == [note.partition(": ")[2] for note in notes]
+    assert notes
+
+    place.environment["PREFECT_API_URL"] = api = start()
+    synced = place.run("results", "sync", "--prefect")
+
+    assert synced.code == 0, synced.err
+    assert "1 flow runs and" in synced.err
+    assert ({"Passed": TESTS}, "COMPLETED") == _at_prefect(place, api)
