@@ -22,6 +22,7 @@ from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.verdict import EXIT_REASONS, exit_code_of
 from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_server import EmbeddedServer
+from pulseq.engine.loading import loading_much
 from pulseq.engine.local_nodes import LocalNodes, check_fleet
 from pulseq.engine.scheduler_address import check_scheduler
 from pulseq.engine.standing import use_cluster
@@ -130,7 +131,8 @@ class RunSession:
         server = await self._start_server(stack) if api_url is None else None
         local = await self._start_nodes(stack, api_url or (server.api_url if server else ""))
 
-        from pulseq.distributed.conduct import Conduct
+        with loading_much():
+            from pulseq.distributed.conduct import Conduct
 
         self._conduct = conduct = Conduct(
             self.suite,

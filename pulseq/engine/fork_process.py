@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.engine.child import read_configuration
+from pulseq.engine.loading import loading_much
 
 _LONGEST_REQUEST = 65536
 _ARGUMENTS_FIELD = 45
@@ -23,7 +24,8 @@ _ARGUMENTS_FIELD = 45
 
 def main() -> None:
     configuration = read_configuration()
-    module = importlib.import_module(configuration["module"])
+    with loading_much():
+        module = importlib.import_module(configuration["module"])
     # What is there now is never garbage, and looking for some would copy its pages in every fork.
     gc.collect()
     gc.freeze()

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.engine.loading import loading_much
 from pulseq.engine.server_database import prepare_database, template_path
 
 
@@ -39,9 +40,10 @@ def serve(configuration: dict[str, Any]) -> None:
     database = choose_database(Path(configuration["shared_database"]), Path(configuration["private_database"]))
     os.environ["PREFECT_API_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{database}"
 
-    import uvicorn
-    from prefect.server.api.server import create_app
-    from prefect.server.database import provide_database_interface
+    with loading_much():
+        import uvicorn
+        from prefect.server.api.server import create_app
+        from prefect.server.database import provide_database_interface
 
     prepare_database(database, template_path(), lambda: asyncio.run(provide_database_interface().create_db()))
     listener = socket.socket(fileno=configuration["socket_fd"])
