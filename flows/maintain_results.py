@@ -14,6 +14,7 @@ from pydantic import Field
 from pulseq.distributed.run_options import default_home
 from pulseq.errors import PulseqError
 from pulseq.results.database import DATABASE_NAME, Database
+from pulseq.results.health_journal import drop_health, ingest_health
 from pulseq.results.ingest import sync
 from pulseq.results.retention import pack_old_runs
 
@@ -33,7 +34,9 @@ def maintain(home: Path, keep_days: int) -> str:
         told.append(f"the database was damaged, is now {synced.set_aside.name} and was built anew")
     if synced.damaged_lines:
         told.append(f"{synced.damaged_lines} damaged journal lines were skipped")
+    ingest_health(home, database)
     if keep_days:
+        drop_health(home, database, time.time() - keep_days * DAY_SECONDS)
         packed = pack_old_runs(home, database, keep_seconds=keep_days * DAY_SECONDS, now=time.time())
         told.append(f"{_count(len(packed.runs), 'journal')} packed, {packed.freed_bytes / 1e6:.1f} MB freed")
     return "; ".join(told)

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
+from typing import Annotated
 
-from cyclopts import App
+from cyclopts import App, Parameter
 
 from pulseq.cli.state import database_path
 from pulseq.distributed.run_options import default_home
@@ -15,7 +16,7 @@ app = App(name="results", help="Journals and the database that is built from the
 
 
 @app.command
-def sync(*, db: Path | None = None, prefect: bool = False) -> int:
+def sync(*, db: Path | None = None, prefect: Annotated[bool, Parameter(negative="")] = False) -> int:
     """Bring every journal of the state directory into DuckDB; rebuilds a missing or damaged database.
 
     Args:

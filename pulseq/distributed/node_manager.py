@@ -30,6 +30,7 @@ class _Watched:
 
     health: HealthWatch
     on_look: Callable[[Look], None]
+    is_of_session: bool = False
 
 
 class NodeManager:
@@ -204,8 +205,7 @@ class NodeManager:
 
     async def look(self) -> Look | None:
         """Look once; None where there is no cluster to look at."""
-        if self._cluster is None and self._session.scheduler:
-            self.watch_cluster(self._session.scheduler)
+        self._follow_session()
         cluster = self._cluster
         if cluster is None:
             return None
@@ -218,6 +218,18 @@ class NodeManager:
             logger.debug("node %s is %s: %s", health.node_id, health.liveness, health.why or "it answers")
         cluster.on_look(look)
         return look
+
+    def _follow_session(self) -> None:
+        """Look at the nodes of the session's runner, whatever scheduler they have now, unless told of a cluster."""
+        if self._cluster is not None and not self._cluster.is_of_session:
+            return
+        address = self._session.scheduler
+        if not address:
+            self._cluster = None
+        elif self._cluster is None or self._cluster.health.scheduler != address:
+            self.watch_cluster(address)
+            assert self._cluster is not None
+            self._cluster.is_of_session = True
 
     async def _keep_looking(self) -> None:
         while True:

@@ -253,6 +253,19 @@ def test_nodes_of_the_session_are_looked_at_as_soon_as_there_are_any(scheduler: 
     assert ["active", "inactive"] == _run(watch())
 
 
+def test_nodes_of_a_runner_that_is_closed_are_looked_at_no_more(scheduler: _Scheduler) -> None:
+    session = Session()
+    session.scheduler = "tcp://s:1"
+    manager = NodeManager(session=session)
+
+    async def watch() -> Look | None:
+        await manager.look()
+        session.scheduler = ""
+        return await manager.look()
+
+    assert (None, 1) == (_run(watch()), scheduler.looks)
+
+
 def test_where_nothing_runs_a_look_finds_nothing(manager: NodeManager) -> None:
     assert _run(manager.look()) is None
 
