@@ -10,13 +10,14 @@ import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.environments import Environments
 from tests.benchmarks.row import Measure, Outcome, Row
-from tests.benchmarks.rows import dispatch, ingest, memory, networkx_suite, one_test, plan, views, yardstick
+from tests.benchmarks.rows import dispatch, ingest, memory, one_test, plan, real_suites, views, yardstick
 from tests.benchmarks.table import describe_machine, describe_outcome, describe_versions, render_table
 
 
@@ -27,9 +28,9 @@ class Group(NamedTuple):
     measure: Measure
 
 
-GROUPS = tuple(
-    Group(module.ROWS, module.measure)
-    for module in (dispatch, networkx_suite, one_test, yardstick, plan, ingest, views, memory)
+GROUPS = (
+    *(Group(suite.rows, partial(real_suites.measure, suite)) for suite in real_suites.SUITES),
+    *(Group(module.ROWS, module.measure) for module in (dispatch, one_test, yardstick, plan, ingest, views, memory)),
 )
 NAMES = tuple(row.name for group in GROUPS for row in group.rows)
 

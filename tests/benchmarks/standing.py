@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.benchmarks.bench import ROOT, clean_environment
+from tests.benchmarks.bench import ROOT, clean_environment, run_command
 from tests.benchmarks.children.ports import free_port
 
 _START_SECONDS = 120.0
@@ -47,6 +47,22 @@ def pulseq_standing(directory: Path, *, nodes: int, slots: int) -> Iterator[Stan
     finally:
         process.stdin.close()
         process.wait(60)
+
+
+@contextlib.contextmanager
+def pulseq_up(home: Path, *, nodes: int, slots: int) -> Iterator[Path]:
+    """What `pulseq up` starts, with `nodes` nodes of `slots` slots each; yields the state directory that finds it."""
+    home.mkdir(parents=True)
+    described = [{"id": f"node{number}", "max_concurrent_tests": slots} for number in range(1, nodes + 1)]
+    # What is JSON is YAML.
+    (home / "nodes.yaml").write_text(json.dumps({"nodes": described}))
+    command = [sys.executable, "-m", "pulseq"]
+    environment = {"PULSEQ_HOME": str(home)}
+    run_command([*command, "up", "--nodes", "nodes.yaml"], cwd=home, environment=environment)
+    try:
+        yield home
+    finally:
+        run_command([*command, "down"], cwd=home, environment=environment)
 
 
 @contextlib.contextmanager

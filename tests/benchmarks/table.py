@@ -13,7 +13,7 @@ from tests.benchmarks.row import Outcome
 
 #: What a figure depends on most.
 PACKAGES = ("pulseq", "prefect", "prefect-dask", "dask", "distributed", "duckdb", "pytest", "fastapi", "pydantic")
-FOREIGN = ("pytest", "pytest-xdist", "networkx", "numpy", "scipy", "pyarrow", "duckdb")
+FOREIGN = ("pytest", "pytest-xdist", "networkx", "pandas", "statsmodels", "numpy", "scipy", "pyarrow", "duckdb")
 _HEAD = ("row", "ours", "theirs", "ratio", "goal", "reached")
 
 
