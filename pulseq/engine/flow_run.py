@@ -45,7 +45,9 @@ class FlowRunHandle:
 
 
 FlowBody = Callable[[FlowRunHandle], Awaitable[FlowRunEnding]]
-_body: ContextVar[FlowBody] = ContextVar("pulseq-flow-body")
+#: In a list that is emptied: threads of Prefect's keep copies of a flow's context until the program ends, and
+#: with them all that is in it.
+_body: ContextVar[list[FlowBody]] = ContextVar("pulseq-flow-body")
 
 _STATES = {"completed": Completed, "failed": Failed, "cancelled": Cancelled, "crashed": Crashed}
 
@@ -61,7 +63,7 @@ async def suite_flow(suite: str, run_id: str) -> State[Any]:
     """
     context = FlowRunContext.get()
     assert context is not None
-    return state_for(await _body.get()(handle_of(context)))
+    return state_for(await _body.get()[0](handle_of(context)))
 
 
 def state_for(ending: FlowRunEnding) -> State[Any]:
@@ -89,13 +91,15 @@ async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str) -> 
     if current is not None and current.flow_run is not None:
         await body(handle_of(current))
         return
-    token = _body.set(body)
+    bodies = [body]
+    token = _body.set(bodies)
     try:
         await suite_flow.with_options(flow_run_name=shown_name(name))(
             suite=shown_name(suite), run_id=run_id, return_state=True
         )
     finally:
         _body.reset(token)
+        bodies.clear()
 
 
 def configured_api_url() -> str | None:
