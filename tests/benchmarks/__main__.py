@@ -17,7 +17,18 @@ from typing import NamedTuple
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.environments import Environments
 from tests.benchmarks.row import Measure, Outcome, Row
-from tests.benchmarks.rows import dispatch, ingest, memory, one_test, plan, real_suites, views, yardstick
+from tests.benchmarks.rows import (
+    dispatch,
+    ingest,
+    limits,
+    memory,
+    one_test,
+    plan,
+    real_suites,
+    task_runs,
+    views,
+    yardstick,
+)
 from tests.benchmarks.table import describe_machine, describe_outcome, describe_versions, render_table
 
 
@@ -30,23 +41,32 @@ class Group(NamedTuple):
 
 GROUPS = (
     *(Group(suite.rows, partial(real_suites.measure, suite)) for suite in real_suites.SUITES),
-    *(Group(module.ROWS, module.measure) for module in (dispatch, one_test, yardstick, plan, ingest, views, memory)),
+    *(
+        Group(module.ROWS, module.measure)
+        for module in (task_runs, dispatch, one_test, yardstick, plan, ingest, views, memory, limits)
+    ),
 )
 NAMES = tuple(row.name for group in GROUPS for row in group.rows)
+#: Rows that are measured only where they are asked for: they find out how far it goes, and take long.
+ON_DEMAND = frozenset(row.name for row in limits.ROWS)
+#: Names that stand for several rows.
+TOGETHER = {"limits": [row.name for row in limits.ROWS]}
 
 
 def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     """The command line."""
+    told = ", ".join((*NAMES, *TOGETHER))
+    usual = [name for name in NAMES if name not in ON_DEMAND]
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
-    parser.add_argument("--rows", default=",".join(NAMES), help=f"comma-separated: {', '.join(NAMES)}")
+    parser.add_argument("--rows", default=",".join(usual), help=f"comma-separated: {told}")
     parser.add_argument("--repeat", type=int, default=3, metavar="N", help="how often each side is measured (3)")
     parser.add_argument("--quick", action="store_true", help="small sizes, to see that it works")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write all samples to this file")
     parser.add_argument("--cache", type=Path, metavar="DIRECTORY", help="keep what is installed here; default: nowhere")
     found = parser.parse_args(arguments)
-    found.rows = found.rows.split(",")
+    found.rows = [row for name in found.rows.split(",") for row in TOGETHER.get(name, [name])]
     if unknown := sorted(set(found.rows) - set(NAMES)):
-        parser.error(f"--rows: found {', '.join(unknown)}, expected some of {', '.join(NAMES)}")
+        parser.error(f"--rows: found {', '.join(unknown)}, expected some of {told}")
     if found.repeat < 1:
         parser.error(f"--repeat: found {found.repeat}, expected at least 1")
     return found

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from pulseq.engine.standing import find_cluster
 from tests.benchmarks.bench import ROOT, clean_environment, run_command
 from tests.benchmarks.children.ports import free_port
 
@@ -63,6 +64,14 @@ def pulseq_up(home: Path, *, nodes: int, slots: int) -> Iterator[Path]:
         yield home
     finally:
         run_command([*command, "down"], cwd=home, environment=environment)
+
+
+def standing_of(home: Path) -> Standing:
+    """The addresses of what `pulseq up` has started for a state directory."""
+    cluster = find_cluster(home)
+    if cluster is None:
+        raise RuntimeError(f"nothing is up in {home}")
+    return Standing(cluster.api_url, cluster.scheduler)
 
 
 @contextlib.contextmanager

@@ -66,16 +66,17 @@ class RealSuite:
 
 _PYTEST = ("pytest", "pytest-xdist")
 _FRAMES = ("pandas", "statsmodels", "hypothesis", *_PYTEST)
+NETWORKX = RealSuite(
+    "networkx",
+    "whole suite",
+    "suites",
+    ("networkx", "numpy", "scipy", *_PYTEST),
+    "networkx",
+    "networkx.classes",
+    0.8,
+)
 SUITES = (
-    RealSuite(
-        "networkx",
-        "whole suite",
-        "suites",
-        ("networkx", "numpy", "scipy", *_PYTEST),
-        "networkx",
-        "networkx.classes",
-        0.8,
-    ),
+    NETWORKX,
     RealSuite(
         "pandas",
         "many tiny tests of offsets and frequencies",

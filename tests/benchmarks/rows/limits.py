@@ -1,0 +1,107 @@
+"""The largest suite and fleet: what a test costs when there are very many, and which process is full first."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from pulseq.engine.standing import find_cluster
+from tests.benchmarks.bench import Bench, run_child
+from tests.benchmarks.row import Measured, Row, Samples
+from tests.benchmarks.standing import pulseq_up, standing_of
+
+TESTS, SLOTS = "limit-tests", "limit-slots"
+#: `limits` on the command line stands for these rows.
+ROWS = (
+    Row(TESTS, "a task run for each of very many trivial tests, until the last verdict", "1,000", "ms/test", None),
+    Row(
+        SLOTS,
+        "tests of 4 to 6 s on 1,000 slots of 4 nodes, sum of the tests / wall time",
+        "all slots busy all the time",
+        "slots",
+        None,
+        more_is_better=True,
+    ),
+)
+_FEW = 1000
+_NODES = 4
+_SHORTEST, _LONGEST = 4.0, 6.0
+
+
+def measure(bench: Bench) -> Measured:
+    """The rows that were asked for, each once: a round takes minutes."""
+    measured: dict[str, Samples] = {}
+    if bench.wants(TESTS):
+        measured[TESTS] = _many_tests(bench)
+    if bench.wants(SLOTS):
+        measured[SLOTS] = _many_slots(bench)
+    return measured
+
+
+def _many_tests(bench: Bench) -> Samples:
+    many = bench.size(20_000, 2 * _FEW)
+    with pulseq_up(bench.directory(TESTS) / "home", nodes=2, slots=1) as home:
+        run = partial(_run, home, shortest=0.0, longest=0.0)
+        run(_FEW)
+        few, told = run(_FEW), run(many)
+    notes = (f"{many:,} tests", *_describe(told, many))
+    per_test = {count: one["verdict_seconds"] / count * 1000 for count, one in ((_FEW, few), (many, told))}
+    return Samples({"many": [per_test[many]]}, {"few": [per_test[_FEW]]}, notes)
+
+
+def _many_slots(bench: Bench) -> Samples:
+    slots = bench.size(1000, 100)
+    count = 5 * slots
+    with pulseq_up(bench.directory(SLOTS) / "home", nodes=_NODES, slots=slots // _NODES) as home:
+        told = _run(home, count, shortest=_SHORTEST, longest=_LONGEST)
+    busy = count * (_SHORTEST + _LONGEST) / 2 / told["verdict_seconds"]
+    return Samples({"run": [busy]}, {"all": [float(slots)]}, (f"{count:,} simulated tests", *_describe(told, count)))
+
+
+def _run(home: Path, count: int, *, shortest: float, longest: float) -> dict[str, Any]:
+    """A run of made-up tests; what it tells of itself, and the CPU seconds of each part of what is up."""
+    standing = standing_of(home)
+    before = _cpu_seconds(home)
+    configuration = {
+        "count": count,
+        "body": "simulate",
+        "shortest": shortest,
+        "longest": longest,
+        "home": str(home),
+        "scheduler": standing.scheduler,
+        "api_url": standing.api_url,
+        "may_miss": True,
+    }
+    told: dict[str, Any] = run_child(
+        "pulseq_run", configuration, PREFECT_API_URL=standing.api_url, PREFECT_LOGGING_LEVEL="CRITICAL"
+    )
+    after = _cpu_seconds(home)
+    told["cpu_seconds"] = {name: seconds - before.get(name, 0.0) for name, seconds in after.items()}
+    told["cpu_seconds"]["driver"] = told["driver_cpu_seconds"]
+    return told
+
+
+def _cpu_seconds(home: Path) -> dict[str, float]:
+    """CPU seconds until now of server, scheduler and nodes, with what they have started."""
+    cluster = find_cluster(home)
+    assert cluster is not None
+    found = {}
+    for part in cluster.parts:
+        if part.process is not None:
+            root = psutil.Process(part.process.pid)
+            times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
+            found[part.name] = sum(one.user + one.system for one in times)
+    return found
+
+
+def _describe(told: dict[str, Any], count: int) -> list[str]:
+    cpu = ", ".join(f"{name} {seconds / count * 1000:.2f}" for name, seconds in told["cpu_seconds"].items())
+    missing = f"{told['missing']:,} task runs never recorded" if told["missing"] else "all task runs recorded"
+    return [
+        f"CPU ms a test: {cpu}",
+        f"driver's peak {told['driver_peak_bytes'] / 1e6:.0f} MB",
+        f"{missing} {told['recorded_seconds'] - told['verdict_seconds']:.0f} s after the last verdict",
+    ]
