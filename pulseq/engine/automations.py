@@ -133,7 +133,7 @@ async def _find_notification(client: PrefectClient, notify: str) -> SendNotifica
     except ObjectNotFound as error:
         raise UsageError(f"--notify: found no block {notify!r}, {expected}; `prefect block ls` lists them") from error
     assert block.id is not None
-    return SendNotification(block_document_id=block.id, subject=_SUBJECT, body=_BODY)
+    return SendNotification(type="send-notification", block_document_id=block.id, subject=_SUBJECT, body=_BODY)
 
 
 async def _set_up(client: PrefectClient, wanted: AutomationCore, notification: SendNotification | None) -> SetUp:
@@ -146,8 +146,17 @@ async def _set_up(client: PrefectClient, wanted: AutomationCore, notification: S
         return SetUp(wanted.name, "made", told)
     if known.actions == actions and same_trigger(known, wanted):
         return SetUp(wanted.name, "there", told)
-    fields = {name: getattr(known, name) for name in AutomationCore.model_fields}
-    renewed = AutomationCore(**{**fields, "trigger": wanted.trigger, "actions": actions})
+    # Only what is set here is sent, down to the type of an action.
+    renewed = AutomationCore(
+        name=known.name,
+        description=known.description,
+        enabled=known.enabled,
+        tags=known.tags,
+        trigger=wanted.trigger,
+        actions=actions,
+        actions_on_trigger=known.actions_on_trigger,
+        actions_on_resolve=known.actions_on_resolve,
+    )
     await client.update_automation(known.id, renewed)
     return SetUp(wanted.name, "updated", told)
 

@@ -11,6 +11,8 @@ from prefect.exceptions import PrefectException
 
 from pulseq.errors import InfrastructureError
 
+_LONGEST_SAID = 300
+
 
 @contextlib.asynccontextmanager
 async def open_client() -> AsyncIterator[PrefectClient]:
@@ -28,4 +30,4 @@ async def open_client() -> AsyncIterator[PrefectClient]:
 
 def _words(error: Exception) -> str:
     lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}{f': {lines[0]}' if lines else ''}"
+    return f"{type(error).__name__}{f': {lines[0][:_LONGEST_SAID]}' if lines else ''}"

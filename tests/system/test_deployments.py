@@ -25,6 +25,11 @@ from tests.system.workplace import PATIENCE_SECONDS, Finished, Workplace, finish
 
 ROOT = Path(__file__).parent.parent.parent
 GATE = "import os, time\nwhile not os.path.exists('open'):\n    time.sleep(0.05)\n"
+NOTIFY = ["--notify", "custom-webhook/team"]
+BLOCK = (
+    "from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block\n"
+    "Block(name='team', url='http://127.0.0.1:9', json_data={'text': '{{body}}'}).save('team')"
+)
 SUITES = {
     "mixed": """
   - {id: passes, command: 'true'}
@@ -57,7 +62,7 @@ class Site:
 
     def start(self, *words: str, module: str = "prefect") -> subprocess.Popen[str]:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, *words],
+            [sys.executable, *(["-m", module] if module else []), *words],
             cwd=self.workplace.path,
             env=self.workplace.environment,
             stdout=subprocess.PIPE,
@@ -239,10 +244,12 @@ def test_automations_are_made_once(site: Site) -> None:
         found = site.ask("/automations/filter")
         return Counter(one["name"] for one in found if one["name"].startswith("pulseq:"))
 
-    first = site.run("setup", module="pulseq").out
-    second = site.run("setup", module="pulseq").out
+    site.run("-c", BLOCK, module="")
+    told = [site.run("setup", *more, module="pulseq").out for more in ([], [], NOTIFY, [])]
 
-    assert (4, 4) == (first.count(": made"), second.count(": there"))
+    endings = (": made", ": there", ": updated, notifies", ": there, notifies")
+    assert [4] * 4 == [one.count(ending) for one, ending in zip(told, endings, strict=True)]
+    assert ["they notify nobody yet" in one for one in told] == [True, True, False, False]
     assert {1} == set(count().values())
     assert 4 == len(count())
 
