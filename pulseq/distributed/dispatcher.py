@@ -141,11 +141,14 @@ class Dispatcher:
         self._changed.set()
 
     async def drain_node(self, node_id: str) -> None:
-        """Give a node nothing more, and wait until all that it has is done; its end is then no loss."""
+        """Give a node nothing more, and wait until all that it has is done and told; its end is then no loss."""
         self.retire_node(node_id)
         while self._flights.is_on(node_id):
             self._changed.clear()
             await self._changed.wait()
+        if node := self.cluster.nodes.get(node_id):
+            with contextlib.suppress(OSError):  # it has gone by itself
+                await self.runner.leave_run(self.run_id, [node.address])
 
     def retire_node(self, node_id: str) -> None:
         """Give a node nothing more, for good."""

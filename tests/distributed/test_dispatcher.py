@@ -37,6 +37,9 @@ class Nodes:
     async def enter_run(self, _run_id: str, addresses: list[str], _context: dict[str, Any]) -> None:
         self.told += [("enter", address) for address in addresses]
 
+    async def leave_run(self, _run_id: str, addresses: list[str]) -> None:
+        self.told += [("leave", address) for address in addresses]
+
     async def cancel_run(self, _run_id: str, addresses: list[str]) -> None:
         self.cancelled += addresses
 
@@ -303,4 +306,5 @@ def test_a_node_that_is_drained_ends_what_it_has_and_is_not_lost() -> None:
     asyncio.run(run())
 
     assert {"x": ("passed", None), "y": ("error", "unsatisfiable")} == _closed(events)
+    assert ("leave", "a") in nodes.told
     assert [] == [event for event in events if isinstance(event, NodeLost)]
