@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -237,6 +238,15 @@ def test_a_published_build_starts_the_smoke_run(site: Site) -> None:
 def _smoke_runs(site: Site) -> list[str]:
     question = {"deployments": {"name": {"any_": ["smoke"]}}, "sort": "EXPECTED_START_TIME_DESC"}
     return [str(one["id"]) for one in site.ask("/flow_runs/filter", **question)]
+
+
+# Prefect's scheduler needs the SQLAlchemy that pyproject.toml asks for; an older environment may have another.
+@pytest.mark.skipif(not version("sqlalchemy").startswith("2.0."), reason="needs SQLAlchemy below 2.1")
+def test_a_schedule_makes_runs(site: Site) -> None:
+    nightly = {"deployments": {"name": {"any_": ["nightly"]}}}
+
+    until(lambda: site.ask("/flow_runs/filter", **nightly), "runs of the nightly are scheduled")
+    assert {"SCHEDULED"} == {one["state"]["type"] for one in site.ask("/flow_runs/filter", **nightly)}
 
 
 def test_automations_are_made_once(site: Site) -> None:
