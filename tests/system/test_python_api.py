@@ -7,6 +7,7 @@ import logging
 import socket
 import sys
 import threading
+import time
 from collections.abc import Coroutine, Iterator
 from pathlib import Path
 from typing import Any
@@ -149,6 +150,14 @@ def test_fifty_tests_at_once_all_have_their_verdicts(runner: DistributedTestRunn
 
     assert [f"at once {number}" for number in range(50)] == [result.test_id for result in results]
     assert {"passed"} == {result.status for result in results}
+
+
+def test_the_work_is_not_done_in_the_caller_s_thread(runner: DistributedTestRunner) -> None:
+    here, everywhere = time.thread_time(), time.process_time()
+    for number in range(3):  # the same one: each opens a flow run, a journal and a client
+        assert "passed" == run(runner.run_test({"id": "elsewhere"})).status, number
+
+    assert time.thread_time() - here < 0.2 * (time.process_time() - everywhere)
 
 
 def test_scheduled_tests_are_one_run_with_a_row_each(

@@ -1,8 +1,9 @@
-"""The examples of the guide to the Python API, each as a program of its own."""
+"""Programs of one's own that use the Python API: the guide's examples, and ends that nobody planned."""
 
 from __future__ import annotations
 
 import re
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -27,8 +28,52 @@ EXAMPLES = re.findall(r"^```python\n(.*?)^```", GUIDE.read_text(encoding="utf-8"
     ids=["runner", "aggregator", "log"],
 )
 def test_an_example_runs_and_says_what_it_should(workplace: Workplace, example: str, said: str) -> None:
+    process = start(workplace, example)
+    out, err = process.communicate(timeout=2 * PATIENCE_SECONDS)
+
+    assert (0, "") == (process.returncode, err)
+    assert re.fullmatch(said, out)
+    until(lambda: not workplace.processes(), "no process outlives the program", 15)
+
+
+LONG = """
+import asyncio
+from pulseq.distributed import DistributedTestRunner, TestNode, TestScheduler
+
+async def main():
+    async with DistributedTestRunner() as runner:
+        scheduler = TestScheduler()
+        await runner.add_node(TestNode("node1"))
+        await scheduler.schedule_test({"id": "long", "command": "touch begun; exec sleep 600", "shell": True})
+        await runner.run_tests()
+
+asyncio.run(main())
+"""
+
+
+def test_ctrl_c_ends_a_program_and_all_that_it_started(workplace: Workplace) -> None:
+    process = start(workplace, LONG)
+    until(lambda: (workplace.path / "begun").exists() or process.poll() is not None, "the body has begun")
+    process.send_signal(signal.SIGINT)
+    _, err = process.communicate(timeout=2 * PATIENCE_SECONDS)
+
+    assert -signal.SIGINT == process.returncode, err
+    assert "KeyboardInterrupt" == err.splitlines()[-1]
+    until(lambda: not workplace.processes(), "no process outlives the program", 15)
+
+
+def test_a_program_that_is_killed_leaves_no_process(workplace: Workplace) -> None:
+    process = start(workplace, LONG)
+    until(lambda: (workplace.path / "begun").exists() or process.poll() is not None, "the body has begun")
+    process.kill()
+    process.communicate(timeout=PATIENCE_SECONDS)
+
+    until(lambda: not workplace.processes(), "no process outlives the program", 15)
+
+
+def start(workplace: Workplace, program: str) -> subprocess.Popen[str]:
     process = subprocess.Popen(
-        [sys.executable, "-c", example],
+        [sys.executable, "-c", program],
         cwd=workplace.path,
         env=workplace.environment,
         stdout=subprocess.PIPE,
@@ -37,8 +82,4 @@ def test_an_example_runs_and_says_what_it_should(workplace: Workplace, example: 
         start_new_session=True,
     )
     workplace.started.append(process)
-    out, err = process.communicate(timeout=2 * PATIENCE_SECONDS)
-
-    assert (0, "") == (process.returncode, err)
-    assert re.fullmatch(said, out)
-    until(lambda: not workplace.processes(), "no process outlives the program", 15)
+    return process
