@@ -110,6 +110,20 @@ def test_nodes_that_are_well_are_rows_and_a_table(place: Workplace, look: Callab
     assert {("one", "active"), ("two", "active")} == {(line["node"], line["state"]) for line in lines}
 
 
+def test_a_run_looks_at_its_nodes_too(place: Workplace) -> None:
+    place.write(
+        "slow.yaml",
+        "suite: slow\ntests:\n" + "".join(f"  - {{id: t{i}, simulate: {{duration: 1}}}}\n" for i in range(9)),
+    )
+
+    run = place.run("run", "slow.yaml", "--run-id", "looked")
+
+    assert run.code == 0, run.err
+    rows = place.sql("select node_id, status, running from node_health where run_id = 'looked' and event = 'poll'")
+    assert {("one", "active"), ("two", "active")} == {(row["node_id"], row["status"]) for row in rows}
+    assert 2 == max(row["running"] for row in rows if row["node_id"] == "two")
+
+
 def test_a_node_that_is_killed_is_told_of_although_it_is_back_already(
     place: Workplace, look: Callable[[], str]
 ) -> None:
