@@ -46,8 +46,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         f"pulseq.distributed.{stem}": _BY_RUNS
         for stem in ("collecting", "conduct", "dispatcher", "event_log", "run_options", "run_session", "stopping")
     },
-    "pulseq.distributed.flow_door": _BY_RUNS,
-    "pulseq.distributed.run_page": "tests/system/test_deployments",
     "pulseq.engine.prefect_client": "tests/system/test_deployments",
     **dict.fromkeys(
         ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.engine.known_api"), "tests/system/test_deployments"

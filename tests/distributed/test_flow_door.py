@@ -1,0 +1,32 @@
+"""What a flow run says in the end of a run inside it."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulseq.distributed.flow_door import ending_of
+from pulseq.engine.flow_run import state_for
+from pulseq.errors import ExitCode
+from pulseq.events import TestClosed
+from pulseq.models import Reason, Status
+
+PASSED = TestClosed("t1", "", Status.PASSED, None, False, 1)
+FAILED = TestClosed("t2", "", Status.FAILED, Reason.ASSERTION, False, 1)
+STOPPED = TestClosed("t3", "", Status.ERROR, Reason.CANCELLED, False, 1)
+
+
+@pytest.mark.parametrize(
+    ("code", "verdicts", "state", "message"),
+    [
+        (ExitCode.OK, [PASSED], "Completed", "1 tests passed or were skipped"),
+        (ExitCode.NOTHING_TO_RUN, [], "Completed", "0 tests passed or were skipped"),
+        (ExitCode.TESTS_FAILED, [PASSED, FAILED], "Failed", "1 of 2 tests failed"),
+        (ExitCode.NO_VERDICT, [STOPPED], "Failed", "1 of 1 tests have no verdict"),
+        (ExitCode.INTERRUPTED, [PASSED, STOPPED], "Cancelled", "interrupted: 1 of 2 tests have no verdict"),
+        (ExitCode.DEADLINE, [STOPPED], "Failed", "its deadline has passed: 1 of 1 tests have no verdict"),
+    ],
+)
+def test_an_ending_has_prefects_own_state(code: ExitCode, verdicts: list[TestClosed], state: str, message: str) -> None:
+    told = state_for(ending_of(code, verdicts))
+
+    assert (state, message) == (told.name, told.message)

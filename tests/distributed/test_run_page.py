@@ -1,0 +1,112 @@
+"""A run as it is told to Prefect, and what becomes of it where Prefect does not listen."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from pulseq.distributed import run_page
+from pulseq.distributed.event_log import EventLog
+from pulseq.distributed.ledger import Ledger
+from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.run_page import RunPage
+from pulseq.engine.artifacts import RunArtifacts
+from pulseq.errors import ExitCode, InfrastructureError
+from pulseq.events import AttemptFinished, RunStarted, TestClosed, TestPlanned
+from pulseq.models import AttemptResult, Reason, SimulateBody, Status, TestCase
+from pulseq.results.ingest import ingest
+
+
+class Api:
+    """A Prefect API that notes what it is told, or answers nothing."""
+
+    def __init__(self) -> None:
+        self.told: list[tuple[str, Any]] = []
+        self.answers = True
+
+    async def take(self, kind: str, what: Any) -> None:
+        self.told.append((kind, what))
+        if not self.answers:
+            raise InfrastructureError("nobody is there")
+
+    def kinds(self) -> list[str]:
+        return [kind for kind, _ in self.told]
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Api:
+    api = Api()
+
+    async def tell(events: list[dict[str, Any]]) -> None:
+        for event in events:
+            await api.take(event["event"], event)
+
+    monkeypatch.setattr(run_page, "tell_events", tell)
+    for kind in ("progress", "summary", "failures"):
+        monkeypatch.setattr(RunArtifacts, f"show_{kind}", lambda _, what, kind=kind: api.take(kind, what))
+    return api
+
+
+@pytest.fixture
+def page(tmp_path: Path) -> Iterator[RunPage]:
+    options = RunOptions(run_id="r2", home=tmp_path)
+    log, ledger = EventLog(options.journal_path, [], lambda error: None), Ledger()
+    log.emit(RunStarted("r2", "shop", 1_700_000_000.0, "0.1"))
+    for event in ledger.plan(TestCase("cart", SimulateBody())):
+        log.emit(event)
+    yield RunPage("shop", str(uuid4()), options, log, ledger)
+    log.close()
+
+
+def fail(page: RunPage) -> None:
+    page.ledger.sent(("cart", ""), "n1")
+    result = AttemptResult("cart", 1, "n1", Status.FAILED, reason=Reason.ASSERTION, error="no")
+    for event in page.ledger.finish(result, in_place=True)[0]:
+        page.log.emit(event)
+
+
+async def keep_and_finish(page: RunPage) -> None:
+    async with page.kept():
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        fail(page)
+    await page.finish(ExitCode.TESTS_FAILED)
+
+
+def test_start_progress_summary_failures_and_end_are_told(page: RunPage, api: Api) -> None:
+    asyncio.run(keep_and_finish(page))
+
+    assert ["pulseq.run.started", "progress", "progress", "summary", "failures", "pulseq.run.finished"] == api.kinds()
+    assert [0.0, 100.0] == [what for kind, what in api.told if kind == "progress"]
+    payload = api.told[-1][1]["payload"]
+    assert ("failed", 1, 0) == (payload["reason"], payload["counts"]["failed"], payload["newly_failing"])
+
+
+def test_an_api_that_does_not_answer_is_asked_once(page: RunPage, api: Api) -> None:
+    api.answers = False
+
+    asyncio.run(keep_and_finish(page))
+
+    assert (["pulseq.run.started"], "nobody is there") == (api.kinds(), page.trouble)
+
+
+def test_a_test_that_passed_before_is_told_as_newly_failing(page: RunPage, api: Api) -> None:
+    before = RunOptions(run_id="r1", home=page.options.home)
+    log = EventLog(before.journal_path, [], lambda error: None)
+    passed = AttemptResult("cart", 1, "n1", Status.PASSED)
+    log.emit(RunStarted("r1", "shop", 1_600_000_000.0, "0.1"))
+    log.emit(TestPlanned("cart", "", "cart", "simulate", "medium"))
+    log.emit(AttemptFinished(passed))
+    log.emit(TestClosed("cart", "", Status.PASSED, None, False, 1, "n1"))
+    log.close()
+    ingest(before.journal_path, run_page.Database(page.options.database_path))
+
+    asyncio.run(keep_and_finish(page))
+
+    assert ["pulseq.test.newly-failing", "pulseq.run.finished"] == api.kinds()[-2:]
+    assert 1 == api.told[-1][1]["payload"]["newly_failing"]
