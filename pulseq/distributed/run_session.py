@@ -11,7 +11,7 @@ import contextlib
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pulseq import __version__
@@ -43,7 +43,8 @@ class RunOutcome:
     """What a run came to."""
 
     exit_code: ExitCode
-    record: RunRecord
+    # asyncio.run makes a text of the result when it takes its signal handler back; that of a record is huge.
+    record: RunRecord = field(repr=False)
 
 
 class RunSession:
