@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from pulseq.distributed.run_session import RunOutcome, RunSession
 from pulseq.distributed.test_result import TestResult, TestResults, result_of
 from pulseq.engine.quiet_flow_runs import quiet_flow_runs
 from pulseq.errors import InfrastructureError
-from pulseq.models import Fleet, FrameworkConfig, Suite, TestCase
+from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec, Suite, TestCase
 from pulseq.records import RunRecord
 
 if TYPE_CHECKING:
@@ -40,7 +40,8 @@ class SessionRuns:
         self._loose: list[LooseRun] = []
         self._open: list[RunSession] = []
         self._under_way: set[asyncio.Task[Any]] = set()
-        self._draining: set[str] = set()
+        #: Nodes that get nothing more; those of other machines may be there all the same.
+        self._removed: set[str] = set()
         #: Flow runs that have ended, and how many task runs each has.
         self._told: dict[str, int] = {}
 
@@ -79,15 +80,21 @@ class SessionRuns:
         await self.ground.ready()
         return await self._loose_run_for(case, scheduler).run(case)
 
+    async def add_node(self, spec: NodeSpec) -> Mapping[str, CapabilityValue]:
+        """Start a node, or wait for it, up to `node_timeout`; what it offers.
+
+        Raises:
+            InfrastructureError: it does not start, or does not come.
+        """
+        self._removed.discard(spec.id)
+        return await self.ground.add_node(spec, patience_seconds=self.config.node_timeout)
+
     async def remove_node(self, node_id: str) -> None:
         """Wait until all that a node has is done, and end it."""
-        self._draining.add(node_id)
-        try:
-            open_runs = [session.dispatcher for session in self._open]
-            await asyncio.gather(*(dispatcher.drain_node(node_id) for dispatcher in open_runs if dispatcher))
-            await self.ground.remove_node(node_id)
-        finally:
-            self._draining.discard(node_id)
+        self._removed.add(node_id)
+        open_runs = [session.dispatcher for session in self._open]
+        await asyncio.gather(*(dispatcher.drain_node(node_id) for dispatcher in open_runs if dispatcher))
+        await self.ground.remove_node(node_id)
 
     async def close(self) -> None:
         """End what runs, and everything under it."""
@@ -133,7 +140,7 @@ class SessionRuns:
             self._told[prefect.flow_run_id] = session.dispatcher.task_runs
 
     def _open_run(self, dispatcher: Dispatcher) -> None:
-        for node_id in self._draining:
+        for node_id in self._removed:
             dispatcher.retire_node(node_id)
 
     def _options(self) -> RunOptions:

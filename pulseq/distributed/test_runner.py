@@ -91,8 +91,7 @@ class DistributedTestRunner:
             raise ValueError(f"node: id: found {added.id!r} again, expected one that no other node has")
         self._adding.add(added.id)
         try:
-            adding = self._runs.ground.add_node(added.spec, patience_seconds=self.config.node_timeout)
-            offered = await self._in_engine(adding)
+            offered = await self._in_engine(self._runs.add_node(added.spec))
         finally:
             self._adding.discard(added.id)
         self._session.nodes[added.id] = added

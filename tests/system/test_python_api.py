@@ -16,7 +16,8 @@ import psutil
 import pytest
 
 from pulseq.distributed import DistributedTestRunner, ResultsAggregator, TestNode, TestResult, TestScheduler
-from pulseq.models import FrameworkConfig
+from pulseq.errors import InfrastructureError
+from pulseq.models import FrameworkConfig, NodeSpec
 from pulseq.results.database import Database
 from pulseq.results.journal import journal_path, replay
 from tests.system.workplace import until
@@ -226,6 +227,14 @@ def test_a_node_of_a_known_id_is_refused(runner: DistributedTestRunner) -> None:
         run(runner.add_node(TestNode("a")))
 
     assert ["a", "b", "lane"] == list(runner.nodes)
+
+
+def test_a_node_of_another_machine_is_waited_for_and_not_for_ever(runner: DistributedTestRunner) -> None:
+    ground = runner._runs.ground
+    with pytest.raises(InfrastructureError, match=r"node 'far' on 'lab\.example' has not joined the scheduler at"):
+        run(runner._in_engine(ground.add_node(NodeSpec("far", "lab.example"), patience_seconds=0.05)))
+
+    assert "far" not in runner.nodes
 
 
 def test_a_port_that_is_taken_is_replaced_and_warned_of(
