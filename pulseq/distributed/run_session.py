@@ -206,6 +206,11 @@ class RunSession:
         return self._conduct.dispatcher if self._conduct is not None else None
 
     @property
+    def all_closed(self) -> bool:
+        """Whether its tests are known, and all of them have their verdicts."""
+        return self._conduct is not None and not self._conduct.ledger.open
+
+    @property
     def stopped(self) -> bool:
         """Whether it takes no tests any more."""
         return self._stopper.code is not None

@@ -17,7 +17,8 @@ from pulseq.distributed.run_session import RunOutcome, RunSession
 from pulseq.distributed.test_result import TestResult, TestResults, result_of
 from pulseq.engine.quiet_flow_runs import quiet_flow_runs
 from pulseq.errors import InfrastructureError
-from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec, Suite, TestCase
+from pulseq.events import Event, TestClosed
+from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec, PytestBody, Suite, TestCase
 from pulseq.records import RunRecord
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ class SessionRuns:
         self.ground = Ground(config)
         self._loose: list[LooseRun] = []
         self._open: list[RunSession] = []
+        #: All of whose tests have their verdicts.
+        self._ending: set[RunSession] = set()
         self._under_way: set[asyncio.Task[Any]] = set()
         #: Nodes that get nothing more; those of other machines may be there all the same.
         self._removed: set[str] = set()
@@ -46,7 +49,7 @@ class SessionRuns:
         self._told: dict[str, int] = {}
 
     async def run_all(self, cases: list[TestCase], scheduler: TestScheduler | None, sink: EventSink) -> TestResults:
-        """Run these tests as one run; their results in the order of the verdicts.
+        """Run these tests as one run; their results in the order of the tests, in the journal when this returns.
 
         Cancelling it ends what runs.
 
@@ -54,22 +57,36 @@ class SessionRuns:
             UsageError, InfrastructureError: the run could not begin.
         """
         await self.ground.ready()
+        all_closed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        # Fixtures of a pytest session may still fail when they are torn down, at the end of the run.
+        may_change = any(isinstance(case.body, PytestBody) for case in cases)
+
+        def watch(event: Event) -> None:
+            sink(event)
+            if isinstance(event, TestClosed) and not may_change and not all_closed.done() and session.all_closed:
+                all_closed.set_result(None)
+
         session = RunSession(
             Suite("scheduled tests", tuple(cases)),
             Fleet((), self.config),
             self._options(),
-            [sink],
+            [watch],
             scheduler=scheduler,
             on_open=self._open_run,
         )
         running = self._follow(session, session.run())
         try:
-            outcome = await asyncio.shield(running)
+            await asyncio.wait({running, all_closed}, return_when=asyncio.FIRST_COMPLETED)
         except asyncio.CancelledError:
             session.stop("whoever asked for this run was cancelled")
             await asyncio.wait({running})
             raise
-        return results_of(outcome.record, session.options.run_id)
+        if running.done():
+            return results_of(running.result().record, session.options.run_id)
+        # The flow run ends and the database follows by themselves: seconds that nobody needs to wait for.
+        self._ending.add(session)
+        await session.log.commit()
+        return results_of(session.log.record, session.options.run_id)
 
     async def run_one(self, case: TestCase, scheduler: TestScheduler | None) -> TestResult:
         """Run one test in a run that stays open for others.
@@ -98,7 +115,7 @@ class SessionRuns:
 
     async def close(self) -> None:
         """End what runs, and everything under it."""
-        idle = [loose.session for loose in self._loose if loose.idle]
+        idle = {*self._ending, *(loose.session for loose in self._loose if loose.idle)}
         for session in self._open:
             if session not in idle:
                 session.stop("the runner was closed")
@@ -132,8 +149,12 @@ class SessionRuns:
 
     def _end(self, session: RunSession, done: asyncio.Task[RunOutcome]) -> None:
         self._open.remove(session)
+        alone = session in self._ending
+        self._ending.discard(session)
         self._under_way.discard(done)
         if done.cancelled() or done.exception() is not None:
+            if alone and not done.cancelled():  # nobody waits for it who could be told
+                logger.warning("run %s has not ended well: %s", session.options.run_id, done.exception())
             return
         prefect = done.result().record.prefect
         if prefect is not None and session.dispatcher is not None:

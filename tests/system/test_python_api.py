@@ -171,9 +171,14 @@ def test_scheduled_tests_are_one_run_with_a_row_each(
     assert {"a": 4, "b": 3, "lane": 0} == loads
     assert {"a": 0, "b": 0, "lane": 0} == scheduler.get_node_loads()
     assert (7, 100.0) == (len(results), results.get_summary()["pass_rate"])
+    until(lambda: (7, 7) == count_rows(home, results[0].run_id), "the database has a row for each")
+
+
+def count_rows(home: Path, run_id: str) -> tuple[int, int]:
     with Database(home / "results.duckdb").read() as connection:
         query = "SELECT count(*), count(DISTINCT test_id) FROM results WHERE run_id = ?"
-        assert [(7, 7)] == connection.execute(query, [results[0].run_id]).fetchall()
+        (row,) = connection.execute(query, [run_id]).fetchall()
+    return row
 
 
 def test_an_entry_of_pytest_becomes_its_tests_and_one_result_of_a_single_run(
