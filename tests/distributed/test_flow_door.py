@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pulseq.distributed.flow_door import ending_of
+from pulseq.distributed.ending import ending_of
 from pulseq.engine.flow_run import state_for
 from pulseq.errors import ExitCode
 from pulseq.events import TestClosed
