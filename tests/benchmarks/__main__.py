@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -89,9 +90,16 @@ def measure_rows(bench: Bench, failures: list[str]) -> Iterator[Outcome]:
                 yield Outcome(row, measured[row.name])
 
 
+def end_by_signal(number: int, frame: object) -> None:
+    """Leave by way of everything that has to be ended."""
+    sys.exit(128 + number)
+
+
 def main(arguments: Sequence[str]) -> int:
     """Measure, print, write; 0 also where a goal is missed, since the table says so; 1 where a row failed."""
     found = read_arguments(arguments)
+    # Whoever ends it before its time is to find nothing left that `pulseq up` has started.
+    signal.signal(signal.SIGTERM, end_by_signal)
     load_before = os.getloadavg()[0]
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulseq-bench-")))

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.benchmarks import __main__ as main_module
-from tests.benchmarks.__main__ import GROUPS, NAMES, ON_DEMAND, Group, measure_rows, read_arguments
+from tests.benchmarks.__main__ import GROUPS, NAMES, ON_DEMAND, Group, end_by_signal, measure_rows, read_arguments
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.environments import Environments
 from tests.benchmarks.row import Measured, Row, Samples
@@ -61,3 +61,10 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path: Path, monkeypat
 
     assert ["good"] == [outcome.row.name for outcome in outcomes]
     assert ["bad: it broke"] == failures
+
+
+def test_a_signal_ends_it_by_way_of_what_has_to_be_ended() -> None:
+    with pytest.raises(SystemExit) as end:
+        end_by_signal(15, None)
+
+    assert 143 == end.value.code
