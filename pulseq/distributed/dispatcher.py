@@ -24,7 +24,7 @@ from pulseq.engine.orphans import OrphanRun
 from pulseq.engine.task_runner import NodeTaskRunner
 from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage
 from pulseq.events import Event, NodeJoined, NodeLost, RunNote
-from pulseq.models import AttemptResult, PytestSpec, Reason, Status, TestCase
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, Status, TestCase
 from pulseq.planning.ready_queue import Pick
 
 logger = logging.getLogger("pulseq.dispatch")
@@ -269,6 +269,8 @@ class Dispatcher:
         if found is not None and self._is_last_attempt(result):
             self._expand_cases(result, found)
             return
+        if (queued := self._flights.find(result.key)) is not None and result.reason not in INFRASTRUCTURE_REASONS:
+            self.queue.learn(queued, result.duration)
         events, following = self.ledger.finish(result, in_place=in_place)
         self._emit_all(events)
         if following in (Next.CLOSED, Next.RETRY_ALONE):

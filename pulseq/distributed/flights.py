@@ -96,6 +96,11 @@ class Flights:
             self.orphans += under_way.orphans(landed=False)
         return lost
 
+    def find(self, test: Key) -> QueuedTest | None:
+        """A test that is on its way, as it was queued."""
+        flight = self._by_test.get(test)
+        return flight.tests.get(test) if flight is not None else None
+
     def is_in_place(self, test: Key) -> bool:
         """Whether Prefect retries this test where it is."""
         flight = self._by_test.get(test)

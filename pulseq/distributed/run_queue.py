@@ -87,6 +87,10 @@ class RunQueue:
         """A dispatch that a node held is done."""
         self._queue.slot_freed(node_id)
 
+    def learn(self, test: QueuedTest, seconds: float) -> None:
+        """A test took so long: others of its file may, too."""
+        self._queue.learn(test, seconds)
+
     @property
     def waiting(self) -> int:
         """How many tests wait."""

@@ -12,6 +12,7 @@ import math
 import sys
 from dataclasses import dataclass
 
+from pulseq.planning.pace import Pace
 from pulseq.planning.queued import QueuedTest
 
 
@@ -57,13 +58,15 @@ def expected(test: QueuedTest, limits: PackLimits) -> float | None:
 class DispatchFill:
     """A dispatch to a node being filled, at most to its budget of seconds; the first test always fits.
 
-    `slowness` is the node's: its budget is spent the faster, the slower it is.
+    `slowness` is the node's: its budget is spent the faster, the slower it is. `pace` knows what the run itself
+    has measured of items that history does not know.
     """
 
     limits: PackLimits
     slot_share_seconds: float
     node_id: str = ""
     slowness: float = 1.0
+    pace: Pace | None = None
     seconds: float = 0.0
     unknown: int = 0
     count: int = 0
@@ -74,21 +77,28 @@ class DispatchFill:
         """Whether this test still goes into the dispatch."""
         if self.count == 0:
             return True
-        length = expected(test, self.limits)
+        length, known = self._length(test)
         if length is None or self.count >= self.limits.most_tests or self.node_id in test.avoid:
             return False
-        if test.expected_seconds is None and self.unknown >= self.limits.most_unknown:
+        if not known and self.unknown >= self.limits.most_unknown:
             return False
         budget = min(self.budget_seconds, self._longest_with(test), self.slot_share_seconds * self.limits.share)
         return self.seconds + length * self.slowness <= budget
 
     def add(self, test: QueuedTest) -> None:
         """Put a test into the dispatch; one of unknown length fills it."""
-        length = expected(test, self.limits)
+        length, known = self._length(test)
         self.seconds += math.inf if length is None else length * self.slowness
-        self.unknown += test.expected_seconds is None
+        self.unknown += not known
         self.count += 1
         self.budget_seconds = min(self.budget_seconds, self._longest_with(test))
+
+    def _length(self, test: QueuedTest) -> tuple[float | None, bool]:
+        """Seconds that a test is reckoned with, and whether something is known of it."""
+        if test.expected_seconds is not None or test.pack is None or self.pace is None:
+            return expected(test, self.limits), test.expected_seconds is not None
+        measured = self.pace.seconds_of(test.pack)
+        return (self.pace.typical_seconds, False) if measured is None else (measured, True)
 
     def _longest_with(self, test: QueuedTest) -> float:
         return self.limits.pack_seconds if test.pack is not None else self.limits.single_seconds

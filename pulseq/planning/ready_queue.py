@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from pulseq.models import CapabilityValue, Strategy
 from pulseq.planning.choosing import STRATEGIES
 from pulseq.planning.node_pool import NodePool, PooledNode
+from pulseq.planning.pace import Pace
 from pulseq.planning.packing import DispatchFill, PackLimits
 from pulseq.planning.queued import NodeLoad, NodeOffer, QueuedTest
-from pulseq.planning.requirement_class import NANOSECONDS, RequirementClass
+from pulseq.planning.requirement_class import RequirementClass
 
 #: (requirements as a key, capabilities) → whether a node with these fits.
 Fits = Callable[[Hashable, Mapping[str, CapabilityValue]], bool]
@@ -44,6 +45,7 @@ class ReadyQueue:
         self._fits = fits
         self._strategy = STRATEGIES[strategy]
         self._limits = limits or PackLimits()
+        self._pace = Pace(self._limits.unknown_seconds, self._limits.least_seconds)
         self._classes: dict[Hashable, RequirementClass] = {}
         self._nodes = NodePool(self._strategy.rank)
 
@@ -64,6 +66,7 @@ class ReadyQueue:
     def node_left(self, node_id: str) -> None:
         """A node is gone; what it held is for the caller to add again."""
         node = self._nodes.leave(node_id)
+        self._release(node_id)
         for group in self._classes.values():
             if node is not None and node.fits & group.bit:
                 group.room -= node.offer.slots
@@ -72,6 +75,13 @@ class ReadyQueue:
     def set_open(self, node_id: str, is_open: bool) -> None:
         """Give a node more tests, or none (drained, suspect)."""
         self._nodes.set_open(node_id, is_open)
+        if not is_open:
+            self._release(node_id)
+
+    def learn(self, test: QueuedTest, seconds: float) -> None:
+        """A test took so long: what history does not know of its file is reckoned with that."""
+        if test.pack is not None and test.expected_seconds is None:
+            self._pace.note(test.pack, seconds)
 
     def slot_freed(self, node_id: str) -> None:
         """A dispatch that the node held is done."""
@@ -121,8 +131,12 @@ class ReadyQueue:
                 return
             yield self._pick(group, free)
 
+    def _release(self, node_id: str) -> None:
+        for group in self._classes.values():
+            group.release(node_id)
+
     def _open_class(self, key: Hashable) -> RequirementClass:
-        group = RequirementClass(key, 1 << len(self._classes), self._strategy.order_key, self._limits)
+        group = RequirementClass(key, 1 << len(self._classes), self._strategy.order_key, self._limits, self._pace)
         self._classes[key] = group
         for node in self._nodes:
             if self._fits(key, node.offer.capabilities):
@@ -134,9 +148,11 @@ class ReadyQueue:
     def _flows(self) -> bool:
         """Whether many short tests of known length wait."""
         waiting = self.waiting
-        if waiting <= 4 * self.slots or any(group.unknown for group in self._classes.values()):
+        if waiting <= 4 * self.slots:
             return False
-        return sum(group.known_ns for group in self._classes.values()) < _SHORT_SECONDS * NANOSECONDS * waiting
+        if not self._pace.known and any(group.unknown for group in self._classes.values()):
+            return False
+        return self.waiting_seconds < _SHORT_SECONDS * waiting
 
     def _next_class(self, free: Set[PooledNode]) -> RequirementClass | None:
         reachable = 0
@@ -162,8 +178,9 @@ class ReadyQueue:
         head = group.head()
         assert head is not None
         node = self._choose_node(group, head[3].tests[0], free)
-        fill = DispatchFill(self._limits, self.waiting_seconds / max(self.slots, 1), node.offer.id, node.offer.slowness)
-        tests = group.take(fill)
+        share = self.waiting_seconds / max(self.slots, 1)
+        fill = DispatchFill(self._limits, share, node.offer.id, node.offer.slowness, self._pace)
+        tests = group.take(fill, slots=node.offer.slots)
         self._nodes.take_slot(node, len(tests))
         return Pick(node.offer.id, tuple(tests))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from pulseq.models import Priority
 from pulseq.planning.choosing import OrderKey
+from pulseq.planning.pace import Pace
 from pulseq.planning.packing import DispatchFill, PackLimits, expected
 from pulseq.planning.queued import QueuedTest
 
@@ -18,12 +19,19 @@ NANOSECONDS = 10**9
 class Bundle:
     """Tests that wait together: one test, or what is left of a file of a pytest session.
 
-    `place` is the number of its one valid entry in the heap.
+    Attributes:
+        place: the number of its one valid entry in the heap; 0 while a node holds it.
+        holder: the node that has begun a file and goes on with it, so that fixtures are shared.
     """
 
     tests: list[QueuedTest]
     seconds: float
     place: int = 0
+    holder: str | None = None
+
+    @property
+    def priority(self) -> Priority:
+        return self.tests[0].priority
 
     def cut(self, fill: DispatchFill) -> list[QueuedTest]:
         """Take out of the front what goes into a dispatch."""
@@ -61,6 +69,7 @@ class RequirementClass:
     bit: int
     order_key: Callable[[float | None, int], OrderKey]
     limits: PackLimits
+    pace: Pace
     room: int = 0
     nodes: int = 0
     waiting: int = 0
@@ -69,6 +78,8 @@ class RequirementClass:
     _heap: list[Entry] = field(default_factory=list)
     _packs: dict[tuple[object, Priority], Bundle] = field(default_factory=dict)
     _grown: dict[Bundle, None] = field(default_factory=dict)
+    #: Files that nodes have begun, the one whose last dispatch is the oldest first.
+    _held: dict[str, list[Bundle]] = field(default_factory=dict)
     _places: int = 0
 
     def add(self, test: QueuedTest) -> None:
@@ -89,7 +100,7 @@ class RequirementClass:
     @property
     def seconds(self) -> float:
         """How long what waits is expected to take; single tests of unknown length count as packed ones."""
-        return self.known_ns / NANOSECONDS + self.unknown * self.limits.unknown_seconds
+        return self.known_ns / NANOSECONDS + self.unknown * self.pace.typical_seconds
 
     def head_seconds(self, bundle: Bundle) -> float | None:
         """How long the dispatch takes that would be cut from a bundle; None for a test of unknown length."""
@@ -97,36 +108,80 @@ class RequirementClass:
         return head.expected_seconds if head.pack is None else min(bundle.seconds, self.limits.pack_seconds)
 
     def head(self) -> Entry | None:
-        """What goes next."""
-        for bundle in self._grown:
-            self._push(bundle)
-        self._grown.clear()
-        while self._heap and self._heap[0][3].place != self._heap[0][2]:
-            heapq.heappop(self._heap)
-        return self._heap[0] if self._heap else None
+        """What goes next: of the highest priority what nobody has begun, else the longest that a node has."""
+        top = self._top()
+        held = [bundle for bundles in self._held.values() for bundle in bundles]
+        if not held or (top is not None and -top[0] >= max(int(bundle.priority) for bundle in held)):
+            return top
+        best = max(held, key=lambda bundle: (bundle.priority, bundle.seconds))
+        return self._entry(best)
 
-    def take(self, fill: DispatchFill) -> list[QueuedTest]:
-        """Take out a dispatch: tests of the head's priority, as far as they fill it."""
+    def take(self, fill: DispatchFill, *, slots: int = 1) -> list[QueuedTest]:
+        """Take out a dispatch for a node with so many slots: tests of the head's priority, as far as they fill it."""
         taken: list[QueuedTest] = []
         first = self.head()
         for _ in range(self.limits.most_bundles):
-            entry = self.head()
-            if entry is None or first is None or entry[0] != first[0] or not fill.takes(entry[3].tests[0]):
+            bundle = None if first is None else self._find_source(fill.node_id, slots, -first[0])
+            if bundle is None or not fill.takes(bundle.tests[0]):
                 break
-            heapq.heappop(self._heap)
-            bundle = entry[3]
+            self._detach(bundle)
             head = bundle.tests[0]
             taken += bundle.cut(fill)
             if bundle.tests:
-                self._push(bundle)
+                bundle.holder = fill.node_id
+                self._held.setdefault(fill.node_id, []).append(bundle)
                 break
             self._packs.pop((head.pack, head.priority), None)
         for test in taken:
             self._account(test, -1)
         return taken
 
+    def release(self, node_id: str) -> None:
+        """A node takes nothing more: what it has begun is anybody's."""
+        for bundle in self._held.pop(node_id, []):
+            bundle.holder = None
+            self._push(bundle)
+
+    def _top(self) -> Entry | None:
+        for bundle in self._grown:
+            if bundle.holder is None:
+                self._push(bundle)
+        self._grown.clear()
+        while self._heap and self._heap[0][3].place != self._heap[0][2]:
+            heapq.heappop(self._heap)
+        return self._heap[0] if self._heap else None
+
+    def _find_source(self, node_id: str, slots: int, priority: int) -> Bundle | None:
+        """A file that the node has begun, where it has one for each slot; then a new one; then another node's."""
+        top = self._top()
+        fresh = top[3] if top is not None and -top[0] == priority else None
+        own = [bundle for bundle in self._held.get(node_id, ()) if bundle.priority == priority]
+        if own and (top is None or fresh is None or (len(own) >= slots and not self._is_more_urgent(top, own[0]))):
+            return own[0]
+        if fresh is not None:
+            return fresh
+        held = (bundle for bundles in self._held.values() for bundle in bundles if bundle.priority == priority)
+        return max(held, key=lambda bundle: bundle.seconds, default=None)
+
+    def _is_more_urgent(self, top: Entry, begun: Bundle) -> bool:
+        # Of two files neither: to go on with one is what a node is to do.
+        return top[3].tests[0].pack is None and top[1] < self._entry(begun)[1]
+
+    def _detach(self, bundle: Bundle) -> None:
+        if bundle.holder is None:
+            heapq.heappop(self._heap)
+            bundle.place = 0
+            return
+        held = self._held[bundle.holder]
+        held.remove(bundle)
+        if not held:
+            del self._held[bundle.holder]
+        bundle.holder = None
+
     def withdraw(self) -> list[QueuedTest]:
         """Take out all that waits, in no particular order."""
+        for node_id in list(self._held):
+            self.release(node_id)
         bundles = dict.fromkeys(entry[3] for entry in self._heap) | self._grown
         self._heap.clear()
         self._packs.clear()
@@ -135,12 +190,14 @@ class RequirementClass:
         return [test for bundle in bundles for test in bundle.tests]
 
     def _push(self, bundle: Bundle) -> None:
-        head = bundle.tests[0]
         self._places += 1
         bundle.place = self._places
+        heapq.heappush(self._heap, self._entry(bundle))
+
+    def _entry(self, bundle: Bundle) -> Entry:
         # A file of short items is as urgent as the dispatch that would be cut from it, not as its sum.
-        order = self.order_key(self.head_seconds(bundle), head.sequence)
-        heapq.heappush(self._heap, (-int(head.priority), order, bundle.place, bundle))
+        order = self.order_key(self.head_seconds(bundle), bundle.tests[0].sequence)
+        return (-int(bundle.priority), order, bundle.place, bundle)
 
     def _account(self, test: QueuedTest, sign: int) -> None:
         self.waiting += sign

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulseq.planning.pace import Pace
 from pulseq.planning.packing import WHOLE_FILES, DispatchFill, PackLimits, expected
 from pulseq.planning.queued import QueuedTest
 
@@ -117,3 +118,26 @@ def test_a_slow_node_gets_smaller_dispatches() -> None:
                 fill.add(test)
         counts.append(fill.count)
     assert counts == [4, 2]
+
+
+def _fill_unknown(pace: Pace | None, count: int = 300) -> int:
+    fill = DispatchFill(PackLimits(), 1000.0, pace=pace)
+    for number in range(count):
+        test = QueuedTest((str(number), ""), number, (), pack=("unit", "a.py"))
+        if not fill.takes(test):
+            break
+        fill.add(test)
+    return fill.count
+
+
+def test_a_dispatch_of_a_measured_file_is_as_large_as_its_items_are_short() -> None:
+    measured = {0.001: 200, 0.03: 66, 0.5: 4}
+    for seconds, count in measured.items():
+        pace = Pace(0.05, 0.001)
+        for _ in range(10):
+            pace.note(("unit", "a.py"), seconds)
+        assert _fill_unknown(pace) == count
+
+
+def test_of_a_file_that_nothing_is_known_of_few_items_go_at_once() -> None:
+    assert [_fill_unknown(None), _fill_unknown(Pace(0.05, 0.001))] == [20, 20]

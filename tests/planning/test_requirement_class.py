@@ -8,6 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from pulseq.models import Priority
+from pulseq.planning.pace import Pace
 from pulseq.planning.packing import DispatchFill, PackLimits
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.requirement_class import RequirementClass
@@ -19,7 +20,7 @@ LIMITS = PackLimits()
 
 def make_class(limits: PackLimits = LIMITS, *, longest: bool = False) -> RequirementClass:
     order_key = longest_first.order_key if longest else least_loaded.order_key
-    return RequirementClass("", 1, order_key, limits)
+    return RequirementClass("", 1, order_key, limits, Pace(limits.unknown_seconds, limits.least_seconds))
 
 
 def take(group: RequirementClass, share: float = math.inf) -> list[int]:
@@ -129,3 +130,69 @@ def test_all_that_waits_can_be_withdrawn_once(queued: MakeTest, looked: bool) ->
             group.head()
     assert sorted(test.sequence for test in group.withdraw()) == [0, 1, 2, 3]
     assert (group.withdraw(), group.waiting, group.head()) == ([], 0, None)
+
+
+def take_for(group: RequirementClass, node_id: str, *, slots: int = 1) -> list[int]:
+    return [test.sequence for test in group.take(DispatchFill(group.limits, math.inf, node_id), slots=slots)]
+
+
+def two_files(queued: MakeTest) -> RequirementClass:
+    """Tests 0 to 5 in one file, 10 to 15 in another; a dispatch takes two of them."""
+    group = make_class(PackLimits(most_tests=2))
+    for number in range(6):
+        group.add(queued(number, 0.1, file="a.py"))
+        group.add(queued(10 + number, 0.1, file="b.py"))
+    return group
+
+
+def test_a_node_goes_on_with_the_file_that_it_has_begun(queued: MakeTest) -> None:
+    group = two_files(queued)
+    assert [take_for(group, node) for node in ("n1", "n2", "n1", "n2")] == [[0, 1], [10, 11], [2, 3], [12, 13]]
+
+
+def test_a_node_has_a_file_for_each_slot(queued: MakeTest) -> None:
+    group = two_files(queued)
+    assert [take_for(group, "n1", slots=2) for _ in range(4)] == [[0, 1], [10, 11], [2, 3], [12, 13]]
+
+
+def test_when_all_is_begun_the_longest_rest_is_taken_from_whoever_has_it(queued: MakeTest) -> None:
+    group = two_files(queued)
+    taken = [take_for(group, node) for node in ("n1", "n2", "n1", "n3", "n3", "n2", "n1")]
+    assert taken == [[0, 1], [10, 11], [2, 3], [12, 13], [14, 15], [4, 5], []]
+
+
+def test_what_a_node_has_begun_is_anybodys_when_it_leaves(queued: MakeTest) -> None:
+    group = two_files(queued)
+    take_for(group, "n1")
+    group.release("n1")
+    assert [take_for(group, "n2"), take_for(group, "n2")] == [[2, 3], [4, 5]]
+
+
+def test_a_begun_file_keeps_nothing_more_urgent_waiting(queued: MakeTest) -> None:
+    group = two_files(queued)
+    take_for(group, "n1")
+    group.add(queued(20, 9.0, priority=Priority.HIGH))
+    assert [take_for(group, "n1"), take_for(group, "n1")] == [[20], [2, 3]]
+
+
+def test_a_begun_file_of_higher_priority_is_not_left_waiting_for_its_node(queued: MakeTest) -> None:
+    group = make_class(PackLimits(most_tests=2))
+    for number in range(4):
+        group.add(queued(number, 0.1, file="a.py", priority=Priority.HIGH))
+    group.add(queued(9, 0.1, file="b.py"))
+    assert [take_for(group, node) for node in ("n1", "n2", "n2")] == [[0, 1], [2, 3], [9]]
+
+
+def test_a_begun_file_that_grows_is_taken_once(queued: MakeTest) -> None:
+    group = two_files(queued)
+    take_for(group, "n1")
+    group.add(queued(6, 0.1, file="a.py"))
+    group.add(queued(7, 0.1, file="a.py"))
+    rest = sorted(number for dispatch in take_all(group) for number in dispatch)
+    assert rest == [2, 3, 4, 5, 6, 7, *range(10, 16)]
+
+
+def test_begun_files_are_withdrawn_too(queued: MakeTest) -> None:
+    group = two_files(queued)
+    take_for(group, "n1")
+    assert sorted(test.sequence for test in group.withdraw()) == [2, 3, 4, 5, *range(10, 16)]
