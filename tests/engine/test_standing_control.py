@@ -120,4 +120,6 @@ def test_a_fleet_that_does_not_start_is_told_and_leaves_nothing_but_its_logs(tmp
             start_cluster(tmp_path, fleet, "http://127.0.0.1:1/api", lambda part: None)
 
     assert ["standing"] == os.listdir(tmp_path)
-    assert {"keeper.log", "node1.log", "nodes.log", "scheduler.log"} == set(os.listdir(standing_directory(tmp_path) / "logs"))
+    assert {"keeper.log", "node1.log", "nodes.log", "scheduler.log"} == set(
+        os.listdir(standing_directory(tmp_path) / "logs")
+    )
