@@ -18,10 +18,15 @@ from typing import Any
 
 def read_configuration() -> dict[str, Any]:
     """The configuration that the owner sends; call it once, after what is slow to load is loaded."""
-    # What a Ctrl-C means is the owner's to decide.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # What a Ctrl-C means is the owner's to decide. A handler that does nothing, since what is ignored would be
+    # ignored by every body, too.
+    signal.signal(signal.SIGINT, _hear_nothing)
     configuration: dict[str, Any] = json.loads(_read_line(0))
     return configuration
+
+
+def _hear_nothing(_number: int, _frame: object) -> None:
+    """Take no notice of a signal."""
 
 
 def _read_line(fd: int) -> bytes:

@@ -232,6 +232,18 @@ def test_a_child_ignores_the_terminals_interrupt(tmp_path: Path) -> None:
     run(work)
 
 
+def test_what_a_child_starts_does_hear_interrupts(tmp_path: Path) -> None:
+    source = f"{HEAD}\ntell_owner({{'status': subprocess.check_output(['cat', '/proc/self/status'], text=True)}})"
+
+    async def work() -> None:
+        async with running(tmp_path, source) as process:
+            status = (await process.ready(PATIENCE_SECONDS))["status"]
+            (ignored,) = (line.split()[1] for line in status.splitlines() if line.startswith("SigIgn"))
+            assert int(ignored, 16) & (1 << (signal.SIGINT - 1)) == 0
+
+    run(work)
+
+
 def test_a_descriptor_is_passed_on(tmp_path: Path) -> None:
     source = f"{HEAD}\ntell_owner({{'read': os.read(int(os.environ['FD']), 99).decode()}})"
 

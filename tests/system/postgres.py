@@ -41,7 +41,7 @@ def read_environment() -> dict[str, str]:
 def run_postgres(programs: Path) -> Iterator[str]:
     """A PostgreSQL with the settings of `deployments/server/postgresql.conf`; its address for Prefect."""
     # Not in a test's own directory, which only this user may enter.
-    directory = Path(tempfile.mkdtemp(prefix="pg-"))
+    directory = Path(tempfile.mkdtemp(prefix="pulseq-test-pg-", dir="/tmp"))
     if _SYSTEM_USER:
         shutil.chown(directory, _SYSTEM_USER)
     data = directory / "data"
