@@ -16,4 +16,12 @@ def loading_much() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            _call_all_old()
             gc.enable()
+
+
+def _call_all_old() -> None:
+    # Else the next look for young garbage would go through all of it, twice, for 50 ms with no thread running.
+    if not gc.get_freeze_count():  # what somebody has frozen is to stay so
+        gc.freeze()
+        gc.unfreeze()

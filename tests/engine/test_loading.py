@@ -32,3 +32,22 @@ def test_who_never_looks_for_garbage_keeps_to_that() -> None:
         assert not gc.isenabled()
     finally:
         gc.enable()
+
+
+def test_what_was_loaded_is_old_and_looked_through_when_all_is() -> None:
+    with loading_much():
+        loaded = [[number] for number in range(100)]
+
+    assert not any(one is loaded for generation in (0, 1) for one in gc.get_objects(generation))
+    assert any(one is loaded for one in gc.get_objects(2))
+    assert gc.get_freeze_count() == 0
+
+
+def test_what_somebody_has_frozen_stays_frozen() -> None:
+    gc.freeze()
+    try:
+        with loading_much():
+            pass
+        assert gc.get_freeze_count() > 0
+    finally:
+        gc.unfreeze()
