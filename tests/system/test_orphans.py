@@ -78,5 +78,9 @@ def test_one_that_was_begun_and_never_heard_of_is_told_of(prefect_api: str, flow
     assert _state(prefect_api, waiting) is None
 
 
-def test_an_api_that_is_gone_is_no_trouble_of_this(flow_run_id: str) -> None:
-    _end("http://127.0.0.1:9", flow_run_id, OrphanRun(uuid4(), "a", True))
+def test_an_api_that_is_gone_is_no_trouble_of_this(prefect_api: str, flow_run_id: str) -> None:
+    orphan = uuid4()
+
+    _end("http://127.0.0.1:9", flow_run_id, OrphanRun(orphan, "a", True))
+
+    assert _state(prefect_api, orphan) is None
