@@ -65,6 +65,7 @@ def test_ctrl_c_ends_a_program_and_all_that_it_started(workplace: Workplace) -> 
 def test_a_program_that_is_killed_leaves_no_process(workplace: Workplace) -> None:
     process = start(workplace, LONG)
     until(lambda: (workplace.path / "begun").exists() or process.poll() is not None, "the body has begun")
+    assert process.poll() is None, process.communicate()
     process.kill()
     process.communicate(timeout=PATIENCE_SECONDS)
 
