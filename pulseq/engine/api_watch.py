@@ -6,18 +6,22 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 
-import httpx
+import httpcore
 
 POLL_SECONDS = 2.0
 #: A server that takes longer to say that it is well is not.
 TIMEOUT_SECONDS = 5.0
+_TIMEOUTS = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT_SECONDS)
 
 
 class ApiWatch:
-    """Asks an API again and again whether it is there.
+    """Asks an API again and again whether it is there, always by one connection.
+
+    A server that dies and is back before the next question answers it as if nothing had been, but it
+    takes the connection with it.
 
     Attributes:
-        troubled: whether it has once not answered.
+        troubled: whether it has once not answered, or has died in between.
     """
 
     def __init__(self, url: str, *, poll_seconds: float = POLL_SECONDS) -> None:
@@ -28,19 +32,25 @@ class ApiWatch:
     @contextlib.asynccontextmanager
     async def watching(self) -> AsyncIterator[None]:
         """Ask as long as the block takes."""
-        asking = asyncio.create_task(self._keep_asking())
-        try:
-            yield
-        finally:
-            asking.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await asking
+        async with httpcore.AsyncConnectionPool(max_connections=1) as pool:
+            asking = asyncio.create_task(self._keep_asking(pool))
+            try:
+                yield
+            finally:
+                asking.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await asking
+                self._look_at(pool)
 
-    async def _keep_asking(self) -> None:
-        async with httpx.AsyncClient(timeout=TIMEOUT_SECONDS) as client:
-            while not self.troubled:
-                await asyncio.sleep(self._poll_seconds)
-                try:
-                    await client.get(self._url)
-                except httpx.HTTPError:
-                    self.troubled = True
+    async def _keep_asking(self, pool: httpcore.AsyncConnectionPool) -> None:
+        while not self.troubled:
+            try:
+                await pool.request("GET", self._url, extensions={"timeout": _TIMEOUTS})
+            except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
+                self.troubled = True
+            await asyncio.sleep(self._poll_seconds)
+            self._look_at(pool)
+
+    def _look_at(self, pool: httpcore.AsyncConnectionPool) -> None:
+        # One that the server had said to close is not there any more; what it closed unsaid has expired.
+        self.troubled |= any(connection.has_expired() for connection in pool.connections)

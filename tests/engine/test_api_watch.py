@@ -6,12 +6,14 @@ import asyncio
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import ClassVar
 
 from pulseq.engine.api_watch import ApiWatch
 
 
 class _Well(BaseHTTPRequestHandler):
     asked: list[str]
+    protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
         self.asked.append(self.path)
@@ -46,6 +48,42 @@ def test_an_api_that_answers_is_no_trouble() -> None:
         thread.join()
 
     assert (False, {"/api/health"}) == (watch.troubled, set(asked))
+
+
+def test_an_api_that_was_gone_between_two_questions_is_noticed() -> None:
+    class Leaving(_Well):
+        asked: ClassVar[list[str]] = []
+
+        def handle(self) -> None:
+            # After one answer, as a server that dies and is back at once; it had not said that it would.
+            self.handle_one_request()
+
+    with HTTPServer(("127.0.0.1", 0), Leaving) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        watch = _watch(f"http://127.0.0.1:{server.server_port}/api", lambda watch: watch.troubled)
+        server.shutdown()
+        thread.join()
+
+    assert watch.troubled
+
+
+def test_an_api_that_says_that_it_closes_is_no_trouble() -> None:
+    class Closing(_Well):
+        asked: ClassVar[list[str]] = []
+
+        def end_headers(self) -> None:
+            self.send_header("Connection", "close")
+            super().end_headers()
+
+    with HTTPServer(("127.0.0.1", 0), Closing) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        watch = _watch(f"http://127.0.0.1:{server.server_port}/api", lambda _: len(Closing.asked) > 2)
+        server.shutdown()
+        thread.join()
+
+    assert not watch.troubled
 
 
 def test_an_api_that_is_not_there_is_noticed() -> None:
