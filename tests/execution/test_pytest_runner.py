@@ -48,6 +48,19 @@ def test_a_failure_stays_one_when_its_teardown_fails_too(suite: Any) -> None:
     assert "assert 0" in (late.error or "")
 
 
+def test_what_decided_is_the_last_of_what_is_told(suite: Any) -> None:
+    text = """
+        import pytest
+        @pytest.fixture
+        def own():
+            yield
+            raise RuntimeError("no way back")
+        def test_wrong(own): assert 0
+    """
+    error = suite({"test_own.py": text}).run()["test_wrong"].error or ""
+    assert error.index("no way back") < error.index("assert 0")
+
+
 def test_fixtures_are_torn_down_once_and_in_order(suite: Any) -> None:
     folder = suite(
         {

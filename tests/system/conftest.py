@@ -55,7 +55,14 @@ def open_workplace(path: Path) -> Iterator[Workplace]:
             os.killpg(process.pid, signal.SIGKILL)
         with process:  # closes its pipes
             pass
-    until(lambda: not workplace.processes(), "no process of the workplace is left", 10)
+    try:
+        until(lambda: not workplace.processes(), "no process of the workplace is left", 10)
+    except AssertionError:
+        left = workplace.processes()
+        described = [" ".join(process.cmdline()) for process in left]
+        for process in left:
+            process.kill()
+        raise AssertionError(f"left in the workplace, and killed now: {described}") from None
 
 
 @pytest.fixture

@@ -86,9 +86,10 @@ class Verdict:
         return "assertion" if exception is None or is_assertion(exception) else "exception"
 
     def _failures(self) -> str:
+        # What decided comes last: where there is room for few lines, they are the last ones.
         return "\n\n".join(
             f"at {report.when}:\n{report.longreprtext}" if report.when != "call" else report.longreprtext
-            for category, report in self._reports
+            for category, report in sorted(self._reports, key=lambda entry: _RANK[entry[0]])
             if category in ("failed", "error")
         )
 
