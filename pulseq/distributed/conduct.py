@@ -10,6 +10,7 @@ from typing import Any
 
 from pulseq.distributed.collecting import accept_suite
 from pulseq.distributed.dispatcher import Dispatcher
+from pulseq.distributed.ending import ending_of
 from pulseq.distributed.event_log import EventLog
 from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.prefect_truth import PrefectTruth
@@ -19,7 +20,7 @@ from pulseq.distributed.run_page import RunPage
 from pulseq.distributed.session import Session
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.test_scheduler import TestScheduler
-from pulseq.distributed.verdict import describe, exit_code_of
+from pulseq.distributed.verdict import exit_code_of
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.cluster import Cluster
 from pulseq.engine.flow_run import (
@@ -182,8 +183,8 @@ class Conduct:
             flow_run.id, self.dispatcher.task_runs, self.dispatcher.orphans, nodes_lost=self.cluster.lost
         )
         if page is not None:
-            await page.finish(self._stopper.code or exit_code_of(self.ledger.verdicts()))
-        return self._ending()
+            await page.finish(self._code())
+        return ending_of(self._code(), self.ledger.verdicts())
 
     async def _settle_nodes(self) -> None:
         """Late teardowns first, then the nodes forget the run and send the states that they hold."""
@@ -197,14 +198,8 @@ class Conduct:
                 await self.runner.leave_run(self.options.run_id, addresses)
                 await self.dispatcher.settle()
 
-    def _ending(self) -> FlowRunEnding:
-        message = describe(self.ledger.verdicts())
-        if self._stopper.code is ExitCode.INTERRUPTED:
-            return FlowRunEnding("cancelled", f"interrupted: {message}")
-        code = self._stopper.code or exit_code_of(self.ledger.verdicts())
-        if code in (ExitCode.OK, ExitCode.NOTHING_TO_RUN):
-            return FlowRunEnding("completed", message)
-        return FlowRunEnding("failed", message)
+    def _code(self) -> ExitCode:
+        return self._stopper.code or exit_code_of(self.ledger.verdicts())
 
     def close_open(self) -> None:
         """Tests without a verdict are `cancelled`, for the reason that the run was stopped for."""

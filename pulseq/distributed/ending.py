@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 from pulseq.distributed.verdict import describe
 from pulseq.engine.flow_run import FlowRunEnding
@@ -10,7 +10,7 @@ from pulseq.errors import ExitCode
 from pulseq.events import TestClosed
 
 
-def ending_of(code: ExitCode, verdicts: Sequence[TestClosed]) -> FlowRunEnding:
+def ending_of(code: ExitCode, verdicts: Iterable[TestClosed]) -> FlowRunEnding:
     """What the flow run of a run that ends with this code and these verdicts is to say."""
     message = describe(verdicts)
     match code:
