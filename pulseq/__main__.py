@@ -1,6 +1,6 @@
 """`python -m pulseq`, the same as `pulseq`."""
 
-from pulseq.cli.main import main
+from pulseq.cli.entry import main
 
 if __name__ == "__main__":
     main()

@@ -70,11 +70,8 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
 
 
 def _run(suite: Suite, fleet: Fleet, options: RunOptions, view: View, reports: Reports) -> tuple[RunRecord, int]:
-    # Prefect reads its settings when it is imported: its own lines are silenced before, and it is imported
-    # here, so that `--help` and refusals need not wait for it.
-    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
-    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
-    os.environ.setdefault("DO_NOT_TRACK", "1")
+    # Imported here, so that `--help` and refusals need not wait for Prefect.
+    silence_prefect()
     from pulseq.distributed.run_session import run_suite
 
     view.start()
@@ -83,6 +80,13 @@ def _run(suite: Suite, fleet: Fleet, options: RunOptions, view: View, reports: R
     finally:
         view.stop()
     return outcome.record, int(outcome.exit_code)
+
+
+def silence_prefect() -> None:
+    """Have Prefect keep its own lines to itself; it reads its settings when it is imported, or told to again."""
+    os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
+    os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
 async def _with_ticks(run: Coroutine[Any, Any, T], view: View) -> T:

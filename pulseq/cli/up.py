@@ -47,7 +47,9 @@ def up(
     if cluster is not None:
         _tell("what `pulseq up` had started has died; it is started anew")
     _tell(f"starting {'' if api_url else 'a Prefect server, '}a Dask scheduler and {_count(fleet)}")
-    started = start_cluster(home, fleet, api_url, lambda part: _tell(f"{safe_line(part)} is ready"))
+    started = start_cluster(
+        home, fleet, api_url, lambda part: _tell(f"{safe_line(part)} is ready"), run_host="pulseq.cli.run_host"
+    )
     cluster = find_cluster(home)
     if cluster is None:
         raise InfrastructureError("what `pulseq up` has started has been ended by another; try again")

@@ -23,12 +23,15 @@ END_PATIENCE_SECONDS = 20.0
 LAST_WILL_SECONDS = 5.0
 
 
-def start_cluster(home: Path, fleet: Fleet, api_url: str | None, on_ready: Callable[[str], None]) -> bool:
+def start_cluster(
+    home: Path, fleet: Fleet, api_url: str | None, on_ready: Callable[[str], None], *, run_host: str | None = None
+) -> bool:
     """Start the keeper and wait until all its parts are ready.
 
     Args:
         api_url: the Prefect API to be used; None has a server started.
         on_ready: called with the name of each part as it gets ready.
+        run_host: the module of a process that runs are to start from; None for none.
 
     Returns:
         False where another keeper has this state directory already.
@@ -41,7 +44,7 @@ def start_cluster(home: Path, fleet: Fleet, api_url: str | None, on_ready: Calla
     pid, told, heard = _spawn_keeper(home, log_path)
     with told, heard:
         try:
-            order = {"home": str(home), "fleet": asdict(fleet), "api_url": api_url}
+            order = {"home": str(home), "fleet": asdict(fleet), "api_url": api_url, "run_host": run_host}
             told.write(json.dumps(order).encode() + b"\n")
             return _hear(heard, on_ready, log_path)
         except BaseException:

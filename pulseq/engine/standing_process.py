@@ -55,9 +55,10 @@ class Keeper:
 
     Args:
         api_url: the Prefect API that is configured; None has a server started here.
+        run_host: the module of the process that runs start from; None for none.
     """
 
-    def __init__(self, home: Path, fleet: Fleet, api_url: str | None) -> None:
+    def __init__(self, home: Path, fleet: Fleet, api_url: str | None, run_host: str | None = None) -> None:
         self.home = home
         self.fleet = fleet
         self.ended = asyncio.Event()
@@ -76,10 +77,13 @@ class Keeper:
         self._scheduler = Part("scheduler", self._start_scheduler, self._note)
         self._scheduler.on_death = self._end_nodes
         self._nodes = [self._node_part(spec) for spec in fleet.nodes]
+        self._run_host_module = run_host
+        self._run_host = Part("run host", self._start_run_host, self._note) if run_host else None
 
     @property
     def parts(self) -> list[Part]:
-        return [*([self._server] if self._server else []), self._scheduler, *self._nodes]
+        own = [part for part in (self._server, self._scheduler, self._run_host) if part]
+        return [*own, *self._nodes]
 
     def describe(self) -> StandingCluster:
         """All of it as it is now."""
@@ -99,7 +103,8 @@ class Keeper:
     def _condition(self) -> Condition:
         if self._ending:
             return Condition.ENDING
-        needed = [part.state.condition for part in self.parts if part not in self._nodes]
+        # Without a process to start from, a run starts by itself.
+        needed = [part.state.condition for part in self.parts if part not in (*self._nodes, self._run_host)]
         nodes = [node.state.condition for node in self._nodes if node.state.condition is not Condition.GIVEN_UP]
         if Condition.GIVEN_UP in needed or not nodes:
             return Condition.GIVEN_UP
@@ -146,6 +151,8 @@ class Keeper:
         await self._scheduler.stop()
         await self._end_nodes()
         await self._fork_server.stop()
+        if self._run_host is not None:
+            await self._run_host.stop()
         if self._server is not None:
             await self._wait_for_users()
             await self._server.stop()
@@ -200,6 +207,18 @@ class Keeper:
         self._scheduler_runs.set()
         return process
 
+    async def _start_run_host(self) -> Process:
+        assert self._run_host_module is not None
+        process = await LocalProcess.start(
+            "the process that runs start from",
+            self._run_host_module,
+            {"directory": str(self._directory)},
+            log_path=self._directory / "logs" / "run-host.log",
+        )
+        async with _ended_unless_ready(process):
+            await process.ready(START_TIMEOUT_SECONDS)
+        return process
+
     def _node_part(self, spec: NodeSpec) -> Part:
         part = Part(spec.id, lambda: self._start_node(spec), self._note)
         part.is_excused = lambda: not self._scheduler_runs.is_set()
@@ -244,7 +263,9 @@ async def keep_standing(configuration: dict[str, Any]) -> None:
         if not owned:
             tell_owner({"taken": True})
             return
-        keeper = Keeper(home, decode_fleet(configuration["fleet"]), configuration["api_url"])
+        keeper = Keeper(
+            home, decode_fleet(configuration["fleet"]), configuration["api_url"], configuration.get("run_host")
+        )
         for number in (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, keeper.ended.set)
         trouble: str | None = None
