@@ -12,6 +12,7 @@ from prefect.states import Completed, Failed
 from pydantic import Field
 
 from pulseq.distributed.run_options import default_home
+from pulseq.engine.run_names import given_name
 from pulseq.errors import PulseqError
 from pulseq.results.database import DATABASE_NAME, Database
 from pulseq.results.health_journal import drop_health, ingest_health
@@ -46,7 +47,12 @@ def _count(number: int, word: str) -> str:
     return f"{number} {word}{'' if number == 1 else 's'}"
 
 
-@flow(name="maintain-results", flow_run_name="maintenance", retries=2, retry_delay_seconds=60, persist_result=False)
+def name_run() -> str:
+    """The name that somebody has given the run, else what it does."""
+    return given_name() or "maintenance"
+
+
+@flow(name="maintain-results", flow_run_name=name_run, retries=2, retry_delay_seconds=60, persist_result=False)
 def maintain_results(keep_days: Days = 30) -> State[Any]:
     """Bring every journal into DuckDB and pack those of old runs.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -13,6 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pulseq.distributed.flow_door import run_in_flow
 from pulseq.distributed.run_request import RunRequest
+from pulseq.engine.run_names import given_name
 from pulseq.models import Strategy
 
 DEPLOYMENTS = Path(__file__).resolve().parent.parent / "deployments"
@@ -20,6 +22,7 @@ DEPLOYMENTS = Path(__file__).resolve().parent.parent / "deployments"
 SUITES = {path.stem: path for path in sorted((DEPLOYMENTS / "suites").glob("*.*")) if path.suffix in (".yaml", ".toml")}
 NODES = {path.stem: path for path in sorted((DEPLOYMENTS / "nodes").glob("*.*")) if path.suffix in (".yaml", ".toml")}
 AUTOMATIC = "automatic"
+_OUR_NAME = re.compile(r".+, \d{1,2} \S+ \d\d:\d\d:\d\d")
 
 
 def _known_suite(name: str) -> str:
@@ -103,7 +106,13 @@ class RunForm(Group):
 
 
 def name_run() -> str:
-    """`quickstart, 22 Nov 14:05`, in the local time of the machine that runs it."""
+    """The name that somebody has given the run; else `quickstart, 22 Nov 14:05:09`, in the worker's local time.
+
+    A run that is repeated under its old name gets the new time.
+    """
+    given = given_name()
+    if given is not None and not _OUR_NAME.fullmatch(given):
+        return given
     return f"{flow_run.parameters.get('suite', 'suite')}, {datetime.now():%-d %b %H:%M:%S}"
 
 

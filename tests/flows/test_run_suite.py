@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from flows.run_suite import AUTOMATIC, NODES, SUITES, RunForm, SuiteName, make_request, run_suite
+from flows.run_suite import AUTOMATIC, NODES, SUITES, RunForm, SuiteName, make_request, name_run, run_suite
 from pulseq.models import Strategy
 from pulseq.suites.suite_file import load_suite
 
@@ -106,3 +107,18 @@ def test_a_filled_form_asks_for_what_it_says() -> None:
     assert ("cart", "smoke or visual", True) == (request.keyword, request.markers, request.last_failed)
     assert (NODES["quickstart"], Strategy.ROUND_ROBIN) == (request.nodes_file, request.strategy)
     assert (2, 9, 90, 3) == (request.reruns, request.timeout_seconds, request.deadline_seconds, request.max_failures)
+
+
+@pytest.mark.parametrize("name", ["release 4.2", "smoke-again", "quickstart, at last"])
+def test_a_name_that_somebody_gave_stays(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__NAME", name)
+
+    assert name == name_run()
+
+
+@pytest.mark.parametrize("name", ["brave-otter", "alpha2-centauri", "quickstart, 1 Jan 02:03:04"])
+def test_a_run_without_a_name_is_named_after_suite_and_time(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    monkeypatch.setenv("PREFECT__RUNTIME__FLOW_RUN__NAME", name)
+
+    assert re.fullmatch(r"suite, \d+ \S+ [\d:]{8}", name_run())
+    assert name != name_run()

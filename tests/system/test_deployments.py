@@ -84,11 +84,11 @@ class Site:
         answer.raise_for_status()
         return answer.json()
 
-    def begin(self, suite: str) -> str:
+    def begin(self, suite: str, **more: Any) -> str:
         """Start a run of a suite as the form does; its flow run."""
         deployment = self.api.get("/deployments/name/run-suite/smoke").raise_for_status().json()["id"]
         parameters = {"suite": suite, "options": {"where": {"local_nodes": 1}}}
-        created = self.ask(f"/deployments/{deployment}/create_flow_run", parameters=parameters)
+        created = self.ask(f"/deployments/{deployment}/create_flow_run", parameters=parameters, **more)
         return str(created["id"])
 
     def state(self, flow_run: str) -> dict[str, Any]:
@@ -174,9 +174,10 @@ def test_the_fifth_command_runs_what_has_been_deployed(site: Site) -> None:
 
 
 def test_a_run_reads_well_on_prefects_pages(site: Site) -> None:
-    flow_run = site.begin("mixed")
+    flow_run = site.begin("mixed", name="before the merge")
 
     assert ("FAILED", "2 of 5 tests failed") == tuple(site.ending(flow_run)[key] for key in ("type", "message"))
+    assert "before the merge" == site.api.get(f"/flow_runs/{flow_run}").json()["name"]
     until(lambda: len(site.task_runs(flow_run)) == len(STATES), "every task run is recorded")
     until(
         lambda: {name: (state["type"], state["name"]) for name, state in site.task_runs(flow_run).items()} == STATES,
