@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import socket
 from collections.abc import Callable, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from pulseq.execution.pytest_results import attempt_result, late_result, unmeasured_result
@@ -28,13 +29,14 @@ class MessageLine:
         sock.setblocking(False)
         self.sock = sock
         self._buffer = wire.MessageBuffer()
-        self._ready: list[wire.Message] = []
+        self._sending = asyncio.Lock()
 
     async def send(self, message: wire.Message) -> None:
-        try:
-            await asyncio.get_running_loop().sock_sendall(self.sock, wire.encode(message))
-        except OSError as error:
-            raise LineClosedError from error
+        async with self._sending:
+            try:
+                await asyncio.get_running_loop().sock_sendall(self.sock, wire.encode(message))
+            except OSError as error:
+                raise LineClosedError from error
 
     async def receive(self) -> list[wire.Message]:
         """What has come, one message at least; empty at the end of the line."""
@@ -66,6 +68,7 @@ class Batch:
     done: asyncio.Future[tuple[PytestOrder, ...]]
     left: dict[int, None] = field(default_factory=dict)
     running: int | None = None
+    _recalls: dict[int, asyncio.Future[tuple[PytestOrder, ...]]] = field(default_factory=dict)
 
     def message(self, *, final: bool) -> wire.Message:
         self.left = dict.fromkeys(range(len(self.orders)))
@@ -87,7 +90,29 @@ class Batch:
         if not self.left:
             self.end(())
 
+    def ask_back(
+        self, wanted: AbstractSet[PytestOrder]
+    ) -> tuple[wire.Message, asyncio.Future[tuple[PytestOrder, ...]]]:
+        """The message that asks for the last orders, as many as are wanted of those without a result; its answer."""
+        request = len(self._recalls) + 1
+        self._recalls[request] = asyncio.get_running_loop().create_future()
+        count = sum(self.orders[number] in wanted for number in self.left)
+        return {"op": "recall", "id": request, "count": count}, self._recalls[request]
+
+    def give_back(self, request: int, numbers: Sequence[int]) -> None:
+        """These orders are not to be run here any more; nothing is heard of them."""
+        for number in numbers:
+            del self.left[number]
+        answer = self._recalls.get(request)
+        if answer is not None and not answer.done():
+            answer.set_result(tuple(self.orders[number] for number in numbers))
+        if not self.left:
+            self.end(())
+
     def end(self, never_started: Sequence[int]) -> None:
+        for answer in self._recalls.values():
+            if not answer.done():
+                answer.set_result(())
         if not self.done.done():
             self.done.set_result(tuple(self.orders[number] for number in never_started))
 
@@ -129,6 +154,15 @@ class KeeperLine:
             raise
         finally:
             self._batch = None
+
+    async def recall(self, batch: Batch, wanted: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
+        """Take back those of these orders, the last ones of a batch, that have not begun; they are not run here."""
+        message, answer = batch.ask_back(wanted)
+        if batch is not self._batch or batch.done.done():
+            return ()
+        with contextlib.suppress(LineClosedError):
+            await self._line.send(message)
+        return await answer
 
     async def stop(self, reason: Reason) -> None:
         """End the runner alone; what it ran gets this reason."""
@@ -186,6 +220,8 @@ class KeeperLine:
                 order = batch.orders[message["i"]]
                 why = "the forks that should run it ended before they started it"
                 batch.result(message["i"], unmeasured_result(order, self._node_id, Reason.INTERNAL, why))
+            case "recalled":
+                batch.give_back(message["id"], message["items"])
             case "stopped":
                 batch.end(message["left"])
 

@@ -8,6 +8,7 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from pulseq.execution.pytest_lines import Batch, KeeperLine, LineClosedError
@@ -98,7 +99,7 @@ class PytestSession:
             fresh: run them in a new runner and end it after them, wider fixtures included.
 
         Returns:
-            the orders that a `stop` kept from starting; all others had their result.
+            the orders that a `stop` kept from starting; all others had their result, or were recalled.
         """
         collection = await self.collect()
         known = [order for order in orders if order.nodeid in self._indexes]
@@ -117,6 +118,17 @@ class PytestSession:
                 self._report_all(batch, "the pytest session of this node has ended")
                 return ()
             return await self._run_on(keeper, batch, fresh=fresh)
+
+    async def recall(self, orders: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
+        """Take back orders that have not begun, so that another node can run them; those that were taken back.
+
+        Args:
+            orders: the last ones of a batch that runs; of a batch at least one order stays.
+        """
+        for keeper, batch in list(self._busy.items()):
+            if any(order in orders for order in batch.orders):
+                return await keeper.recall(batch, orders)
+        return ()
 
     async def stop(self, order: PytestOrder, reason: Reason) -> None:
         """End the runner of the batch that `order` belongs to; what it runs gets `error` with this reason."""

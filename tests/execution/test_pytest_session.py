@@ -337,3 +337,117 @@ def test_nothing_is_left_in_the_temporary_directory(suite: Any) -> None:
     folder = suite({"test_a.py": "def test_a(tmp_path): (tmp_path / 'x').write_text('y')\n"})
     folder.run()
     assert list(folder.temp.iterdir()) == []
+
+
+WAITS_FOR_A_WORD = """
+    import os, time, pytest
+    @pytest.fixture(scope="module")
+    def shared():
+        yield
+        open("log", "a").write("down\\n")
+    def test_first(shared):
+        open("running", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.005)
+    @pytest.mark.parametrize("n", range(4))
+    def test_other(n, shared):
+        open("log", "a").write(f"{n}\\n")
+"""
+
+
+def _recall_under_way(folder: Any, wanted: int, *, final: bool = False) -> tuple[list[str], list[str], list[str]]:
+    """Names of what was taken back of the last `wanted` while the first item ran, and of what ran, in two batches."""
+
+    async def run() -> tuple[list[str], list[str], list[str]]:
+        session = folder.session()
+        ran: list[str] = []
+        results: list[AttemptResult] = []
+        try:
+            collection = await session.collect()
+            orders = [PytestOrder(item.nodeid, "", item.nodeid) for item in collection.items]
+            go = asyncio.create_task(
+                session.run_items(orders, on_start=lambda order: ran.append(order.nodeid), on_result=results.append)
+            )
+            while not (folder.path / "running").exists():
+                await asyncio.sleep(0.005)
+            back = await session.recall(frozenset(orders[len(orders) - wanted :]))
+            (folder.path / "go").touch()
+            assert await go == ()
+            first = [_name(nodeid) for nodeid in ran]
+            ran.clear()
+            if back:
+                await session.run_items(
+                    back, on_start=lambda order: ran.append(order.nodeid), on_result=results.append, fresh=final
+                )
+            await session.finish()
+            assert [result.status for result in results] == [Status.PASSED] * len(orders)
+            return [_name(order.nodeid) for order in back], first, [_name(nodeid) for nodeid in ran]
+        finally:
+            await session.close()
+
+    return asyncio.run(run())
+
+
+def _name(nodeid: str) -> str:
+    return nodeid.rpartition("::")[2]
+
+
+@pytest.mark.parametrize("wanted", [0, 1, 3, 4, 5])
+def test_what_has_not_begun_can_be_taken_back_and_runs_once(wanted: int, suite: Any) -> None:
+    folder = suite({"test_recall.py": WAITS_FOR_A_WORD})
+    names = ["test_first", *(f"test_other[{n}]" for n in range(4))]
+    kept = max(len(names) - wanted, 1)
+
+    back, first, later = _recall_under_way(folder, wanted)
+
+    assert (back, first, later) == (names[kept:], names[:kept], names[kept:])
+    assert folder.log() == [*"0123", "down"]
+
+
+def test_a_batch_that_is_over_gives_nothing_back(suite: Any) -> None:
+    folder = suite({"test_a.py": "def test_a(): pass\ndef test_b(): pass\n"})
+
+    async def run() -> tuple[PytestOrder, ...]:
+        session = folder.session()
+        try:
+            orders = [PytestOrder(item.nodeid, "", item.nodeid) for item in (await session.collect()).items]
+            await session.run_items(orders, on_start=lambda order: None, on_result=lambda result: None)
+            back: tuple[PytestOrder, ...] = await session.recall(frozenset(orders))
+            return back
+        finally:
+            await session.close()
+
+    assert asyncio.run(run()) == ()
+
+
+@pytest.mark.parametrize("crash", [False, True])
+def test_whenever_items_are_taken_back_each_has_one_verdict(crash: bool, suite: Any) -> None:
+    body = "import os\ndef _end(n):\n    if n == 7: os._exit(1)\n" if crash else "def _end(n): pass\n"
+    body += "import pytest\n@pytest.mark.parametrize('n', range(60))\ndef test_one(n): _end(n)\n"
+    folder = suite({"test_many.py": body})
+
+    async def run() -> list[str]:
+        session = folder.session()
+        results: list[AttemptResult] = []
+        try:
+            todo = [PytestOrder(item.nodeid, "", item.nodeid) for item in (await session.collect()).items]
+            while todo:
+                told: list[PytestOrder] = []
+                running = asyncio.create_task(
+                    session.run_items(tuple(todo), on_start=told.append, on_result=results.append)
+                )
+                while not told:
+                    await asyncio.sleep(0)
+                back: list[PytestOrder] = []
+                for share in (4, 2):
+                    back = [*await session.recall(frozenset(todo[-len(todo) // share :])), *back]
+                await running
+                assert len(told) + len(back) == len(todo)
+                todo = back
+        finally:
+            await session.close()
+        return sorted(result.test_id for result in results)
+
+    told = asyncio.run(run())
+
+    assert told == sorted(f"test_many.py::test_one[{n}]" for n in range(60))

@@ -25,6 +25,7 @@ class RunnerLink:
         sock: where batches come from and verdicts go.
         output_fd: takes what is written past pytest's capturing.
         captured_fds: files that take what pytest captures of standard output and error, readable by the keeper.
+        turns_fd: has a byte for each item that it may start.
         worker: the name of this worker, as pytest-xdist names its own: gw0, gw1, ...
     """
 
@@ -32,6 +33,7 @@ class RunnerLink:
     output_fd: int
     captured_fds: tuple[int, int]
     private: PrivateDirectory
+    turns_fd: int
     worker: str
 
 

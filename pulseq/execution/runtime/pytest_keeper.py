@@ -3,8 +3,8 @@
 A keeper is itself a fork of the zygote that never ran a test, so a runner it forks
 starts from the collected suite in a millisecond.
 
-From the node: `run` (items, final), `stop` (reason), `finish` (seconds). To the node, in
-order: `start`, `done` for every item, `late`, `hopeless`, `stopped`, `closed`.
+From the node: `run` (items, final), `recall` (count), `stop` (reason), `finish` (seconds). To the node,
+in order: `start`, `done` for every item, `late`, `hopeless`, `recalled`, `stopped`, `closed`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ import socket
 import tempfile
 import time
 import warnings
+from itertools import islice
 from typing import Any
 
 from . import process_tree, wire
 from .body_environment import PrivateDirectory
 from .pytest_fork import RunnerLink, die_with_parent, redirect_output
 from .pytest_process import RunnerProcess, Running
+from .pytest_turns import MOST_TURNS, Turns
 
 #: How long the verdicts of quick tests may wait for each other; each waking up costs more than a test.
 _GATHER_SECONDS = 0.01
@@ -45,7 +47,8 @@ class Keeper:
         self._pending: dict[int, list[Any]] = {}
         self._timeouts: dict[int, float | None] = {}
         self._final = False
-        self._assigned = False
+        #: How many of the pending items the runner has; they are the first ones.
+        self._assigned = 0
         self._runner: RunnerProcess | None = None
         self._running: Running | None = None
         self._timeout: float | None = None
@@ -83,16 +86,16 @@ class Keeper:
         sock, theirs = socket.socketpair()
         output_fd, output_write_fd = os.pipe()
         captured = (_nameless_file(private.path), _nameless_file(private.path))
+        turns = Turns()
         self._flush()
         pid = fork()
         if pid == 0:
             die_with_parent()
             self._leave_keeper(sock, output_fd)
-            return RunnerLink(theirs, output_write_fd, captured, private, self._worker)
+            return RunnerLink(theirs, output_write_fd, captured, private, turns.part(), self._worker)
         theirs.close()
         os.close(output_write_fd)
-        self._runner = RunnerProcess(pid, sock, output_fd, captured, private)
-        self._assigned = False
+        self._runner = RunnerProcess(pid, sock, output_fd, captured, private, turns)
         return None
 
     def _leave_keeper(self, sock: socket.socket, output_fd: int) -> None:
@@ -108,8 +111,11 @@ class Keeper:
 
     def _assign(self) -> None:
         if self._runner is not None and self._pending and not self._assigned:
-            self._assigned = True
-            self._runner.send({"op": "run", "items": list(self._pending.values()), "final": self._final})
+            items = list(islice(self._pending.values(), MOST_TURNS))
+            self._assigned = len(items)
+            self._runner.turns.deal(len(items))
+            final = self._final and len(items) == len(self._pending)
+            self._runner.send({"op": "run", "items": items, "final": final})
 
     def _to_node(self, message: dict[str, Any]) -> None:
         self._outbox += wire.encode(message)
@@ -185,6 +191,7 @@ class Keeper:
     def _take_verdict(self, runner: RunnerProcess, message: dict[str, Any]) -> None:
         self._running = None
         del self._pending[message["i"]]
+        self._assigned -= 1
         if message.pop("waits", False):
             raw = runner.take_raw()
             message["output"] = "\n".join(text for text in (message["output"], raw.text()) if text)
@@ -216,11 +223,29 @@ class Keeper:
                 self._pending = {entry[0]: entry[:4] for entry in message["items"]}
                 self._timeouts = {entry[0]: entry[4] for entry in message["items"]}
                 self._final = message["final"]
-                self._assigned = False
+                self._assigned = 0
+            elif message["op"] == "recall":
+                self._recall(message["id"], message["count"])
             elif message["op"] == "stop":
                 self._stop(message["reason"])
             elif message["op"] == "finish":
                 self._finish(message["seconds"])
+
+    def _recall(self, request: int, count: int) -> None:
+        """Give back the last items, as many as were asked for and have not begun.
+
+        One stays at least: a runner must not find the turns of its next batch when it looks for those of this one.
+        """
+        count = max(min(count, len(self._pending) - 1), 0)
+        given = min(count, len(self._pending) - self._assigned)
+        if self._runner is not None and given < count:
+            taken = self._runner.turns.take_back(count - given)
+            self._assigned -= taken
+            given += taken
+        numbers = list(self._pending)[len(self._pending) - given :]
+        for number in numbers:
+            del self._pending[number]
+        self._to_node({"op": "recalled", "id": request, "items": numbers})
 
     def _stop(self, reason: str) -> None:
         if self._pending:
@@ -262,6 +287,7 @@ class Keeper:
         elif self._pending and not self._closing:
             self._fruitless += 1
         self._runner = self._running = self._give_up_at = None
+        self._assigned = 0
         runner.close()
         if self._closing:
             self._leave(runner.exit_code, runner.raw.text())

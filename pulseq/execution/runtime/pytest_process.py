@@ -13,6 +13,7 @@ from typing import Any
 from . import process_tree, wire
 from .body_environment import PrivateDirectory
 from .output import KEPT_BYTES, HeadTail
+from .pytest_turns import Turns
 from .verdict import Ending, decide
 
 GRACE_SECONDS = 0.5
@@ -39,14 +40,22 @@ class RunnerProcess:
         raw: what was written past pytest's capturing lately.
         settled: whether all of that belongs to items that are done.
         hung_up: whether it closed its line, which it does only by ending.
+        turns: what says which of its items it may start.
         muted: whether nobody can write to `output_fd` any more.
         ended: how it ended, once that was seen.
     """
 
     def __init__(
-        self, pid: int, sock: socket.socket, output_fd: int, captured: tuple[int, int], private: PrivateDirectory
+        self,
+        pid: int,
+        sock: socket.socket,
+        output_fd: int,
+        captured: tuple[int, int],
+        private: PrivateDirectory,
+        turns: Turns,
     ) -> None:
         self.pid = pid
+        self.turns = turns
         self.sock = sock
         self.output_fd = output_fd
         self.raw = HeadTail()
@@ -179,6 +188,7 @@ class RunnerProcess:
     def close(self) -> None:
         """Let go of it, and remove its temporary directory."""
         self.sock.close()
+        self.turns.close()
         for fd in (self.output_fd, *self._captured):
             os.close(fd)
         self.remove_directory()

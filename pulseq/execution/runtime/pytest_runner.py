@@ -14,6 +14,7 @@ import pytest
 from . import metric, wire
 from .body_environment import clean_text
 from .pytest_fork import RunnerLink, become_worker
+from .pytest_turns import take_turn
 from .pytest_verdict import Verdict, clip
 
 #: One variable of an environment has to stay well below the kernel's limit for it.
@@ -51,6 +52,8 @@ class Runner:
         self._verdict.add_exception(call.when, call.excinfo.value)
 
     def _run_batch(self, entries: list[list[Any]], *, final: bool) -> None:
+        if not self._may_start():
+            return
         items = [self._session.items[index] for _, index, _, _ in entries]
         # A stand-in for the item that comes next: it has the same parents, so what is wider
         # than one item stays set up, as it does between two tests of one file.
@@ -60,9 +63,17 @@ class Runner:
         self._send({"op": "start", "next": self._moment.stamp(entries[0][0])})
         for position, entry in enumerate(entries):
             upcoming = entries[position + 1] if position + 1 < len(entries) else None
-            self._run_item(entry, items[position], following[position], upcoming)
+            if not self._run_item(entry, items[position], following[position], upcoming):
+                break
 
-    def _run_item(self, entry: list[Any], item: Any, nextitem: Any, upcoming: list[Any] | None) -> None:
+    def _may_start(self) -> bool:
+        return take_turn(self._link.turns_fd)
+
+    def _run_item(self, entry: list[Any], item: Any, nextitem: Any, upcoming: list[Any] | None) -> bool:
+        """Run one item, and say what comes of it; whether the upcoming one is next.
+
+        Where that one was taken back it still was `nextitem`: what the two share stays set up until the next batch.
+        """
         number, _, test_id, attempt = entry
         _name_in_environment(test_id, attempt)
         properties = len(item.user_properties)
@@ -84,10 +95,12 @@ class Runner:
         item._report_sections.clear()
         if broken is not None:
             message.update(status="error", reason="exception", broken=True, error=f"{type(broken).__name__}: {broken}")
-        message["next"] = None if upcoming is None or broken is not None else ended.stamp(upcoming[0])
+        goes_on = upcoming is not None and broken is None and self._may_start()
+        message["next"] = ended.stamp(upcoming[0]) if goes_on and upcoming is not None else None
         self._tell(message)
         if broken is not None:
             raise broken
+        return goes_on
 
     def _protocol(self, item: Any, nextitem: Any) -> BaseException | None:
         """Run one item; what broke out of pytest's own protocol (pytest.exit, Ctrl-C, a faulty plugin)."""
