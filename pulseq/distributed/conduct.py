@@ -27,16 +27,18 @@ from pulseq.engine.flow_run import (
     FlowRunEnding,
     FlowRunHandle,
     flow_run_url,
+    forget_flow_run,
     run_as_flow,
     use_api,
     use_configured_api,
+    within_flow_run,
 )
 from pulseq.engine.local_nodes import LocalNodes
 from pulseq.engine.run_watch import driver_name
 from pulseq.engine.standing import say_loss
 from pulseq.engine.task_runner import NodeTaskRunner
 from pulseq.engine.work import run_topic
-from pulseq.errors import ExitCode, InfrastructureError, PulseqError
+from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import PrefectRunKnown, RunNote
 from pulseq.models import FrameworkConfig, Suite
 from pulseq.planning.expected import ExpectedDurations, History, slowness_of
@@ -78,6 +80,8 @@ class Conduct:
         self._stopper = stopper
         self._server: EmbeddedServer | None = None
         self._flow_error: Exception | None = None
+        self._flow_run_id = ""
+        self._accepting: asyncio.Task[None] | None = None
         self._on_open = on_open
         scheduler = scheduler or TestScheduler(config=framework, session=Session(framework))
         queue = scheduler.open_queue(granularity=options.granularity, failed_first=options.failed_first)
@@ -87,26 +91,33 @@ class Conduct:
         self._health = RunHealth(self.cluster, self.dispatcher, log.emit, framework)
 
     async def get_ready(self, server: EmbeddedServer | None, local: LocalNodes | None, api_url: str | None) -> None:
-        """Server, nodes and collection side by side; each waits only for what it needs.
+        """Until there are a server and nodes, which start side by side; collection begins with the nodes.
 
         Raises:
-            UsageError: pytest does not take what the command line gave it.
+            UsageError: pytest does not take what the command line gave it, which was seen before all was ready.
             InfrastructureError: server, scheduler or nodes do not start.
         """
         self._server = server
         self._api_url = api_url or (server.api_url if server else "")
-        steps: list[Coroutine[Any, Any, None]] = [self._join_and_collect(local)]
-        if server is not None:
-            steps.append(server.ready())
+        joined = asyncio.Event()
+        self._accepting = asyncio.create_task(self._join_and_accept(local, joined))
+        ready = asyncio.create_task(_all_of(joined.wait(), *([server.ready()] if server else [])))
         try:
-            async with asyncio.TaskGroup() as group:
-                for step in steps:
-                    group.create_task(step)
-        except BaseExceptionGroup as errors:
-            first = _first(errors)
-            raise first from first.__cause__
+            await asyncio.wait({ready, self._accepting}, return_when=asyncio.FIRST_COMPLETED)
+            if self._accepting.done():
+                self._accepting.result()
+            await ready
+        except BaseException:
+            await _end_all({ready, self._accepting})
+            raise
 
-    async def _join_and_collect(self, local: LocalNodes | None) -> None:
+    async def _join_and_accept(self, local: LocalNodes | None, joined: asyncio.Event) -> None:
+        await self._join(local)
+        joined.set()
+        await self._load_history()
+        await accept_suite(self.suite, self.dispatcher, self.options)
+
+    async def _join(self, local: LocalNodes | None) -> None:
         address = self.options.scheduler if local is None else await local.join()
         assert address is not None
         self.cluster.on_joined = self.dispatcher.add_node
@@ -122,8 +133,6 @@ class Conduct:
             raise InfrastructureError(f"the scheduler at {address!r} has no PulseQ node")
         await self._health.begin()
         await self.dispatcher.settle()
-        await self._load_history()
-        await accept_suite(self.suite, self.dispatcher, self.options)
 
     def _note_given_up(self, node_id: str, tries: int) -> None:
         self.log.emit(RunNote(f"node {node_id} died {tries} times and is not started again"))
@@ -140,12 +149,13 @@ class Conduct:
         """The flow run: everything between its start and its end is dispatching."""
         name = f"suite-{self.suite.name}-{self.options.run_id}"
         ours = self._server is not None or self.options.api_url is not None
+        within = within_flow_run()
         with use_api(self._api_url) if ours else use_configured_api():
             try:
                 await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
             except Exception as error:
                 # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
-                if self.ledger.open and self._flow_error is None:
+                if (self.ledger.open or not self._flow_run_id) and self._flow_error is None:
                     raise InfrastructureError(
                         f"the Prefect API at {self._api_url!r} cannot start a flow run: {error}"
                     ) from error
@@ -153,6 +163,9 @@ class Conduct:
                 said = (str(error).strip().splitlines() or [type(error).__name__])[0]
                 told_later = "`pulseq results sync --prefect` finishes it"
                 self.log.emit(RunNote(f"Prefect could not be told the end of this run ({said}): {told_later}"))
+            if isinstance(self._flow_error, UsageError) and not within:
+                # Only a node could see that the input is bad: nothing was run, so nothing is left behind.
+                await forget_flow_run(self._flow_run_id)
         if self._flow_error is not None:
             raise self._flow_error
 
@@ -165,17 +178,20 @@ class Conduct:
             raise
 
     async def _dispatch(self, flow_run: FlowRunHandle) -> FlowRunEnding:
-        self.log.emit(PrefectRunKnown(flow_run.id, flow_run_url(flow_run.id, self._api_url)))
         self._stopper.install_signals()
+        self._flow_run_id = flow_run.id
+        self.log.emit(PrefectRunKnown(flow_run.id, flow_run_url(flow_run.id, self._api_url)))
         # The lean server of a single run ends with it: nobody would read its pages.
         told = self.options.with_page and self._server is None
         page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger) if told else None
         truth = PrefectTruth(self._api_url, self.options.journal_path, self.log, passing=self._server is not None)
-        async with truth.watching(), page.kept() if page else contextlib.nullcontext():
+        async with truth.watching():
             await self.dispatcher.enter_flow(flow_run.context)
-            if self._on_open is not None:
-                self._on_open(self.dispatcher)
-            await self.dispatcher.run()
+            await self._accept_all()
+            async with page.kept() if page else contextlib.nullcontext():
+                if self._on_open is not None:
+                    self._on_open(self.dispatcher)
+                await self.dispatcher.run()
             await self._health.end()
             await self._settle_nodes()
         self.close_open()
@@ -185,6 +201,18 @@ class Conduct:
         if page is not None:
             await page.finish(self._code())
         return ending_of(self._code(), self.ledger.verdicts())
+
+    async def _accept_all(self) -> None:
+        """Until all tests are known, or the run is stopped before."""
+        assert self._accepting is not None
+        stopped = asyncio.create_task(self._stopper.stopped.wait())
+        try:
+            await asyncio.wait({self._accepting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            stopped.cancel()
+        if self._accepting.done():
+            self._accepting.result()
+        await _end_all({self._accepting})
 
     async def _settle_nodes(self) -> None:
         """Late teardowns first, then the nodes forget the run and send the states that they hold."""
@@ -219,12 +247,25 @@ class Conduct:
 
     async def close(self) -> None:
         """Leave the cluster."""
+        await _end_all({self._accepting} if self._accepting else set())
         await self._health.end()
         await self.cluster.close()
 
 
-def _first(group: BaseExceptionGroup[Any]) -> BaseException:
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error
+async def _end_all(tasks: set[asyncio.Task[Any]]) -> None:
+    """Cancel tasks and see them end, whatever they end with."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _all_of(*steps: Coroutine[Any, Any, Any]) -> None:
+    try:
+        async with asyncio.TaskGroup() as group:
+            for step in steps:
+                group.create_task(step)
+    except BaseExceptionGroup as errors:
+        first: BaseException = errors
+        while isinstance(first, BaseExceptionGroup):
+            first = first.exceptions[0]
+        raise first from first.__cause__

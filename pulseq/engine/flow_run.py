@@ -8,10 +8,14 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
+from uuid import UUID
 
+import httpx
 from prefect import flow, get_run_logger
+from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
 from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
@@ -100,6 +104,18 @@ async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str) -> 
     finally:
         _body.reset(token)
         bodies.clear()
+
+
+def within_flow_run() -> bool:
+    """Whether this is called inside a flow run already."""
+    return FlowRunContext.get() is not None
+
+
+async def forget_flow_run(flow_run_id: str) -> None:
+    """Delete a flow run of our own in which nothing has run; one that cannot be deleted stays."""
+    async with get_client() as client:
+        with contextlib.suppress(httpx.HTTPError, PrefectException):
+            await client.delete_flow_run(UUID(flow_run_id))
 
 
 def configured_api_url() -> str | None:

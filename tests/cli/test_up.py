@@ -41,7 +41,7 @@ def _start_nothing(*_: object) -> bool:
 
 
 def starting(home: Path, cluster: StandingCluster, *, ours: bool) -> Callable[..., bool]:
-    def start(home_: Path, fleet: Fleet, api_url: str | None, on_ready: Callable[[str], None]) -> bool:
+    def start(home_: Path, fleet: Fleet, api_url: str | None, on_ready: Callable[[str], None], **_: object) -> bool:
         assert (home, None) == (home_, api_url)
         on_ready("scheduler")
         write_cluster(home, replace(cluster, fleet=fleet))
