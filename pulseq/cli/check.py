@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -31,22 +31,44 @@ def check(
     pyargs: Annotated[bool, Parameter(negative="")] = False,
     project: Path | None = None,
 ) -> int:
-    """Validate suites and nodes, and tell which tests no node fits; starts nothing.
+    """Validate suites, nodes and prefect.yaml, and tell which tests no node fits; starts nothing.
 
-    Without suites it validates prefect.yaml: what Prefect would ignore or replace with a placeholder.
+    Of prefect.yaml it tells what Prefect would ignore or replace with a placeholder.
 
     Args:
         suites: Suite files, directories, test files; as for `pulseq run`.
         nodes: Nodes file; by default the one beside the suite, else nodes of this machine.
         count: Local nodes with one slot each, or `auto`.
         pyargs: Arguments that are no suite files are names of Python packages.
-        project: A prefect.yaml; without suites by default the one of the working directory.
+        project: A prefect.yaml; by default the one of the working directory, if there is one.
     """
-    if project is not None or (not suites and Path(PROJECT_FILE).exists()):
-        check_project(project or Path(PROJECT_FILE))
-    if suites or not Path(project or PROJECT_FILE).exists():
-        _check_suites(suites, nodes, count, pyargs=pyargs)
+    written = project or Path(PROJECT_FILE)
+    has_project = project is not None or written.exists()
+    checks: list[Callable[[], None]] = []
+    if suites or not has_project:
+        checks.append(lambda: _check_suites(suites, nodes, count, pyargs=pyargs))
+    if has_project:
+        checks.append(lambda: check_project(written))
+    _tell_all(checks)
     return 0
+
+
+def _tell_all(checks: Iterable[Callable[[], None]]) -> None:
+    """Do each check, whatever the one before has found.
+
+    Raises:
+        PulseqError: of the check that found something; of several, with the lines of all.
+    """
+    errors: list[PulseqError] = []
+    for check_one in checks:
+        try:
+            check_one()
+        except PulseqError as error:
+            errors.append(error)
+    if len(errors) > 1:
+        raise UsageError("\n".join(map(str, errors)))
+    if errors:
+        raise errors[0]
 
 
 def _check_suites(suites: Sequence[str], nodes: Path | None, count: str | None, *, pyargs: bool) -> None:

@@ -1,0 +1,81 @@
+"""What `pulseq check` looks at, and that it tells all of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pulseq.cli.check import check
+from pulseq.errors import ConfigurationError, PulseqError, UsageError
+
+FLOW = "from prefect import flow\n\n@flow\ndef nightly(suite: str) -> None: ...\n"
+PROJECT = "deployments:\n  - {name: one, entrypoint: 'flow.py:nightly'}\n"
+TYPO = "deployments:\n  - {name: one, entrypoint: 'flow.py:nightly', paramters: {}}\n"
+SUITE = "suite: shop\ntests:\n  - {id: pays, command: 'true'}\n"
+UNFIT = "suite: shop\ntests:\n  - {id: pays, command: 'true', requirements: {browser: none}}\n"
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A working directory with a suite and a flow, and no Prefect API."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PULSEQ_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "ERROR")
+    monkeypatch.delenv("PREFECT_API_URL", raising=False)
+    (tmp_path / "suite.yaml").write_text(SUITE)
+    (tmp_path / "flow.py").write_text(FLOW)
+    return tmp_path
+
+
+def test_a_suite_is_checked_together_with_the_prefect_yaml_beside_it(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "prefect.yaml").write_text(PROJECT)
+
+    assert 0 == check("suite.yaml")
+
+    told = capsys.readouterr().err
+    assert "every entry fits at least one node" in told
+    assert "prefect.yaml: 1 deployments, as Prefect understands them" in told
+
+
+def test_without_a_prefect_yaml_a_suite_is_all(capsys: pytest.CaptureFixture[str]) -> None:
+    assert 0 == check("suite.yaml")
+    assert "prefect" not in capsys.readouterr().err
+
+
+def test_what_is_wrong_with_prefect_yaml_is_told_when_a_suite_is_given(place: Path) -> None:
+    (place / "prefect.yaml").write_text(TYPO)
+
+    with pytest.raises(ConfigurationError, match=r"paramters: found an unknown key"):
+        check("suite.yaml")
+
+
+def test_all_that_is_wrong_is_told_at_once(place: Path) -> None:
+    (place / "prefect.yaml").write_text(TYPO)
+    (place / "suite.yaml").write_text(UNFIT)
+
+    with pytest.raises(PulseqError) as caught:
+        check("suite.yaml")
+
+    assert 4 == caught.value.exit_code
+    assert "paramters: found an unknown key" in str(caught.value)
+    assert "test 'pays': no node fits" in str(caught.value)
+
+
+def test_another_project_is_checked_in_the_place_of_the_one_that_is_there(place: Path) -> None:
+    (place / "prefect.yaml").write_text(TYPO)
+    (place / "other.yaml").write_text(PROJECT)
+
+    assert 0 == check(project=Path("other.yaml"))
+
+
+def test_a_project_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match=r"gone\.yaml"):
+        check(project=Path("gone.yaml"))
+
+
+def test_nothing_to_check_is_refused() -> None:
+    with pytest.raises(PulseqError):
+        check()
