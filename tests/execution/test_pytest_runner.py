@@ -48,6 +48,25 @@ def test_a_failure_stays_one_when_its_teardown_fails_too(suite: Any) -> None:
     assert "assert 0" in (late.error or "")
 
 
+def test_what_a_suite_does_at_exit_is_done(suite: Any) -> None:
+    folder = suite(
+        {
+            "test_exit.py": """
+                import atexit, threading
+                def note(text): open("log", "a").write(text + "\\n")
+                def last():
+                    threading.main_thread().join()
+                    note("thread")
+                def test_exit():
+                    atexit.register(note, "atexit")
+                    threading.Thread(target=last).start()
+            """
+        }
+    )
+    folder.run()
+    assert folder.log() == ["thread", "atexit"]
+
+
 def test_what_decided_is_the_last_of_what_is_told(suite: Any) -> None:
     text = """
         import pytest
