@@ -21,6 +21,8 @@ _UNSAFE = re.compile(
     "[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\ufeff"
     "\u061c\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2060-\u206f\U000e0000-\U000e007f]"
 )
+#: How the error of a program goes on after the words on its end.
+_OUTPUT_FOLLOWS = "; its last output:"
 _NOT_XML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -61,9 +63,15 @@ def last_lines(text: str, count: int, limit: int = 1000) -> list[str]:
 
 
 def gist(error: str, count: int, limit: int = 200) -> list[str]:
-    """The `count` lines of an error that say most: pytest's first `E` lines, else the last lines."""
+    """The `count` lines of an error that say most: pytest's first `E` lines, else the last lines.
+
+    Of a program how it ended comes first: its last words may be about something else.
+    """
     lines = [line for line in safe_lines(error, limit) if line]
     said = [line[1:].strip() for line in lines if line.startswith("E ")]
+    if lines and lines[0].endswith(_OUTPUT_FOLLOWS):
+        ended = lines[0].removesuffix(_OUTPUT_FOLLOWS)
+        return [safe_line(f"{ended}: {lines[-1]}", limit)] if count == 1 else [ended, *lines[1:][1 - count :]]
     return said[:count] if said else lines[-count:]
 
 

@@ -43,8 +43,14 @@ def evidence(test: TestRecord) -> list[AttemptResult]:
 
 
 def error_of(test: TestRecord, closed: TestClosed) -> str:
-    """What the verdict says, or else what the last attempt said; may be empty."""
-    return closed.error or (test.last.error if test.last else None) or ""
+    """What the verdict says, in full where the last attempt said it; may be empty."""
+    said, whole = closed.error or "", (test.last.error if test.last else None) or ""
+    # A verdict has the last lines of the error that decided it.
+    return whole if _lines(whole)[-len(_lines(said)) :] == _lines(said) or not said else said
+
+
+def _lines(text: str) -> list[str]:
+    return text.strip().splitlines()
 
 
 def say_circumstances(test: TestRecord, closed: TestClosed) -> str:

@@ -85,6 +85,13 @@ def test_the_gist_of_another_error_is_its_end() -> None:
     assert gist("Traceback\n  File x\nValueError: no\n", 1) == ["ValueError: no"]
 
 
+def test_the_gist_of_a_program_is_how_it_ended_and_its_last_words() -> None:
+    error = "ended by signal 11 (SIGSEGV); its last output:\nE   of nothing\nsaving the cart"
+
+    assert ["ended by signal 11 (SIGSEGV): saving the cart"] == gist(error, 1)
+    assert ["ended by signal 11 (SIGSEGV)", "saving the cart"] == gist(error, 2)
+
+
 @given(HOSTILE)
 def test_any_text_is_read_back_from_an_element(text: str) -> None:
     read = ElementTree.fromstring(f"<a>{xml_text(text)}</a>").text or ""

@@ -6,8 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from pulseq.models import Reason, Status
-from pulseq.reports.verdicts import evidence, kept_from_verdict, own_failures, say_first_failure, verdicts_of
+from pulseq.events import TestClosed, TestPlanned
+from pulseq.models import AttemptResult, Reason, Status
+from pulseq.records import TestRecord
+from pulseq.reports.verdicts import error_of, evidence, kept_from_verdict, own_failures, say_first_failure, verdicts_of
 
 FAILED = (Status.FAILED, Reason.ASSERTION)
 LOST = (Status.ERROR, Reason.NODE_LOST)
@@ -45,3 +47,22 @@ def test_the_first_failure_is_the_first_that_counts(plot, tell_story: Callable) 
 def test_a_test_that_never_failed_has_no_first_failure(plot, tell_story: Callable) -> None:
     [(test, _)] = verdicts_of(tell_story([plot("a")]).record)
     assert say_first_failure(test) == ""
+
+
+@pytest.mark.parametrize(
+    ("said", "whole", "told"),
+    [
+        ("c\n\nd", "E  a\nb\nc\n\nd\n", "E  a\nb\nc\n\nd\n"),
+        ("no node fits", "E  a", "no node fits"),
+        (None, "E  a", "E  a"),
+        ("gone", None, "gone"),
+        (None, None, ""),
+    ],
+)
+def test_a_verdict_that_has_an_errors_end_is_told_with_all_of_it(
+    said: str | None, whole: str | None, told: str
+) -> None:
+    last = AttemptResult("a", 1, "n1", Status.FAILED, reason=Reason.ASSERTION, error=whole)
+    test = TestRecord(TestPlanned("a", "", "a", "call", "medium"), {1: last})
+
+    assert told == error_of(test, TestClosed("a", "", Status.FAILED, Reason.ASSERTION, False, 1, "n1", said))
