@@ -9,7 +9,7 @@ import pickle
 import time
 from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
@@ -17,12 +17,15 @@ from pulseq.capabilities import match, nearest_miss
 from pulseq.distributed.expansion import cases_to_tests
 from pulseq.distributed.flights import Flight, Flights
 from pulseq.distributed.ledger import Key, Ledger, Next
+from pulseq.distributed.queue_times import QueueTimes
+from pulseq.distributed.recalls import Recalls
 from pulseq.distributed.run_queue import RunQueue
 from pulseq.distributed.work_orders import build_work
 from pulseq.engine.cluster import Cluster, LiveNode
+from pulseq.engine.dispatch_under_way import keys_of
 from pulseq.engine.orphans import OrphanRun
 from pulseq.engine.task_runner import NodeTaskRunner
-from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage
+from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, TestsRecalled
 from pulseq.events import Event, NodeJoined, NodeLost, RunNote
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, Status, TestCase
 from pulseq.planning.ready_queue import Pick
@@ -54,9 +57,8 @@ class Dispatcher:
     _offered: dict[str, LiveNode] = field(default_factory=dict)
     #: Nodes that get nothing more, and whose end is no loss.
     _drained: set[str] = field(default_factory=set)
-    _flow_began: float = 0.0
-    #: Of tests that could start later than the flow began, or that start again.
-    _ready_at: dict[Key, float] = field(default_factory=dict)
+    _times: QueueTimes = field(default_factory=QueueTimes)
+    _recalls: Recalls = field(init=False)
     _cases: dict[Key, CasesFound] = field(default_factory=dict)
     _dispatched: int = 0
     _context: dict[str, Any] | None = None
@@ -64,6 +66,13 @@ class Dispatcher:
     _error: Exception | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._recalls = Recalls(self._flights, self.queue, self._ask_back)
+
+    def _ask_back(self, key: str, node_id: str, tests: list[Key]) -> None:
+        if node := self.cluster.nodes.get(node_id):
+            self._spawn(self.runner.recall(self.run_id, node.address, key, tests))
 
     # -- what is to be run
 
@@ -89,10 +98,8 @@ class Dispatcher:
     def accept(self, case: TestCase) -> None:
         """Plan a test and queue it."""
         self.plan(case)
-        key = case.key
-        if self._context is not None:
-            self._ready_at[key] = time.monotonic()
-        self._enqueue(key)
+        self._times.note_ready(case.key)
+        self._enqueue(case.key)
         self._changed.set()
 
     def _enqueue(self, key: Key, *, alone: bool = False) -> None:
@@ -126,8 +133,7 @@ class Dispatcher:
     async def enter_flow(self, context: dict[str, Any]) -> None:
         """The flow run exists: give all nodes its context and let them take tests."""
         self._context = context
-        # Until now no test could have started, however long the servers took.
-        self._flow_began = time.monotonic()
+        self._times.begin()
         await asyncio.gather(*(self._open_node(node) for node in list(self.cluster.nodes.values())))
 
     def lose_node(self, node_id: str, why: str) -> None:
@@ -169,7 +175,7 @@ class Dispatcher:
         events, again = self.ledger.lose(key, why)
         self._emit_all(events)
         if again and self._admitting:
-            self._ready_at[key] = time.monotonic()
+            self._times.note_ready(key)
             self._enqueue(key, alone=bool(events))
 
     # -- the loop
@@ -181,9 +187,10 @@ class Dispatcher:
             if self._error is not None:
                 raise self._error
             if self._admitting:
-                self._end_homeless()
+                self.end_unsatisfiable(self.queue.end_homeless(time.monotonic()))
                 for pick in self.queue.picks():
                     self._send(pick)
+                self._recalls.look(time.monotonic())
             elif not self._flights:
                 return
             if self.ledger.open or self.held:  # what no node fits may have been the last
@@ -195,14 +202,10 @@ class Dispatcher:
         self._changed.set()
 
     async def _wait(self) -> None:
-        timeout = self.queue.seconds_left(time.monotonic())
-        try:
+        ends = (self.queue.seconds_left(time.monotonic()), self._recalls.seconds_left())
+        timeout = min((one for one in ends if one is not None), default=None)
+        with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), timeout)
-        except TimeoutError:
-            return
-
-    def _end_homeless(self) -> None:
-        self.end_unsatisfiable(self.queue.end_homeless(time.monotonic()))
 
     def end_unsatisfiable(self, keys: Iterable[Key]) -> None:
         """End tests that no node fits, with the nearest miss."""
@@ -223,7 +226,8 @@ class Dispatcher:
             return
         work, in_place = build_work(pick.tests, self.ledger, self.specs)
         task_runs = {uuid4(): unit.name for unit in work}
-        flight = Flight(node.id, {test.key: test for test in pick.tests}, in_place, task_runs)
+        tests = {test.key: test for test in pick.tests}
+        flight = Flight(node.id, {key: tests[key] for unit in work for key in keys_of(unit)}, in_place, task_runs)
         key = str(self._dispatched)
         self._flights.add(key, flight)
         logger.debug("dispatch %s with %s goes to %s", key, [unit.name for unit in work], node.id)
@@ -253,15 +257,13 @@ class Dispatcher:
             case CasesFound():
                 self._cases[message.test_id, message.variant] = message
             case AttemptResult():
-                self._book(self._with_queue_time(message))
+                self._book(self._times.with_queue_time(message))
             case DispatchDone():
                 self._land(message)
-
-    def _with_queue_time(self, result: AttemptResult) -> AttemptResult:
-        ready = self._ready_at.pop(result.key, self._flow_began if result.attempt == 1 else None)
-        if ready is None:
-            return result
-        return replace(result, queue_seconds=max(time.monotonic() - ready - result.duration, 0.0))
+            case TestsRecalled():
+                for key in self._recalls.take(message, self.ledger):
+                    if self._admitting:
+                        self._enqueue(key)
 
     def _book(self, result: AttemptResult) -> None:
         in_place = self._flights.is_in_place(result.key)
@@ -303,15 +305,14 @@ class Dispatcher:
         self._flights.drop(result.key)
 
     def _requeue_later(self, key: Key) -> None:
-        delay = self.ledger.case(key).retry_delay_seconds
-        if delay <= 0:
-            self._requeue(key)
-        else:
+        if delay := self.ledger.case(key).retry_delay_seconds:
             asyncio.get_running_loop().call_later(delay, self._requeue, key)
+        else:
+            self._requeue(key)
 
     def _requeue(self, key: Key) -> None:
         if self._admitting and self.ledger.is_open(key):
-            self._ready_at[key] = time.monotonic()
+            self._times.note_ready(key)
             self._enqueue(key, alone=True)
             self._changed.set()
 

@@ -24,6 +24,7 @@ class Flight:
         in_place: the tests that Prefect retries on the node, in the same task run.
         task_runs: the names of its task runs, by their id.
         begun: the ids, as text, of those that the node has begun.
+        running: the test that the node said last that it has begun, and `began_at` when that was (monotonic).
     """
 
     node_id: str
@@ -31,6 +32,20 @@ class Flight:
     in_place: frozenset[Key]
     task_runs: Mapping[UUID, str] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
+    running: Key | None = None
+    began_at: float = 0.0
+    _tests_begun: set[Key] = field(default_factory=set)
+
+    def begin(self, test: Key, task_run: str | None) -> None:
+        """The node has begun a test, in this task run."""
+        if task_run is not None:
+            self.begun.add(task_run)
+        self.running, self.began_at = test, time.monotonic()
+        self._tests_begun.add(test)
+
+    def not_begun(self) -> list[QueuedTest]:
+        """The tests that the node has not begun, as far as is known here, in their order."""
+        return [test for key, test in self.tests.items() if key not in self._tests_begun]
 
     def orphans(self, *, landed: bool) -> list[OrphanRun]:
         """Its task runs, should its node be lost."""
@@ -42,31 +57,31 @@ class Flights:
 
     Attributes:
         orphans: the task runs that were on nodes when these were lost.
+        by_key: all of them, by the keys of their dispatches, the first that left first.
     """
 
     def __init__(self) -> None:
         self.orphans: list[OrphanRun] = []
         self._landed: deque[tuple[float, Flight]] = deque()
-        self._by_key: dict[str, Flight] = {}
+        self.by_key: dict[str, Flight] = {}
         self._by_test: dict[Key, Flight] = {}
 
     def __bool__(self) -> bool:
-        return bool(self._by_key)
+        return bool(self.by_key)
 
     def add(self, key: str, flight: Flight) -> None:
         """A dispatch leaves."""
-        self._by_key[key] = flight
+        self.by_key[key] = flight
         self._by_test.update(dict.fromkeys(flight.tests, flight))
 
     def begin(self, test: Key, task_run: str | None) -> None:
         """A node has begun a test, in this task run."""
-        flight = self._by_test.get(test)
-        if flight is not None and task_run is not None:
-            flight.begun.add(task_run)
+        if flight := self._by_test.get(test):
+            flight.begin(test, task_run)
 
     def is_on(self, node_id: str) -> bool:
         """Whether anything is under way on a node."""
-        return any(flight.node_id == node_id for flight in self._by_key.values())
+        return any(flight.node_id == node_id for flight in self.by_key.values())
 
     def land(self, key: str) -> Flight | None:
         """A dispatch is done; None for one that is not known any more."""
@@ -79,7 +94,7 @@ class Flights:
         return flight
 
     def _remove(self, key: str) -> Flight | None:
-        flight = self._by_key.pop(key, None)
+        flight = self.by_key.pop(key, None)
         for test in flight.tests if flight is not None else ():
             self._by_test.pop(test, None)
         return flight
@@ -90,7 +105,7 @@ class Flights:
         for landed_at, landed in self._landed:
             if landed.node_id == node_id and landed_at > fresh:
                 self.orphans += landed.orphans(landed=True)
-        keys = [key for key, flight in self._by_key.items() if flight.node_id == node_id]
+        keys = [key for key, flight in self.by_key.items() if flight.node_id == node_id]
         lost = [flight for key in keys if (flight := self._remove(key)) is not None]
         for under_way in lost:
             self.orphans += under_way.orphans(landed=False)
@@ -113,7 +128,7 @@ class Flights:
 
     def clear(self) -> None:
         """Forget all: nobody is there any more."""
-        for flight in self._by_key.values():
+        for flight in self.by_key.values():
             self.orphans += flight.orphans(landed=False)
-        self._by_key.clear()
+        self.by_key.clear()
         self._by_test.clear()

@@ -109,6 +109,14 @@ class Ledger:
         entry = self._entries[key]
         entry.node_id, entry.started = node_id, False
 
+    def give_back(self, key: Key) -> bool:
+        """A node will not run a test that it was given; whether it is to be queued again."""
+        entry = self._entries[key]
+        if entry.closed is not None or entry.started:
+            return False
+        entry.node_id = None
+        return True
+
     def start(self, key: Key, attempt: int, node_id: str, task_run: str | None) -> list[Event]:
         """A node says that an attempt begins."""
         entry = self._entries.get(key)

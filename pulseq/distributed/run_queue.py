@@ -64,6 +64,7 @@ class RunQueue:
                 self._expected(case),
                 None if alone else self._pack_of(case),
                 avoid,
+                self._group_of(case),
             )
         )
 
@@ -90,6 +91,28 @@ class RunQueue:
     def learn(self, test: QueuedTest, seconds: float) -> None:
         """A test took so long: others of its file may, too."""
         self._queue.learn(test, seconds)
+
+    @property
+    def recalls(self) -> bool:
+        """Whether a part of a dispatch may be had back: whole files stay whole."""
+        return self._granularity != "file"
+
+    @property
+    def has_idle_slots(self) -> bool:
+        """Whether a slot has nothing to do."""
+        return self._queue.has_idle_slots
+
+    def idle_slots(self, test: QueuedTest) -> int:
+        """How many slots have nothing to do that a test can go to."""
+        return self._queue.idle_slots(test)
+
+    def slots_of(self, node_id: str) -> int:
+        """The slots of a node; none of one that has left."""
+        return self._queue.slots_of(node_id)
+
+    def seconds_of(self, test: QueuedTest) -> float:
+        """What a test is reckoned with, whatever is known of it."""
+        return self._queue.seconds_of(test)
 
     @property
     def waiting(self) -> int:
@@ -137,6 +160,13 @@ class RunQueue:
         if self._granularity == "auto" and (self._expected(case) or 0.0) >= LONG_ITEM_SECONDS:
             return None
         return self._share((case.body.entry, case.body.nodeid.split("::", 1)[0]))
+
+    def _group_of(self, case: TestCase) -> str | None:
+        """The class that an item is in: its fixtures may be set up for all of it."""
+        if not isinstance(case.body, PytestItemBody):
+            return None
+        where = case.body.nodeid.partition("[")[0].rpartition("::")[0]
+        return self._share(where) if "::" in where else None
 
     def _share(self, value: T) -> T:
         """The first object that was equal to this one: many tests have few classes and files."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 
 from pulseq.distributed.ledger import Key, Ledger
-from pulseq.engine.work import PytestWork, TestWork
+from pulseq.engine.work import PytestWork, TestWork, pack_name
 from pulseq.models import PytestItemBody, PytestOrder, PytestSpec, TestCase
 from pulseq.planning.queued import QueuedTest
 
@@ -27,7 +27,7 @@ def build_work(
             continue
         in_place.add(test.key)
         work.append(_single(case, ledger, specs))
-    work.extend(_pack(file, cases, ledger, specs) for (_, file), cases in packs.items())
+    work.extend(_pack(cases, ledger, specs) for cases in packs.values())
     return work, frozenset(in_place)
 
 
@@ -41,11 +41,10 @@ def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> 
     return PytestWork(case.id, spec, (order,), retries, case.retry_delay_seconds, fresh=attempt > 1)
 
 
-def _pack(file: str, cases: list[TestCase], ledger: Ledger, specs: Mapping[str, PytestSpec]) -> PytestWork:
+def _pack(cases: list[TestCase], ledger: Ledger, specs: Mapping[str, PytestSpec]) -> PytestWork:
     bodies = [case.body for case in cases if isinstance(case.body, PytestItemBody)]
     orders = tuple(_order(case, body, ledger.next_attempt(case.key)) for case, body in zip(cases, bodies, strict=True))
-    name = f"{file} ({len(orders)} tests)" if len(orders) > 1 else cases[0].id
-    return PytestWork(name, specs[bodies[0].entry], orders)
+    return PytestWork(pack_name(orders), specs[bodies[0].entry], orders)
 
 
 def _order(case: TestCase, body: PytestItemBody, attempt: int) -> PytestOrder:

@@ -17,10 +17,20 @@ import anyio
 from distributed import Worker
 
 from pulseq.engine.agent_registry import register_agent
+from pulseq.engine.dispatch_under_way import DispatchUnderWay, Key, key_of
 from pulseq.engine.junit_cases import find_cases
 from pulseq.engine.prefect_run import PrefectRun
 from pulseq.engine.probe import answer_probes
-from pulseq.engine.work import AttemptStart, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork, run_topic
+from pulseq.engine.work import (
+    AttemptStart,
+    Dispatch,
+    DispatchDone,
+    NodeMessage,
+    PytestWork,
+    TestsRecalled,
+    TestWork,
+    run_topic,
+)
 from pulseq.execution.executor import Executor
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import (
@@ -113,6 +123,9 @@ class RunOnNode:
         self._prefect: PrefectRun | None = None
         self._opened = False
         self._sessions: dict[PytestSpec, PytestSession] = {}
+        self._under_way: dict[str, DispatchUnderWay] = {}
+        #: Recalled of dispatches that have not come yet.
+        self._not_to_run: dict[str, frozenset[Key]] = {}
         self._outbox: list[NodeMessage] = []
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
@@ -133,8 +146,10 @@ class RunOnNode:
         done = 0
         self.dispatches += 1
         self._idle.clear()
+        under_way = DispatchUnderWay(dispatch, self._not_to_run.pop(dispatch.key, frozenset()))
+        self._under_way[dispatch.key] = under_way
         try:
-            for work, task_run_id in zip(dispatch.work, dispatch.task_runs, strict=True):
+            for work, task_run_id in under_way:
                 if self._cancelled:
                     break
                 assert self._prefect is not None
@@ -143,11 +158,29 @@ class RunOnNode:
         except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
             trouble = f"{type(error).__name__}: {error}"
         finally:
-            self.tell(DispatchDone(dispatch.key, done, trouble))
+            async with under_way.asking:
+                del self._under_way[dispatch.key]
+                self.tell(DispatchDone(dispatch.key, done, trouble))
             self._flush()
             self.dispatches -= 1
             if not self.dispatches:
                 self._idle.set()
+
+    async def recall(self, key: str, tests: frozenset[Key]) -> None:
+        """Give back those of these tests, the last ones of a dispatch, that have not begun, and tell which."""
+        under_way = self._under_way.get(key)
+        if under_way is None:
+            # It has not come yet. Or it is over: then that was told before this is.
+            self._not_to_run[key] = self._not_to_run.get(key, frozenset()) | tests
+            self.tell(TestsRecalled(key, tuple(tests)))
+        else:
+            async with under_way.asking:
+                given = under_way.recall(tests)
+                if isinstance(under_way.begun, PytestWork) and (orders := under_way.orders_of(tests)):
+                    back = await self._session(under_way.begun.spec).recall(orders)
+                    given += [key_of(order) for order in back]
+                self.tell(TestsRecalled(key, tuple(given)))
+        self._flush()
 
     async def perform(self, work: TestWork | PytestWork, *, retry: int, task_run: str) -> list[AttemptResult]:
         """One go at a piece of work; called by its Prefect task, once per try."""

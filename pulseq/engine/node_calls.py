@@ -43,6 +43,12 @@ async def cancel_run(run_id: str) -> None:
         await current_agent().run(run_id).cancel()
 
 
+async def recall_tests(run_id: str, key: str, tests: bytes) -> None:
+    """Give back those of these tests (pickled keys) that a dispatch has not begun; the answer is a message."""
+    if current_agent().knows(run_id):
+        await current_agent().run(run_id).recall(key, pickle.loads(tests))
+
+
 async def finish_sessions(run_id: str) -> None:
     """Tear down idle pytest sessions of a run; a node that has just come has none."""
     if current_agent().knows(run_id):

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import pickle
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from distributed import Client
@@ -89,6 +90,16 @@ class NodeTaskRunner(DaskTaskRunner):
             pure=False,
         )
         asyncio.get_running_loop().create_task(_watch(future, dispatch.key, on_trouble))
+
+    async def recall(self, run_id: str, address: str, key: str, tests: Iterable[tuple[str, str]]) -> None:
+        """Ask a node for tests of a dispatch that it has not begun; its answer is a `TestsRecalled` message.
+
+        Args:
+            tests: the last ones of the dispatch, in any order.
+        """
+        with contextlib.suppress(OSError):  # the node or the scheduler is gone, which is told elsewhere
+            # Bytes: see `send`.
+            await self._on_nodes(node_calls.recall_tests, [address], run_id, key, pickle.dumps(frozenset(tests)))
 
     async def _on_nodes(self, function: Callable[..., Any], addresses: list[str], *arguments: Any) -> dict[str, Any]:
         if not addresses:

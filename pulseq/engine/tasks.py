@@ -47,7 +47,8 @@ async def run_test_with_retry(work: TaskRunInput) -> State[Any]:
     assert context is not None
     retry = context.task_run.run_count - 1
     results = await work.run.perform(work.work, retry=retry, task_run=str(context.task_run.id))
-    state = state_of(results, retried=retry > 0)
+    planned = len(work.work.orders) if isinstance(work.work, PytestWork) else 1
+    state = state_of(results, retried=retry > 0, planned=planned)
     # Without it Prefect makes one, and looks up on the disk where it would be kept.
     state.data = NO_RESULT
     return state
@@ -119,17 +120,23 @@ def new_task_run(task: Task[Any, Any], name: str, task_run_id: UUID, flow_run_id
     )
 
 
-def state_of(results: list[AttemptResult], *, retried: bool = False) -> State[Any]:
-    """The Prefect state that says what came of a task run, in one line; `retried` after attempts that failed."""
+def state_of(results: list[AttemptResult], *, retried: bool = False, planned: int = 0) -> State[Any]:
+    """The Prefect state that says what came of a task run, in one line; `retried` after attempts that failed.
+
+    Args:
+        planned: how many tests it was made for: what had not begun may have gone to idle slots.
+    """
     if not results:
         return Cancelled(message="stopped before its first test")
-    if len(results) == 1:
+    if len(results) == 1 and planned <= 1:
         return _state_of_one(results[0], retried)
     bad = [result for result in results if result.status in (Status.FAILED, Status.ERROR)]
     if bad and all(result.reason is Reason.CANCELLED for result in bad):
         return Cancelled(message=f"{len(bad)} of {len(results)} tests were stopped")
     if bad:
         return Failed(message=f"{len(bad)} of {len(results)} tests failed: {shown_name(bad[0].test_id)}")
+    if planned > len(results):
+        return Completed(name="Passed", message=f"{len(results)} of {planned} tests; the others did not begin here")
     return Completed(name="Passed", message=f"{len(results)} tests")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
@@ -97,6 +98,16 @@ class DispatchDone:
 
 
 @dataclass(frozen=True, slots=True)
+class TestsRecalled:
+    """Message: of the tests that were asked back of a dispatch, these had not begun and will not run in it."""
+
+    __test__ = False
+
+    key: str
+    tests: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class CasesFound:
     """Message: the JUnit files that a command left hold these tests; `trouble` says why there are none.
 
@@ -110,7 +121,13 @@ class CasesFound:
 
 
 #: Messages of a node, in the order in which things happened there.
-NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone
+NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone | TestsRecalled
+
+
+def pack_name(orders: Sequence[PytestOrder]) -> str:
+    """The name of a task run of items of one file."""
+    file = orders[0].nodeid.split("::", 1)[0]
+    return f"{file} ({len(orders)} tests)" if len(orders) > 1 else orders[0].test_id
 
 
 def run_topic(run_id: str) -> str:

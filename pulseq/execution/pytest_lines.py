@@ -18,6 +18,10 @@ _READ_BYTES = 256 * 1024
 END_SECONDS = 5.0
 
 
+#: The orders that were taken back.
+Answer = asyncio.Future[tuple[PytestOrder, ...]]
+
+
 class LineClosedError(Exception):
     """The process at the other end has gone."""
 
@@ -68,7 +72,7 @@ class Batch:
     done: asyncio.Future[tuple[PytestOrder, ...]]
     left: dict[int, None] = field(default_factory=dict)
     running: int | None = None
-    _recalls: dict[int, asyncio.Future[tuple[PytestOrder, ...]]] = field(default_factory=dict)
+    _recalls: dict[int, Answer] = field(default_factory=dict)
 
     def message(self, *, final: bool) -> wire.Message:
         self.left = dict.fromkeys(range(len(self.orders)))
@@ -90,9 +94,7 @@ class Batch:
         if not self.left:
             self.end(())
 
-    def ask_back(
-        self, wanted: AbstractSet[PytestOrder]
-    ) -> tuple[wire.Message, asyncio.Future[tuple[PytestOrder, ...]]]:
+    def ask_back(self, wanted: AbstractSet[PytestOrder]) -> tuple[wire.Message, Answer]:
         """The message that asks for the last orders, as many as are wanted of those without a result; its answer."""
         request = len(self._recalls) + 1
         self._recalls[request] = asyncio.get_running_loop().create_future()

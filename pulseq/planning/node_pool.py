@@ -77,6 +77,11 @@ class NodePool:
             node.used -= 1
             self._sort_in(node)
 
+    def slots_of(self, node_id: str) -> int:
+        """The slots of a node; none of one that has left."""
+        node = self._nodes.get(node_id)
+        return 0 if node is None else node.offer.slots
+
     def free(self, *, doubled: bool) -> set[PooledNode]:
         """The open nodes with a free slot; `doubled` counts each slot twice."""
         return self._free | self._second if doubled else self._free

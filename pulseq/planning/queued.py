@@ -19,6 +19,7 @@ class QueuedTest:
         pack: what it may share a task run with, in collection order (a pytest session's file);
             None for a test that is always a task run of its own.
         avoid: nodes that were lost while it ran there; they get it only when no other one is free.
+        group: what of the pack it shares fixtures with (a class of the file); its neighbours have the same.
     """
 
     key: tuple[str, str]
@@ -28,6 +29,7 @@ class QueuedTest:
     expected_seconds: float | None = None
     pack: tuple[object, str] | None = None
     avoid: frozenset[str] = frozenset()
+    group: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from pulseq.models import CapabilityValue, Strategy
 from pulseq.planning.choosing import STRATEGIES
 from pulseq.planning.node_pool import NodePool, PooledNode
 from pulseq.planning.pace import Pace
-from pulseq.planning.packing import DispatchFill, PackLimits
+from pulseq.planning.packing import DispatchFill, PackLimits, expected
 from pulseq.planning.queued import NodeLoad, NodeOffer, QueuedTest
 from pulseq.planning.requirement_class import RequirementClass
 
@@ -106,6 +106,30 @@ class ReadyQueue:
     def slots(self) -> int:
         """Slots of all nodes."""
         return self._nodes.slots
+
+    @property
+    def has_idle_slots(self) -> bool:
+        """Whether a slot has nothing to do."""
+        return bool(self._nodes.free(doubled=False))
+
+    def idle_slots(self, test: QueuedTest) -> int:
+        """How many slots have nothing to do that a test can go to."""
+        group = self._classes.get(test.requirement_key)
+        return sum(
+            node.offer.slots - node.used
+            for node in self._nodes.free(doubled=False)
+            if group is not None and node.fits & group.bit and node.offer.id not in test.avoid
+        )
+
+    def slots_of(self, node_id: str) -> int:
+        """The slots of a node; none of one that has left."""
+        return self._nodes.slots_of(node_id)
+
+    def seconds_of(self, test: QueuedTest) -> float:
+        """What a test is reckoned with, whatever is known of it."""
+        if test.expected_seconds is None and test.pack is not None:
+            return self._pace.seconds_of(test.pack) or self._pace.typical_seconds
+        return expected(test, self._limits) or self._pace.typical_seconds
 
     def loads(self) -> dict[str, NodeLoad]:
         """How busy each node is, by its id."""

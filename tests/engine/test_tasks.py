@@ -74,6 +74,11 @@ def test_a_pack_that_passed_tells_how_many() -> None:
     assert (state.type, state.name, state.message) == (StateType.COMPLETED, "Passed", "2 tests")
 
 
+def test_a_pack_of_which_a_part_ran_elsewhere_tells_how_many_ran_here() -> None:
+    state = state_of([result(Status.PASSED)], planned=3)
+    assert (state.name, state.message) == ("Passed", "1 of 3 tests; the others did not begin here")
+
+
 def test_a_pack_that_failed_names_the_first() -> None:
     results = [result(Status.PASSED), *(result(Status.FAILED, Reason.ASSERTION, name=name) for name in "ab")]
     state = state_of(results)

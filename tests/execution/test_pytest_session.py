@@ -346,7 +346,6 @@ WAITS_FOR_A_WORD = """
         yield
         open("log", "a").write("down\\n")
     def test_first(shared):
-        open("running", "w").close()
         while not os.path.exists("go"):
             time.sleep(0.005)
     @pytest.mark.parametrize("n", range(4))
@@ -355,30 +354,31 @@ WAITS_FOR_A_WORD = """
 """
 
 
-def _recall_under_way(folder: Any, wanted: int, *, final: bool = False) -> tuple[list[str], list[str], list[str]]:
+def _recall_under_way(folder: Any, wanted: int) -> tuple[list[str], list[str], list[str]]:
     """Names of what was taken back of the last `wanted` while the first item ran, and of what ran, in two batches."""
 
     async def run() -> tuple[list[str], list[str], list[str]]:
         session = folder.session()
         ran: list[str] = []
         results: list[AttemptResult] = []
+        begun = asyncio.Event()
+
+        def note(order: PytestOrder) -> None:
+            ran.append(order.nodeid)
+            begun.set()
+
         try:
             collection = await session.collect()
             orders = [PytestOrder(item.nodeid, "", item.nodeid) for item in collection.items]
-            go = asyncio.create_task(
-                session.run_items(orders, on_start=lambda order: ran.append(order.nodeid), on_result=results.append)
-            )
-            while not (folder.path / "running").exists():
-                await asyncio.sleep(0.005)
+            go = asyncio.create_task(session.run_items(orders, on_start=note, on_result=results.append))
+            await begun.wait()
             back = await session.recall(frozenset(orders[len(orders) - wanted :]))
             (folder.path / "go").touch()
             assert await go == ()
             first = [_name(nodeid) for nodeid in ran]
             ran.clear()
             if back:
-                await session.run_items(
-                    back, on_start=lambda order: ran.append(order.nodeid), on_result=results.append, fresh=final
-                )
+                await session.run_items(back, on_start=note, on_result=results.append)
             await session.finish()
             assert [result.status for result in results] == [Status.PASSED] * len(orders)
             return [_name(order.nodeid) for order in back], first, [_name(nodeid) for nodeid in ran]
@@ -433,11 +433,14 @@ def test_whenever_items_are_taken_back_each_has_one_verdict(crash: bool, suite: 
             todo = [PytestOrder(item.nodeid, "", item.nodeid) for item in (await session.collect()).items]
             while todo:
                 told: list[PytestOrder] = []
-                running = asyncio.create_task(
-                    session.run_items(tuple(todo), on_start=told.append, on_result=results.append)
-                )
-                while not told:
-                    await asyncio.sleep(0)
+                begun = asyncio.Event()
+
+                def note(order: PytestOrder, told: list[PytestOrder] = told, begun: asyncio.Event = begun) -> None:
+                    told.append(order)
+                    begun.set()
+
+                running = asyncio.create_task(session.run_items(todo, on_start=note, on_result=results.append))
+                await begun.wait()
                 back: list[PytestOrder] = []
                 for share in (4, 2):
                     back = [*await session.recall(frozenset(todo[-len(todo) // share :])), *back]

@@ -1,0 +1,131 @@
+"""Slots that are idle while others have a queue of their own: what is asked back for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from pulseq.distributed.flights import Flight, Flights
+from pulseq.distributed.ledger import Key, Ledger
+from pulseq.distributed.run_queue import RunQueue
+from pulseq.engine.work import TestsRecalled
+from pulseq.planning.queued import QueuedTest
+from pulseq.planning.sharing import Lane, Left, share_out
+
+#: A dispatch of which nothing could be had is asked again after this long, if then it still is worth it.
+_PAUSE_SECONDS = 0.25
+#: An answer that takes longer than this is not waited for.
+_PATIENCE_SECONDS = 5.0
+
+#: (dispatch, its node, tests): ask for these.
+Ask = Callable[[str, str, list[Key]], None]
+
+
+@dataclass(slots=True)
+class _SlotQueue:
+    """Dispatches that one slot of a node does one after the other: what of them has not begun, the last at the end."""
+
+    running_seconds: float
+    tests: list[tuple[str, QueuedTest]]
+    seconds: float
+
+
+class Recalls:
+    """Asks nodes for tests that they have not begun, for as many slots as have nothing to do.
+
+    Args:
+        ask: sends the question; the answer is for `take`.
+    """
+
+    def __init__(self, flights: Flights, queue: RunQueue, ask: Ask) -> None:
+        self._flights = flights
+        self._queue = queue
+        self._ask = ask
+        #: Dispatches that were asked, and when.
+        self._asked: dict[str, float] = {}
+        #: Of those that had answered with nothing, when they may be asked again.
+        self._not_before: dict[str, float] = {}
+        self._looked_at = float("-inf")
+        self._looks_again = False
+
+    def look(self, now: float) -> None:
+        """Ask for what is worth it; does nothing while no slot is idle."""
+        self._looks_again = False
+        if not self._queue.recalls or not self._queue.has_idle_slots:
+            return
+        if now - self._looked_at < _PAUSE_SECONDS / 10:
+            self._looks_again = True
+            return
+        self._looked_at = now
+        self._forget_old(now)
+        lanes = self._slot_queues(now)
+        wanted = [[self._queue.idle_slots(test) > 0 for _, test in lane.tests] for lane in lanes]
+        for lane, fits in zip(lanes, wanted, strict=True):
+            # Only a run of last ones can be asked back.
+            while False in fits:
+                del lane.tests[: fits.index(False) + 1]
+                del fits[: fits.index(False) + 1]
+        idle = max((self._queue.idle_slots(test) for lane in lanes for _, test in lane.tests[-1:]), default=0)
+        counts = share_out([self._as_lane(lane) for lane in lanes], idle - len(self._asked))
+        for lane, count in zip(lanes, counts, strict=True):
+            self._ask_back(lane.tests[len(lane.tests) - count :], now)
+        self._looks_again = bool(self._not_before)
+
+    def take(self, answer: TestsRecalled, ledger: Ledger) -> list[Key]:
+        """A node has answered: the tests that it will not run, which are anybody's now.
+
+        None where the node was lost meanwhile, or the dispatch is over: then all was told otherwise.
+        """
+        flight = self._flights.by_key.get(answer.key)
+        tests = [key for key in answer.tests if flight is not None and key in flight.tests]
+        self._asked.pop(answer.key, None)
+        if not tests:  # left alone for a while
+            self._not_before[answer.key] = time.monotonic() + _PAUSE_SECONDS
+        for key in tests:
+            self._flights.drop(key)
+        return [key for key in tests if ledger.give_back(key)]
+
+    def seconds_left(self) -> float | None:
+        """Until it is worth another look, should nothing happen."""
+        return _PAUSE_SECONDS if self._looks_again else None
+
+    def _forget_old(self, now: float) -> None:
+        under_way = self._flights.by_key
+        self._asked = {key: at for key, at in self._asked.items() if key in under_way and now - at < _PATIENCE_SECONDS}
+        self._not_before = {key: at for key, at in self._not_before.items() if key in under_way and at > now}
+
+    def _slot_queues(self, now: float) -> list[_SlotQueue]:
+        by_node: dict[str, list[_SlotQueue]] = {}
+        for key, flight in self._flights.by_key.items():
+            lanes = by_node.setdefault(flight.node_id, [])
+            one = self._slot_queue(key, flight, now)
+            if flight.running is not None or len(lanes) < self._queue.slots_of(flight.node_id):
+                lanes.append(one)
+            else:  # it waits on the node for the slot that is free first
+                before = min(lanes, key=lambda lane: lane.seconds)
+                before.tests += one.tests
+                before.seconds += one.seconds
+        return [lane for lanes in by_node.values() for lane in lanes]
+
+    def _slot_queue(self, key: str, flight: Flight, now: float) -> _SlotQueue:
+        waiting = flight.not_begun()
+        running = flight.tests.get(flight.running) if flight.running is not None else None
+        elapsed = now - flight.began_at if running is not None else 0.0
+        expected = self._queue.seconds_of(running) if running is not None else 0.0
+        # One that takes longer than it was expected to may go on for as long again.
+        left = expected - elapsed if elapsed < expected else elapsed
+        seconds = left + sum(self._queue.seconds_of(test) for test in waiting)
+        may = key not in self._asked and key not in self._not_before
+        return _SlotQueue(left, [(key, test) for test in waiting] if may else [], seconds)
+
+    def _as_lane(self, lane: _SlotQueue) -> Lane:
+        return Lane(
+            lane.running_seconds,
+            tuple(Left(self._queue.seconds_of(test), test.group or test.key) for _, test in lane.tests),
+        )
+
+    def _ask_back(self, tests: list[tuple[str, QueuedTest]], now: float) -> None:
+        for key in dict.fromkeys(key for key, _ in tests):
+            self._asked[key] = now
+            self._ask(key, self._flights.by_key[key].node_id, [test.key for one, test in tests if one == key])

@@ -1,0 +1,72 @@
+"""A dispatch that a node has: what of it has begun, and what can still be given back."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Iterator
+from collections.abc import Set as AbstractSet
+from dataclasses import replace
+from uuid import UUID
+
+from pulseq.engine.work import Dispatch, PytestWork, TestWork, pack_name
+from pulseq.models import PytestOrder
+
+Key = tuple[str, str]
+Work = TestWork | PytestWork
+
+
+class DispatchUnderWay:
+    """The task runs of a dispatch, begun one after the other.
+
+    Attributes:
+        begun: the piece of work that was begun last.
+        asking: held while tests are asked back, of which its node tells before it tells that the dispatch is done.
+    """
+
+    def __init__(self, dispatch: Dispatch, without: AbstractSet[Key] = frozenset()) -> None:
+        self.begun: Work | None = None
+        self.asking = asyncio.Lock()
+        self._waiting = list(zip(dispatch.work, dispatch.task_runs, strict=True))
+        self.recall(without)
+
+    def __iter__(self) -> Iterator[tuple[Work, UUID]]:
+        """Begin one after the other, as long as there are any."""
+        while self._waiting:
+            self.begun, task_run = self._waiting.pop(0)
+            yield self.begun, task_run
+
+    def recall(self, tests: AbstractSet[Key]) -> list[Key]:
+        """Take these tests out of what has not begun; those that were there."""
+        taken: list[Key] = []
+        left: list[tuple[Work, UUID]] = []
+        for work, task_run in self._waiting:
+            wanted = [key for key in keys_of(work) if key in tests]
+            taken += wanted
+            if len(wanted) < len(keys_of(work)):
+                left.append((without_tests(work, tests) if wanted else work, task_run))
+        self._waiting = left
+        return taken
+
+    def orders_of(self, tests: AbstractSet[Key]) -> frozenset[PytestOrder]:
+        """The items of the pack that has begun and that may still wait there, among these tests."""
+        if not isinstance(self.begun, PytestWork) or len(self.begun.orders) < 2:
+            return frozenset()
+        return frozenset(order for order in self.begun.orders if key_of(order) in tests)
+
+
+def keys_of(work: Work) -> list[Key]:
+    """The tests that a piece of work carries."""
+    return [work.test.key] if isinstance(work, TestWork) else [key_of(order) for order in work.orders]
+
+
+def key_of(order: PytestOrder) -> Key:
+    """The test of an order."""
+    return (order.test_id, order.variant)
+
+
+def without_tests(work: Work, tests: Iterable[Key]) -> Work:
+    """A pack with fewer items, under a name that tells of these alone."""
+    if isinstance(work, TestWork):
+        return work
+    orders = tuple(order for order in work.orders if key_of(order) not in tests)
+    return replace(work, orders=orders, name=pack_name(orders))

@@ -1,0 +1,88 @@
+"""What of a dispatch can be given back."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from pulseq.engine.dispatch_under_way import DispatchUnderWay, Key, Work, keys_of
+from pulseq.engine.work import Dispatch, PytestWork, TestWork
+from pulseq.models import PytestOrder, PytestSpec, SimulateBody, TestCase
+
+SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
+
+
+def single(name: str) -> TestWork:
+    return TestWork(name, TestCase(name, SimulateBody()), 1, 0)
+
+
+def pack(*names: str) -> PytestWork:
+    return PytestWork(
+        f"test_a.py ({len(names)} tests)", SPEC, tuple(PytestOrder(n, "", f"test_a.py::{n}") for n in names)
+    )
+
+
+def under_way(*work: Work, without: frozenset[Key] = frozenset()) -> DispatchUnderWay:
+    return DispatchUnderWay(Dispatch("1", "r", work, tuple(uuid4() for _ in work)), without)
+
+
+def keys(names: str) -> frozenset[Key]:
+    return frozenset((name, "") for name in names)
+
+
+def names_of(dispatch: DispatchUnderWay) -> list[str]:
+    return [work.name for work, _ in dispatch]
+
+
+def test_what_has_not_begun_is_given_back() -> None:
+    dispatch = under_way(single("a"), single("b"), single("c"))
+    next(iter(dispatch))
+
+    assert dispatch.recall(keys("abc")) == [("b", ""), ("c", "")]
+    assert names_of(dispatch) == []
+
+
+def test_a_pack_that_has_not_begun_gets_smaller_and_a_name_that_says_so() -> None:
+    dispatch = under_way(pack("a", "b", "c"))
+
+    assert dispatch.recall(keys("c")) == [("c", "")]
+    assert names_of(dispatch) == ["test_a.py (2 tests)"]
+
+
+def test_of_the_pack_that_runs_its_runner_is_asked() -> None:
+    dispatch = under_way(pack("a", "b", "c"), single("d"))
+    next(iter(dispatch))
+
+    assert dispatch.recall(keys("cd")) == [("d", "")]
+    assert {order.test_id for order in dispatch.orders_of(keys("cd"))} == {"c"}
+
+
+def test_a_single_item_is_never_asked_back_once_it_has_begun() -> None:
+    dispatch = under_way(pack("a"))
+    next(iter(dispatch))
+
+    assert dispatch.orders_of(keys("a")) == frozenset()
+
+
+def test_a_dispatch_that_comes_late_is_without_what_was_recalled_before() -> None:
+    dispatch = under_way(single("a"), pack("b", "c"), without=keys("ac"))
+
+    assert names_of(dispatch) == ["b"]
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.data())
+def test_each_test_is_begun_or_given_back_and_never_both(sizes: list[int], data: st.DataObject) -> None:
+    work: list[Work] = []
+    for number, size in enumerate(sizes):
+        work.append(pack(*(f"{number}-{n}" for n in range(size))) if size > 1 else single(str(number)))
+    everything = [key for unit in work for key in keys_of(unit)]
+    dispatch = under_way(*work)
+    begun: list[Key] = []
+    given_back: list[Key] = []
+    for unit, _ in dispatch:
+        begun += keys_of(unit)
+        given_back += dispatch.recall(data.draw(st.frozensets(st.sampled_from(everything))))
+
+    assert sorted(begun + given_back) == sorted(everything)
