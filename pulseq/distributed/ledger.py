@@ -75,6 +75,10 @@ class Ledger:
         entry = self._entries[key]
         return max(entry.case.max_retries - entry.failures, 0)
 
+    def has_failed(self, key: Key) -> bool:
+        """Whether an attempt has failed that counts against the test."""
+        return self._entries[key].failures > 0
+
     def lost_on(self, key: Key) -> frozenset[str]:
         return self._entries[key].lost_on
 

@@ -33,12 +33,13 @@ def build_work(
 
 def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> TestWork | PytestWork:
     attempt, retries = ledger.next_attempt(case.key), ledger.retries_left(case.key)
+    failed = ledger.has_failed(case.key)
     if not isinstance(case.body, PytestItemBody):
-        return TestWork(case.id, case, attempt, retries)
+        return TestWork(case.id, case, attempt, retries, failed)
     order = _order(case, case.body, attempt)
     spec = specs[case.body.entry]
     # A further attempt gets a fork that no earlier test has touched.
-    return PytestWork(case.id, spec, (order,), retries, case.retry_delay_seconds, fresh=attempt > 1)
+    return PytestWork(case.id, spec, (order,), retries, case.retry_delay_seconds, attempt > 1, failed)
 
 
 def _pack(cases: list[TestCase], ledger: Ledger, specs: Mapping[str, PytestSpec]) -> PytestWork:

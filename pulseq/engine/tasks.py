@@ -23,6 +23,7 @@ from prefect.task_engine import run_task_async
 
 from pulseq.engine.work import PytestWork, TaskRunInput, TestWork, shown_name
 from pulseq.models import AttemptResult, Reason, Status
+from pulseq.reports.text import gist
 
 #: The exact name is in the contract: the task that has Prefect's retries and timeout.
 TASK_NAME = "run_test_with_retry"
@@ -48,7 +49,7 @@ async def run_test_with_retry(work: TaskRunInput) -> State[Any]:
     retry = context.task_run.run_count - 1
     results = await work.run.perform(work.work, retry=retry, task_run=str(context.task_run.id))
     planned = len(work.work.orders) if isinstance(work.work, PytestWork) else 1
-    state = state_of(results, retried=retry > 0, planned=planned)
+    state = state_of(results, retried=retry > 0 or work.work.failed_before, planned=planned)
     # Without it Prefect makes one, and looks up on the disk where it would be kept.
     state.data = NO_RESULT
     return state
@@ -155,15 +156,5 @@ def _one_line(result: AttemptResult) -> str:
     words = [f"attempt {result.attempt} on {result.node_id}: {result.status}"]
     if result.reason:
         words.append(f"({result.reason})")
-    if said := _gist(result):
-        words.append(said[:200])
+    words += gist(result.error or "", 1)
     return shown_name(" ".join(words))
-
-
-def _gist(result: AttemptResult) -> str:
-    """The line of an error that says most: pytest's first `E`, how a program ended, else the last."""
-    lines = (result.error or "").strip().splitlines()
-    if result.reason is Reason.EXIT_CODE:
-        return lines[0].partition(";")[0] if lines else ""
-    said = next((line[1:].strip() for line in lines if line.startswith("E ")), None)
-    return said or (lines[-1] if lines else "")

@@ -15,7 +15,10 @@ MAX_NAME_CHARACTERS = 500
 
 @dataclass(frozen=True, slots=True)
 class TestWork:
-    """One test as a Prefect task run of its own: `attempt` is the number of its first attempt there."""
+    """One test as a Prefect task run of its own: `attempt` is the number of its first attempt there.
+
+    `failed_before` says that an attempt in another task run has failed.
+    """
 
     __test__ = False
 
@@ -23,6 +26,7 @@ class TestWork:
     test: TestCase
     attempt: int
     max_retries: int
+    failed_before: bool = False
 
     @property
     def timeout_seconds(self) -> float | None:
@@ -33,7 +37,7 @@ class TestWork:
 class PytestWork:
     """Items of one collected pytest session that share a task run; a single one may have retries.
 
-    `fresh` asks for a new fork, whose state no earlier test has touched.
+    `fresh` asks for a new fork, whose state no earlier test has touched; `failed_before` is that of `TestWork`.
     """
 
     name: str
@@ -42,6 +46,7 @@ class PytestWork:
     max_retries: int = 0
     retry_delay_seconds: float = 0.0
     fresh: bool = False
+    failed_before: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pulseq.events import AttemptFinished, AttemptStarted, Event, PrefectRunKnown, RunFinished, TestClosed
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Status
 from pulseq.results.journal import read_journal
 
 Key = tuple[str, str]
@@ -20,7 +20,7 @@ class TaskRunStory:
 
     Attributes:
         results: of each test the last attempt that this task run made; None where it has no result.
-        retried: whether it made more than one attempt of a test.
+        retried: whether it made an attempt of a test that had failed before.
     """
 
     id: str
@@ -48,6 +48,7 @@ class FlowRunStory:
     verdicts: dict[Key, TestClosed] = field(default_factory=dict)
     finished: RunFinished | None = None
     _attempts: dict[tuple[Key, int], TaskRunStory] = field(default_factory=dict)
+    _failed: set[Key] = field(default_factory=set)
 
     def start(self, event: AttemptStarted) -> None:
         """An attempt began in a task run."""
@@ -55,7 +56,7 @@ class FlowRunStory:
             return
         key = (event.test_id, event.variant)
         story = self.task_runs.setdefault(event.task_run, TaskRunStory(event.task_run))
-        story.retried |= key in story.results
+        story.retried |= key in self._failed
         story.results[key] = None
         self._attempts[key, event.attempt] = story
 
@@ -64,6 +65,8 @@ class FlowRunStory:
         story = self._attempts.get((result.key, result.attempt))
         if story is None:
             return
+        if result.status in (Status.FAILED, Status.ERROR) and result.reason not in INFRASTRUCTURE_REASONS:
+            self._failed.add(result.key)
         known = story.results[result.key]
         if known is None or known.attempt != result.attempt or known.reason not in INFRASTRUCTURE_REASONS:
             story.results[result.key] = result

@@ -92,4 +92,16 @@ def test_an_item_that_is_tried_again_gets_a_fork_of_its_own_and_what_retries_are
 
     assert isinstance(work, PytestWork)
     assert (work.fresh, work.max_retries, work.retry_delay_seconds, work.orders[0].attempt) == (True, 1, 0.5, 2)
+    assert work.failed_before
     assert in_place == {case.key}
+
+
+def test_a_test_that_lost_its_node_has_not_failed_before() -> None:
+    case = TestCase("a", SimulateBody())
+    ledger = _ledger(case)
+    ledger.start(case.key, 1, "n1", None)
+    ledger.lose(case.key, "silence")
+
+    (work,), _ = build_work([_queued(case, packed=False)], ledger, {})
+
+    assert (2, False) == (work.attempt, work.failed_before)

@@ -49,7 +49,12 @@ def test_a_states_message_is_one_line_with_the_last_of_the_error() -> None:
 @pytest.mark.parametrize(
     ("reason", "error", "said"),
     [
-        (Reason.EXIT_CODE, "exit code 3; its last output:\nit hurts\n", "exit code 3"),
+        (Reason.EXIT_CODE, "exit code 3; its last output:\nit hurts\n", "exit code 3: it hurts"),
+        (
+            Reason.CRASH,
+            "ended by signal 11 (SIGSEGV); its last output:\nsaving",
+            "ended by signal 11 (SIGSEGV): saving",
+        ),
         (Reason.EXIT_CODE, "", ""),
         (Reason.ASSERTION, "def test():\n>   assert 1\nE   assert 4 == 5\nE    + where\n\na.py:3", "assert 4 == 5"),
     ],
@@ -66,7 +71,7 @@ def test_a_test_that_passes_after_it_has_failed_is_flaky() -> None:
 
 def test_a_long_last_line_is_cut() -> None:
     state = state_of([result(Status.FAILED, Reason.ASSERTION, "x" * 5000)])
-    assert state.message == f"attempt 2 on n1: failed (assertion) {'x' * 200}"
+    assert state.message == f"attempt 2 on n1: failed (assertion) {'x' * 199}…"
 
 
 def test_a_pack_that_passed_tells_how_many() -> None:

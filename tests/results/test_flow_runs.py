@@ -41,6 +41,16 @@ def test_the_last_attempt_of_a_task_run_counts() -> None:
     )
 
 
+def test_a_test_that_failed_in_another_task_run_is_retried_but_one_that_lost_its_node_is_not() -> None:
+    failed = [_start("a", "t"), _start("b", "t"), _finish("a", Status.FAILED, Reason.ASSERTION)]
+    lost = [_finish("b", Status.ERROR, Reason.NODE_LOST)]
+    again = [_start("a", "u", 2), _finish("a", attempt=2), _start("b", "v", 2), _finish("b", attempt=2)]
+
+    task_runs = fold_flow_runs([FLOW, *failed, *lost, *again])[0].task_runs
+
+    assert {"t": False, "u": True, "v": False} == {id: story.retried for id, story in task_runs.items()}
+
+
 def test_an_attempt_that_was_given_up_stays_so_whatever_comes_late() -> None:
     events = [_start("a", "t"), _finish("a", Status.ERROR, Reason.NODE_LOST), _start("a", "u", 2), _finish("a")]
 
