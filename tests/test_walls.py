@@ -32,6 +32,7 @@ _BY_RUNS = "tests/system, whose real runs go through it"
 #: Modules without a test file of their own name, and where they are tested.
 TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.__main__": "tests/system, one call",
+    **dict.fromkeys(("pulseq.cli.entry", "pulseq.cli.run_host"), "tests/cli/test_handover"),
     "pulseq.errors": "every test of a refusal",
     "pulseq.events": "tests/results/test_codec, each event there and back",
     "pulseq.models": "every test",
