@@ -51,9 +51,14 @@ def encode_line(seq: int, time: float, event: Event) -> bytes:
         ValueError: a number in the event is not finite (metrics apart: such a metric is left out,
             and a warning on the attempt says so).
     """
-    kind, fields_text = _KIND_OF[type(event)], _fields_text(event)
-    head = f'{{"seq":{seq:d},"time":{number(time)},"kind":"{kind}","data":{fields_text}'.encode("ascii")
-    return b'%s%s%08x"}\n' % (head, _CHECKSUM_KEY, zlib.crc32(head))
+    return encode_stamped(seq, number(time), event)
+
+
+def encode_stamped(seq: int, stamp: str, event: Event) -> bytes:
+    """As `encode_line`, with a time that `number` has written already."""
+    text = f'{{"seq":{seq},"time":{stamp},"kind":"{_KIND_OF[type(event)]}","data":{_fields_text(event)}'
+    head = text.encode("ascii")
+    return b'%s,"crc":"%08x"}\n' % (head, zlib.crc32(head))
 
 
 def decode_line(line: bytes, end_offset: int = 0) -> Entry:

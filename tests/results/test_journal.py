@@ -229,3 +229,12 @@ def test_replaying_folds_the_events_and_tells_the_damage(tmp_path: Path) -> None
 def test_replaying_a_journal_that_is_not_there_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read: No such file"):
         replay(tmp_path / "journal.jsonl")
+
+
+def test_events_of_one_moment_share_its_time_and_a_clock_may_step_back(tmp_path: Path) -> None:
+    clock = iter([100.0, 100.0004, 100.0009, 100.0011, 50.0]).__next__
+    with JournalWriter(tmp_path / "journal.jsonl", clock=clock) as writer:
+        for text in "abcde":
+            writer.append(RunNote(text))
+    times = [entry.time for entry in read_journal(tmp_path / "journal.jsonl")]
+    assert times == [100.0, 100.0, 100.0, 100.0011, 50.0]
