@@ -10,10 +10,12 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pulseq.planning.pace import Pace
 from pulseq.planning.queued import QueuedTest
+from pulseq.planning.sharing import is_border, nearest_border
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,9 @@ class PackLimits:
         least_seconds: what any test is taken for at least; its start alone costs about that.
         most_bundles: different files (or single tests) in one dispatch, at most.
         share: a dispatch takes at most this part of a slot's share of all waiting work.
+        worth_seconds: but a dispatch of packed items may always be this long, should there be enough for all idle
+            slots: what is too much for one of them is had back when others have nothing to do.
+        stretch: by this part of its budget a dispatch may be longer, so that what shares fixtures stays together.
     """
 
     pack_seconds: float = 2.0
@@ -39,6 +44,8 @@ class PackLimits:
     least_seconds: float = 0.001
     most_bundles: int = 50
     share: float = 1 / 3
+    worth_seconds: float = 0.5
+    stretch: float = 0.5
 
 
 #: `--granularity file`: a dispatch is a whole file.
@@ -58,7 +65,8 @@ def expected(test: QueuedTest, limits: PackLimits) -> float | None:
 class DispatchFill:
     """A dispatch to a node being filled, at most to its budget of seconds; the first test always fits.
 
-    `slowness` is the node's: its budget is spent the faster, the slower it is. `pace` knows what the run itself
+    `idle_share_seconds` is what each idle slot would get of what waits. `slowness` is the node's: its budget is
+    spent the faster, the slower it is. `pace` knows what the run itself
     has measured of items that history does not know.
     """
 
@@ -66,6 +74,7 @@ class DispatchFill:
     slot_share_seconds: float
     node_id: str = ""
     slowness: float = 1.0
+    idle_share_seconds: float = 0.0
     pace: Pace | None = None
     seconds: float = 0.0
     unknown: int = 0
@@ -82,8 +91,21 @@ class DispatchFill:
             return False
         if not known and self.unknown >= self.limits.most_unknown:
             return False
-        budget = min(self.budget_seconds, self._longest_with(test), self.slot_share_seconds * self.limits.share)
-        return self.seconds + length * self.slowness <= budget
+        return self.seconds + length * self.slowness <= self._budget_with(test)
+
+    def stretched(self, tests: Sequence[QueuedTest], count: int) -> int:
+        """How many of these waiting tests it takes instead of the first `count`, to keep together what belongs so."""
+        groups = [test.group for test in tests[: 2 * count + 1]]
+        if is_border(groups, count):
+            return count
+        most, left = count, self.limits.stretch * self._budget_with(tests[count])
+        for test in tests[count : 2 * count]:
+            length, _ = self._length(test)
+            left -= (length or 0.0) * self.slowness
+            if left < 0.0 or self.count + most - count >= self.limits.most_tests:
+                break
+            most += 1
+        return nearest_border(groups, count, max(count // 2, 1), most)
 
     def add(self, test: QueuedTest) -> None:
         """Put a test into the dispatch; one of unknown length fills it."""
@@ -99,6 +121,12 @@ class DispatchFill:
             return expected(test, self.limits), test.expected_seconds is not None
         measured = self.pace.seconds_of(test.pack)
         return (self.pace.typical_seconds, False) if measured is None else (measured, True)
+
+    def _budget_with(self, test: QueuedTest) -> float:
+        share = self.slot_share_seconds * self.limits.share
+        if test.pack is not None:
+            share = max(share, min(self.limits.worth_seconds, self.idle_share_seconds))
+        return min(self.budget_seconds, self._longest_with(test), share)
 
     def _longest_with(self, test: QueuedTest) -> float:
         return self.limits.pack_seconds if test.pack is not None else self.limits.single_seconds

@@ -20,7 +20,7 @@ from pulseq.planning.requirement_class import RequirementClass
 #: (requirements as a key, capabilities) → whether a node with these fits.
 Fits = Callable[[Hashable, Mapping[str, CapabilityValue]], bool]
 #: While tests are this short on average a node holds as many dispatches more as it has slots, so that
-#: a slot never waits for the way there.
+#: a slot never waits for the way there. What waits on it is had back when another slot has nothing to do.
 _SHORT_SECONDS = 0.25
 
 
@@ -172,7 +172,7 @@ class ReadyQueue:
     def _flows(self) -> bool:
         """Whether many short tests of known length wait."""
         waiting = self.waiting
-        if waiting <= 4 * self.slots:
+        if waiting <= self.slots:
             return False
         if not self._pace.known and any(group.unknown for group in self._classes.values()):
             return False
@@ -203,7 +203,9 @@ class ReadyQueue:
         assert head is not None
         node = self._choose_node(group, head[3].tests[0], free)
         share = self.waiting_seconds / max(self.slots, 1)
-        fill = DispatchFill(self._limits, share, node.offer.id, node.offer.slowness, self._pace)
+        idle = sum(max(one.offer.slots - one.used, 0) for one in free if one.fits & group.bit)
+        idle_share = self.waiting_seconds / max(idle, 1)
+        fill = DispatchFill(self._limits, share, node.offer.id, node.offer.slowness, idle_share, self._pace)
         tests = group.take(fill, slots=node.offer.slots)
         self._nodes.take_slot(node, len(tests))
         return Pick(node.offer.id, tuple(tests))

@@ -40,10 +40,12 @@ class Bundle:
             if not fill.takes(test):
                 break
             fill.add(test)
-            self.seconds -= expected(test, fill.limits) or 0.0
             count += 1
+        if 0 < count < len(self.tests):
+            count = fill.stretched(self.tests, count)
         taken = self.tests[:count]
         del self.tests[:count]
+        self.seconds -= sum(expected(test, fill.limits) or 0.0 for test in taken)
         return taken
 
 

@@ -11,12 +11,18 @@ from hypothesis import strategies as st
 from pulseq.planning.pace import Pace
 from pulseq.planning.packing import WHOLE_FILES, DispatchFill, PackLimits, expected
 from pulseq.planning.queued import QueuedTest
+from pulseq.planning.requirement_class import Bundle
 
 LIMITS = PackLimits()
 
 
-def item(seconds: float | None = None, file: str = "test_a.py", avoid: frozenset[str] = frozenset()) -> QueuedTest:
-    return QueuedTest(("t", ""), 1, "", expected_seconds=seconds, pack=("entry", file), avoid=avoid)
+def item(
+    seconds: float | None = None,
+    file: str = "test_a.py",
+    avoid: frozenset[str] = frozenset(),
+    group: str | None = None,
+) -> QueuedTest:
+    return QueuedTest(("t", ""), 1, "", expected_seconds=seconds, pack=("entry", file), avoid=avoid, group=group)
 
 
 def single(seconds: float | None = None) -> QueuedTest:
@@ -141,3 +147,52 @@ def test_a_dispatch_of_a_measured_file_is_as_large_as_its_items_are_short() -> N
 
 def test_of_a_file_that_nothing_is_known_of_few_items_go_at_once() -> None:
     assert [_fill_unknown(None), _fill_unknown(Pace(0.05, 0.001))] == [20, 20]
+
+
+def _cut(lengths: list[tuple[float, str | None]], share: float = math.inf) -> int:
+    tests = [item(seconds, group=group) for seconds, group in lengths]
+    fill = DispatchFill(LIMITS, share)
+    return len(Bundle(tests, 0.0).cut(fill))
+
+
+@pytest.mark.parametrize(
+    ("groups", "count"),
+    [
+        ("a" * 20 + "b" * 20, 20),
+        ("a" * 12 + "b" * 40, 12),
+        ("a" * 4 + "b" * 40, 16),
+        ("a" * 40, 16),
+        ("a" * 16 + "b" * 40, 16),
+        ("a" * 10, 10),
+    ],
+)
+def test_a_class_stays_together_unless_it_is_too_long(groups: str, count: int) -> None:
+    assert _cut([(0.125, group) for group in groups]) == count
+
+
+def test_functions_are_cut_between_as_they_come() -> None:
+    assert _cut([(0.125, None)] * 40) == 16
+
+
+@given(
+    st.lists(st.tuples(st.floats(0, 3), st.sampled_from([None, "a", "b", "c"])), min_size=1, max_size=60),
+    st.floats(0, 100),
+)
+def test_for_the_sake_of_a_class_a_dispatch_is_longer_by_a_part_alone(
+    lengths: list[tuple[float, str | None]], share: float
+) -> None:
+    count = _cut(lengths, share)
+    assert 1 <= count <= len(lengths)
+    budget = min(LIMITS.pack_seconds, share * LIMITS.share)
+    seconds = sum(max(length, LIMITS.least_seconds) for length, _ in lengths[:count])
+    assert count == 1 or seconds <= budget * (1 + LIMITS.stretch) + 1e-6
+
+
+def test_packed_items_may_take_half_a_second_where_idle_slots_find_as_much() -> None:
+    counts = []
+    for idle_share in (0.0, 0.25, 10.0):
+        fill = DispatchFill(LIMITS, 0.3, idle_share_seconds=idle_share)
+        while fill.takes(item(0.0625)):
+            fill.add(item(0.0625))
+        counts.append(fill.count)
+    assert counts == [1, 4, 8]
