@@ -47,7 +47,8 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     },
     "pulseq.engine.prefect_client": "tests/system/test_deployments",
     **dict.fromkeys(
-        ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.engine.known_api"), "tests/system/test_deployments"
+        ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.engine.known_api", "pulseq.engine.serving"),
+        "tests/system/test_deployments",
     ),
     "pulseq.distributed.run_request": _BY_RUNS,
     "pulseq.distributed.work_orders": _BY_RUNS,

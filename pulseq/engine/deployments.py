@@ -8,7 +8,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from prefect import Flow, aserve
+from prefect import Flow
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.actions import DeploymentScheduleCreate
 from prefect.client.schemas.objects import ConcurrencyLimitConfig
@@ -20,6 +20,7 @@ from prefect.flows import load_flow_from_entrypoint
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from pulseq.engine.prefect_client import open_client
+from pulseq.engine.serving import serve
 from pulseq.errors import UsageError, nearest
 from pulseq.suites.documents import Flaw, KeyPath, describe, shorten
 from pulseq.suites.prefect_file import Deployment, GivenParameters, Project, is_template
@@ -132,13 +133,14 @@ async def serve_deployments(project: Project, deployments: Sequence[Deployment],
     Raises:
         UsageError: a flow does not import, or a deployment has a work pool, whose workers would take its runs as well.
         InfrastructureError: the API does not answer.
+        KeyboardInterrupt: it was told by SIGINT.
     """
     os.chdir(project.root)
     async with open_client() as client:
         for deployment in deployments:
             await _refuse_pooled(client, load_flow(project.root, deployment.entrypoint).name, deployment.name)
     runners = [await _make_runner(project.root, deployment) for deployment in deployments]
-    await aserve(*runners, limit=limit, print_starting_message=False)
+    await serve(runners, limit=limit)
 
 
 async def _refuse_pooled(client: PrefectClient, flow_name: str, name: str) -> None:

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import shutil
 import signal
-import subprocess
-import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import httpx
@@ -22,7 +17,8 @@ import pytest
 
 from pulseq.engine.api_server import STANDING_SERVER_SETTINGS, bind_loopback
 from tests.system.conftest import open_workplace
-from tests.system.workplace import PATIENCE_SECONDS, Finished, Workplace, finish, until
+from tests.system.site import Site, running
+from tests.system.workplace import PATIENCE_SECONDS, Workplace, until
 
 ROOT = Path(__file__).parent.parent.parent
 GATE = "import os, time\nwhile not os.path.exists('open'):\n    time.sleep(0.05)\n"
@@ -44,6 +40,7 @@ SUITES = {
   - {id: long, command: [sleep, '63.5']}
   - {id: last, command: 'true', priority: low}
 """,
+    "failing": "\n  - {id: fails, command: 'false'}\n",
     "gated": "\n  - {id: gated, command: [python, gate.py], cwd: ../..}\n",
 }
 STATES = {
@@ -52,76 +49,6 @@ STATES = {
     "slow": ("FAILED", "TimedOut"),
     "flaky": ("COMPLETED", "Flaky"),
 }
-
-
-@dataclass
-class Site:
-    """A checkout that is deployed, its API, and the worker that serves it."""
-
-    workplace: Workplace
-    api: httpx.Client
-
-    def start(self, *words: str, module: str = "prefect") -> subprocess.Popen[str]:
-        process = subprocess.Popen(
-            [sys.executable, *(["-m", module] if module else []), *words],
-            cwd=self.workplace.path,
-            env=self.workplace.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-        self.workplace.started.append(process)
-        return process
-
-    def run(self, *words: str, module: str = "prefect") -> Finished:
-        ended = finish(self.start(*words, module=module))
-        assert ended.code == 0, ended.out
-        return ended
-
-    def ask(self, path: str, **question: Any) -> Any:
-        answer = self.api.post(path, json=question)
-        answer.raise_for_status()
-        return answer.json()
-
-    def begin(self, suite: str, **more: Any) -> str:
-        """Start a run of a suite as the form does; its flow run."""
-        deployment = self.api.get("/deployments/name/run-suite/smoke").raise_for_status().json()["id"]
-        parameters = {"suite": suite, "options": {"where": {"local_nodes": 1}}}
-        created = self.ask(f"/deployments/{deployment}/create_flow_run", parameters=parameters, **more)
-        return str(created["id"])
-
-    def state(self, flow_run: str) -> dict[str, Any]:
-        state: dict[str, Any] = self.api.get(f"/flow_runs/{flow_run}").raise_for_status().json()["state"]
-        return state
-
-    def ending(self, flow_run: str) -> dict[str, Any]:
-        ended = ("COMPLETED", "FAILED", "CRASHED", "CANCELLED")
-        until(lambda: self.state(flow_run)["type"] in ended, f"flow run {flow_run} ends", PATIENCE_SECONDS * 2)
-        return self.state(flow_run)
-
-    def task_runs(self, flow_run: str) -> dict[str, dict[str, Any]]:
-        found = self.ask("/task_runs/filter", flow_runs={"id": {"any_": [flow_run]}})
-        return {one["name"]: one["state"] for one in found}
-
-    def run_id(self, flow_run: str) -> str:
-        rows = self.workplace.sql(f"select run_id from runs where flow_run_id = '{flow_run}'")
-        return str(rows[0]["run_id"])
-
-
-@contextlib.contextmanager
-def _process(site: Site, *words: str) -> Iterator[subprocess.Popen[str]]:
-    process = site.start(*words)
-    try:
-        yield process
-    finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            process.communicate(timeout=PATIENCE_SECONDS / 4)
-        except subprocess.TimeoutExpired:
-            # A worker waits for the flow runs that it has begun, and a schedule may have begun one just now.
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
 
 @pytest.fixture(scope="module")
@@ -147,11 +74,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "PWD": str(path),
         }
         site = Site(workplace, api)
-        with _process(site, "server", "start", "--host", "127.0.0.1", "--port", str(port)):
+        with running(site, "server", "start", "--host", "127.0.0.1", "--port", str(port)):
             until(lambda: _answers(api), "the server answers")
             site.run("work-pool", "create", "pulseq", "--type", "process")
             site.run("--no-prompt", "deploy", "--all")
-            with _process(site, "worker", "start", "--pool", "pulseq"):
+            with running(site, "worker", "start", "--pool", "pulseq"):
                 yield site
 
 
@@ -200,33 +127,41 @@ def _events(site: Site, flow_run: str) -> Counter[str]:
 
 
 def test_a_cancelled_run_ends_its_bodies_keeps_its_verdicts_and_touches_no_other(site: Site) -> None:
-    long, gated = site.begin("long"), site.begin("gated")
-    until(lambda: len(_bodies(site, "63.5")) == 1, "the long test runs")
-    until(lambda: len(_bodies(site, "gate.py")) == 1, "the other run's test runs")
-    body = _bodies(site, "63.5")[0]
+    _cancel_one_of_two(site, by="smoke")
+
+
+def _cancel_one_of_two(site: Site, *, by: str) -> None:
+    (site.workplace.path / "open").unlink(missing_ok=True)
+    long, gated = site.begin("long", by=by), site.begin("gated", by=by)
+    until(lambda: len(site.bodies("63.5")) == 1, "the long test runs")
+    until(lambda: len(site.bodies("gate.py")) == 1, "the other run's test runs")
+    body = site.bodies("63.5")[0]
 
     cancelling = {"type": "CANCELLING", "name": "Cancelling"}
     site.ask(f"/flow_runs/{long}/set_state", state=cancelling)
 
     assert "CANCELLED" == site.ending(long)["type"]
-    assert body not in _bodies(site, "63.5")
+    assert body not in site.bodies("63.5")
     rows = site.workplace.sql(f"select test_id, reason from results where run_id = '{site.run_id(long)}'")
     assert {"first": None, "long": "cancelled", "last": "cancelled"} == {row["test_id"]: row["reason"] for row in rows}
-    assert ("RUNNING", 1) == (site.state(gated)["type"], len(_bodies(site, "gate.py")))
+    assert ("RUNNING", 1) == (site.state(gated)["type"], len(site.bodies("gate.py")))
 
     (site.workplace.path / "open").touch()
     assert "COMPLETED" == site.ending(gated)["type"]
 
 
-def _bodies(site: Site, word: str) -> list[int]:
-    """Processes of the site that run a test whose command has this word."""
-    found = []
-    for process in site.workplace.processes():
-        with contextlib.suppress(Exception):
-            command = process.cmdline()
-            if command[-1].endswith(word) and len(command) == 2:
-                found.append(process.pid)
-    return found
+def test_a_run_that_is_retried_is_a_new_run_with_the_parameters_that_it_was_given(site: Site) -> None:
+    of_the_deployment = site.deployment()["parameters"]
+    flow_run = site.begin("failing")
+    assert "FAILED" == site.ending(flow_run)["type"]
+
+    # What *Retry* on a run's page does.
+    site.ask(f"/flow_runs/{flow_run}/set_state", state={"type": "SCHEDULED", "name": "AwaitingRetry"}, force=True)
+
+    counted = f"select count(*) as runs from run_summary where failed = 1 and ends_with(prefect_url, '{flow_run}')"
+    until(lambda: site.workplace.sql(counted)[0]["runs"] == 2, "both runs have their rows")
+    assert "FAILED" == site.ending(flow_run)["type"]
+    assert of_the_deployment == site.deployment()["parameters"]
 
 
 def test_a_published_build_starts_the_smoke_run(site: Site) -> None:
@@ -248,11 +183,14 @@ def _smoke_runs(site: Site) -> list[str]:
 
 # Prefect's scheduler needs the SQLAlchemy that pyproject.toml asks for; an older environment may have another.
 @pytest.mark.skipif(not version("sqlalchemy").startswith("2.0."), reason="needs SQLAlchemy below 2.1")
-def test_a_schedule_makes_runs(site: Site) -> None:
+def test_a_schedule_makes_runs_until_it_is_paused(site: Site) -> None:
     nightly = {"deployments": {"name": {"any_": ["nightly"]}}}
 
     until(lambda: site.ask("/flow_runs/filter", **nightly), "runs of the nightly are scheduled")
     assert {"SCHEDULED"} == {one["state"]["type"] for one in site.ask("/flow_runs/filter", **nightly)}
+    schedule = next(one for one in site.deployment("run-suite/nightly")["schedules"] if one["active"])
+    site.run("deployment", "schedule", "pause", "run-suite/nightly", schedule["id"])
+    assert [] == site.ask("/flow_runs/filter", **nightly)
 
 
 def test_automations_are_made_once(site: Site) -> None:
@@ -292,19 +230,22 @@ def test_check_knows_the_pools_of_the_api(site: Site) -> None:
     assert "found 'pulsek', expected a work pool that there is (pulseq)" in ended.err
 
 
-def test_served_deployments_run_without_a_pool(site: Site) -> None:
-    entry = "{name: laptop, entrypoint: 'flows/maintain_results.py:maintain_results', parameters: {keep_days: 9}}"
+def test_served_deployments_run_without_a_pool_until_serving_ends(site: Site) -> None:
+    entry = "{name: laptop, entrypoint: 'flows/run_suite.py:run_suite', schedules: [{interval: 86400}]}"
     site.workplace.write("laptop.yaml", f"deployments:\n  - {entry}\n")
     serving = site.start("serve", "--project", "laptop.yaml", module="pulseq")
-    deployment = "/deployments/name/maintain-results/laptop"
-    until(lambda: site.api.get(deployment).is_success, "it is served")
+    until(lambda: site.api.get("/deployments/name/run-suite/laptop").is_success, "it is served")
 
-    created = site.ask(f"/deployments/{site.api.get(deployment).json()['id']}/create_flow_run")
-    ended = site.ending(str(created["id"]))
+    _cancel_one_of_two(site, by="laptop")
+    flow_run = site.begin("long", by="laptop")
+    until(lambda: len(site.bodies("63.5")) == 1, "a test runs")
     os.kill(serving.pid, signal.SIGTERM)
+    told, _ = serving.communicate(timeout=PATIENCE_SECONDS)
 
-    assert ("COMPLETED", True) == (ended["type"], "new event" in ended["message"])
-    serving.communicate(timeout=PATIENCE_SECONDS)
+    assert (0, False) == (serving.returncode, "Traceback" in told)
+    assert "CANCELLED" == site.state(flow_run)["type"]
+    assert [] == site.bodies("63.5")
+    assert site.deployment("run-suite/laptop")["paused"]
 
 
 def test_what_a_work_pool_runs_is_not_served_as_well(site: Site) -> None:
