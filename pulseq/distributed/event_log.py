@@ -52,6 +52,10 @@ class EventLog:
             sink(slim)
         self._dirty.set()
 
+    def show_to(self, sink: EventSink) -> None:
+        """Let one more view see each event from here on."""
+        self._sinks = [*self._sinks, sink]
+
     async def commit(self) -> None:
         """Put all events so far on disk."""
         self._dirty.clear()

@@ -11,11 +11,13 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pulseq.distributed.event_log import EventLog
+from pulseq.distributed.failure_log import FailureLog
 from pulseq.distributed.ledger import Ledger, is_own_failure
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.verdict import EXIT_REASONS
 from pulseq.engine.artifacts import RunArtifacts
 from pulseq.engine.run_events import RUN_FINISHED, RUN_STARTED, newly_failing_event, run_event, tell_events
+from pulseq.engine.run_log import tell_log
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError
 from pulseq.events import RunFinished, TestClosed
 from pulseq.records import RunRecord
@@ -47,10 +49,15 @@ class RunPage:
     began: float = field(default_factory=time.time)
     trouble: str | None = None
     _artifacts: RunArtifacts = field(init=False)
+    _failures: FailureLog = field(default_factory=FailureLog)
     _told_percent: float = -1.0
 
     def __post_init__(self) -> None:
         self._artifacts = RunArtifacts(self.flow_run_id, self.suite)
+        for test in self.log.record.tests.values():
+            if test.closed:
+                self._failures.handle(test.closed)
+        self.log.show_to(self._failures.handle)
 
     @contextlib.asynccontextmanager
     async def kept(self) -> AsyncIterator[None]:
@@ -67,12 +74,14 @@ class RunPage:
         await self._try(self._tell_events(RUN_STARTED, {"planned": len(self.log.record.tests)}))
         while self.trouble is None:
             await self._try(self._tell_progress())
+            await self._try(self._tell_failures())
             await asyncio.sleep(PROGRESS_SECONDS)
 
     async def finish(self, code: ExitCode) -> None:
-        """Tell the end: the last progress, summary, failures, and what is new."""
+        """Tell the end: the last failures and progress, summary, table, and what is new."""
         finished = RunFinished(time.time(), time.time() - self.began, int(code), EXIT_REASONS[code])
         record = replace(self.log.record, finished=finished)
+        await self._try(self._tell_failures())
         await self._try(self._tell_progress())
         await self._try(self._tell_record(record))
         await self._try(self._tell_end(record))
@@ -83,6 +92,10 @@ class RunPage:
         if percent != self._told_percent:
             self._told_percent = percent
             await self._artifacts.show_progress(percent)
+
+    async def _tell_failures(self) -> None:
+        if lines := self._failures.take():
+            await tell_log(self.flow_run_id, lines)
 
     async def _tell_record(self, record: RunRecord) -> None:
         locations = {"journal": str(self.options.journal_path), "database": str(self.options.database_path)}

@@ -47,6 +47,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
             await api.take(event["event"], event)
 
     monkeypatch.setattr(run_page, "tell_events", tell)
+    monkeypatch.setattr(run_page, "tell_log", lambda flow_run, lines: api.take("log", (flow_run, lines)))
     for kind in ("progress", "summary", "failures"):
         monkeypatch.setattr(RunArtifacts, f"show_{kind}", lambda _, what, kind=kind: api.take(kind, what))
     return api
@@ -81,10 +82,25 @@ async def keep_and_finish(page: RunPage) -> None:
 def test_start_progress_summary_failures_and_end_are_told(page: RunPage, api: Api) -> None:
     asyncio.run(keep_and_finish(page))
 
-    assert ["pulseq.run.started", "progress", "progress", "summary", "failures", "pulseq.run.finished"] == api.kinds()
+    assert [
+        "pulseq.run.started",
+        "progress",
+        "log",
+        "progress",
+        "summary",
+        "failures",
+        "pulseq.run.finished",
+    ] == api.kinds()
     assert [0.0, 100.0] == [what for kind, what in api.told if kind == "progress"]
     payload = api.told[-1][1]["payload"]
     assert ("failed", 1, 0) == (payload["reason"], payload["counts"]["failed"], payload["newly_failing"])
+
+
+def test_what_a_test_said_that_failed_is_in_the_log_of_its_flow_run(page: RunPage, api: Api) -> None:
+    asyncio.run(keep_and_finish(page))
+
+    [(flow_run, [line])] = [what for kind, what in api.told if kind == "log"]
+    assert (page.flow_run_id, "cart: failed (assertion), attempt 1 on n1, 0.00 s\nno") == (flow_run, line.text)
 
 
 def test_an_api_that_does_not_answer_is_asked_once(page: RunPage, api: Api) -> None:
