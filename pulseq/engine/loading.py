@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gc
+import sys
 from collections.abc import Iterator
 
 
@@ -11,12 +12,14 @@ from collections.abc import Iterator
 def loading_much() -> Iterator[None]:
     """Look for no garbage meanwhile: what an import makes stays, and looking took a seventh of Prefect's."""
     enabled = gc.isenabled()
+    before = len(sys.modules)
     gc.disable()
     try:
         yield
     finally:
         if enabled:
-            _call_all_old()
+            if len(sys.modules) > before:
+                _call_all_old()
             gc.enable()
 
 

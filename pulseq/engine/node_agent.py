@@ -19,6 +19,7 @@ from distributed import Worker
 from pulseq.engine.agent_registry import register_agent
 from pulseq.engine.dispatch_under_way import DispatchUnderWay, Key, key_of
 from pulseq.engine.junit_cases import find_cases
+from pulseq.engine.outbox import Outbox
 from pulseq.engine.prefect_run import PrefectRun
 from pulseq.engine.probe import answer_probes
 from pulseq.engine.work import (
@@ -45,8 +46,6 @@ from pulseq.models import (
 
 #: The keeper on the node ends a body that Prefect's timeout has not reached, this much later.
 TIMEOUT_MARGIN_SECONDS = 1.0
-#: Messages of one moment travel together; a person sees no difference, the scheduler does.
-MESSAGE_GATHER_SECONDS = 0.01
 #: How long cancelled bodies may take to end; their keepers are quicker, grace included.
 CANCEL_TIMEOUT_SECONDS = 5.0
 
@@ -126,7 +125,7 @@ class RunOnNode:
         self._under_way: dict[str, DispatchUnderWay] = {}
         #: Recalled of dispatches that have not come yet.
         self._not_to_run: dict[str, frozenset[Key]] = {}
-        self._outbox: list[NodeMessage] = []
+        self._outbox: Outbox[NodeMessage] = Outbox(lambda messages: agent.send(run_id, messages))
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
         self._stopping: set[asyncio.Task[None]] = set()
@@ -161,7 +160,7 @@ class RunOnNode:
             async with under_way.asking:
                 del self._under_way[dispatch.key]
                 self.tell(DispatchDone(dispatch.key, done, trouble))
-            self._flush()
+            self._outbox.flush()
             self.dispatches -= 1
             if not self.dispatches:
                 self._idle.set()
@@ -180,7 +179,7 @@ class RunOnNode:
                     back = await self._session(under_way.begun.spec).recall(orders)
                     given += [key_of(order) for order in back]
                 self.tell(TestsRecalled(key, tuple(given)))
-        self._flush()
+        self._outbox.flush()
 
     async def perform(self, work: TestWork | PytestWork, *, retry: int, task_run: str) -> list[AttemptResult]:
         """One go at a piece of work; called by its Prefect task, once per try."""
@@ -250,7 +249,7 @@ class RunOnNode:
         """Tear down the wide fixtures of idle pytest forks, and tell what came of it."""
         for session in self._sessions.values():
             await session.finish()
-        self._flush()
+        self._outbox.flush()
 
     async def cancel(self) -> None:
         """End every body of this run on this node; each attempt says `cancelled`."""
@@ -272,20 +271,13 @@ class RunOnNode:
 
     def tell(self, message: NodeMessage) -> None:
         """Queue a message to the driver."""
-        if not self._outbox:
-            asyncio.get_running_loop().call_later(MESSAGE_GATHER_SECONDS, self._flush)
-        self._outbox.append(message)
-
-    def _flush(self) -> None:
-        if self._outbox:
-            messages, self._outbox = self._outbox, []
-            self._agent.send(self.run_id, messages)
+        self._outbox.put(message)
 
     async def close(self) -> None:
         await self.cancel()
         for session in self._sessions.values():
             await session.close()
-        self._flush()
+        self._outbox.flush()
         if self._prefect is not None:
             await self._prefect.leave()
 

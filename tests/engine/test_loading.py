@@ -38,10 +38,17 @@ def test_who_never_looks_for_garbage_keeps_to_that() -> None:
 
 OLD = """
 import gc
+import sys
 from pulseq.engine.loading import loading_much
 
 with loading_much():
+    young = [[number] for number in range(100)]
+
+assert not any(one is young for one in gc.get_objects(2))
+
+with loading_much():
     loaded = [[number] for number in range(100)]
+    sys.modules["loaded"] = sys
 
 assert not any(one is loaded for generation in (0, 1) for one in gc.get_objects(generation))
 assert any(one is loaded for one in gc.get_objects(2))
