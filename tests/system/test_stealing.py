@@ -1,0 +1,57 @@
+"""Slots that are idle get what busy ones have not begun: here nothing would ever end otherwise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.system.chaos_check import find_broken_promises
+from tests.system.workplace import Workplace, until
+
+#: The first item ends only when the one behind it has run, which another slot must have taken over.
+PACK = """
+import os, time, pytest
+FLAG = {flag!r}
+
+def test_first():
+    while not os.path.exists(FLAG):
+        time.sleep(0.01)
+
+def test_second():
+    open(FLAG, "w").close()
+
+@pytest.mark.parametrize("n", range(8))
+def test_other(n):
+    time.sleep(0.2)
+"""
+
+
+@pytest.mark.parametrize("fleet", ["nodes: [{id: n0}, {id: n1}]", "nodes: [{id: n0, max_concurrent_tests: 2}]"])
+def test_the_rest_of_a_pack_that_runs_goes_to_an_idle_slot(
+    workplace: Workplace, prefect_api: str, fleet: str, tmp_path: Path
+) -> None:
+    workplace.write("tests/test_pack.py", PACK.format(flag=str(tmp_path / "flag")))
+    nodes = workplace.write("nodes.yaml", fleet)
+
+    run = workplace.run("run", "tests", "--nodes", nodes, "--run-id", "steal", "--output", "json", "--timeout", "90")
+
+    assert run.code == 0, run.err
+    assert run.json["counts"]["passed"] == 10
+    assert find_broken_promises(workplace, "steal", prefect_api) == []
+    first, second = workplace.sql(
+        "select task_run_id from attempts where test_id similar to '.*test_(first|second)' order by test_id"
+    )
+    assert first != second
+    until(
+        lambda: (_message(prefect_api, first["task_run_id"]) or "").startswith("1 of "),
+        "the first pack says that it ran one test of those it was made for",
+    )
+
+
+def _message(api: str, task_run_id: str) -> str | None:
+    answer: dict[str, Any] = httpx.get(f"{api}/task_runs/{task_run_id}").raise_for_status().json()
+    message: str | None = answer["state"]["message"]
+    return message
