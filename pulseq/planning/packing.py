@@ -26,6 +26,8 @@ class PackLimits:
         pack_seconds: expected length of a dispatch of packed pytest items, at most.
         single_seconds: expected length of a dispatch of tests that are task runs of their own, at most.
         most_tests: tests in one dispatch, at most.
+        few_unknown: so many packed ones of which history knows nothing go at once whatever the run's own pace says,
+            which one slow test in a file makes slow for all; within a slot's share of all waiting work.
         most_unknown: of these, packed ones of which nothing is known, at most.
         unknown_seconds: what a packed item of unknown length is taken for.
         least_seconds: what any test is taken for at least; its start alone costs about that.
@@ -39,6 +41,7 @@ class PackLimits:
     pack_seconds: float = 2.0
     single_seconds: float = 0.2
     most_tests: int = 200
+    few_unknown: int = 5
     most_unknown: int = 20
     unknown_seconds: float = 0.05
     least_seconds: float = 0.001
@@ -78,6 +81,8 @@ class DispatchFill:
     pace: Pace | None = None
     seconds: float = 0.0
     unknown: int = 0
+    #: Packed ones that history does not know, also where the run's own pace says something of them.
+    guessed: int = 0
     count: int = 0
     #: The shortest that any of its tests allows.
     budget_seconds: float = math.inf
@@ -91,7 +96,10 @@ class DispatchFill:
             return False
         if not known and self.unknown >= self.limits.most_unknown:
             return False
-        return self.seconds + length * self.slowness <= self._budget_with(test)
+        seconds = self.seconds + length * self.slowness
+        if test.expected_seconds is None and self.guessed == self.count < self.limits.few_unknown:
+            return seconds <= max(self._budget_with(test), self.slot_share_seconds)
+        return seconds <= self._budget_with(test)
 
     def stretched(self, tests: Sequence[QueuedTest], count: int) -> int:
         """How many of these waiting tests it takes instead of the first `count`, to keep together what belongs so."""
@@ -102,7 +110,8 @@ class DispatchFill:
         for test in tests[count : 2 * count]:
             length, _ = self._length(test)
             left -= (length or 0.0) * self.slowness
-            if left < 0.0 or self.count + most - count >= self.limits.most_tests:
+            too_many = self.count + most - count >= self.limits.most_tests
+            if left < 0.0 or too_many or self.node_id in test.avoid:
                 break
             most += 1
         return nearest_border(groups, count, max(count // 2, 1), most)
@@ -112,6 +121,7 @@ class DispatchFill:
         length, known = self._length(test)
         self.seconds += math.inf if length is None else length * self.slowness
         self.unknown += not known
+        self.guessed += test.expected_seconds is None and test.pack is not None
         self.count += 1
         self.budget_seconds = min(self.budget_seconds, self._longest_with(test))
 

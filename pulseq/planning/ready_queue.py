@@ -21,7 +21,7 @@ from pulseq.planning.requirement_class import RequirementClass
 Fits = Callable[[Hashable, Mapping[str, CapabilityValue]], bool]
 #: While tests are this short on average a node holds as many dispatches more as it has slots, so that
 #: a slot never waits for the way there. What waits on it is had back when another slot has nothing to do.
-_SHORT_SECONDS = 0.25
+_SHORT_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -311,7 +311,7 @@ class QueueMachine(RuleBasedStateMachine):
         slots = sum(node.slots for node in self.nodes.values())
         lengths = [test.expected_seconds for test in self.waiting.values()]
         known = [round(max(length, self.limits.least_seconds) * 1000) for length in lengths if length is not None]
-        flows = len(known) == len(lengths) > 4 * slots and sum(known) / len(known) < 250
+        flows = len(known) == len(lengths) > slots and sum(known) / len(known) < 500
         held = [pick.node_id for pick in self.flights]
         return {
             name
