@@ -21,6 +21,9 @@ from pulseq.engine.run_events import TEST_NEWLY_FAILING
 from pulseq.errors import UsageError
 
 NIGHTLY_TAG = "nightly"
+#: It ends runs and tells nobody: Prefect may hear the end of a run after many events late, and fire for a run
+#: that has ended. Nothing happens to that one, and whoever is to hear of a crash hears of the state `Crashed`.
+SILENT_RUN = "pulseq: run without a heartbeat"
 _FLOWS = ["run-suite", "node-health", "maintain-results"]
 _ENDINGS = ("Completed", "Failed", "Cancelled", "Crashed", "TimedOut")
 #: Heartbeats that may be missed before a run is given up.
@@ -41,10 +44,10 @@ class SetUp:
 
 def wanted_automations() -> tuple[AutomationCore, ...]:
     """The automations as they are made where there are none."""
-    return (_crashed_runs(), _node_down(), _nightly_failed(), _newly_failing())
+    return (_without_heartbeat(), _crashed(), _node_down(), _nightly_failed(), _newly_failing())
 
 
-def _crashed_runs() -> AutomationCore:
+def _without_heartbeat() -> AutomationCore:
     heartbeat = get_current_settings().flows.heartbeat_frequency or _DEFAULT_HEARTBEAT_SECONDS
     trigger = EventTrigger(
         after={"prefect.flow-run.heartbeat"},
@@ -59,11 +62,23 @@ def _crashed_runs() -> AutomationCore:
     message = "its process has sent no heartbeat for too long: it, or its machine, is gone"
     action = ChangeFlowRunState(state=StateType.CRASHED, name="Crashed", message=message, force=False)
     return AutomationCore(
-        name="pulseq: run without a heartbeat",
+        name=SILENT_RUN,
         description="Ends runs whose process is gone without a word, as Crashed.",
         trigger=trigger,
         actions=[action],
     )
+
+
+def _crashed() -> AutomationCore:
+    trigger = EventTrigger(
+        expect={"prefect.flow-run.Crashed"},
+        match=_spec({"prefect.resource.id": "prefect.flow-run.*"}),
+        match_related=_spec({"prefect.resource.role": "flow", "prefect.resource.name": _FLOWS}),
+        for_each={"prefect.resource.id"},
+        posture=Posture.Reactive,
+        threshold=1,
+    )
+    return _notice("pulseq: run crashed", "A run has ended without a word, or could not begin.", trigger)
 
 
 def _node_down() -> AutomationCore:
@@ -79,14 +94,14 @@ def _node_down() -> AutomationCore:
 
 def _nightly_failed() -> AutomationCore:
     trigger = EventTrigger(
-        expect={f"prefect.flow-run.{ending}" for ending in ("Failed", "Crashed", "TimedOut")},
+        expect={f"prefect.flow-run.{ending}" for ending in ("Failed", "TimedOut")},
         match=_spec({"prefect.resource.id": "prefect.flow-run.*"}),
         match_related=_spec({"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{NIGHTLY_TAG}"}),
         for_each={"prefect.resource.id"},
         posture=Posture.Reactive,
         threshold=1,
     )
-    return _notice("pulseq: nightly failed", f"A run tagged {NIGHTLY_TAG!r} has failed or crashed.", trigger)
+    return _notice("pulseq: nightly failed", f"A run tagged {NIGHTLY_TAG!r} has failed.", trigger)
 
 
 def _newly_failing() -> AutomationCore:
@@ -139,7 +154,8 @@ async def _find_notification(client: PrefectClient, notify: str) -> SendNotifica
 async def _set_up(client: PrefectClient, wanted: AutomationCore, notification: SendNotification | None) -> SetUp:
     found = await client.read_automations_by_name(wanted.name)
     known = found[0] if found else None
-    actions = add_notification(known.actions if known else wanted.actions, notification)
+    before = known.actions if known else wanted.actions
+    actions = list(before) if wanted.name == SILENT_RUN else add_notification(before, notification)
     told = any(isinstance(action, SendNotification) for action in actions)
     if known is None:
         await client.create_automation(wanted.model_copy(update={"actions": actions}))

@@ -35,6 +35,14 @@ def test_a_run_without_a_heartbeat_ends_crashed() -> None:
     assert crashed.trigger.within.total_seconds() > 60
 
 
+def test_a_run_that_ends_as_it_should_is_no_crash_to_anybody() -> None:
+    (crashed,) = [one for one in wanted_automations() if one.name == "pulseq: run crashed"]
+    (nightly,) = [one for one in wanted_automations() if one.name == "pulseq: nightly failed"]
+
+    assert {"prefect.flow-run.Crashed"} == crashed.trigger.expect
+    assert not crashed.trigger.expect & nightly.trigger.expect
+
+
 @pytest.mark.parametrize(
     ("actions", "expected"),
     [
