@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import pickle
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -13,8 +14,8 @@ from pulseq.distributed.dispatcher import Dispatcher
 from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.run_queue import RunQueue
 from pulseq.engine.cluster import LiveNode
-from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, TestWork
-from pulseq.events import Event, NodeLost, RunNote, TestClosed
+from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, TestsRecalled, TestWork
+from pulseq.events import AttemptStarted, Event, NodeLost, RunNote, TestClosed
 from pulseq.models import AttemptResult, CommandBody, FrameworkConfig, Reason, SimulateBody, Status, TestCase
 
 Answer = Callable[["Nodes", Dispatch, str], None]
@@ -29,6 +30,7 @@ class Nodes:
         self.sent: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
         self.told: list[tuple[str, str]] = []
+        self.on_recall: Callable[[str, str, list[tuple[str, str]]], None]
         self.dispatcher: Dispatcher
 
     async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
@@ -42,6 +44,10 @@ class Nodes:
 
     async def cancel_run(self, _run_id: str, addresses: list[str]) -> None:
         self.cancelled += addresses
+
+    async def recall(self, _run_id: str, address: str, key: str, tests: list[tuple[str, str]]) -> None:
+        self.told.append(("recall", address))
+        self.on_recall(address, key, tests)
 
     def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> None:
         self.sent += [(work.name, address) for work in dispatch.work]
@@ -308,3 +314,41 @@ def test_a_node_that_is_drained_ends_what_it_has_and_is_not_lost() -> None:
     assert {"x": ("passed", None), "y": ("error", "unsatisfiable")} == _closed(events)
     assert ("leave", "a") in nodes.told
     assert [] == [event for event in events if isinstance(event, NodeLost)]
+
+
+@pytest.mark.parametrize("lost", [False, True])
+def test_an_idle_node_gets_what_a_busy_one_gives_back_and_each_test_runs_once(lost: bool) -> None:
+    kept: dict[str, Dispatch] = {}
+    slow: set[str] = set()
+    given_back: set[tuple[str, str]] = set()
+
+    def keep_behind_the_long_one(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        if not slow and any(work.name == "long" for work in dispatch.work):
+            slow.add(node)
+            nodes.say(node, AttemptStart("long", "", 1, "task"))
+        if node in slow:
+            kept[dispatch.key] = dispatch
+        else:
+            passing(nodes, dispatch, node)
+
+    def give_back(node: str, key: str, tests: list[tuple[str, str]]) -> None:
+        given_back.update(tests)
+        nodes.say(node, TestsRecalled(key, tuple(tests)))
+        slow.clear()
+        if lost:
+            slow.add(node)
+            nodes.lose(node)
+            return
+        for dispatch in kept.values():
+            left = tuple(work for work in _tests(dispatch) if work.test.key not in given_back)
+            passing(nodes, replace(dispatch, work=left), node)
+
+    nodes = Nodes(keep_behind_the_long_one, "a", "b")
+    nodes.on_recall = give_back
+    shorts = [TestCase(f"t{n}", CommandBody(("true",)), duration=0.1) for n in range(12)]
+    events, _ = _run(nodes, TestCase("long", CommandBody(("true",)), duration=60.0), *shorts)
+
+    assert given_back
+    assert {name: ("passed", None) for name in ("long", *(case.id for case in shorts))} == _closed(events)
+    started = [(event.test_id, event.attempt) for event in events if isinstance(event, AttemptStarted)]
+    assert len(set(started)) == len(started) == (14 if lost else 13)
