@@ -32,6 +32,25 @@ def test_postgres_has_room_for_all_connections_of_two_servers() -> None:
     assert int(found[1]) >= 2 * pool
 
 
+def test_compose_runs_the_prefect_that_the_tests_ran_with() -> None:
+    constraints = (SERVER.parents[1] / "constraints.txt").read_text()
+    (version,) = re.findall(r"^prefect==(\S+)$", constraints, re.MULTILINE)
+
+    assert f"prefecthq/prefect:{version}-python3.11" == COMPOSE["services"]["server"]["image"]
+
+
+def test_the_health_check_of_the_server_is_a_program_that_asks_the_published_port() -> None:
+    server = COMPOSE["services"]["server"]
+    kind, program, option, code = server["healthcheck"]["test"]
+
+    assert ("CMD", "python", "-c") == (kind, program, option)
+    assert compile(code, "healthcheck", "exec")
+    (port,) = server["ports"]
+    address = f"http://{port.rpartition(':')[0]}/api"
+    assert f"'{address}/health'" in code
+    assert address == server["environment"]["PREFECT_SERVER_UI_API_URL"]
+
+
 def test_compose_names_the_files_that_are_there_and_opens_loopback_alone() -> None:
     server = COMPOSE["services"]["server"]
     assert (SERVER / server["env_file"]).exists()
