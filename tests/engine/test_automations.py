@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 from prefect.events import DoNothing, SendNotification
 from prefect.events.schemas.automations import Automation
+from prefect.server.events.schemas.automations import EventTrigger as ServerTrigger
 
 from pulseq.engine.automations import add_notification, same_trigger, wanted_automations
 from pulseq.engine.health_report import CHANGED_EVENT
@@ -33,6 +34,15 @@ def test_a_run_without_a_heartbeat_ends_crashed() -> None:
 
     assert ["CRASHED"] == [action.state.value for action in crashed.actions]
     assert crashed.trigger.within.total_seconds() > 60
+
+
+def test_a_flow_run_that_ends_in_a_state_of_any_name_is_not_without_a_heartbeat() -> None:
+    (silent,) = [one for one in wanted_automations() if "heartbeat" in one.name]
+    trigger = ServerTrigger.model_validate(silent.trigger.model_dump())
+
+    for name in ("heartbeat", "Completed", "Healthy", "Degraded", "NothingRuns"):
+        assert trigger.expects(f"prefect.flow-run.{name}"), name
+    assert not trigger.expects("prefect.task-run.Completed")
 
 
 def test_a_run_that_ends_as_it_should_is_no_crash_to_anybody() -> None:
