@@ -261,9 +261,9 @@ class Dispatcher:
             case DispatchDone():
                 self._land(message)
             case TestsRecalled():
-                for key in self._recalls.take(message, self.ledger):
+                for test in self._recalls.take(message, self.ledger):
                     if self._admitting:
-                        self._enqueue(key)
+                        self.queue.add_again(test)
 
     def _book(self, result: AttemptResult) -> None:
         in_place = self._flights.is_in_place(result.key)

@@ -72,19 +72,19 @@ class Recalls:
             self._ask_back(lane.tests[len(lane.tests) - count :], now)
         self._looks_again = bool(self._not_before)
 
-    def take(self, answer: TestsRecalled, ledger: Ledger) -> list[Key]:
+    def take(self, answer: TestsRecalled, ledger: Ledger) -> list[QueuedTest]:
         """A node has answered: the tests that it will not run, which are anybody's now.
 
         None where the node was lost meanwhile, or the dispatch is over: then all was told otherwise.
         """
         flight = self._flights.by_key.get(answer.key)
-        tests = [key for key in answer.tests if flight is not None and key in flight.tests]
+        tests = {key: flight.tests[key] for key in answer.tests if flight is not None and key in flight.tests}
         self._asked.pop(answer.key, None)
         if not tests:  # left alone for a while
             self._not_before[answer.key] = time.monotonic() + _PAUSE_SECONDS
         for key in tests:
             self._flights.drop(key)
-        return [key for key in tests if ledger.give_back(key)]
+        return [test for key, test in tests.items() if ledger.give_back(key)]
 
     def seconds_left(self) -> float | None:
         """Until it is worth another look, should nothing happen."""

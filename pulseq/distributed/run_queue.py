@@ -68,6 +68,10 @@ class RunQueue:
             )
         )
 
+    def add_again(self, test: QueuedTest) -> None:
+        """A test that was picked waits again, where it stood."""
+        self._queue.add(test)
+
     def node_joined(self, node_id: str, slots: int, capabilities: Mapping[str, CapabilityValue]) -> None:
         """A node is there, all of its slots free."""
         slowness = self.expected.slowness(requirement_key(capabilities))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bisect
 import heapq
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -94,7 +95,10 @@ class RequirementClass:
         bundle = self._packs.get((test.pack, test.priority))
         if bundle is None:
             bundle = self._packs[test.pack, test.priority] = Bundle([], 0.0)
-        bundle.tests.append(test)
+        if bundle.tests and bundle.tests[-1].sequence > test.sequence:  # it was picked and is back
+            bisect.insort(bundle.tests, test, key=lambda waiting: waiting.sequence)
+        else:
+            bundle.tests.append(test)
         bundle.seconds += seconds
         # Its place is found when it is asked for: a file comes item by item.
         self._grown[bundle] = None

@@ -377,3 +377,12 @@ class QueueMachine(RuleBasedStateMachine):
 
 TestQueueMachine = QueueMachine.TestCase
 TestQueueMachine.settings = settings(max_examples=100, stateful_step_count=40)
+
+
+def test_what_was_picked_and_is_back_stands_where_it_stood(queued: MakeTest) -> None:
+    queue = make_queue(offer("a", 1))
+    tests = [queued(number, 0.1, file="test_a.py") for number in range(4)]
+    for number in (3, 1, 2, 0):
+        queue.add(tests[number])
+
+    assert [test.sequence for pick in queue.picks() for test in pick.tests] == [0, 1, 2, 3]
