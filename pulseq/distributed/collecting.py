@@ -16,8 +16,14 @@ from pulseq.models import Collection, PytestBody, PytestSpec, Reason, Suite, Tes
 logger = logging.getLogger("pulseq.collect")
 
 
-async def accept_suite(suite: Suite, dispatcher: Dispatcher, options: RunOptions) -> None:
+async def accept_suite(
+    suite: Suite, dispatcher: Dispatcher, options: RunOptions, may_start: asyncio.Event | None = None
+) -> None:
     """Queue every test of a suite that was asked for.
+
+    Args:
+        may_start: set as soon as no bad input can be found any more, although entries of suite files are
+            still being collected.
 
     Raises:
         UsageError: pytest does not take what the command line gave it.
@@ -29,7 +35,15 @@ async def accept_suite(suite: Suite, dispatcher: Dispatcher, options: RunOptions
             entries.append(test)
         elif options.wants(test.id):
             dispatcher.accept(test)
-    await asyncio.gather(*(_collect(entry, dispatcher, options) for entry in entries))
+    collecting = [asyncio.create_task(_collect(entry, dispatcher, options)) for entry in entries]
+    try:
+        await asyncio.gather(*(task for entry, task in zip(entries, collecting, strict=True) if _is_direct(entry)))
+        if may_start is not None:
+            may_start.set()
+        await asyncio.gather(*collecting)
+    finally:
+        for task in collecting:
+            task.cancel()
 
 
 async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions) -> None:
@@ -79,7 +93,7 @@ async def _collect_on(node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher) 
 
 
 def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: Dispatcher, options: RunOptions) -> None:
-    direct = entry.location is None  # what the command line named, and no line of a suite file
+    direct = _is_direct(entry)
     if collection.usage_error is not None:
         if direct:
             raise UsageError(f"pytest: {collection.usage_error}")
@@ -92,6 +106,11 @@ def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: D
         dispatcher.book_collected(case, result)
     for item in items:
         dispatcher.accept(item)
+
+
+def _is_direct(entry: TestCase) -> bool:
+    """Whether the command line has named it, and no line of a suite file."""
+    return entry.location is None
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

@@ -82,6 +82,7 @@ class Conduct:
         self._flow_error: Exception | None = None
         self._flow_run_id = ""
         self._accepting: asyncio.Task[None] | None = None
+        self._may_start = asyncio.Event()
         self._on_open = on_open
         scheduler = scheduler or TestScheduler(config=framework, session=Session(framework))
         queue = scheduler.open_queue(granularity=options.granularity, failed_first=options.failed_first)
@@ -103,9 +104,7 @@ class Conduct:
         self._accepting = asyncio.create_task(self._join_and_accept(local, joined))
         ready = asyncio.create_task(_all_of(joined.wait(), *([server.ready()] if server else [])))
         try:
-            await asyncio.wait({ready, self._accepting}, return_when=asyncio.FIRST_COMPLETED)
-            if self._accepting.done():
-                self._accepting.result()
+            await _first_of({ready, self._accepting})
             await ready
         except BaseException:
             await _end_all({ready, self._accepting})
@@ -115,7 +114,7 @@ class Conduct:
         await self._join(local)
         joined.set()
         await self._load_history()
-        await accept_suite(self.suite, self.dispatcher, self.options)
+        await accept_suite(self.suite, self.dispatcher, self.options, self._may_start)
 
     async def _join(self, local: LocalNodes | None) -> None:
         address = self.options.scheduler if local is None else await local.join()
@@ -187,11 +186,8 @@ class Conduct:
         truth = PrefectTruth(self._api_url, self.options.journal_path, self.log, passing=self._server is not None)
         async with truth.watching():
             await self.dispatcher.enter_flow(flow_run.context)
-            await self._accept_all()
-            async with page.kept() if page else contextlib.nullcontext():
-                if self._on_open is not None:
-                    self._on_open(self.dispatcher)
-                await self.dispatcher.run()
+            async with page.kept(self._accepting) if page else contextlib.nullcontext():
+                await self._run_tests()
             await self._health.end()
             await self._settle_nodes()
         self.close_open()
@@ -202,17 +198,20 @@ class Conduct:
             await page.finish(self._code())
         return ending_of(self._code(), self.ledger.verdicts())
 
-    async def _accept_all(self) -> None:
-        """Until all tests are known, or the run is stopped before."""
+    async def _run_tests(self) -> None:
+        """Run tests while further ones are being collected, until all have their verdicts or the run is stopped."""
         assert self._accepting is not None
-        stopped = asyncio.create_task(self._stopper.stopped.wait())
+        waiting = {asyncio.create_task(event.wait()) for event in (self._may_start, self._stopper.stopped)}
+        await _first_of({*waiting, self._accepting})
+        await _end_all(waiting)
+        if self._on_open is not None:
+            self._on_open(self.dispatcher)
+        running = asyncio.create_task(self.dispatcher.run())
         try:
-            await asyncio.wait({self._accepting, stopped}, return_when=asyncio.FIRST_COMPLETED)
+            await _first_of({running, self._accepting})
+            await running
         finally:
-            stopped.cancel()
-        if self._accepting.done():
-            self._accepting.result()
-        await _end_all({self._accepting})
+            await _end_all({running, self._accepting})
 
     async def _settle_nodes(self) -> None:
         """Late teardowns first, then the nodes forget the run and send the states that they hold."""
@@ -257,6 +256,13 @@ async def _end_all(tasks: set[asyncio.Task[Any]]) -> None:
     for task in tasks:
         task.cancel()
     await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def _first_of(tasks: set[asyncio.Task[Any]]) -> None:
+    """Until one of these has ended. Raises what it was ended by."""
+    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    for task in done:
+        task.result()
 
 
 async def _all_of(*steps: Coroutine[Any, Any, Any]) -> None:

@@ -60,9 +60,9 @@ class RunPage:
         self.log.show_to(self._failures.handle)
 
     @contextlib.asynccontextmanager
-    async def kept(self) -> AsyncIterator[None]:
-        """Tell the start, and keep telling progress for as long as the block takes."""
-        telling = asyncio.create_task(self._keep_telling())
+    async def kept(self, known: asyncio.Task[None] | None = None) -> AsyncIterator[None]:
+        """Tell the start when all tests are `known`, and keep telling progress for as long as the block takes."""
+        telling = asyncio.create_task(self._keep_telling(known))
         try:
             yield
         finally:
@@ -70,7 +70,9 @@ class RunPage:
             with contextlib.suppress(asyncio.CancelledError):
                 await telling
 
-    async def _keep_telling(self) -> None:
+    async def _keep_telling(self, known: asyncio.Task[None] | None) -> None:
+        if known is not None:
+            await asyncio.wait({known})
         await self._try(self._tell_events(RUN_STARTED, {"planned": len(self.log.record.tests)}))
         while self.trouble is None:
             await self._try(self._tell_progress())

@@ -51,12 +51,40 @@ class Nodes:
         return answer
 
 
+def test_tests_may_start_while_entries_of_a_file_are_collected() -> None:
+    async def accept() -> list[bool]:
+        may_start, collected = asyncio.Event(), asyncio.Event()
+        nodes = Nodes(node1=ITEMS)
+
+        async def collect(_run_id: str, _address: str, spec: PytestSpec) -> Collection:
+            if spec.targets == ("slow",):
+                await collected.wait()
+            return ITEMS
+
+        nodes.collect = collect  # type: ignore[method-assign]
+        dispatcher = _dispatcher(nodes, [])
+        slow = TestCase("slow", PytestBody(("slow",)), location="suite.yaml:4")
+        named = TestCase("named", PytestBody(("named",)))
+        suite = Suite("s", (slow, named))
+        accepting = asyncio.create_task(accept_suite(suite, dispatcher, RunOptions(run_id="r"), may_start))
+        await asyncio.wait_for(may_start.wait(), 60)
+        before = accepting.done()
+        collected.set()
+        await accepting
+        return [before, accepting.done()]
+
+    assert [False, True] == asyncio.run(accept())
+
+
+def _dispatcher(nodes: Nodes, events: list[Event]) -> Dispatcher:
+    cluster = cast(Any, SimpleNamespace(nodes=nodes.nodes))
+    queue = RunQueue(FrameworkConfig(node_timeout=0.01))
+    return Dispatcher("r", cluster, cast(Any, nodes), Ledger(), events.append, queue)
+
+
 def _accept(nodes: Nodes, *tests: TestCase, only: frozenset[str] | None = None) -> list[Event]:
     events: list[Event] = []
-    cluster = cast(Any, SimpleNamespace(nodes=nodes.nodes))
-    dispatcher = Dispatcher(
-        "r", cluster, cast(Any, nodes), Ledger(), events.append, RunQueue(FrameworkConfig(node_timeout=0.01))
-    )
+    dispatcher = _dispatcher(nodes, events)
     asyncio.run(accept_suite(Suite("s", tests), dispatcher, RunOptions(run_id="r", only=only)))
     return events
 
