@@ -46,7 +46,7 @@ class Recalls:
         self._asked: dict[str, float] = {}
         #: Of those that had answered with nothing, when they may be asked again.
         self._not_before: dict[str, float] = {}
-        self._looked_at = float("-inf")
+        self._next_look = float("-inf")
         self._looks_again = False
 
     def look(self, now: float) -> None:
@@ -54,23 +54,34 @@ class Recalls:
         self._looks_again = False
         if not self._queue.recalls or not self._queue.has_idle_slots:
             return
-        if now - self._looked_at < _PAUSE_SECONDS / 10:
+        if now < self._next_look:
             self._looks_again = True
             return
-        self._looked_at = now
+        began = time.monotonic()
         self._forget_old(now)
         lanes = self._slot_queues(now)
-        wanted = [[self._queue.idle_slots(test) > 0 for _, test in lane.tests] for lane in lanes]
-        for lane, fits in zip(lanes, wanted, strict=True):
-            # Only a run of last ones can be asked back.
-            while False in fits:
-                del lane.tests[: fits.index(False) + 1]
-                del fits[: fits.index(False) + 1]
-        idle = max((self._queue.idle_slots(test) for lane in lanes for _, test in lane.tests[-1:]), default=0)
+        idle = self._keep_wanted(lanes)
         counts = share_out([self._as_lane(lane) for lane in lanes], idle - len(self._asked))
         for lane, count in zip(lanes, counts, strict=True):
             self._ask_back(lane.tests[len(lane.tests) - count :], now)
         self._looks_again = bool(self._not_before)
+        # A large fleet takes long to look at: a tenth of the time at most goes into that.
+        self._next_look = now + max(_PAUSE_SECONDS / 10, 10 * (time.monotonic() - began))
+
+    def _keep_wanted(self, lanes: list[_SlotQueue]) -> int:
+        """Leave of each lane its last tests that idle slots fit; how many such slots there are."""
+        known: dict[tuple[object, frozenset[str]], int] = {}
+        for lane in lanes:
+            keep = len(lane.tests)
+            for _, test in reversed(lane.tests):
+                kind = (test.requirement_key, test.avoid)
+                if kind not in known:
+                    known[kind] = self._queue.idle_slots(test)
+                if not known[kind]:
+                    break
+                keep -= 1
+            del lane.tests[:keep]
+        return max(known.values(), default=0)
 
     def take(self, answer: TestsRecalled, ledger: Ledger) -> list[QueuedTest]:
         """A node has answered: the tests that it will not run, which are anybody's now.
