@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -27,6 +28,21 @@ BLOCK = (
     "from prefect.blocks.notifications import CustomWebhookNotificationBlock as Block\n"
     "Block(name='team', url='http://127.0.0.1:9', json_data={'text': '{{body}}'}).save('team')"
 )
+#: Looks every few seconds at nodes that `pulseq up` keeps.
+LOOKS = """
+pull:
+  - prefect.deployments.steps.set_working_directory: {directory: "{{ $PWD }}"}
+deployments:
+  - name: looks
+    entrypoint: flows/node_health.py:node_health
+    work_pool: {name: pulseq}
+    concurrency_limit: {limit: 1, collision_strategy: CANCEL_NEW}
+    schedules: [{interval: 5}]
+"""
+NODES = """
+nodes: [{id: killed}, {id: frozen}, {id: well}]
+framework: {heartbeat_interval: 1, node_timeout: 6}
+"""
 SUITES = {
     "mixed": """
   - {id: passes, command: 'true'}
@@ -182,7 +198,10 @@ def _smoke_runs(site: Site) -> list[str]:
 
 
 # Prefect's scheduler needs the SQLAlchemy that pyproject.toml asks for; an older environment may have another.
-@pytest.mark.skipif(not version("sqlalchemy").startswith("2.0."), reason="needs SQLAlchemy below 2.1")
+needs_schedules = pytest.mark.skipif(not version("sqlalchemy").startswith("2.0."), reason="needs SQLAlchemy below 2.1")
+
+
+@needs_schedules
 def test_a_schedule_makes_runs_until_it_is_paused(site: Site) -> None:
     nightly = {"deployments": {"name": {"any_": ["nightly"]}}}
 
@@ -246,6 +265,44 @@ def test_served_deployments_run_without_a_pool_until_serving_ends(site: Site) ->
     assert "CANCELLED" == site.state(flow_run)["type"]
     assert [] == site.bodies("63.5")
     assert site.deployment("run-suite/laptop")["paused"]
+
+
+@needs_schedules
+def test_node_health_on_a_schedule_tells_of_a_killed_and_of_a_frozen_node(site: Site) -> None:
+    site.workplace.write("nodes.yaml", NODES)
+    site.workplace.write("looks.yaml", LOOKS)
+    site.run("up", "--nodes", "nodes.yaml", module="pulseq")
+    keeper = json.loads((site.workplace.home / "standing.json").read_text())["keeper"]["pid"]
+    site.run("--no-prompt", "deploy", "--all", "--prefect-file", "looks.yaml")
+    until(lambda: _seen(site, "active") == {"killed", "frozen", "well"}, "all nodes are well")
+    nodes = site.workplace.nodes()
+    nodes["frozen"].suspend()
+    os.kill(keeper, signal.SIGSTOP)  # or it would start the node again
+    nodes["killed"].kill()
+    try:
+        until(lambda: _seen(site, "inactive") == {"killed", "frozen"}, "both are rows")
+        until(lambda: _told_inactive(site) == {"killed", "frozen"}, "both are told")
+        artifact = site.api.get("/artifacts/node-health/latest").raise_for_status().json()
+    finally:
+        os.kill(keeper, signal.SIGCONT)
+        nodes["frozen"].resume()
+        site.api.patch(f"/deployments/{site.deployment('node-health/looks')['id']}", json={"paused": True})
+        site.run("down", module="pulseq")
+
+    lines = {line["node"]: line["state"] for line in json.loads(artifact["data"])}
+    assert {"killed": "inactive", "frozen": "inactive", "well": "active"} == lines
+
+
+def _seen(site: Site, status: str) -> set[str]:
+    if not site.workplace.database.exists():
+        return set()
+    query = f"select distinct node_id from node_health where event = 'poll' and status = '{status}'"
+    return {str(row["node_id"]) for row in site.workplace.sql(query)}
+
+
+def _told_inactive(site: Site) -> set[str]:
+    found = site.ask("/events/filter", filter={"event": {"name": ["pulseq.node.changed"]}})["events"]
+    return {one["resource"]["prefect.resource.name"] for one in found if one["payload"]["after"] == "inactive"}
 
 
 def test_what_a_work_pool_runs_is_not_served_as_well(site: Site) -> None:
