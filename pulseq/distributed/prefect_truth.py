@@ -61,7 +61,8 @@ class PrefectTruth:
             return
         try:
             missing = await self._wait(flow_run_id, task_runs)
-            if missing or nodes_lost:
+            # Of a flow run that was retried the API counts the task runs of before as well.
+            if missing or nodes_lost or self._watch.troubled:
                 await self._log.commit()
                 mended = await mend_run(self._journal, flow_run_id)
                 logger.debug("Prefect was told of %d task runs that it had missed", mended)

@@ -62,13 +62,16 @@ def test_a_run_whose_api_was_there_all_the_time_waits_for_nothing(api: _Api, tmp
     assert ([], ["end orphans"]) == (_settle(tmp_path), api.asked)
 
 
-@pytest.mark.parametrize("reason", [{"passing": True}, {"troubled": True}, {"task_runs": MANY_TASK_RUNS}])
+@pytest.mark.parametrize("reason", [{"passing": True}, {"task_runs": MANY_TASK_RUNS}])
 def test_a_run_waits_where_there_is_reason_to(api: _Api, tmp_path: Path, reason: dict[str, Any]) -> None:
     assert ([], ["end orphans", "wait"]) == (_settle(tmp_path, **reason), api.asked)
 
 
-def test_what_was_lost_is_told_from_the_journal(api: _Api, tmp_path: Path) -> None:
-    api.missing = 2
+@pytest.mark.parametrize("missing", [0, 2])
+def test_what_an_api_that_was_away_may_have_missed_is_told_whatever_it_counts(
+    api: _Api, tmp_path: Path, missing: int
+) -> None:
+    api.missing = missing
 
     assert ([], ["end orphans", "wait", "mend"]) == (_settle(tmp_path, troubled=True), api.asked)
 
