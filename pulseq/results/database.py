@@ -13,7 +13,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from importlib import resources
@@ -33,6 +33,9 @@ SCHEMA_VERSION = 1
 DATABASE_NAME = "results.duckdb"
 #: Seconds between two tries at a locked file: at least, at most.
 RETRY_PAUSE = (0.005, 0.05)
+#: Rows that a table keeps together. Closing writes the last, partly filled group of each table again, and
+#: whole groups go to the file before the commit: small ones make both cheap. DuckDB's own size is 122,880.
+ROW_GROUP_SIZE = 10_240
 
 _LOCKED = ("Could not set lock on file", "different configuration than existing connections")
 _NEWER_FORMAT = ("database file with version number", "newer version of DuckDB", "storage version")
@@ -149,7 +152,9 @@ class Database:
             raise no_database(self.path)
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return connect_patiently(self.path, deadline=deadline, read_only=read_only)
+            if read_only:
+                return connect_patiently(self.path, deadline=deadline, read_only=True)
+            return _attach_patiently(self.path, deadline=deadline)
         except duckdb.Error as error:
             raise self._worded(error) from error
         except OSError as error:
@@ -208,9 +213,26 @@ def connect_patiently(
     Raises:
         duckdb.Error: whatever DuckDB said last.
     """
+    return _try_patiently(lambda: duckdb.connect(str(path), read_only=read_only, config=config or {}), deadline)
+
+
+def _attach_patiently(path: Path, *, deadline: float) -> Connection:
+    """A connection to write with, to a database in memory that has the file attached: only so can groups be small."""
+    connection = duckdb.connect(":memory:", config={"temp_directory": f"{path}.tmp"})
+    try:
+        attach = "ATTACH '{}' AS pulseq_file (ROW_GROUP_SIZE {})".format(str(path).replace("'", "''"), ROW_GROUP_SIZE)
+        _try_patiently(lambda: connection.execute(attach), deadline)
+        connection.execute("USE pulseq_file")
+    except BaseException:
+        _close(connection)
+        raise
+    return connection
+
+
+def _try_patiently(connect: Callable[[], Connection], deadline: float) -> Connection:
     while True:
         try:
-            return duckdb.connect(str(path), read_only=read_only, config=config or {})
+            return connect()
         except duckdb.Error as error:
             if not _says(error, _LOCKED) or time.monotonic() >= deadline:
                 raise

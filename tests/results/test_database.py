@@ -265,3 +265,14 @@ def test_a_file_that_is_no_database_and_not_called_one_is_refused_and_left_alone
         Database(notes).set_aside()
 
     assert notes.read_text() == "my notes, not yours " * 500
+
+
+def test_a_file_is_written_in_small_groups_of_rows_and_leaves_no_log(tmp_path: Path) -> None:
+    database = Database(tmp_path / "it's one.duckdb")
+    with database.write() as connection:
+        connection.execute("INSERT INTO run_notes SELECT 'r', i, NULL, 'text' FROM range(25_000) AS numbers(i)")
+    with database.read() as connection:
+        groups = "SELECT max(count) <= 10_240 FROM pragma_storage_info('run_notes')"
+        assert connection.execute(groups).fetchall() == [(True,)]
+        assert connection.execute("SELECT count(*) FROM run_notes").fetchall() == [(25_000,)]
+    assert [path.name for path in tmp_path.iterdir()] == ["it's one.duckdb"]
