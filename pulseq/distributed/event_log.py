@@ -42,6 +42,7 @@ class EventLog:
         self._on_failure = on_failure
         self._dirty = asyncio.Event()
         self._failed = False
+        self._ingested: int | None = None
 
     def emit(self, event: Event) -> None:
         """Take an event in; it is on disk after the next `commit`."""
@@ -90,7 +91,8 @@ class EventLog:
             PulseqError: the file is locked, damaged, or of a newer schema; the journal has everything.
         """
         await self.commit()
-        report = await asyncio.to_thread(ingest, self._path, Database(database))
+        report = await asyncio.to_thread(ingest, self._path, Database(database), known_offset=self._ingested)
+        self._ingested = report.end_offset
         if report.set_aside is not None:
             self.emit(
                 RunNote(

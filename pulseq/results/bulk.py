@@ -44,11 +44,13 @@ class BulkBatch:
         odd: what Python has read of it, known after `stage`.
         entries: events that were understood.
         damaged: lines that were torn, turned or not understood.
+        tables: the stage tables that Python has put rows into, known after `stage`.
     """
 
     def __init__(self, part: Slice, *, slow: bool) -> None:
         self.odd = Batch()
         self.damaged = part.damaged
+        self.tables: set[str] = set()
         self._end = part.end
         self._lines = {kind: [] if slow else lines for kind, lines in part.tests.items()}
         self._entries = list(self._decode(part.lines if slow else part.others))
@@ -70,12 +72,14 @@ class BulkBatch:
         if expanded:
             keys = [(clean(event.test_id), clean(event.variant)) for event in expanded]
             append_rows(connection, "stage_expanded", keys)
+            self.tables.add("stage_expanded")
         self._entries += self._take_out_odd_tests(connection)
         for entry in sorted(self._entries, key=_by_number):
             self.odd.add(entry)
         for table, rows in self.odd.rows():
             if table != "stage_expanded":
                 append_rows(connection, table, rows)
+                self.tables.add(table)
 
     def _read_lines(self, connection: Connection) -> None:
         with ExitStack() as files:
@@ -98,6 +102,7 @@ class BulkBatch:
         self._read_by_duckdb -= len(odd)
         if not odd:
             return iter(())
+        connection.execute(schema_script("odd_out.sql"))
         return self._decode(line for lines in self._lines.values() for line in lines if seq_of(line) in odd)
 
     def _decode(self, lines: Iterable[bytes]) -> Iterator[Entry]:
@@ -140,8 +145,8 @@ SELECT
         seq + length(test_id) + length(variant) + attempt + length(node_id) IS NOT NULL)
     + (SELECT count(*) FROM stage_attempts WHERE
         seq + length(test_id) + attempt + length(node_id) IS NOT NULL
-        AND status IN (SELECT unnest($1)) AND (reason IS NULL OR reason IN (SELECT unnest($2))))
+        AND list_contains($1, status) AND (reason IS NULL OR list_contains($2, reason)))
     + (SELECT count(*) FROM stage_verdicts WHERE
         seq + length(test_id) + length(variant) + attempts IS NOT NULL AND flaky IS NOT NULL
-        AND status IN (SELECT unnest($1)) AND (reason IS NULL OR reason IN (SELECT unnest($2))))
+        AND list_contains($1, status) AND (reason IS NULL OR list_contains($2, reason)))
 """

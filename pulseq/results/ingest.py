@@ -78,8 +78,12 @@ class SyncReport:
         return sum(run.damaged_lines for run in self.runs)
 
 
-def ingest(journal: Path, database: Database) -> IngestReport:
+def ingest(journal: Path, database: Database, *, known_offset: int | None = None) -> IngestReport:
     """Take what is new in a run's journal into the database; the run's id is its directory's name.
+
+    Args:
+        known_offset: bytes of the journal that were in the database after the last time, by its report. Where
+            that still holds, the database need not be asked for it, which costs as much as to open it.
 
     May be called at any time, by several processes too, also while the run writes. A journal that
     got shorter than what was taken in is taken in anew. A damaged database is set aside first.
@@ -91,7 +95,7 @@ def ingest(journal: Path, database: Database) -> IngestReport:
         InfrastructureError: the disk is full.
     """
     try:
-        return _ingest(journal, database)
+        return _ingest(journal, database, known_offset)
     except DatabaseDamagedError:
         set_aside = database.set_aside()
     return replace(_ingest(journal, database), set_aside=set_aside)
@@ -126,9 +130,11 @@ def _ingest_all(home: Path, database: Database) -> list[IngestReport]:
     return [ingest(journal, database) for journal in sorted(home.glob(f"runs/*/{JOURNAL_NAME}"))]
 
 
-def _ingest(journal: Path, database: Database) -> IngestReport:
+def _ingest(journal: Path, database: Database, known_offset: int | None = None) -> IngestReport:
     run_id = journal.parent.name
-    report = IngestReport(run_id, end_offset=_known_offset(journal, run_id, database))
+    if known_offset is None or known_offset >= _size_of(journal):
+        known_offset = _known_offset(journal, run_id, database)
+    report = IngestReport(run_id, end_offset=known_offset)
     slow_until = 0
     while True:
         slow = report.end_offset < slow_until
@@ -146,10 +152,7 @@ def _ingest(journal: Path, database: Database) -> IngestReport:
 
 def _known_offset(journal: Path, run_id: str, database: Database) -> int:
     """Bytes of the journal that are in the database; what was taken in of a longer journal goes."""
-    try:
-        size = journal.stat().st_size
-    except OSError as error:
-        raise UsageError(f"the journal {str(journal)!r} cannot be read: {error.strerror}") from error
+    size = _size_of(journal)
     if not database.path.exists():
         return 0
     with database.read() as connection:
@@ -160,6 +163,13 @@ def _known_offset(journal: Path, run_id: str, database: Database) -> int:
         for table in RUN_TABLES:
             connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
     return 0
+
+
+def _size_of(journal: Path) -> int:
+    try:
+        return journal.stat().st_size
+    except OSError as error:
+        raise UsageError(f"the journal {str(journal)!r} cannot be read: {error.strerror}") from error
 
 
 def _offset_in(connection: Connection, run_id: str) -> int:
@@ -205,7 +215,11 @@ def _merge(connection: Connection, run_id: str, part: Slice, *, slow: bool) -> B
     _describe_run(connection, run_id, batch.odd)
     connection.execute("SET VARIABLE run_id = ?", [run_id])
     connection.execute("SET VARIABLE run_ended = ?", [batch.odd.run_ended])
+    if "stage_expanded" in batch.tables:
+        connection.execute(schema_script("merge_expanded.sql"))
     connection.execute(schema_script("merge.sql"))
+    if not batch.tables.isdisjoint(("stage_nodes", "stage_node_health", "stage_run_notes")):
+        connection.execute(schema_script("merge_nodes.sql"))
     connection.execute(
         """INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE
         SET end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines""",

@@ -191,6 +191,24 @@ def test_a_journal_that_got_shorter_is_taken_in_anew(story, database) -> None:
     assert ask(database, "SELECT test_id FROM results") == [("c",)]
 
 
+def test_what_was_known_of_the_database_is_used_where_it_still_holds(story, database) -> None:
+    known = ingest(story.write("r1", story.test("a", PASSED)), database).end_offset
+    report = ingest(story.write("r1", story.test("b", PASSED)), database, known_offset=known)
+    assert report.entries == 4
+    assert ask(database, "SELECT test_id FROM results ORDER BY 1") == [("a",), ("b",)]
+
+
+@pytest.mark.parametrize("gone", ["database", "journal"])
+def test_what_was_known_of_the_database_is_not_trusted(story, database, gone: str) -> None:
+    journal = story.run("r1", story.test("a", PASSED), story.test("b", PASSED))
+    known = ingest(journal, database).end_offset
+    (database.path if gone == "database" else journal).unlink()
+    journal = story.write("r1", story.test("c", PASSED))
+    ingest(journal, database, known_offset=known)
+    expected = ["a", "b", "c"] if gone == "database" else ["c"]
+    assert [test_id for (test_id,) in ask(database, "SELECT test_id FROM results ORDER BY 1")] == expected
+
+
 def test_hostile_text_comes_back_out_of_the_database(story, database) -> None:
     text = "\x00\x1b[31m]]><script>\n‮" + "é" * 1_000_000
     result = AttemptResult(text, 1, "n", FAILED, text, Reason.ASSERTION, output=text, metrics={"\x00": 1.0})

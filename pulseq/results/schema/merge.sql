@@ -2,19 +2,6 @@
 -- What is staged replaces what is there under the same key, so that any way of cutting a journal
 -- into batches leads to the same rows.
 
--- An entry that became tests of its own leaves no row.
-DELETE FROM tests USING stage_expanded AS s
-WHERE tests.run_id = getvariable('run_id') AND tests.test_id = s.test_id AND tests.variant = s.variant;
-DELETE FROM running USING stage_expanded AS s
-WHERE running.run_id = getvariable('run_id') AND running.test_id = s.test_id AND running.variant = s.variant;
-DELETE FROM attempts USING stage_expanded AS s
-WHERE attempts.run_id = getvariable('run_id') AND attempts.test_id = s.test_id AND attempts.variant = s.variant;
-DELETE FROM late_attempts USING stage_expanded AS s
-WHERE late_attempts.run_id = getvariable('run_id')
-    AND late_attempts.test_id = s.test_id AND late_attempts.variant = s.variant;
-DELETE FROM verdicts USING stage_expanded AS s
-WHERE verdicts.run_id = getvariable('run_id') AND verdicts.test_id = s.test_id AND verdicts.variant = s.variant;
-
 -- A resumed run plans its tests again: the first plan stays.
 INSERT INTO tests
 SELECT getvariable('run_id'), s.* EXCLUDE (seq)
@@ -81,14 +68,3 @@ INSERT INTO running SELECT getvariable('run_id'), * FROM stage_running;
 DELETE FROM verdicts USING stage_verdicts AS s
 WHERE verdicts.run_id = getvariable('run_id') AND verdicts.test_id = s.test_id AND verdicts.variant = s.variant;
 INSERT INTO verdicts SELECT getvariable('run_id'), * EXCLUDE (seq) FROM stage_verdicts;
-
-DELETE FROM nodes USING stage_nodes AS s WHERE nodes.run_id = getvariable('run_id') AND nodes.node_id = s.node_id;
-INSERT INTO nodes
-SELECT getvariable('run_id'), s.* REPLACE (
-    s.capabilities::JSON AS capabilities, make_timestamptz(s.joined_at) AS joined_at
-)
-FROM stage_nodes AS s;
-INSERT INTO node_health
-SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.seen_at) AS seen_at) FROM stage_node_health AS s;
-INSERT INTO run_notes
-SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.noted_at) AS noted_at) FROM stage_run_notes AS s;

@@ -26,11 +26,3 @@ UNION ALL
 SELECT seq FROM stage_attempts SEMI JOIN odd_keys USING (test_id, variant)
 UNION ALL
 SELECT seq FROM stage_verdicts SEMI JOIN odd_keys USING (test_id, variant);
-
-DELETE FROM stage_tests USING odd_keys AS o WHERE stage_tests.test_id = o.test_id AND stage_tests.variant = o.variant;
-DELETE FROM stage_started USING odd_keys AS o
-WHERE stage_started.test_id = o.test_id AND stage_started.variant = o.variant;
-DELETE FROM stage_attempts USING odd_keys AS o
-WHERE stage_attempts.test_id = o.test_id AND stage_attempts.variant = o.variant;
-DELETE FROM stage_verdicts USING odd_keys AS o
-WHERE stage_verdicts.test_id = o.test_id AND stage_verdicts.variant = o.variant;

@@ -1,0 +1,12 @@
+-- After merge.sql, where a batch tells of nodes or notes: as there, what is staged replaces what has its key.
+
+DELETE FROM nodes USING stage_nodes AS s WHERE nodes.run_id = getvariable('run_id') AND nodes.node_id = s.node_id;
+INSERT INTO nodes
+SELECT getvariable('run_id'), s.* REPLACE (
+    s.capabilities::JSON AS capabilities, make_timestamptz(s.joined_at) AS joined_at
+)
+FROM stage_nodes AS s;
+INSERT INTO node_health
+SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.seen_at) AS seen_at) FROM stage_node_health AS s;
+INSERT INTO run_notes
+SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.noted_at) AS noted_at) FROM stage_run_notes AS s;
