@@ -44,9 +44,10 @@ from pulseq.errors import PulseqError
 from pulseq.models import Fleet, NodeSpec
 
 logger = logging.getLogger("pulseq.standing")
-
 #: How long the server outlives scheduler and nodes, for runs that go on to tell it how they ended.
 FAREWELL_SECONDS = 6.0
+#: How often the keeper looks whether its state directory is still there.
+HOME_POLL_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
@@ -140,9 +141,17 @@ class Keeper:
         """Bring back what dies, until asked to end."""
         async with asyncio.TaskGroup() as group:
             keeping = [group.create_task(part.keep()) for part in self.parts]
+            keeping.append(group.create_task(self._watch_home()))
             await self.ended.wait()
             for task in keeping:
                 task.cancel()
+
+    async def _watch_home(self) -> None:
+        """End when the state directory has been removed: `pulseq down` could not find its way here any more."""
+        while (self.home / FILE_NAME).exists():  # noqa: ASYNC110 - a directory has no event
+            await asyncio.sleep(HOME_POLL_SECONDS)
+        logger.warning("%s is gone, so all ends", self.home / FILE_NAME)
+        self.ended.set()
 
     async def stop(self) -> None:
         """End everything: the scheduler first, so that no run takes the end of the nodes for their loss."""
@@ -163,7 +172,7 @@ class Keeper:
 
     async def _wait_for_users(self) -> None:
         end = time.monotonic() + FAREWELL_SECONDS
-        with open(users_path(self.home), "ab") as users:
+        with contextlib.suppress(FileNotFoundError), open(users_path(self.home), "ab") as users:
             while time.monotonic() < end:
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)

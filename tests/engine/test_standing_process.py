@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
@@ -77,6 +78,28 @@ def test_a_disk_that_is_full_is_logged_and_ends_nothing(
     asyncio.run(note())
 
     assert "standing.json cannot be written: no space left" in caplog.text
+
+
+def test_a_state_directory_that_is_removed_ends_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing_process, "HOME_POLL_SECONDS", 0.01)
+    home = tmp_path / "home"
+    home.mkdir()
+
+    async def keep() -> bool:
+        keeper = Keeper(home, Fleet(()), None)
+        keeper._scheduler.keep = asyncio.Event().wait  # type: ignore[method-assign,assignment]
+        assert keeper._server is not None
+        keeper._server.keep = asyncio.Event().wait  # type: ignore[method-assign,assignment]
+        keeper._note()
+        keeping = asyncio.create_task(keeper.keep())
+        await asyncio.sleep(0)
+        before = keeper.ended.is_set()
+        shutil.rmtree(home)
+        await asyncio.wait_for(keeping, 60)
+        await keeper.stop()
+        return before
+
+    assert asyncio.run(keep()) is False
 
 
 def test_without_one_a_server_is_a_part_and_its_address_is_known_before_it_runs(tmp_path: Path) -> None:
