@@ -48,6 +48,21 @@ def test_a_failure_stays_one_when_its_teardown_fails_too(suite: Any) -> None:
     assert "assert 0" in (late.error or "")
 
 
+def test_no_summary_is_made_that_nobody_reads(suite: Any) -> None:
+    folder = suite(
+        {
+            "conftest.py": """
+                def note(text): open("log", "a").write(text + "\\n")
+                def pytest_sessionfinish(): note("finish")
+                def pytest_terminal_summary(): note("summary")
+            """,
+            "test_one.py": "def test_one(): pass\n",
+        }
+    )
+    folder.run()
+    assert folder.log() == ["finish"]
+
+
 def test_what_a_suite_does_at_exit_is_done(suite: Any) -> None:
     folder = suite(
         {

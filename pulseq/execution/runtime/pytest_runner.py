@@ -44,6 +44,14 @@ class Runner:
                 break
             self._run_batch(message["items"], final=message["final"])
         self._tear_down_to(None)
+        self._forget_terminal()
+
+    def _forget_terminal(self) -> None:
+        # A worker of pytest-xdist has none either. It would have plugins sum up what nobody reads, for which
+        # Hypothesis alone imports for a second.
+        manager = self._session.config.pluginmanager
+        if (reporter := manager.getplugin("terminalreporter")) is not None:
+            manager.unregister(reporter)
 
     def pytest_runtest_logreport(self, report: Any) -> None:
         self._verdict.add(report)
