@@ -22,6 +22,7 @@ from typing import Any
 from pulseq.engine.api_server import QUIET_SETTINGS
 from pulseq.engine.fork_server import ForkServer
 from pulseq.engine.local_process import LocalProcess
+from pulseq.engine.native_threads import native_thread_limits
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
 
@@ -69,7 +70,7 @@ class LocalNodes:
         self._node_timeout_seconds = node_timeout_seconds
         self._nodes: dict[str, LocalProcess] = {}
         self._scheduler: LocalProcess | None = None
-        self._fork_server = node_fork_server(run_directory / "logs", environment)
+        self._fork_server = node_fork_server(run_directory / "logs", fleet, environment)
         self._temp_roots: dict[str, Path] = {}
         self._scheduler_temp_root = make_temp_root()
         self._restarts: Counter[str] = Counter()
@@ -188,12 +189,12 @@ class LocalNodes:
             shutil.rmtree(temp_root, ignore_errors=True)
 
 
-def node_fork_server(logs: Path, environment: Mapping[str, str]) -> ForkServer:
+def node_fork_server(logs: Path, fleet: Fleet, environment: Mapping[str, str]) -> ForkServer:
     """What nodes of this machine are forked from; `environment` is what they get besides their settings."""
     return ForkServer(
         "pulseq.engine.node_process",
         log_path=logs / "nodes.log",
-        environment={**NODE_SETTINGS, **environment},
+        environment={**NODE_SETTINGS, **native_thread_limits(fleet, os.environ), **environment},
         patience_seconds=START_TIMEOUT_SECONDS,
     )
 
