@@ -24,12 +24,12 @@ class Site:
     workplace: Workplace
     api: httpx.Client
 
-    def start(self, *words: str, module: str = "prefect") -> subprocess.Popen[str]:
+    def start(self, *words: str, module: str = "prefect", output: Any = subprocess.PIPE) -> subprocess.Popen[str]:
         process = subprocess.Popen(
             [sys.executable, *(["-m", module] if module else []), *words],
             cwd=self.workplace.path,
             env=self.workplace.environment,
-            stdout=subprocess.PIPE,
+            stdout=output,
             stderr=subprocess.STDOUT,
             text=True,
             start_new_session=True,
@@ -43,9 +43,15 @@ class Site:
         return ended
 
     def ask(self, path: str, **question: Any) -> Any:
-        answer = self.api.post(path, json=question)
-        answer.raise_for_status()
-        return answer.json()
+        # A server on SQLite that is busy asks to be asked again, as Prefect's own client does.
+        answer: httpx.Response = until(
+            lambda: self._unless_busy(self.api.post(path, json=question)), f"the server takes {path}"
+        )
+        return answer.raise_for_status().json()
+
+    @staticmethod
+    def _unless_busy(answer: httpx.Response) -> httpx.Response | None:
+        return None if answer.status_code == httpx.codes.SERVICE_UNAVAILABLE else answer
 
     def deployment(self, name: str = "run-suite/smoke") -> dict[str, Any]:
         found: dict[str, Any] = self.api.get(f"/deployments/name/{name}").raise_for_status().json()
@@ -88,14 +94,15 @@ class Site:
 
 @contextlib.contextmanager
 def running(site: Site, *words: str, module: str = "prefect") -> Iterator[subprocess.Popen[str]]:
-    """A process that runs as long as it is needed."""
-    process = site.start(*words, module=module)
+    """A process that runs as long as it is needed; what it says goes to a file, since a pipe gets full."""
+    with open(site.workplace.path / f"{words[0]}.log", "ab") as log:
+        process = site.start(*words, module=module, output=log)
     try:
         yield process
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.communicate(timeout=PATIENCE_SECONDS / 4)
+            process.wait(PATIENCE_SECONDS / 4)
         except subprocess.TimeoutExpired:
             # A worker waits for the flow runs that it has begun, and a schedule may have begun one just now.
             os.killpg(process.pid, signal.SIGKILL)
