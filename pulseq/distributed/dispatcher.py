@@ -397,3 +397,4 @@ class Dispatcher:
     def _emit_all(self, events: Iterable[Event]) -> None:
         for event in events:
             self.emit(event)
+        self._changed.set()  # it may have been the last that was waited for

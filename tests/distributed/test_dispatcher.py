@@ -16,7 +16,16 @@ from pulseq.distributed.run_queue import RunQueue
 from pulseq.engine.cluster import LiveNode
 from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, TestsRecalled, TestWork
 from pulseq.events import AttemptStarted, Event, NodeLost, RunNote, TestClosed
-from pulseq.models import AttemptResult, CommandBody, FrameworkConfig, Reason, SimulateBody, Status, TestCase
+from pulseq.models import (
+    AttemptResult,
+    CommandBody,
+    FrameworkConfig,
+    PytestBody,
+    Reason,
+    SimulateBody,
+    Status,
+    TestCase,
+)
 
 Answer = Callable[["Nodes", Dispatch, str], None]
 
@@ -245,6 +254,30 @@ def test_an_error_of_our_own_ends_the_run_instead_of_hanging_it() -> None:
 
     with pytest.raises(pickle.UnpicklingError):
         _run(Nodes(babble, "a"), _case("x"))
+
+
+@pytest.mark.parametrize("how", ["expands to nothing", "cannot be collected"])
+def test_an_entry_that_is_collected_last_ends_the_run(how: str) -> None:
+    entry = TestCase("unit", PytestBody(("tests",)))
+
+    async def run() -> None:
+        nodes = Nodes(passing, "a")
+        dispatcher = Dispatcher(
+            "r", cast(Any, nodes), cast(Any, nodes), Ledger(), lambda _: None, RunQueue(FrameworkConfig())
+        )
+        nodes.dispatcher = dispatcher
+        dispatcher.plan(entry)
+        await dispatcher.enter_flow({})
+        running = asyncio.create_task(dispatcher.run())
+        await asyncio.sleep(0)
+        assert not running.done()
+        if how == "expands to nothing":
+            dispatcher.expand(entry, 0)
+        else:
+            dispatcher.close(entry, Reason.SETUP, "no pytest")
+        await asyncio.wait_for(running, 60)
+
+    asyncio.run(run())
 
 
 def test_a_run_that_is_held_takes_tests_until_it_is_released() -> None:
