@@ -7,6 +7,7 @@ imported here, and where anything is not as it should be, the run is this proces
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import signal
@@ -31,7 +32,8 @@ _READ_AT_START = ("PREFECT_", "DASK_", "PYTHON", "LC_", "LANG")
 
 def hand_over(arguments: Sequence[str]) -> int | None:
     """Have a run done, and wait for it; its exit code, or None where this process is to do it."""
-    if not arguments or arguments[0] != "run" or sys.gettrace() is not None:
+    whole = all(isinstance(stream, io.TextIOWrapper) for stream in (sys.stdin, sys.stdout, sys.stderr))
+    if not arguments or arguments[0] != "run" or not whole or sys.gettrace() is not None:
         return None
     home = Path(os.environ.get("PULSEQ_HOME") or ".pulseq")
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as host:

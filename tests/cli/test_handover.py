@@ -17,7 +17,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pulseq.cli.handover import SOCKET_NAME, hand_over, identity
+from pulseq.cli.handover import SOCKET_NAME, identity
 from pulseq.engine.local_process import LocalProcess
 from tests.system.workplace import until
 
@@ -182,25 +182,36 @@ def test_pausing_pauses_the_run_too(home: Path) -> None:
     assert 2 == caller.finish()[0]
 
 
-def test_where_nobody_listens_the_run_is_done_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PULSEQ_HOME", str(tmp_path))
-    assert hand_over(["run", "gone.yaml"]) is None
+def _hand_over(home: Path, *, before: str = "pass", shell: str = "") -> str:
+    """What handing over says, in a process of its own: None, or an exit code."""
+    look = f"import sys; {before}; from pulseq.cli.handover import hand_over; print(hand_over(['run', 'gone.yaml']))"
+    ended = subprocess.run(
+        ["sh", "-c", f'exec "$0" -c "$1" {shell}', sys.executable, look],
+        cwd=home.parent,
+        env=_environment(home),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return ended.stdout.strip()
+
+
+def test_where_nobody_listens_the_run_is_done_here(home: Path, tmp_path: Path) -> None:
+    assert ("4", "None") == (_hand_over(home), _hand_over(tmp_path))
 
     (tmp_path / "standing").mkdir()
-    assert hand_over(["run", "gone.yaml"]) is None
+    assert "None" == _hand_over(tmp_path)
 
     (tmp_path / "standing" / SOCKET_NAME).touch()
-    assert hand_over(["run", "gone.yaml"]) is None
+    assert "None" == _hand_over(tmp_path)
 
 
-def test_a_debugger_keeps_the_run_to_itself(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PULSEQ_HOME", str(home))
-    before = sys.gettrace()
-    sys.settrace(lambda *_: None)
-    try:
-        assert hand_over(["run", "gone.yaml"]) is None
-    finally:
-        sys.settrace(before)
+def test_without_a_standard_input_the_run_is_done_here(home: Path) -> None:
+    assert "None" == _hand_over(home, shell="<&-")
+
+
+def test_a_debugger_keeps_the_run_to_itself(home: Path) -> None:
+    assert "None" == _hand_over(home, before="sys.settrace(lambda *_: None)")
 
 
 def test_another_state_of_the_code_is_another_identity(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
