@@ -40,7 +40,7 @@ class PackLimits:
 
     pack_seconds: float = 2.0
     single_seconds: float = 0.2
-    most_tests: int = 200
+    most_tests: int = 600
     few_unknown: int = 5
     most_unknown: int = 20
     unknown_seconds: float = 0.05

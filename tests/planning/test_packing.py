@@ -138,7 +138,7 @@ def _fill_unknown(pace: Pace | None, count: int = 300) -> int:
 
 
 def test_a_dispatch_of_a_measured_file_is_as_large_as_its_items_are_short() -> None:
-    measured = {0.001: 200, 0.03: 66, 0.2: 10, 2.0: LIMITS.few_unknown}
+    measured = {0.001: LIMITS.most_tests, 0.03: 66, 0.2: 10, 2.0: LIMITS.few_unknown}
     for seconds, count in measured.items():
         pace = Pace(0.05, 0.001)
         for _ in range(10):
