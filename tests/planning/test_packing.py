@@ -127,7 +127,7 @@ def test_a_slow_node_gets_smaller_dispatches() -> None:
     assert counts == [4, 2]
 
 
-def _fill_unknown(pace: Pace | None, count: int = 300) -> int:
+def _fill_unknown(pace: Pace | None, count: int = 1000) -> int:
     fill = DispatchFill(PackLimits(), 1000.0, pace=pace)
     for number in range(count):
         test = QueuedTest((str(number), ""), number, (), pack=("unit", "a.py"))
