@@ -156,7 +156,7 @@ def test_a_run_dies_with_its_caller(home: Path) -> None:
     caller.process.kill()
     caller.process.communicate()
 
-    until(lambda: not any(process.is_running() for process in below), "all of the run has ended")
+    assert until(lambda: not any(process.is_running() for process in below), "all of the run has ended")
 
 
 def test_a_caller_tells_that_its_run_has_died(home: Path) -> None:

@@ -16,7 +16,7 @@ import pytest
 from pulseq.engine.api_server import EmbeddedServer
 from tests.system.workplace import Workplace, finish, until
 
-TESTS = 60
+TESTS = 200
 SUITE = "suite: many\ntests:\n" + "".join(f"  - {{id: t{i}, simulate: {{duration: 0.1}}}}\n" for i in range(TESTS))
 HINT = "`pulseq results sync --prefect` finishes it"
 
