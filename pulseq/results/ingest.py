@@ -85,7 +85,8 @@ def ingest(journal: Path, database: Database, *, known_offset: int | None = None
         known_offset: bytes of the journal that were in the database after the last time, by its report. Where
             that still holds, the database need not be asked for it, which costs as much as to open it.
 
-    May be called at any time, by several processes too, also while the run writes. A journal that
+    May be called at any time, by several processes too, also while the run writes; what it writes meanwhile
+    is for the next time, since to run after it line by line costs as much a line as else a thousand do. A journal that
     got shorter than what was taken in is taken in anew. A damaged database is set aside first.
 
     Raises:
@@ -132,22 +133,24 @@ def _ingest_all(home: Path, database: Database) -> list[IngestReport]:
 
 def _ingest(journal: Path, database: Database, known_offset: int | None = None) -> IngestReport:
     run_id = journal.parent.name
-    if known_offset is None or known_offset >= _size_of(journal):
+    goal = _size_of(journal)
+    if known_offset is None or known_offset >= goal:
         known_offset = _known_offset(journal, run_id, database)
     report = IngestReport(run_id, end_offset=known_offset)
     slow_until = 0
-    while True:
+    while report.end_offset < goal:
         slow = report.end_offset < slow_until
         part = read_slice(journal, report.end_offset, SLOW_BYTES if slow else BATCH_BYTES)
         if part.end == part.start:
-            return report
+            break
         try:
-            taken = _take_in(database, journal, report, part, slow=slow)
+            taken = _take_in(database, journal, report, part, goal, slow=slow)
         except UnreadableLinesError as error:
             slow_until = error.end
             continue
         # Where it is None, another process took the same lines in meanwhile.
         report = taken or replace(report, end_offset=_known_offset(journal, run_id, database))
+    return report
 
 
 def _known_offset(journal: Path, run_id: str, database: Database) -> int:
@@ -178,9 +181,9 @@ def _offset_in(connection: Connection, run_id: str) -> int:
 
 
 def _take_in(
-    database: Database, journal: Path, report: IngestReport, part: Slice, *, slow: bool
+    database: Database, journal: Path, report: IngestReport, part: Slice, goal: int, *, slow: bool
 ) -> IngestReport | None:
-    """Put a slice and what comes after it into the database, at once, for as long as others may wait for the file.
+    """Put a slice and what comes after it, up to byte `goal`, into the database, for as long as others may wait.
 
     Returns None, and changes nothing, when the start of the slice was not what was known.
 
@@ -194,7 +197,7 @@ def _take_in(
         while part.end > part.start:
             batch = _merge(connection, report.run_id, part, slow=slow)
             report = _with(report, part, batch)
-            if slow or time.monotonic() > until:
+            if slow or part.end >= goal or time.monotonic() > until:
                 break
             part = read_slice(journal, part.end, BATCH_BYTES)
     return report

@@ -114,6 +114,24 @@ def test_what_is_new_is_added(story, database) -> None:
     assert ask(database, "SELECT test_id FROM results ORDER BY 1") == [("a",), ("b",)]
 
 
+def test_what_a_run_writes_meanwhile_is_for_the_next_time(story, database, monkeypatch: pytest.MonkeyPatch) -> None:
+    # A run that never pauses would else be followed in slices of a few lines, each at the cost of a large one.
+    journal = story.write("r1", story.test("a", PASSED))
+    read_slice = ingest_module.read_slice
+
+    def read_while_it_grows(path: Path, start: int, size: int) -> Any:
+        part = read_slice(path, start, size)
+        story.write("r1", story.test(f"b{start}", PASSED))
+        return part
+
+    monkeypatch.setattr(ingest_module, "read_slice", read_while_it_grows)
+    report = ingest(journal, database)
+    assert ask(database, "SELECT test_id FROM results") == [("a",)]
+    monkeypatch.undo()
+    ingest(journal, database, known_offset=report.end_offset)
+    assert ask(database, "SELECT test_id FROM results ORDER BY 1") == [("a",), ("b0",)]
+
+
 def test_a_later_result_of_the_same_attempt_replaces_the_earlier(story, database) -> None:
     ingest(story.write("r1", story.test("a", PASSED)), database)
     teardown = [
