@@ -12,6 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, TypeAlias
 
+from pulseq.pickling import quickly_pickled
+
 #: What a requirement or a capability may be written as; a list means "any of".
 Scalar: TypeAlias = str | int | float | bool
 CapabilityValue: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -202,6 +204,7 @@ class NodeSpec:
     max_concurrent_tests: int = 1
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class AttemptResult:
     """What one start of one test on one node came to.
@@ -278,6 +281,7 @@ class PytestSpec:
     markers: str | None = None
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class PytestOrder:
     """One item of a collected session to be run: its own id here, pytest's node id there."""
@@ -290,6 +294,7 @@ class PytestOrder:
     metrics: tuple[str, ...] = ()
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class CollectedItem:
     """A pytest item as its node collected it; `location` is `file:line`, `marks` its markers' names."""

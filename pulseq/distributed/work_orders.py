@@ -16,14 +16,15 @@ def build_work(
     """The task runs that carry these tests, and the tests that Prefect retries in place.
 
     A test of its own is retried by its task run; one of a pack is not, since the whole pack would be.
+    What is packed of one entry shares a task run, whatever files it is of: a dispatch takes a few seconds.
     """
     work: list[TestWork | PytestWork] = []
-    packs: dict[tuple[object, str], list[TestCase]] = {}
+    packs: dict[object, list[TestCase]] = {}
     in_place: set[Key] = set()
     for test in tests:
         case = ledger.case(test.key)
         if test.pack is not None:
-            packs.setdefault(test.pack, []).append(case)
+            packs.setdefault(test.pack[0], []).append(case)
             continue
         in_place.add(test.key)
         work.append(_single(case, ledger, specs))

@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from pulseq.models import AttemptResult, PytestOrder, PytestSpec, TestCase
+from pulseq.pickling import quickly_pickled
 
 #: Longer names of task runs and flow runs are cut; the journal and the database have them whole.
 MAX_NAME_CHARACTERS = 500
@@ -83,6 +84,7 @@ def shown_name(name: str) -> str:
     return short.encode("utf-8", "backslashreplace").decode()
 
 
+@quickly_pickled
 @dataclass(frozen=True, slots=True)
 class AttemptStart:
     """Message: a body is being started."""
@@ -130,9 +132,13 @@ NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone | TestsRe
 
 
 def pack_name(orders: Sequence[PytestOrder]) -> str:
-    """The name of a task run of items of one file."""
-    file = orders[0].nodeid.split("::", 1)[0]
-    return f"{file} ({len(orders)} tests)" if len(orders) > 1 else orders[0].test_id
+    """The name of a task run of items of one file or of several."""
+    if len(orders) == 1:
+        return orders[0].test_id
+    files = dict.fromkeys(order.nodeid.split("::", 1)[0] for order in orders)
+    first, *others = files
+    more = f" and {len(others)} more {'file' if len(others) == 1 else 'files'}" if others else ""
+    return f"{first}{more} ({len(orders)} tests)"
 
 
 def run_topic(run_id: str) -> str:

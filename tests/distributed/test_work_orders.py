@@ -20,14 +20,15 @@ from pulseq.planning.queued import QueuedTest
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
 
 
-def _item(name: str, **changes: object) -> TestCase:
-    return TestCase(f"unit::{name}", PytestItemBody("unit", name), **changes)  # type: ignore[arg-type]
+def _item(name: str, *, entry: str = "unit", **changes: object) -> TestCase:
+    return TestCase(f"{entry}::{name}", PytestItemBody(entry, name), **changes)  # type: ignore[arg-type]
 
 
 def _queued(case: TestCase, *, packed: bool) -> QueuedTest:
     assert isinstance(case.body, PytestItemBody | SimulateBody)
-    file = case.body.nodeid.split("::", 1)[0] if isinstance(case.body, PytestItemBody) else ""
-    return QueuedTest(case.key, 1, None, Priority.MEDIUM, None, ("unit", file) if packed else None)
+    body = case.body
+    entry, file = (body.entry, body.nodeid.split("::", 1)[0]) if isinstance(body, PytestItemBody) else ("", "")
+    return QueuedTest(case.key, 1, None, Priority.MEDIUM, None, (entry, file) if packed else None)
 
 
 def _ledger(*cases: TestCase) -> Ledger:
@@ -75,12 +76,22 @@ def test_a_pack_of_one_is_named_after_its_test() -> None:
     assert pack.name == "unit::test_a.py::test_1"
 
 
-def test_each_file_of_a_dispatch_has_a_task_run() -> None:
-    cases = [_item("test_a.py::test_1"), _item("test_b.py::test_1")]
+def test_the_files_of_a_dispatch_share_a_task_run() -> None:
+    cases = [_item("test_a.py::test_1"), _item("test_b.py::test_1"), _item("test_c.py::test_1")]
 
-    work, _ = build_work([_queued(case, packed=True) for case in cases], _ledger(*cases), {"unit": SPEC})
+    (work,), _ = build_work([_queued(case, packed=True) for case in cases], _ledger(*cases), {"unit": SPEC})
 
-    assert [one.name for one in work] == ["unit::test_a.py::test_1", "unit::test_b.py::test_1"]
+    assert work.name == "test_a.py and 2 more files (3 tests)"
+    assert isinstance(work, PytestWork)
+    assert [order.test_id for order in work.orders] == [case.id for case in cases]
+
+
+def test_packs_of_two_entries_are_two_task_runs() -> None:
+    cases = [_item("test_a.py::test_1"), _item("test_a.py::test_2", entry="other")]
+
+    work, _ = build_work([_queued(case, packed=True) for case in cases], _ledger(*cases), {"unit": SPEC, "other": SPEC})
+
+    assert [one.name for one in work] == ["unit::test_a.py::test_1", "other::test_a.py::test_2"]
 
 
 def test_an_item_that_is_tried_again_gets_a_fork_of_its_own_and_what_retries_are_left() -> None:
