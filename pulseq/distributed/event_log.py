@@ -23,7 +23,10 @@ _KEPT_CHARACTERS = 8_000
 
 
 #: The most of a run's time that goes into bringing results into DuckDB while tests run.
-INGEST_SHARE = 0.05
+INGEST_SHARE = 0.02
+#: What comes this soon after the last flush to the disk waits for the next: each takes a thread and the file
+#: system a millisecond, and a result that is lost with its driver is a test that `resume` runs again.
+COMMIT_PAUSE_SECONDS = 0.05
 
 
 class EventLog:
@@ -68,10 +71,11 @@ class EventLog:
                 self._on_failure(error)
 
     async def keep_committing(self) -> None:
-        """Write whatever comes, in groups as large as the disk's pace makes them; until cancelled."""
+        """Write whatever comes, at once after a pause, else in groups; until cancelled."""
         while True:
             await self._dirty.wait()
             await self.commit()
+            await asyncio.sleep(COMMIT_PAUSE_SECONDS)
 
     async def keep_ingesting(self, database: Path, interval_seconds: float) -> None:
         """Bring results into DuckDB every `interval_seconds`, less often where that takes long; until cancelled."""

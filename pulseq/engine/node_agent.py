@@ -209,13 +209,14 @@ class RunOnNode:
     async def _perform_items(self, work: PytestWork, retry: int, task_run: str) -> list[AttemptResult]:
         results: list[AttemptResult] = []
         orders = [_later_attempt(order, retry) for order in work.orders]
+        busy = len(orders) > 1
 
         def on_start(order: PytestOrder) -> None:
-            self.tell(AttemptStart(order.test_id, order.variant, order.attempt, task_run))
+            self.tell(AttemptStart(order.test_id, order.variant, order.attempt, task_run), busy=busy)
 
         def on_result(result: AttemptResult) -> None:
             results.append(result)
-            self.tell(result)
+            self.tell(result, busy=busy)
 
         session = self._session(work.spec)
 
@@ -269,9 +270,9 @@ class RunOnNode:
         finally:
             self._stoppers.discard(stop)
 
-    def tell(self, message: NodeMessage) -> None:
-        """Queue a message to the driver."""
-        self._outbox.put(message)
+    def tell(self, message: NodeMessage, *, busy: bool = False) -> None:
+        """Queue a message to the driver; a `busy` one is of a pack, whose next may come at any moment."""
+        self._outbox.put(message, busy=busy)
 
     async def close(self) -> None:
         await self.cancel()

@@ -10,8 +10,11 @@ T = TypeVar("T")
 
 #: So long after the last message it is sent: what takes longer than this is known while it runs.
 QUIET_SECONDS = 0.01
-#: As long as messages keep coming, so long after the first: each journey costs driver and scheduler a millisecond.
-LONGEST_SECONDS = 0.05
+#: So long where many more like it are to be expected: items of a pack, most of which take milliseconds.
+BUSY_QUIET_SECONDS = 0.03
+#: As long as messages keep coming, so long after the first: each journey costs node, scheduler and driver some
+#: five milliseconds of a processor.
+LONGEST_SECONDS = 0.1
 
 
 class Outbox(Generic[T]):
@@ -24,17 +27,19 @@ class Outbox(Generic[T]):
     def __init__(self, send: Callable[[list[T]], None]) -> None:
         self._send = send
         self._messages: list[T] = []
-        self._first = self._last = 0.0
+        self._quiet_at = self._latest = 0.0
         self._timer: asyncio.TimerHandle | None = None
 
-    def put(self, message: T) -> None:
-        """Have a message sent soon."""
+    def put(self, message: T, *, busy: bool = False) -> None:
+        """Have a message sent soon; a `busy` one may wait a little longer for those that will follow it."""
         loop = asyncio.get_running_loop()
-        self._last = loop.time()
+        now = loop.time()
+        self._quiet_at = now + (BUSY_QUIET_SECONDS if busy else QUIET_SECONDS)
         if not self._messages:
-            self._first = self._last
-            self._timer = loop.call_later(QUIET_SECONDS, self._flush_when_due)
+            self._latest = now + LONGEST_SECONDS
         self._messages.append(message)
+        if self._timer is None or (not busy and self._timer.when() > self._due):
+            self._set_timer(loop)
 
     def flush(self) -> None:
         """Send what there is now."""
@@ -45,10 +50,19 @@ class Outbox(Generic[T]):
             messages, self._messages = self._messages, []
             self._send(messages)
 
+    @property
+    def _due(self) -> float:
+        return min(self._quiet_at, self._latest)
+
+    def _set_timer(self, loop: asyncio.AbstractEventLoop) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = loop.call_at(self._due, self._flush_when_due)
+
     def _flush_when_due(self) -> None:
+        # Most messages only move the moment: to set the timer anew for each would cost more than to look again.
         loop = asyncio.get_running_loop()
-        left = min(self._last + QUIET_SECONDS, self._first + LONGEST_SECONDS) - loop.time()
-        if left > 0:
-            self._timer = loop.call_later(left, self._flush_when_due)
+        if self._due > loop.time():
+            self._set_timer(loop)
         else:
             self.flush()
