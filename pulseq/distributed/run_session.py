@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -36,6 +37,10 @@ if TYPE_CHECKING:
     from pulseq.distributed.conduct import Conduct
     from pulseq.distributed.dispatcher import Dispatcher
     from pulseq.distributed.test_scheduler import TestScheduler
+
+
+#: With no more than these, processes that load side by side take turns on one.
+_FEW_PROCESSORS = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +135,18 @@ class RunSession:
         if self.options.standing:
             stack.enter_context(use_cluster(self.options.home))
         server = await self._start_server(stack) if api_url is None else None
-        local = await self._start_nodes(stack, api_url or (server.api_url if server else ""))
+        local = self._make_nodes(stack, api_url or (server.api_url if server else ""))
+        # The server takes longest: where there are few processors it is to have one of them to itself,
+        # and this process's own imports come before those of the nodes.
+        at_once = server is None or len(os.sched_getaffinity(0)) > _FEW_PROCESSORS
+        if local is not None and at_once:
+            await local.start()
 
         with loading_much():
             from pulseq.distributed.conduct import Conduct
 
+        if local is not None and not at_once:
+            await local.start()
         self._conduct = conduct = Conduct(
             self.suite,
             self.fleet.framework,
@@ -158,7 +170,7 @@ class RunSession:
         stack.push_async_callback(server.stop)
         return server
 
-    async def _start_nodes(self, stack: contextlib.AsyncExitStack, api_url: str) -> LocalNodes | None:
+    def _make_nodes(self, stack: contextlib.AsyncExitStack, api_url: str) -> LocalNodes | None:
         if self.options.scheduler is not None:
             return None
         framework = self.fleet.framework
@@ -170,7 +182,6 @@ class RunSession:
             environment={"PREFECT_API_URL": api_url},
         )
         stack.push_async_callback(local.stop)
-        await local.start()
         return local
 
     async def _unless_stopped(self, step: Coroutine[Any, Any, None]) -> bool:
