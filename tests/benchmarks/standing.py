@@ -51,14 +51,18 @@ def pulseq_standing(directory: Path, *, nodes: int, slots: int) -> Iterator[Stan
 
 
 @contextlib.contextmanager
-def pulseq_up(home: Path, *, nodes: int, slots: int) -> Iterator[Path]:
-    """What `pulseq up` starts, with `nodes` nodes of `slots` slots each; yields the state directory that finds it."""
+def pulseq_up(home: Path, *, nodes: int, slots: int, api_url: str | None = None) -> Iterator[Path]:
+    """What `pulseq up` starts, with `nodes` nodes of `slots` slots each; yields the state directory that finds it.
+
+    Args:
+        api_url: of a Prefect API that is there already; None has `pulseq up` start one.
+    """
     home.mkdir(parents=True)
     described = [{"id": f"node{number}", "max_concurrent_tests": slots} for number in range(1, nodes + 1)]
     # What is JSON is YAML.
     (home / "nodes.yaml").write_text(json.dumps({"nodes": described}))
     command = [sys.executable, "-m", "pulseq"]
-    environment = {"PULSEQ_HOME": str(home)}
+    environment = {"PULSEQ_HOME": str(home)} | ({"PREFECT_API_URL": api_url} if api_url else {})
     run_command([*command, "up", "--nodes", "nodes.yaml"], cwd=home, environment=environment)
     try:
         yield home

@@ -11,6 +11,7 @@ from tests.benchmarks.__main__ import GROUPS, NAMES, ON_DEMAND, Group, end_by_si
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.environments import Environments
 from tests.benchmarks.row import Measured, Row, Samples
+from tests.benchmarks.rows import limits
 
 
 def test_all_rows_are_measured_but_those_that_look_for_limits() -> None:
@@ -18,7 +19,8 @@ def test_all_rows_are_measured_but_those_that_look_for_limits() -> None:
 
 
 def test_limits_stands_for_the_rows_that_look_for_limits() -> None:
-    assert ["plan-seconds", "limit-tests", "limit-slots"] == read_arguments(["--rows", "plan-seconds,limits"]).rows
+    names = [row.name for row in limits.ROWS]
+    assert ["plan-seconds", *names] == read_arguments(["--rows", "plan-seconds,limits"]).rows
 
 
 def test_no_two_rows_have_one_name() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,11 +13,14 @@ from pulseq.engine.standing import find_cluster
 from tests.benchmarks.bench import Bench, run_child
 from tests.benchmarks.row import Measured, Row, Samples
 from tests.benchmarks.standing import pulseq_up, standing_of
+from tests.system.postgres import find_postgres, read_environment, run_postgres, run_prefect
 
-TESTS, SLOTS = "limit-tests", "limit-slots"
+TESTS, ON_POSTGRES, SLOTS = "limit-tests", "limit-tests-postgresql", "limit-slots"
+_WORK = "a task run for each of very many trivial tests, until the last verdict"
 #: `limits` on the command line stands for these rows.
 ROWS = (
-    Row(TESTS, "a task run for each of very many trivial tests, until the last verdict", "1,000", "ms/test", None),
+    Row(TESTS, _WORK, "1,000", "ms/test", None),
+    Row(ON_POSTGRES, f"{_WORK}, Prefect on PostgreSQL", "1,000", "ms/test", None),
     Row(
         SLOTS,
         "tests of 4 to 6 s on 1,000 slots of 4 nodes, sum of the tests / wall time",
@@ -35,15 +39,27 @@ def measure(bench: Bench) -> Measured:
     """The rows that were asked for, each once: a round takes minutes."""
     measured: dict[str, Samples] = {}
     if bench.wants(TESTS):
-        measured[TESTS] = _many_tests(bench)
+        measured[TESTS] = _many_tests(bench, bench.directory(TESTS))
+    if bench.wants(ON_POSTGRES):
+        measured[ON_POSTGRES] = _many_on_postgres(bench)
     if bench.wants(SLOTS):
         measured[SLOTS] = _many_slots(bench)
     return measured
 
 
-def _many_tests(bench: Bench) -> Samples:
+def _many_on_postgres(bench: Bench) -> Samples:
+    """As `_many_tests`, on a server as `deployments/server` has it."""
+    programs = find_postgres()
+    if programs is None:
+        raise RuntimeError("PostgreSQL is not installed: `apt-get install postgresql`")
+    directory = bench.directory(ON_POSTGRES)
+    with run_postgres(programs) as database, run_prefect(database, directory, read_environment()) as api_url:
+        return _many_tests(bench, directory, api_url)
+
+
+def _many_tests(bench: Bench, directory: Path, api_url: str | None = None) -> Samples:
     many = bench.size(20_000, 2 * _FEW)
-    with pulseq_up(bench.directory(TESTS) / "home", nodes=2, slots=1) as home:
+    with pulseq_up(directory / "home", nodes=2, slots=1, api_url=api_url) as home:
         run = partial(_run, home, shortest=0.0, longest=0.0)
         run(_FEW)
         few, told = run(_FEW), run(many)
@@ -88,13 +104,17 @@ def _cpu_seconds(home: Path) -> dict[str, float]:
     """CPU seconds until now of server, scheduler and nodes, with what they have started."""
     cluster = find_cluster(home)
     assert cluster is not None
-    found = {}
+    # What `pulseq up` has started is no child of ours; a server and a database that were started here are.
+    found: defaultdict[str, float] = defaultdict(float)
+    for process in psutil.Process().children(recursive=True):
+        times = process.cpu_times()
+        found["PostgreSQL" if process.name() == "postgres" else "server"] += times.user + times.system
     for part in cluster.parts:
         if part.process is not None:
             root = psutil.Process(part.process.pid)
             times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
-            found[part.name] = sum(one.user + one.system for one in times)
-    return found
+            found[part.name] += sum(one.user + one.system for one in times)
+    return dict(found)
 
 
 def _describe(told: dict[str, Any], count: int) -> list[str]:
