@@ -7,7 +7,7 @@ Unix seconds in UTC, unless a name says otherwise.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, TypeAlias
@@ -292,6 +292,13 @@ class PytestOrder:
     attempt: int = 1
     timeout_seconds: float | None = None
     metrics: tuple[str, ...] = ()
+
+
+def name_pack(nodeids: Sequence[str]) -> str:
+    """What a pack of these pytest items is called: after its first file."""
+    first, *others = dict.fromkeys(nodeid.split("::", 1)[0] for nodeid in nodeids)
+    more = f" and {len(others)} more {'file' if len(others) == 1 else 'files'}" if others else ""
+    return f"{first}{more} ({len(nodeids)} tests)"
 
 
 @quickly_pickled

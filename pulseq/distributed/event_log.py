@@ -25,7 +25,7 @@ _KEPT_CHARACTERS = 8_000
 #: The most of a run's time that goes into bringing results into DuckDB while tests run.
 INGEST_SHARE = 0.02
 #: What comes this soon after the last flush to the disk waits for the next: each takes a thread and the file
-#: system a millisecond, and a result that is lost with its driver is a test that `resume` runs again.
+#: system a millisecond, and what dies with its driver meanwhile was told to nobody but a view.
 COMMIT_PAUSE_SECONDS = 0.05
 
 
@@ -82,11 +82,11 @@ class EventLog:
         pause = interval_seconds
         while True:
             await asyncio.sleep(pause)
-            began = time.monotonic()
+            began, pause = time.monotonic(), interval_seconds
             with contextlib.suppress(PulseqError):  # told about once, by the last one
                 await self.ingest(database)
-            # The tests need the processors more: whoever asks in between sees results that are a little older.
-            pause = max(interval_seconds, (time.monotonic() - began) / INGEST_SHARE)
+                # The tests need the processors more: whoever asks in between sees results that are a little older.
+                pause = max(interval_seconds, (time.monotonic() - began) / INGEST_SHARE)
 
     async def ingest(self, database: Path) -> None:
         """Bring what the journal holds into DuckDB.

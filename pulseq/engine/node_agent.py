@@ -221,7 +221,7 @@ class RunOnNode:
         session = self._session(work.spec)
 
         def stop() -> None:
-            task = asyncio.get_running_loop().create_task(session.stop(orders[0], Reason.CANCELLED))
+            task = asyncio.get_running_loop().create_task(session.stop(frozenset(orders), Reason.CANCELLED))
             self._stopping.add(task)
             task.add_done_callback(self._stopping.discard)
 

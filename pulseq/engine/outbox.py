@@ -12,9 +12,10 @@ T = TypeVar("T")
 QUIET_SECONDS = 0.01
 #: So long where many more like it are to be expected: items of a pack, most of which take milliseconds.
 BUSY_QUIET_SECONDS = 0.03
-#: As long as messages keep coming, so long after the first: each journey costs node, scheduler and driver some
-#: five milliseconds of a processor.
-LONGEST_SECONDS = 0.1
+#: As long as messages keep coming, so long after the first, and after the first that is not like that: each
+#: journey costs node, scheduler and driver some five milliseconds of a processor.
+LONGEST_BUSY_SECONDS = 0.1
+LONGEST_SECONDS = 0.05
 
 
 class Outbox(Generic[T]):
@@ -35,8 +36,8 @@ class Outbox(Generic[T]):
         loop = asyncio.get_running_loop()
         now = loop.time()
         self._quiet_at = now + (BUSY_QUIET_SECONDS if busy else QUIET_SECONDS)
-        if not self._messages:
-            self._latest = now + LONGEST_SECONDS
+        latest = now + (LONGEST_BUSY_SECONDS if busy else LONGEST_SECONDS)
+        self._latest = min(self._latest, latest) if self._messages else latest
         self._messages.append(message)
         if self._timer is None or (not busy and self._timer.when() > self._due):
             self._set_timer(loop)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
-from pulseq.models import AttemptResult, PytestOrder, PytestSpec, TestCase
+from pulseq.models import AttemptResult, PytestOrder, PytestSpec, TestCase, name_pack
 from pulseq.pickling import quickly_pickled
 
 #: Longer names of task runs and flow runs are cut; the journal and the database have them whole.
@@ -133,12 +133,7 @@ NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone | TestsRe
 
 def pack_name(orders: Sequence[PytestOrder]) -> str:
     """The name of a task run of items of one file or of several."""
-    if len(orders) == 1:
-        return orders[0].test_id
-    files = dict.fromkeys(order.nodeid.split("::", 1)[0] for order in orders)
-    first, *others = files
-    more = f" and {len(others)} more {'file' if len(others) == 1 else 'files'}" if others else ""
-    return f"{first}{more} ({len(orders)} tests)"
+    return orders[0].test_id if len(orders) == 1 else name_pack([order.nodeid for order in orders])
 
 
 def run_topic(run_id: str) -> str:

@@ -63,6 +63,7 @@ class Batch:
     Attributes:
         left: numbers of the orders that have no result yet, in order.
         done: set to the orders that were never started once the batch is over.
+        stopped: whether somebody asked for its end.
     """
 
     orders: Sequence[PytestOrder]
@@ -72,6 +73,7 @@ class Batch:
     done: asyncio.Future[tuple[PytestOrder, ...]]
     left: dict[int, None] = field(default_factory=dict)
     running: int | None = None
+    stopped: bool = False
     _recalls: dict[int, Answer] = field(default_factory=dict)
 
     def message(self, *, final: bool) -> wire.Message:
@@ -142,7 +144,6 @@ class KeeperLine:
     async def run(self, batch: Batch, *, final: bool) -> tuple[PytestOrder, ...]:
         """Work through a batch; the orders that a stop kept from starting."""
         self._batch = batch
-        self.last_file = batch.orders[-1].nodeid.partition("::")[0]
         try:
             try:
                 await self._line.send(batch.message(final=final))
@@ -185,6 +186,8 @@ class KeeperLine:
         if self._listener is not None:
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
+        if self._batch is not None:
+            self._lose(self._batch)
         self._line.sock.close()
 
     async def _listen(self) -> None:
@@ -211,13 +214,13 @@ class KeeperLine:
     def _advance(self, batch: Batch, message: wire.Message) -> None:
         match message["op"]:
             case "start":
-                batch.start(message["next"][0])
+                self._start(batch, message["next"][0])
             case "done":
                 number = message["i"]
                 self._last = attempt_result(batch.orders[number], self._node_id, message)
                 batch.result(number, self._last)
                 if message.get("next"):
-                    batch.start(message["next"][0])
+                    self._start(batch, message["next"][0])
             case "hopeless":
                 order = batch.orders[message["i"]]
                 why = "the forks that should run it ended before they started it"
@@ -227,12 +230,18 @@ class KeeperLine:
             case "stopped":
                 batch.end(message["left"])
 
+    def _start(self, batch: Batch, number: int) -> None:
+        self.last_file = file_of(batch.orders[number])
+        batch.start(number)
+
     def _lose(self, batch: Batch) -> None:
-        """The keeper has gone: the test that ran may be why, the others have no verdict of their own."""
-        for number in list(batch.left):
-            ran = number == batch.running
-            reason = Reason.CRASH if ran else Reason.INTERNAL
-            why = "while it ran" if ran else "before it was its turn"
-            text = f"the pytest session of this node ended {why}"
-            batch.result(number, unmeasured_result(batch.orders[number], self._node_id, reason, text))
-        batch.end(())
+        """The keeper has gone: the test that ran may be why, the others were never started."""
+        if (number := batch.running) is not None:
+            text = "the pytest session of this node ended while it ran"
+            batch.result(number, unmeasured_result(batch.orders[number], self._node_id, Reason.CRASH, text))
+        batch.end(list(batch.left))
+
+
+def file_of(order: PytestOrder) -> str:
+    """The file that an item is in."""
+    return order.nodeid.partition("::")[0]

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from pulseq.execution.pytest_lines import Batch, KeeperLine, LineClosedError
+from pulseq.execution.pytest_lines import Batch, KeeperLine, LineClosedError, file_of
 from pulseq.execution.pytest_results import collection_of, unmeasured_result
 from pulseq.execution.pytest_zygote import ZygoteLine
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
@@ -101,23 +101,35 @@ class PytestSession:
         Returns:
             the orders that a `stop` kept from starting; all others had their result, or were recalled.
         """
-        collection = await self.collect()
-        known = [order for order in orders if order.nodeid in self._indexes]
-        for order in orders:
-            if order.nodeid not in self._indexes:
-                on_start(order)
-                on_result(unmeasured_result(order, self._node_id, Reason.SETUP, _why_unknown(order, collection)))
-        if not known:
-            return ()
-        done: asyncio.Future[tuple[PytestOrder, ...]] = asyncio.get_running_loop().create_future()
-        batch = Batch(known, [self._indexes[order.nodeid] for order in known], on_start, on_result, done)
+        left = tuple(orders)
+        while left:
+            collection = await self.collect()
+            known = [order for order in left if order.nodeid in self._indexes]
+            for order in left:
+                if order.nodeid not in self._indexes:
+                    on_start(order)
+                    on_result(unmeasured_result(order, self._node_id, Reason.SETUP, _why_unknown(order, collection)))
+            done: asyncio.Future[tuple[PytestOrder, ...]] = asyncio.get_running_loop().create_future()
+            batch = Batch(known, [self._indexes[order.nodeid] for order in known], on_start, on_result, done)
+            left = await self._run_batch(batch, fresh=fresh) if known else ()
+            if batch.stopped:
+                break
+        return left
+
+    async def _run_batch(self, batch: Batch, *, fresh: bool) -> tuple[PytestOrder, ...]:
+        """Run a batch on a keeper; what a stop, or the end of the keeper, kept from starting."""
         async with self._free_slots:
             try:
-                keeper = await self._borrow(known[0].nodeid, fresh=fresh)
+                keeper = await self._borrow({file_of(order) for order in batch.orders}, fresh=fresh)
             except LineClosedError:
-                self._report_all(batch, "the pytest session of this node has ended")
+                self._report(batch, batch.orders, "the pytest session of this node has ended")
                 return ()
-            return await self._run_on(keeper, batch, fresh=fresh)
+            left = await self._run_on(keeper, batch, fresh=fresh)
+        if len(left) == len(batch.orders) and not batch.stopped:
+            # The first may have begun, and be what ends each keeper before that can say so.
+            self._report(batch, left[:1], "the pytest session of this node ended when it was its turn")
+            return left[1:]
+        return left
 
     async def recall(self, orders: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
         """Take back orders that have not begun, so that another node can run them; those that were taken back.
@@ -130,10 +142,11 @@ class PytestSession:
                 return await keeper.recall(batch, orders)
         return ()
 
-    async def stop(self, order: PytestOrder, reason: Reason) -> None:
-        """End the runner of the batch that `order` belongs to; what it runs gets `error` with this reason."""
+    async def stop(self, orders: AbstractSet[PytestOrder], reason: Reason) -> None:
+        """End the runner of each batch that has any of these; what it runs gets `error` with this reason."""
         for keeper, batch in list(self._busy.items()):
-            if any(candidate == order for candidate in batch.orders):
+            if any(order in orders for order in batch.orders):
+                batch.stopped = True
                 await keeper.stop(reason)
 
     async def finish(self, seconds: float = 60.0) -> None:
@@ -188,11 +201,11 @@ class PytestSession:
         environment["TMPDIR"] = self._temp
         return environment
 
-    async def _borrow(self, nodeid: str, *, fresh: bool) -> KeeperLine:
+    async def _borrow(self, files: AbstractSet[str], *, fresh: bool) -> KeeperLine:
+        """A keeper, one whose fixtures may be those of these files where there is one."""
         self._idle = [keeper for keeper in self._idle if not keeper.dead]
         if self._idle and not fresh:
-            file = nodeid.partition("::")[0]
-            keeper = next((keeper for keeper in self._idle if keeper.last_file == file), self._idle[0])
+            keeper = next((keeper for keeper in self._idle if keeper.last_file in files), self._idle[0])
             self._idle.remove(keeper)
             return keeper
         if self._zygote is None or self._zygote.dead or self._temp is None:
@@ -229,8 +242,8 @@ class PytestSession:
         finally:
             self._workers.discard(keeper.number)
 
-    def _report_all(self, batch: Batch, why: str) -> None:
-        for order in batch.orders:
+    def _report(self, batch: Batch, orders: Sequence[PytestOrder], why: str) -> None:
+        for order in orders:
             batch.on_start(order)
             batch.on_result(unmeasured_result(order, self._node_id, Reason.INTERNAL, why))
 

@@ -16,8 +16,8 @@ class QueuedTest:
         key: (test id, variant).
         sequence: its place in the order of the suite.
         expected_seconds: from history or declared; None when nothing is known.
-        pack: what it may share a task run with, in collection order (a pytest session's file);
-            None for a test that is always a task run of its own.
+        pack: the pytest entry that it is of, with which it may share a task run, and its file, whose items wait
+            together in collection order; None for a test that is always a task run of its own.
         avoid: nodes that were lost while it ran there; they get it only when no other one is free.
         group: what of the pack it shares fixtures with (a class of the file); its neighbours have the same.
     """

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from pulseq.events import AttemptFinished, AttemptStarted, Event, PrefectRunKnown, RunFinished, TestClosed
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Status
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Status, name_pack
 from pulseq.results.journal import read_journal
 
 Key = tuple[str, str]
@@ -31,7 +31,7 @@ class TaskRunStory:
     def name(self) -> str:
         """As the API would have it from the node."""
         ids = [test_id for test_id, _ in self.results]
-        return ids[0] if len(ids) == 1 else f"{ids[0].split('::', 1)[0]} ({len(ids)} tests)"
+        return ids[0] if len(ids) == 1 else name_pack(ids)
 
 
 @dataclass(slots=True)

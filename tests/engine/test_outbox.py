@@ -72,3 +72,30 @@ def test_a_flush_sends_at_once_and_only_what_there_is() -> None:
         box.flush()
 
     assert [[1], [2]] == _sent(put)
+
+
+def test_a_busy_message_waits_for_its_followers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BUSY_QUIET_SECONDS", 1000.0)
+    monkeypatch.setattr(outbox, "LONGEST_BUSY_SECONDS", 1000.0)
+
+    async def put(box: Outbox[int]) -> None:
+        box.put(1, busy=True)
+        box._flush_when_due()
+        assert box._messages
+        # One that is not busy takes what waits along.
+        box.put(2)
+        await _until(lambda: not box._messages)
+
+    assert [[1, 2]] == _sent(put)
+
+
+def test_busy_messages_do_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outbox, "BUSY_QUIET_SECONDS", 1000.0)
+    monkeypatch.setattr(outbox, "LONGEST_BUSY_SECONDS", 1000.0)
+
+    async def put(box: Outbox[int]) -> None:
+        box.put(1)
+        box.put(2, busy=True)
+        await _until(lambda: not box._messages)
+
+    assert [[1, 2]] == _sent(put)

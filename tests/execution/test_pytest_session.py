@@ -235,7 +235,7 @@ def test_a_stop_ends_the_batch_of_an_order_alone(suite: Any) -> None:
             session.run_items([waits, following], on_start=lambda order: running.set(), on_result=note)
         )
         await running.wait()
-        await session.stop(waits, Reason.CANCELLED)
+        await session.stop(frozenset({waits}), Reason.CANCELLED)
         left = await first
         await session.run_items([other], on_start=lambda order: None, on_result=note)
         await session.close()
@@ -244,6 +244,62 @@ def test_a_stop_ends_the_batch_of_an_order_alone(suite: Any) -> None:
     left = asyncio.run(main())
     assert [order.test_id for order in left] == ["test_next"]
     assert results == {"test_waits": (Status.ERROR, Reason.CANCELLED), "test_other": (Status.PASSED, None)}
+
+
+def test_a_stop_finds_a_batch_by_any_of_its_orders(suite: Any) -> None:
+    folder = suite({"test_wait.py": "import time\ndef test_waits(): time.sleep(600)\n"})
+    unknown, waits = (PytestOrder(name, "", f"test_wait.py::{name}") for name in ("test_gone", "test_waits"))
+    results: dict[str, Reason | None] = {}
+
+    async def main() -> None:
+        session = folder.session()
+        begun: set[str] = set()
+        running = asyncio.Event()
+
+        def note_start(order: PytestOrder) -> None:
+            begun.add(order.test_id)
+            if order is waits:
+                running.set()
+
+        def note(result: AttemptResult) -> None:
+            results[result.test_id] = result.reason
+
+        run = asyncio.create_task(session.run_items([unknown, waits], on_start=note_start, on_result=note))
+        await running.wait()
+        await session.stop(frozenset({unknown, waits}), Reason.CANCELLED)
+        await run
+        await session.close()
+
+    asyncio.run(main())
+    assert {"test_gone": Reason.SETUP, "test_waits": Reason.CANCELLED} == results
+
+
+@pytest.mark.parametrize(("seconds", "reasons"), [(0.0, (Reason.INTERNAL, Reason.CRASH)), (0.5, (Reason.CRASH,))])
+def test_what_a_dead_keeper_had_not_started_runs_on_another(
+    seconds: float, reasons: tuple[Reason, ...], suite: Any
+) -> None:
+    # One that ends its keeper at once may do so before that could tell of its start.
+    kills = "import os, signal, time\ndef test_kills():\n"
+    kills += f"    time.sleep({seconds})\n    os.kill(os.getppid(), signal.SIGKILL)\n    signal.pause()\n"
+    folder = suite({"test_a.py": f"{kills}def test_later(): pass\n", "test_b.py": "def test_other(): pass\n"})
+    nodeids = ("test_a.py::test_kills", "test_a.py::test_later", "test_b.py::test_other")
+    results: list[tuple[str, Status, Reason | None]] = []
+
+    async def main() -> tuple[PytestOrder, ...]:
+        session = folder.session()
+        left = await session.run_items(
+            [PytestOrder(nodeid, "", nodeid) for nodeid in nodeids],
+            on_start=lambda order: None,
+            on_result=lambda result: results.append((result.test_id, result.status, result.reason)),
+        )
+        await session.close()
+        return left
+
+    assert () == asyncio.run(main())
+    (killer, status, reason), *others = results
+    assert (nodeids[0], Status.ERROR) == (killer, status)
+    assert reason in reasons
+    assert [(nodeid, Status.PASSED, None) for nodeid in nodeids[1:]] == others
 
 
 def test_cancelling_a_call_ends_its_runner_and_tells_what_it_ran(suite: Any) -> None:

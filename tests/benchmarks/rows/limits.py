@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import defaultdict
 from functools import partial
 from pathlib import Path
@@ -107,8 +108,10 @@ def _cpu_seconds(home: Path) -> dict[str, float]:
     # What `pulseq up` has started is no child of ours; a server and a database that were started here are.
     found: defaultdict[str, float] = defaultdict(float)
     for process in psutil.Process().children(recursive=True):
-        times = process.cpu_times()
-        found["PostgreSQL" if process.name() == "postgres" else "server"] += times.user + times.system
+        with contextlib.suppress(psutil.NoSuchProcess):  # a backend of PostgreSQL's comes and goes
+            times, name = process.cpu_times(), process.name()
+            whole = times.user + times.system + times.children_user + times.children_system
+            found["PostgreSQL" if name == "postgres" else "server"] += whole
     for part in cluster.parts:
         if part.process is not None:
             root = psutil.Process(part.process.pid)
