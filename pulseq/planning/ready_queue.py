@@ -15,7 +15,7 @@ from pulseq.planning.node_pool import NodePool, PooledNode
 from pulseq.planning.pace import Pace
 from pulseq.planning.packing import DispatchFill, PackLimits, expected
 from pulseq.planning.queued import NodeLoad, NodeOffer, QueuedTest
-from pulseq.planning.requirement_class import RequirementClass
+from pulseq.planning.requirement_class import RequirementClass, Sum
 
 #: (requirements as a key, capabilities) → whether a node with these fits.
 Fits = Callable[[Hashable, Mapping[str, CapabilityValue]], bool]
@@ -47,6 +47,7 @@ class ReadyQueue:
         self._limits = limits or PackLimits()
         self._pace = Pace(self._limits.unknown_seconds, self._limits.least_seconds)
         self._classes: dict[Hashable, RequirementClass] = {}
+        self._total = Sum()
         self._nodes = NodePool(self._strategy.rank)
 
     def add(self, test: QueuedTest) -> None:
@@ -95,12 +96,12 @@ class ReadyQueue:
     @property
     def waiting(self) -> int:
         """How many tests wait."""
-        return sum(group.waiting for group in self._classes.values())
+        return self._total.waiting
 
     @property
     def waiting_seconds(self) -> float:
         """How long what waits is expected to take; single tests of unknown length count as packed ones."""
-        return sum(group.seconds for group in self._classes.values())
+        return self._total.seconds(self._pace)
 
     @property
     def slots(self) -> int:
@@ -160,7 +161,9 @@ class ReadyQueue:
             group.release(node_id)
 
     def _open_class(self, key: Hashable) -> RequirementClass:
-        group = RequirementClass(key, 1 << len(self._classes), self._strategy.order_key, self._limits, self._pace)
+        group = RequirementClass(
+            key, 1 << len(self._classes), self._strategy.order_key, self._limits, self._pace, self._total
+        )
         self._classes[key] = group
         for node in self._nodes:
             if self._fits(key, node.offer.capabilities):
@@ -174,7 +177,7 @@ class ReadyQueue:
         waiting = self.waiting
         if waiting <= self.slots:
             return False
-        if not self._pace.known and any(group.unknown for group in self._classes.values()):
+        if not self._pace.known and self._total.unknown:
             return False
         return self.waiting_seconds < _SHORT_SECONDS * waiting
 

@@ -50,6 +50,27 @@ class Bundle:
         return taken
 
 
+@dataclass(slots=True)
+class Sum:
+    """What waits in all classes together, kept with each test: a queue of many classes is asked for it at each pick.
+
+    Attributes:
+        waiting: how many tests.
+        known_ns: what those of known length are expected to take; whole nanoseconds, since a sum of
+            floats would drift as tests come and go.
+        unknown: how many of them are of unknown length.
+    """
+
+    waiting: int = 0
+    known_ns: int = 0
+    unknown: int = 0
+
+    def seconds(self, pace: Pace) -> float:
+        """How long it is expected to take; single tests of unknown length count as packed ones."""
+        known = self.known_ns / NANOSECONDS
+        return known + self.unknown * pace.typical_seconds if self.unknown else known
+
+
 #: (priority from the highest, order within it, place, bundle).
 Entry = tuple[int, OrderKey, int, Bundle]
 
@@ -62,10 +83,7 @@ class RequirementClass:
         bit: the class in a node's mask of the classes that it fits.
         room: slots of all nodes that fit.
         nodes: how many nodes fit.
-        waiting: how many tests wait.
-        known_ns: what those of known length are expected to take; whole nanoseconds, since a sum of
-            floats would drift as tests come and go.
-        unknown: how many of them are of unknown length.
+        total: what waits in all classes, this one included.
     """
 
     key: Hashable
@@ -73,11 +91,10 @@ class RequirementClass:
     order_key: Callable[[float | None, int], OrderKey]
     limits: PackLimits
     pace: Pace
+    total: Sum = field(default_factory=Sum)
     room: int = 0
     nodes: int = 0
-    waiting: int = 0
-    known_ns: int = 0
-    unknown: int = 0
+    _own: Sum = field(default_factory=Sum)
     _heap: list[Entry] = field(default_factory=list)
     _packs: dict[tuple[object, Priority], Bundle] = field(default_factory=dict)
     _grown: dict[Bundle, None] = field(default_factory=dict)
@@ -106,7 +123,12 @@ class RequirementClass:
     @property
     def seconds(self) -> float:
         """How long what waits is expected to take; single tests of unknown length count as packed ones."""
-        return self.known_ns / NANOSECONDS + self.unknown * self.pace.typical_seconds
+        return self._own.seconds(self.pace)
+
+    @property
+    def waiting(self) -> int:
+        """How many tests wait."""
+        return self._own.waiting
 
     def head_seconds(self, bundle: Bundle) -> float | None:
         """How long the dispatch takes that would be cut from a bundle; None for a test of unknown length."""
@@ -192,8 +214,10 @@ class RequirementClass:
         self._heap.clear()
         self._packs.clear()
         self._grown.clear()
-        self.waiting = self.known_ns = self.unknown = 0
-        return [test for bundle in bundles for test in bundle.tests]
+        tests = [test for bundle in bundles for test in bundle.tests]
+        for test in tests:
+            self._account(test, -1)
+        return tests
 
     def _push(self, bundle: Bundle) -> None:
         self._places += 1
@@ -206,8 +230,9 @@ class RequirementClass:
         return (-int(bundle.priority), order, bundle.place, bundle)
 
     def _account(self, test: QueuedTest, sign: int) -> None:
-        self.waiting += sign
-        if test.expected_seconds is None:
-            self.unknown += sign
-        else:
-            self.known_ns += sign * round((expected(test, self.limits) or 0.0) * NANOSECONDS)
+        known = test.expected_seconds is not None
+        nanoseconds = sign * round((expected(test, self.limits) or 0.0) * NANOSECONDS) if known else 0
+        for one in (self._own, self.total):
+            one.waiting += sign
+            one.known_ns += nanoseconds
+            one.unknown += 0 if known else sign
