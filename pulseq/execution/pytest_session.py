@@ -156,6 +156,8 @@ class PytestSession:
 
     async def close(self) -> None:
         """End everything at once and leave nothing behind."""
+        for batch in self._busy.values():
+            batch.stopped = True  # what has not started is not to begin on another keeper
         await asyncio.gather(*(keeper.close() for keeper in [*self._idle, *self._busy]))
         await self._drop_zygote()
         if self._temp is not None:

@@ -52,7 +52,7 @@ class Bundle:
 
 @dataclass(slots=True)
 class Sum:
-    """What waits in all classes together, kept with each test: a queue of many classes is asked for it at each pick.
+    """What waits, in one class or in all together, kept with each test: a queue is asked for it at each pick.
 
     Attributes:
         waiting: how many tests.
