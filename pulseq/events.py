@@ -8,14 +8,14 @@ scope whose teardown fails turns a passed pytest item into an error after the fa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import TypeAlias
+
+from msgspec import Struct, field
 
 from pulseq.models import AttemptResult, CapabilityValue, Liveness, Reason, Status
 
 
-@dataclass(frozen=True, slots=True)
-class RunStarted:
+class RunStarted(Struct, frozen=True, omit_defaults=True):
     """The first event of a run. `options` is what a resume needs to repeat it."""
 
     run_id: str
@@ -25,16 +25,14 @@ class RunStarted:
     options: Mapping[str, object] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class PrefectRunKnown:
+class PrefectRunKnown(Struct, frozen=True, omit_defaults=True):
     """The flow run that this run is; `url` is None where no UI serves it."""
 
     flow_run_id: str
     url: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class NodeJoined:
+class NodeJoined(Struct, frozen=True, omit_defaults=True):
     """A node is there with `slots` slots; `capabilities` are the complete ones."""
 
     node_id: str
@@ -43,16 +41,14 @@ class NodeJoined:
     capabilities: Mapping[str, CapabilityValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class NodeLost:
+class NodeLost(Struct, frozen=True, omit_defaults=True):
     """A node is gone, and not because it was told to go."""
 
     node_id: str
     why: str
 
 
-@dataclass(frozen=True, slots=True)
-class NodeHealth:
+class NodeHealth(Struct, frozen=True, omit_defaults=True):
     """What one look at a node found; what it did not tell is None.
 
     Attributes:
@@ -80,8 +76,7 @@ class NodeHealth:
     running: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class TestPlanned:
+class TestPlanned(Struct, frozen=True, omit_defaults=True):
     """A test was accepted: from here on it ends in exactly one `TestClosed`.
 
     Attributes:
@@ -103,8 +98,7 @@ class TestPlanned:
     requirements: Mapping[str, CapabilityValue] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class TestExpanded:
+class TestExpanded(Struct, frozen=True, omit_defaults=True):
     """An entry became `count` tests of its own and has no row itself (pytest, JUnit files)."""
 
     __test__ = False
@@ -114,8 +108,7 @@ class TestExpanded:
     count: int
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptStarted:
+class AttemptStarted(Struct, frozen=True, omit_defaults=True):
     """A body was started on a node; `task_run` is Prefect's id of the task run that carries it."""
 
     test_id: str
@@ -125,15 +118,13 @@ class AttemptStarted:
     task_run: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AttemptFinished:
+class AttemptFinished(Struct, frozen=True, omit_defaults=True):
     """An attempt has a result."""
 
     result: AttemptResult
 
 
-@dataclass(frozen=True, slots=True)
-class TestClosed:
+class TestClosed(Struct, frozen=True, omit_defaults=True):
     """The verdict of a test in this run.
 
     A later one for the same test replaces it only where a late teardown error does so.
@@ -151,15 +142,13 @@ class TestClosed:
     error: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class RunNote:
+class RunNote(Struct, frozen=True, omit_defaults=True):
     """One line that whoever watches the run should read (a warning, a change of plan)."""
 
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class RunFinished:
+class RunFinished(Struct, frozen=True, omit_defaults=True):
     """The last event. `reason` is the word for the exit code: passed, failed, interrupted, …"""
 
     finished_at: float

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from typing import Any, TypeAlias
 
-from pulseq.pickling import quickly_pickled
+import msgspec
+from msgspec import Struct
 
 #: What a requirement or a capability may be written as; a list means "any of".
 Scalar: TypeAlias = str | int | float | bool
@@ -204,9 +205,7 @@ class NodeSpec:
     max_concurrent_tests: int = 1
 
 
-@quickly_pickled
-@dataclass(frozen=True, slots=True)
-class AttemptResult:
+class AttemptResult(Struct, frozen=True, omit_defaults=True):
     """What one start of one test on one node came to.
 
     Attributes:
@@ -235,7 +234,7 @@ class AttemptResult:
     output_bytes: int = 0
     exit_code: int | None = None
     signal: int | None = None
-    metrics: Mapping[str, float] = field(default_factory=dict)
+    metrics: Mapping[str, float] = msgspec.field(default_factory=dict)
     simulated: bool = False
     leaked_processes: int = 0
     warnings: tuple[str, ...] = ()
@@ -281,9 +280,7 @@ class PytestSpec:
     markers: str | None = None
 
 
-@quickly_pickled
-@dataclass(frozen=True, slots=True)
-class PytestOrder:
+class PytestOrder(Struct, frozen=True):
     """One item of a collected session to be run: its own id here, pytest's node id there."""
 
     test_id: str
@@ -301,9 +298,7 @@ def name_pack(nodeids: Sequence[str]) -> str:
     return f"{first}{more} ({len(nodeids)} tests)"
 
 
-@quickly_pickled
-@dataclass(frozen=True, slots=True)
-class CollectedItem:
+class CollectedItem(Struct, frozen=True):
     """A pytest item as its node collected it; `location` is `file:line`, `marks` its markers' names."""
 
     nodeid: str

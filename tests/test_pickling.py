@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import copy
 import pickle
-from dataclasses import dataclass, replace
 
 import pytest
+from msgspec.structs import replace
 
 from pulseq.engine.work import AttemptStart
 from pulseq.models import AttemptResult, CollectedItem, PytestOrder, Reason, Status
-from pulseq.pickling import quickly_pickled
 
 RESULT = AttemptResult("a", 2, "node1", Status.FAILED, "chrome", Reason.ASSERTION, metrics={"x": 1.5}, warnings=("w",))
 
@@ -33,15 +32,3 @@ def test_what_is_pickled_comes_back_equal(value: object, protocol: int) -> None:
 def test_copies_are_equal_and_can_be_changed_on_the_way() -> None:
     assert copy.deepcopy(RESULT) == RESULT == copy.copy(RESULT)
     assert replace(copy.copy(RESULT), attempt=3).attempt == 3
-
-
-def test_a_state_of_another_version_is_refused() -> None:
-    @quickly_pickled
-    @dataclass(frozen=True, slots=True)
-    class Pair:
-        left: int
-        right: int
-
-    # With fields missing, or too many, half of an object would go on its way.
-    with pytest.raises(ValueError, match="zip"):
-        Pair.__new__(Pair).__setstate__((1, 2, 3))  # type: ignore[attr-defined]

@@ -6,8 +6,9 @@ import asyncio
 import contextlib
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from pulseq.errors import InfrastructureError, PulseqError
 from pulseq.events import AttemptFinished, Event, RunNote

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from msgspec import structs
+
 from pulseq.engine.work import CasesFound
 from pulseq.models import (
     AttemptResult,
@@ -93,7 +95,7 @@ def cases_to_tests(
         # Whichever attempt of the command left them, it is the first that these tests are known of.
         (
             replace(entry, id=case.test_id, name=case.test_id.rsplit("::", 1)[-1], max_retries=0),
-            replace(case, attempt=1),
+            structs.replace(case, attempt=1),
         )
         for case in found.cases
     ]
@@ -108,4 +110,4 @@ def cases_to_tests(
 def _without_files(result: AttemptResult, trouble: str) -> AttemptResult:
     if result.status is not Status.PASSED:
         return result
-    return replace(result, status=Status.ERROR, reason=Reason.SETUP, error=trouble)
+    return structs.replace(result, status=Status.ERROR, reason=Reason.SETUP, error=trouble)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import replace
+
+from msgspec.structs import replace
 
 from pulseq.distributed.ledger import Key
 from pulseq.models import AttemptResult

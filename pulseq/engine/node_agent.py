@@ -9,12 +9,12 @@ import asyncio
 import contextlib
 import pickle
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import anyio
 from distributed import Worker
+from msgspec import structs
 
 from pulseq.engine.agent_registry import register_agent
 from pulseq.engine.dispatch_under_way import DispatchUnderWay, Key, key_of
@@ -289,7 +289,7 @@ def _told_by_prefect(result: AttemptResult, timeout_seconds: float | None) -> At
         return result
     first = f"timeout: still running after {timeout_seconds:g} s, so it was ended"
     rest = (result.error or "").partition("\n")[2]
-    return replace(result, error=f"{first}\n{rest}" if rest else first)
+    return structs.replace(result, error=f"{first}\n{rest}" if rest else first)
 
 
 async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
+from msgspec import Struct
+
 from pulseq.models import AttemptResult, PytestOrder, PytestSpec, TestCase, name_pack
-from pulseq.pickling import quickly_pickled
 
 #: Longer names of task runs and flow runs are cut; the journal and the database have them whole.
 MAX_NAME_CHARACTERS = 500
@@ -84,9 +85,7 @@ def shown_name(name: str) -> str:
     return short.encode("utf-8", "backslashreplace").decode()
 
 
-@quickly_pickled
-@dataclass(frozen=True, slots=True)
-class AttemptStart:
+class AttemptStart(Struct, frozen=True):
     """Message: a body is being started."""
 
     test_id: str

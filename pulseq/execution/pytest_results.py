@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
+
+from msgspec.structs import replace
 
 from pulseq.models import AttemptResult, CollectedItem, CollectedVerdict, Collection, PytestOrder, Reason, Status
 

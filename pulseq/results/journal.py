@@ -20,7 +20,7 @@ from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import Event
 from pulseq.records import RunRecord, fold
 from pulseq.results.codec import DamagedLine, Entry, decode_line, encode_stamped
-from pulseq.results.writers import number
+from pulseq.results.json_text import number
 
 JOURNAL_NAME = "journal.jsonl"
 #: Seconds within which events share a time: to write a moment as text takes a tenth of what a line does.
@@ -58,7 +58,7 @@ class JournalWriter:
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
         self.path = path
         self._clock = clock
-        self._moment, self._stamp = 0.0, number(0.0)
+        self._moment, self._stamp = 0.0, b"0.0"
         self._buffer: list[bytes] = []
         self._buffer_lock = threading.Lock()
         self._disk_lock = threading.Lock()
@@ -110,10 +110,10 @@ class JournalWriter:
     ) -> None:
         self.close()
 
-    def _now(self) -> str:
+    def _now(self) -> bytes:
         now = self._clock()
         if not 0.0 <= now - self._moment < _SAME_MOMENT:
-            self._moment, self._stamp = now, number(now)
+            self._moment, self._stamp = now, number(now).encode()
         return self._stamp
 
     def _write(self, data: bytes, lines: list[bytes]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from msgspec import structs
 
 from pulseq.distributed.expansion import cases_to_tests, items_of, spec_of
 from pulseq.engine.work import CasesFound
@@ -129,7 +130,7 @@ def test_a_command_that_left_no_file_has_an_error_that_says_so() -> None:
     tests, keep = cases_to_tests(JAVA, command_result(Status.PASSED), nothing)
     assert (tests, keep) == (
         [],
-        replace(command_result(Status.PASSED), status=Status.ERROR, reason=Reason.SETUP, error=nothing.trouble),
+        structs.replace(command_result(Status.PASSED), status=Status.ERROR, reason=Reason.SETUP, error=nothing.trouble),
     )
 
 

@@ -1,8 +1,11 @@
 import json
 import math
 import zlib
+from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -80,9 +83,8 @@ def test_every_event_comes_back_as_it_went_in(seq: int, time: float, event: Even
 
 
 @given(event=events)
-def test_a_line_is_plain_ascii_json_without_a_break_in_it(event: Event) -> None:
+def test_a_line_is_json_without_a_break_in_it(event: Event) -> None:
     line = encode_line(1, 2.0, event)
-    assert line.isascii()
     assert line.index(b"\n") == len(line) - 1
     assert list(json.loads(line)) == ["seq", "time", "kind", "data", "crc"]
 
@@ -135,9 +137,59 @@ def test_a_metric_that_is_not_finite_is_left_out_with_a_warning() -> None:
     assert len(event.result.warnings) == 4
 
 
-def test_any_other_number_that_is_not_finite_is_refused() -> None:
-    with pytest.raises(ValueError):
-        encode_line(1, 2.0, RunFinished(math.nan, 1.0, 0, "passed"))
+@pytest.mark.parametrize("value", [True, 2**70, Decimal("1.5")])
+def test_a_metric_is_a_number_for_whoever_reads_it(value: float) -> None:
+    result = AttemptResult("t", 1, "n", Status.PASSED, metrics={"m": value})
+    event = decode_line(encode_line(1, 2.0, AttemptFinished(result))).event
+    assert isinstance(event, AttemptFinished)
+    assert (float(value), ()) == (event.result.metrics["m"], event.result.warnings)
+    assert not isinstance(event.result.metrics["m"], bool)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda value: RunFinished(value, 1.0, 0, "passed"),
+        lambda value: TestPlanned("t", "", "t", "call", "low", None, value),
+        lambda value: TestPlanned("t", "", "t", "call", "low", requirements={"cpu": value}),
+        lambda value: TestPlanned("t", "", "t", "call", "low", requirements={"cpu": (value, 1)}),
+        lambda value: AttemptFinished(AttemptResult("t", 1, "n", Status.PASSED, started_at=value)),
+        lambda value: AttemptFinished(AttemptResult("t", 1, "n", Status.PASSED, duration=value)),
+        lambda value: AttemptFinished(AttemptResult("t", 1, "n", Status.PASSED, queue_seconds=value)),
+    ],
+)
+def test_any_other_number_that_is_not_finite_is_refused(make: Callable[[float], Event], value: float) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        encode_line(1, 2.0, make(value))
+
+
+def test_metrics_whose_sum_is_past_any_number_are_each_kept() -> None:
+    result = AttemptResult("t", 1, "n", Status.PASSED, metrics={"a": 1.5e308, "b": 1.5e308})
+    assert AttemptFinished(result) == decode_line(encode_line(1, 2.0, AttemptFinished(result))).event
+
+
+def test_what_stands_at_its_default_is_left_out() -> None:
+    planned = _data_of(TestPlanned("t", "", "t", "call", "low"))
+    assert planned == {"test_id": "t", "variant": "", "name": "t", "body": "call", "priority": "low"}
+    started = _data_of(AttemptStarted("t", "", 1, "n"))
+    assert started == {"test_id": "t", "variant": "", "attempt": 1, "node_id": "n"}
+    finished = _data_of(AttemptFinished(AttemptResult("t", 1, "n", Status.PASSED)))
+    assert finished == {"result": {"test_id": "t", "attempt": 1, "node_id": "n", "status": "passed"}}
+
+
+def test_everything_else_is_there() -> None:
+    result = AttemptResult(
+        *("t", 1, "n", Status.ERROR, "v", Reason.TIMEOUT, 1.0, 2.0, 3.0, "late", "out", 3, 1, 9),
+        metrics={"m": 1},
+        simulated=True,
+        leaked_processes=2,
+        warnings=("w",),
+    )
+    told = _data_of(AttemptFinished(result))["result"]
+    assert AttemptResult(**told | {"warnings": tuple(told["warnings"])}) == result
+    closed = _data_of(TestClosed("t", "v", Status.ERROR, Reason.TIMEOUT, False, 1, "n", "late"))
+    assert (closed["reason"], closed["node_id"], closed["error"]) == ("timeout", "n", "late")
 
 
 def test_options_may_hold_paths_sets_and_mappings() -> None:
@@ -149,6 +201,11 @@ def test_options_may_hold_paths_sets_and_mappings() -> None:
 def test_what_json_cannot_hold_is_refused_by_name() -> None:
     with pytest.raises(TypeError, match="a complex"):
         encode_line(1, 2.0, RunStarted("r", "s", 1.0, "0", {"z": 1j}))
+
+
+def _data_of(event: Event) -> dict[str, Any]:
+    data: dict[str, Any] = json.loads(encode_line(1, 2.0, event))["data"]
+    return data
 
 
 def _with_checksum(head: str) -> bytes:

@@ -29,6 +29,7 @@ FROM read_json(
     )'}
 );
 
+-- A map is read as JSON first and cast then: for the reader to make a map of it takes twice that.
 CREATE OR REPLACE TEMP TABLE stage_attempts AS
 WITH told AS (
     SELECT seq, data.result AS r, coalesce(data.result.variant, '') AS variant
@@ -38,7 +39,7 @@ WITH told AS (
         columns = {seq: 'BIGINT', data: 'STRUCT(result STRUCT(
             test_id VARCHAR, attempt INTEGER, node_id VARCHAR, status VARCHAR, variant VARCHAR, reason VARCHAR,
             started_at DOUBLE, duration DOUBLE, queue_seconds DOUBLE, error VARCHAR, output VARCHAR,
-            output_bytes BIGINT, exit_code INTEGER, signal INTEGER, metrics MAP(VARCHAR, DOUBLE), simulated BOOLEAN,
+            output_bytes BIGINT, exit_code INTEGER, signal INTEGER, metrics JSON, simulated BOOLEAN,
             leaked_processes INTEGER, warnings VARCHAR[]
         ))'}
     )
@@ -48,7 +49,7 @@ SELECT
     moment(coalesce(r.started_at, 0)) AS started_at, coalesce(r.duration, 0) AS duration,
     coalesce(r.queue_seconds, 0) AS queue_seconds, r.error, coalesce(r.output, '') AS output,
     coalesce(r.output_bytes, 0) AS output_bytes, r.exit_code, r.signal,
-    coalesce(r.metrics, MAP {}::MAP(VARCHAR, DOUBLE)) AS metrics, coalesce(r.simulated, false) AS simulated,
+    coalesce(r.metrics::MAP(VARCHAR, DOUBLE), MAP {}::MAP(VARCHAR, DOUBLE)) AS metrics, coalesce(r.simulated, false) AS simulated,
     coalesce(r.leaked_processes, 0) AS leaked_processes, coalesce(r.warnings, []::VARCHAR[]) AS warnings,
     s.task_run_id
 FROM told
