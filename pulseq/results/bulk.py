@@ -24,6 +24,8 @@ from pulseq.results.staging import Batch, clean, json_text
 #: Half of a surrogate pair without the other one, which no database holds; some whole pairs match as well.
 _LONE_SURROGATE = re.compile(rb"(?<!\\ud[89ab]..)\\ud[c-f]|\\ud[89ab]..(?!\\ud[c-f])")
 
+_FIELD = re.compile(r"[a-z_][a-z0-9_]*")
+
 
 class UnreadableLinesError(Exception):
     """DuckDB cannot read a slice, which ends at byte `end`, in full."""
@@ -86,6 +88,9 @@ class BulkBatch:
             for kind, lines in self._lines.items():
                 path = files.enter_context(_file_of(lines))
                 connection.execute(f"SET VARIABLE {kind.decode()} = ?", [path])
+            usual = _usual_metrics(self._lines[b"attempt_finished"])
+            connection.execute("SET VARIABLE usual_metrics = ?", [usual])
+            connection.execute("SET VARIABLE usual_types = ?", [json.dumps(dict.fromkeys(usual, "DOUBLE"))])
             longest = max((max(map(len, lines), default=0) for lines in self._lines.values()), default=0)
             connection.execute("SET VARIABLE longest_line = ?", [max(longest + 1, 1 << 18)])
             try:
@@ -126,6 +131,16 @@ def _file_of(lines: list[bytes]) -> Iterator[str]:
         yield f"/proc/self/fd/{descriptor}"
     finally:
         os.close(descriptor)
+
+
+def _usual_metrics(lines: list[bytes]) -> list[str]:
+    """The metrics of the first result, where they can be the fields of a struct, else those of a body that has none."""
+    try:
+        names = list(json.loads(lines[0])["data"]["result"]["metrics"])
+    except (LookupError, ValueError, TypeError):
+        names = []
+    # Fields may not differ by their case alone.
+    return names if names and all(map(_FIELD.fullmatch, names)) else ["duration"]
 
 
 def _cleaned(line: bytes) -> bytes:

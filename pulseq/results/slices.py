@@ -14,9 +14,11 @@ from zlib import crc32
 #: The events that every test has; DuckDB reads these.
 TEST_KINDS = (b"test_planned", b"attempt_started", b"attempt_finished", b"test_closed")
 _RUN_ENDS = b'"kind":"run_finished"'
-_KIND = b'"kind":"'
+_KIND, _DATA = b'"kind":"', b'","data":'
 _CHECKSUM = b',"crc":"%08x"}'
 _CHECKSUM_LENGTH = len(_CHECKSUM % 0)
+#: Read at once: lines that the processor has near are checked and sorted in two thirds of the time.
+_BLOCK_BYTES = 256 << 10
 _SEQ = re.compile(rb'\{"seq":(\d+),')
 
 
@@ -48,16 +50,23 @@ def read_slice(path: Path, start: int, size: int) -> Slice:
 
     A last line without its end is left alone, as its writer may be at it, unless nothing but the break is missing.
     """
-    lines = _to_the_end_of_a_run(_read_block(path, start, size)).split(b"\n")
-    tail = lines.pop()
-    found = Slice(start, start + sum(map(len, lines)) + len(lines))
-    if _is_sound(tail):
-        found.end += len(tail)
-        lines.append(tail)
-    sound = [line for line in lines if line[-_CHECKSUM_LENGTH:] == _CHECKSUM % crc32(line[:-_CHECKSUM_LENGTH])]
-    if len(sound) < len(lines):
-        found.damaged = sum(bool(line.strip()) for line in lines) - len(sound)
-    _sort_in(found, sound)
+    found, rest = Slice(start, start), b""
+    with path.open("rb") as stream:
+        stream.seek(start)
+        while left := size - (found.end - start) - len(rest):
+            block = stream.read(min(left, _BLOCK_BYTES))
+            if not block:
+                return _with_tail(found, rest)
+            lines, rest, ended = _split(rest + block)
+            _take(found, lines)
+            if ended:
+                return found
+        if found.end > start:
+            return found
+        line = rest + stream.readline()
+    if not line.endswith(b"\n"):
+        return _with_tail(found, line)
+    _take(found, [line[:-1]])
     return found
 
 
@@ -67,30 +76,34 @@ def seq_of(line: bytes) -> int:
     return int(found[1]) if found else -1
 
 
-def _read_block(path: Path, start: int, size: int) -> bytes:
-    """Whole lines as far as they fit; one line where none does; the last one of the file as it is."""
-    with path.open("rb") as stream:
-        stream.seek(start)
-        block = stream.read(size)
-        if len(block) < size:
-            return block
-        whole = block[: block.rfind(b"\n") + 1]
-        return whole or block + stream.readline()
+def _split(block: bytes) -> tuple[list[bytes], bytes, bool]:
+    """Whole lines up to the first that ends a run, the start of the next, and whether one did.
 
-
-def _to_the_end_of_a_run(block: bytes) -> bytes:
-    """Lines up to the first that ends a run; what only looks like one makes a slice shorter, not wrong."""
+    What only looks like the end of a run makes a slice shorter, not wrong.
+    """
     at = block.find(_RUN_ENDS)
     end = block.find(b"\n", at) + 1 if at >= 0 else 0
-    return block[:end] if end else block
+    lines = (block[:end] if end else block).split(b"\n")
+    return lines, lines.pop(), end > 0
 
 
-def _is_sound(line: bytes) -> bool:
-    return line[-_CHECKSUM_LENGTH:] == _CHECKSUM % crc32(line[:-_CHECKSUM_LENGTH])
+def _with_tail(found: Slice, tail: bytes) -> Slice:
+    if tail[-_CHECKSUM_LENGTH:] == _CHECKSUM % crc32(tail[:-_CHECKSUM_LENGTH]):
+        _sort_in(found, [tail])
+        found.end += len(tail)
+    return found
+
+
+def _take(found: Slice, lines: list[bytes]) -> None:
+    sound = [line for line in lines if line[-_CHECKSUM_LENGTH:] == _CHECKSUM % crc32(line[:-_CHECKSUM_LENGTH])]
+    if len(sound) < len(lines):
+        found.damaged += sum(bool(line.strip()) for line in lines) - len(sound)
+    _sort_in(found, sound)
+    found.end += sum(map(len, lines)) + len(lines)
 
 
 def _sort_in(found: Slice, lines: list[bytes]) -> None:
     lines_of, others = found.tests.get, found.others
     for line in lines:
-        begin = line.find(_KIND) + len(_KIND)
-        lines_of(line[begin : line.find(b'"', begin)], others).append(line)
+        head = line.partition(_DATA)[0]
+        lines_of(head[head.rfind(_KIND) + len(_KIND) :], others).append(line)

@@ -18,8 +18,9 @@ T = TypeVar("T")
 ROOT = Path(__file__).resolve().parents[2]
 #: A child that has not ended by then hangs.
 PATIENCE_SECONDS = 1800.0
-#: What no child inherits: settings of the caller's own Prefect and PulseQ.
-_UNWANTED = ("PREFECT_", "PULSEQ_", "DASK_", "PYTEST_")
+#: What no child inherits: settings of the caller's own Prefect and PulseQ, and Python's: one that keeps it from writing
+#: bytecode has each side rewrite all test files in every run.
+_UNWANTED = ("PREFECT_", "PULSEQ_", "DASK_", "PYTEST_", "PYTHON")
 
 
 @dataclass(frozen=True, slots=True)

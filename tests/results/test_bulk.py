@@ -113,6 +113,36 @@ def test_python_can_read_all_of_it(tmp_path: Path) -> None:
     assert (batch.entries, batch.odd.entries) == (4, 4)
 
 
+@pytest.mark.parametrize(
+    "usual",
+    [
+        {"duration": 1.0, "size": 2.5},
+        {"size": 1, "duration": -2},
+        {"a": 1.0, "A": 2.0},
+        {"": 1.0},
+        {'"': 1.0, "\x00": 2.0},
+        {"\ud800": 1.0},
+        {},
+    ],
+)
+def test_metrics_are_the_same_whether_they_are_those_of_the_first_result_or_others(
+    tmp_path: Path, usual: dict[str, float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = [usual, {"duration": 3.0}, {}, {"size": 1.0, "duration": 2.0}, {"Duration": 1.0, "size": 7}, usual]
+    results = [AttemptResult(str(number), 1, "n", PASSED, metrics=metrics) for number, metrics in enumerate(told)]
+    journal = write(tmp_path, *map(AttemptFinished, results))
+    quick = rows_of(journal, tmp_path / "quick.duckdb", monkeypatch, slow=False)
+    assert quick == rows_of(journal, tmp_path / "slow.duckdb", monkeypatch, slow=True)
+    assert [len(metrics) for metrics in told] == [len(row[15]) for row in quick["attempts"]]
+
+
+@pytest.mark.parametrize("value", ["many", [1.0], {"a": 1.0}])
+def test_a_metric_that_is_no_number_is_for_python_to_judge(tmp_path: Path, value: object) -> None:
+    result = {"test_id": "b", "attempt": 1, "node_id": "n", "status": "passed", "metrics": {"duration": value}}
+    with pytest.raises(UnreadableLinesError):
+        stage(write(tmp_path, FINISHED, more=line_of("attempt_finished", result=result)))
+
+
 texts = st.text(st.characters(), max_size=20)
 seconds = st.floats(allow_nan=False, allow_infinity=False) | st.sampled_from(
     [0.0, 1.5, 1_795_356_038.852_422_2, 0.5e-6]

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import resource
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+from pulseq.distributed.event_log import COMMIT_PAUSE_SECONDS
 from pulseq.events import AttemptFinished, AttemptStarted, Event, RunFinished, RunStarted, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.results.database import Database
@@ -18,9 +20,8 @@ from pulseq.results.ingest import ingest
 from pulseq.results.journal import JournalWriter, journal_path
 from tests.benchmarks.children.made_up import MadeUp, make_results
 
-#: Events between two flushes to the disk, and between two visits to the database.
-_COMMIT_EVERY = 1_000
-_INGEST_EVERY = 200_000
+#: Seconds between two visits to the database. A run's are rarer, since its tests want the processors.
+_INGEST_PAUSE_SECONDS = 0.5
 
 
 def events_of(told: MadeUp) -> Iterator[Event]:
@@ -58,23 +59,23 @@ def peak_mb() -> float:
 
 
 class Background:
-    """Does one thing at a time in a thread of its own, as a run's driver does; nudged while busy, it just goes on."""
+    """Does one thing again and again in a thread of its own, with a pause after each time, as a run's driver does."""
 
-    def __init__(self, work: Callable[[], object]) -> None:
-        self._work = work
+    def __init__(self, work: Callable[[], object], pause_seconds: float) -> None:
+        self._work, self._pause_seconds = work, pause_seconds
+        self._enough = threading.Event()
         self._thread = ThreadPoolExecutor(max_workers=1)
-        self._doing: Future[object] | None = None
+        self._doing = self._thread.submit(self._keep_doing)
 
-    def nudge(self) -> None:
-        """Begin, unless it is at it."""
-        if self._doing is None or self._doing.done():
-            self.wait()
-            self._doing = self._thread.submit(self._work)
+    def _keep_doing(self) -> None:
+        while not self._enough.wait(self._pause_seconds):
+            self._work()
 
-    def wait(self) -> None:
-        """Until it has done what it was asked for; its error is raised here."""
-        if self._doing is not None:
-            self._doing.result()
+    def end(self) -> None:
+        """Until it has done what it is at; its error is raised here."""
+        self._enough.set()
+        self._doing.result()
+        self._thread.shutdown()
 
 
 def measure(count: int, directory: Path) -> dict[str, Any]:
@@ -91,19 +92,16 @@ def measure(count: int, directory: Path) -> dict[str, Any]:
 
     began = time.perf_counter()
     with JournalWriter(journal) as writer:
-        committing, ingesting = Background(writer.commit), Background(take_in)
+        committing = Background(writer.commit, COMMIT_PAUSE_SECONDS)
+        ingesting = Background(take_in, _INGEST_PAUSE_SECONDS)
         for number, event in enumerate(all_events(count), start=1):
             writer.append(event)
-            if number % _COMMIT_EVERY == 0:
-                committing.nudge()
-            if number % _INGEST_EVERY == 0:
-                ingesting.nudge()
             if number == count:
                 early_peak = peak_mb()
-        committing.wait()
+        committing.end()
         writer.commit()
         journalled = time.perf_counter() - began
-        ingesting.wait()
+        ingesting.end()
         take_in()
     seconds = time.perf_counter() - began
     with database.read() as connection:
