@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Hashable, Iterator, Mapping, Set
 from dataclasses import dataclass
+from operator import attrgetter
 
 from pulseq.models import CapabilityValue, Strategy
 from pulseq.planning.choosing import STRATEGIES
@@ -15,7 +16,7 @@ from pulseq.planning.node_pool import NodePool, PooledNode
 from pulseq.planning.pace import Pace
 from pulseq.planning.packing import DispatchFill, PackLimits, expected
 from pulseq.planning.queued import NodeLoad, NodeOffer, QueuedTest
-from pulseq.planning.requirement_class import RequirementClass, Sum
+from pulseq.planning.requirement_class import NANOSECONDS, RequirementClass, Sum
 
 #: (requirements as a key, capabilities) → whether a node with these fits.
 Fits = Callable[[Hashable, Mapping[str, CapabilityValue]], bool]
@@ -188,7 +189,7 @@ class ReadyQueue:
         best, chosen = None, None
         remaining = self._remaining_seconds()
         for group in self._classes.values():
-            head = group.head() if group.waiting and group.bit & reachable else None
+            head = group.head() if group.own.waiting and group.bit & reachable else None
             if head is not None:
                 class_rank = self._strategy.class_rank(group.head_seconds(head[3]), group.room, remaining)
                 rank = (head[0], class_rank, head[1], group.bit)
@@ -198,15 +199,19 @@ class ReadyQueue:
 
     def _remaining_seconds(self) -> float:
         """No way to run what waits takes less than this: all of it on all slots, a class on those that fit."""
-        by_class = [group.seconds / group.room for group in self._classes.values() if group.room]
-        return max([self.waiting_seconds / self.slots, *by_class])
+        # Asked for at each pick, of each class: without a call each of them it takes a third.
+        unknown = self._pace.typical_seconds * NANOSECONDS if self._total.unknown else 0.0
+        by_class = [
+            (one.own.known_ns + one.own.unknown * unknown) / one.room for one in self._classes.values() if one.room
+        ]
+        return max([self.waiting_seconds / self.slots, max(by_class, default=0.0) / NANOSECONDS])
 
     def _pick(self, group: RequirementClass, free: Set[PooledNode]) -> Pick:
         head = group.head()
         assert head is not None
         node = self._choose_node(group, head[3].tests[0], free)
         share = self.waiting_seconds / max(self.slots, 1)
-        idle = sum(max(one.offer.slots - one.used, 0) for one in free if one.fits & group.bit)
+        idle = sum([max(one.offer.slots - one.used, 0) for one in free if one.fits & group.bit])
         idle_share = self.waiting_seconds / max(idle, 1)
         fill = DispatchFill(self._limits, share, node.offer.id, node.offer.slowness, idle_share, self._pace)
         tests = group.take(fill, slots=node.offer.slots)
@@ -218,11 +223,12 @@ class ReadyQueue:
         if test.avoid:
             candidates = [node for node in candidates if node.offer.id not in test.avoid] or candidates
         wanted = self._wanted_by_scarcer(group, {node.fits for node in candidates})
-        return min(candidates, key=lambda node: (wanted[node.fits], node.rank))
+        least = min(wanted.values())
+        return min([node for node in candidates if wanted[node.fits] == least], key=attrgetter("rank"))
 
     def _wanted_by_scarcer(self, group: RequirementClass, kinds: Set[int]) -> dict[int, int]:
         """For nodes that fit the same classes: how many tests wait for them that have fewer slots to go to."""
         scarcer: list[RequirementClass] = []
         if self._strategy.spares_scarce_nodes:
-            scarcer = [other for other in self._classes.values() if other.waiting and other.room < group.room]
-        return {kind: sum(other.waiting for other in scarcer if kind & other.bit) for kind in kinds}
+            scarcer = [other for other in self._classes.values() if other.own.waiting and other.room < group.room]
+        return {kind: sum(other.own.waiting for other in scarcer if kind & other.bit) for kind in kinds}

@@ -84,6 +84,7 @@ class RequirementClass:
         room: slots of all nodes that fit.
         nodes: how many nodes fit.
         total: what waits in all classes, this one included.
+        own: what waits in this one.
     """
 
     key: Hashable
@@ -94,7 +95,7 @@ class RequirementClass:
     total: Sum = field(default_factory=Sum)
     room: int = 0
     nodes: int = 0
-    _own: Sum = field(default_factory=Sum)
+    own: Sum = field(default_factory=Sum)
     _heap: list[Entry] = field(default_factory=list)
     _packs: dict[tuple[object, Priority], Bundle] = field(default_factory=dict)
     _grown: dict[Bundle, None] = field(default_factory=dict)
@@ -123,12 +124,12 @@ class RequirementClass:
     @property
     def seconds(self) -> float:
         """How long what waits is expected to take; single tests of unknown length count as packed ones."""
-        return self._own.seconds(self.pace)
+        return self.own.seconds(self.pace)
 
     @property
     def waiting(self) -> int:
         """How many tests wait."""
-        return self._own.waiting
+        return self.own.waiting
 
     def head_seconds(self, bundle: Bundle) -> float | None:
         """How long the dispatch takes that would be cut from a bundle; None for a test of unknown length."""
@@ -138,8 +139,10 @@ class RequirementClass:
     def head(self) -> Entry | None:
         """What goes next: of the highest priority what nobody has begun, else the longest that a node has."""
         top = self._top()
+        if not self._held:
+            return top
         held = [bundle for bundles in self._held.values() for bundle in bundles]
-        if not held or (top is not None and -top[0] >= max(int(bundle.priority) for bundle in held)):
+        if top is not None and -top[0] >= max(int(bundle.priority) for bundle in held):
             return top
         best = max(held, key=lambda bundle: (bundle.priority, bundle.seconds))
         return self._entry(best)
@@ -171,13 +174,15 @@ class RequirementClass:
             self._push(bundle)
 
     def _top(self) -> Entry | None:
-        for bundle in self._grown:
-            if bundle.holder is None:
-                self._push(bundle)
-        self._grown.clear()
-        while self._heap and self._heap[0][3].place != self._heap[0][2]:
-            heapq.heappop(self._heap)
-        return self._heap[0] if self._heap else None
+        if self._grown:
+            for bundle in self._grown:
+                if bundle.holder is None:
+                    self._push(bundle)
+            self._grown.clear()
+        heap = self._heap
+        while heap and heap[0][3].place != heap[0][2]:
+            heapq.heappop(heap)
+        return heap[0] if heap else None
 
     def _find_source(self, node_id: str, slots: int, priority: int) -> Bundle | None:
         """A file that the node has begun, where it has one for each slot; then a new one; then another node's."""
@@ -232,7 +237,7 @@ class RequirementClass:
     def _account(self, test: QueuedTest, sign: int) -> None:
         known = test.expected_seconds is not None
         nanoseconds = sign * round((expected(test, self.limits) or 0.0) * NANOSECONDS) if known else 0
-        for one in (self._own, self.total):
+        for one in (self.own, self.total):
             one.waiting += sign
             one.known_ns += nanoseconds
             one.unknown += 0 if known else sign
