@@ -2,6 +2,8 @@
 
 Durations are seconds, sizes bytes (the metric `memory_usage` is MB), times
 Unix seconds in UTC, unless a name says otherwise.
+
+What is made by the thousand and travels or is written down is a `msgspec.Struct`, the rest are dataclasses.
 """
 
 from __future__ import annotations
