@@ -199,7 +199,7 @@ class ReadyQueue:
 
     def _remaining_seconds(self) -> float:
         """No way to run what waits takes less than this: all of it on all slots, a class on those that fit."""
-        # Asked for at each pick, of each class: without a call each of them it takes a third.
+        # Reckoned at each pick, over all classes: so without a call each.
         unknown = self._pace.typical_seconds * NANOSECONDS if self._total.unknown else 0.0
         by_class = [
             (one.own.known_ns + one.own.unknown * unknown) / one.room for one in self._classes.values() if one.room
