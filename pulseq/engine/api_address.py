@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import time
 import urllib.error
 import urllib.request
 from pathlib import Path
@@ -14,6 +15,8 @@ from pathlib import Path
 from pulseq.errors import InfrastructureError
 
 _TIMEOUT_SECONDS = 10.0
+# A server that took the connection is there: other runs may keep it busy, or all processors of its machine.
+_PATIENCE_SECONDS = 60.0
 
 
 def configured_api() -> str | None:
@@ -65,10 +68,18 @@ async def check_api(url: str) -> None:
 
 
 def _ask_health(url: str) -> None:
-    try:
-        with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
-            answer.read()
-    except urllib.error.HTTPError as error:
-        # Something answers, and wants to know who asks: that is for Prefect's own client to settle.
-        if error.code not in (401, 403):
-            raise
+    patient_until = time.monotonic() + _PATIENCE_SECONDS
+    while True:
+        try:
+            with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
+                answer.read()
+            return
+        except TimeoutError:
+            # A connection that is not taken in time would be an URLError.
+            if time.monotonic() >= patient_until:
+                raise
+        except urllib.error.HTTPError as error:
+            # Something answers, and wants to know who asks: that is for Prefect's own client to settle.
+            if error.code not in (401, 403):
+                raise
+            return

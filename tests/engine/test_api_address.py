@@ -1,0 +1,74 @@
+"""Whether an API is there: one that is busy is, one that refuses is not."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import closing
+
+import pytest
+
+from pulseq.engine import api_address
+from pulseq.engine.api_address import check_api
+from pulseq.errors import InfrastructureError
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nConnection: close\r\n\r\ntrue"
+SECRET = b"HTTP/1.1 401 Unauthorized\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+BROKEN = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+
+# `http.client` leaves the socket of an answer that never came to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning")
+
+
+@pytest.fixture
+def listener(monkeypatch: pytest.MonkeyPatch) -> Iterator[socket.socket]:
+    monkeypatch.setattr(api_address, "_TIMEOUT_SECONDS", 0.1)
+    with closing(socket.create_server(("127.0.0.1", 0))) as listening:
+        yield listening
+
+
+def _url(listener: socket.socket) -> str:
+    return f"http://127.0.0.1:{listener.getsockname()[1]}/api"
+
+
+def _answer(listener: socket.socket, *answers: bytes) -> None:
+    """Take one connection for each of `answers`; an empty one is held until the caller gives up."""
+
+    def serve() -> None:
+        for answer in answers:
+            connection, _ = listener.accept()
+            with connection:
+                connection.recv(65536)
+                if answer:
+                    connection.sendall(answer)
+                else:
+                    connection.recv(1)
+
+    threading.Thread(target=serve, daemon=True).start()
+
+
+@pytest.mark.parametrize("answers", [(OK,), (SECRET,), (b"", b"", OK)], ids=["well", "secret", "busy-at-first"])
+def test_an_api_that_answers_in_the_end_is_there(listener: socket.socket, answers: tuple[bytes, ...]) -> None:
+    _answer(listener, *answers)
+    asyncio.run(check_api(_url(listener)))
+
+
+def test_one_that_is_broken_is_told(listener: socket.socket) -> None:
+    _answer(listener, BROKEN)
+    with pytest.raises(InfrastructureError, match=r"does not answer \(Internal Server Error\)"):
+        asyncio.run(check_api(_url(listener)))
+
+
+def test_one_that_never_answers_is_told(listener: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_address, "_PATIENCE_SECONDS", 0.3)
+    with pytest.raises(InfrastructureError, match=r"does not answer \(timed out\)"):
+        asyncio.run(check_api(_url(listener)))
+
+
+def test_where_nothing_listens_nobody_waits(listener: socket.socket) -> None:
+    url = _url(listener)
+    listener.close()
+    with pytest.raises(InfrastructureError, match=r"does not answer \(.*refused\)"):
+        asyncio.run(check_api(url))
