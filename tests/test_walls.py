@@ -74,9 +74,12 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     },
     **{
         f"pulseq.execution.{stem}": "tests/execution/test_pytest_session"
-        for stem in ("pytest_lines", "pytest_results", "pytest_zygote", "runtime.pytest_fork", "runtime.pytest_process")
+        for stem in ("pytest_lines", "pytest_results", "runtime.pytest_fork", "runtime.pytest_process")
     },
-    "pulseq.execution.runtime.pytest_zygote": "tests/execution/test_pytest_session",
+    **{
+        f"pulseq.execution.runtime.{stem}": "tests/execution/test_pytest_zygote"
+        for stem in ("pytest_guardian", "pytest_nodes", "pytest_zygote")
+    },
     "pulseq.engine.fork_process": "tests/engine/test_fork_server",
     "pulseq.execution.runtime.__main__": "every test of a launcher or a zygote",
     "pulseq.execution.runtime.forked_body": "tests/execution/runtime/test_keeper",

@@ -145,7 +145,8 @@ class LocalNodes:
                 temp_root=self._temp_roots[spec.id],
                 first_worker=self._first_workers[spec.id],
                 heartbeat_seconds=self._heartbeat_seconds,
-                rewritten=self._scheduler_temp_root / "rewritten",
+                shared=self._scheduler_temp_root / "pytest",
+                machine_slots=count_slots(self.fleet),
             )
         )
         await process.ready(START_TIMEOUT_SECONDS)
@@ -207,7 +208,8 @@ def node_configuration(
     temp_root: Path,
     first_worker: int,
     heartbeat_seconds: float,
-    rewritten: Path | None = None,
+    shared: Path,
+    machine_slots: int,
 ) -> dict[str, Any]:
     """What `pulseq.engine.node_process` is told to become a node of this machine."""
     return {
@@ -219,7 +221,8 @@ def node_configuration(
         "capabilities": dict(spec.capabilities),
         "temp_root": str(temp_root),
         "first_worker": first_worker,
-        "rewritten": None if rewritten is None else str(rewritten),
+        "shared": str(shared),
+        "machine_slots": machine_slots,
         "heartbeat_seconds": heartbeat_seconds,
     }
 
@@ -230,6 +233,11 @@ def make_temp_root() -> Path:
     Short, in the system's own place: sockets that bodies make under their TMPDIR have 108 bytes for a name.
     """
     return Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
+
+
+def count_slots(fleet: Fleet) -> int:
+    """How many tests run at the same time on all nodes of this machine."""
+    return sum(spec.max_concurrent_tests for spec in fleet.nodes)
 
 
 def first_workers(fleet: Fleet) -> dict[str, int]:

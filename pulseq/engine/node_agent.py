@@ -53,8 +53,8 @@ CANCEL_TIMEOUT_SECONDS = 5.0
 class NodeAgent:
     """Runs the dispatches of any number of runs on one node.
 
-    `first_worker` is the number of the first of its pytest workers on this machine; `rewritten` is
-    where its pytest sessions share rewritten files with those of other nodes there.
+    `first_worker` is the number of the first of its pytest workers on this machine, `shared` where its pytest
+    sessions share what they collect with other nodes there, `machine_slots` how many slots all of these have.
     """
 
     def __init__(
@@ -65,10 +65,12 @@ class NodeAgent:
         slots: int,
         temp_root: Path,
         first_worker: int = 0,
-        rewritten: Path | None = None,
+        shared: Path | None = None,
+        machine_slots: int | None = None,
     ) -> None:
         self.first_worker = first_worker
-        self.rewritten = rewritten
+        self.shared = shared
+        self.machine_slots = machine_slots or slots
         self.node_id = node_id
         self.slots = slots
         self.temp_root = temp_root
@@ -238,7 +240,8 @@ class RunOnNode:
                 slots=self._agent.slots,
                 on_late=self.tell,
                 first_worker=self._agent.first_worker,
-                rewritten=self._agent.rewritten,
+                shared=self._agent.shared,
+                machine_slots=self._agent.machine_slots,
             )
         return self._sessions[spec]
 

@@ -71,7 +71,8 @@ async def serve(configuration: dict[str, Any]) -> None:
         slots=slots,
         temp_root=temp_root,
         first_worker=configuration["first_worker"],
-        rewritten=Path(rewritten) if (rewritten := configuration.get("rewritten")) else None,
+        shared=Path(configuration["shared"]),
+        machine_slots=configuration["machine_slots"],
     )
     await agent.start()
     ending[1].push_async_callback(agent.executor.close)

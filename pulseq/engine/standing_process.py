@@ -21,6 +21,7 @@ from pulseq.engine.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, b
 from pulseq.engine.child import read_configuration, tell_owner
 from pulseq.engine.local_nodes import (
     START_TIMEOUT_SECONDS,
+    count_slots,
     first_workers,
     make_temp_root,
     node_configuration,
@@ -71,6 +72,7 @@ class Keeper:
         self._scheduler_runs = asyncio.Event()
         self._first_workers = first_workers(fleet)
         self._temp_roots: dict[str, Path] = {}
+        self._scheduler_temp_root = make_temp_root()
         self._ending = False
         self._started = False
         self._since = time.time()
@@ -167,7 +169,7 @@ class Keeper:
             await self._server.stop()
         if self._listener is not None:
             self._listener.close()
-        for temp_root in self._temp_roots.values():
+        for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
             shutil.rmtree(temp_root, ignore_errors=True)
 
     async def _wait_for_users(self) -> None:
@@ -207,7 +209,7 @@ class Keeper:
                 "port": port,
                 "worker_ttl_seconds": self.fleet.framework.node_timeout,
                 "outlives_runs": True,
-                "temp_root": str(self._directory / "scheduler"),
+                "temp_root": str(self._scheduler_temp_root),
             },
             log_path=self._directory / "logs" / "scheduler.log",
         )
@@ -249,7 +251,8 @@ class Keeper:
                     temp_root=self._temp_roots[spec.id],
                     first_worker=self._first_workers[spec.id],
                     heartbeat_seconds=min(framework.heartbeat_interval, framework.node_timeout / 3),
-                    rewritten=self._directory / "scheduler" / "rewritten",
+                    shared=self._scheduler_temp_root / "pytest",
+                    machine_slots=count_slots(self.fleet),
                 )
             )
             await process.ready(START_TIMEOUT_SECONDS)

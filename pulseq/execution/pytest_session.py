@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import hashlib
 import os
 import shutil
 import sys
@@ -14,6 +16,7 @@ from pathlib import Path
 from pulseq.execution.pytest_lines import Batch, KeeperLine, LineClosedError, file_of
 from pulseq.execution.pytest_results import collection_of, unmeasured_result
 from pulseq.execution.pytest_zygote import ZygoteLine
+from pulseq.execution.runtime.pytest_rewrite_store import make_private
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
 
 _PRIVATE_PREFIXES = ("PREFECT_", "DASK_", "PULSEQ_")
@@ -36,8 +39,9 @@ class PytestSession:
             a fixture that is wider than one item failed after its last test.
         first_worker: the number of the first runner's worker id (gw0, gw1, ...); nodes that share a
             machine want different ones, since suites name databases and ports after them.
-        rewritten: a directory, in one that exists, where sessions of this machine share the test files whose
-            assertions they have rewritten; None for one of its own.
+        shared: a directory, in one that exists, where nodes of this machine share what they collect; None
+            for one of its own.
+        machine_slots: the slots of all nodes that share it; those of this node when None.
         environment: what bodies get their variables from, without ours; the process's own when None.
     """
 
@@ -51,7 +55,8 @@ class PytestSession:
         default_python: str = sys.executable,
         on_late: Callable[[AttemptResult], None] = _ignore_late,
         first_worker: int = 0,
-        rewritten: Path | None = None,
+        shared: Path | None = None,
+        machine_slots: int | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._spec = spec
@@ -61,7 +66,8 @@ class PytestSession:
         self._python = spec.python or default_python
         self._on_late = on_late
         self._first_worker = first_worker
-        self._rewritten = rewritten
+        self._shared = shared
+        self._machine_slots = machine_slots or slots
         self._base_environment = os.environ if environment is None else environment
         self._temp: str | None = None
         self._zygote: ZygoteLine | None = None
@@ -171,36 +177,51 @@ class PytestSession:
         if self._temp is None:
             self._temp_root.mkdir(parents=True, exist_ok=True)
             self._temp = tempfile.mkdtemp(prefix="pytest-", dir=self._temp_root)
+        environment = self._environment()
+        request = {
+            "op": "collect",
+            "args": _arguments(spec),
+            "keyword": spec.keyword,
+            "markers": spec.markers,
+            "run_id": spec.run_id,
+            "worker": f"gw{self._first_worker}",
+            "workers": self._machine_slots,
+            "helpers": min(self._machine_slots, len(os.sched_getaffinity(0))) - 1,
+        }
         try:
-            self._zygote = ZygoteLine.start(self._python, spec.cwd, self._environment())
+            shared = self._meeting_place()
+            request["rewritten"] = str(shared / "rewritten")
+            name = shared / _name_of(spec, self._python, environment)
+            answer = None
+            while answer is None:
+                self._zygote = ZygoteLine.join(name, self._python, spec.cwd, environment)
+                answer = await self._zygote.collect(request)
+                if answer is None:
+                    await self._drop_zygote()
         except OSError as error:
             why = f"the interpreter {self._python!r} cannot be started on this node: {error.strerror}"
             return Collection((), usage_error=why)
-        answer = await self._zygote.collect(
-            {
-                "op": "collect",
-                "args": _arguments(spec),
-                "keyword": spec.keyword,
-                "markers": spec.markers,
-                "run_id": spec.run_id,
-                "worker": f"gw{self._first_worker}",
-                "workers": self._slots,
-                "rewritten": str(self._rewritten or Path(self._temp, "rewritten")),
-                "helpers": min(self._slots, len(os.sched_getaffinity(0))) - 1,
-            }
-        )
         if answer["op"] == "collected":
             return collection_of(answer)
         await self._drop_zygote()
         return Collection((), usage_error=answer["error"])
+
+    def _meeting_place(self) -> Path:
+        """A directory that is ours alone, where other nodes of this machine look, too, if that can be."""
+        if self._shared is not None:
+            with contextlib.suppress(OSError):
+                make_private(str(self._shared))
+                return self._shared
+        assert self._temp is not None
+        own = Path(self._temp, "shared")
+        make_private(str(own))
+        return own
 
     def _environment(self) -> dict[str, str]:
         base = self._base_environment.items()
         environment = {name: value for name, value in base if not name.startswith(_PRIVATE_PREFIXES)}
         environment.update(self._spec.env)
         environment.update(PULSEQ_RUN_ID=self._spec.run_id, PULSEQ_NODE_ID=self._node_id)
-        assert self._temp is not None
-        environment["TMPDIR"] = self._temp
         return environment
 
     async def _borrow(self, files: AbstractSet[str], *, fresh: bool) -> KeeperLine:
@@ -215,7 +236,7 @@ class PytestSession:
         number = next(number for number in range(len(self._workers) + 1) if number not in self._workers)
         self._workers.add(number)
         try:
-            keeper = await self._zygote.fork_keeper(f"gw{self._first_worker + number}", self._temp)
+            keeper = await self._zygote.fork_keeper(f"gw{self._first_worker + number}", self._temp, self._node_id)
         except LineClosedError:
             self._workers.discard(number)
             raise
@@ -261,6 +282,12 @@ class PytestSession:
 
 def _arguments(spec: PytestSpec) -> list[str]:
     return [*(["--pyargs"] if spec.pyargs else []), *spec.targets, *spec.args]
+
+
+def _name_of(spec: PytestSpec, python: str, environment: Mapping[str, str]) -> str:
+    """The same for all nodes whose sessions would collect the same in the same surroundings."""
+    surroundings = sorted(item for item in environment.items() if item[0] not in ("PULSEQ_NODE_ID", "TMPDIR"))
+    return hashlib.sha256(repr((spec, python, surroundings)).encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
 
 def _why_unknown(order: PytestOrder, collection: Collection) -> str:

@@ -1,156 +1,281 @@
-"""A pytest zygote as its node sees it: started with pytest's arguments, asked for keepers, hung up on."""
+"""A pytest zygote as a node sees it: started where it is the first to want it, asked for keepers, hung up on."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import fcntl
+import json
 import os
 import signal
 import socket
 import subprocess
-from collections.abc import Mapping, Sequence
+import tempfile
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import IO, TypeVar
 
-from pulseq.execution.pytest_lines import END_SECONDS, KeeperLine, LineClosedError, MessageLine
+from pulseq.execution.pytest_lines import END_SECONDS, KeeperLine, LineClosedError
 from pulseq.execution.runtime import wire
-from pulseq.execution.runtime.output import HeadTail
+from pulseq.execution.runtime.output import read_file
 
 _PROGRAM = Path(__file__).parent / "runtime" / "__main__.py"
 _READ_BYTES = 256 * 1024
+_BACKLOG = 128
+
+T = TypeVar("T")
 
 
-class ZygoteProcess:
-    """The guardian's process and what it and the zygote print.
+@dataclass
+class Starter:
+    """The process that starts a zygote and ends at once, and the file that takes all that is printed there."""
 
-    The end of the process is known by its pidfd: a stray process may hold the pipe open for longer.
-    """
-
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        assert process.stdout is not None
-        self.printed = HeadTail()
-        self.ended = asyncio.Event()
-        self._process = process
-        self._pipe = process.stdout
-        self._pidfd = os.pidfd_open(process.pid)
-        self._loop = asyncio.get_running_loop()
-        os.set_blocking(self._pipe.fileno(), False)
-        self._loop.add_reader(self._pipe.fileno(), self._read)
-        self._loop.add_reader(self._pidfd, self._note_end)
-
-    @property
-    def pid(self) -> int:
-        return self._process.pid
-
-    def _read(self) -> None:
-        try:
-            data = os.read(self._pipe.fileno(), _READ_BYTES)
-        except BlockingIOError:
-            return
-        self.printed.feed(data)
-        if not data:
-            self._loop.remove_reader(self._pipe.fileno())
-
-    def _note_end(self) -> None:
-        self._loop.remove_reader(self._pidfd)
-        self._read()
-        self._process.wait()
-        self.ended.set()
-
-    async def wait(self, seconds: float) -> int | None:
-        """Its exit code, or None where it has not ended in that time."""
-        try:
-            await asyncio.wait_for(self.ended.wait(), seconds)
-        except TimeoutError:
-            return None
-        return self._process.returncode
-
-    async def end(self) -> None:
-        """See it gone, by force where it takes too long, and let go of it."""
-        if await self.wait(END_SECONDS) is None:
-            self._process.send_signal(signal.SIGKILL)
-            await self.ended.wait()
-        self._loop.remove_reader(self._pipe.fileno())
-        self._pipe.close()
-        os.close(self._pidfd)
+    process: subprocess.Popen[bytes]
+    printed: IO[bytes]
 
 
 class ZygoteLine:
-    """A zygote with its guardian."""
+    """A node's line to a zygote that nodes of its machine share.
 
-    def __init__(self, process: ZygoteProcess, sock: socket.socket) -> None:
-        self.process = process
-        self._line = MessageLine(sock)
-        self._turn = asyncio.Lock()
+    Attributes:
+        pid: the guardian's, once it has taken the connection.
+        ended: set as soon as the zygote cannot be asked for anything any more.
+    """
+
+    def __init__(self, sock: socket.socket, name: Path, starter: Starter | None) -> None:
+        sock.setblocking(False)
+        self.pid: int | None = None
+        self.ended = asyncio.Event()
+        self._sock = sock
+        self._name = name
+        self._starter = starter
+        self._buffer = wire.MessageBuffer()
+        self._loop = asyncio.get_running_loop()
+        self._answer: asyncio.Future[wire.Message | None] = self._loop.create_future()
+        self._forks: deque[asyncio.Future[None]] = deque()
+        self._last: wire.Message | None = None
+        self._pidfd: int | None = None
+        self._guardian_gone = asyncio.Event()
+        self._loop.add_reader(sock, self._hear)
 
     @classmethod
-    def start(cls, python: str, cwd: str, environment: Mapping[str, str]) -> ZygoteLine:
-        """Start a zygote under an interpreter.
+    def join(cls, name: Path, python: str, cwd: str, environment: Mapping[str, str]) -> ZygoteLine:
+        """Connect to the zygote that listens under a name, or start one there.
+
+        Args:
+            name: of a socket, in a directory that exists and is ours alone.
 
         Raises:
-            OSError: when it cannot be started.
+            OSError: there is none, and none can be started.
         """
-        ours, theirs = socket.socketpair()
-        with theirs:
+        with _opened(name.parent) as directory, _locked(directory):
+            # A name of any length: that of a socket itself may have no more than 108 bytes.
+            short = f"/proc/self/fd/{directory}/{name.name}"
+            line = socket.socket(socket.AF_UNIX)
             try:
-                process = subprocess.Popen(
-                    [python, str(_PROGRAM), "pytest_zygote", "--fd", str(theirs.fileno())],
-                    cwd=cwd,
-                    env=environment,
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    pass_fds=[theirs.fileno()],
-                    start_new_session=True,
-                )
+                try:
+                    line.connect(short)
+                    return cls(line, name, None)
+                except (FileNotFoundError, ConnectionRefusedError):
+                    with contextlib.suppress(FileNotFoundError):
+                        os.unlink(short)
+                with socket.socket(socket.AF_UNIX) as listener:
+                    listener.bind(short)
+                    try:
+                        listener.listen(_BACKLOG)
+                        line.connect(short)
+                        return cls(line, name, _start(listener, name.parent, python, cwd, environment))
+                    except BaseException:
+                        os.unlink(short)
+                        raise
             except BaseException:
-                ours.close()
+                line.close()
                 raise
-        return cls(ZygoteProcess(process), ours)
 
     @property
     def dead(self) -> bool:
-        return self.process.ended.is_set()
+        return self.ended.is_set()
 
-    async def collect(self, request: wire.Message) -> wire.Message:
-        """Have it collect; its answer, `collected` or `refused`."""
-        try:
-            await self._line.send(request)
-            answers = await self._line.receive()
-        except LineClosedError:
-            answers = []
-        if answers and (answers[0]["op"] == "collected" or answers[0]["error"]):
-            return answers[0]
-        return {"op": "refused", "error": await self._last_words(answers)}
+    async def collect(self, request: wire.Message) -> wire.Message | None:
+        """What it has collected for this request, or for that of the node that was first: `collected` or `refused`.
 
-    async def _last_words(self, answers: Sequence[wire.Message]) -> str:
-        """What is known of a zygote that ended without a word of pytest's own."""
-        code = await self.process.wait(END_SECONDS)
-        printed = self.process.printed.text().strip()
-        if answers and printed:
-            return printed
-        code = answers[0]["exit_code"] if answers else code or 0
-        how = f"signal {code - 128} ({signal.Signals(code - 128).name})" if code > 128 else f"exit code {code}"
-        return f"pytest ended with {how} before it had collected\n{printed}".strip()
+        Returns:
+            None where it was on its way out when this node came; the next one will be new.
+        """
+        with contextlib.suppress(LineClosedError):
+            await self._send(request)
+        answer = await self._answer
+        if answer is None and (self.pid is not None or self._starter is not None):
+            return {"op": "refused", "error": await self._last_words()}
+        return answer
 
-    async def fork_keeper(self, worker: str, temp: str) -> KeeperLine:
+    async def fork_keeper(self, worker: str, temp: str, node_id: str) -> KeeperLine:
         """A new keeper, which forks its runner when it has something to run.
 
         Raises:
             LineClosedError: when the zygote has gone.
         """
         ours, theirs = socket.socketpair()
-        async with self._turn:
+        try:
             with theirs:
-                try:
-                    await self._line.send({"op": "fork", "worker": worker, "temp": temp})
-                    socket.send_fds(self._line.sock, [b"\0"], [theirs.fileno()])
-                    if not await self._line.receive():
-                        raise LineClosedError
-                except (OSError, LineClosedError) as error:
-                    ours.close()
-                    raise LineClosedError from error
+                done: asyncio.Future[None] = self._loop.create_future()
+                self._forks.append(done)
+                await self._send({"op": "fork", "worker": worker, "temp": temp, "node": node_id}, theirs.fileno())
+                await done
+        except BaseException:
+            ours.close()
+            raise
         return KeeperLine(ours, worker)
 
     async def close(self) -> None:
-        """Hang up, which ends it and everything below it, and see it gone."""
-        self._line.sock.close()
-        await self.process.end()
+        """Hang up. Where this was the last node, everything below the guardian is gone after this."""
+        with contextlib.suppress(OSError):
+            self._sock.shutdown(socket.SHUT_WR)
+        try:
+            async with asyncio.timeout(END_SECONDS):
+                await self.ended.wait()
+                if not self._name.exists():
+                    await self._guardian_gone.wait()
+        except TimeoutError:
+            if self.pid is not None and not self._name.exists():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+        self._end()
+        self._forget_guardian()
+        self._sock.close()
+        if self._starter is not None:
+            await asyncio.to_thread(self._starter.process.wait)
+            self._starter.printed.close()
+
+    async def _send(self, message: wire.Message, *descriptors: int) -> None:
+        """Send a message whole: what is asked for is short, and the zygote reads it in one piece."""
+        data = wire.encode(message)
+        if self.dead:
+            raise LineClosedError
+        try:
+            if descriptors:
+                socket.send_fds(self._sock, [data], descriptors)
+            else:
+                await self._loop.sock_sendall(self._sock, data)
+        except OSError as error:
+            raise LineClosedError from error
+
+    def _hear(self) -> None:
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._sock, _READ_BYTES, 8)
+        except BlockingIOError:
+            return
+        except OSError:
+            data, descriptors = b"", []
+        if not data:
+            self._end()
+            return
+        for message in self._buffer.feed(data):
+            match message["op"]:
+                case "guarded":
+                    self._watch_guardian(message["pid"])
+                case "answer":
+                    self._take_answer(descriptors)
+                case "forked":
+                    _settle(self._forks.popleft(), None)
+                case "ended":
+                    self._last = message
+
+    def _take_answer(self, descriptors: Sequence[int]) -> None:
+        with open(descriptors[0], "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            # Not from where another node that has the same file has read on.
+            _settle(self._answer, json.loads(os.pread(file.fileno(), size, 0)))
+
+    def _watch_guardian(self, pid: int) -> None:
+        self.pid = pid
+        if self._starter is not None:
+            self._starter.process.poll()
+        try:
+            self._pidfd = os.pidfd_open(pid)
+        except ProcessLookupError:
+            self._guardian_gone.set()
+            return
+        self._loop.add_reader(self._pidfd, self._note_guardian_end)
+
+    def _note_guardian_end(self) -> None:
+        # A stray process may hold the connection for longer.
+        self._forget_guardian()
+        self._guardian_gone.set()
+        self._hear()
+        self._end()
+
+    def _forget_guardian(self) -> None:
+        if self._pidfd is not None:
+            self._loop.remove_reader(self._pidfd)
+            os.close(self._pidfd)
+            self._pidfd = None
+
+    def _end(self) -> None:
+        """It will say nothing any more."""
+        self._loop.remove_reader(self._sock)
+        self.ended.set()
+        _settle(self._answer, None)
+        while self._forks:
+            waiting = self._forks.popleft()
+            if not waiting.done():
+                waiting.set_exception(LineClosedError())
+
+    async def _last_words(self) -> str:
+        """What is known of a zygote that ended without a word of pytest's own."""
+        if self._last is not None:
+            code, printed = self._last["exit_code"], self._last["printed"]
+        elif self._starter is not None:
+            code = await asyncio.to_thread(self._starter.process.wait)
+            printed = read_file(self._starter.printed.fileno())
+        else:
+            code, printed = -signal.SIGKILL, ""
+        how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
+        return f"pytest ended with {how} before it had collected\n{printed}".strip()
+
+
+def _start(listener: socket.socket, directory: Path, python: str, cwd: str, environment: Mapping[str, str]) -> Starter:
+    private = tempfile.mkdtemp(prefix="zygote-", dir=directory)
+    printed = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 as long as the zygote
+    try:
+        process = subprocess.Popen(
+            [python, str(_PROGRAM), "pytest_zygote", "--fd", str(listener.fileno())],
+            cwd=cwd,
+            env={**environment, "TMPDIR": private},
+            stdin=subprocess.DEVNULL,
+            stdout=printed,
+            stderr=subprocess.STDOUT,
+            pass_fds=[listener.fileno()],
+            start_new_session=True,
+        )
+    except BaseException:
+        printed.close()
+        os.rmdir(private)
+        raise
+    return Starter(process, printed)
+
+
+@contextlib.contextmanager
+def _opened(directory: Path) -> Iterator[int]:
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+@contextlib.contextmanager
+def _locked(directory: int) -> Iterator[None]:
+    """Let no other node look for a zygote, or start one, meanwhile; it takes milliseconds."""
+    fcntl.flock(directory, fcntl.LOCK_EX)
+    try:
+        yield
+    finally:
+        fcntl.flock(directory, fcntl.LOCK_UN)
+
+
+def _settle(waiting: asyncio.Future[T], value: T) -> None:
+    if not waiting.done():
+        waiting.set_result(value)

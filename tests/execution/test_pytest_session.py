@@ -378,9 +378,9 @@ def test_a_zygote_that_was_killed_is_replaced_at_the_next_call(suite: Any) -> No
         collection = await session.collect()
         order = PytestOrder("t", "", collection.items[0].nodeid)
         await session.run_items([order], on_start=lambda order: None, on_result=results.append)
-        process = session._zygote.process
-        os.kill(process.pid, signal.SIGKILL)
-        await process.ended.wait()
+        zygote = session._zygote
+        os.kill(zygote.pid, signal.SIGKILL)
+        await zygote.ended.wait()
         await session.run_items([order], on_start=lambda order: None, on_result=results.append)
         await session.run_items([order], on_start=lambda order: None, on_result=results.append)
         await session.close()

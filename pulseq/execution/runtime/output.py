@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 #: Bytes kept of the beginning, and as many of the end.
 KEPT_BYTES = 64 * 1024
 
@@ -34,6 +36,18 @@ class HeadTail:
         if left_out == 0:
             return _decode(bytes(self._head) + tail)
         return f"{_decode(bytes(self._head))}\n[... {left_out} bytes left out ...]\n{_decode(tail)}"
+
+
+def read_file(descriptor: int) -> str:
+    """The text of a file, from its beginning, wherever others that share the descriptor have come to."""
+    kept = HeadTail()
+    offset = 0
+    while True:
+        data = os.pread(descriptor, KEPT_BYTES, offset)
+        if not data:
+            return kept.text().strip()
+        kept.feed(data)
+        offset += len(data)
 
 
 def _decode(data: bytes) -> str:

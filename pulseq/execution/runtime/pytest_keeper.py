@@ -42,6 +42,7 @@ class Keeper:
         self._config = config
         self._worker = str(request["worker"])
         self._temp = str(request["temp"])
+        self._node_id = str(request["node"])
         self._node_buffer = wire.MessageBuffer()
         self._outbox = bytearray()
         self._pending: dict[int, list[Any]] = {}
@@ -60,6 +61,7 @@ class Keeper:
     def serve(self) -> RunnerLink:
         """Look after runner upon runner. The end of the node's line is the end of the keeper."""
         os.setsid()
+        os.environ["PULSEQ_NODE_ID"] = self._node_id
         self._let_go_of_output()
         process_tree.become_subreaper()
         self._signals = {number: signal.getsignal(number) for number in (*_KEPT_SIGNALS, signal.SIGCHLD)}

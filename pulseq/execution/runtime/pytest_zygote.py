@@ -1,11 +1,11 @@
 """Collects a pytest suite once, then forks a keeper for every slot that is asked for.
 
-Two processes: the guardian, which only waits, and the zygote, its child, which
-runs pytest. The zygote is deaf while user code is collected, so the guardian is
-what ends everything when the node goes away.
+Three processes. The first only starts the others and leaves them to themselves: nodes of one machine share
+what was collected, so it must not end with the one that came first. The guardian waits for nodes to come and
+go. The zygote, its child, runs pytest.
 
-Over the control socket come `collect` (arguments, keyword, markers, worker), then
-any number of `fork` (worker, temp), each followed by one byte that carries a socket.
+On each node's line come `collect` (arguments, keyword, markers, worker), which the first one to ask decides,
+then any number of `fork` (worker, temp, node), each with a socket.
 """
 
 from __future__ import annotations
@@ -15,60 +15,41 @@ import contextlib
 import gc
 import importlib
 import os
-import select
 import socket
 import sys
 import threading
 import types
 from typing import Any, NoReturn
 
-from . import metric, process_tree, wire
+from . import metric
+from .output import read_file
 from .pytest_fork import die_with_parent
+from .pytest_guardian import Guardian
+from .pytest_nodes import Answer, Nodes, Request, tell
 
 
 def main(fd: int) -> None:
-    """Serve the node at the other end of `fd` until it hangs up. A runner returns from here."""
-    control = socket.socket(fileno=fd)
+    """Serve the nodes that connect to the listening socket `fd` until the last has gone. A runner returns from here."""
+    if os.fork():
+        os._exit(0)
+    os.set_inheritable(fd, False)
+    listener = socket.socket(fileno=fd)
+    ours, theirs = socket.socketpair()
     zygote = os.fork()
     if zygote:
-        os._exit(_guard(control, zygote))
+        theirs.close()
+        Guardian(listener, zygote, ours, os.environ["TMPDIR"]).run()
     die_with_parent()
-    request = wire.receive(control)
-    if request is None:
+    listener.close()
+    ours.close()
+    nodes = Nodes(theirs)
+    first = next(nodes.requests(), None)
+    if first is None:
         os._exit(0)
-    _run_pytest(control, request)
+    _run_pytest(nodes, first)
 
 
-def _guard(control: socket.socket, zygote: int) -> int:
-    """Wait for the end of the node or of the zygote, then end all below; what to exit with."""
-    process_tree.become_subreaper()
-    child_signal = process_tree.ChildSignal()
-    silence_standard_files()
-    statuses: dict[int, int] = {}
-
-    def note(ended: process_tree.Ended) -> None:
-        statuses[ended.pid] = ended.status
-
-    poll = select.poll()
-    poll.register(control.fileno(), 0)
-    poll.register(child_signal.fd, select.POLLIN)
-    while zygote not in statuses and control.fileno() not in [ready for ready, _ in poll.poll()]:
-        child_signal.clear()
-        process_tree.reap(note)
-    process_tree.kill_descendants(0, record=note)
-    status = statuses.get(zygote, 0)
-    return 128 + os.WTERMSIG(status) if os.WIFSIGNALED(status) else os.WEXITSTATUS(status)
-
-
-def silence_standard_files() -> None:
-    """Let go of standard input, output and error: whoever reads them waits for their last holder."""
-    null = os.open(os.devnull, os.O_RDWR)
-    for fd in (0, 1, 2):
-        os.dup2(null, fd)
-    os.close(null)
-
-
-def _run_pytest(control: socket.socket, request: wire.Message) -> None:
+def _run_pytest(nodes: Nodes, first: Request) -> None:
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, os.getcwd())
     try:
@@ -76,13 +57,13 @@ def _run_pytest(control: socket.socket, request: wire.Message) -> None:
 
         program = importlib.import_module("pytest.__main__")
     except ImportError as error:
-        wire.send(control, {"op": "refused", "error": f"{sys.executable} has no pytest: {error}"})
-        return
+        _refuse(nodes, first, f"{sys.executable} has no pytest: {error}", 1)
     from .pytest_collection import CollectionPlugin
 
     metric.install_stand_in()
+    request = first.message
     _pose_as(program, request["args"])
-    plugin = CollectionPlugin(request, lambda session: _serve(control, session, plugin))
+    plugin = CollectionPlugin(request, lambda session: _serve(nodes, first, session, plugin))
     try:
         code = pytest.main(list(request["args"]), plugins=[plugin])
     except BaseException as error:
@@ -92,8 +73,26 @@ def _run_pytest(control: socket.socket, request: wire.Message) -> None:
         code = 1
     if plugin.serving:
         _leave(int(code))
-    trouble = "\n".join(plugin.trouble)
-    wire.send(control, {"op": "refused", "error": trouble, "exit_code": int(code)})
+    _refuse(nodes, first, "\n".join(plugin.trouble) or _printed(), int(code))
+
+
+def _refuse(nodes: Nodes, first: Request, error: str, code: int) -> NoReturn:
+    """Tell all who ask that there will be no collection, until none is left."""
+    error = error or f"pytest ended with exit code {code} before it had collected"
+    answer = Answer({"op": "refused", "error": error})
+    answer.give(first.line)
+    for request in nodes.requests():
+        answer.give(request.line)
+    os._exit(code)
+
+
+def _printed() -> str:
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        return read_file(1)
+    except OSError:
+        return ""
 
 
 def _leave(code: int) -> NoReturn:
@@ -119,24 +118,26 @@ def _pose_as(program: types.ModuleType, args: list[str]) -> None:
     sys.modules["__main__"] = main_module
 
 
-def _serve(control: socket.socket, session: Any, plugin: Any) -> Any:
+def _serve(nodes: Nodes, first: Request, session: Any, plugin: Any) -> Any:
     """Answer with the collection, then fork keepers; returns, with its link, in runners alone."""
     from .pytest_keeper import Keeper, fork
 
-    wire.send(control, plugin.collection(session))
+    answer = Answer(plugin.collection(session))
+    answer.give(first.line)
     gc.collect()
     gc.freeze()
     keepers: set[int] = set()
-    while True:
-        request = wire.receive(control)
-        if request is None:
-            os._exit(0)
+    for request in nodes.requests():
+        if request.message["op"] == "collect":
+            answer.give(request.line)
+            continue
         keepers = {pid for pid in keepers if os.waitpid(pid, os.WNOHANG)[0] == 0}
-        _, fds, _, _ = socket.recv_fds(control, 1, 1)
         pid = fork()
         if pid == 0:
-            control.close()
-            return Keeper(socket.socket(fileno=fds[0]), request, session.config).serve()
-        os.close(fds[0])
+            nodes.part()
+            answer.part()
+            return Keeper(socket.socket(fileno=request.descriptors[0]), request.message, session.config).serve()
+        os.close(request.descriptors[0])
         keepers.add(pid)
-        wire.send(control, {"op": "forked", "pid": pid})
+        tell(request.line, {"op": "forked", "pid": pid})
+    os._exit(0)

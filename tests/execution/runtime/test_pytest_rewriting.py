@@ -31,7 +31,12 @@ def _collect(folder: Any, sessions: int, slots: int, shared: Path | None, *, at_
     async def main() -> list[Collection]:
         made = [
             PytestSession(
-                folder.spec(env=NO_BYTECODE), node_id=f"n{n}", temp_root=folder.temp, slots=slots, rewritten=shared
+                # Each with a collection of its own: sessions that are alike share one.
+                folder.spec(env=(*NO_BYTECODE, ("SESSION", str(n)))),
+                node_id=f"n{n}",
+                temp_root=folder.temp,
+                slots=slots,
+                shared=shared,
             )
             for n in range(sessions)
         ]
