@@ -29,6 +29,8 @@ class PackLimits:
         few_unknown: so many packed ones of which history knows nothing go at once whatever the run's own pace says,
             which one slow test in a file makes slow for all; within a slot's share of all waiting work.
         most_unknown: of these, packed ones of which nothing is known, at most.
+        most_guessed: the same once the run has measured what its items usually take. One that is slower than all
+            others makes the dispatch no trap: what has not begun is had back.
         unknown_seconds: what a packed item of unknown length is taken for.
         least_seconds: what any test is taken for at least; its start alone costs about that.
         most_bundles: different files (or single tests) in one dispatch, at most.
@@ -38,11 +40,12 @@ class PackLimits:
         stretch: by this part of its budget a dispatch may be longer, so that what shares fixtures stays together.
     """
 
-    pack_seconds: float = 2.0
+    pack_seconds: float = 4.0
     single_seconds: float = 0.2
-    most_tests: int = 600
+    most_tests: int = 1500
     few_unknown: int = 5
     most_unknown: int = 20
+    most_guessed: int = 100
     unknown_seconds: float = 0.05
     least_seconds: float = 0.001
     most_bundles: int = 50
@@ -53,7 +56,12 @@ class PackLimits:
 
 #: `--granularity file`: a dispatch is a whole file.
 WHOLE_FILES = PackLimits(
-    pack_seconds=math.inf, most_tests=sys.maxsize, most_unknown=sys.maxsize, most_bundles=1, share=math.inf
+    pack_seconds=math.inf,
+    most_tests=sys.maxsize,
+    most_unknown=sys.maxsize,
+    most_guessed=sys.maxsize,
+    most_bundles=1,
+    share=math.inf,
 )
 
 
@@ -94,7 +102,7 @@ class DispatchFill:
         length, known = self._length(test)
         if length is None or self.count >= self.limits.most_tests or self.node_id in test.avoid:
             return False
-        if not known and self.unknown >= self.limits.most_unknown:
+        if not known and self.unknown >= self._most_unknown():
             return False
         seconds = self.seconds + length * self.slowness
         if test.expected_seconds is None and self.guessed == self.count < self.limits.few_unknown:
@@ -131,6 +139,10 @@ class DispatchFill:
             return expected(test, self.limits), test.expected_seconds is not None
         measured = self.pace.seconds_of(test.pack)
         return (self.pace.typical_seconds, False) if measured is None else (measured, True)
+
+    def _most_unknown(self) -> int:
+        paced = self.pace is not None and self.pace.known
+        return self.limits.most_guessed if paced else self.limits.most_unknown
 
     def _budget_with(self, test: QueuedTest) -> float:
         share = self.slot_share_seconds * self.limits.share

@@ -98,3 +98,32 @@ def test_a_damaged_database_is_set_aside_with_a_word(tmp_path: Path) -> None:
 
     assert len(log.record.notes) == 1
     assert "was damaged and is now" in log.record.notes[0]
+
+
+def test_what_is_over_is_brought_in_while_the_run_ends(tmp_path: Path) -> None:
+    database = Database(tmp_path / "results.duckdb")
+    planned = [TestPlanned(f"t{number}", "", "t", "command", "medium") for number in range(30)]
+
+    async def end() -> tuple[int, int]:
+        log = EventLog(tmp_path / "journal.jsonl", [], lambda error: None)
+        for event in (STARTED, *planned, *(_finished(Status.PASSED) for _ in planned)):
+            log.emit(event)
+        await log.commit()
+        keeping = asyncio.create_task(log.keep_ingesting(database.path, 3600.0))
+        await asyncio.sleep(0)
+        log.tests_are_over()
+        for _ in range(10):  # turns of the loop, for the one that keeps at it to notice
+            await asyncio.sleep(0)
+        assert log._ingesting is not None
+        # What was begun goes on, and the last one waits for it.
+        keeping.cancel()
+        log.emit(TestClosed("t0", "", Status.PASSED, None, flaky=False, attempts=1))
+        await log.ingest(database.path)
+        log.close()
+        with database.read() as connection:
+            told = connection.execute(
+                "select (select count(*) from tests), (select count(*) from verdicts)"
+            ).fetchall()[0]
+        return int(told[0]), int(told[1])
+
+    assert asyncio.run(end()) == (30, 1)

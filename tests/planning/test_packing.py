@@ -13,7 +13,7 @@ from pulseq.planning.packing import WHOLE_FILES, DispatchFill, PackLimits, expec
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.requirement_class import Bundle
 
-LIMITS = PackLimits()
+LIMITS = PackLimits(pack_seconds=2.0, most_tests=600)
 
 
 def item(
@@ -128,7 +128,7 @@ def test_a_slow_node_gets_smaller_dispatches() -> None:
 
 
 def _fill_unknown(pace: Pace | None, count: int = 1000) -> int:
-    fill = DispatchFill(PackLimits(), 1000.0, pace=pace)
+    fill = DispatchFill(LIMITS, 1000.0, pace=pace)
     for number in range(count):
         test = QueuedTest((str(number), ""), number, (), pack=("unit", "a.py"))
         if not fill.takes(test):
@@ -148,6 +148,16 @@ def test_a_dispatch_of_a_measured_file_is_as_large_as_its_items_are_short() -> N
 
 def test_of_a_file_that_nothing_is_known_of_few_items_go_at_once() -> None:
     assert [_fill_unknown(None), _fill_unknown(Pace(0.05, 0.001))] == [20, 20]
+
+
+@pytest.mark.parametrize(("usual", "count"), [(0.001, LIMITS.most_guessed), (0.2, 10)])
+def test_of_one_that_nothing_is_known_of_more_go_once_the_run_knows_what_its_items_take(
+    usual: float, count: int
+) -> None:
+    pace = Pace(0.05, 0.001)
+    for _ in range(2000):
+        pace.note(("unit", "another.py"), usual)
+    assert _fill_unknown(pace) == count
 
 
 def _cut(lengths: list[tuple[float, str | None]], share: float = math.inf) -> int:

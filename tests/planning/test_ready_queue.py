@@ -169,7 +169,7 @@ def test_dispatches_shrink_towards_the_end(queued: MakeTest) -> None:
     while queue.waiting:
         sizes += [len(numbers) for _, numbers in pick_all(queue)]
         queue.slot_freed("a")
-    assert (sizes[0], sizes[-1], sizes == sorted(sizes, reverse=True)) == (16, 3, True)
+    assert (sizes[0], sizes[-1], sizes == sorted(sizes, reverse=True)) == (32, 2, True)
 
 
 def test_a_test_avoids_the_node_that_was_lost_under_it(queued: MakeTest) -> None:

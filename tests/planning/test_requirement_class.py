@@ -15,7 +15,7 @@ from pulseq.planning.requirement_class import RequirementClass
 from pulseq.planning.strategies import least_loaded, longest_first
 
 MakeTest = Callable[..., QueuedTest]
-LIMITS = PackLimits()
+LIMITS = PackLimits(pack_seconds=2.0)
 
 
 def make_class(limits: PackLimits = LIMITS, *, longest: bool = False) -> RequirementClass:
