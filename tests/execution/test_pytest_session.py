@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -146,17 +148,34 @@ SUITES: dict[str, dict[str, str]] = {
 }
 
 
-def plain_pytest(path: Any, *args: str) -> list[str]:
-    """The lines that pytest itself prints."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
-    command = [sys.executable, "-m", "pytest", "--continue-on-collection-errors", "-p", "no:cacheprovider", *args]
-    done = subprocess.run(command, cwd=path, env=environment, capture_output=True, text=True)
-    return done.stdout.splitlines()
+_ITEM = re.compile(r"(\S+::.*) (?:PASSED|FAILED|ERROR|SKIPPED|XFAIL|XPASS)\b")
 
 
-def plain_counts(path: Any) -> Counter[str]:
-    """What pytest itself counts, on the last line that it prints."""
-    last = plain_pytest(path)[-1]
+@dataclass(frozen=True)
+class Plain:
+    """What pytest itself makes of a suite: its counts, and the items that it runs in their order."""
+
+    counts: Counter[str]
+    items: list[str]
+
+
+#: What was run already, since several tests compare with it.
+_PLAIN: dict[str, Plain] = {}
+
+
+def plain_pytest(name: str, path: Path) -> Plain:
+    """Run a suite, which is in this directory, with pytest alone."""
+    if name not in _PLAIN:
+        environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTEST_")}
+        command = [sys.executable, "-m", "pytest", "-v", "--continue-on-collection-errors", "-p", "no:cacheprovider"]
+        done = subprocess.run(command, cwd=path, env=environment, capture_output=True, text=True)
+        lines = done.stdout.splitlines()
+        items = [found[1] for line in lines if (found := _ITEM.match(line))]
+        _PLAIN[name] = Plain(_counts_on(lines[-1]), list(dict.fromkeys(items)))
+    return _PLAIN[name]
+
+
+def _counts_on(last: str) -> Counter[str]:
     counts = Counter({word: int(count) for count, word in re.findall(r"(\d+) (\w+)", last)})
     words = {"errors": "error", "xpassed": "passed"}
     found: Counter[str] = Counter()
@@ -167,27 +186,14 @@ def plain_counts(path: Any) -> Counter[str]:
 
 @pytest.mark.parametrize("slots", [1, 3])
 @pytest.mark.parametrize("name", SUITES)
-def test_counts_equal_those_of_pytest(name: str, slots: int, suite: Any) -> None:
+def test_counts_and_order_are_those_of_pytest(name: str, slots: int, suite: Any) -> None:
     folder = suite(SUITES[name])
-    expected = plain_counts(folder.path)
+    expected = plain_pytest(name, folder.path)
     run = folder.run(slots=slots, pack=2)
-    assert expected == run.counts()
-    assert sorted(item.nodeid for item in run.collection.items) == sorted(run.started)
-
-
-@pytest.mark.parametrize("name", SUITES)
-def test_the_order_is_that_of_pytest(name: str, suite: Any) -> None:
-    folder = suite(SUITES[name])
-    lines = plain_pytest(folder.path, "--collect-only", "-q")
-    expected = [line for line in lines if "::" in line and " " not in line]
-
-    async def collect() -> list[str]:
-        session = folder.session(slots=3)
-        collection = await session.collect()
-        await session.close()
-        return [item.nodeid for item in collection.items]
-
-    assert expected == asyncio.run(collect())
+    assert expected.counts == run.counts()
+    collected = [item.nodeid for item in run.collection.items]
+    assert expected.items == collected
+    assert sorted(collected) == sorted(run.started)
 
 
 def test_what_was_not_collected_is_an_error_of_setup(suite: Any) -> None:

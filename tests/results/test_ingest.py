@@ -341,7 +341,7 @@ def test_any_way_to_cut_a_journal_into_batches_leads_to_the_same_rows(
 
 @pytest.mark.system
 def test_three_writers_and_a_reader_share_one_file_without_an_error(story, database) -> None:
-    journals = [story.run(f"r{n}", *(story.test(f"t{i}", PASSED) for i in range(300))) for n in range(3)]
+    journals = [story.run(f"r{n}", *(story.test(f"t{i}", PASSED) for i in range(100))) for n in range(3)]
     writer = textwrap.dedent(
         """
         import sys
@@ -359,7 +359,7 @@ def test_three_writers_and_a_reader_share_one_file_without_an_error(story, datab
         from pulseq.results.database import Database
         from pulseq.results.sandbox import run_sql
         path, seen = Path(sys.argv[1]), 0
-        while seen < 900:
+        while seen < 300:
             if path.exists():
                 (row,) = run_sql(path, "select count(*) from duckdb_tables() where table_name = 'verdicts'",
                                  timeout_seconds=60, patience_seconds=60).rows
@@ -379,7 +379,7 @@ def test_three_writers_and_a_reader_share_one_file_without_an_error(story, datab
             child.kill()
     assert errors == ["", "", "", ""]
     assert ask(database, "SELECT run_id, count(*) FROM results GROUP BY ALL ORDER BY ALL") == [
-        ("r0", 300),
-        ("r1", 300),
-        ("r2", 300),
+        ("r0", 100),
+        ("r1", 100),
+        ("r2", 100),
     ]

@@ -32,12 +32,21 @@ class Finished:
 
 
 @dataclass
+class _Read:
+    """How far a journal has been read, and what stood there."""
+
+    offset: int = 0
+    lines: list[dict[str, Any]] = field(default_factory=list)
+
+
+@dataclass
 class Workplace:
     """A directory with a state directory in it, and the command line to use them."""
 
     path: Path
     environment: dict[str, str]
     started: list[subprocess.Popen[str]] = field(default_factory=list)
+    _read: dict[str, _Read] = field(default_factory=dict)
 
     @property
     def home(self) -> Path:
@@ -90,9 +99,17 @@ class Workplace:
         return {node_id: process for node_id, process in known if node_id is not None}
 
     def journal(self, run_id: str) -> list[dict[str, Any]]:
+        """What the journal of a run says by now; what was read before is not parsed again."""
         path = self.home / "runs" / run_id / "journal.jsonl"
-        lines = path.read_text().splitlines() if path.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        if path.exists():
+            known = self._read.setdefault(run_id, _Read())
+            with open(path, "rb") as file:
+                file.seek(known.offset)
+                whole = file.read().rpartition(b"\n")[0]
+            if whole:
+                known.offset += len(whole) + 1
+                known.lines += [json.loads(line) for line in whole.splitlines()]
+        return list(self._read[run_id].lines) if run_id in self._read else []
 
 
 def _names(process: psutil.Process, place: Path) -> bool:
@@ -128,4 +145,4 @@ def until(question: Callable[[], Any], what: str, seconds: float = PATIENCE_SECO
             return answer
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:.0f} s: {what}")
-        time.sleep(0.02)
+        time.sleep(0.05)

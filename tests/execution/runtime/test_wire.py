@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from pulseq.execution.runtime.wire import LONGEST_FRAME, MessageBuffer, WireError, encode, receive, send
 
 any_text = st.text(st.characters())
-messages = st.dictionaries(any_text, st.recursive(st.none() | st.booleans() | st.integers() | any_text, st.lists))
+values = st.recursive(st.none() | st.booleans() | st.integers() | any_text, st.lists, max_leaves=5)
+messages = st.dictionaries(any_text, values, max_size=4)
 
 
 @given(message=messages)
