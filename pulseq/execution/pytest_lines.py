@@ -181,9 +181,13 @@ class KeeperLine:
         await self.close()
 
     async def close(self) -> None:
-        """Hang up, which ends the keeper and all below it."""
+        """Hang up, which ends the keeper and all below it; back when they have gone."""
         self.dead = True
+        with contextlib.suppress(OSError):
+            self._line.sock.shutdown(socket.SHUT_WR)
         if self._listener is not None:
+            # The keeper closes its end when its runner and what that has written are gone.
+            await asyncio.wait([self._listener], timeout=END_SECONDS)
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
         if self._batch is not None:

@@ -78,6 +78,7 @@ class PytestSession:
         self._idle: list[KeeperLine] = []
         self._busy: dict[KeeperLine, Batch] = {}
         self._workers: set[int] = set()
+        self._closed = False
 
     async def collect(self) -> Collection:
         """What there is to run; collected at the first call, and again where the zygote has died."""
@@ -162,6 +163,7 @@ class PytestSession:
 
     async def close(self) -> None:
         """End everything at once and leave nothing behind."""
+        self._closed = True
         for batch in self._busy.values():
             batch.stopped = True  # what has not started is not to begin on another keeper
         await asyncio.gather(*(keeper.close() for keeper in [*self._idle, *self._busy]))
@@ -191,10 +193,11 @@ class PytestSession:
         try:
             shared = self._meeting_place()
             request["rewritten"] = str(shared / "rewritten")
-            name = shared / _name_of(spec, self._python, environment)
             answer = None
             while answer is None:
-                self._zygote = ZygoteLine.join(name, self._python, spec.cwd, environment)
+                if self._closed:
+                    return Collection((), usage_error="this node leaves the run")
+                self._zygote = await self._join(shared, environment)
                 answer = await self._zygote.collect(request)
                 if answer is None:
                     await self._drop_zygote()
@@ -206,12 +209,23 @@ class PytestSession:
         await self._drop_zygote()
         return Collection((), usage_error=answer["error"])
 
+    async def _join(self, shared: Path, environment: Mapping[str, str]) -> ZygoteLine:
+        name = _name_of(self._spec, self._python, environment)
+        try:
+            return await ZygoteLine.join(shared / name, self._python, self._spec.cwd, environment)
+        except BlockingIOError:
+            # Whoever is at it there has stopped: no node waits for another one.
+            return await ZygoteLine.join(self._own_place() / name, self._python, self._spec.cwd, environment)
+
     def _meeting_place(self) -> Path:
         """A directory that is ours alone, where other nodes of this machine look, too, if that can be."""
         if self._shared is not None:
             with contextlib.suppress(OSError):
                 make_private(str(self._shared))
                 return self._shared
+        return self._own_place()
+
+    def _own_place(self) -> Path:
         assert self._temp is not None
         own = Path(self._temp, "shared")
         make_private(str(own))
@@ -237,7 +251,7 @@ class PytestSession:
         self._workers.add(number)
         try:
             keeper = await self._zygote.fork_keeper(f"gw{self._first_worker + number}", self._temp, self._node_id)
-        except LineClosedError:
+        except BaseException:
             self._workers.discard(number)
             raise
         keeper.number = number

@@ -7,33 +7,67 @@ import contextlib
 import fcntl
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import time
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TypeVar
 
 from pulseq.execution.pytest_lines import END_SECONDS, KeeperLine, LineClosedError
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.output import read_file
+from pulseq.execution.runtime.pytest_zygote import PRIVATE
 
 _PROGRAM = Path(__file__).parent / "runtime" / "__main__.py"
 _READ_BYTES = 256 * 1024
 _BACKLOG = 128
+_PAUSE_SECONDS = 0.01
 
 T = TypeVar("T")
 
 
-@dataclass
-class Starter:
-    """The process that starts a zygote and ends at once, and the file that takes all that is printed there."""
+class GuardianProcess:
+    """A guardian that this process has started, and the file that takes all that is printed below it.
 
-    process: subprocess.Popen[bytes]
-    printed: IO[bytes]
+    It may live longer than the line to it, as long as other nodes use it; whenever it ends, it is reaped.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], printed: IO[bytes], private: str) -> None:
+        self.ended = asyncio.Event()
+        self._process = process
+        self._printed = printed
+        self._private = private
+        self._said = ""
+        self._loop = asyncio.get_running_loop()
+        self._pidfd = os.pidfd_open(process.pid)
+        self._loop.add_reader(self._pidfd, self._note_end)
+
+    def _note_end(self) -> None:
+        self._loop.remove_reader(self._pidfd)
+        os.close(self._pidfd)
+        self._process.wait()
+        with self._printed:
+            self._said = read_file(self._printed.fileno())
+        # It sees to that itself, unless it did not come that far.
+        shutil.rmtree(self._private, ignore_errors=True)
+        self.ended.set()
+
+    def kill(self) -> None:
+        self._process.kill()
+
+    async def last_words(self) -> tuple[int, str]:
+        """Its exit code and what was printed, once it has ended; one that does not is killed."""
+        try:
+            await asyncio.wait_for(self.ended.wait(), END_SECONDS)
+        except TimeoutError:
+            self.kill()
+            await self.ended.wait()
+        return self._process.returncode, self._said
 
 
 class ZygoteLine:
@@ -44,13 +78,13 @@ class ZygoteLine:
         ended: set as soon as the zygote cannot be asked for anything any more.
     """
 
-    def __init__(self, sock: socket.socket, name: Path, starter: Starter | None) -> None:
+    def __init__(self, sock: socket.socket, name: Path, guardian: GuardianProcess | None) -> None:
         sock.setblocking(False)
         self.pid: int | None = None
         self.ended = asyncio.Event()
         self._sock = sock
         self._name = name
-        self._starter = starter
+        self._guardian = guardian
         self._buffer = wire.MessageBuffer()
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[wire.Message | None] = self._loop.create_future()
@@ -61,16 +95,18 @@ class ZygoteLine:
         self._loop.add_reader(sock, self._hear)
 
     @classmethod
-    def join(cls, name: Path, python: str, cwd: str, environment: Mapping[str, str]) -> ZygoteLine:
+    async def join(cls, name: Path, python: str, cwd: str, environment: Mapping[str, str]) -> ZygoteLine:
         """Connect to the zygote that listens under a name, or start one there.
 
         Args:
             name: of a socket, in a directory that exists and is ours alone.
 
         Raises:
+            BlockingIOError: another node has been looking there for seconds, and may have stopped for good.
             OSError: there is none, and none can be started.
         """
-        with _opened(name.parent) as directory, _locked(directory):
+        with _opened(name.parent) as directory:
+            await _lock(directory)
             # A name of any length: that of a socket itself may have no more than 108 bytes.
             short = f"/proc/self/fd/{directory}/{name.name}"
             line = socket.socket(socket.AF_UNIX)
@@ -107,7 +143,7 @@ class ZygoteLine:
         with contextlib.suppress(LineClosedError):
             await self._send(request)
         answer = await self._answer
-        if answer is None and (self.pid is not None or self._starter is not None):
+        if answer is None and (self.pid is not None or self._guardian is not None):
             return {"op": "refused", "error": await self._last_words()}
         return answer
 
@@ -120,9 +156,9 @@ class ZygoteLine:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
+                await self._send({"op": "fork", "worker": worker, "temp": temp, "node": node_id}, theirs.fileno())
                 done: asyncio.Future[None] = self._loop.create_future()
                 self._forks.append(done)
-                await self._send({"op": "fork", "worker": worker, "temp": temp, "node": node_id}, theirs.fileno())
                 await done
         except BaseException:
             ours.close()
@@ -136,18 +172,23 @@ class ZygoteLine:
         try:
             async with asyncio.timeout(END_SECONDS):
                 await self.ended.wait()
-                if not self._name.exists():
+                if self._is_last():
                     await self._guardian_gone.wait()
         except TimeoutError:
-            if self.pid is not None and not self._name.exists():
+            if self.pid is None and self._guardian is not None:
+                self._guardian.kill()  # its interpreter does not even start
+            elif self.pid is not None and self._is_last():
                 with contextlib.suppress(ProcessLookupError):
                     os.kill(self.pid, signal.SIGKILL)
         self._end()
         self._forget_guardian()
         self._sock.close()
-        if self._starter is not None:
-            await asyncio.to_thread(self._starter.process.wait)
-            self._starter.printed.close()
+        if self._guardian is not None and (self.pid is None or self._is_last()):
+            await self._guardian.ended.wait()
+
+    def _is_last(self) -> bool:
+        """Whether nobody can join any more."""
+        return self.pid is not None and not self._name.exists()
 
     async def _send(self, message: wire.Message, *descriptors: int) -> None:
         """Send a message whole: what is asked for is short, and the zygote reads it in one piece."""
@@ -191,8 +232,6 @@ class ZygoteLine:
 
     def _watch_guardian(self, pid: int) -> None:
         self.pid = pid
-        if self._starter is not None:
-            self._starter.process.poll()
         try:
             self._pidfd = os.pidfd_open(pid)
         except ProcessLookupError:
@@ -227,34 +266,33 @@ class ZygoteLine:
         """What is known of a zygote that ended without a word of pytest's own."""
         if self._last is not None:
             code, printed = self._last["exit_code"], self._last["printed"]
-        elif self._starter is not None:
-            code = await asyncio.to_thread(self._starter.process.wait)
-            printed = read_file(self._starter.printed.fileno())
+        elif self._guardian is not None:
+            code, printed = await self._guardian.last_words()
         else:
             code, printed = -signal.SIGKILL, ""
         how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
         return f"pytest ended with {how} before it had collected\n{printed}".strip()
 
 
-def _start(listener: socket.socket, directory: Path, python: str, cwd: str, environment: Mapping[str, str]) -> Starter:
+def _start(
+    listener: socket.socket, directory: Path, python: str, cwd: str, environment: Mapping[str, str]
+) -> GuardianProcess:
     private = tempfile.mkdtemp(prefix="zygote-", dir=directory)
-    printed = tempfile.TemporaryFile(dir=directory)  # noqa: SIM115 as long as the zygote
-    try:
+    with contextlib.ExitStack() as undo:
+        undo.callback(os.rmdir, private)
+        printed = undo.enter_context(tempfile.TemporaryFile(dir=directory))
         process = subprocess.Popen(
             [python, str(_PROGRAM), "pytest_zygote", "--fd", str(listener.fileno())],
             cwd=cwd,
-            env={**environment, "TMPDIR": private},
+            env={**environment, "TMPDIR": private, PRIVATE: private},
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=subprocess.STDOUT,
             pass_fds=[listener.fileno()],
             start_new_session=True,
         )
-    except BaseException:
-        printed.close()
-        os.rmdir(private)
-        raise
-    return Starter(process, printed)
+        undo.pop_all()
+    return GuardianProcess(process, printed, private)
 
 
 @contextlib.contextmanager
@@ -266,14 +304,17 @@ def _opened(directory: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-@contextlib.contextmanager
-def _locked(directory: int) -> Iterator[None]:
-    """Let no other node look for a zygote, or start one, meanwhile; it takes milliseconds."""
-    fcntl.flock(directory, fcntl.LOCK_EX)
-    try:
-        yield
-    finally:
-        fcntl.flock(directory, fcntl.LOCK_UN)
+async def _lock(directory: int) -> None:
+    """Let no other node look for a zygote, or start one, until the directory is closed; that takes milliseconds."""
+    give_up_at = time.monotonic() + END_SECONDS
+    while True:
+        try:
+            fcntl.flock(directory, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= give_up_at:
+                raise
+        await asyncio.sleep(_PAUSE_SECONDS)
 
 
 def _settle(waiting: asyncio.Future[T], value: T) -> None:

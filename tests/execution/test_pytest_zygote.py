@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import fcntl
 import os
 import signal
 import sys
@@ -14,8 +15,10 @@ from typing import Any
 import psutil
 import pytest
 
+from pulseq.execution import pytest_zygote
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptResult, PytestOrder, Status
+from tests.system.workplace import until
 
 COUNTED = {
     "test_counted.py": """
@@ -207,3 +210,86 @@ def test_a_zygote_that_is_killed_is_collected_anew_by_whoever_wants_it(machine: 
 
     play(two, main)
     assert two.folder.log().count("imported") == 2
+
+
+def _interpreter(machine: Machine, line: str) -> str:
+    """A script that is named as the interpreter of a suite."""
+    script = machine.folder.path / "python"
+    script.write_text(f"#!/bin/sh\n{line}\n")
+    script.chmod(0o755)
+    return str(script)
+
+
+async def _appears(path: Path) -> None:
+    await asyncio.to_thread(until, path.exists, f"{path} is there")
+
+
+def test_the_first_node_may_leave_while_it_is_collected(machine: Any) -> None:
+    waits = """
+        import os, signal, time
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
+        open("collecting", "w").close()
+        while not os.path.exists("go"):
+            time.sleep(0.005)
+    """
+    two = machine({**COUNTED, "conftest.py": waits})
+
+    async def main() -> None:
+        one, other = two.node("node1"), two.node("node2")
+        leaving = asyncio.create_task(one.collect())
+        await _appears(two.folder.path / "collecting")
+        staying = asyncio.create_task(other.collect())
+        await asyncio.sleep(0)
+        await one.close()
+        (two.folder.path / "go").touch()
+        assert (await leaving).usage_error is not None
+        assert len((await staying).items) == 2
+        assert (await run_item(other, "test_a")).status is Status.PASSED
+
+    play(two, main)
+
+
+def test_a_directory_that_an_interpreter_chooses_is_let_alone(machine: Any, tmp_path: Path) -> None:
+    one = machine()
+    theirs = tmp_path / "theirs"
+    theirs.mkdir()
+
+    async def main() -> None:
+        wrapper = _interpreter(one, f'TMPDIR={theirs} exec {sys.executable} "$@"')
+        session = one.node("node1", python=wrapper)
+        await session.collect()
+        assert (await run_item(session, "test_a")).status is Status.PASSED
+
+    play(one, main)
+    assert theirs.is_dir()
+
+
+def test_an_interpreter_that_does_not_come_to_python_is_ended_with_the_node(
+    machine: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pytest_zygote, "END_SECONDS", 0.3)
+    one = machine()
+
+    async def main() -> None:
+        session = one.node("node1", python=_interpreter(one, "touch started; exec sleep 600"))
+        collecting = asyncio.create_task(session.collect())
+        await _appears(one.folder.path / "started")
+        await session.close()
+        assert (await collecting).usage_error is not None
+
+    asyncio.run(main())
+    assert one.zygotes() == []
+
+
+def test_no_node_waits_for_one_that_has_stopped_while_it_looked(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pytest_zygote, "END_SECONDS", 0.3)
+    one = machine()
+    one.shared.mkdir(mode=0o700)
+    held = os.open(one.shared, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+
+    async def main() -> None:
+        assert len((await one.node("node1").collect()).items) == 2
+
+    play(one, main)
+    os.close(held)

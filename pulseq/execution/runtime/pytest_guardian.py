@@ -1,8 +1,8 @@
 """Stands between a zygote and the nodes that share it, and sees to it that nothing outlives the last of them.
 
 The zygote is deaf while user code is collected, so it is the guardian that takes connections, hears that a
-node has gone, and ends everything when the last one has. It is nobody's child: the node that had it started
-may die, or leave, while others still fork from it.
+node has gone, and ends everything when the last one has. It has a session of its own: the node that had it
+started may die, or leave, while others still fork from it.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import os
 import select
 import shutil
 import socket
-from typing import Dict, NoReturn, Set
+from typing import Dict, NoReturn, Optional, Set
 
 from . import process_tree, wire
 from .output import read_file
@@ -20,8 +20,8 @@ from .output import read_file
 #: The other end has closed its line, or said that nothing more will come.
 _GONE = select.POLLHUP | select.POLLERR | select.POLLRDHUP
 
-#: So much of what was printed goes into any socket.
-_SAID_CHARACTERS = 16 * 1024
+#: So much of what was printed goes into any socket, however it is escaped.
+_SAID_CHARACTERS = 8 * 1024
 
 
 class Guardian:
@@ -31,10 +31,11 @@ class Guardian:
         listener: where nodes connect.
         zygote: the number of the child that collects.
         lines: the way to it, by which it gets the connections.
-        private: a directory of the zygote's, which lies beside the listener's name and is removed after it.
+        private: a directory of the zygote's, which lies beside the listener's name and is removed after it; None
+            where it is not known.
     """
 
-    def __init__(self, listener: socket.socket, zygote: int, lines: socket.socket, private: str) -> None:
+    def __init__(self, listener: socket.socket, zygote: int, lines: socket.socket, private: Optional[str]) -> None:
         self._listener = listener
         self._zygote = zygote
         self._lines = lines
@@ -46,6 +47,7 @@ class Guardian:
         """Until the last node or the zygote has gone; then everything below is ended."""
         process_tree.become_subreaper()
         child_signal = process_tree.ChildSignal()
+        process_tree.reap(self._note)  # of an end before that nobody would hear
         self._printed = os.dup(1)
         silence_standard_files()
         self._listener.setblocking(False)
@@ -74,8 +76,9 @@ class Guardian:
             except OSError:
                 return
             try:
-                wire.send(node, {"op": "guarded", "pid": os.getpid()})
+                # Greeted last: a node that was not will look for another zygote.
                 socket.send_fds(self._lines, [b"\0"], [node.fileno()])
+                wire.send(node, {"op": "guarded", "pid": os.getpid()})
             except OSError:
                 node.close()
             else:
@@ -83,28 +86,40 @@ class Guardian:
 
     def _drop(self, gone: Set[int]) -> None:
         for descriptor in gone & self._nodes.keys():
-            self._nodes.pop(descriptor).close()
+            node = self._nodes.pop(descriptor)
+            with contextlib.suppress(OSError):
+                # It waits for the end of its line, which the zygote, or what a suite has forked, may hold, too.
+                node.shutdown(socket.SHUT_RDWR)
+            node.close()
 
     def _note(self, ended: process_tree.Ended) -> None:
         self._statuses[ended.pid] = ended.status
 
     def _end(self) -> NoReturn:
         # First of all: whoever finds nothing there has a zygote of its own started.
-        name = os.path.basename(self._listener.getsockname())
-        with contextlib.suppress(OSError):
-            os.unlink(os.path.join(os.path.dirname(self._private), name))
+        if self._private is not None:
+            name = os.path.basename(self._listener.getsockname())
+            with contextlib.suppress(OSError):
+                os.unlink(os.path.join(os.path.dirname(self._private), name))
         self._listener.close()
         died = self._zygote in self._statuses
         process_tree.kill_descendants(0, record=self._note)
-        shutil.rmtree(self._private, ignore_errors=True)
+        if self._private is not None:
+            shutil.rmtree(self._private, ignore_errors=True)
         if died:
             code = os.waitstatus_to_exitcode(self._statuses[self._zygote])
-            message = {"op": "ended", "exit_code": code, "printed": read_file(self._printed)[-_SAID_CHARACTERS:]}
+            message = {"op": "ended", "exit_code": code, "printed": self._last_words()}
             for node in self._nodes.values():
                 node.setblocking(False)
                 with contextlib.suppress(OSError):
                     wire.send(node, message)
         os._exit(0)
+
+    def _last_words(self) -> str:
+        try:
+            return read_file(self._printed)[-_SAID_CHARACTERS:]
+        except OSError:  # it is no file: something between the node and this process reads it
+            return ""
 
 
 def silence_standard_files() -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import array
 import contextlib
 import json
 import os
 import select
 import socket
-from typing import Any, Dict, Iterator, List, NamedTuple
+import tempfile
+from typing import Any, Dict, Iterator, List, NamedTuple, Optional
 
 from . import wire
 
@@ -29,9 +31,11 @@ class Nodes:
 
     Args:
         source: where the guardian hands on the connections.
+        directory: takes long answers; the usual place for temporary files when None.
     """
 
-    def __init__(self, source: socket.socket) -> None:
+    def __init__(self, source: socket.socket, directory: Optional[str]) -> None:
+        self.directory = directory
         self._source = source
         self._lines: Dict[int, socket.socket] = {}
         self._buffers: Dict[int, wire.MessageBuffer] = {}
@@ -52,6 +56,7 @@ class Nodes:
     def _take_line(self) -> bool:
         data, descriptors, _, _ = socket.recv_fds(self._source, 1, 1)
         for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
             self._lines[descriptor] = socket.socket(fileno=descriptor)
             self._buffers[descriptor] = wire.MessageBuffer()
         return bool(data)
@@ -61,6 +66,8 @@ class Nodes:
             data, descriptors, _, _ = socket.recv_fds(line, _READ_BYTES, 8)
         except OSError:
             data, descriptors = b"", []
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)
         if not data:
             del self._lines[line.fileno()], self._buffers[line.fileno()]
             line.close()
@@ -81,21 +88,25 @@ class Answer:
     It would not fit into a socket, and a node that has stopped would make the others wait.
     """
 
-    def __init__(self, message: Dict[str, Any]) -> None:
-        self._descriptor = os.memfd_create("pulseq-answer", os.MFD_CLOEXEC)
-        with open(os.dup(self._descriptor), "wb") as file:
-            file.write(json.dumps(message, separators=(",", ":")).encode("ascii"))
+    def __init__(self, message: Dict[str, Any], directory: Optional[str]) -> None:
+        self._file = tempfile.TemporaryFile(buffering=0, dir=directory)  # noqa: SIM115 as long as the zygote
+        data = json.dumps(message, separators=(",", ":")).encode("ascii")
+        written = 0
+        while written < len(data):
+            written += self._file.write(data[written:])
 
     def give(self, line: socket.socket) -> None:
         """Hand it to a node, unless that has gone."""
-        tell(line, {"op": "answer"}, self._descriptor)
+        tell(line, {"op": "answer"}, self._file.fileno())
 
     def part(self) -> None:
         """In a fork: let go of it."""
-        os.close(self._descriptor)
+        self._file.close()
 
 
 def tell(line: socket.socket, message: wire.Message, *descriptors: int) -> None:
     """Send a short message to a node, unless that has gone."""
+    passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
     with contextlib.suppress(OSError):
-        socket.send_fds(line, [wire.encode(message)], list(descriptors))
+        # The suite may have chosen to die of a closed line; that is for its own lines.
+        line.sendmsg([wire.encode(message)], passed, socket.MSG_NOSIGNAL)

@@ -1,8 +1,7 @@
 """Collects a pytest suite once, then forks a keeper for every slot that is asked for.
 
-Three processes. The first only starts the others and leaves them to themselves: nodes of one machine share
-what was collected, so it must not end with the one that came first. The guardian waits for nodes to come and
-go. The zygote, its child, runs pytest.
+Two processes. The guardian waits for nodes to come and go: those of one machine share what was collected. The
+zygote, its child, runs pytest.
 
 On each node's line come `collect` (arguments, keyword, markers, worker), which the first one to ask decides,
 then any number of `fork` (worker, temp, node), each with a socket.
@@ -27,22 +26,26 @@ from .pytest_fork import die_with_parent
 from .pytest_guardian import Guardian
 from .pytest_nodes import Answer, Nodes, Request, tell
 
+#: The variable that names a directory of the zygote's own, which lies where nodes find its socket.
+PRIVATE = "_PULSEQ_ZYGOTE_DIRECTORY"
+
 
 def main(fd: int) -> None:
     """Serve the nodes that connect to the listening socket `fd` until the last has gone. A runner returns from here."""
-    if os.fork():
-        os._exit(0)
     os.set_inheritable(fd, False)
+    private = os.environ.pop(PRIVATE, None)
+    if private is not None:
+        os.environ["TMPDIR"] = private  # whatever starts this interpreter may have chosen another
     listener = socket.socket(fileno=fd)
     ours, theirs = socket.socketpair()
     zygote = os.fork()
     if zygote:
         theirs.close()
-        Guardian(listener, zygote, ours, os.environ["TMPDIR"]).run()
+        Guardian(listener, zygote, ours, private).run()
     die_with_parent()
     listener.close()
     ours.close()
-    nodes = Nodes(theirs)
+    nodes = Nodes(theirs, private)
     first = next(nodes.requests(), None)
     if first is None:
         os._exit(0)
@@ -79,7 +82,7 @@ def _run_pytest(nodes: Nodes, first: Request) -> None:
 def _refuse(nodes: Nodes, first: Request, error: str, code: int) -> NoReturn:
     """Tell all who ask that there will be no collection, until none is left."""
     error = error or f"pytest ended with exit code {code} before it had collected"
-    answer = Answer({"op": "refused", "error": error})
+    answer = Answer({"op": "refused", "error": error}, nodes.directory)
     answer.give(first.line)
     for request in nodes.requests():
         answer.give(request.line)
@@ -122,7 +125,7 @@ def _serve(nodes: Nodes, first: Request, session: Any, plugin: Any) -> Any:
     """Answer with the collection, then fork keepers; returns, with its link, in runners alone."""
     from .pytest_keeper import Keeper, fork
 
-    answer = Answer(plugin.collection(session))
+    answer = Answer(plugin.collection(session), nodes.directory)
     answer.give(first.line)
     gc.collect()
     gc.freeze()
@@ -132,12 +135,18 @@ def _serve(nodes: Nodes, first: Request, session: Any, plugin: Any) -> Any:
             answer.give(request.line)
             continue
         keepers = {pid for pid in keepers if os.waitpid(pid, os.WNOHANG)[0] == 0}
-        pid = fork()
+        try:
+            pid = fork() if request.descriptors else -1
+        except OSError:
+            # Processes or memory have run out: the node learns it by the end of the line that it passed.
+            pid = -1
         if pid == 0:
             nodes.part()
             answer.part()
             return Keeper(socket.socket(fileno=request.descriptors[0]), request.message, session.config).serve()
-        os.close(request.descriptors[0])
-        keepers.add(pid)
-        tell(request.line, {"op": "forked", "pid": pid})
+        for descriptor in request.descriptors:
+            os.close(descriptor)
+        if pid > 0:
+            keepers.add(pid)
+        tell(request.line, {"op": "forked"})
     os._exit(0)
