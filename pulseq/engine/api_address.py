@@ -79,6 +79,7 @@ def _ask_health(url: str) -> None:
             if time.monotonic() >= patient_until:
                 raise
         except urllib.error.HTTPError as error:
+            error.close()  # it holds the connection
             # Something answers, and wants to know who asks: that is for Prefect's own client to settle.
             if error.code not in (401, 403):
                 raise
