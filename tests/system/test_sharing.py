@@ -58,15 +58,15 @@ def test_a_client_that_holds_the_database_keeps_no_run_from_its_verdicts(workpla
     assert rows == [{"run_id": "r0", "n": 20}, {"run_id": "r1", "n": 20}]
 
 
-def test_a_thousand_short_tests_complete_in_flat_memory(workplace: Workplace) -> None:
-    lines = "".join(f"  - {{id: t{i}, simulate: {{duration: 0.01}}}}\n" for i in range(1000))
+def test_two_thousand_short_tests_complete_in_flat_memory(workplace: Workplace) -> None:
+    lines = "".join(f"  - {{id: t{i}, simulate: {{duration: 0.01}}}}\n" for i in range(2000))
     suite = workplace.write("suite.yaml", f"suite: many\ntests:\n{lines}")
     run = workplace.start("run", suite, "-n", "4", "--run-id", "r1", "--output", "json")
     sizes: list[int] = []
 
     def watch() -> bool:
         closed = sum(1 for line in workplace.journal("r1") if line["kind"] == "test_closed")
-        if closed >= 100 * (len(sizes) + 1):
+        if closed >= 200 * (len(sizes) + 1):
             sizes.append(_resident(run.pid))
         return run.poll() is not None
 
@@ -74,9 +74,9 @@ def test_a_thousand_short_tests_complete_in_flat_memory(workplace: Workplace) ->
     ended = finish(run)
 
     assert ended.code == 0, ended.err
-    assert ended.json["counts"]["passed"] == 1000
+    assert ended.json["counts"]["passed"] == 2000
     (row,) = workplace.sql("select count(*) as n, count(distinct test_id) as tests from results")
-    assert row == {"n": 1000, "tests": 1000}
+    assert row == {"n": 2000, "tests": 2000}
     # The first ingest loads DuckDB, once; a result kept whole would be some kilobytes.
     assert max(sizes[-3:]) - sizes[0] < 100_000_000
 
