@@ -46,6 +46,7 @@ class View(Protocol):
     """Somebody who watches a run."""
 
     def start(self) -> None: ...
+    def keep_drawing(self) -> None: ...
     def handle(self, event: Event) -> None: ...
     def stop(self) -> None: ...
 
@@ -76,7 +77,8 @@ def _run(suite: Suite, fleet: Fleet, options: RunOptions, view: View, reports: R
 
     view.start()
     try:
-        outcome = asyncio.run(_with_ticks(run_suite(suite, fleet, options, [view.handle]), view))
+        run = run_suite(suite, fleet, options, [view.handle], on_started=view.keep_drawing)
+        outcome = asyncio.run(_with_ticks(run, view))
     finally:
         view.stop()
     return outcome.record, int(outcome.exit_code)

@@ -188,7 +188,7 @@ class Conduct:
             await self.dispatcher.enter_flow(flow_run.context)
             async with page.kept(self._accepting) if page else contextlib.nullcontext():
                 await self._run_tests()
-            self.log.tests_are_over()
+            self.log.tests_are_over(waits=self._server is not None)  # for that to record what it was told
             await self._health.end()
             await self._settle_nodes()
         self.close_open()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import importlib
 import os
 import shutil
 import time
@@ -24,7 +25,7 @@ from pulseq.distributed.verdict import EXIT_REASONS, exit_code_of
 from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.loading import loading_much
-from pulseq.engine.local_nodes import LocalNodes, check_fleet
+from pulseq.engine.local_nodes import LocalNodes, check_fleet, load_modules
 from pulseq.engine.scheduler_address import check_scheduler
 from pulseq.engine.standing import use_cluster
 from pulseq.errors import ExitCode, PulseqError, UsageError
@@ -59,6 +60,8 @@ class RunSession:
         sinks: views; each gets every event as it becomes true.
         scheduler: decides what goes where; None is one for this run alone.
         on_open: called with what sends and books, just before it begins; it may hold the run open for more tests.
+        on_started: given where this process is the run's alone, and starts no thread before this is called, once
+            all processes have been started: nodes are forked from it then, which has loaded the same.
     """
 
     def __init__(
@@ -70,9 +73,12 @@ class RunSession:
         *,
         scheduler: TestScheduler | None = None,
         on_open: Callable[[Dispatcher], None] | None = None,
+        on_started: Callable[[], None] | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._on_open = on_open
+        self._may_fork = on_started is not None
+        self._on_started = on_started or (lambda: None)
         self.suite = suite
         self.fleet = fleet
         self.options = options
@@ -97,9 +103,7 @@ class RunSession:
         )
         self._tell_start()
         try:
-            async with contextlib.AsyncExitStack() as stack:
-                await self._run_in(stack, api_url)
-            return await self._finish()
+            return await self._run(api_url)
         except UsageError:
             # Bad input that only a node could see: nothing was run, so nothing is left behind.
             shutil.rmtree(self.options.run_directory, ignore_errors=True)
@@ -129,24 +133,30 @@ class RunSession:
         for note in self.options.notes:
             self.log.emit(RunNote(note))
 
-    async def _run_in(self, stack: contextlib.AsyncExitStack, api_url: str | None) -> None:
-        await stack.enter_async_context(_background(self.log.keep_committing()))
-        stack.enter_context(self._stopper.watching(self.options.deadline_seconds))
-        if self.options.standing:
-            stack.enter_context(use_cluster(self.options.home))
-        server = await self._start_server(stack) if api_url is None else None
-        local = self._make_nodes(stack, api_url or (server.api_url if server else ""))
-        # The server takes longest: where there are few processors it is to have one of them to itself,
-        # and this process's own imports come before those of the nodes.
-        at_once = server is None or len(os.sched_getaffinity(0)) > _FEW_PROCESSORS
-        if local is not None and at_once:
-            await local.start()
+    async def _run(self, api_url: str | None) -> RunOutcome:
+        async with contextlib.AsyncExitStack() as processes:
+            processes.enter_context(self._stopper.watching(self.options.deadline_seconds))
+            if self.options.standing:
+                processes.enter_context(use_cluster(self.options.home))
+            server = await self._start_server(processes) if api_url is None else None
+            local = self._make_nodes(processes, api_url or (server.api_url if server else ""))
+            await self._load_and_start(local, has_server=server is not None)
+            self._on_started()
+            async with _background(self.log.keep_committing()), contextlib.AsyncExitStack() as stack:
+                await self._conduct_run(stack, server, local, api_url)
+            finishing = asyncio.create_task(self._finish())  # while the processes end
+            await asyncio.sleep(0)
+        return await finishing
 
-        with loading_much():
-            from pulseq.distributed.conduct import Conduct
+    async def _conduct_run(
+        self,
+        stack: contextlib.AsyncExitStack,
+        server: EmbeddedServer | None,
+        local: LocalNodes | None,
+        api_url: str | None,
+    ) -> None:
+        from pulseq.distributed.conduct import Conduct
 
-        if local is not None and not at_once:
-            await local.start()
         self._conduct = conduct = Conduct(
             self.suite,
             self.fleet.framework,
@@ -164,6 +174,20 @@ class RunSession:
             interval = self.fleet.framework.aggregation_interval
             await stack.enter_async_context(_background(self.log.keep_ingesting(self.options.database_path, interval)))
         await conduct.run_flow()
+
+    async def _load_and_start(self, local: LocalNodes | None, *, has_server: bool) -> None:
+        """Import what drives a run, and start local nodes before, after or out of it."""
+        # The server takes longest: where there are few processors it is to have one of them to itself.
+        at_once = not has_server or len(os.sched_getaffinity(0)) > _FEW_PROCESSORS
+        fork = self._may_fork and len(os.listdir("/proc/self/task")) == 1
+        if local is not None and at_once and not fork:
+            await local.start()
+        with loading_much():
+            importlib.import_module("pulseq.distributed.conduct")
+            if local is not None and fork:
+                load_modules()
+        if local is not None and (fork or not at_once):
+            await local.start(fork=fork)
 
     async def _start_server(self, stack: contextlib.AsyncExitStack) -> EmbeddedServer:
         server = await EmbeddedServer.start(state_directory=self.options.home, run_directory=self.options.run_directory)
@@ -252,13 +276,16 @@ async def run_suite(
     fleet: Fleet,
     options: RunOptions,
     sinks: list[EventSink] | None = None,
+    *,
+    on_started: Callable[[], None] | None = None,
 ) -> RunOutcome:
     """Run a suite on a fleet: the one way behind the command line, the flows and the Python API.
 
     Args:
         sinks: called with each event as it becomes true (views).
+        on_started: see `RunSession`.
 
     Raises:
         UsageError, InfrastructureError: see `RunSession.run`.
     """
-    return await RunSession(suite, fleet, options, sinks or []).run()
+    return await RunSession(suite, fleet, options, sinks or [], on_started=on_started).run()

@@ -10,6 +10,7 @@ import os
 import time
 import urllib.error
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from pulseq.errors import InfrastructureError
@@ -57,14 +58,18 @@ async def check_api(url: str) -> None:
     Raises:
         InfrastructureError: it does not; the text says what to do.
     """
+    # Not the loop's own pool, whose threads stay: whoever asks may want to fork, and be alone for that.
+    pool = ThreadPoolExecutor(1)
     try:
-        await asyncio.to_thread(_ask_health, f"{url.rstrip('/')}/health")
+        await asyncio.get_running_loop().run_in_executor(pool, _ask_health, f"{url.rstrip('/')}/health")
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise InfrastructureError(
             f"the Prefect API at {url!r} does not answer ({reason}); start it, or unset PREFECT_API_URL "
             "(and choose another Prefect profile) to let pulseq start a server of its own"
         ) from error
+    finally:
+        pool.shutdown(wait=False)
 
 
 def _ask_health(url: str) -> None:

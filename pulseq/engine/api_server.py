@@ -37,6 +37,8 @@ LEAN_SERVER_SETTINGS: Mapping[str, str] = MappingProxyType(
         "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_ENABLED": "false",
         "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "false",
         "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
+        # Else it imports all collections (Dask with prefect-dask) to see whether it would have to register them.
+        "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
     }
 )
 

@@ -1,4 +1,4 @@
-"""The process that nodes are forked from (`python -m pulseq.engine.fork_process`).
+"""The process that nodes are forked from (`python -m pulseq.engine.fork_process`, or a fork of its owner).
 
 It has loaded what a node needs, one and a half seconds of a processor, so that each node after that costs
 milliseconds. It has one thread, and only ever answers its owner's requests: of such a process a fork is safe.
@@ -6,12 +6,17 @@ milliseconds. It has one thread, and only ever answers its owner's requests: of 
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import importlib
 import json
 import os
+import signal
 import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +30,85 @@ _ARGUMENTS_FIELD = 45
 def main() -> None:
     configuration = read_configuration()
     with loading_much():
-        module = importlib.import_module(configuration["module"])
+        importlib.import_module(configuration["module"])
     # What is there now is never garbage, and looking for some would copy its pages in every fork.
     gc.collect()
     gc.freeze()
-    serve_forks(socket.socket(fileno=configuration["socket_fd"]))
-    show_as(module.__name__)
-    module.main()
+    serve_forks(socket.socket(fileno=configuration["socket_fd"]))()
 
 
-def serve_forks(requests: socket.socket) -> None:
-    """Do what the owner asks for until it has gone, which ends the process; returns in a fork alone."""
+def fork_this_process(requests: socket.socket, log: int, environment: Mapping[str, str]) -> int:
+    """Have a fork of this process serve forks; its number.
+
+    To be called with no other thread there, and by no task of a loop: a callback, at most.
+
+    Args:
+        requests: the end of the socket that the fork is to have; all else that is open stays the owner's alone.
+        log: a descriptor for what the fork says.
+        environment: what it and its forks have besides ours.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        stream.flush()  # else the fork would say it once more
+    pid = os.fork()
+    if pid == 0:
+        with _ending_here():
+            _leave_owner(requests.fileno(), log)
+            os.environ.update(environment)
+            if "prefect" in sys.modules:
+                from pulseq.engine.resident import read_settings_again
+
+                read_settings_again()
+            gc.freeze()
+            show_as(__name__)
+            serve_forks(requests)()
+    return pid
+
+
+@contextlib.contextmanager
+def _ending_here() -> Iterator[None]:
+    """End this process with what it does, without a word of what its owner would do at its own end."""
+    code = 1
+    try:
+        yield
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:  # noqa: BLE001 - nobody above may see it: above is the owner's program
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+
+
+def _leave_owner(requests: int, log: int) -> None:
+    """Be a process of its own: session, signals, streams, and nothing open that is the owner's."""
+    os.setsid()
+    signal.set_wakeup_fd(-1)
+    for handled in signal.valid_signals():
+        if callable(signal.getsignal(handled)):
+            signal.signal(handled, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in {int(name) for name in os.listdir("/proc/self/fd")} - {requests, nothing}:
+        # Filled, not closed: objects of the owner's have these numbers, and may yet close them.
+        with contextlib.suppress(OSError):
+            os.fstat(descriptor)  # what listed them has closed its own
+            os.dup2(log if descriptor == 2 else nothing, descriptor, inheritable=descriptor <= 2)
+    _OWNERS_STREAMS.extend((sys.stdin, sys.stdout, sys.stderr))
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        stream = open(number, mode, buffering=-1 if number == 1 else 1, closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+
+
+#: Kept, since whoever frees a stream flushes it.
+_OWNERS_STREAMS: list[Any] = []
+
+
+def serve_forks(requests: socket.socket) -> Callable[[], None]:
+    """Do what the owner asks for until it has gone, which ends the process; returns in a fork alone: what it runs."""
     while True:
         message, pipes, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 2)
         if not message:
@@ -46,9 +119,12 @@ def serve_forks(requests: socket.socket) -> None:
                 if not _fork(requests, pipes):
                     requests.close()
                     _move_in(pipes, request["log"])
-                    return
+                    name = request["module"]
+                    show_as(name)
+                    main: Callable[[], None] = importlib.import_module(name).main
+                    return main
             case "tell":
-                _answer(requests, {"code": _code_of(request["pid"])})
+                _answer(requests, {"code": code_of(request["pid"])})
             case "bury":
                 os.waitpid(request["pid"], 0)
 
@@ -85,24 +161,24 @@ def _answer(requests: socket.socket, message: dict[str, Any]) -> None:
         os._exit(0)  # the owner has gone
 
 
-def _code_of(pid: int) -> int:
-    """The return code of a fork that has ended, which keeps its number until it is buried."""
+def code_of(pid: int) -> int:
+    """The return code of a child that has ended, which keeps its number until it is waited for."""
     ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
     assert ended is not None
     return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def show_as(module: str) -> None:
-    """Have `ps` show a fork as `python -m MODULE`, where that name is as long as the one it was forked from."""
+    """Have `ps` show this process as `python -m MODULE`, where that is no longer than what it was started as."""
     line = Path("/proc/self/cmdline").read_bytes()
     ours = b"\0pulseq.engine.fork_process\0"
-    new = b"\0" + module.encode() + b"\0"
-    place = line.find(ours)
+    name = b"\0" + module.encode() + b"\0"
+    whole = os.fsencode(sys.executable) + b"\0-m" + name
+    new = line.replace(ours, name, 1) if ours in line and len(ours) == len(name) else whole.ljust(len(line), b"\0")
     fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
     start = int(fields[_ARGUMENTS_FIELD])
-    if place < 0 or len(new) != len(ours) or not start or ctypes.string_at(start, len(line)) != line:
-        return
-    ctypes.memmove(start + place, new, len(new))
+    if len(new) == len(line) and start and ctypes.string_at(start, len(line)) == line:
+        ctypes.memmove(start, new, len(new))
 
 
 if __name__ == "__main__":

@@ -10,14 +10,16 @@ import socket
 from collections import deque
 from collections.abc import Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-from pulseq.engine.local_process import Ears, LocalProcess
+from pulseq.engine.fork_process import fork_this_process
+from pulseq.engine.local_process import Ears, LocalProcess, OwnChild, connect_pipes, open_log, open_pipe
 from pulseq.errors import InfrastructureError
 
 #: What a fork is said to have ended with, where the process that could have told died before it.
 UNKNOWN_CODE = 255
 _LONGEST_ANSWER = 65536
+_NAME = "the process that nodes are forked from"
 
 
 class ForkServer:
@@ -44,14 +46,9 @@ class ForkServer:
 
     async def start(self) -> None:
         """Start loading; forks that are asked for meanwhile wait for it."""
-        await self.stop()
-        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        self._socket = ours
-        asyncio.get_running_loop().add_reader(ours, self._hear, ours)
-        with theirs:
+        with await self._connect() as theirs:
             self._process = await LocalProcess.start(
-                "the process that nodes are forked from",
+                _NAME,
                 "pulseq.engine.fork_process",
                 {"socket_fd": theirs.fileno(), "module": self._module},
                 log_path=self._log_path,
@@ -59,8 +56,40 @@ class ForkServer:
                 pass_fds=[theirs.fileno()],
             )
 
-    async def fork(self, name: str, *, log_path: Path) -> LocalProcess:
+    async def start_here(self) -> None:
+        """Take a fork of this very process, which has loaded what they need, for the one that forks are made from.
+
+        This process may have no other thread, and is to be one that nobody but its owner uses.
+        """
+        loop = asyncio.get_running_loop()
+        forked: asyncio.Future[int] = loop.create_future()
+
+        def fork_now() -> None:
+            try:
+                forked.set_result(fork_this_process(theirs, log.fileno(), self._environment))
+            except OSError as error:
+                forked.set_exception(InfrastructureError(f"this process cannot be forked: {error}"))
+
+        with await self._connect() as theirs, open_log(self._log_path) as log:
+            loop.call_soon(fork_now)  # not here: within a task a fork could have no loop of its own
+            pid = await forked
+        ears = Ears()
+        self._process = LocalProcess(_NAME, OwnChild(pid, ears), ears, self._log_path)
+
+    async def _connect(self) -> socket.socket:
+        """The other end of a new connection."""
+        await self.stop()
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        ours.setblocking(False)
+        self._socket = ours
+        asyncio.get_running_loop().add_reader(ours, self._hear, ours)
+        return theirs
+
+    async def fork(self, name: str, *, log_path: Path, module: str | None = None) -> LocalProcess:
         """A new process, which waits for its configuration.
+
+        Args:
+            module: what it runs instead of what forks run here.
 
         Raises:
             InfrastructureError: there can be none; the text says why.
@@ -69,11 +98,11 @@ class ForkServer:
             if self._socket is None:
                 await self.start()
         log_path.parent.mkdir(parents=True, exist_ok=True)
-        their_input, to_them = _open_pipe()
-        from_them, their_output = _open_pipe()
+        their_input, to_them = open_pipe()
+        from_them, their_output = open_pipe()
         try:
             with their_input, their_output:
-                request = {"do": "fork", "log": str(log_path.absolute())}
+                request = {"do": "fork", "log": str(log_path.absolute()), "module": module or self._module}
                 told = await self._ask(request, their_input.fileno(), their_output.fileno())
             if "error" in told:
                 raise InfrastructureError(f"{name} cannot be started: {told['error']}")
@@ -82,10 +111,7 @@ class ForkServer:
                 ours.close()
             raise
         ears = Ears()
-        loop = asyncio.get_running_loop()
-        lifeline, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, to_them)
-        hearing, _ = await loop.connect_read_pipe(lambda: _Output(ears), from_them)
-        child = ForkedChild(self, told["pid"], lifeline, hearing, ears)
+        child = ForkedChild(self, told["pid"], *await connect_pipes(to_them, from_them, ears), ears)
         return LocalProcess(name, child, ears, log_path)
 
     async def stop(self) -> None:
@@ -162,7 +188,7 @@ class ForkServer:
 
     def _say_loss(self) -> str:
         words = self._process.last_words() if self._process is not None else ""
-        return f"the process that nodes are forked from does not answer: {words}; its log is {self._log_path}"
+        return f"{_NAME} does not answer: {words}; its log is {self._log_path}"
 
 
 class ForkedChild:
@@ -202,22 +228,3 @@ class ForkedChild:
             self._lifeline.close()
             self._hearing.close()
             self._server.bury(self.pid)
-
-
-class _Output(asyncio.Protocol):
-    """What a fork says, told to ears that know it as the output of a child."""
-
-    def __init__(self, ears: Ears) -> None:
-        self._ears = ears
-
-    def data_received(self, data: bytes) -> None:
-        self._ears.pipe_data_received(1, data)
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        self._ears.pipe_connection_lost(1, exc)
-
-
-def _open_pipe() -> tuple[IO[bytes], IO[bytes]]:
-    """A pipe's end to read from and its end to write to."""
-    reading, writing = os.pipe()
-    return open(reading, "rb", buffering=0), open(writing, "wb", buffering=0)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import errno
+import importlib
 import logging
 import os
 import secrets
@@ -29,6 +30,8 @@ from pulseq.models import Fleet, NodeSpec
 
 logger = logging.getLogger("pulseq.nodes")
 
+_NODE_MODULE = "pulseq.engine.node_process"
+_SCHEDULER_MODULE = "pulseq.engine.scheduler_process"
 START_TIMEOUT_SECONDS = 60.0
 #: A local node that dies is started again this often; one that still dies has a reason that stays.
 MAX_RESTARTS = 5
@@ -82,19 +85,26 @@ class LocalNodes:
         self.on_node_given_up: Callable[[str, int], None] = lambda node_id, deaths: None
         self.on_scheduler_ended: Callable[[], None] = lambda: None
 
-    async def start(self) -> None:
-        """Start the scheduler, and loading what nodes are forked from as soon as there is a scheduler to join."""
-        await self._fork_server.start()
-        self._scheduler = await LocalProcess.start(
-            "the Dask scheduler",
-            "pulseq.engine.scheduler_process",
+    async def start(self, *, fork: bool = False) -> None:
+        """Start the scheduler, and loading what nodes are forked from as soon as there is a scheduler to join.
+
+        Args:
+            fork: take forks of this process for all of it, which has loaded what they need (`load_modules`).
+        """
+        name, log_path = "the Dask scheduler", self._run_directory / "logs" / "scheduler.log"
+        if fork:
+            await self._fork_server.start_here()
+            self._scheduler = await self._fork_server.fork(name, log_path=log_path, module=_SCHEDULER_MODULE)
+        else:
+            await self._fork_server.start()
+            self._scheduler = await LocalProcess.start(name, _SCHEDULER_MODULE, log_path=log_path)
+        self._scheduler.configure(
             {
                 "host": "127.0.0.1",
                 "port": 0,
                 "worker_ttl_seconds": self._node_timeout_seconds,
                 "temp_root": str(self._scheduler_temp_root),
-            },
-            log_path=self._run_directory / "logs" / "scheduler.log",
+            }
         )
 
     async def join(self) -> str:
@@ -191,10 +201,19 @@ class LocalNodes:
             shutil.rmtree(temp_root, ignore_errors=True)
 
 
+def load_modules() -> None:
+    """Import all that scheduler and nodes run, so that they can be forked from this process."""
+    from pulseq.engine.resident import load_late_modules  # Prefect and Dask, which nobody else here needs
+
+    for name in (_SCHEDULER_MODULE, _NODE_MODULE):
+        importlib.import_module(name)
+    load_late_modules()
+
+
 def node_fork_server(logs: Path, fleet: Fleet, environment: Mapping[str, str]) -> ForkServer:
     """What nodes of this machine are forked from; `environment` is what they get besides their settings."""
     return ForkServer(
-        "pulseq.engine.node_process",
+        _NODE_MODULE,
         log_path=logs / "nodes.log",
         environment={**NODE_SETTINGS, **native_thread_limits(fleet, os.environ), **environment},
         patience_seconds=START_TIMEOUT_SECONDS,

@@ -11,8 +11,9 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import IO, Any, Protocol
 
+from pulseq.engine.fork_process import code_of
 from pulseq.errors import InfrastructureError
 
 #: How long a child may take from the request to end until it is killed, in seconds.
@@ -20,7 +21,7 @@ GRACE_SECONDS = 3.0
 _LOG_TAIL_BYTES = 2000
 
 
-class Ears(asyncio.SubprocessProtocol):
+class Ears:
     """What is heard of a child: its first line, and its end, which waits for nobody that holds its pipes."""
 
     def __init__(self) -> None:
@@ -28,7 +29,8 @@ class Ears(asyncio.SubprocessProtocol):
         self.ended = asyncio.Event()
         self._said = bytearray()
 
-    def pipe_data_received(self, fd: int, data: bytes) -> None:
+    def hear(self, data: bytes) -> None:
+        """Take in what the child says."""
         # What follows the line is read and dropped, so that the child never waits for a reader.
         if not self.first_line.done():
             self._said += data
@@ -36,11 +38,13 @@ class Ears(asyncio.SubprocessProtocol):
             if end:
                 self.first_line.set_result(line)
 
-    def pipe_connection_lost(self, fd: int, exc: Exception | None) -> None:
-        if fd == 1 and not self.first_line.done():
+    def hear_no_more(self) -> None:
+        """The child says nothing any more."""
+        if not self.first_line.done():
             self.first_line.set_result(bytes(self._said))
 
     def process_exited(self) -> None:
+        """The child has ended."""
         self.ended.set()
 
 
@@ -60,31 +64,111 @@ class Child(Protocol):
     def close(self) -> None: ...
 
 
-class _SpawnedChild:
-    """A child in the hands of asyncio."""
+class OwnChild:
+    """A process that this one is the parent of, by a pidfd: no thread waits for it, as asyncio's own would.
 
-    def __init__(self, transport: asyncio.SubprocessTransport) -> None:
-        self.pid = transport.get_pid()
-        self._transport = transport
+    Args:
+        lifeline, hearing: its input and output, where it has any from us.
+    """
 
-    @property
-    def returncode(self) -> int | None:
-        return self._transport.get_returncode()
+    def __init__(
+        self,
+        pid: int,
+        ears: Ears,
+        lifeline: asyncio.WriteTransport | None = None,
+        hearing: asyncio.ReadTransport | None = None,
+    ) -> None:
+        self.pid = pid
+        self.returncode: int | None = None
+        self._ears = ears
+        self._lifeline = lifeline
+        self._hearing = hearing
+        self._closed = False
+        loop = asyncio.get_running_loop()
+        descriptor = os.pidfd_open(pid)
+
+        def note_end() -> None:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+            self.returncode = code_of(pid)
+            ears.process_exited()
+
+        loop.add_reader(descriptor, note_end)
 
     def write(self, data: bytes) -> None:
-        self._input.write(data)
+        if self._lifeline is not None:
+            self._lifeline.write(data)
 
     def end_input(self) -> None:
-        self._input.close()
+        if self._lifeline is not None:
+            self._lifeline.close()
 
     def close(self) -> None:
-        self._transport.close()
+        if not self._closed:
+            self._closed = True
+            for end in (self._lifeline, self._hearing):
+                if end is not None:
+                    end.close()
+            if self.returncode is not None:
+                os.waitpid(self.pid, 0)
 
-    @property
-    def _input(self) -> asyncio.WriteTransport:
-        pipe = self._transport.get_pipe_transport(0)
-        assert isinstance(pipe, asyncio.WriteTransport)
-        return pipe
+
+def _spawn(
+    command: list[str], environment: Mapping[str, str], pass_fds: Sequence[int], log_path: Path
+) -> tuple[int, IO[bytes], IO[bytes]]:
+    """Start a process in a session of its own; its number, its input and its output."""
+    their_input, to_child = open_pipe()
+    from_child, their_output = open_pipe()
+    try:
+        with their_input, their_output, open_log(log_path) as log:
+            spawned = subprocess.Popen(
+                command,
+                stdin=their_input,
+                stdout=their_output,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+                pass_fds=tuple(pass_fds),
+            )
+    except BaseException:
+        for ours in (to_child, from_child):
+            ours.close()
+        raise
+    spawned.returncode = 0  # whatever it ends with, it is not this object's to wait for
+    return spawned.pid, to_child, from_child
+
+
+async def connect_pipes(to_child: IO[bytes], from_child: IO[bytes], ears: Ears) -> tuple[Any, Any]:
+    """The transports of a child's input and of its output, which the ears hear."""
+    loop = asyncio.get_running_loop()
+    lifeline, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, to_child)
+    hearing, _ = await loop.connect_read_pipe(lambda: _Output(ears), from_child)
+    return lifeline, hearing
+
+
+class _Output(asyncio.Protocol):
+    """What a child says, told to its ears."""
+
+    def __init__(self, ears: Ears) -> None:
+        self._ears = ears
+
+    def data_received(self, data: bytes) -> None:
+        self._ears.hear(data)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._ears.hear_no_more()
+
+
+def open_log(path: Path) -> IO[bytes]:
+    """A log to write to, in a directory that is made where there is none."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return open(path, "ab")
+
+
+def open_pipe() -> tuple[IO[bytes], IO[bytes]]:
+    """A pipe's end to read from and its end to write to."""
+    reading, writing = os.pipe()
+    return open(reading, "rb", buffering=0), open(writing, "wb", buffering=0)
 
 
 class LocalProcess:
@@ -115,21 +199,12 @@ class LocalProcess:
 
         Without a configuration it loads its modules and waits for one (`configure`).
         """
-        log_path.parent.mkdir(parents=True, exist_ok=True)
-        with open(log_path, "ab") as log:
-            transport, ears = await asyncio.get_running_loop().subprocess_exec(
-                Ears,
-                sys.executable,
-                "-m",
-                module,
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                env={**os.environ, **(environment or {})},
-                start_new_session=True,
-                pass_fds=tuple(pass_fds),
-            )
-        process = cls(name, _SpawnedChild(transport), ears, log_path)
+        pid, to_child, from_child = _spawn(
+            [sys.executable, "-m", module], {**os.environ, **(environment or {})}, pass_fds, log_path
+        )
+        ears = Ears()
+        child = OwnChild(pid, ears, *await connect_pipes(to_child, from_child, ears))
+        process = cls(name, child, ears, log_path)
         if configuration is not None:
             process.configure(configuration)
         return process

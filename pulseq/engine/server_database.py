@@ -24,11 +24,31 @@ def prepare_database(database: Path, template: Path | None, migrate: Callable[[]
         template: where the empty database is kept, or None for nowhere.
         migrate: has Prefect make `database`.
     """
-    if database.exists() or (template is not None and _is_sound(template) and _copy(template, database)):
-        return
-    migrate()
-    if template is not None:
-        _copy(database, template)
+    if not copy_empty(database, template):
+        migrate()
+        if template is not None:
+            _copy(database, template)
+
+
+def copy_empty(database: Path, template: Path | None) -> bool:
+    """Copy the template where there is no database yet; whether there is one now."""
+    return database.exists() or (template is not None and _is_sound(template) and _copy(template, database))
+
+
+def is_up_to_date(database: Path, template: Path | None) -> bool:
+    """Whether the installed Prefect would find nothing to migrate: its template has the same revision."""
+    revision = _revision(database)
+    return revision is not None and template is not None and revision == _revision(template)
+
+
+def _revision(database: Path) -> str | None:
+    """What Alembic has noted of a database's schema; None where that cannot be read."""
+    try:
+        with _reading(database) as connection:
+            [[revision]] = connection.execute("select version_num from alembic_version")
+    except (sqlite3.Error, ValueError):
+        return None
+    return str(revision)
 
 
 def template_path() -> Path | None:
@@ -43,10 +63,14 @@ def template_path() -> Path | None:
 
 def _is_sound(template: Path) -> bool:
     try:
-        with contextlib.closing(sqlite3.connect(f"{template.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+        with _reading(template) as connection:
             return bool(connection.execute("pragma quick_check").fetchone() == ("ok",))
     except sqlite3.Error:
         return False
+
+
+def _reading(database: Path) -> contextlib.closing[sqlite3.Connection]:
+    return contextlib.closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True))
 
 
 def _copy(source: Path, target: Path) -> bool:

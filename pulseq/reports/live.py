@@ -31,7 +31,7 @@ _KEPT_AT_ONCE = 20
 
 
 class LiveView:
-    """Shows a run on a terminal: `start`, then `handle` every event, then `stop`.
+    """Shows a run on a terminal: `start`, `keep_drawing` once threads may be, `handle` every event, then `stop`.
 
     `handle` may be called from any one thread and never waits for the terminal.
     Where the terminal goes away, drawing ends and the run does not notice (given a
@@ -58,9 +58,13 @@ class LiveView:
         self._thread = threading.Thread(target=self._draw_until_done, name="pulseq-live-view", daemon=True)
 
     def start(self) -> None:
-        """Begin to draw."""
+        """Draw the first picture, which stays until `keep_drawing`; there is no thread yet."""
         with contextlib.suppress(OSError):
-            self._live.start()
+            self._live.start(refresh=True)
+
+    def keep_drawing(self) -> None:
+        """Draw again and again from now on."""
+        if self._live.is_started:
             self._thread.start()
 
     def handle(self, event: Event) -> None:

@@ -45,6 +45,9 @@ class PlainView:
         """Begin; the first progress line is due `progress_seconds` from now."""
         self._said_at = self._clock()
 
+    def keep_drawing(self) -> None:
+        """Lines are written as things happen; nothing is drawn."""
+
     def handle(self, event: Event) -> None:
         """Take one event in and write what is to be said of it."""
         now = self._clock()

@@ -201,28 +201,77 @@ def test_forks_that_are_asked_for_at_once_wait_for_one_server(place: Place) -> N
 
 
 OWNER = """
-import asyncio, sys, threading
+import asyncio, importlib, os, signal, sys, threading
 from pathlib import Path
-from tests.engine.test_fork_server import Place
+from tests.engine.test_fork_server import MODULE, Place
 
 async def main():
     place = Place(Path(sys.argv[1]))
+    if "itself" in sys.argv:
+        sys.path.insert(0, sys.argv[1])
+        importlib.import_module(MODULE)
+        signal.signal(signal.SIGTERM, lambda *_: None)
+        held = open(place.path / "held", "w")
+        print("said once", end=" ")
+        await place.server.start_here()
     process = await place.fork()
-    print(process.pid, await place.server_pid(process), flush=True)
+    print(process.pid, await place.server_pid(process), os.getpid(), flush=True)
+    if "stop" in sys.argv:
+        sys.stdin.readline()
+        await process.stop()
+        await place.server.stop()
+        return
     threading.Event().wait()
 
 asyncio.run(main())
 """
 
 
-def test_forks_and_what_they_were_forked_from_end_when_their_owner_is_killed(tmp_path: Path) -> None:
-    with subprocess.Popen([sys.executable, "-c", OWNER, tmp_path], stdout=subprocess.PIPE, text=True) as owner:
-        assert owner.stdout is not None
-        pids = [int(word) for word in owner.stdout.readline().split()]
+def start_owner(path: Path, *words: str) -> subprocess.Popen[str]:
+    return subprocess.Popen(
+        [sys.executable, "-c", OWNER, path, *words], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+
+
+def hear(owner: subprocess.Popen[str]) -> list[str]:
+    assert owner.stdout is not None
+    return owner.stdout.readline().split()
+
+
+@pytest.mark.parametrize("itself", [False, True])
+def test_forks_and_what_they_were_forked_from_end_when_their_owner_is_killed(tmp_path: Path, itself: bool) -> None:
+    with start_owner(tmp_path, *(["itself"] if itself else [])) as owner:
+        *_, fork, loaded_by, _ = hear(owner)
+        parent = psutil.Process(int(fork)).ppid()
         owner.kill()
 
-    assert len(pids) == 2
-    assert [True, True] == [ends(pid) for pid in pids]
+    assert [True, True] == [ends(pid) for pid in (int(fork), parent)]
+    assert (itself, not itself) == (int(loaded_by) == owner.pid, int(loaded_by) == parent)
+
+
+def test_an_owner_that_has_loaded_all_is_forked_itself_and_keeps_what_is_its_own(tmp_path: Path) -> None:
+    with start_owner(tmp_path, "itself", "stop") as owner:
+        said, once, *pids = hear(owner)
+        fork, loaded_by, owner_pid = map(int, pids)
+        parent = psutil.Process(fork).ppid()
+        assert loaded_by == owner_pid == psutil.Process(parent).ppid()
+        assert [os.getsid(pid) for pid in (fork, parent)] == [fork, parent]
+        for pid in (fork, parent):
+            links = {name: os.readlink(f"/proc/{pid}/fd/{name}") for name in os.listdir(f"/proc/{pid}/fd")}
+            others = {link for name, link in links.items() if int(name) > 2}
+            assert all(link == "/dev/null" or link.startswith("socket:") for link in others), links
+            assert sum(link.startswith("socket:") for link in others) <= 1
+            assert links["2"].endswith(".log")
+        assert psutil.Process(fork).cmdline()[1:3] == ["-m", MODULE]
+        assert psutil.Process(parent).cmdline()[1:3] == ["-m", "pulseq.engine.fork_process"]
+
+        # The owner's handlers are not theirs.
+        os.kill(parent, signal.SIGTERM)
+        assert ends(parent)
+        rest, _ = owner.communicate("go on\n")
+
+    assert (said, once, rest, owner.returncode) == ("said", "once", "", 0)
+    assert ends(fork)
 
 
 def test_what_cannot_be_loaded_is_told_with_its_last_words(place: Place) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import sqlite3
+import subprocess
+import sys
 from contextlib import closing
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
-from pulseq.engine.server_database import prepare_database, template_path
+from pulseq.engine.server_database import copy_empty, is_up_to_date, prepare_database, template_path
 
 
 class Migrations:
@@ -96,3 +99,47 @@ def test_without_a_home_directory_there_is_no_cache(monkeypatch: pytest.MonkeyPa
     monkeypatch.setattr(Path, "home", fail)
 
     assert template_path() is None
+
+
+def _make_revision(database: Path, revision: str) -> Path:
+    with closing(sqlite3.connect(database)) as connection:
+        connection.execute("create table alembic_version (version_num text)")
+        connection.execute("insert into alembic_version values (?)", [revision])
+        connection.commit()
+    return database
+
+
+def test_a_database_of_the_templates_revision_needs_no_migration(tmp_path: Path) -> None:
+    template = _make_revision(tmp_path / "empty.db", "b2")
+    database = tmp_path / "a" / "a.db"
+
+    assert copy_empty(database, template)
+    assert is_up_to_date(database, template)
+
+
+def test_any_other_database_does(tmp_path: Path) -> None:
+    template = _make_revision(tmp_path / "empty.db", "b2")
+    older = _make_revision(tmp_path / "older.db", "a1")
+    (tmp_path / "damaged.db").write_bytes(b"mine")
+
+    assert not is_up_to_date(older, template)
+    assert not is_up_to_date(tmp_path / "damaged.db", template)
+    assert not is_up_to_date(tmp_path / "gone.db", template)
+    assert not is_up_to_date(older, tmp_path / "no-template.db")
+    assert not is_up_to_date(older, None)
+    assert not (tmp_path / "gone.db").exists()
+
+
+def test_prefects_own_database_has_a_revision_that_can_be_read(tmp_path: Path) -> None:
+    database, template = tmp_path / "prefect.db", tmp_path / "empty.db"
+    script = """
+import asyncio
+from prefect.server.database import provide_database_interface
+asyncio.run(provide_database_interface().create_db())
+"""
+    made_by = {"PREFECT_HOME": str(tmp_path), "PREFECT_API_DATABASE_CONNECTION_URL": f"sqlite+aiosqlite:///{database}"}
+    subprocess.run([sys.executable, "-c", script], env={**os.environ, **made_by}, check=True)
+
+    prepare_database(template, database, lambda: None)
+
+    assert is_up_to_date(database, template)

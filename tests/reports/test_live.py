@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from pulseq.events import NodeLost, RunNote, TestClosed
+from pulseq.events import NodeLost, RunNote, RunStarted, TestClosed
 from pulseq.models import Reason, Status
 from pulseq.reports.live import LiveView
 from pulseq.reports.node_lines import Glyphs
@@ -37,6 +37,7 @@ def test_failures_losses_and_notes_stay_above_the_picture() -> None:
     console = terminal()
     view = LiveView(console)
     view.start()
+    view.keep_drawing()
     for event in (failure("pay", "E  assert 1 == 2"), NodeLost("n", "died"), RunNote("late")):
         view.handle(event)
     view.stop()
@@ -53,6 +54,7 @@ def test_a_whole_run_from_an_event_loop_is_counted(checkout) -> None:
 
     view = LiveView(terminal())
     view.start()
+    view.keep_drawing()
     asyncio.run(drive(view))
     view.stop()
     assert (view.progress.done, view.progress.tally.passed, view.progress.tally.failed) == (120, 114, 2)
@@ -64,6 +66,7 @@ def test_a_flood_of_failures_is_cut_and_counted() -> None:
     for index in range(500):
         view.handle(failure(f"t{index:03}"))
     view.start()
+    view.keep_drawing()
     view.stop()
     said = written(console)
     assert (said.count("failed (assertion)"), "… and 480 more, see the summary" in said) == (20, True)
@@ -79,10 +82,22 @@ def test_the_picture_follows_the_events(checkout) -> None:
     assert (head.plain.split()[0], head.plain.endswith("left")) == ("checkout", True)
 
 
+def test_the_first_picture_is_there_before_any_thread_is() -> None:
+    console = terminal()
+    view = LiveView(console)
+    view.handle(RunStarted("r1", "checkout", 0.0, "1", {}))
+    view.start()
+    said, threads = written(console), view_threads()
+    view.keep_drawing()
+    view.stop()
+    assert ("checkout" in said, threads, view_threads()) == (True, [], [])
+
+
 def test_no_thread_is_left_and_the_cursor_is_given_back() -> None:
     console = terminal()
     view = LiveView(console)
     view.start()
+    view.keep_drawing()
     view.stop()
     said = console.file.getvalue()
     assert (view_threads(), said.rfind("\x1b[?25h") > said.rfind("\x1b[?25l")) == ([], True)
@@ -102,6 +117,7 @@ def test_a_terminal_that_goes_away_does_not_end_the_run(checkout, error: OSError
 
     view = LiveView(terminal(Gone()))
     view.start()
+    view.keep_drawing()
     for event in checkout.events:
         view.handle(event)
     view.stop()
@@ -112,6 +128,7 @@ def test_hostile_names_bring_no_control_code_of_their_own() -> None:
     console = terminal()
     view = LiveView(console)
     view.start()
+    view.keep_drawing()
     view.handle(failure("\x1b]0;owned\x07[red]x[/red]\x9b", "\x1b[2J\x08"))
     view.stop()
     said = written(console)
@@ -130,6 +147,7 @@ def test_handling_events_does_not_wait_for_the_terminal(checkout) -> None:
 
     view = LiveView(terminal(Stuck()))
     view.start()
+    view.keep_drawing()
     for event in checkout.events:
         view.handle(event)
     done = view.progress.done

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import signal
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
+import pytest
 
-from tests.system.workplace import Workplace, until
+from tests.system.workplace import Workplace, finish, until
 
 ROOT = Path(__file__).parents[2]
 
@@ -113,6 +116,26 @@ def test_a_run_without_any_prefect_api_starts_one_and_leaves_nothing(bare_workpl
     assert list(bare_workplace.temp.glob("pulseq-*")) == []
     assert "Traceback" not in run.err
     assert "\x1b" not in run.err
+
+
+@pytest.mark.parametrize("api", ["its own", "configured"])
+def test_scheduler_and_nodes_are_forked_from_the_command(api: str, bare_workplace: Workplace, prefect_api: str) -> None:
+    suite = bare_workplace.write("suite.yaml", "suite: alone\ntests:\n  - {id: one, command: [sleep, '600']}\n")
+    configured = {"PREFECT_API_URL": prefect_api} if api == "configured" else {}
+
+    run = bare_workplace.start("run", suite, "-n", "2", "--run-id", "r", **configured)
+
+    until(lambda: "attempt_started" in str(bare_workplace.journal("r")), "the test runs")
+    # One process forks all of them: itself a fork of the command, which has loaded what they need.
+    nodes = {process.ppid() for process in bare_workplace.nodes().values()}
+    (forking,) = nodes
+    names = {
+        " ".join(child.cmdline()).split("pulseq.engine.")[-1].strip() for child in psutil.Process(forking).children()
+    }
+    assert names == {"node_process", "scheduler_process"}
+    assert psutil.Process(forking).ppid() == run.pid
+    run.send_signal(signal.SIGINT)
+    assert finish(run).code == 2
 
 
 def test_a_pytest_suite_counts_as_pytest_does(workplace: Workplace) -> None:

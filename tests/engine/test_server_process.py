@@ -1,0 +1,65 @@
+"""What the Prefect server of a run does without, with a real one, and with the routes of the installed release."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from pathlib import Path
+from types import SimpleNamespace
+
+import psutil
+from prefect.server.api import server as prefect_server
+
+from pulseq.engine.api_server import EmbeddedServer
+from pulseq.engine.server_process import ASKED_FOR, ask_first_for_ours
+
+
+def _module(*prefixes: str) -> SimpleNamespace:
+    return SimpleNamespace(API_ROUTERS=tuple(SimpleNamespace(prefix=prefix) for prefix in prefixes))
+
+
+def test_what_a_run_asks_for_is_looked_through_first_and_the_rest_in_its_order() -> None:
+    module = _module("/logs", "/flows", "/automations", "/admin", "")
+
+    ask_first_for_ours(module)
+
+    assert ["/flows", "/admin", "/logs", "/automations", ""] == [router.prefix for router in module.API_ROUTERS]
+
+
+def test_a_release_without_a_list_of_routers_is_left_as_it_is() -> None:
+    module = SimpleNamespace()
+
+    ask_first_for_ours(module)
+
+    assert not hasattr(module, "API_ROUTERS")
+
+
+def test_the_installed_release_has_all_that_is_asked_for_and_no_path_twice() -> None:
+    routers = prefect_server.API_ROUTERS
+
+    assert set() == ASKED_FOR - {router.prefix for router in routers}
+    # Two routers with one path: then their order would mean something.
+    owners = Counter(
+        (path, method)
+        for router in routers
+        for path, method in {
+            (route.path, method) for route in router.routes for method in getattr(route, "methods", ["websocket"])
+        }
+    )
+    assert [] == [path for path, times in owners.items() if times > 1]
+
+
+def test_the_server_of_a_single_run_does_not_load_dask(tmp_path: Path) -> None:
+    async def load() -> set[str]:
+        server = await EmbeddedServer.start(state_directory=tmp_path, run_directory=tmp_path / "run")
+        try:
+            await server.ready()
+            return {Path(mapped.path).name for mapped in psutil.Process(server.pid).memory_maps()}
+        finally:
+            await server.stop()
+
+    mapped = asyncio.run(load())
+
+    assert any("pydantic_core" in name for name in mapped)
+    # A part in C of what `distributed` imports.
+    assert [] == [name for name in mapped if "cmsgpack" in name]
