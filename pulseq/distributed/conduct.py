@@ -79,6 +79,7 @@ class Conduct:
         self.runner = NodeTaskRunner()
         self._stopper = stopper
         self._server: EmbeddedServer | None = None
+        self._api_url = ""
         self._flow_error: Exception | None = None
         self._flow_run_id = ""
         self._accepting: asyncio.Task[None] | None = None
@@ -91,18 +92,24 @@ class Conduct:
         )
         self._health = RunHealth(self.cluster, self.dispatcher, log.emit, framework)
 
-    async def get_ready(self, server: EmbeddedServer | None, local: LocalNodes | None, api_url: str | None) -> None:
+    def speak_to(self, server: EmbeddedServer | None, api_url: str | None) -> contextlib.AbstractContextManager[None]:
+        """Have Prefect speak to this server of the run's own, or to this API, within the context."""
+        self._server = server
+        self._api_url = api_url or (server.api_url if server else "")
+        if server is None and self.options.api_url is None:
+            return use_configured_api()
+        return use_api(self._api_url, same_release=server is not None)
+
+    async def get_ready(self, local: LocalNodes | None) -> None:
         """Until there are a server and nodes, which start side by side; collection begins with the nodes.
 
         Raises:
             UsageError: pytest does not take what the command line gave it, which was seen before all was ready.
             InfrastructureError: server, scheduler or nodes do not start.
         """
-        self._server = server
-        self._api_url = api_url or (server.api_url if server else "")
         joined = asyncio.Event()
         self._accepting = asyncio.create_task(self._join_and_accept(local, joined))
-        ready = asyncio.create_task(_all_of(joined.wait(), *([server.ready()] if server else [])))
+        ready = asyncio.create_task(_all_of(joined.wait(), *([self._server.ready()] if self._server else [])))
         try:
             await _first_of({ready, self._accepting})
             await ready
@@ -147,24 +154,22 @@ class Conduct:
     async def run_flow(self) -> None:
         """The flow run: everything between its start and its end is dispatching."""
         name = f"suite-{self.suite.name}-{self.options.run_id}"
-        ours = self._server is not None or self.options.api_url is not None
         within = within_flow_run()
-        with use_api(self._api_url) if ours else use_configured_api():
-            try:
-                await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
-            except Exception as error:
-                # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
-                if (self.ledger.open or not self._flow_run_id) and self._flow_error is None:
-                    raise InfrastructureError(
-                        f"the Prefect API at {self._api_url!r} cannot start a flow run: {error}"
-                    ) from error
-                logger.debug("the flow run could not be ended", exc_info=True)
-                said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-                told_later = "`pulseq results sync --prefect` finishes it"
-                self.log.emit(RunNote(f"Prefect could not be told the end of this run ({said}): {told_later}"))
-            if isinstance(self._flow_error, UsageError) and not within:
-                # Only a node could see that the input is bad: nothing was run, so nothing is left behind.
-                await forget_flow_run(self._flow_run_id)
+        try:
+            await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
+        except Exception as error:
+            # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
+            if (self.ledger.open or not self._flow_run_id) and self._flow_error is None:
+                raise InfrastructureError(
+                    f"the Prefect API at {self._api_url!r} cannot start a flow run: {error}"
+                ) from error
+            logger.debug("the flow run could not be ended", exc_info=True)
+            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
+            told_later = "`pulseq results sync --prefect` finishes it"
+            self.log.emit(RunNote(f"Prefect could not be told the end of this run ({said}): {told_later}"))
+        if isinstance(self._flow_error, UsageError) and not within:
+            # Only a node could see that the input is bad: nothing was run, so nothing is left behind.
+            await forget_flow_run(self._flow_run_id)
         if self._flow_error is not None:
             raise self._flow_error
 

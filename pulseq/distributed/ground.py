@@ -17,6 +17,7 @@ from pulseq.distributed.state_directory import prepare_home
 from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.local_nodes import LOCAL_HOSTS, LocalNodes, find_port_problem
+from pulseq.engine.loopback import loopback_settings
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec
 
@@ -125,7 +126,7 @@ class Ground:
             run_directory=place,
             heartbeat_seconds=self.config.heartbeat_interval,
             node_timeout_seconds=self.config.node_timeout,
-            environment={"PREFECT_API_URL": api_url},
+            environment={"PREFECT_API_URL": api_url, **loopback_settings(api_url)},
         )
         self._stack.push_async_callback(nodes.stop)
         await nodes.start()

@@ -26,6 +26,7 @@ from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.loading import loading_much
 from pulseq.engine.local_nodes import LocalNodes, check_fleet, load_modules
+from pulseq.engine.loopback import loopback_settings
 from pulseq.engine.scheduler_address import check_scheduler
 from pulseq.engine.standing import use_cluster
 from pulseq.errors import ExitCode, PulseqError, UsageError
@@ -167,7 +168,8 @@ class RunSession:
             on_open=self._on_open,
         )
         stack.push_async_callback(conduct.close)
-        if not await self._unless_stopped(conduct.get_ready(server, local, api_url)):
+        stack.enter_context(conduct.speak_to(server, api_url))
+        if not await self._unless_stopped(conduct.get_ready(local)):
             conduct.close_open()
             return
         if self.fleet.framework.aggregation_enabled and self.fleet.framework.persist_results:
@@ -203,7 +205,7 @@ class RunSession:
             run_directory=self.options.run_directory,
             heartbeat_seconds=framework.heartbeat_interval,
             node_timeout_seconds=framework.node_timeout,
-            environment={"PREFECT_API_URL": api_url},
+            environment={"PREFECT_API_URL": api_url, **loopback_settings(api_url)},
         )
         stack.push_async_callback(local.stop)
         return local

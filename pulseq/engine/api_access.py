@@ -9,12 +9,15 @@ from typing import Any
 from prefect.settings import (
     PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
+    PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
     PREFECT_CLIENT_CUSTOM_HEADERS,
     PREFECT_CLOUD_API_URL,
     temporary_settings,
 )
 from pydantic import SecretStr
+
+from pulseq.engine.loopback import certificates_elsewhere, is_on_loopback
 
 _SETTINGS = (
     PREFECT_API_URL,
@@ -34,7 +37,8 @@ def read_access() -> dict[str, Any]:
 def use_access(access: Mapping[str, Any]) -> Iterator[None]:
     """Let Prefect in this context speak to the API as another process does, whose access this is.
 
-    Everything else stays as it is set here: certificates, for one, are files of this machine. Where the access
+    Everything else stays as it is set here: certificates, for one, are files of this machine (where the API here
+    is on loopback and does without, those that Prefect chooses). Where the access
     is the same already nothing is done: a new set of settings takes a twentieth of a second to make.
     """
     known = read_access()
@@ -44,6 +48,9 @@ def use_access(access: Mapping[str, Any]) -> Iterator[None]:
     if not changed:
         yield
         return
+    if not is_on_loopback(access[PREFECT_API_URL.name] or ""):
+        certificates = certificates_elsewhere(PREFECT_API_SSL_CERT_FILE.value() or "")
+        changed |= {PREFECT_API_SSL_CERT_FILE: certificates} if certificates else {}
     with temporary_settings(changed):
         yield
 

@@ -91,6 +91,7 @@ class EmbeddedServer:
                 "socket_fd": listener.fileno(),
                 "shared_database": str(prefect_home / "prefect.db"),
                 "private_database": str(run_directory / "prefect.db"),
+                "passing": settings is LEAN_SERVER_SETTINGS,
             },
             log_path=run_directory / "logs" / "prefect-server.log",
             environment={

@@ -17,14 +17,17 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 from prefect.settings import (
+    PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
     PREFECT_LOGGING_TO_API_ENABLED,
     PREFECT_UI_URL,
     temporary_settings,
 )
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
+from pulseq.engine.loopback import loopback_settings
 from pulseq.engine.task_runner import NodeTaskRunner, flow_context
 from pulseq.engine.work import shown_name
 
@@ -137,16 +140,22 @@ def use_configured_api() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def use_api(url: str, *, retries: int = RETRIES_OF_AN_EMBEDDED_SERVER) -> Iterator[None]:
+def use_api(url: str, *, retries: int = RETRIES_OF_AN_EMBEDDED_SERVER, same_release: bool = False) -> Iterator[None]:
     """Let Prefect in this context talk to the embedded server at `url`.
 
     Without sending logs there: the handler would go on doing so in its own time, after the server's end.
+
+    Args:
+        same_release: the server was started by this very process, and need not be asked for its version.
     """
-    settings = {
+    settings: dict[Any, Any] = {
         PREFECT_API_URL: url,
         PREFECT_LOGGING_TO_API_ENABLED: False,
         PREFECT_CLIENT_MAX_RETRIES: retries,
+        PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: not same_release,
     }
+    if certificates := loopback_settings(url):
+        settings[PREFECT_API_SSL_CERT_FILE] = certificates[PREFECT_API_SSL_CERT_FILE.name]
     with temporary_settings(settings):
         yield
 

@@ -28,6 +28,7 @@ from pulseq.engine.local_nodes import (
     node_fork_server,
 )
 from pulseq.engine.local_process import LocalProcess
+from pulseq.engine.loopback import loopback_settings
 from pulseq.engine.process_id import ProcessId
 from pulseq.engine.standing import (
     FILE_NAME,
@@ -67,7 +68,8 @@ class Keeper:
         self._directory = standing_directory(home)
         self._listener = None if api_url else bind_loopback()
         self._api_url = api_url or f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"  # type: ignore[union-attr]
-        self._fork_server = node_fork_server(self._directory / "logs", fleet, {"PREFECT_API_URL": self._api_url})
+        access = {"PREFECT_API_URL": self._api_url, **loopback_settings(self._api_url)}
+        self._fork_server = node_fork_server(self._directory / "logs", fleet, access)
         self._scheduler_address = ""
         self._scheduler_runs = asyncio.Event()
         self._first_workers = first_workers(fleet)

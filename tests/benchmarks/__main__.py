@@ -19,6 +19,7 @@ from tests.benchmarks.bench import Bench
 from tests.benchmarks.environments import Environments
 from tests.benchmarks.row import Measure, Outcome, Row
 from tests.benchmarks.rows import (
+    cold_start,
     dispatch,
     ingest,
     limits,
@@ -44,7 +45,7 @@ GROUPS = (
     *(Group(suite.rows, partial(real_suites.measure, suite)) for suite in real_suites.SUITES),
     *(
         Group(module.ROWS, module.measure)
-        for module in (task_runs, dispatch, one_test, yardstick, plan, ingest, views, memory, limits)
+        for module in (task_runs, dispatch, one_test, cold_start, yardstick, plan, ingest, views, memory, limits)
     ),
 )
 NAMES = tuple(row.name for group in GROUPS for row in group.rows)

@@ -18,7 +18,7 @@ from tests.benchmarks.bench import ROOT, clean_environment, run_command
 from tests.benchmarks.children.ports import free_port
 
 _START_SECONDS = 120.0
-_POLL_SECONDS = 0.2
+_POLL_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)

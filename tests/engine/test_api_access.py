@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from prefect.settings import (
     PREFECT_API_KEY,
+    PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     get_current_settings,
@@ -15,6 +16,7 @@ from prefect.settings import (
 )
 
 from pulseq.engine.api_access import read_access, use_access
+from pulseq.engine.loopback import loopback_settings
 
 HERE, THERE = "http://127.0.0.1:4200/api", "https://api.example/api"
 
@@ -49,3 +51,13 @@ def test_another_api_is_used_with_the_machines_own_settings_for_the_rest() -> No
 def test_no_key_here_takes_ours_away() -> None:
     with use_access(_access(PREFECT_API_KEY=None)):
         assert PREFECT_API_KEY.value() is None
+
+
+@pytest.mark.parametrize(("url", "kept"), [(THERE, False), ("http://localhost:4300/api", True)])
+def test_an_api_elsewhere_is_not_spoken_to_with_the_one_certificate_of_loopback(
+    url: str, kept: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv(PREFECT_API_SSL_CERT_FILE.name, raising=False)
+    (one,) = loopback_settings(HERE).values()
+    with temporary_settings({PREFECT_API_SSL_CERT_FILE: one}), use_access(_access(PREFECT_API_URL=url)):
+        assert kept is (PREFECT_API_SSL_CERT_FILE.value() == one)

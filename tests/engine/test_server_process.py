@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
 from prefect.server.api import server as prefect_server
+from prefect.server.services import task_run_recorder
 
 from pulseq.engine.api_server import EmbeddedServer
-from pulseq.engine.server_process import ASKED_FOR, ask_first_for_ours
+from pulseq.engine.server_process import ASKED_FOR, FLUSH_SECONDS, ask_first_for_ours, record_soon
 
 
 def _module(*prefixes: str) -> SimpleNamespace:
@@ -47,6 +49,27 @@ def test_the_installed_release_has_all_that_is_asked_for_and_no_path_twice() -> 
         }
     )
     assert [] == [path for path, times in owners.items() if times > 1]
+
+
+def test_the_recorder_flushes_as_often_as_it_is_told_to_and_keeps_the_rest() -> None:
+    given: list[dict[str, float]] = []
+    recorder = SimpleNamespace(consumer=lambda **words: given.append(words))
+
+    record_soon(recorder)
+    recorder.consumer(write_batch_size=200, flush_every=1, max_persist_retries=5)
+
+    assert given == [{"write_batch_size": 200, "flush_every": FLUSH_SECONDS, "max_persist_retries": 5}]
+    other = SimpleNamespace()
+    record_soon(other)
+    assert not hasattr(other, "consumer")
+
+
+def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None:
+    source = inspect.getsource(task_run_recorder.TaskRunRecorder.start)
+
+    assert "async with consumer(" in source
+    assert "flush_every=" in source
+    assert "flush_every" in inspect.signature(task_run_recorder.consumer).parameters
 
 
 def test_the_server_of_a_single_run_does_not_load_dask(tmp_path: Path) -> None:
