@@ -1,4 +1,7 @@
-"""A run as the command line does it: watched while it goes on, told about at its end."""
+"""A run as the command line does it: watched while it goes on, told about at its end.
+
+What draws and tells is imported when it is first needed: processes of the run are loading by then.
+"""
 
 from __future__ import annotations
 
@@ -18,13 +21,6 @@ from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import Event
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
-from pulseq.reports.json_output import describe_run
-from pulseq.reports.junit import write_junit
-from pulseq.reports.live import LiveView
-from pulseq.reports.plain import PlainView
-from pulseq.reports.summary import render_summary
-from pulseq.reports.terminal import Terminal
-from pulseq.results.journal import replay
 
 T = TypeVar("T")
 _TICK_SECONDS = 1.0
@@ -51,15 +47,50 @@ class View(Protocol):
     def stop(self) -> None: ...
 
 
+class LateView:
+    """A view that is made, and started, with the first event."""
+
+    def __init__(self, make: Callable[[], View]) -> None:
+        self._make = make
+        self._view: View | None = None
+
+    def handle(self, event: Event) -> None:
+        """Have it take an event in."""
+        self._there().handle(event)
+
+    def keep_drawing(self) -> None:
+        """Have it draw by itself from now on."""
+        self._there().keep_drawing()
+
+    def tick(self) -> None:
+        """Let it say what is due by the clock, where it has such a thing."""
+        tick: Callable[[], None] | None = getattr(self._view, "tick", None)
+        if tick is not None:
+            tick()
+
+    def stop(self) -> None:
+        """End it, where it has begun."""
+        if self._view is not None:
+            self._view.stop()
+
+    def _there(self) -> View:
+        if self._view is None:
+            self._view = self._make()
+            self._view.start()
+        return self._view
+
+
 def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> int:
     """Run a suite, show it, write the reports that were asked for; the run's exit code."""
     for path in (reports.junitxml, reports.html, options.database):
         if path is not None:
             _check_writable(path)
-    record, code = _run(suite, fleet, options, choose_view(reports), reports)
+    record, code = _run(suite, fleet, options, reports)
     locations = _locations(options, reports, record, persisted=fleet.framework.persist_results)
     trouble = _write_reports(options, reports, locations)
     if reports.output == "json":
+        from pulseq.reports.json_output import describe_run
+
         print(json.dumps(describe_run(record, locations)))
     else:
         _print_summary(record, reports, locations)
@@ -70,15 +101,15 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
     return code or trouble.exit_code
 
 
-def _run(suite: Suite, fleet: Fleet, options: RunOptions, view: View, reports: Reports) -> tuple[RunRecord, int]:
+def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> tuple[RunRecord, int]:
     # Imported here, so that `--help` and refusals need not wait for Prefect.
     silence_prefect()
     from pulseq.distributed.run_session import run_suite
 
-    view.start()
+    view = LateView(lambda: choose_view(reports))
     try:
         run = run_suite(suite, fleet, options, [view.handle], on_started=view.keep_drawing)
-        outcome = asyncio.run(_with_ticks(run, view))
+        outcome = asyncio.run(_with_ticks(run, view.tick))
     finally:
         view.stop()
     return outcome.record, int(outcome.exit_code)
@@ -91,11 +122,9 @@ def silence_prefect() -> None:
     os.environ.setdefault("DO_NOT_TRACK", "1")
 
 
-async def _with_ticks(run: Coroutine[Any, Any, T], view: View) -> T:
-    tick: Callable[[], None] | None = getattr(view, "tick", None)
-
+async def _with_ticks(run: Coroutine[Any, Any, T], tick: Callable[[], None]) -> T:
     async def keep_ticking() -> None:
-        while tick is not None:
+        while True:
             await asyncio.sleep(_TICK_SECONDS)
             tick()
 
@@ -108,6 +137,10 @@ async def _with_ticks(run: Coroutine[Any, Any, T], view: View) -> T:
 
 def choose_view(reports: Reports) -> View:
     """The live picture on a terminal, plain lines elsewhere and in CI."""
+    from pulseq.reports.live import LiveView
+    from pulseq.reports.plain import PlainView
+    from pulseq.reports.terminal import Terminal
+
     terminal = Terminal(stderr=True)
     if reports.live and terminal.is_terminal and not os.environ.get("CI") and reports.verbosity >= 0:
         return LiveView(terminal)
@@ -115,6 +148,9 @@ def choose_view(reports: Reports) -> View:
 
 
 def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str]) -> None:
+    from pulseq.reports.summary import render_summary
+    from pulseq.reports.terminal import Terminal
+
     summary = render_summary(record, durations=reports.durations, verbosity=reports.verbosity, locations=locations)
     terminal = Terminal(stderr=True)
     if terminal.is_terminal and not os.environ.get("CI"):
@@ -147,6 +183,9 @@ def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, s
     """Write what was asked for; the error of one that could not be written."""
     if reports.junitxml is None and reports.html is None:
         return None
+    from pulseq.reports.junit import write_junit
+    from pulseq.results.journal import replay
+
     # From the journal: the record in memory keeps outputs short.
     record, _ = replay(options.journal_path)
     try:

@@ -37,7 +37,11 @@ LOADED = (
     "pulseq.cli.run",
     "pulseq.distributed.run_session",
     "pulseq.distributed.conduct",
+    "pulseq.reports.json_output",
+    "pulseq.reports.junit",
     "pulseq.reports.live",
+    "pulseq.reports.plain",
+    "pulseq.reports.summary",
 )
 
 

@@ -102,7 +102,6 @@ class RunSession:
             self._sinks,
             lambda error: self._stopper.stop(ExitCode.INTERNAL_ERROR, str(error)),
         )
-        self._tell_start()
         try:
             return await self._run(api_url)
         except UsageError:
@@ -140,6 +139,7 @@ class RunSession:
             if self.options.standing:
                 processes.enter_context(use_cluster(self.options.home))
             server = await self._start_server(processes) if api_url is None else None
+            self._tell_start()  # now, since to whom it is told may have to be loaded first
             local = self._make_nodes(processes, api_url or (server.api_url if server else ""))
             await self._load_and_start(local, has_server=server is not None)
             self._on_started()

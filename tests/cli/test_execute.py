@@ -1,0 +1,68 @@
+"""A view that is made late, and silence of what is not ours."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from pulseq.cli.execute import LateView, silence_prefect
+from pulseq.events import Event, RunNote
+
+
+class Told:
+    """A view that notes what it is told."""
+
+    def __init__(self) -> None:
+        self.words: list[str] = []
+
+    def start(self) -> None:
+        self.words.append("start")
+
+    def keep_drawing(self) -> None:
+        self.words.append("draw")
+
+    def handle(self, event: Event) -> None:
+        assert isinstance(event, RunNote)
+        self.words.append(event.text)
+
+    def stop(self) -> None:
+        self.words.append("stop")
+
+
+class Ticking(Told):
+    """One that says things by the clock, too."""
+
+    def tick(self) -> None:
+        self.words.append("tick")
+
+
+@pytest.mark.parametrize(("view", "ticks"), [(Told(), []), (Ticking(), ["tick"])])
+def test_a_view_begins_with_the_first_event_and_misses_none(view: Told, ticks: list[str]) -> None:
+    late = LateView(lambda: view)
+
+    late.tick()
+    for text in ("one", "two"):
+        late.handle(RunNote(text))
+    late.keep_drawing()
+    late.tick()
+    late.stop()
+
+    assert view.words == ["start", "one", "two", "draw", *ticks, "stop"]
+
+
+def test_a_view_of_a_run_that_never_began_is_not_made() -> None:
+    def fail() -> Told:
+        raise AssertionError("there is nothing to show")
+
+    late = LateView(fail)
+    late.tick()
+    late.stop()
+
+
+def test_what_somebody_has_set_for_prefect_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
+    monkeypatch.delenv("DO_NOT_TRACK", raising=False)
+    silence_prefect()
+
+    assert (os.environ["PREFECT_LOGGING_LEVEL"], os.environ["DO_NOT_TRACK"]) == ("DEBUG", "1")
