@@ -28,6 +28,7 @@ from pulseq.cli.execute import silence_prefect
 from pulseq.cli.handover import GO, PATIENCE_SECONDS, SOCKET_NAME, identity, short_address
 from pulseq.engine.child import read_configuration, tell_owner
 from pulseq.engine.loading import loading_much
+from pulseq.engine.native_threads import no_native_threads
 
 _LONGEST_REQUEST = 1 << 20
 _BACKLOG = 128
@@ -50,7 +51,7 @@ def main() -> None:
     configuration = read_configuration()
     ours = identity()
     silence_prefect()
-    with loading_much():
+    with loading_much(), no_native_threads():
         for module in LOADED:
             importlib.import_module(module)
         from pulseq.engine.resident import load_late_modules  # brings Prefect, which has to be silenced before

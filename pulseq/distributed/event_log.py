@@ -71,9 +71,19 @@ class EventLog:
         try:
             await asyncio.to_thread(self._writer.commit)
         except InfrastructureError as error:
-            if not self._failed:
-                self._failed = True
-                self._on_failure(error)
+            self._fail(error)
+
+    def commit_here(self) -> None:
+        """As `commit`, without a thread, while everybody waits."""
+        try:
+            self._writer.commit()
+        except InfrastructureError as error:
+            self._fail(error)
+
+    def _fail(self, error: InfrastructureError) -> None:
+        if not self._failed:
+            self._failed = True
+            self._on_failure(error)
 
     async def keep_committing(self) -> None:
         """Write whatever comes, at once after a pause, else in groups; until cancelled."""

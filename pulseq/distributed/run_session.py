@@ -24,6 +24,7 @@ from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.verdict import EXIT_REASONS, exit_code_of
 from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_server import EmbeddedServer
+from pulseq.engine.fork_process import may_be_forked
 from pulseq.engine.loading import loading_much
 from pulseq.engine.local_nodes import LocalNodes, check_fleet, load_modules
 from pulseq.engine.loopback import loopback_settings
@@ -132,22 +133,28 @@ class RunSession:
         self.log.emit(RunStarted(self.options.run_id, self.suite.name, time.time(), __version__, options))
         for note in self.options.notes:
             self.log.emit(RunNote(note))
+        self.log.commit_here()
 
     async def _run(self, api_url: str | None) -> RunOutcome:
-        async with contextlib.AsyncExitStack() as processes:
-            processes.enter_context(self._stopper.watching(self.options.deadline_seconds))
-            if self.options.standing:
-                processes.enter_context(use_cluster(self.options.home))
-            server = await self._start_server(processes) if api_url is None else None
-            self._tell_start()  # now, since to whom it is told may have to be loaded first
-            local = self._make_nodes(processes, api_url or (server.api_url if server else ""))
-            await self._load_and_start(local, has_server=server is not None)
-            self._on_started()
-            async with _background(self.log.keep_committing()), contextlib.AsyncExitStack() as stack:
-                await self._conduct_run(stack, server, local, api_url)
-            finishing = asyncio.create_task(self._finish())  # while the processes end
-            await asyncio.sleep(0)
-        return await finishing
+        finishing: list[asyncio.Task[RunOutcome]] = []
+        try:
+            async with contextlib.AsyncExitStack() as processes:
+                processes.enter_context(self._stopper.watching(self.options.deadline_seconds))
+                if self.options.standing:
+                    processes.enter_context(use_cluster(self.options.home))
+                server = await self._start_server(processes) if api_url is None else None
+                self._tell_start()  # now, since to whom it is told may have to be loaded first
+                local = self._make_nodes(processes, api_url or (server.api_url if server else ""))
+                await self._load_and_start(local, has_server=server is not None)
+                self._on_started()
+                async with _background(self.log.keep_committing()), contextlib.AsyncExitStack() as stack:
+                    await self._conduct_run(stack, server, local, api_url)
+                self._stopper.run_is_over()
+                finishing.append(asyncio.create_task(self._finish()))  # while the processes end
+                await asyncio.sleep(0)
+        finally:
+            await asyncio.gather(*finishing, return_exceptions=True)
+        return finishing[0].result()
 
     async def _conduct_run(
         self,
@@ -181,15 +188,17 @@ class RunSession:
         """Import what drives a run, and start local nodes before, after or out of it."""
         # The server takes longest: where there are few processors it is to have one of them to itself.
         at_once = not has_server or len(os.sched_getaffinity(0)) > _FEW_PROCESSORS
-        fork = self._may_fork and len(os.listdir("/proc/self/task")) == 1
-        if local is not None and at_once and not fork:
+        fork = local is not None and self._may_fork and may_be_forked()
+        started = local is not None and at_once and not fork
+        if local is not None and started:
             await local.start()
         with loading_much():
-            importlib.import_module("pulseq.distributed.conduct")
-            if local is not None and fork:
+            if fork:
                 load_modules()
-        if local is not None and (fork or not at_once):
-            await local.start(fork=fork)
+            importlib.import_module("pulseq.distributed.conduct")
+        if local is not None and not started:
+            # What was imported may have brought threads of its own.
+            await local.start(fork=fork and may_be_forked())
 
     async def _start_server(self, stack: contextlib.AsyncExitStack) -> EmbeddedServer:
         server = await EmbeddedServer.start(state_directory=self.options.home, run_directory=self.options.run_directory)

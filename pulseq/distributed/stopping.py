@@ -23,14 +23,19 @@ class Stopper:
         self.why = ""
         self.stopped = asyncio.Event()
         self._on_stop = on_stop
+        self._over = False
         self._signals = 0
 
     def stop(self, code: ExitCode, why: str) -> None:
-        """Stop the run with this exit code; only the first call counts."""
-        if self.code is None:
+        """Stop the run with this exit code; only the first call counts, and none once the run is over."""
+        if self.code is None and not self._over:
             self.code, self.why = code, why
             self.stopped.set()
             self._on_stop(why)
+
+    def run_is_over(self) -> None:
+        """What the run came to stands; a second signal still ends what is left to do."""
+        self._over = True
 
     @contextlib.contextmanager
     def watching(self, deadline_seconds: float | None) -> Iterator[None]:

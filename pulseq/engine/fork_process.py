@@ -37,10 +37,16 @@ def main() -> None:
     serve_forks(socket.socket(fileno=configuration["socket_fd"]))()
 
 
+def may_be_forked() -> bool:
+    """Whether this process has no other thread, and all three of its streams."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return len(os.listdir("/proc/self/task")) == 1 and all(stream is not None for stream in streams)
+
+
 def fork_this_process(requests: socket.socket, log: int, environment: Mapping[str, str]) -> int:
     """Have a fork of this process serve forks; its number.
 
-    To be called with no other thread there, and by no task of a loop: a callback, at most.
+    To be called where it `may_be_forked`, and by no task of a loop: a callback, at most.
 
     Args:
         requests: the end of the socket that the fork is to have; all else that is open stays the owner's alone.
@@ -48,12 +54,15 @@ def fork_this_process(requests: socket.socket, log: int, environment: Mapping[st
         environment: what it and its forks have besides ours.
     """
     for stream in (sys.stdout, sys.stderr):
-        stream.flush()  # else the fork would say it once more
+        # Else the fork might say it once more; of a reader that has gone, or a full disk, views think nothing.
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
     pid = os.fork()
     if pid == 0:
         with _ending_here():
             _leave_owner(requests.fileno(), log)
             os.environ.update(environment)
+            sys.path.insert(0, os.getcwd())  # as `python -m` has it
             if "prefect" in sys.modules:
                 from pulseq.engine.resident import read_settings_again
 
@@ -98,7 +107,8 @@ def _leave_owner(requests: int, log: int) -> None:
             os.dup2(log if descriptor == 2 else nothing, descriptor, inheritable=descriptor <= 2)
     _OWNERS_STREAMS.extend((sys.stdin, sys.stdout, sys.stderr))
     for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
-        stream = open(number, mode, buffering=-1 if number == 1 else 1, closefd=False)  # noqa: SIM115
+        errors = "backslashreplace" if number == 2 else "strict"
+        stream = open(number, mode, buffering=-1 if number == 1 else 1, errors=errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
 
@@ -109,6 +119,7 @@ _OWNERS_STREAMS: list[Any] = []
 
 def serve_forks(requests: socket.socket) -> Callable[[], None]:
     """Do what the owner asks for until it has gone, which ends the process; returns in a fork alone: what it runs."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, no fork could be asked for its code
     while True:
         message, pipes, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 2)
         if not message:

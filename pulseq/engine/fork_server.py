@@ -13,11 +13,17 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.engine.fork_process import fork_this_process
-from pulseq.engine.local_process import Ears, LocalProcess, OwnChild, connect_pipes, open_log, open_pipe
+from pulseq.engine.local_process import (
+    UNKNOWN_CODE,
+    Ears,
+    LocalProcess,
+    OwnChild,
+    connect_pipes,
+    open_log,
+    open_pipe,
+)
 from pulseq.errors import InfrastructureError
 
-#: What a fork is said to have ended with, where the process that could have told died before it.
-UNKNOWN_CODE = 255
 _LONGEST_ANSWER = 65536
 _NAME = "the process that nodes are forked from"
 
@@ -59,22 +65,29 @@ class ForkServer:
     async def start_here(self) -> None:
         """Take a fork of this very process, which has loaded what they need, for the one that forks are made from.
 
-        This process may have no other thread, and is to be one that nobody but its owner uses.
+        To be called where `may_be_forked` says so, in a process that nobody but its owner uses.
+
+        Raises:
+            InfrastructureError: there can be no fork.
         """
         loop = asyncio.get_running_loop()
-        forked: asyncio.Future[int] = loop.create_future()
+        forked: asyncio.Future[None] = loop.create_future()
 
         def fork_now() -> None:
             try:
-                forked.set_result(fork_this_process(theirs, log.fileno(), self._environment))
-            except OSError as error:
-                forked.set_exception(InfrastructureError(f"this process cannot be forked: {error}"))
+                ears = Ears()
+                pid = fork_this_process(theirs, log.fileno(), self._environment)
+                self._process = LocalProcess(_NAME, OwnChild(pid, ears), ears, self._log_path)
+            except Exception as error:  # noqa: BLE001 - nobody else hears of it: this is a callback
+                if not forked.done():
+                    forked.set_exception(InfrastructureError(f"this process cannot be forked: {error!r}"))
+            else:
+                if not forked.done():
+                    forked.set_result(None)
 
         with await self._connect() as theirs, open_log(self._log_path) as log:
             loop.call_soon(fork_now)  # not here: within a task a fork could have no loop of its own
-            pid = await forked
-        ears = Ears()
-        self._process = LocalProcess(_NAME, OwnChild(pid, ears), ears, self._log_path)
+            await asyncio.shield(forked)
 
     async def _connect(self) -> socket.socket:
         """The other end of a new connection."""

@@ -24,7 +24,7 @@ from typing import Any
 from pulseq.engine.api_server import QUIET_SETTINGS
 from pulseq.engine.fork_server import ForkServer
 from pulseq.engine.local_process import LocalProcess
-from pulseq.engine.native_threads import native_thread_limits
+from pulseq.engine.native_threads import native_thread_limits, no_native_threads
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
 
@@ -194,20 +194,21 @@ class LocalNodes:
         for guard in list(self._guards):
             guard.cancel()
         await asyncio.gather(*(process.stop() for process in self._nodes.values()))
-        await self._fork_server.stop()
         if self._scheduler is not None:
             await self._scheduler.stop()
+        await self._fork_server.stop()  # last: it buries what it has forked
         for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
             shutil.rmtree(temp_root, ignore_errors=True)
 
 
 def load_modules() -> None:
     """Import all that scheduler and nodes run, so that they can be forked from this process."""
-    from pulseq.engine.resident import load_late_modules  # Prefect and Dask, which nobody else here needs
+    with no_native_threads():
+        from pulseq.engine.resident import load_late_modules  # Prefect and Dask, which nobody else here needs
 
-    for name in (_SCHEDULER_MODULE, _NODE_MODULE):
-        importlib.import_module(name)
-    load_late_modules()
+        for name in (_SCHEDULER_MODULE, _NODE_MODULE):
+            importlib.import_module(name)
+        load_late_modules()
 
 
 def node_fork_server(logs: Path, fleet: Fleet, environment: Mapping[str, str]) -> ForkServer:

@@ -64,36 +64,41 @@ class Child(Protocol):
     def close(self) -> None: ...
 
 
+#: What a child is said to have ended with, where somebody else has waited for it, or nobody could.
+UNKNOWN_CODE = 255
+
+
 class OwnChild:
-    """A process that this one is the parent of, by a pidfd: no thread waits for it, as asyncio's own would.
+    """A process that this one is the parent of, by a pidfd: no thread waits for it, as asyncio's own would."""
 
-    Args:
-        lifeline, hearing: its input and output, where it has any from us.
-    """
-
-    def __init__(
-        self,
-        pid: int,
-        ears: Ears,
-        lifeline: asyncio.WriteTransport | None = None,
-        hearing: asyncio.ReadTransport | None = None,
-    ) -> None:
+    def __init__(self, pid: int, ears: Ears) -> None:
         self.pid = pid
         self.returncode: int | None = None
         self._ears = ears
-        self._lifeline = lifeline
-        self._hearing = hearing
+        self._lifeline: asyncio.WriteTransport | None = None
+        self._hearing: asyncio.ReadTransport | None = None
         self._closed = False
-        loop = asyncio.get_running_loop()
-        descriptor = os.pidfd_open(pid)
+        self._loop = asyncio.get_running_loop()
+        try:
+            self._descriptor = os.pidfd_open(pid)
+        except BaseException:
+            _end_unwatched(pid)
+            raise
+        self._loop.add_reader(self._descriptor, self._note_end)
 
-        def note_end() -> None:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-            self.returncode = code_of(pid)
-            ears.process_exited()
+    def attach(self, lifeline: asyncio.WriteTransport, hearing: asyncio.ReadTransport) -> None:
+        """Take its input and its output."""
+        self._lifeline, self._hearing = lifeline, hearing
 
-        loop.add_reader(descriptor, note_end)
+    def _note_end(self) -> None:
+        self._loop.remove_reader(self._descriptor)
+        os.close(self._descriptor)
+        try:
+            self.returncode = code_of(self.pid)
+        except ChildProcessError:
+            # SIGCHLD is ignored, or whoever this process belongs to waits for all children.
+            self.returncode = UNKNOWN_CODE
+        self._ears.process_exited()
 
     def write(self, data: bytes) -> None:
         if self._lifeline is not None:
@@ -110,7 +115,24 @@ class OwnChild:
                 if end is not None:
                     end.close()
             if self.returncode is not None:
-                os.waitpid(self.pid, 0)
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(self.pid, 0)
+
+    def abandon(self) -> None:
+        """Kill it, before anybody was told of it."""
+        if self.returncode is None:
+            self._loop.remove_reader(self._descriptor)
+            os.close(self._descriptor)
+            _end_unwatched(self.pid)
+            self.returncode = UNKNOWN_CODE
+        self.close()
+
+
+def _end_unwatched(pid: int) -> None:
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, 0)
 
 
 def _spawn(
@@ -139,11 +161,19 @@ def _spawn(
 
 
 async def connect_pipes(to_child: IO[bytes], from_child: IO[bytes], ears: Ears) -> tuple[Any, Any]:
-    """The transports of a child's input and of its output, which the ears hear."""
+    """The transports of a child's input and of its output, which the ears hear; neither where one cannot be had."""
     loop = asyncio.get_running_loop()
-    lifeline, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, to_child)
-    hearing, _ = await loop.connect_read_pipe(lambda: _Output(ears), from_child)
-    return lifeline, hearing
+    made: list[asyncio.BaseTransport] = []
+    try:
+        made.append((await loop.connect_write_pipe(asyncio.BaseProtocol, to_child))[0])
+        made.append((await loop.connect_read_pipe(lambda: _Output(ears), from_child))[0])
+    except BaseException:
+        for transport in made:
+            transport.close()
+        for end in (to_child, from_child):
+            end.close()
+        raise
+    return made[0], made[1]
 
 
 class _Output(asyncio.Protocol):
@@ -203,7 +233,12 @@ class LocalProcess:
             [sys.executable, "-m", module], {**os.environ, **(environment or {})}, pass_fds, log_path
         )
         ears = Ears()
-        child = OwnChild(pid, ears, *await connect_pipes(to_child, from_child, ears))
+        child = OwnChild(pid, ears)
+        try:
+            child.attach(*await connect_pipes(to_child, from_child, ears))
+        except BaseException:
+            child.abandon()
+            raise
         process = cls(name, child, ears, log_path)
         if configuration is not None:
             process.configure(configuration)

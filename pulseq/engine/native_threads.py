@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from pulseq.models import Fleet
 
@@ -21,3 +22,18 @@ def native_thread_limits(fleet: Fleet, environment: Mapping[str, str]) -> dict[s
     if slots <= 1 or any(name in environment for name in VARIABLES):
         return {}
     return dict.fromkeys(VARIABLES, str(max(1, len(os.sched_getaffinity(0)) // slots)))
+
+
+@contextlib.contextmanager
+def no_native_threads() -> Iterator[None]:
+    """Let numerical libraries that are imported meanwhile start no threads: Dask imports NumPy where there is one."""
+    before = {name: os.environ.get(name) for name in VARIABLES}
+    os.environ.update(dict.fromkeys(VARIABLES, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -6,6 +6,7 @@ import importlib
 
 import dask.config
 from prefect.context import refresh_global_settings_context
+from prefect.logging.configuration import setup_logging
 
 #: What Prefect, Dask and their libraries import late, when the first flow run or connection asks for it.
 _LATE = (
@@ -36,4 +37,5 @@ def load_late_modules() -> None:
 def read_settings_again() -> None:
     """Read environment, profiles and files of the working directory anew."""
     refresh_global_settings_context()
+    setup_logging()  # with the levels of these
     dask.config.refresh()

@@ -10,8 +10,10 @@ import contextlib
 import os
 import secrets
 import sqlite3
+import zlib
 from collections.abc import Callable
 from importlib.metadata import version
+from importlib.util import find_spec
 from pathlib import Path
 
 
@@ -58,7 +60,16 @@ def template_path() -> Path | None:
         cache = Path(named) if os.path.isabs(named) else Path.home() / ".cache"
     except RuntimeError:
         return None
-    return cache / "pulseq" / f"prefect-{version('prefect')}.db"
+    return cache / "pulseq" / f"prefect-{version('prefect')}-{_migrations():08x}.db"
+
+
+def _migrations() -> int:
+    """A checksum of the names of Prefect's migrations: those of a checkout may differ within one version."""
+    found = find_spec("prefect")
+    places = found.submodule_search_locations if found is not None else None
+    folders = [Path(place, "server/database/_migrations/versions/sqlite") for place in places or ()]
+    names = sorted(file.name for folder in folders for file in folder.glob("*.py"))
+    return zlib.crc32("\n".join(names).encode())
 
 
 def _is_sound(template: Path) -> bool:

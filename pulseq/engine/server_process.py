@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import fcntl
+import inspect
 import os
 import socket
 from pathlib import Path
@@ -58,8 +59,9 @@ def record_soon(recorder: Any) -> None:
     Prefect cuts the seconds of its setting to a whole number, and one second is what the end of a short run then
     waits for. A release whose recorder is made in another way keeps its setting.
     """
-    if consumer := getattr(recorder, "consumer", None):
-        recorder.consumer = lambda **given: consumer(**{**given, "flush_every": FLUSH_SECONDS})
+    consumer = getattr(recorder, "consumer", None)
+    if consumer is not None and "flush_every" in inspect.signature(consumer).parameters:
+        recorder.consumer = lambda *given, **named: consumer(*given, **{**named, "flush_every": FLUSH_SECONDS})
 
 
 def serve(configuration: dict[str, Any]) -> None:

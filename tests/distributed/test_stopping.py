@@ -94,3 +94,24 @@ def test_after_the_run_signals_are_whose_they_were() -> None:
     _watch(lambda stopper: stopper.stop(ExitCode.DEADLINE, "late"))
 
     assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_a_run_that_is_over_stays_what_it_came_to() -> None:
+    told: list[str] = []
+    stopper = Stopper(told.append)
+
+    stopper.run_is_over()
+    stopper.stop(ExitCode.DEADLINE, "late")
+
+    assert (stopper.code, stopper.stopped.is_set(), told) == (None, False, [])
+
+
+def test_a_second_signal_still_ends_what_a_finished_run_has_left_to_do() -> None:
+    def twice(stopper: Stopper) -> None:
+        stopper.run_is_over()
+        signal.raise_signal(signal.SIGINT)
+        signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(_Left) as left:
+        _watch(twice)
+    assert left.value.args == (2,)

@@ -8,14 +8,16 @@ import select
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 import psutil
 import pytest
 
-from pulseq.engine.fork_server import UNKNOWN_CODE, ForkServer
-from pulseq.engine.local_process import LocalProcess
+from pulseq.engine.fork_process import may_be_forked
+from pulseq.engine.fork_server import ForkServer
+from pulseq.engine.local_process import UNKNOWN_CODE, LocalProcess
 from pulseq.errors import InfrastructureError
 
 #: Far more than anything here takes; nothing waits for it to pass.
@@ -272,6 +274,58 @@ def test_an_owner_that_has_loaded_all_is_forked_itself_and_keeps_what_is_its_own
 
     assert (said, once, rest, owner.returncode) == ("said", "once", "", 0)
     assert ends(fork)
+
+
+IN_TROUBLE = """
+import asyncio, contextlib, importlib, os, sys, threading
+from pathlib import Path
+from pulseq.engine.fork_process import may_be_forked
+from tests.engine.test_fork_server import MODULE, Place
+
+async def main():
+    place = Place(Path(sys.argv[1]))
+    sys.path.insert(0, sys.argv[1])
+    importlib.import_module(MODULE)
+    with contextlib.suppress(OSError):
+        print("a line", file=sys.stderr)  # as a view does; the line stays in the buffer
+    await place.server.start_here()
+    process = await place.fork()
+    told = await place.server_pid(process) == os.getpid()
+    await process.stop()
+    await place.server.stop()
+    Path(sys.argv[1], "told").write_text(str(told))
+
+print(may_be_forked(), file=open(Path(sys.argv[1], "may"), "w"))
+asyncio.run(main())
+os._exit(0)
+"""
+
+
+def test_an_owner_whose_output_cannot_be_written_is_forked_all_the_same(tmp_path: Path) -> None:
+    with open("/dev/full", "w") as full:
+        owner = subprocess.run([sys.executable, "-c", IN_TROUBLE, tmp_path], stderr=full, check=False, timeout=60)
+
+    assert (owner.returncode, (tmp_path / "told").read_text()) == (0, "True")
+    assert (tmp_path / "may").read_text() == "True\n"
+
+
+@pytest.mark.parametrize("trouble", ["exec 1>&-", "exec 0<&-"])
+def test_without_one_of_its_streams_a_process_is_not_to_be_forked(tmp_path: Path, trouble: str) -> None:
+    asks = "from pulseq.engine.fork_process import may_be_forked as m; import sys; sys.exit(m())"
+    asked = subprocess.run(["sh", "-c", f'{trouble}; exec "$0" -c "$1"', sys.executable, asks], check=False)
+
+    assert asked.returncode == 0
+
+
+def test_a_process_with_a_second_thread_is_not_to_be_forked() -> None:
+    enough = threading.Event()
+    thread = threading.Thread(target=enough.wait)
+    thread.start()
+    try:
+        assert not may_be_forked()
+    finally:
+        enough.set()
+        thread.join()
 
 
 def test_what_cannot_be_loaded_is_told_with_its_last_words(place: Place) -> None:

@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 
+from pulseq.engine import local_process
 from pulseq.engine.local_process import LocalProcess
 from pulseq.errors import InfrastructureError
 
@@ -286,3 +287,57 @@ def test_a_child_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
             owner.kill()
             assert ends()
     assert mark.exists()
+
+
+IGNORING = """
+import asyncio, signal, sys
+from pathlib import Path
+from pulseq.engine.local_process import LocalProcess
+
+async def main():
+    process = await LocalProcess.start("the child", "tiny_child", {}, log_path=Path(sys.argv[1], "child.log"))
+    await process.ready(60.0)
+    process.kill()
+    print(await process.wait(), flush=True)
+    await process.stop()
+
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+asyncio.run(main())
+"""
+
+
+def test_where_the_signal_of_a_childs_end_is_ignored_its_end_is_seen_all_the_same(tmp_path: Path) -> None:
+    (tmp_path / "tiny_child.py").write_text(STUBBORN)
+    owner = subprocess.run(
+        [sys.executable, "-c", IGNORING, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE_SECONDS,
+        check=False,
+    )
+
+    assert (owner.stdout, owner.stderr, owner.returncode) == ("255\n", "", 0)
+
+
+def test_a_child_whose_pipes_cannot_be_had_is_not_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[int] = []
+
+    async def fail(to_child: Any, from_child: Any, ears: Any) -> Any:
+        # What has become of the child is asked of the system, which knows our children until we wait for them.
+        started.extend(int(pid) for pid in Path(f"/proc/self/task/{os.getpid()}/children").read_text().split())
+        to_child.close()
+        from_child.close()
+        raise OSError("no more descriptors")
+
+    monkeypatch.setattr(local_process, "connect_pipes", fail)
+
+    async def work() -> None:
+        with pytest.raises(OSError, match="no more descriptors"):
+            async with running(tmp_path, STUBBORN):
+                raise AssertionError("it cannot have been started")
+
+    before = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
+    asyncio.run(work())
+    (child,) = set(started) - {int(pid) for pid in before}
+    assert not os.path.exists(f"/proc/{child}")

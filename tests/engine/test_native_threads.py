@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pulseq.engine.native_threads import VARIABLES, native_thread_limits
+from pulseq.engine.native_threads import VARIABLES, native_thread_limits, no_native_threads
 from pulseq.models import Fleet, NodeSpec
 
 
@@ -32,3 +32,16 @@ def test_a_single_slot_has_all(slots: tuple[int, ...]) -> None:
 @pytest.mark.parametrize("name", VARIABLES)
 def test_what_the_user_has_set_stays(name: str) -> None:
     assert {} == native_thread_limits(_fleet(2), {name: "3"})
+
+
+def test_what_is_imported_here_starts_no_threads_and_bodies_hear_nothing_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    mine, *others = VARIABLES
+    monkeypatch.setenv(mine, "5")
+    for name in others:
+        monkeypatch.delenv(name, raising=False)
+
+    with no_native_threads():
+        assert {os.environ[name] for name in VARIABLES} == {"1"}
+
+    assert os.environ[mine] == "5"
+    assert not any(name in os.environ for name in others)

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import psutil
+import pytest
 from prefect.server.api import server as prefect_server
 from prefect.server.services import task_run_recorder
 
@@ -53,15 +54,29 @@ def test_the_installed_release_has_all_that_is_asked_for_and_no_path_twice() -> 
 
 def test_the_recorder_flushes_as_often_as_it_is_told_to_and_keeps_the_rest() -> None:
     given: list[dict[str, float]] = []
-    recorder = SimpleNamespace(consumer=lambda **words: given.append(words))
+
+    def consumer(write_batch_size: int, flush_every: float, max_persist_retries: int = 5) -> None:
+        given.append({"size": write_batch_size, "every": flush_every, "retries": max_persist_retries})
+
+    recorder = SimpleNamespace(consumer=consumer)
 
     record_soon(recorder)
-    recorder.consumer(write_batch_size=200, flush_every=1, max_persist_retries=5)
+    recorder.consumer(write_batch_size=200, flush_every=1, max_persist_retries=7)
+    recorder.consumer(200, flush_every=1)
 
-    assert given == [{"write_batch_size": 200, "flush_every": FLUSH_SECONDS, "max_persist_retries": 5}]
-    other = SimpleNamespace()
-    record_soon(other)
-    assert not hasattr(other, "consumer")
+    assert given == [
+        {"size": 200, "every": FLUSH_SECONDS, "retries": 7},
+        {"size": 200, "every": FLUSH_SECONDS, "retries": 5},
+    ]
+
+
+@pytest.mark.parametrize("consumer", [None, lambda write_batch_size: write_batch_size])
+def test_a_recorder_that_is_made_in_another_way_keeps_its_own(consumer: object) -> None:
+    recorder = SimpleNamespace(consumer=consumer)
+
+    record_soon(recorder)
+
+    assert recorder.consumer is consumer
 
 
 def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None:
