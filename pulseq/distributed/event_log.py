@@ -48,7 +48,8 @@ class EventLog:
         self._on_failure = on_failure
         self._dirty = asyncio.Event()
         self._failed = False
-        self._ingested: int | None = None
+        #: Bytes of the journal that are in the database: none of a new one; of another it is asked.
+        self._ingested = 0
         self._ingesting: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
 
@@ -111,7 +112,7 @@ class EventLog:
         Args:
             waits: the run waits for somebody else then, so that what is done meanwhile costs no time at all.
         """
-        if waits or self._path.stat().st_size - (self._ingested or 0) >= _WORTH_BYTES:
+        if waits or self._path.stat().st_size - self._ingested >= _WORTH_BYTES:
             self._hurry.set()
 
     async def ingest(self, database: Path) -> None:

@@ -10,7 +10,9 @@ import httpx
 
 from pulseq.errors import InfrastructureError
 
-_POLL_SECONDS = 0.1
+#: Between two questions at first, and at most: the more there is to record the less it is to be disturbed.
+_FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
+_LONGER = 1.2
 
 
 async def wait_until_recorded(
@@ -32,6 +34,7 @@ async def wait_until_recorded(
     loop = asyncio.get_running_loop()
     deadline = loop.time() + patience_seconds
     progress_at = loop.time()
+    pause = _FIRST_PAUSE_SECONDS
     final = {"type": {"any_": ["COMPLETED", "FAILED", "CRASHED", "CANCELLED"]}}
     query = {"flow_runs": {"id": {"any_": [flow_run_id]}}, "task_runs": {"state": final}}
     missing = task_runs
@@ -47,7 +50,8 @@ async def wait_until_recorded(
             if stalled or loop.time() >= deadline:
                 break
             if missing > 0:
-                await asyncio.sleep(_POLL_SECONDS)
+                await asyncio.sleep(pause)
+                pause = min(pause * _LONGER, _LONGEST_PAUSE_SECONDS)
     return max(missing, 0)
 
 

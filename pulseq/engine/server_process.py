@@ -21,7 +21,7 @@ from pulseq.engine.server_database import copy_empty, is_up_to_date, prepare_dat
 #: The prefixes of all that a run asks its server for.
 ASKED_FOR = frozenset({"/flows", "/flow_runs", "/task_runs", "/admin", "/csrf-token", "/events"})
 #: How often a server that lives for one run records task runs: that run's end waits for it.
-FLUSH_SECONDS = 0.25
+FLUSH_SECONDS = 0.1
 
 
 def choose_database(shared: Path, private: Path) -> Path:
@@ -54,7 +54,7 @@ def ask_first_for_ours(prefect_server: Any) -> None:
 
 
 def record_soon(recorder: Any) -> None:
-    """Have the server record task runs four times a second.
+    """Have the server record task runs ten times a second.
 
     Prefect cuts the seconds of its setting to a whole number, and one second is what the end of a short run then
     waits for. A release whose recorder is made in another way keeps its setting.

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from pulseq.events import TestExpanded
+from pulseq.events import PrefectRunKnown, RunFinished, RunStarted, TestExpanded
 from pulseq.models import Reason, Status
 from pulseq.results.codec import DamagedLine, Entry, decode_line
 from pulseq.results.database import Connection, DuckDBError, append_rows, schema_script
@@ -25,6 +25,7 @@ from pulseq.results.staging import Batch, clean, json_text
 _LONE_SURROGATE = re.compile(rb"(?<!\\ud[89ab]..)\\ud[c-f]|\\ud[89ab]..(?!\\ud[c-f])")
 
 _FIELD = re.compile(r"[a-z_][a-z0-9_]*")
+_OF_THE_RUN = (RunStarted, PrefectRunKnown, RunFinished)
 
 
 class UnreadableLinesError(Exception):
@@ -62,6 +63,16 @@ class BulkBatch:
     def entries(self) -> int:
         return self.odd.entries + self._read_by_duckdb
 
+    @property
+    def tells_of_the_run_alone(self) -> bool:
+        """Whether there is nothing in it of tests or nodes."""
+        return not self._read_by_duckdb and all(isinstance(entry.event, _OF_THE_RUN) for entry in self._entries)
+
+    def read(self) -> None:
+        """Take in what Python has read, in the order of the journal."""
+        for entry in sorted(self._entries, key=_by_number):
+            self.odd.add(entry)
+
     def stage(self, connection: Connection) -> None:
         """Fill the stage tables.
 
@@ -76,8 +87,7 @@ class BulkBatch:
             append_rows(connection, "stage_expanded", keys)
             self.tables.add("stage_expanded")
         self._entries += self._take_out_odd_tests(connection)
-        for entry in sorted(self._entries, key=_by_number):
-            self.odd.add(entry)
+        self.read()
         for table, rows in self.odd.rows():
             if table != "stage_expanded":
                 append_rows(connection, table, rows)

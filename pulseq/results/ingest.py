@@ -214,6 +214,27 @@ def _with(report: IngestReport, part: Slice, batch: BulkBatch) -> IngestReport:
 
 def _merge(connection: Connection, run_id: str, part: Slice, *, slow: bool) -> BulkBatch:
     batch = BulkBatch(part, slow=slow)
+    if batch.tells_of_the_run_alone:
+        _merge_run(connection, run_id, batch)
+    else:
+        _merge_all(connection, run_id, batch)
+    connection.execute(
+        """INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE
+        SET end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines""",
+        [run_id, part.end, batch.damaged],
+    )
+    return batch
+
+
+def _merge_run(connection: Connection, run_id: str, batch: BulkBatch) -> None:
+    """As `_merge_all`, in a tenth of the time: so ends a run whose results have been taken in before."""
+    batch.read()
+    _describe_run(connection, run_id, batch.odd)
+    if batch.odd.run_ended:
+        connection.execute("DELETE FROM running WHERE run_id = ?", [run_id])
+
+
+def _merge_all(connection: Connection, run_id: str, batch: BulkBatch) -> None:
     batch.stage(connection)
     _describe_run(connection, run_id, batch.odd)
     connection.execute("SET VARIABLE run_id = ?", [run_id])
@@ -223,12 +244,6 @@ def _merge(connection: Connection, run_id: str, part: Slice, *, slow: bool) -> B
     connection.execute(schema_script("merge.sql"))
     if not batch.tables.isdisjoint(("stage_nodes", "stage_node_health", "stage_run_notes")):
         connection.execute(schema_script("merge_nodes.sql"))
-    connection.execute(
-        """INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE
-        SET end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines""",
-        [run_id, part.end, batch.damaged],
-    )
-    return batch
 
 
 def _describe_run(connection: Connection, run_id: str, batch: Batch) -> None:

@@ -383,3 +383,29 @@ def test_three_writers_and_a_reader_share_one_file_without_an_error(story, datab
         ("r1", 100),
         ("r2", 100),
     ]
+
+
+def test_the_end_of_a_run_that_comes_alone_ends_what_still_ran(tmp_path: Path, database) -> None:
+    begun = [
+        RunStarted("r1", "suite", 1.0, "0"),
+        TestPlanned("a", "", "a", "command", "medium"),
+        AttemptStarted("a", "", 1, "n"),
+    ]
+    ending = [PrefectRunKnown("f-1", None), RunFinished(9.0, 8.0, 2, "interrupted")]
+    other = Database(tmp_path / "other.duckdb")
+    journal = tmp_path / "runs" / "r1" / "journal.jsonl"
+    with JournalWriter(journal, clock=lambda: 5.0) as writer:
+        for event in begun:
+            writer.append(event)
+        writer.commit()
+        ingest(journal, database)
+        assert ask(database, "SELECT test_id FROM running") == [("a",)]
+        for event in ending:
+            writer.append(event)
+    report = ingest(journal, database)
+    ingest(journal, other)
+
+    assert (report.entries, report.end_offset) == (2, journal.stat().st_size)
+    assert ask(database, "SELECT flow_run_id, exit_reason FROM runs") == [("f-1", "interrupted")]
+    assert ask(database, "FROM running") == []
+    assert everything(database) == everything(other)
