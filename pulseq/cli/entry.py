@@ -11,9 +11,24 @@ from pulseq.cli.handover import hand_over
 
 def main() -> NoReturn:
     """Entry point of the `pulseq` script."""
+    fill_streams()
     code = hand_over(sys.argv[1:])
     if code is None:
         from pulseq.cli.main import main as main_here  # the parser and its help
 
         main_here()
     os._exit(code)
+
+
+def fill_streams() -> None:
+    """Give a stream that was closed before we began (`>&-`) to nobody: else the next file would be in its place."""
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is None:
+            nothing = os.open(os.devnull, os.O_RDWR)
+            if nothing != number:
+                os.dup2(nothing, number)
+                os.close(nothing)
+            os.set_inheritable(number, True)
+            stream = open(number, mode, closefd=False)  # noqa: SIM115 - for as long as we live
+            setattr(sys, name, stream)
+            setattr(sys, f"__{name}__", stream)

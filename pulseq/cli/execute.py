@@ -156,7 +156,7 @@ def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str
     if terminal.is_terminal and not os.environ.get("CI"):
         terminal.print(summary)
     else:
-        with contextlib.suppress(BrokenPipeError):  # whoever read it has gone; the verdicts stand
+        with contextlib.suppress(OSError):  # whoever read it has gone, or its disk is full; the verdicts stand
             sys.stderr.write(summary.plain())
             sys.stderr.flush()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import sys
@@ -77,7 +78,8 @@ def _end_badly(arguments: Sequence[str], text: str, code: ExitCode) -> int:
         traceback.print_exc()
     _tell(text)
     if ("--output", "json") in pairwise(words):
-        print(json.dumps(_describe_ending(text, code)))
+        with contextlib.suppress(OSError, ValueError):
+            print(json.dumps(_describe_ending(text, code)))
     return code
 
 
@@ -92,12 +94,25 @@ def _describe_ending(text: str, code: ExitCode) -> dict[str, object]:
 
 def main() -> NoReturn:
     """Entry point of the `pulseq` script."""
-    code = run_command(sys.argv[1:])
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
+    code = flush_streams(run_command(sys.argv[1:]))
     # Without the interpreter's own teardown: it takes a third of a second with Prefect loaded, and DuckDB's
     # bindings report every object that is still alive then. All that must be ended or written has been.
     os._exit(code)
+
+
+def flush_streams(code: int) -> int:
+    """Write what was printed; the exit code, which is another one where a result could not be written."""
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        pass  # whoever read it has had enough
+    except (OSError, ValueError) as error:
+        code = code or ExitCode.INTERNAL_ERROR
+        _tell(f"standard output cannot be written: {error}; results are kept, see `pulseq summary`")
+    # Of lines on how it goes that nobody can read the outcome is none the worse.
+    with contextlib.suppress(OSError, ValueError):
+        sys.stderr.flush()
+    return code
 
 
 def _check_verb(arguments: Sequence[str]) -> None:
@@ -117,5 +132,6 @@ def _one_line(text: str) -> str:
 
 
 def _tell(text: str) -> None:
-    for line in text.splitlines() or [""]:
-        print(f"pulseq: {line}", file=sys.stderr)
+    with contextlib.suppress(OSError, ValueError):  # whoever cannot be told still sees the exit code
+        for line in text.splitlines() or [""]:
+            print(f"pulseq: {line}", file=sys.stderr)

@@ -156,12 +156,9 @@ def _move_in(request: dict[str, Any], descriptors: list[int]) -> None:
 
 
 def _run(arguments: list[str]) -> int:
-    from pulseq.cli.main import run_command
+    from pulseq.cli.main import flush_streams, run_command
 
-    code = run_command(arguments)
-    for stream in (sys.stdout, sys.stderr):
-        stream.flush()
-    return code
+    return flush_streams(run_command(arguments))
 
 
 if __name__ == "__main__":

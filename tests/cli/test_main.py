@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -127,3 +129,30 @@ def test_a_command_that_says_nothing_ends_well(
     monkeypatch.setattr(main, "app", answer)
 
     assert run_command(["run"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("redirection", "arguments", "code"),
+    [
+        (">&-", ["check", "suite.yaml"], 0),
+        ("2>&-", ["check", "suite.yaml"], 0),
+        ("0<&-", ["check", "suite.yaml"], 0),
+        ("2>/dev/full", ["check", "gone.yaml"], 4),
+        ("2>&-", ["check", "gone.yaml"], 4),
+        (">/dev/full", ["--help"], 3),
+    ],
+)
+def test_the_exit_code_tells_the_outcome_wherever_the_words_go(
+    redirection: str, arguments: list[str], code: int, tmp_path: Path
+) -> None:
+    (tmp_path / "suite.yaml").write_text("suite: one\ntests:\n  - {id: a, command: ['true']}\n")
+    asked = subprocess.run(
+        ["sh", "-c", f'exec "$0" -m pulseq "$@" {redirection}', sys.executable, *arguments],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert asked.returncode == code, asked.stderr
+    assert "Traceback" not in asked.stderr
