@@ -280,6 +280,7 @@ class PytestSpec:
     env: tuple[tuple[str, str], ...] = ()
     keyword: str | None = None
     markers: str | None = None
+    isolation: str = "auto"
 
 
 class PytestOrder(Struct, frozen=True):
@@ -301,11 +302,15 @@ def name_pack(nodeids: Sequence[str]) -> str:
 
 
 class CollectedItem(Struct, frozen=True):
-    """A pytest item as its node collected it; `location` is `file:line`, `marks` its markers' names."""
+    """A pytest item as its node collected it; `location` is `file:line`, `marks` its markers' names.
+
+    Items with the same `scope` run on one slot, one after the other (`--dist` of pytest-xdist).
+    """
 
     nodeid: str
     location: str
     marks: tuple[str, ...] = ()
+    scope: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,7 +327,8 @@ class CollectedVerdict:
 class Collection:
     """What a pytest session collected, in its order.
 
-    `usage_error` is pytest's own message where it refused to start (unknown option, no such file).
+    `usage_error` is pytest's own message where it refused to start (unknown option, no such file). `isolation` is how
+    slots start (`fork` or `interpreter`), `isolation_reason` why, where PulseQ has chosen so.
     """
 
     items: tuple[CollectedItem, ...]
@@ -330,6 +336,25 @@ class Collection:
     deselected: int = 0
     seconds: float = 0.0
     usage_error: str | None = None
+    isolation: str = "fork"
+    isolation_reason: str | None = None
+
+
+class SessionEnd(Struct, frozen=True):
+    """What a pytest session came to on a machine, by its controller's word.
+
+    Attributes:
+        error: why the session failed although its tests did not; None where it did not.
+        summary: what plug-ins printed at its end.
+        properties: what `record_testsuite_property` recorded.
+    """
+
+    entry: str
+    node_id: str
+    exit_status: int
+    error: str | None
+    summary: str
+    properties: tuple[tuple[str, str], ...] = ()
 
 
 class Liveness(StrEnum):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -18,8 +18,15 @@ _READ_BYTES = 256 * 1024
 END_SECONDS = 5.0
 
 
+#: Tells what a slot goes on with after a batch.
+AskNext = Callable[[], Awaitable[PytestOrder | None]]
 #: The orders that were taken back.
 Answer = asyncio.Future[tuple[PytestOrder, ...]]
+
+
+async def nothing_next() -> PytestOrder | None:
+    """The answer where a batch is followed by nothing that is known."""
+    return None
 
 
 class LineClosedError(Exception):
@@ -67,10 +74,10 @@ class Batch:
     """
 
     orders: Sequence[PytestOrder]
-    indexes: Sequence[int]
     on_start: Callable[[PytestOrder], None]
     on_result: Callable[[AttemptResult], None]
     done: asyncio.Future[tuple[PytestOrder, ...]]
+    ask_next: AskNext = nothing_next
     left: dict[int, None] = field(default_factory=dict)
     running: int | None = None
     stopped: bool = False
@@ -79,8 +86,8 @@ class Batch:
     def message(self, *, final: bool) -> wire.Message:
         self.left = dict.fromkeys(range(len(self.orders)))
         items = [
-            [number, index, order.test_id, order.attempt, order.timeout_seconds]
-            for number, (order, index) in enumerate(zip(self.orders, self.indexes, strict=True))
+            [number, order.nodeid, order.test_id, order.attempt, order.timeout_seconds]
+            for number, order in enumerate(self.orders)
         ]
         return {"op": "run", "items": items, "final": final}
 
@@ -122,7 +129,12 @@ class Batch:
 
 
 class KeeperLine:
-    """A keeper, and through it the runner of one slot."""
+    """A keeper, and through it the runner of one slot.
+
+    Attributes:
+        collected: what a runner that collects for itself had to say: `collected` or `refused`.
+        promised: what its runner was told that it goes on with; None where that is nothing known.
+    """
 
     def __init__(self, sock: socket.socket, worker: str) -> None:
         self.worker = worker
@@ -134,6 +146,9 @@ class KeeperLine:
         self._batch: Batch | None = None
         self._last: AttemptResult | None = None
         self._listener: asyncio.Task[None] | None = None
+        self.promised: PytestOrder | None = None
+        self.collected: asyncio.Future[wire.Message] = asyncio.get_running_loop().create_future()
+        self._asking: asyncio.Task[None] | None = None
 
     def listen(self, node_id: str, on_late: Callable[[AttemptResult], None]) -> None:
         """Begin to hear it, in a task of its own."""
@@ -144,6 +159,7 @@ class KeeperLine:
     async def run(self, batch: Batch, *, final: bool) -> tuple[PytestOrder, ...]:
         """Work through a batch; the orders that a stop kept from starting."""
         self._batch = batch
+        self.promised = None
         try:
             try:
                 await self._line.send(batch.message(final=final))
@@ -157,6 +173,21 @@ class KeeperLine:
             raise
         finally:
             self._batch = None
+
+    async def warm(self) -> None:
+        """Let a runner start that has nothing to run yet."""
+        with contextlib.suppress(LineClosedError):
+            await self._line.send({"op": "warm"})
+
+    async def _answer_next(self, batch: Batch) -> None:
+        try:
+            self.promised = await batch.ask_next()
+        except Exception as error:  # noqa: BLE001 as for callbacks
+            if not batch.done.done():
+                batch.done.set_exception(error)
+        name = None if self.promised is None else self.promised.nodeid
+        with contextlib.suppress(LineClosedError):
+            await self._line.send({"op": "next", "name": name})
 
     async def recall(self, batch: Batch, wanted: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
         """Take back those of these orders, the last ones of a batch, that have not begun; they are not run here."""
@@ -190,6 +221,8 @@ class KeeperLine:
             await asyncio.wait([self._listener], timeout=END_SECONDS)
             self._listener.cancel()
             await asyncio.gather(self._listener, return_exceptions=True)
+        if self._asking is not None:
+            self._asking.cancel()
         if self._batch is not None:
             self._lose(self._batch)
         self._line.sock.close()
@@ -199,6 +232,8 @@ class KeeperLine:
             for message in messages:
                 self._hear(message)
         self.dead = True
+        if not self.collected.done():
+            self.collected.set_result({"op": "refused", "error": "a slot of this node ended while it collected"})
         if self._batch is not None:
             self._lose(self._batch)
 
@@ -209,6 +244,9 @@ class KeeperLine:
                 if self._last is not None:
                     self._last = late_result(self._last, message)
                     self._on_late(self._last)
+            elif message["op"] in ("collected", "refused"):
+                if not self.collected.done():
+                    self.collected.set_result(message)
             elif batch is not None:
                 self._advance(batch, message)
         except Exception as error:  # noqa: BLE001 the callbacks are the caller's: it hears of what they raise
@@ -219,6 +257,8 @@ class KeeperLine:
         match message["op"]:
             case "start":
                 self._start(batch, message["next"][0])
+            case "next?":
+                self._asking = asyncio.create_task(self._answer_next(batch))
             case "done":
                 number = message["i"]
                 self._last = attempt_result(batch.orders[number], self._node_id, message)

@@ -8,13 +8,15 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pulseq.models import AttemptResult, CollectedItem, CollectedVerdict, Collection, PytestOrder, Reason, Status
+from pulseq.models import AttemptResult, CollectedItem, CollectedVerdict, Collection, PytestOrder, Reason, SessionEnd, Status
 
 
-def collection_of(message: Mapping[str, Any]) -> Collection:
-    """The collection that a zygote told."""
+def collection_of(message: Mapping[str, Any], *, isolation: str = "fork") -> Collection:
+    """The collection that was told by what collects; `isolation` is how its slots start."""
     return Collection(
-        items=tuple(CollectedItem(nodeid, location, tuple(marks)) for nodeid, location, marks in message["items"]),
+        isolation=isolation,
+        isolation_reason=message.get("isolation_reason"),
+        items=tuple(CollectedItem(name, location, tuple(marks), scope) for name, location, marks, scope in message["items"]),
         verdicts=tuple(
             CollectedVerdict(entry["nodeid"], Status(entry["status"]), Reason(entry["reason"]), entry["error"])
             for entry in message["verdicts"]
@@ -51,6 +53,18 @@ def attempt_result(order: PytestOrder, node_id: str, message: Mapping[str, Any])
         metrics=metrics,
         leaked_processes=message.get("leaked", 0),
         warnings=(*message["warnings"], *missing),
+    )
+
+
+def session_end(entry: str, node_id: str, message: Mapping[str, Any]) -> SessionEnd:
+    """What a session came to, as its controller told it."""
+    return SessionEnd(
+        entry,
+        node_id,
+        message["exit_status"],
+        message["error"],
+        message["summary"],
+        tuple((str(name), str(value)) for name, value in message["properties"]),
     )
 
 

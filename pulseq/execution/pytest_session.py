@@ -13,11 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from pulseq.execution.pytest_lines import Batch, KeeperLine, LineClosedError, file_of
-from pulseq.execution.pytest_results import collection_of, unmeasured_result
+from pulseq.execution.pytest_lines import AskNext, Batch, KeeperLine, LineClosedError, file_of, nothing_next
+from pulseq.execution.pytest_results import collection_of, session_end, unmeasured_result
 from pulseq.execution.pytest_zygote import ZygoteLine
+from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
-from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
+from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason, SessionEnd
+
+#: How long a session's controller may take over its end: reports, coverage, services that are stopped.
+CONTROLLER_SECONDS = 600.0
 
 _PRIVATE_PREFIXES = ("PREFECT_", "DASK_", "PULSEQ_")
 
@@ -72,7 +76,8 @@ class PytestSession:
         self._temp: str | None = None
         self._zygote: ZygoteLine | None = None
         self._collection: Collection | None = None
-        self._indexes: dict[str, int] = {}
+        self._known: frozenset[str] = frozenset()
+        self._by_interpreters = False
         self._collecting = asyncio.Lock()
         self._free_slots = asyncio.Semaphore(slots)
         self._idle: list[KeeperLine] = []
@@ -86,7 +91,7 @@ class PytestSession:
             if self._collection is None or (self._zygote is not None and self._zygote.dead):
                 await self._drop_zygote()
                 self._collection = await self._collect()
-                self._indexes = {item.nodeid: index for index, item in enumerate(self._collection.items)}
+                self._known = frozenset(item.nodeid for item in self._collection.items)
             return self._collection
 
     async def run_items(
@@ -96,6 +101,7 @@ class PytestSession:
         on_start: Callable[[PytestOrder], None],
         on_result: Callable[[AttemptResult], None],
         fresh: bool = False,
+        ask_next: AskNext = nothing_next,
     ) -> tuple[PytestOrder, ...]:
         """Run items one after the other on one runner, waiting for a slot where none is free.
 
@@ -103,7 +109,10 @@ class PytestSession:
         runner alone; the item that ran gets a result `error`/`cancelled`.
 
         Args:
-            fresh: run them in a new runner and end it after them, wider fixtures included.
+            fresh: run them in a new fork and end it after them, wider fixtures included. Where slots are
+                interpreters of their own, one goes on: a new one would collect again.
+            ask_next: tells, when only the last of these has not begun, what its slot goes on with: the first order of
+                a later call; None for something else. pytest is told so, and keeps up what the two share.
 
         Returns:
             the orders that a `stop` kept from starting; all others had their result, or were recalled.
@@ -111,14 +120,15 @@ class PytestSession:
         left = tuple(orders)
         while left:
             collection = await self.collect()
-            known = [order for order in left if order.nodeid in self._indexes]
+            known = [order for order in left if order.nodeid in self._known]
             for order in left:
-                if order.nodeid not in self._indexes:
+                if order.nodeid not in self._known:
                     on_start(order)
                     on_result(unmeasured_result(order, self._node_id, Reason.SETUP, _why_unknown(order, collection)))
             done: asyncio.Future[tuple[PytestOrder, ...]] = asyncio.get_running_loop().create_future()
-            batch = Batch(known, [self._indexes[order.nodeid] for order in known], on_start, on_result, done)
-            left = await self._run_batch(batch, fresh=fresh) if known else ()
+            batch = Batch(known, on_start, on_result, done, ask_next)
+            alone = fresh and not self._by_interpreters
+            left = await self._run_batch(batch, fresh=alone) if known else ()
             if batch.stopped:
                 break
         return left
@@ -127,7 +137,7 @@ class PytestSession:
         """Run a batch on a keeper; what a stop, or the end of the keeper, kept from starting."""
         async with self._free_slots:
             try:
-                keeper = await self._borrow({file_of(order) for order in batch.orders}, fresh=fresh)
+                keeper = await self._borrow(batch.orders, fresh=fresh)
             except LineClosedError:
                 self._report(batch, batch.orders, "the pytest session of this node has ended")
                 return ()
@@ -156,10 +166,21 @@ class PytestSession:
                 batch.stopped = True
                 await keeper.stop(reason)
 
-    async def finish(self, seconds: float = 60.0) -> None:
-        """End the idle runners, each within so many seconds: wide fixtures are torn down, late results told."""
+    async def finish(self, seconds: float = 60.0) -> SessionEnd | None:
+        """End the session: runners tear down what they hold, then its controller has the last word.
+
+        Args:
+            seconds: how long each runner may take.
+
+        Returns:
+            what the session came to, from one of the nodes of a machine that share it; None from the others.
+        """
         idle, self._idle = self._idle, []
         await asyncio.gather(*(self._retire(keeper, seconds) for keeper in idle))
+        if self._zygote is None or self._zygote.dead:
+            return None
+        message = await self._zygote.finish(CONTROLLER_SECONDS)
+        return None if message is None else session_end(self._spec.entry, self._node_id, message)
 
     async def close(self) -> None:
         """End everything at once and leave nothing behind."""
@@ -186,7 +207,8 @@ class PytestSession:
             "keyword": spec.keyword,
             "markers": spec.markers,
             "run_id": spec.run_id,
-            "worker": f"gw{self._first_worker}",
+            "first": 0,
+            "isolation": spec.isolation,
             "workers": self._machine_slots,
             "helpers": min(self._machine_slots, len(os.sched_getaffinity(0))) - 1,
         }
@@ -204,10 +226,33 @@ class PytestSession:
         except OSError as error:
             why = f"the interpreter {self._python!r} cannot be started on this node: {error.strerror}"
             return Collection((), usage_error=why)
+        if answer["op"] == "interpreter":
+            answer = {**await self._collect_by_interpreters(), "isolation_reason": answer["reason"]}
         if answer["op"] == "collected":
-            return collection_of(answer)
+            return collection_of(answer, isolation="interpreter" if self._by_interpreters else "fork")
         await self._drop_zygote()
         return Collection((), usage_error=answer["error"])
+
+    async def _collect_by_interpreters(self) -> wire.Message:
+        """Have all slots of this node collect side by side; what the first is done with, or why none is."""
+        self._by_interpreters = True
+        try:
+            self._idle = [await self._new_keeper() for _ in range(self._slots)]
+        except LineClosedError:
+            return {"op": "refused", "error": "the pytest session of this node has ended"}
+        for keeper in self._idle:
+            await keeper.warm()
+        waiting = {asyncio.ensure_future(asyncio.shield(keeper.collected)) for keeper in self._idle}
+        refused: wire.Message = {"op": "refused", "error": "no slot of this node could collect"}
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for one in done:
+                if one.result()["op"] == "collected":
+                    for other in waiting:
+                        other.cancel()
+                    return one.result()
+                refused = one.result()
+        return refused
 
     async def _join(self, shared: Path, environment: Mapping[str, str]) -> ZygoteLine:
         name = _name_of(self._spec, self._python, environment)
@@ -238,13 +283,17 @@ class PytestSession:
         environment.update(PULSEQ_RUN_ID=self._spec.run_id, PULSEQ_NODE_ID=self._node_id)
         return environment
 
-    async def _borrow(self, files: AbstractSet[str], *, fresh: bool) -> KeeperLine:
-        """A keeper, one whose fixtures may be those of these files where there is one."""
+    async def _borrow(self, orders: Sequence[PytestOrder], *, fresh: bool) -> KeeperLine:
+        """A keeper: the one that these were promised to, or else one whose fixtures may be those of their files."""
         self._idle = [keeper for keeper in self._idle if not keeper.dead]
         if self._idle and not fresh:
-            keeper = next((keeper for keeper in self._idle if keeper.last_file in files), self._idle[0])
+            files = {file_of(order) for order in orders}
+            keeper = min(self._idle, key=lambda one: _distance(one, orders[0], files))
             self._idle.remove(keeper)
             return keeper
+        return await self._new_keeper()
+
+    async def _new_keeper(self) -> KeeperLine:
         if self._zygote is None or self._zygote.dead or self._temp is None:
             raise LineClosedError
         number = next(number for number in range(len(self._workers) + 1) if number not in self._workers)
@@ -292,6 +341,13 @@ class PytestSession:
         if zygote is not None:
             await zygote.close()
             self._collection = None
+
+
+def _distance(keeper: KeeperLine, first: PytestOrder, files: AbstractSet[str]) -> int:
+    """How far a keeper is from what is to run: it waits for it, has its file's fixtures, or waits for something else."""
+    if keeper.promised is not None:
+        return 0 if keeper.promised == first else 3
+    return 1 if keeper.last_file in files else 2
 
 
 def _arguments(spec: PytestSpec) -> list[str]:

@@ -21,7 +21,7 @@ from typing import IO, TypeVar
 from pulseq.execution.pytest_lines import END_SECONDS, KeeperLine, LineClosedError
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.output import read_file
-from pulseq.execution.runtime.pytest_zygote import PRIVATE
+from pulseq.execution.runtime.pytest_guardian import PRIVATE, TEMPORARY
 
 _PROGRAM = Path(__file__).parent / "runtime" / "__main__.py"
 _READ_BYTES = 256 * 1024
@@ -90,6 +90,7 @@ class ZygoteLine:
         self._answer: asyncio.Future[wire.Message | None] = self._loop.create_future()
         self._forks: deque[asyncio.Future[None]] = deque()
         self._last: wire.Message | None = None
+        self._over: asyncio.Future[wire.Message | None] = self._loop.create_future()
         self._pidfd: int | None = None
         self._guardian_gone = asyncio.Event()
         self._loop.add_reader(sock, self._hear)
@@ -135,7 +136,9 @@ class ZygoteLine:
         return self.ended.is_set()
 
     async def collect(self, request: wire.Message) -> wire.Message | None:
-        """What it has collected for this request, or for that of the node that was first: `collected` or `refused`.
+        """What it has collected for this request, or for that of the node that was first.
+
+        That is `collected`, `refused`, or `interpreter` where each slot has to collect for itself.
 
         Returns:
             None where it was on its way out when this node came; the next one will be new.
@@ -146,6 +149,22 @@ class ZygoteLine:
         if answer is None and (self.pid is not None or self._guardian is not None):
             return {"op": "refused", "error": await self._last_words()}
         return answer
+
+    async def finish(self, seconds: float) -> wire.Message | None:
+        """Say that this node has nothing more for the session; its result, where this node is the one to tell it.
+
+        Returns:
+            after all nodes have said so, or so many seconds; None where another node tells it, or nobody can.
+        """
+        try:
+            await self._send({"op": "finish"})
+            message = await asyncio.wait_for(asyncio.shield(self._over), seconds)
+        except LineClosedError:
+            return None
+        except TimeoutError:
+            error = f"the end of the pytest session took longer than {seconds:g} s, so it was given up"
+            return {"op": "over", "exit_status": 3, "error": error, "summary": "", "properties": [], "directory": ""}
+        return message if message is not None and "exit_status" in message else None
 
     async def fork_keeper(self, worker: str, temp: str, node_id: str) -> KeeperLine:
         """A new keeper, which forks its runner when it has something to run.
@@ -221,6 +240,10 @@ class ZygoteLine:
                     self._take_answer(descriptors)
                 case "forked":
                     _settle(self._forks.popleft(), None)
+                case "interpreter":
+                    _settle(self._answer, message)
+                case "over":
+                    _settle(self._over, message)
                 case "ended":
                     self._last = message
 
@@ -257,6 +280,7 @@ class ZygoteLine:
         self._loop.remove_reader(self._sock)
         self.ended.set()
         _settle(self._answer, None)
+        _settle(self._over, None)
         while self._forks:
             waiting = self._forks.popleft()
             if not waiting.done():
@@ -282,9 +306,9 @@ def _start(
         undo.callback(os.rmdir, private)
         printed = undo.enter_context(tempfile.TemporaryFile(dir=directory))
         process = subprocess.Popen(
-            [python, str(_PROGRAM), "pytest_zygote", "--fd", str(listener.fileno())],
+            [python, str(_PROGRAM), "pytest_guardian", "--fd", str(listener.fileno())],
             cwd=cwd,
-            env={**environment, "TMPDIR": private, PRIVATE: private},
+            env=_environment_of_guardian(environment, private),
             stdin=subprocess.DEVNULL,
             stdout=printed,
             stderr=subprocess.STDOUT,
@@ -293,6 +317,11 @@ def _start(
         )
         undo.pop_all()
     return GuardianProcess(process, printed, private)
+
+
+def _environment_of_guardian(environment: Mapping[str, str], private: str) -> dict[str, str]:
+    told = {TEMPORARY: environment["TMPDIR"]} if "TMPDIR" in environment else {}
+    return {**environment, **told, "TMPDIR": private, PRIVATE: private}
 
 
 @contextlib.contextmanager

@@ -19,10 +19,20 @@ class PrivateDirectory:
 
     def __init__(self, parent: str) -> None:
         os.makedirs(parent, mode=0o700, exist_ok=True)
-        self.path = tempfile.mkdtemp(prefix="attempt-", dir=parent)
-        self.temporary = os.path.join(self.path, "tmp")
-        self.metrics = os.path.join(self.path, "metrics.jsonl")
+        self._stand_at(tempfile.mkdtemp(prefix="attempt-", dir=parent))
         os.mkdir(self.temporary, 0o700)
+
+    @classmethod
+    def at(cls, path: str) -> "PrivateDirectory":
+        """One that another process has made."""
+        directory = cls.__new__(cls)
+        directory._stand_at(path)
+        return directory
+
+    def _stand_at(self, path: str) -> None:
+        self.path = path
+        self.temporary = os.path.join(path, "tmp")
+        self.metrics = os.path.join(path, "metrics.jsonl")
 
     def read_metrics(self) -> bytes:
         """What the body appended to its metrics file, one byte more than is allowed at most."""

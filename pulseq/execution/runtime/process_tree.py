@@ -75,6 +75,11 @@ class ChildSignal:
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._write_fd, warn_on_full_buffer=False)
 
+    @property
+    def descriptors(self) -> Tuple[int, int]:
+        """Both ends."""
+        return self.fd, self._write_fd
+
     def clear(self) -> None:
         """Forget the signals so far; call it before reaping, not after."""
         try:
@@ -178,6 +183,16 @@ def reap(record: Optional[Callable[[Ended], None]] = None) -> bool:
             return True
         if record is not None:
             record(Ended(pid, status, usage))
+
+
+def wait_for(pids: Iterable[int], seconds: float) -> None:
+    """Reap these children as they end, for so long at most."""
+    until = time.monotonic() + seconds
+    left = set(pids)
+    while left and time.monotonic() < until:
+        left = {pid for pid in left if os.waitpid(pid, os.WNOHANG)[0] == 0}
+        if left:
+            _pause()
 
 
 def send_signals(pids: Iterable[int], *signals: int) -> None:

@@ -1,72 +1,76 @@
-"""The plugin that takes pytest over after it has collected, and tells what it collected."""
+"""The plug-in by which a pytest session is a worker's: it collects, is handed over, and tells what it collected."""
 
 from __future__ import annotations
 
 import contextlib
 import gc
-import socket
 import time
-from typing import Any, Callable, Generator, Iterator
+from typing import Any, Callable, Dict, Generator, Iterator, List
 
 import pytest
 
+from .pytest_options import make_neutral, narrow
 from .pytest_rewriting import shared_rewriting
 from .pytest_runner import Runner
+from .pytest_sender import EventSender, warning_text
 from .pytest_verdict import clip, reason_of_skip
-
-#: What would start processes, wait for a person, stop half-way or report the whole, in a session
-#: whose items are dealt out. Where an option does not exist, its plugin is not there.
-_NEUTRAL_OPTIONS: dict[str, Any] = {
-    "numprocesses": None,
-    "maxprocesses": None,
-    "dist": "no",
-    "tx": [],
-    "looponfail": False,
-    "usepdb": False,
-    "trace": False,
-    "maxfail": 0,
-    "stepwise": False,
-    "xmlpath": None,
-    "htmlpath": None,
-}
+from .pytest_xdist import scope_of
 
 #: While a suite is collected nearly all that is made is kept: looking through it for garbage after every
 #: 700 new objects, as Python does, takes a third of the time.
 _COLLECTING_THRESHOLDS = (10_000, 10, 10)
 
 
-class CollectionPlugin:
-    """Registered with pytest in the zygote.
+class WorkerPlugin:
+    """Registered with pytest in each process that collects.
+
+    Args:
+        serve: called with the session when it has collected; returns what links a runner to its keeper, or
+            None where there is nothing to run in this process.
 
     Attributes:
         trouble: pytest's own words about why it did not come to the end of its collection.
         serving: whether it did, and the items were handed to `serve`.
     """
 
-    def __init__(self, request: dict[str, Any], serve: Callable[[Any], Any]) -> None:
-        self.trouble: list[str] = []
+    def __init__(
+        self, request: Dict[str, Any], given: Dict[str, Any], sender: EventSender, serve: Callable[[Any], Any]
+    ) -> None:
+        self.trouble: List[str] = []
         self.serving = False
         self._request = request
+        self._given = given
+        self._sender = sender
         self._serve = serve
-        self._reports: list[Any] = []
+        self._reports: List[Any] = []
+        self._warnings: List[Dict[str, str]] = []
         self._deselected = 0
         self._started = time.monotonic()
+        self._mode = "no"
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_cmdline_parse(self) -> Generator[None, Any, None]:
-        self._note_usage_error((yield))
+        outcome = yield
+        self._note_usage_error(outcome)
+        if outcome.excinfo is None:
+            self._become_worker(outcome.get_result())
 
-    @pytest.hookimpl(hookwrapper=True)
+    def _become_worker(self, config: Any) -> None:
+        """From here on a worker of pytest-xdist, in all that plug-ins can see."""
+        self._mode = str(getattr(config.option, "dist", "no"))
+        if hasattr(config.option, "dist"):
+            config.option.loadgroup = False  # it would write the groups into the node ids
+        make_neutral(config.option)
+        config.option.basetemp = self._request["basetemp"]
+        config.workerinput = self._given
+        config.workeroutput = {}
+        self._sender.begin(config)
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: Any) -> Generator[None, Any, None]:
-        _neutralise(config.option)
-        _narrow(config.option, "keyword", self._request["keyword"])
-        _narrow(config.option, "markexpr", self._request["markers"])
+        narrow(config.option, "keyword", self._request["keyword"])
+        narrow(config.option, "markexpr", self._request["markers"])
         self._note_usage_error((yield))
-
-    @pytest.hookimpl(hookwrapper=True)
-    def pytest_sessionstart(self, session: Any) -> Generator[None, Any, None]:
-        _become_worker(session.config, self._request)
-        yield
 
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_collection(self, session: Any) -> Generator[None, Any, None]:
@@ -81,6 +85,10 @@ class CollectionPlugin:
     def pytest_deselected(self, items: Any) -> None:
         self._deselected += len(items)
 
+    def pytest_warning_recorded(self, warning_message: Any, when: str, location: Any) -> None:
+        if not self.serving:
+            self._warnings.append(warning_text(warning_message, when))
+
     def pytest_internalerror(self, excrepr: Any) -> None:
         if not self.serving:
             self.trouble.append(str(excrepr))
@@ -91,27 +99,31 @@ class CollectionPlugin:
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
-        if session.config.option.collectonly:
-            self.trouble.append("--collect-only runs nothing: leave it out")
-            return True
         self.serving = True
         session.testsfailed = 0
         session.shouldfail = session.shouldstop = False
         link = self._serve(session)
-        Runner(session, link).run()
+        if link is not None:
+            Runner(session, link, self._sender).run()
         return True
 
-    def collection(self, session: Any) -> dict[str, Any]:
+    def collection(self, session: Any) -> Dict[str, Any]:
         """The message that tells the node what there is to run."""
         names = unique_names([item.nodeid for item in session.items])
         return {
             "op": "collected",
             "items": [
-                [names[index], _location(item), list(dict.fromkeys(mark.name for mark in item.iter_markers()))]
+                [
+                    names[index],
+                    _location(item),
+                    list(dict.fromkeys(mark.name for mark in item.iter_markers())),
+                    scope_of(item, self._mode),
+                ]
                 for index, item in enumerate(session.items)
             ],
             "verdicts": [_verdict(report) for report in self._reports],
             "deselected": self._deselected,
+            "warnings": self._warnings,
             "seconds": time.monotonic() - self._started,
         }
 
@@ -133,9 +145,9 @@ def rare_garbage_collection() -> Iterator[None]:
             gc.set_threshold(*usual)
 
 
-def unique_names(nodeids: list[str]) -> list[str]:
+def unique_names(nodeids: List[str]) -> List[str]:
     """The node ids, a repeated one with a number: with --keep-duplicates an item is there twice."""
-    seen: dict[str, int] = {}
+    seen: Dict[str, int] = {}
     names = []
     for nodeid in nodeids:
         seen[nodeid] = seen.get(nodeid, 0) + 1
@@ -143,46 +155,12 @@ def unique_names(nodeids: list[str]) -> list[str]:
     return names
 
 
-def _neutralise(option: Any) -> None:
-    for name, value in _NEUTRAL_OPTIONS.items():
-        if hasattr(option, name):
-            setattr(option, name, value)
-
-
-def _become_worker(config: Any, request: dict[str, Any]) -> None:
-    """Make plugins behave from here on as in a worker of pytest-xdist, which is what a runner is to them.
-
-    The cache is then read but not written, and fixtures that keep workers apart (databases,
-    ports) work. Not before the session starts: until then the zygote is what a controller is,
-    and plugins that would ask their controller for something in `pytest_configure` do not.
-    """
-    root = str(config.rootpath)
-    config.workerinput = {
-        "workerid": request["worker"],
-        "workercount": request["workers"],
-        "testrunuid": request["run_id"],
-        "mainargv": list(request["args"]),
-        # What pytest-cov tells its workers: they write data files of their own, to be combined.
-        "cov_master_host": socket.gethostname(),
-        "cov_master_topdir": root,
-        "cov_master_rsync_roots": [root],
-    }
-    config.workeroutput = {}
-
-
-def _narrow(option: Any, name: str, expression: str | None) -> None:
-    """Ask for `expression` as well as for what the suite's own arguments ask for."""
-    if expression:
-        own = getattr(option, name, "")
-        setattr(option, name, f"({own}) and ({expression})" if own else expression)
-
-
 def _location(item: Any) -> str:
     path, line, _ = item.location
     return str(path) if line is None else f"{path}:{line + 1}"
 
 
-def _verdict(report: Any) -> dict[str, str]:
+def _verdict(report: Any) -> Dict[str, str]:
     if report.skipped:
         return {"nodeid": report.nodeid, "status": "skipped", "reason": "skip", "error": clip(reason_of_skip(report))}
     return {"nodeid": report.nodeid, "status": "error", "reason": "setup", "error": clip(report.longreprtext)}

@@ -6,13 +6,14 @@ import ctypes
 import os
 import signal
 import socket
-import tempfile
+import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, List, Optional, Tuple
 
 from .body_environment import PrivateDirectory
 from .metric import VARIABLE
+from .pytest_xdist import WORKER_VARIABLE
 
 _PR_SET_PDEATHSIG = 1
 
@@ -27,14 +28,45 @@ class RunnerLink:
         captured_fds: files that take what pytest captures of standard output and error, readable by the keeper.
         turns_fd: has a byte for each item that it may start.
         worker: the name of this worker, as pytest-xdist names its own: gw0, gw1, ...
+        directory: the session's, in which its controller is found.
+        basetemp: of pytest's `tmp_path` in this process alone; None leaves it as it is.
+        line: to the controller, open as long as the process lives.
     """
 
     sock: socket.socket
     output_fd: int
-    captured_fds: tuple[int, int]
+    captured_fds: Tuple[int, int]
     private: PrivateDirectory
     turns_fd: int
     worker: str
+    directory: str
+    basetemp: Optional[str] = None
+    line: Any = None
+
+
+class Starter:
+    """How the runners of a keeper come to be: as forks of it, of a session that has collected.
+
+    Attributes:
+        directory: the session's, in which its controller is found.
+        ready_at_once: whether a runner has its items already when it starts.
+    """
+
+    ready_at_once = True
+
+    def __init__(self, directory: str, config: Any) -> None:
+        self.directory = directory
+        self._config = config
+
+    def settle(self) -> None:
+        """In the keeper, once: let go of what it is not to keep."""
+        null = os.open(os.devnull, os.O_RDWR)
+        redirect_output(self._config, null, (null, null))
+        os.close(null)
+
+    def become_runner(self, link: RunnerLink) -> RunnerLink:
+        """In the runner: begin, or return so that the caller does."""
+        return link
 
 
 def die_with_parent() -> None:
@@ -43,7 +75,7 @@ def die_with_parent() -> None:
 
 
 def become_worker(session: Any, link: RunnerLink) -> bool:
-    """Part this fork from its siblings: output, temporary directories, worker id.
+    """Part this process from its siblings: output, temporary directories, worker id.
 
     Returns:
         whether pytest captures at the file descriptors, so that nothing but leftovers goes to `output_fd`.
@@ -51,7 +83,6 @@ def become_worker(session: Any, link: RunnerLink) -> bool:
     config = session.config
     _set_environment(link)
     _part_temporary_paths(config, link)
-    config.workerinput["workerid"] = link.worker
     by_descriptor = redirect_output(config, link.output_fd, link.captured_fds)
     _quieten_terminal(config.pluginmanager.getplugin("terminalreporter"))
     return by_descriptor
@@ -69,19 +100,17 @@ def _set_environment(link: RunnerLink) -> None:
     os.environ["TMPDIR"] = link.private.temporary
     os.environ[VARIABLE] = link.private.metrics
     os.close(os.open(link.private.metrics, os.O_CREAT | os.O_WRONLY, 0o600))
-    os.environ["PYTEST_XDIST_WORKER"] = link.worker
-    tempfile.tempdir = None
+    os.environ[WORKER_VARIABLE] = link.worker
+    # The live module's: what the suite calls has to look for its directory anew.
+    sys.modules["tempfile"].tempdir = None  # type: ignore[attr-defined]
 
 
 def _part_temporary_paths(config: Any, link: RunnerLink) -> None:
     factory = getattr(config, "_tmp_path_factory", None)
-    if factory is None:
-        return
-    given = config.option.basetemp
-    parent = Path(os.path.abspath(given)) if given else Path(link.private.temporary)
-    parent.mkdir(parents=True, exist_ok=True)
-    factory._given_basetemp = parent / (link.worker if given else "pytest")
-    factory._basetemp = None
+    if factory is not None and link.basetemp is not None:
+        config.option.basetemp = link.basetemp
+        factory._given_basetemp = Path(link.basetemp)
+        factory._basetemp = None
 
 
 def redirect_output(config: Any, output_fd: int, captured_fds: tuple[int, int]) -> bool:
@@ -108,7 +137,7 @@ def redirect_output(config: Any, output_fd: int, captured_fds: tuple[int, int]) 
     return by_descriptor
 
 
-def _faulthandler_descriptors(config: Any) -> list[int]:
+def _faulthandler_descriptors(config: Any) -> List[int]:
     import _pytest.faulthandler
 
     key = getattr(_pytest.faulthandler, "fault_handler_stderr_fd_key", None)

@@ -1,10 +1,11 @@
-"""Watches over the runner of one slot: forks it, times it, ends it, and forks it anew.
+"""Watches over the runner of one slot: starts it, times it, ends it, and starts it anew.
 
-A keeper is itself a fork of the zygote that never ran a test, so a runner it forks
-starts from the collected suite in a millisecond.
+How a runner starts is a `Starter`'s: a keeper that is itself a fork of the zygote, which never ran a test, forks
+it from the collected suite in a millisecond; another one starts an interpreter, which collects by itself.
 
-From the node: `run` (items, final), `recall` (count), `stop` (reason), `finish` (seconds). To the node,
-in order: `start`, `done` for every item, `late`, `hopeless`, `recalled`, `stopped`, `closed`.
+From the node: `warm`, `run` (items, final), `next` (name), `recall` (count), `stop` (reason), `finish` (seconds).
+To the node, in order: `collected` or `refused` of an interpreter, `start`, `next?`, `done` for every item, `late`,
+`hopeless`, `recalled`, `stopped`, `closed`.
 """
 
 from __future__ import annotations
@@ -18,11 +19,11 @@ import tempfile
 import time
 import warnings
 from itertools import islice
-from typing import Any
+from typing import Any, Dict, List, Optional, Set
 
 from . import process_tree, wire
 from .body_environment import PrivateDirectory
-from .pytest_fork import RunnerLink, die_with_parent, redirect_output
+from .pytest_fork import RunnerLink, Starter, die_with_parent
 from .pytest_process import RunnerProcess, Running
 from .pytest_turns import MOST_TURNS, Turns
 
@@ -37,67 +38,76 @@ _READ_BYTES = 256 * 1024
 class Keeper:
     """The loop of one keeper; `serve` returns in the runners alone."""
 
-    def __init__(self, node: socket.socket, request: dict[str, Any], config: Any) -> None:
+    def __init__(self, node: socket.socket, request: Dict[str, Any], starter: Starter) -> None:
         self._node = node
-        self._config = config
+        self._starter = starter
         self._worker = str(request["worker"])
         self._temp = str(request["temp"])
         self._node_id = str(request["node"])
         self._node_buffer = wire.MessageBuffer()
         self._outbox = bytearray()
-        self._pending: dict[int, list[Any]] = {}
-        self._timeouts: dict[int, float | None] = {}
+        self._pending: Dict[int, List[Any]] = {}
+        self._timeouts: Dict[int, Optional[float]] = {}
         self._final = False
         #: How many of the pending items the runner has; they are the first ones.
         self._assigned = 0
-        self._runner: RunnerProcess | None = None
-        self._running: Running | None = None
-        self._timeout: float | None = None
-        self._give_up_at: float | None = None
+        self._runner: Optional[RunnerProcess] = None
+        self._running: Optional[Running] = None
+        self._timeout: Optional[float] = None
+        self._give_up_at: Optional[float] = None
         self._quiet_until = 0.0
         self._fruitless = 0
+        #: Whether the runner has collected, and can be given items.
+        self._ready = False
+        self._told_collection = False
         self._closing = False
+        self._warm = False
 
     def serve(self) -> RunnerLink:
-        """Look after runner upon runner. The end of the node's line is the end of the keeper."""
+        """Look after runner upon runner. The end of the node's line is the end of the keeper.
+
+        Returns:
+            in a runner that is a fork of this process, and nowhere else.
+        """
         os.setsid()
         os.environ["PULSEQ_NODE_ID"] = self._node_id
-        self._let_go_of_output()
+        self._starter.settle()
         process_tree.become_subreaper()
         self._signals = {number: signal.getsignal(number) for number in (*_KEPT_SIGNALS, signal.SIGCHLD)}
         for number in _KEPT_SIGNALS:
             signal.signal(number, signal.SIG_IGN)
         self._child_signal = process_tree.ChildSignal()
         while True:
-            if self._pending and self._runner is None:
-                link = self._fork_runner()
+            if (self._pending or self._warm) and self._runner is None:
+                link = self._start_runner()
                 if link is not None:
                     return link
             self._assign()
             self._flush()
             self._wait()
 
-    def _let_go_of_output(self) -> None:
-        null = os.open(os.devnull, os.O_RDWR)
-        redirect_output(self._config, null, (null, null))
-        os.close(null)
-
-    def _fork_runner(self) -> RunnerLink | None:
-        """Fork a runner; None here, in the keeper, and its link in the runner."""
+    def _start_runner(self) -> Optional[RunnerLink]:
+        """Start a runner; None here, in the keeper, and its link in a runner that is forked."""
+        self._warm = False
         private = PrivateDirectory(self._temp)
         sock, theirs = socket.socketpair()
         output_fd, output_write_fd = os.pipe()
         captured = (_nameless_file(private.path), _nameless_file(private.path))
         turns = Turns()
         self._flush()
+        link = RunnerLink(
+            theirs, output_write_fd, captured, private, turns.read_fd, self._worker, self._starter.directory
+        )
         pid = fork()
         if pid == 0:
             die_with_parent()
             self._leave_keeper(sock, output_fd)
-            return RunnerLink(theirs, output_write_fd, captured, private, turns.part(), self._worker)
+            turns.part()
+            return self._starter.become_runner(link)
         theirs.close()
         os.close(output_write_fd)
         self._runner = RunnerProcess(pid, sock, output_fd, captured, private, turns)
+        self._ready = self._starter.ready_at_once
         return None
 
     def _leave_keeper(self, sock: socket.socket, output_fd: int) -> None:
@@ -112,14 +122,14 @@ class Keeper:
                 signal.signal(number, handler)
 
     def _assign(self) -> None:
-        if self._runner is not None and self._pending and not self._assigned:
+        if self._runner is not None and self._ready and self._pending and not self._assigned:
             items = list(islice(self._pending.values(), MOST_TURNS))
             self._assigned = len(items)
             self._runner.turns.deal(len(items))
             final = self._final and len(items) == len(self._pending)
             self._runner.send({"op": "run", "items": items, "final": final})
 
-    def _to_node(self, message: dict[str, Any]) -> None:
+    def _to_node(self, message: Dict[str, Any]) -> None:
         self._outbox += wire.encode(message)
 
     def _flush(self) -> None:
@@ -146,7 +156,7 @@ class Keeper:
         milliseconds = max(0.0, min(moments) - now) * 1000 + 1 if moments else None
         self._see_to({fd for fd, _ in poll.poll(milliseconds)})
 
-    def _see_to(self, ready: set[int]) -> None:
+    def _see_to(self, ready: Set[int]) -> None:
         runner = self._runner
         if self._child_signal.fd in ready:
             self._child_signal.clear()
@@ -161,7 +171,7 @@ class Keeper:
         if self._node.fileno() in ready:
             self._hear_node()
 
-    def _deadline(self) -> float | None:
+    def _deadline(self) -> Optional[float]:
         running = self._running
         until = running.since + self._timeout if running is not None and self._timeout is not None else None
         moments = [at for at in (until, self._give_up_at) if at is not None]
@@ -185,12 +195,19 @@ class Keeper:
                 self._running = None
                 if message["error"] is not None:
                     self._to_node(message)
+            elif message["op"] in ("collected", "refused"):
+                self._ready = message["op"] == "collected"
+                self._told_collection = True
+                self._to_node(message)
+            elif message["op"] == "next?":
+                self._to_node(message)
+                self._flush()
             if message.get("next") is not None:
                 self._begin(Running(*message["next"]), announced=message["op"] == "done")
         if runner.hung_up and self._give_up_at is None:
             self._give_up_at = time.monotonic() + _BREAK_SECONDS
 
-    def _take_verdict(self, runner: RunnerProcess, message: dict[str, Any]) -> None:
+    def _take_verdict(self, runner: RunnerProcess, message: Dict[str, Any]) -> None:
         self._running = None
         del self._pending[message["i"]]
         self._assigned -= 1
@@ -226,6 +243,11 @@ class Keeper:
                 self._timeouts = {entry[0]: entry[4] for entry in message["items"]}
                 self._final = message["final"]
                 self._assigned = 0
+            elif message["op"] == "warm":
+                self._warm = self._runner is None
+            elif message["op"] == "next":
+                if self._runner is not None:
+                    self._runner.send(message)
             elif message["op"] == "recall":
                 self._recall(message["id"], message["count"])
             elif message["op"] == "stop":
@@ -272,7 +294,7 @@ class Keeper:
         runner.kill_tree()
         self._after_runner(runner, cause, max(leaked, 0))
 
-    def _after_runner(self, runner: RunnerProcess, cause: str | None = None, leaked: int | None = None) -> None:
+    def _after_runner(self, runner: RunnerProcess, cause: Optional[str] = None, leaked: Optional[int] = None) -> None:
         """The runner is gone: hear its last words, blame what ran, make room for the next."""
         if leaked is None:
             leaked = len(process_tree.alive(process_tree.descendants()))
@@ -290,6 +312,10 @@ class Keeper:
             self._fruitless += 1
         self._runner = self._running = self._give_up_at = None
         self._assigned = 0
+        self._ready = False
+        if not self._starter.ready_at_once and not self._told_collection:
+            words = f"pytest ended with {_how(runner)} before it had collected\n{runner.raw.text()}"
+            self._to_node({"op": "refused", "error": words.strip()})
         runner.close()
         if self._closing:
             self._leave(runner.exit_code, runner.raw.text())
@@ -320,6 +346,11 @@ def fork() -> int:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return os.fork()
+
+
+def _how(runner: RunnerProcess) -> str:
+    code = runner.exit_code
+    return f"signal {-code}" if code < 0 else f"exit code {code}"
 
 
 def _nameless_file(directory: str) -> int:

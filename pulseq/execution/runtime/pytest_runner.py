@@ -1,54 +1,64 @@
-"""Runs batches of collected items in a fork, and keeps the session's fixtures between them."""
+"""Runs batches of collected items as a worker of pytest-xdist would, and keeps the session's fixtures between them."""
 
 from __future__ import annotations
 
-import copy
 import os
 import resource
 import sys
 import time
-from typing import Any
+from typing import Any, Dict, List, Optional
 
 import pytest
 
 from . import metric, wire
 from .body_environment import clean_text
+from .pytest_events import decode
 from .pytest_fork import RunnerLink, become_worker
+from .pytest_sender import EventSender
 from .pytest_turns import take_turn
 from .pytest_verdict import Verdict, clip
 
 #: One variable of an environment has to stay well below the kernel's limit for it.
 _LONGEST_ID = 16 * 1024
 
+Entry = List[Any]
+
 
 class Runner:
-    """One slot's pytest session, continued after the fork; also its plugin that hears the reports."""
+    """One slot's pytest session from its collection on; also its plugin that hears the reports."""
 
-    def __init__(self, session: Any, link: RunnerLink) -> None:
+    def __init__(self, session: Any, link: RunnerLink, sender: EventSender) -> None:
         self._session = session
         self._link = link
+        self._sender = sender
         self._pid = os.getpid()
         self._verdict = Verdict(session.config)
+        self._verdict.recorder.on_suite_property = lambda name, value: sender.send("property", name=name, value=value)
         self._last_item: Any = None
         self._moment = Moment()
 
     def run(self) -> None:
-        """Run batch after batch, until told to finish; then wider fixtures are torn down."""
+        """Run batch after batch, until told to finish."""
         self._waits_for_keeper = not become_worker(self._session, self._link)
+        self._items = items_by_name(self._session)
         self._session.config.pluginmanager.register(self, "pulseq-runner")
+        self._session.config.pluginmanager.register(self._verdict, "pulseq-verdict")
         while True:
-            message = wire.receive(self._link.sock)
-            if message is None:
-                os._exit(1)
+            message = self._receive()
             if message["op"] == "finish":
                 break
             self._run_batch(message["items"], final=message["final"])
-        self._tear_down_to(None)
+        self._settle(None)
         self._forget_terminal()
 
+    def _receive(self) -> Dict[str, Any]:
+        message = wire.receive(self._link.sock)
+        if message is None:
+            os._exit(1)
+        return message
+
     def _forget_terminal(self) -> None:
-        # A worker of pytest-xdist has none either. It would have plugins sum up what nobody reads, for which
-        # Hypothesis alone imports for a second.
+        # It would have plugins sum up what nobody reads, for which Hypothesis alone imports for a second.
         manager = self._session.config.pluginmanager
         if (reporter := manager.getplugin("terminalreporter")) is not None:
             manager.unregister(reporter)
@@ -59,30 +69,48 @@ class Runner:
     def pytest_exception_interact(self, call: Any) -> None:
         self._verdict.add_exception(call.when, call.excinfo.value)
 
-    def _run_batch(self, entries: list[list[Any]], *, final: bool) -> None:
+    def _run_batch(self, entries: List[Entry], *, final: bool) -> None:
+        """Run one item after the other; each but the first has been the next of the one before."""
+        position = 0
         if not self._may_start():
             return
-        items = [self._session.items[index] for _, index, _, _ in entries]
-        # A stand-in for the item that comes next: it has the same parents, so what is wider
-        # than one item stays set up, as it does between two tests of one file.
-        following = [*items[1:], None if final else copy.copy(items[-1])]
-        self._tear_down_to(items[0])
-        self._moment = Moment()
-        self._send({"op": "start", "next": self._moment.stamp(entries[0][0])})
-        for position, entry in enumerate(entries):
-            upcoming = entries[position + 1] if position + 1 < len(entries) else None
-            if not self._run_item(entry, items[position], following[position], upcoming):
-                break
+        self._settle(self._items.get(entries[0][1]))
+        announced = False
+        while True:
+            entry = entries[position]
+            following = position + 1 < len(entries) and self._may_start()
+            if following:
+                nextitem = self._items.get(entries[position + 1][1])
+            else:
+                nextitem = None if final else self._ask_next()
+                announced = False
+            if not announced:
+                self._moment = Moment()
+                self._send({"op": "start", "next": self._moment.stamp(entry[0])})
+            # What comes after the next one is to be known before that one begins, which may have to be asked.
+            announced = following and position + 2 < len(entries)
+            announced = self._run_item(entry, nextitem, entries[position + 1][0] if announced else None)
+            if not following:
+                return
+            position += 1
 
     def _may_start(self) -> bool:
         return take_turn(self._link.turns_fd)
 
-    def _run_item(self, entry: list[Any], item: Any, nextitem: Any, upcoming: list[Any] | None) -> bool:
-        """Run one item, and say what comes of it; whether the upcoming one is next.
+    def _ask_next(self) -> Any:
+        """The item that this slot goes on with after its batch; None for something else."""
+        self._sender.flush()
+        self._send({"op": "next?"})
+        return self._items.get(self._receive()["name"])
 
-        Where that one was taken back it still was `nextitem`: what the two share stays set up until the next batch.
-        """
-        number, _, test_id, attempt = entry
+    def _run_item(self, entry: Entry, nextitem: Any, upcoming: Optional[int]) -> bool:
+        """Run one item, and say what comes of it, and which one begins now; whether that was said."""
+        number, name, test_id, attempt = entry
+        item = self._items.get(name)
+        if item is None:
+            message = self._verdict.of_unknown(name)
+            self._tell({**message, "op": "done", "i": number, "started_at": self._moment.clock, "next": None})
+            return False
         _name_in_environment(test_id, attempt)
         properties = len(item.user_properties)
         began = self._moment
@@ -92,8 +120,8 @@ class Runner:
             # A child that the test forked came back from it: its parent is the one to tell.
             os._exit(1)
         ended = self._moment = Moment()
-        message = self._verdict.message()
         seconds = max(ended.monotonic - began.monotonic, 1e-6)
+        message = self._verdict.message(seconds)
         message.update(op="done", i=number, started_at=began.clock, memory=ended.peak_bytes / 1e6)
         message["cpu"] = 100 * (ended.cpu_seconds - began.cpu_seconds) / seconds
         self._add_metrics(message)
@@ -103,14 +131,13 @@ class Runner:
         item._report_sections.clear()
         if broken is not None:
             message.update(status="error", reason="exception", broken=True, error=f"{type(broken).__name__}: {broken}")
-        goes_on = upcoming is not None and broken is None and self._may_start()
-        message["next"] = ended.stamp(upcoming[0]) if goes_on and upcoming is not None else None
+        message["next"] = ended.stamp(upcoming) if upcoming is not None and broken is None else None
         self._tell(message)
         if broken is not None:
             raise broken
-        return goes_on
+        return upcoming is not None
 
-    def _protocol(self, item: Any, nextitem: Any) -> BaseException | None:
+    def _protocol(self, item: Any, nextitem: Any) -> Optional[BaseException]:
         """Run one item; what broke out of pytest's own protocol (pytest.exit, Ctrl-C, a faulty plugin)."""
         try:
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=nextitem)
@@ -118,18 +145,18 @@ class Runner:
             return error
         return None
 
-    def _tell(self, message: dict[str, Any]) -> None:
+    def _tell(self, message: Dict[str, Any]) -> None:
         if self._waits_for_keeper:
             _flush_standard_files()
             message["waits"] = True
         self._send(message)
-        if self._waits_for_keeper and wire.receive(self._link.sock) is None:
-            os._exit(1)
+        if self._waits_for_keeper:
+            self._receive()
 
-    def _send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: Dict[str, Any]) -> None:
         wire.send(self._link.sock, message)
 
-    def _add_metrics(self, message: dict[str, Any]) -> None:
+    def _add_metrics(self, message: Dict[str, Any]) -> None:
         if not _is_filled(self._link.private.metrics):
             return
         data = self._link.private.read_metrics()
@@ -139,32 +166,48 @@ class Runner:
             message["metrics"].update(found)
             message["warnings"].extend(warnings)
 
-    def _tear_down_to(self, nextitem: Any) -> None:
-        """Tear down what `nextitem` does not share; the last item is to blame, as in pytest."""
-        stack = list(self._session._setupstate.stack)
+    def _settle(self, nextitem: Any) -> None:
+        """Tear down what was left standing for an item that did not come: as pytest does at a session's end.
+
+        That happens only where what was promised to this slot was called off. No hook hears of it.
+        """
+        state = self._session._setupstate
+        stack = list(state.stack)
         kept = nextitem.listchain() if nextitem is not None else []
-        if self._last_item is None or (stack == kept[: len(stack)]):
+        if self._last_item is None or stack == kept[: len(stack)]:
             return
         self._send({"op": "teardown", "next": Moment().stamp(None)})
-        hook = self._wide_teardown_hook()
-        item = self._last_item
-        call = pytest.CallInfo.from_call(
-            lambda: hook(item=item, nextitem=nextitem),
+        call: Any = pytest.CallInfo.from_call(
+            lambda: state.teardown_exact(nextitem),
             when="teardown",
             reraise=(KeyboardInterrupt, pytest.exit.Exception),
         )
-        report = item.ihook.pytest_runtest_makereport(item=item, call=call)
-        item._report_sections.clear()
-        error = clip(f"at teardown of a wider scope:\n{report.longreprtext}") if report.failed else None
-        output = "\n".join(f"----- {title} -----\n{text}" for title, text in report.sections)
-        self._send({"op": "late", "status": "error", "reason": "setup", "error": error, "output": clip(output)})
+        error = None
+        if call.excinfo is not None:
+            error = clip(f"at teardown of a wider scope:\n{self._last_item.repr_failure(call.excinfo)}")
+        self._send({"op": "late", "status": "error", "reason": "setup", "error": error, "output": ""})
 
-    def _wide_teardown_hook(self) -> Any:
-        """The teardown hook with pytest's runner and capturing alone: other plugins heard of this item's teardown."""
-        manager = self._session.config.pluginmanager
-        wanted = [manager.getplugin("runner"), manager.getplugin("capturemanager")]
-        others = [plugin for plugin in manager.get_plugins() if all(plugin is not one for one in wanted)]
-        return manager.subset_hook_caller("pytest_runtest_teardown", remove_plugins=others)
+
+def items_by_name(session: Any) -> Dict[str, Any]:
+    """The items of a session under the names that they are asked for by; made once, before any fork."""
+    found: Optional[Dict[str, Any]] = getattr(session, "_pulseq_items", None)
+    if found is None:
+        from .pytest_collection import unique_names
+
+        found = dict(zip(unique_names([item.nodeid for item in session.items]), session.items))
+        session._pulseq_items = found
+    return found
+
+
+def take_input(config: Any, sender: EventSender, answer: Dict[str, Any]) -> None:
+    """In a fork that has become a worker: what its controller gives it, in place of what the collecting process had."""
+    import base64
+
+    given = decode(base64.b64decode(answer["input"]))
+    config.workerinput.clear()
+    config.workerinput.update(given)
+    config.workeroutput = {}
+    sender.turn_to(answer["events"])
 
 
 class Moment:
@@ -177,7 +220,7 @@ class Moment:
         self.cpu_seconds = own.ru_utime + own.ru_stime + children.ru_utime + children.ru_stime
         self.peak_bytes = own.ru_maxrss * 1024
 
-    def stamp(self, number: int | None) -> list[Any]:
+    def stamp(self, number: Optional[int]) -> List[Any]:
         """What a keeper notes of an item, or a teardown, that starts now."""
         return [number, self.monotonic, self.clock, self.cpu_seconds]
 

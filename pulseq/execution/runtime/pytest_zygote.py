@@ -1,152 +1,157 @@
 """Collects a pytest suite once, then forks a keeper for every slot that is asked for.
 
-Two processes. The guardian waits for nodes to come and go: those of one machine share what was collected. The
-zygote, its child, runs pytest.
-
-On each node's line come `collect` (arguments, keyword, markers, worker), which the first one to ask decides,
-then any number of `fork` (worker, temp, node), each with a socket.
+A child of the guardian, on whose line come any number of `fork` (worker, temp, node), each with a socket, and at
+last `finish`. What it says there: `answer` with a file, or `unfit` (reason), then `forked` for each.
 """
 
 from __future__ import annotations
 
-import atexit
+import base64
 import contextlib
 import gc
-import importlib
 import os
 import socket
 import sys
-import threading
-import types
-from typing import Any, NoReturn
+from typing import Any, Dict, NoReturn, Optional, Set
 
-from . import metric
-from .output import read_file
-from .pytest_fork import die_with_parent
-from .pytest_guardian import Guardian
-from .pytest_nodes import Answer, Nodes, Request, tell
+from . import metric, originals, process_tree, wire
+from .pytest_answer import Answer
+from .pytest_collection import WorkerPlugin
+from .pytest_events import decode
+from .pytest_fork import RunnerLink, Starter
+from .pytest_keeper import Keeper, fork
+from .pytest_leaving import RandomState, disown_inheritance, leave
+from .pytest_options import pose_as_pytest
+from .pytest_runner import items_by_name, take_input
+from .pytest_sender import EventSender
+from .pytest_slots import call_controller
+from .pytest_unfit import Reads, reason_after_collection
+from .pytest_worker import free_basetemp
+from .pytest_xdist import name_worker
 
-#: The variable that names a directory of the zygote's own, which lies where nodes find its socket.
-PRIVATE = "_PULSEQ_ZYGOTE_DIRECTORY"
-
-
-def main(fd: int) -> None:
-    """Serve the nodes that connect to the listening socket `fd` until the last has gone. A runner returns from here."""
-    os.set_inheritable(fd, False)
-    private = os.environ.pop(PRIVATE, None)
-    if private is not None:
-        os.environ["TMPDIR"] = private  # whatever starts this interpreter may have chosen another
-    listener = socket.socket(fileno=fd)
-    ours, theirs = socket.socketpair()
-    zygote = os.fork()
-    if zygote:
-        theirs.close()
-        Guardian(listener, zygote, ours, private).run()
-    die_with_parent()
-    listener.close()
-    ours.close()
-    nodes = Nodes(theirs, private)
-    first = next(nodes.requests(), None)
-    if first is None:
-        os._exit(0)
-    _run_pytest(nodes, first)
+#: How long keepers may take to end before the process that they are forks of undoes what it has made.
+_KEEPERS_SECONDS = 5.0
 
 
-def _run_pytest(nodes: Nodes, first: Request) -> None:
-    if not getattr(sys.flags, "safe_path", False):
-        sys.path.insert(0, os.getcwd())
-    try:
+class Zygote:
+    """The process that collects.
+
+    Args:
+        guardian: where orders come from.
+        request: what to collect.
+        private: the session's directory.
+    """
+
+    def __init__(self, guardian: socket.socket, request: Dict[str, Any], private: str) -> None:
+        self._guardian = guardian
+        self._private = private
+        self._reads = Reads()
+        self._keepers: Set[int] = set()
+        self._line, answer = call_controller(private, f"gw{request['first']}", collects=True)
+        given = decode(base64.b64decode(answer["input"]))
+        name_worker(given["workerid"], given["workercount"], given["testrunuid"])
+        self._basetemp = request["basetemp"]
+        self._may_be_unfit = request["isolation"] == "auto"
+        self._sender = EventSender(answer["events"])
+        request = {**request, "basetemp": free_basetemp(self._basetemp, "collection") if self._basetemp else None}
+        self._plugin = WorkerPlugin(request, given, self._sender, self._serve)
+        self._args = list(request["args"])
+
+    def run(self) -> NoReturn:
+        """Until the guardian has no more use for it. Runners end here, too."""
         import pytest
 
-        program = importlib.import_module("pytest.__main__")
-    except ImportError as error:
-        _refuse(nodes, first, f"{sys.executable} has no pytest: {error}", 1)
-    from .pytest_collection import CollectionPlugin
-
-    metric.install_stand_in()
-    request = first.message
-    _pose_as(program, request["args"])
-    plugin = CollectionPlugin(request, lambda session: _serve(nodes, first, session, plugin))
-    try:
-        code = pytest.main(list(request["args"]), plugins=[plugin])
-    except BaseException as error:
-        if plugin.serving:
-            raise
-        plugin.trouble.append(f"{type(error).__name__}: {error}")
-        code = 1
-    if plugin.serving:
-        _leave(int(code))
-    _refuse(nodes, first, "\n".join(plugin.trouble) or _printed(), int(code))
-
-
-def _refuse(nodes: Nodes, first: Request, error: str, code: int) -> NoReturn:
-    """Tell all who ask that there will be no collection, until none is left."""
-    error = error or f"pytest ended with exit code {code} before it had collected"
-    answer = Answer({"op": "refused", "error": error}, nodes.directory)
-    answer.give(first.line)
-    for request in nodes.requests():
-        answer.give(request.line)
-    os._exit(code)
-
-
-def _printed() -> str:
-    sys.stdout.flush()
-    sys.stderr.flush()
-    try:
-        return read_file(1)
-    except OSError:
-        return ""
-
-
-def _leave(code: int) -> NoReturn:
-    """End a runner as an interpreter ends, in its order, but for the last step.
-
-    That would take apart all that was collected, which copies each page of it for this fork: half a second.
-    """
-    threading._shutdown()  # type: ignore[attr-defined] # waits for threads that are no daemons
-    atexit._run_exitfuncs()
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
-    os._exit(code)
-
-
-def _pose_as(program: types.ModuleType, args: list[str]) -> None:
-    """Look like `python -m pytest`, so that what spawns a child by `__main__` finds what it would there."""
-    sys.argv = [str(program.__file__), *args]
-    main_module = types.ModuleType("__main__")
-    main_module.__dict__.update(
-        {name: value for name, value in vars(program).items() if name not in ("__name__", "__builtins__")}
-    )
-    sys.modules["__main__"] = main_module
-
-
-def _serve(nodes: Nodes, first: Request, session: Any, plugin: Any) -> Any:
-    """Answer with the collection, then fork keepers; returns, with its link, in runners alone."""
-    from .pytest_keeper import Keeper, fork
-
-    answer = Answer(plugin.collection(session), nodes.directory)
-    answer.give(first.line)
-    gc.collect()
-    gc.freeze()
-    keepers: set[int] = set()
-    for request in nodes.requests():
-        if request.message["op"] == "collect":
-            answer.give(request.line)
-            continue
-        keepers = {pid for pid in keepers if os.waitpid(pid, os.WNOHANG)[0] == 0}
+        originals.bind(__package__)
+        metric.install_stand_in()
+        pose_as_pytest(self._args)
+        self._reads.watch()
+        plugin = self._plugin
         try:
-            pid = fork() if request.descriptors else -1
+            code = int(pytest.main(self._args, plugins=[plugin]))
+        except BaseException as error:
+            if plugin.serving:
+                raise
+            plugin.trouble.append(f"{type(error).__name__}: {error}")
+            code = 1
+        if not plugin.serving:
+            text = "\n".join(plugin.trouble) or f"pytest ended with exit code {code} before it had collected"
+            self._answer({"op": "refused", "error": text})
+        leave(code)
+
+    def _answer(self, message: Dict[str, Any]) -> None:
+        with contextlib.closing(Answer(message, self._private)) as answer:
+            answer.give(self._guardian)
+
+    def _serve(self, session: Any) -> Optional[RunnerLink]:
+        """Answer with the collection, then fork keepers; returns, with its link, in runners alone."""
+        self._reads.stop()
+        reason = reason_after_collection(session.config, self._reads) if self._may_be_unfit else None
+        if reason is not None:
+            # It ends as a worker that had nothing to do; what it said of its collection others will say.
+            self._sender.forget()
+            wire.send(self._guardian, {"op": "unfit", "reason": reason})
+            return None
+        collection = self._plugin.collection(session)
+        self._sender.tell_collected([item[0] for item in collection["items"]])
+        items_by_name(session)
+        self._answer(collection)
+        self._random = RandomState()
+        gc.collect()
+        gc.freeze()
+        return self._fork_keepers(session)
+
+    def _fork_keepers(self, session: Any) -> RunnerLink:
+        while True:
+            data, descriptors, _, _ = socket.recv_fds(self._guardian, 64 * 1024, 1)
+            messages = wire.MessageBuffer().feed(data) if data else []
+            for message in messages:
+                if message["op"] == "finish":
+                    self._end()
+                pid = self._fork_keeper() if descriptors else -1
+                if pid == 0:
+                    return self._keep(session, socket.socket(fileno=descriptors[0]), message)
+                for descriptor in descriptors:
+                    os.close(descriptor)
+                if pid > 0:
+                    self._keepers.add(pid)
+                wire.send(self._guardian, {"op": "forked", "line": message["line"]})
+            if not messages:
+                os._exit(0)
+
+    def _fork_keeper(self) -> int:
+        self._keepers = {pid for pid in self._keepers if os.waitpid(pid, os.WNOHANG)[0] == 0}
+        try:
+            return fork()
         except OSError:
             # Processes or memory have run out: the node learns it by the end of the line that it passed.
-            pid = -1
-        if pid == 0:
-            nodes.part()
-            answer.part()
-            return Keeper(socket.socket(fileno=request.descriptors[0]), request.message, session.config).serve()
-        for descriptor in request.descriptors:
-            os.close(descriptor)
-        if pid > 0:
-            keepers.add(pid)
-        tell(request.line, {"op": "forked"})
-    os._exit(0)
+            return -1
+
+    def _keep(self, session: Any, line: socket.socket, message: Dict[str, Any]) -> RunnerLink:
+        """In a keeper, and then in each of its runners."""
+        self._guardian.close()
+        self._line.close()
+        config = session.config
+        link = Keeper(line, message, Starter(self._private, config)).serve()
+        disown_inheritance()
+        self._random.restore()
+        link.line, answer = call_controller(self._private, link.worker, collects=False)
+        take_input(config, self._sender, answer)
+        link.basetemp = free_basetemp(self._basetemp, link.worker) if self._basetemp else None
+        return link
+
+    def _end(self) -> NoReturn:
+        """No fork is needed any more: undo what was made here, as the interpreter that it is."""
+        process_tree.wait_for(self._keepers, _KEEPERS_SECONDS)
+        self._line.close()
+        leave(0)
+
+
+def start(guardian: socket.socket, request: Dict[str, Any], private: str) -> NoReturn:
+    """Be the zygote of a session."""
+    try:
+        zygote = Zygote(guardian, request, private)
+    except OSError as error:
+        print(f"the session's controller is not there: {error}", file=sys.stderr)
+        sys.stderr.flush()
+        os._exit(1)
+    zygote.run()

@@ -6,6 +6,7 @@ JSON is written in ASCII, so that any text travels, lone surrogates and NUL incl
 from __future__ import annotations
 
 import json
+import os
 import socket
 import struct
 from typing import Any, Dict, List, Optional
@@ -50,6 +51,20 @@ def receive(sock: socket.socket) -> Optional[Message]:
         return None
     data = _receive_exactly(sock, _length(header))
     return None if data is None else _decode(data)
+
+
+def write(fd: int, message: Message) -> None:
+    """Write one message into a file."""
+    data = encode(message)
+    while data:
+        data = data[os.write(fd, data) :]
+
+
+def read(fd: int) -> Message:
+    """The one message in a file, wherever that was read to."""
+    with open(fd, "rb", closefd=False) as file:
+        file.seek(0)
+        return _decode(file.read()[_HEADER.size :])
 
 
 class MessageBuffer:

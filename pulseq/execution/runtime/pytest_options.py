@@ -1,0 +1,47 @@
+"""Options of a suite that would start processes, wait for a person, or stop half-way, where items are dealt out."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+import types
+from typing import Any, Dict, List, Optional
+
+#: Where an option does not exist, its plugin is not there.
+_NEUTRAL: Dict[str, Any] = {
+    "numprocesses": None,
+    "maxprocesses": None,
+    "dist": "no",
+    "distload": False,
+    "tx": [],
+    "looponfail": False,
+    "usepdb": False,
+    "trace": False,
+    "maxfail": 0,
+    "stepwise": False,
+}
+
+
+def make_neutral(option: Any) -> None:
+    """Give these options values that do nothing."""
+    for name, value in _NEUTRAL.items():
+        if hasattr(option, name):
+            setattr(option, name, value)
+
+
+def narrow(option: Any, name: str, expression: Optional[str]) -> None:
+    """Ask for `expression` as well as for what the suite's own arguments ask for."""
+    if expression:
+        own = getattr(option, name, "")
+        setattr(option, name, f"({own}) and ({expression})" if own else expression)
+
+
+def pose_as_pytest(args: List[str]) -> None:
+    """Look like `python -m pytest`, so that what spawns a child by `__main__` finds what it would there."""
+    program = importlib.import_module("pytest.__main__")
+    sys.argv = [str(program.__file__), *args]
+    main_module = types.ModuleType("__main__")
+    main_module.__dict__.update(
+        {name: value for name, value in vars(program).items() if name not in ("__name__", "__builtins__")}
+    )
+    sys.modules["__main__"] = main_module

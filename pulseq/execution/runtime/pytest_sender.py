@@ -1,0 +1,117 @@
+"""The plug-in by which a worker's controller, and through it the plug-ins there, hear what happens here."""
+
+from __future__ import annotations
+
+import os
+import warnings
+from typing import Any, Dict, Generator, List, Optional
+
+import pytest
+
+from .pytest_events import EventWriter
+
+
+class EventSender:
+    """Sends what pytest tells of; what happened before there was a way to the controller waits for it."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._writer: Optional[EventWriter] = EventWriter(path)
+        self._given: Dict[str, Any] = {}
+        self._pid = os.getpid()
+
+    def begin(self, config: Any) -> None:
+        """The session has begun."""
+        self._config = config
+        self._given = config.workerinput
+        config.pluginmanager.register(self, "pulseq-sender")
+
+    def turn_to(self, path: str) -> None:
+        """In a fork: go on with a file of its own."""
+        if self._writer is not None:
+            self._writer.close()
+        self._writer = EventWriter(path)
+        self._pid = os.getpid()
+
+    def send(self, event: str, /, **data: Any) -> None:
+        # A child that a test forked runs pytest on, if the test lets it; its words are nobody's.
+        if self._writer is not None and os.getpid() == self._pid:
+            self._writer.add(event, **data)
+
+    def forget(self) -> None:
+        """Say nothing of all that was, nor of what comes."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def flush(self) -> None:
+        if self._writer is not None:
+            self._writer.flush()
+
+    def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
+        self.send("logstart", nodeid=nodeid, location=tuple(location))
+        self.flush()
+
+    def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
+        self.send("logfinish", nodeid=nodeid, location=tuple(location))
+
+    def pytest_runtest_logreport(self, report: Any) -> None:
+        self.send("testreport", data=self._serialized(report))
+
+    def pytest_collectreport(self, report: Any) -> None:
+        if not report.passed:
+            self.send("collectreport", data=self._serialized(report))
+
+    def _serialized(self, report: Any) -> Any:
+        data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
+        if isinstance(data, dict):
+            data["worker_id"] = self._given["workerid"]
+            data["testrun_uid"] = self._given["testrunuid"]
+        return data
+
+    def pytest_deselected(self, items: Any) -> None:
+        self.send("deselected", items=[(str(item.nodeid), tuple(item.location)) for item in items])
+
+    def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str, location: Any) -> None:
+        message = {
+            "text": str(warning_message.message),
+            "category": warning_message.category.__name__,
+            "module": warning_message.category.__module__,
+            "filename": str(warning_message.filename),
+            "lineno": warning_message.lineno,
+        }
+        self.send("warning", message=message, when=when, nodeid=nodeid, location=location)
+
+    def pytest_internalerror(self, excrepr: Any) -> None:
+        self.send("trouble", text=str(excrepr))
+        self.flush()
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_sessionfinish(self, session: Any, exitstatus: Any) -> Generator[None, Any, None]:
+        output = session.config.workeroutput
+        output["exitstatus"] = int(exitstatus)
+        output["shouldfail"] = session.shouldfail
+        output["shouldstop"] = session.shouldstop
+        yield
+        self.send("finished", output=output)
+        self.flush()
+
+    def tell_collected(self, names: List[str]) -> None:
+        """The suite was collected, and all that was said of it counts."""
+        self.send("collected", ids=names)
+        self.flush()
+
+
+def warning_text(message: warnings.WarningMessage, when: str) -> Dict[str, str]:
+    """A warning as the node hears of it."""
+    return {
+        "category": message.category.__name__,
+        "message": str(message.message),
+        "location": f"{_relative(message.filename)}:{message.lineno}",
+        "when": when,
+    }
+
+
+def _relative(path: str) -> str:
+    relative = os.path.relpath(path)
+    return path if relative.startswith("..") else relative

@@ -1,0 +1,123 @@
+"""The controller's lines to its workers: they come and go, and what they tell is read from files."""
+
+from __future__ import annotations
+
+import base64
+import os
+import select
+import socket
+from typing import Any, Dict, List, Set
+
+from . import wire
+from .pytest_events import EventReader, encode
+from .pytest_replay import Replay
+from .pytest_xdist import Node
+
+#: The name of the socket, in the session's private directory.
+SOCKET_NAME = "controller"
+#: How often the files are looked at while workers are there; what is new waits no longer than this.
+_LOOK_SECONDS = 0.05
+
+
+class SlotLines:
+    """Takes workers in, gives each its `workerinput`, and hears them out.
+
+    Args:
+        directory: the session's private one.
+    """
+
+    def __init__(self, directory: str, replay: Replay) -> None:
+        self._replay = replay
+        self._directory = directory
+        self._listener = socket.socket(socket.AF_UNIX)
+        _with_short_name(directory, lambda name: self._listener.bind(name))
+        self._listener.listen(128)
+        self._lines: Dict[int, socket.socket] = {}
+        self._readers: Dict[int, EventReader] = {}
+        self._nodes: Dict[int, Node] = {}
+        self._collectors: Set[int] = set()
+        self._made = 0
+
+    def serve(self, guardian: socket.socket) -> None:
+        """Until the guardian says that no more workers come, and the last one has ended."""
+        finishing = False
+        while not finishing or self._lines:
+            poll = select.poll()
+            watched: List[Any] = [self._listener, *self._lines.values()]
+            if not finishing:
+                watched.append(guardian)
+            for sock in watched:
+                poll.register(sock.fileno(), select.POLLIN)
+            ready = {fd for fd, _ in poll.poll(_LOOK_SECONDS * 1000 if self._lines else None)}
+            if self._listener.fileno() in ready:
+                self._take_in()
+            for fd in list(self._lines):
+                self._hear(fd, ended=fd in ready)
+            if not finishing and guardian.fileno() in ready:
+                if wire.receive(guardian) is None:
+                    os._exit(1)
+                finishing = True
+
+    def _take_in(self) -> None:
+        line, _ = self._listener.accept()
+        message = wire.receive(line)
+        if message is None:
+            line.close()
+            return
+        worker, collects = message["worker"], message["collects"]
+        node = self._replay.show_node(worker) if collects else self._replay.node_of(worker)
+        self._made += 1
+        path = os.path.join(self._directory, f"events-{self._made}")
+        fd = line.fileno()
+        self._readers[fd] = EventReader(path)
+        self._lines[fd], self._nodes[fd] = line, node
+        data = base64.b64encode(encode(node.workerinput)).decode("ascii")
+        try:
+            wire.send(line, {"op": "input", "input": data, "events": path})
+        except OSError:
+            return  # it has gone already, which the next look tells
+        if not collects:
+            self._replay.take(node, ("ready", {}))
+        else:
+            self._collectors.add(fd)
+
+    def _hear(self, fd: int, *, ended: bool) -> None:
+        reader, node = self._readers[fd], self._nodes[fd]
+        gone = ended and not self._lines[fd].recv(1)
+        for event in reader.read():
+            self._replay.take(node, event)
+        if gone:
+            reader.close()
+            self._lines.pop(fd).close()
+            del self._readers[fd], self._nodes[fd]
+            if fd in self._collectors:
+                self._collectors.discard(fd)
+            else:
+                self._replay.down(node)
+
+
+def _with_short_name(directory: str, act: Any) -> None:
+    """Do something with the name of the socket in a directory: one of over 108 bytes would be none."""
+    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        act(f"/proc/self/fd/{descriptor}/{SOCKET_NAME}")
+    finally:
+        os.close(descriptor)
+
+
+def call_controller(directory: str, worker: str, *, collects: bool) -> "tuple[socket.socket, wire.Message]":
+    """In a worker: the line to the controller, and its answer.
+
+    Args:
+        collects: whether this process is one that collects and is forked, and no worker itself.
+
+    Raises:
+        OSError: there is no controller any more.
+    """
+    line = socket.socket(socket.AF_UNIX)
+    _with_short_name(directory, lambda name: line.connect(name))
+    wire.send(line, {"op": "hello", "worker": worker, "collects": collects})
+    answer = wire.receive(line)
+    if answer is None:
+        raise ConnectionResetError("the session's controller has ended")
+    return line, answer

@@ -1,0 +1,148 @@
+"""What plug-ins know of pytest-xdist, for a session whose workers are ours: its hooks, its nodes, its keys.
+
+Plug-ins and `conftest.py` files that work with pytest-xdist look for these names; the library itself need not be
+installed where a suite runs. Names and meanings are those of its documentation (How-to guides, version 3.8).
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import sys
+from types import SimpleNamespace
+from typing import Any, Dict, List, Optional
+
+import pytest
+
+#: Variables of a worker that are set before anything of the suite is imported there.
+WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
+COUNT_VARIABLE = "PYTEST_XDIST_WORKER_COUNT"
+RUN_VARIABLE = "PYTEST_XDIST_TESTRUNUID"
+
+#: Hooks by which a plug-in says that it does something for each worker, or with what comes back of it.
+NODE_HOOKS = (
+    "pytest_configure_node",
+    "pytest_testnodeready",
+    "pytest_testnodedown",
+    "pytest_xdist_setupnodes",
+    "pytest_xdist_newgateway",
+    "pytest_xdist_node_collection_finished",
+    "pytest_handlecrashitem",
+)
+
+
+class NodeHooks:
+    """The specifications of its hooks, where pytest-xdist is not there to bring them."""
+
+    @pytest.hookspec()
+    def pytest_xdist_setupnodes(self, config: Any, specs: Any) -> None:
+        """Called before any node is set up."""
+
+    @pytest.hookspec()
+    def pytest_xdist_newgateway(self, gateway: Any) -> None:
+        """Called when the way to a node is there."""
+
+    @pytest.hookspec()
+    def pytest_configure_node(self, node: Any) -> None:
+        """Called before a node starts: what is put into `node.workerinput` goes there."""
+
+    @pytest.hookspec()
+    def pytest_testnodeready(self, node: Any) -> None:
+        """Called when a node has begun its session."""
+
+    @pytest.hookspec()
+    def pytest_testnodedown(self, node: Any, error: Any) -> None:
+        """Called when a node has ended: in order, with its `workeroutput`, or by an error."""
+
+    @pytest.hookspec()
+    def pytest_xdist_node_collection_finished(self, node: Any, ids: Any) -> None:
+        """Called when a node has collected."""
+
+    @pytest.hookspec(firstresult=True)
+    def pytest_handlecrashitem(self, crashitem: str, report: Any, sched: Any) -> None:
+        """Called for an item whose node crashed while it ran."""
+
+
+def add_node_hooks(manager: Any) -> None:
+    """Make the hooks known, unless pytest-xdist has."""
+    known = getattr(manager.hook, "pytest_configure_node", None)
+    if known is None or not known.has_spec():
+        manager.add_hookspecs(NodeHooks)
+
+
+class Node:
+    """One worker, as hooks get it.
+
+    Attributes:
+        workerinput: what the worker gets; its `config.workerinput`.
+        workeroutput: what it gave back, once it has ended in order.
+        workerinfo: what it said of itself at its start.
+        gateway: has `id`, and `spec` with `id` and `popen`.
+    """
+
+    def __init__(self, config: Any, manager: "NodeManager", worker: str) -> None:
+        self.config = config
+        self.nodemanager = manager
+        spec = SimpleNamespace(id=worker, popen=True, chdir=None, ssh=None, python=None, _spec="popen")
+        info = worker_info()
+        self.gateway = SimpleNamespace(id=worker, spec=spec, _rinfo=lambda update=False: SimpleNamespace(**info))
+        self.workerinfo = {**info, "id": worker, "spec": spec}
+        self.workerinput: Dict[str, Any] = {
+            "workerid": worker,
+            "workercount": len(manager.specs),
+            "testrunuid": manager.testrunuid,
+            "mainargv": list(sys.argv),
+        }
+        self.workeroutput: Dict[str, Any] = {}
+        del self.workeroutput  # there once it has ended
+
+    def __repr__(self) -> str:
+        return f"<Node {self.gateway.id}>"
+
+
+class NodeManager:
+    """What hooks find under `node.nodemanager`."""
+
+    def __init__(self, config: Any, workers: List[str], run_id: str) -> None:
+        self.config = config
+        self.testrunuid = run_id
+        self.roots: List[Any] = []
+        self.specs = [SimpleNamespace(id=worker, popen=True, chdir=None) for worker in workers]
+
+
+def worker_info() -> Dict[str, Any]:
+    """What a worker says of its interpreter."""
+    return {
+        "version": sys.version,
+        "version_info": tuple(sys.version_info),
+        "sysplatform": sys.platform,
+        "platform": platform.platform(),
+        "executable": sys.executable,
+        "cwd": os.getcwd(),
+    }
+
+
+def name_worker(worker: str, count: int, run_id: str) -> None:
+    """Set the variables of a worker in this process."""
+    os.environ[RUN_VARIABLE] = run_id
+    os.environ[WORKER_VARIABLE] = worker
+    os.environ[COUNT_VARIABLE] = str(count)
+
+
+def scope_of(item: Any, mode: str) -> Optional[str]:
+    """What items an item has to share a worker with, by the `--dist` of the suite; None for none.
+
+    The rules are those of pytest-xdist's `LoadScopeScheduling` and its kin: the class or else the module of an
+    item, its file, the names of its `xdist_group` markers.
+    """
+    if mode == "loadfile":
+        return str(item.nodeid.split("::", 1)[0])
+    if mode == "loadscope":
+        return str(item.nodeid.partition("[")[0].rpartition("::")[0] or item.nodeid)
+    if mode == "loadgroup":
+        groups = {
+            str(mark.args[0] if mark.args else mark.kwargs.get("name", "default"))
+            for mark in item.iter_markers("xdist_group")
+        }
+        return "_".join(sorted(groups)) or None
+    return None
