@@ -95,6 +95,9 @@ class Limits(Group):
     granularity: Literal["auto", "file", "test"] = Field(
         default="auto", description="What is a task run: packs of short pytest items, their files, or each test."
     )
+    isolation: Literal["auto", "fork", "interpreter"] = Field(
+        default="auto", description="How slots of pytest suites start: as forks, or each as an interpreter of its own."
+    )
 
 
 class RunForm(Group):
@@ -135,6 +138,7 @@ def make_request(suite: str, form: RunForm) -> RunRequest:
         max_failures=limits.stop_after_failures or None,
         deadline_seconds=limits.run_deadline or None,
         granularity=limits.granularity,
+        isolation=limits.isolation,
     )
 
 

@@ -60,6 +60,8 @@ class RunArguments:
     """Seconds after which the whole run is stopped (exit code 124)."""
     granularity: Annotated[Literal["test", "file", "auto"], Parameter(group=_HOW)] = "auto"
     """What makes a Prefect task run of pytest items: each test, each file, or packs of short ones."""
+    isolation: Annotated[Literal["auto", "fork", "interpreter"], Parameter(group=_HOW)] = "auto"
+    """How slots of pytest suites start: as forks of one collection, or each as an interpreter of its own."""
     run_id: Annotated[str | None, Parameter(group=_HOW)] = None
     """Id of the run; by default made from the time."""
 
@@ -134,6 +136,7 @@ def _request(suites: list[str], pytest_args: list[str], arguments: RunArguments)
         max_failures=1 if arguments.exit_first else arguments.maxfail,
         deadline_seconds=arguments.deadline,
         granularity=arguments.granularity,
+        isolation=arguments.isolation,
         run_id=arguments.run_id,
         database=arguments.db,
     )

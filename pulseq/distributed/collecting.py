@@ -11,6 +11,7 @@ from pulseq.distributed.expansion import items_of, spec_of
 from pulseq.distributed.run_options import MAX_NODE_LOSSES, RunOptions
 from pulseq.engine.cluster import LiveNode
 from pulseq.errors import UsageError
+from pulseq.events import RunNote
 from pulseq.models import Collection, PytestBody, PytestSpec, Reason, Suite, TestCase
 
 logger = logging.getLogger("pulseq.collect")
@@ -47,8 +48,9 @@ async def accept_suite(
 
 
 async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions) -> None:
-    spec = spec_of(entry, options.run_id, keyword=options.keyword, markers=options.markers)
+    spec = spec_of(entry, options.run_id, keyword=options.keyword, markers=options.markers, isolation=options.isolation)
     dispatcher.specs[entry.id] = spec
+    dispatcher.entries[entry.id] = entry
     nodes = dispatcher.fits(entry)
     gone: set[str] = set()
     for _ in range(MAX_NODE_LOSSES):
@@ -99,6 +101,9 @@ def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: D
             raise UsageError(f"pytest: {collection.usage_error}")
         dispatcher.close(entry, Reason.SETUP, collection.usage_error, node_id)
         return
+    if collection.isolation_reason is not None:
+        why = f"each slot is an interpreter of its own, since {collection.isolation_reason}"
+        dispatcher.emit(RunNote(f"{entry.id}: {why}"))
     collected = items_of(entry, collection, node_id, prefix=not direct)
     items = [item for item in collected.items if options.wants(item.id)]
     dispatcher.expand(entry, len(items) + len(collected.verdicts))

@@ -226,8 +226,7 @@ class Conduct:
             return
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(None if self._stopper.code is None else STOP_PATIENCE_SECONDS):
-                if self._stopper.code is None:
-                    await self.runner.finish_sessions(self.options.run_id, addresses)
+                await self.runner.finish_sessions(self.options.run_id, addresses)
                 await self.runner.leave_run(self.options.run_id, addresses)
                 await self.dispatcher.settle()
 

@@ -14,7 +14,7 @@ from typing import Any
 from uuid import uuid4
 
 from pulseq.capabilities import match, nearest_miss
-from pulseq.distributed.expansion import cases_to_tests
+from pulseq.distributed.expansion import cases_to_tests, session_row
 from pulseq.distributed.flights import Flight, Flights
 from pulseq.distributed.ledger import Key, Ledger, Next
 from pulseq.distributed.queue_times import QueueTimes
@@ -27,7 +27,7 @@ from pulseq.engine.orphans import OrphanRun
 from pulseq.engine.task_runner import NodeTaskRunner
 from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, TestsRecalled
 from pulseq.events import Event, NodeJoined, NodeLost, RunNote
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, Status, TestCase
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, SessionEnd, Status, TestCase
 from pulseq.planning.ready_queue import Pick
 
 logger = logging.getLogger("pulseq.dispatch")
@@ -51,6 +51,7 @@ class Dispatcher:
     queue: RunQueue
     max_failures: int | None = None
     specs: dict[str, PytestSpec] = field(default_factory=dict)
+    entries: dict[str, TestCase] = field(default_factory=dict)
     held: bool = False
     task_runs: int = 0
     _flights: Flights = field(default_factory=Flights)
@@ -260,10 +261,19 @@ class Dispatcher:
                 self._book(self._times.with_queue_time(message))
             case DispatchDone():
                 self._land(message)
+            case SessionEnd():
+                self._end_session(message)
             case TestsRecalled():
                 for test in self._recalls.take(message, self.ledger):
                     if self._admitting:
                         self.queue.add_again(test)
+
+    def _end_session(self, end: SessionEnd) -> None:
+        """A pytest session is over on a machine; one that failed by itself is a row."""
+        if end.error is not None and end.entry in self.entries:
+            self.book_collected(*session_row(self.entries[end.entry], end))
+        elif end.summary:
+            self.emit(RunNote(f"{end.entry}: {end.summary}"))
 
     def _book(self, result: AttemptResult) -> None:
         in_place = self._flights.is_in_place(result.key)

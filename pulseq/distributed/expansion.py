@@ -15,6 +15,7 @@ from pulseq.models import (
     PytestItemBody,
     PytestSpec,
     Reason,
+    SessionEnd,
     Status,
     TestCase,
 )
@@ -28,7 +29,9 @@ class CollectedTests:
     verdicts: tuple[tuple[TestCase, AttemptResult], ...]
 
 
-def spec_of(entry: TestCase, run_id: str, *, keyword: str | None, markers: str | None) -> PytestSpec:
+def spec_of(
+    entry: TestCase, run_id: str, *, keyword: str | None, markers: str | None, isolation: str = "auto"
+) -> PytestSpec:
     """The session to collect for a pytest entry, with the run's own -k and -m."""
     assert isinstance(entry.body, PytestBody)
     return PytestSpec(
@@ -42,6 +45,7 @@ def spec_of(entry: TestCase, run_id: str, *, keyword: str | None, markers: str |
         tuple(sorted(entry.env.items())),
         keyword,
         markers,
+        isolation,
     )
 
 
@@ -80,6 +84,22 @@ def _collected(
         location=verdict.nodeid.split("::", 1)[0],
     )
     result = AttemptResult(case.id, 1, node_id, verdict.status, case.variant, verdict.reason, error=verdict.error)
+    return case, result
+
+
+def session_row(entry: TestCase, end: SessionEnd) -> tuple[TestCase, AttemptResult]:
+    """The row of a pytest session that failed although its tests may not have; its words are pytest's."""
+    case = replace(
+        entry,
+        id=f"{entry.id}::[session]",
+        name="[session]",
+        body=PytestItemBody(entry.id, "[session]"),
+        max_retries=0,
+        duration=None,
+    )
+    result = AttemptResult(
+        case.id, 1, end.node_id, Status.FAILED, case.variant, Reason.EXIT_CODE, error=end.error, output=end.summary
+    )
     return case, result
 
 

@@ -37,6 +37,7 @@ class RunOptions:
         keyword, markers: pytest's -k and -m.
         max_failures: stop after this many tests that failed or had an error of their own.
         granularity: `test` makes every test a task run, `file` packs whole files, `auto` packs short items.
+        isolation: how slots of pytest suites start: `fork`, `interpreter`, or `auto`, which takes forks where they do.
         deadline_seconds: after which the run is stopped with exit code 124.
         failed_first: ids of tests that go first (`--ff`).
         only: ids of tests to run, all others are left out (`--lf`); None means no such choice.
@@ -54,6 +55,7 @@ class RunOptions:
     markers: str | None = None
     max_failures: int | None = None
     granularity: str = "auto"
+    isolation: str = "auto"
     deadline_seconds: float | None = None
     failed_first: frozenset[str] = frozenset()
     only: frozenset[str] | None = None

@@ -45,6 +45,7 @@ class RunRequest:
     max_failures: int | None = None
     deadline_seconds: float | None = None
     granularity: str = "auto"
+    isolation: str = "auto"
     run_id: str | None = None
     database: Path | None = None
 
@@ -112,6 +113,7 @@ def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
         markers=request.markers,
         max_failures=request.max_failures,
         granularity=request.granularity,
+        isolation=request.isolation,
         deadline_seconds=request.deadline_seconds,
         failed_first=failed if request.failed_first else frozenset(),
         only=failed if request.last_failed and failed else None,

@@ -127,6 +127,7 @@ class RunSession:
         options = {
             "source": self.suite.source,
             "granularity": self.options.granularity,
+            "isolation": self.options.isolation,
             "keyword": self.options.keyword,
             "markers": self.options.markers,
         }

@@ -250,9 +250,10 @@ class RunOnNode:
         return await self._session(spec).collect()
 
     async def finish_sessions(self) -> None:
-        """Tear down the wide fixtures of idle pytest forks, and tell what came of it."""
-        for session in self._sessions.values():
-            await session.finish()
+        """End the pytest sessions, and tell what came of it."""
+        for end in await asyncio.gather(*(session.finish() for session in self._sessions.values())):
+            if end is not None:
+                self.tell(end)
         self._outbox.flush()
 
     async def cancel(self) -> None:

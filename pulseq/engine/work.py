@@ -9,7 +9,7 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from pulseq.models import AttemptResult, PytestOrder, PytestSpec, TestCase, name_pack
+from pulseq.models import AttemptResult, PytestOrder, PytestSpec, SessionEnd, TestCase, name_pack
 
 #: Longer names of task runs and flow runs are cut; the journal and the database have them whole.
 MAX_NAME_CHARACTERS = 500
@@ -127,7 +127,7 @@ class CasesFound:
 
 
 #: Messages of a node, in the order in which things happened there.
-NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone | TestsRecalled
+NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone | SessionEnd | TestsRecalled
 
 
 def pack_name(orders: Sequence[PytestOrder]) -> str:

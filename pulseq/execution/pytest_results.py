@@ -8,7 +8,16 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pulseq.models import AttemptResult, CollectedItem, CollectedVerdict, Collection, PytestOrder, Reason, SessionEnd, Status
+from pulseq.models import (
+    AttemptResult,
+    CollectedItem,
+    CollectedVerdict,
+    Collection,
+    PytestOrder,
+    Reason,
+    SessionEnd,
+    Status,
+)
 
 
 def collection_of(message: Mapping[str, Any], *, isolation: str = "fork") -> Collection:
@@ -16,7 +25,9 @@ def collection_of(message: Mapping[str, Any], *, isolation: str = "fork") -> Col
     return Collection(
         isolation=isolation,
         isolation_reason=message.get("isolation_reason"),
-        items=tuple(CollectedItem(name, location, tuple(marks), scope) for name, location, marks, scope in message["items"]),
+        items=tuple(
+            CollectedItem(name, location, tuple(marks), scope) for name, location, marks, scope in message["items"]
+        ),
         verdicts=tuple(
             CollectedVerdict(entry["nodeid"], Status(entry["status"]), Reason(entry["reason"]), entry["error"])
             for entry in message["verdicts"]

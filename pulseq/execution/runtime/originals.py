@@ -67,9 +67,13 @@ VIEWED: Tuple[types.ModuleType, ...] = (
 
 #: Modules whose present state is what is wanted, or that hold nothing that could be swapped to any effect on us.
 LIVE = frozenset(
-    "__future__ _collections_abc abc argparse atexit base64 builtins collections collections.abc copy dataclasses"
-    " doctest enum faulthandler gc hashlib importlib inspect numbers re subprocess sys threading types typing"
-    " warnings weakref pytest unittest http ssl urllib xml asyncio runpy".split()
+    [
+        *("__future__", "_collections_abc", "abc", "argparse", "asyncio", "atexit", "base64", "builtins"),
+        *("collections", "collections.abc", "copy", "dataclasses", "doctest", "enum", "faulthandler", "gc"),
+        *("hashlib", "http", "importlib", "inspect", "numbers", "platform", "random", "re", "runpy", "ssl"),
+        *("subprocess", "sys", "threading", "types", "typing", "unittest", "urllib", "warnings", "weakref", "xml"),
+        "pytest",
+    ]
 )
 
 #: Classes whose methods our functions get to by way of the functions of their modules.
@@ -112,14 +116,18 @@ def _rebound(function: types.FunctionType, namespace: Dict[str, Any]) -> types.F
 
 def _rebound_class(original: type, namespace: Dict[str, Any]) -> type:
     methods = {
-        key: _rebound(value, namespace) if isinstance(value, types.FunctionType) else _rebound_property(value, namespace)
+        key: _rebound(value, namespace)
+        if isinstance(value, types.FunctionType)
+        else _rebound_property(value, namespace)
         for key, value in vars(original).items()
         if key not in ("__dict__", "__weakref__")
     }
     return type(original.__name__, original.__bases__, methods)
 
 
-def _rebound_property(value: Any, namespace: Dict[str, Any]) -> Any:
+def _rebound_member(value: Any, namespace: Dict[str, Any]) -> Any:
+    if isinstance(value, types.FunctionType):
+        return _rebound(value, namespace)
     if isinstance(value, property) and isinstance(value.fget, types.FunctionType):
         return property(_rebound(value.fget, namespace))
     return value

@@ -16,7 +16,7 @@ def import_pytest() -> Optional[str]:
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, os.getcwd())
     try:
-        import pytest  # noqa: F401
+        import pytest
         import pytest.__main__  # noqa: F401
     except ImportError as error:
         return f"{sys.executable} has no pytest: {error}"

@@ -19,8 +19,8 @@ from .pytest_options import make_neutral, pose_as_pytest
 from .pytest_replay import Replay
 from .pytest_slots import SlotLines
 from .pytest_summary import LastWords
-from .pytest_verdict import clip
 from .pytest_unfit import reason_in_hooks
+from .pytest_verdict import clip
 from .pytest_xdist import Node, NodeManager, add_node_hooks
 
 #: What the session's items came to is pytest's own word for an exit; these are no trouble of the session itself.

@@ -15,7 +15,7 @@ Event = Tuple[str, Dict[str, Any]]
 
 _HEADER = struct.Struct(">I")
 _READ_BYTES = 1024 * 1024
-_EXACT = (type(None), bool, int, float, complex, str, bytes)
+_EXACT: Tuple[Any, ...] = (type(None), bool, int, float, complex, str, bytes)
 
 
 class EventWriter:
@@ -90,7 +90,7 @@ def plain(value: Any) -> Any:
     for kind in (list, tuple, set, frozenset):
         if isinstance(value, kind):
             return kind(plain(one) for one in value)
-    for scalar in (bool, int, float, complex, str, bytes):
+    for scalar in _EXACT[1:]:
         if isinstance(value, scalar):
             return scalar(value)
     return _as_text(value)
@@ -106,5 +106,3 @@ def _as_text(value: Any) -> str:
 def decode(data: bytes) -> Any:
     """The value that `encode` made bytes of."""
     return marshal.loads(data)
-
-

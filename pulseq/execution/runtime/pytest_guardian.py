@@ -169,7 +169,12 @@ class Guardian:
         """What is this process's own: a child lets go of it."""
         lines = [self._controller_line, self._zygote_line, self._listener, *(one.sock for one in self._nodes.values())]
         answer = [] if self._answer is None else [self._answer]
-        return [self._printed, *self._child_signal.descriptors, *answer, *(line.fileno() for line in lines if line is not None)]
+        return [
+            self._printed,
+            *self._child_signal.descriptors,
+            *answer,
+            *(line.fileno() for line in lines if line is not None),
+        ]
 
     def _hear_session(self, ready: Dict[int, int]) -> None:
         for line, buffer in (

@@ -97,7 +97,9 @@ class Replay:
 
     def _on_deselected(self, node: Node, items: List[Tuple[str, Any]]) -> None:
         if self._is_first(node):
-            found = [SimpleNamespace(nodeid=nodeid, location=location, config=self._config) for nodeid, location in items]
+            found = [
+                SimpleNamespace(nodeid=nodeid, location=location, config=self._config) for nodeid, location in items
+            ]
             self._hook.pytest_deselected(items=found)
 
     def _on_collected(self, node: Node, ids: List[str]) -> None:
