@@ -344,7 +344,7 @@ class PytestSession:
 
 
 def _distance(keeper: KeeperLine, first: PytestOrder, files: AbstractSet[str]) -> int:
-    """How far a keeper is from what is to run: it waits for it, has its file's fixtures, or waits for something else."""
+    """How far a keeper is from what is to run: it waits for that, has its file's fixtures, waits for other things."""
     if keeper.promised is not None:
         return 0 if keeper.promised == first else 3
     return 1 if keeper.last_file in files else 2

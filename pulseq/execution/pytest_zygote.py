@@ -20,8 +20,8 @@ from typing import IO, TypeVar
 
 from pulseq.execution.pytest_lines import END_SECONDS, KeeperLine, LineClosedError
 from pulseq.execution.runtime import wire
+from pulseq.execution.runtime.body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from pulseq.execution.runtime.output import read_file
-from pulseq.execution.runtime.pytest_guardian import PRIVATE, TEMPORARY
 
 _PROGRAM = Path(__file__).parent / "runtime" / "__main__.py"
 _READ_BYTES = 256 * 1024
@@ -320,8 +320,8 @@ def _start(
 
 
 def _environment_of_guardian(environment: Mapping[str, str], private: str) -> dict[str, str]:
-    told = {TEMPORARY: environment["TMPDIR"]} if "TMPDIR" in environment else {}
-    return {**environment, **told, "TMPDIR": private, PRIVATE: private}
+    told = {SESSION_TEMPORARY: environment["TMPDIR"]} if "TMPDIR" in environment else {}
+    return {**environment, **told, "TMPDIR": private, SESSION_PRIVATE: private}
 
 
 @contextlib.contextmanager

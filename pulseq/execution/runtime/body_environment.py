@@ -10,6 +10,11 @@ from typing import Any, Dict, Mapping, Tuple
 
 from .metric import LONGEST_FILE, VARIABLE
 
+#: Variables of a pytest session's guardian: a directory of its own, which lies where nodes find its socket, and the
+#: directory for temporary files of whoever had it started.
+SESSION_PRIVATE = "_PULSEQ_SESSION_DIRECTORY"
+SESSION_TEMPORARY = "_PULSEQ_TEMPORARY_DIRECTORY"
+
 #: One string of an environment may not be longer than 128 kB on Linux; ids are cut well before.
 _LONGEST_ID = 16 * 1024
 

@@ -116,9 +116,7 @@ def _rebound(function: types.FunctionType, namespace: Dict[str, Any]) -> types.F
 
 def _rebound_class(original: type, namespace: Dict[str, Any]) -> type:
     methods = {
-        key: _rebound(value, namespace)
-        if isinstance(value, types.FunctionType)
-        else _rebound_property(value, namespace)
+        key: _rebound_member(value, namespace)
         for key, value in vars(original).items()
         if key not in ("__dict__", "__weakref__")
     }

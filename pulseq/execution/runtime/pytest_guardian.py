@@ -22,14 +22,10 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, NoReturn, Optional, Set
 
 from . import originals, process_tree, wire
+from .body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from .output import read_file
 from .pytest_answer import Answer, tell
 from .pytest_begin import begin_controller, begin_interpreter_keeper, begin_zygote, import_pytest
-
-#: The variables that name a directory of the session's own, which lies where nodes find its socket, and the
-#: directory for temporary files of whoever had it started.
-PRIVATE = "_PULSEQ_ZYGOTE_DIRECTORY"
-TEMPORARY = "_PULSEQ_TEMPORARY_DIRECTORY"
 
 #: The other end has closed its line, or said that nothing more will come.
 _GONE = select.POLLHUP | select.POLLERR | select.POLLRDHUP
@@ -339,7 +335,7 @@ def main(fd: int) -> None:
     """Serve the nodes that connect to the listening socket `fd` until the last has gone."""
     os.set_inheritable(fd, False)
     originals.bind(__package__)
-    private = os.environ.pop(PRIVATE)
-    temporary = os.environ.pop(TEMPORARY, None)
+    private = os.environ.pop(SESSION_PRIVATE)
+    temporary = os.environ.pop(SESSION_TEMPORARY, None)
     os.environ["TMPDIR"] = private  # whatever starts this interpreter may have chosen another
     Guardian(socket.socket(fileno=fd), private, temporary).run()

@@ -194,7 +194,8 @@ def items_by_name(session: Any) -> Dict[str, Any]:
     if found is None:
         from .pytest_collection import unique_names
 
-        found = dict(zip(unique_names([item.nodeid for item in session.items]), session.items))
+        names = unique_names([item.nodeid for item in session.items])
+        found = {name: session.items[number] for number, name in enumerate(names)}
         session._pulseq_items = found
     return found
 
@@ -206,7 +207,6 @@ def take_input(config: Any, sender: EventSender, answer: Dict[str, Any]) -> None
     given = decode(base64.b64decode(answer["input"]))
     config.workerinput.clear()
     config.workerinput.update(given)
-    config.workeroutput = {}
     sender.turn_to(answer["events"])
 
 
