@@ -198,6 +198,7 @@ class Keeper:
             elif message["op"] in ("collected", "refused"):
                 self._ready = message["op"] == "collected"
                 self._told_collection = True
+                runner.take_raw()  # what pytest wrote when it began is no item's
                 self._to_node(message)
             elif message["op"] == "next?":
                 self._to_node(message)

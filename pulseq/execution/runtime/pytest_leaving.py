@@ -38,6 +38,13 @@ def disown_inheritance() -> None:
     finalizer._registered_with_atexit = False
 
 
+def refresh_greenlets() -> None:
+    """In a fork: give gevent a loop of its own, as its documentation asks for after a fork."""
+    reinit = getattr(sys.modules.get("gevent"), "reinit", None)
+    if reinit is not None:
+        reinit()
+
+
 class RandomState:
     """The state of `random`, which a fork is given anew by Python although an interpreter of its own keeps it."""
 

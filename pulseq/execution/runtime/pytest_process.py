@@ -8,12 +8,13 @@ import signal
 import socket
 import time
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Dict
 
 from . import process_tree, wire
 from .body_environment import PrivateDirectory
 from .output import KEPT_BYTES, HeadTail
 from .pytest_turns import Turns
+from .stack_dump import FRAMES_FOLLOW, say_stacks
 from .verdict import Ending, decide
 
 GRACE_SECONDS = 0.5
@@ -31,6 +32,15 @@ class Running:
     since: float
     started_at: float
     cpu_before: float
+
+
+def with_frames(verdict: Dict[str, Any], output: str) -> Dict[str, Any]:
+    """A verdict on an item that did not end by itself, with where it was, as far as Python has written that."""
+    lines = say_stacks(output)
+    if not lines:
+        return verdict
+    first = str(verdict["error"]).splitlines()[0].partition("; its last output")[0]
+    return {**verdict, "error": "\n".join([first + FRAMES_FOLLOW, *lines])}
 
 
 class RunnerProcess:
@@ -156,7 +166,7 @@ class RunnerProcess:
         limit = round(seconds, 1) if timeout is None else timeout
         ending = Ending(cause=cause, status=status, own_verdict=True, timeout=limit, output=output.text())
         return {
-            **decide(ending),
+            **with_frames(decide(ending), output.text()),
             "output": output.text(),
             "output_bytes": output.total_bytes,
             "started_at": running.started_at,

@@ -6,9 +6,10 @@ import base64
 import os
 import select
 import socket
-from typing import Any, Dict, List, Set
+import sys
+from typing import Any, Dict, List, Optional, Set
 
-from . import wire
+from . import originals, wire
 from .pytest_events import EventReader, encode
 from .pytest_replay import Replay
 from .pytest_xdist import Node
@@ -42,13 +43,10 @@ class SlotLines:
         """Until the guardian says that no more workers come, and the last one has ended."""
         finishing = False
         while not finishing or self._lines:
-            poll = select.poll()
-            watched: List[Any] = [self._listener, *self._lines.values()]
+            watched = [self._listener, *self._lines.values()]
             if not finishing:
                 watched.append(guardian)
-            for sock in watched:
-                poll.register(sock.fileno(), select.POLLIN)
-            ready = {fd for fd, _ in poll.poll(_LOOK_SECONDS * 1000 if self._lines else None)}
+            ready = _wait([sock.fileno() for sock in watched], _LOOK_SECONDS if self._lines else None)
             if self._listener.fileno() in ready:
                 self._take_in()
             for fd in list(self._lines):
@@ -94,6 +92,17 @@ class SlotLines:
                 self._collectors.discard(fd)
             else:
                 self._replay.down(node)
+
+
+def _wait(descriptors: List[int], seconds: Optional[float]) -> Set[int]:
+    """Those of these that can be read, after so many seconds at most."""
+    if "select.select" in originals.patched():
+        # What plug-ins have started in the background goes on only while greenlets get their turn (gevent).
+        return set(sys.modules["select"].select(descriptors, [], [], seconds)[0])
+    poll = select.poll()
+    for descriptor in descriptors:
+        poll.register(descriptor, select.POLLIN)
+    return {fd for fd, _ in poll.poll(None if seconds is None else seconds * 1000)}
 
 
 def _with_short_name(directory: str, act: Any) -> None:

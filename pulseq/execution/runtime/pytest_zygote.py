@@ -20,7 +20,7 @@ from .pytest_collection import WorkerPlugin
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
 from .pytest_keeper import Keeper, fork
-from .pytest_leaving import RandomState, disown_inheritance, leave
+from .pytest_leaving import RandomState, disown_inheritance, leave, refresh_greenlets
 from .pytest_options import pose_as_pytest
 from .pytest_runner import items_by_name, take_input
 from .pytest_sender import EventSender
@@ -133,6 +133,7 @@ class Zygote:
         config = session.config
         link = Keeper(line, message, Starter(self._private, config)).serve()
         disown_inheritance()
+        refresh_greenlets()
         self._random.restore()
         link.line, answer = call_controller(self._private, link.worker, collects=False)
         take_input(config, self._sender, answer)
