@@ -3,6 +3,8 @@
 The order of events of one test is planned → (attempt started → attempt finished)* → closed.
 A later `AttemptFinished` of the same attempt replaces the earlier one: a fixture of wider
 scope whose teardown fails turns a passed pytest item into an error after the fact.
+
+An entry of pytest items is planned → collected → expanded, and has a session that finishes on each machine.
 """
 
 from __future__ import annotations
@@ -12,7 +14,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from pulseq.models import AttemptResult, CapabilityValue, Liveness, Reason, Status
+from pulseq.models import AttemptResult, CapabilityValue, Liveness, PytestWarning, Reason, Status
 
 
 class RunStarted(Struct, frozen=True, omit_defaults=True):
@@ -108,6 +110,36 @@ class TestExpanded(Struct, frozen=True, omit_defaults=True):
     count: int
 
 
+class EntryCollected(Struct, frozen=True, omit_defaults=True):
+    """A pytest entry was collected: so many `items`, without the `deselected`. A later one replaces it."""
+
+    entry: str
+    node_id: str
+    items: int
+    deselected: int = 0
+    warnings: tuple[PytestWarning, ...] = ()
+
+
+class SessionFinished(Struct, frozen=True, omit_defaults=True):
+    """The pytest session of an entry has ended on a machine; a later one of the same node replaces it.
+
+    Attributes:
+        exit_status: pytest's own.
+        error: what went wrong at its end, readable by a person.
+        summary: what plug-ins printed at its end, such as a table of coverage.
+        warnings: those that neither a collection nor an attempt has told.
+        properties: (name, value), recorded for the whole suite.
+    """
+
+    entry: str
+    node_id: str
+    exit_status: int
+    error: str | None = None
+    summary: str = ""
+    warnings: tuple[PytestWarning, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
+
+
 class AttemptStarted(Struct, frozen=True, omit_defaults=True):
     """A body was started on a node; `task_run` is Prefect's id of the task run that carries it."""
 
@@ -165,6 +197,8 @@ Event: TypeAlias = (
     | NodeHealth
     | TestPlanned
     | TestExpanded
+    | EntryCollected
+    | SessionFinished
     | AttemptStarted
     | AttemptFinished
     | TestClosed

@@ -207,6 +207,15 @@ class NodeSpec:
     max_concurrent_tests: int = 1
 
 
+class PytestWarning(Struct, frozen=True):
+    """A warning that pytest recorded; `when` is config, collect or runtest, `location` is `path:line`."""
+
+    category: str
+    message: str
+    location: str = ""
+    when: str = "runtest"
+
+
 class AttemptResult(Struct, frozen=True, omit_defaults=True):
     """What one start of one test on one node came to.
 
@@ -220,6 +229,11 @@ class AttemptResult(Struct, frozen=True, omit_defaults=True):
         metrics: finite numbers only; has duration, response_time, memory_usage (MB), cpu_usage (%).
         leaked_processes: processes that the body left behind and that were killed.
         warnings: things about the attempt that a person should hear of.
+        pytest_warnings: what pytest lists under "warnings summary".
+        xpassed: the reason of a non-strict xfail that passed, which may be empty; None for all else.
+        properties: (kind, name, value) with the kind `property` or `attribute`, as recorded for JUnit.
+        subtests: how many passed, failed, skipped, xfailed.
+        rerun: a plug-in of pytest makes another attempt in the same start; this one decides nothing.
     """
 
     test_id: str
@@ -240,6 +254,11 @@ class AttemptResult(Struct, frozen=True, omit_defaults=True):
     simulated: bool = False
     leaked_processes: int = 0
     warnings: tuple[str, ...] = ()
+    pytest_warnings: tuple[PytestWarning, ...] = ()
+    xpassed: str | None = None
+    properties: tuple[tuple[str, str, str], ...] = ()
+    subtests: Mapping[str, int] = msgspec.field(default_factory=dict)
+    rerun: bool = False
 
     @property
     def key(self) -> tuple[str, str]:
@@ -336,25 +355,9 @@ class Collection:
     deselected: int = 0
     seconds: float = 0.0
     usage_error: str | None = None
+    warnings: tuple[PytestWarning, ...] = ()
     isolation: str = "fork"
     isolation_reason: str | None = None
-
-
-class SessionEnd(Struct, frozen=True):
-    """What a pytest session came to on a machine, by its controller's word.
-
-    Attributes:
-        error: why the session failed although its tests did not; None where it did not.
-        summary: what plug-ins printed at its end.
-        properties: what `record_testsuite_property` recorded.
-    """
-
-    entry: str
-    node_id: str
-    exit_status: int
-    error: str | None
-    summary: str
-    properties: tuple[tuple[str, str], ...] = ()
 
 
 class Liveness(StrEnum):

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
 from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
+    EntryCollected,
     Event,
     NodeJoined,
     NodeLost,
@@ -17,11 +18,12 @@ from pulseq.events import (
     RunFinished,
     RunNote,
     RunStarted,
+    SessionFinished,
     TestClosed,
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Status
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestWarning, Status
 
 #: Shared by all tests that wait: an empty dictionary of its own would be a 30th of what one takes.
 _NO_ATTEMPTS: Mapping[int, AttemptResult] = MappingProxyType({})
@@ -47,6 +49,12 @@ class TestRecord:
     def last(self) -> AttemptResult | None:
         return self.attempts[max(self.attempts)] if self.attempts else None
 
+    @property
+    def xpassed(self) -> str | None:
+        """The reason for which a test that passed was expected to fail; may be empty."""
+        last = self.last
+        return last.xpassed if last and self.closed and self.closed.status is Status.PASSED else None
+
 
 @dataclass(slots=True)
 class RunRecord:
@@ -62,6 +70,10 @@ class RunRecord:
     #: Nodes that were lost and have not come back.
     absent: set[str] = field(default_factory=set)
     notes: list[str] = field(default_factory=list)
+    #: By entry; the machines that collect it find the same.
+    collected: dict[str, EntryCollected] = field(default_factory=dict)
+    #: By entry and node.
+    sessions: dict[tuple[str, str], SessionFinished] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take one event in; events come in the order of the run."""
@@ -80,6 +92,10 @@ class RunRecord:
                 self.tests.setdefault((event.test_id, event.variant), TestRecord(event))
             case TestExpanded():
                 self.tests.pop((event.test_id, event.variant), None)
+            case EntryCollected():
+                self.collected[event.entry] = event
+            case SessionFinished():
+                self.sessions[event.entry, event.node_id] = event
             case AttemptStarted():
                 self.running[event.test_id, event.variant] = event
             case AttemptFinished():
@@ -98,6 +114,31 @@ class RunRecord:
     def counts(self) -> Counter[Status]:
         """How many tests have which verdict; tests that are not closed are not counted."""
         return Counter(record.closed.status for record in self.tests.values() if record.closed)
+
+    @property
+    def deselected(self) -> int:
+        """Items that pytest collected and that were not asked for."""
+        return sum(collected.deselected for collected in self.collected.values())
+
+    @property
+    def xpassed(self) -> int:
+        """Tests that passed although they were expected to fail."""
+        return sum(record.xpassed is not None for record in self.tests.values())
+
+    @property
+    def reruns(self) -> int:
+        """Attempts that a plug-in of pytest followed with another one in the same start."""
+        return sum(result.rerun for record in self.tests.values() for result in record.attempts.values())
+
+    def pytest_warnings(self) -> Iterator[tuple[str, PytestWarning]]:
+        """What pytest recorded, each with the id of its test or, of a collection or a session, of its entry."""
+        for collected in self.collected.values():
+            yield from ((collected.entry, warning) for warning in collected.warnings)
+        for record in self.tests.values():
+            for result in record.attempts.values():
+                yield from ((result.test_id, warning) for warning in result.pytest_warnings)
+        for session in self.sessions.values():
+            yield from ((session.entry, warning) for warning in session.warnings)
 
 
 def fold(events: Iterable[Event]) -> RunRecord:

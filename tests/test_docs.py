@@ -304,7 +304,8 @@ def _render_schema(database: Database) -> str:
 
 def _place_in_schema(thing: tuple[str, str]) -> int:
     """Where the schema's own text makes it: there what people read most comes first."""
-    text = "".join(schema_script(f"{SCHEMA_VERSION}_{part}.sql") for part in ("tables", "views"))
+    versions = range(1, SCHEMA_VERSION + 1)
+    text = "".join(schema_script(f"{version}_{part}.sql") for version in versions for part in ("tables", "views"))
     return next(found.start() for found in _CREATED.finditer(text) if found[1] == thing[0])
 
 

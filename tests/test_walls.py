@@ -74,7 +74,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     },
     **{
         f"pulseq.execution.{stem}": "tests/execution/test_pytest_session"
-        for stem in ("pytest_lines", "pytest_results", "runtime.pytest_fork", "runtime.pytest_process")
+        for stem in ("pytest_lines", "runtime.pytest_fork", "runtime.pytest_process")
     },
     **{
         f"pulseq.execution.runtime.{stem}": "tests/execution/test_pytest_zygote"

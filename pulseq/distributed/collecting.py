@@ -11,7 +11,7 @@ from pulseq.distributed.expansion import items_of, spec_of
 from pulseq.distributed.run_options import MAX_NODE_LOSSES, RunOptions
 from pulseq.engine.cluster import LiveNode
 from pulseq.errors import UsageError
-from pulseq.events import RunNote
+from pulseq.events import EntryCollected, RunNote
 from pulseq.models import Collection, PytestBody, PytestSpec, Reason, Suite, TestCase
 
 logger = logging.getLogger("pulseq.collect")
@@ -104,6 +104,9 @@ def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: D
     if collection.isolation_reason is not None:
         why = f"each slot is an interpreter of its own, since {collection.isolation_reason}"
         dispatcher.emit(RunNote(f"{entry.id}: {why}"))
+    dispatcher.emit(
+        EntryCollected(entry.id, node_id, len(collection.items), collection.deselected, collection.warnings)
+    )
     collected = items_of(entry, collection, node_id, prefix=not direct)
     items = [item for item in collected.items if options.wants(item.id)]
     dispatcher.expand(entry, len(items) + len(collected.verdicts))

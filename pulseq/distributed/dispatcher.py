@@ -13,6 +13,8 @@ from dataclasses import dataclass, field
 from typing import Any
 from uuid import uuid4
 
+from msgspec import structs
+
 from pulseq.capabilities import match, nearest_miss
 from pulseq.distributed.expansion import cases_to_tests, session_row
 from pulseq.distributed.flights import Flight, Flights
@@ -25,9 +27,9 @@ from pulseq.engine.cluster import Cluster, LiveNode
 from pulseq.engine.dispatch_under_way import keys_of
 from pulseq.engine.orphans import OrphanRun
 from pulseq.engine.task_runner import NodeTaskRunner
-from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, TestsRecalled
-from pulseq.events import Event, NodeJoined, NodeLost, RunNote
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, SessionEnd, Status, TestCase
+from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, SessionEnd, TestsRecalled
+from pulseq.events import Event, NodeJoined, NodeLost, RunNote, SessionFinished
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, Status, TestCase
 from pulseq.planning.ready_queue import Pick
 
 logger = logging.getLogger("pulseq.dispatch")
@@ -262,18 +264,18 @@ class Dispatcher:
             case DispatchDone():
                 self._land(message)
             case SessionEnd():
-                self._end_session(message)
+                self._end_session(node_id, message)
             case TestsRecalled():
                 for test in self._recalls.take(message, self.ledger):
                     if self._admitting:
                         self.queue.add_again(test)
 
-    def _end_session(self, end: SessionEnd) -> None:
+    def _end_session(self, node_id: str, end: SessionEnd) -> None:
         """A pytest session is over on a machine; one that failed by itself is a row."""
-        if end.error is not None and end.entry in self.entries:
-            self.book_collected(*session_row(self.entries[end.entry], end))
-        elif end.summary:
-            self.emit(RunNote(f"{end.entry}: {end.summary}"))
+        found = end.result
+        self.emit(SessionFinished(end.entry, node_id, *structs.astuple(found)))
+        if found.error is not None and end.entry in self.entries:
+            self.book_collected(*session_row(self.entries[end.entry], node_id, found))
 
     def _book(self, result: AttemptResult) -> None:
         in_place = self._flights.is_in_place(result.key)

@@ -12,7 +12,7 @@ from msgspec.structs import replace
 
 from pulseq.errors import InfrastructureError, PulseqError
 from pulseq.events import AttemptFinished, Event, RunNote
-from pulseq.models import AttemptResult, Status
+from pulseq.models import AttemptResult, PytestWarning, Status
 from pulseq.records import RunRecord
 from pulseq.results.database import Database
 from pulseq.results.ingest import ingest
@@ -52,11 +52,13 @@ class EventLog:
         self._ingested = 0
         self._ingesting: asyncio.Task[None] | None = None
         self._hurry = asyncio.Event()
+        #: Many tests tell the same warnings: the record has each once.
+        self._warnings: dict[PytestWarning, PytestWarning] = {}
 
     def emit(self, event: Event) -> None:
         """Take an event in; it is on disk after the next `commit`."""
         self._writer.append(event)
-        slim = _slim(event)
+        slim = self._slim(event)
         self.record.apply(slim)
         for sink in self._sinks:
             sink(slim)
@@ -142,11 +144,16 @@ class EventLog:
     def close(self) -> None:
         self._writer.close()
 
-
-def _slim(event: Event) -> Event:
-    if isinstance(event, AttemptFinished) and len(event.result.output) + len(event.result.error or "") > 0:
-        return AttemptFinished(_slim_result(event.result))
-    return event
+    def _slim(self, event: Event) -> Event:
+        if not isinstance(event, AttemptFinished):
+            return event
+        result = event.result
+        if result.pytest_warnings or result.properties:
+            known = tuple(self._warnings.setdefault(warning, warning) for warning in result.pytest_warnings)
+            result = replace(result, pytest_warnings=known, properties=())
+        if len(result.output) + len(result.error or "") > 0:
+            result = _slim_result(result)
+        return event if result is event.result else AttemptFinished(result)
 
 
 def _slim_result(result: AttemptResult) -> AttemptResult:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from msgspec import structs
 
 from pulseq.engine.work import CasesFound
+from pulseq.execution.pytest_results import SessionResult
 from pulseq.models import (
     AttemptResult,
     CollectedVerdict,
@@ -15,7 +16,6 @@ from pulseq.models import (
     PytestItemBody,
     PytestSpec,
     Reason,
-    SessionEnd,
     Status,
     TestCase,
 )
@@ -87,7 +87,7 @@ def _collected(
     return case, result
 
 
-def session_row(entry: TestCase, end: SessionEnd) -> tuple[TestCase, AttemptResult]:
+def session_row(entry: TestCase, node_id: str, end: SessionResult) -> tuple[TestCase, AttemptResult]:
     """The row of a pytest session that failed although its tests may not have; its words are pytest's."""
     case = replace(
         entry,
@@ -98,7 +98,7 @@ def session_row(entry: TestCase, end: SessionEnd) -> tuple[TestCase, AttemptResu
         duration=None,
     )
     result = AttemptResult(
-        case.id, 1, end.node_id, Status.FAILED, case.variant, Reason.EXIT_CODE, error=end.error, output=end.summary
+        case.id, 1, node_id, Status.FAILED, case.variant, Reason.EXIT_CODE, error=end.error, output=end.summary
     )
     return case, result
 

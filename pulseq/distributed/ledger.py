@@ -28,6 +28,7 @@ class Next(Enum):
     CLOSED = "closed"
     RETRY_THERE = "Prefect retries it on the node, in the same task run"
     RETRY_ALONE = "it is to be queued again, as a task run of its own"
+    UNDER_WAY = "a plug-in of pytest has made another attempt in the same start, whose result comes next"
     NOTHING = "nothing; it is late, or of a test that has its verdict"
 
 
@@ -36,10 +37,13 @@ class _Entry:
     case: TestCase
     next_attempt: int = 1
     failures: int = 0
+    #: Failed attempts that pytest itself followed with another: they use up no retry.
+    reruns: int = 0
     losses: int = 0
     node_id: str | None = None
     lost_on: frozenset[str] = frozenset()
     started: bool = False
+    task_run: str | None = None
     #: Attempts that others have followed, each with its node.
     past: tuple[tuple[int, str], ...] = ()
     closed: TestClosed | None = None
@@ -77,7 +81,8 @@ class Ledger:
 
     def has_failed(self, key: Key) -> bool:
         """Whether an attempt has failed that counts against the test."""
-        return self._entries[key].failures > 0
+        entry = self._entries[key]
+        return entry.failures + entry.reruns > 0
 
     def lost_on(self, key: Key) -> frozenset[str]:
         return self._entries[key].lost_on
@@ -126,7 +131,7 @@ class Ledger:
         entry = self._entries.get(key)
         if entry is None or entry.closed or entry.node_id != node_id or attempt < entry.next_attempt + entry.started:
             return []
-        entry.next_attempt, entry.started = attempt, True
+        entry.next_attempt, entry.started, entry.task_run = attempt, True, task_run
         return [AttemptStarted(key[0], key[1], attempt, node_id, task_run)]
 
     def finish(self, result: AttemptResult, *, in_place: bool) -> tuple[list[Event], Next]:
@@ -138,6 +143,8 @@ class Ledger:
             return self._amend(entry, result), Next.NOTHING
         if not self.awaits(result):
             return [_keep(entry, result)], Next.NOTHING
+        if result.rerun:
+            return _go_on(entry, result), Next.UNDER_WAY
         entry.next_attempt, entry.started = result.attempt + 1, False
         events: list[Event] = [AttemptFinished(result)]
         if result.status in (Status.FAILED, Status.ERROR) and result.reason is not Reason.CANCELLED:
@@ -198,7 +205,7 @@ class Ledger:
         node_id: str | None,
         error: str | None,
     ) -> TestClosed:
-        flaky = status is Status.PASSED and entry.failures > 0
+        flaky = status is Status.PASSED and entry.failures + entry.reruns > 0
         closed = TestClosed(*entry.case.key, status, reason, flaky, attempts, node_id, error)
         if entry.closed is None:
             self._open -= 1
@@ -219,6 +226,15 @@ class Ledger:
             and result.reason not in INFRASTRUCTURE_REASONS
         )
         return [AttemptFinished(result), self._close(entry, result)] if late_teardown else [_keep(entry, result)]
+
+
+def _go_on(entry: _Entry, result: AttemptResult) -> list[Event]:
+    """The events of an attempt within a start that goes on with the next one."""
+    entry.reruns += result.status in (Status.FAILED, Status.ERROR)
+    entry.past += ((result.attempt, result.node_id),)
+    entry.next_attempt, entry.started = result.attempt + 1, True
+    following = AttemptStarted(*result.key, entry.next_attempt, result.node_id, entry.task_run)
+    return [AttemptFinished(result), following]
 
 
 def _keep(entry: _Entry, result: AttemptResult) -> Event:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import pickle
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ from pulseq.engine.work import (
     DispatchDone,
     NodeMessage,
     PytestWork,
+    SessionEnd,
     TestsRecalled,
     TestWork,
     run_topic,
@@ -128,6 +130,8 @@ class RunOnNode:
         #: Recalled of dispatches that have not come yet.
         self._not_to_run: dict[str, frozenset[Key]] = {}
         self._outbox: Outbox[NodeMessage] = Outbox(lambda messages: agent.send(run_id, messages))
+        #: Attempts that plug-ins have made in a task run, by its id.
+        self._reruns: dict[str, Counter[Key]] = {}
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
         self._stopping: set[asyncio.Task[None]] = set()
@@ -210,14 +214,18 @@ class RunOnNode:
 
     async def _perform_items(self, work: PytestWork, retry: int, task_run: str) -> list[AttemptResult]:
         results: list[AttemptResult] = []
-        orders = [_later_attempt(order, retry) for order in work.orders]
+        made = self._reruns.setdefault(task_run, Counter())
+        orders = [_later_attempt(order, retry, made[key_of(order)]) for order in work.orders]
         busy = len(orders) > 1
 
         def on_start(order: PytestOrder) -> None:
             self.tell(AttemptStart(order.test_id, order.variant, order.attempt, task_run), busy=busy)
 
         def on_result(result: AttemptResult) -> None:
-            results.append(result)
+            if result.rerun:
+                made[result.key] += 1
+            else:
+                results.append(result)
             self.tell(result, busy=busy)
 
         session = self._session(work.spec)
@@ -251,9 +259,12 @@ class RunOnNode:
 
     async def finish_sessions(self) -> None:
         """End the pytest sessions, and tell what came of it."""
-        for end in await asyncio.gather(*(session.finish() for session in self._sessions.values())):
-            if end is not None:
-                self.tell(end)
+        sessions = list(self._sessions.items())
+        for (spec, _), result in zip(
+            sessions, await asyncio.gather(*(session.finish() for _, session in sessions)), strict=True
+        ):
+            if result is not None:
+                self.tell(SessionEnd(spec.entry, result))
         self._outbox.flush()
 
     async def cancel(self) -> None:
@@ -303,9 +314,9 @@ async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:
     return outcome.result()
 
 
-def _later_attempt(order: PytestOrder, retry: int) -> PytestOrder:
+def _later_attempt(order: PytestOrder, retry: int, reruns: int) -> PytestOrder:
     if retry == 0:
         return order
     return PytestOrder(
-        order.test_id, order.variant, order.nodeid, order.attempt + retry, order.timeout_seconds, order.metrics
+        order.test_id, order.variant, order.nodeid, order.attempt + retry + reruns, order.timeout_seconds, order.metrics
     )

@@ -9,7 +9,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from pulseq.models import AttemptResult, PytestOrder, PytestSpec, SessionEnd, TestCase, name_pack
+from pulseq.execution.pytest_results import SessionResult
+from pulseq.models import AttemptResult, PytestOrder, PytestSpec, TestCase, name_pack
 
 #: Longer names of task runs and flow runs are cut; the journal and the database have them whole.
 MAX_NAME_CHARACTERS = 500
@@ -124,6 +125,14 @@ class CasesFound:
     variant: str
     cases: tuple[AttemptResult, ...]
     trouble: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SessionEnd:
+    """Message: the pytest session of an entry is over on the machine of this node."""
+
+    entry: str
+    result: SessionResult
 
 
 #: Messages of a node, in the order in which things happened there.

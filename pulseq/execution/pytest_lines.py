@@ -9,7 +9,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
-from pulseq.execution.pytest_results import attempt_result, late_result, unmeasured_result
+from pulseq.execution.pytest_results import attempt_results, late_result, unmeasured_result
 from pulseq.execution.runtime import wire
 from pulseq.models import AttemptResult, PytestOrder, Reason
 
@@ -261,7 +261,9 @@ class KeeperLine:
                 self._asking = asyncio.create_task(self._answer_next(batch))
             case "done":
                 number = message["i"]
-                self._last = attempt_result(batch.orders[number], self._node_id, message)
+                *earlier, self._last = attempt_results(batch.orders[number], self._node_id, message)
+                for result in earlier:
+                    batch.on_result(result)
                 batch.result(number, self._last)
                 if message.get("next"):
                     self._start(batch, message["next"][0])

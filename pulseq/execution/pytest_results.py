@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from itertools import islice
 from typing import Any
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from pulseq.models import (
@@ -14,10 +16,18 @@ from pulseq.models import (
     CollectedVerdict,
     Collection,
     PytestOrder,
+    PytestWarning,
     Reason,
-    SessionEnd,
     Status,
 )
+
+#: What is kept of one attempt, one collection or one end of a session, in numbers and in characters.
+MOST_WARNINGS = 100
+MOST_PROPERTIES = 100
+WARNING_CHARACTERS = 2_000
+PROPERTY_CHARACTERS = 10_000
+SUMMARY_CHARACTERS = 200_000
+_OUTCOMES = ("passed", "failed", "skipped", "xfailed")
 
 
 def collection_of(message: Mapping[str, Any], *, isolation: str = "fork") -> Collection:
@@ -34,11 +44,61 @@ def collection_of(message: Mapping[str, Any], *, isolation: str = "fork") -> Col
         ),
         deselected=message["deselected"],
         seconds=message["seconds"],
+        warnings=_warnings(message.get("warnings")),
+    )
+
+
+class SessionResult(Struct, frozen=True):
+    """How an entry's session ended on a machine: the further fields of the event `SessionFinished`, in its order."""
+
+    exit_status: int
+    error: str | None = None
+    summary: str = ""
+    warnings: tuple[PytestWarning, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+def session_result(message: Mapping[str, Any]) -> SessionResult:
+    """The end of a session, from a message that has the fields as keys; only `exit_status` must be there."""
+    properties = islice(message.get("properties") or (), MOST_PROPERTIES)
+    return SessionResult(
+        message["exit_status"],
+        _clip_or_none(message.get("error"), SUMMARY_CHARACTERS),
+        _clip(message.get("summary") or "", SUMMARY_CHARACTERS),
+        _warnings(message.get("warnings")),
+        tuple((_clip(name, PROPERTY_CHARACTERS), _clip(value, PROPERTY_CHARACTERS)) for name, value in properties),
+    )
+
+
+def attempt_results(order: PytestOrder, node_id: str, message: Mapping[str, Any]) -> tuple[AttemptResult, ...]:
+    """The results of all attempts that a start came to: those that a plug-in made anew, then the one that counts."""
+    reruns = message.get("reruns") or ()
+    earlier = (_rerun(order, node_id, number, told) for number, told in enumerate(reruns, order.attempt))
+    last = replace(attempt_result(order, node_id, message), attempt=order.attempt + len(reruns))
+    return (*earlier, last)
+
+
+def _rerun(order: PytestOrder, node_id: str, attempt: int, told: Mapping[str, Any]) -> AttemptResult:
+    duration, output = told["duration"], told.get("output") or ""
+    return AttemptResult(
+        test_id=order.test_id,
+        variant=order.variant,
+        attempt=attempt,
+        node_id=node_id,
+        status=Status(told["status"]),
+        reason=None if told["reason"] is None else Reason(told["reason"]),
+        started_at=told["started_at"],
+        duration=duration,
+        error=told["error"],
+        output=output,
+        output_bytes=len(output.encode("utf-8", "replace")),
+        metrics={"duration": duration, "response_time": duration},
+        rerun=True,
     )
 
 
 def attempt_result(order: PytestOrder, node_id: str, message: Mapping[str, Any]) -> AttemptResult:
-    """The result that a runner, or its keeper, told of an item."""
+    """The result that a runner, or its keeper, told of an item; the last one where there were several."""
     metrics = {
         **message["metrics"],
         "duration": message["duration"],
@@ -64,19 +124,42 @@ def attempt_result(order: PytestOrder, node_id: str, message: Mapping[str, Any])
         metrics=metrics,
         leaked_processes=message.get("leaked", 0),
         warnings=(*message["warnings"], *missing),
+        pytest_warnings=_warnings(message.get("pytest_warnings")),
+        xpassed=_clip_or_none(message.get("xpassed"), WARNING_CHARACTERS),
+        properties=_properties(message.get("properties")),
+        subtests=_subtests(message.get("subtests")),
     )
 
 
-def session_end(entry: str, node_id: str, message: Mapping[str, Any]) -> SessionEnd:
-    """What a session came to, as its controller told it."""
-    return SessionEnd(
-        entry,
-        node_id,
-        message["exit_status"],
-        message["error"],
-        message["summary"],
-        tuple((str(name), str(value)) for name, value in message["properties"]),
+def _warnings(told: Iterable[Mapping[str, Any]] | None) -> tuple[PytestWarning, ...]:
+    return tuple(
+        PytestWarning(
+            _clip(one["category"], WARNING_CHARACTERS),
+            _clip(one["message"], WARNING_CHARACTERS),
+            _clip(one.get("location") or "", WARNING_CHARACTERS),
+            one.get("when") or "runtest",
+        )
+        for one in islice(told or (), MOST_WARNINGS)
     )
+
+
+def _properties(told: Iterable[tuple[str, str, str]] | None) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        (kind, _clip(name, PROPERTY_CHARACTERS), _clip(value, PROPERTY_CHARACTERS))
+        for kind, name, value in islice(told or (), MOST_PROPERTIES)
+    )
+
+
+def _subtests(told: Mapping[str, int] | None) -> dict[str, int]:
+    return {outcome: told[outcome] for outcome in _OUTCOMES if told.get(outcome)} if told else {}
+
+
+def _clip(text: str, characters: int) -> str:
+    return text if len(text) <= characters else f"{text[: characters - 1]}…"
+
+
+def _clip_or_none(text: str | None, characters: int) -> str | None:
+    return None if text is None else _clip(text, characters)
 
 
 def unmeasured_result(order: PytestOrder, node_id: str, reason: Reason, error: str) -> AttemptResult:

@@ -14,11 +14,11 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from pulseq.execution.pytest_lines import AskNext, Batch, KeeperLine, LineClosedError, file_of, nothing_next
-from pulseq.execution.pytest_results import collection_of, session_end, unmeasured_result
+from pulseq.execution.pytest_results import SessionResult, collection_of, session_result, unmeasured_result
 from pulseq.execution.pytest_zygote import ZygoteLine
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
-from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason, SessionEnd
+from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0
@@ -166,7 +166,7 @@ class PytestSession:
                 batch.stopped = True
                 await keeper.stop(reason)
 
-    async def finish(self, seconds: float = 60.0) -> SessionEnd | None:
+    async def finish(self, seconds: float = 60.0) -> SessionResult | None:
         """End the session: runners tear down what they hold, then its controller has the last word.
 
         Args:
@@ -180,7 +180,7 @@ class PytestSession:
         if self._zygote is None or self._zygote.dead:
             return None
         message = await self._zygote.finish(CONTROLLER_SECONDS)
-        return None if message is None else session_end(self._spec.entry, self._node_id, message)
+        return None if message is None else session_result(message)
 
     async def close(self) -> None:
         """End everything at once and leave nothing behind."""

@@ -20,6 +20,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from pulseq.errors import ExitCode
 from pulseq.records import RunRecord
 from pulseq.reports.histogram import Histogram, count_durations
+from pulseq.reports.html_pytest import ToldByPytest, tell_pytest
 from pulseq.reports.html_tests import ToldTests, tell_tests
 from pulseq.reports.shares import NodeShare, share_nodes
 from pulseq.reports.tally import Tally, count_verdicts
@@ -54,6 +55,7 @@ class Page:
     timeline: Timeline | None
     histogram: Histogram | None
     tests: ToldTests
+    pytest: ToldByPytest
     nodes: Sequence[tuple[NodeShare, str, str | None]]
     nodes_more: int
     notes: Sequence[str]
@@ -117,6 +119,7 @@ def _describe(record: RunRecord, locations: Mapping[str, str]) -> Page:
         timeline=lay_out(record),
         histogram=count_durations(measured_durations(record)),
         tests=tell_tests(record),
+        pytest=tell_pytest(record),
         nodes=[_node(record, share) for share in shares[:_NODE_ROWS]],
         nodes_more=max(len(shares) - _NODE_ROWS, 0),
         notes=[safe_line(note, 1000) for note in record.notes[:_NOTES]],

@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 
 from pulseq.models import AttemptResult, Status
 from pulseq.records import RunRecord, TestRecord
+from pulseq.reports.pytest_words import say_subtests
 from pulseq.reports.text import gist, safe_line, safe_lines
 from pulseq.reports.timeline import kind_of
 from pulseq.reports.verdicts import (
@@ -241,13 +242,20 @@ def _row(verdict: Verdict, anchors: Mapping[tuple[str, str], str], began: float)
     last = test.last
     started = last.started_at - began if last and last.started_at > 0 and began > 0 else None
     return TestRow(
-        _line(verdict, ""),
+        _line(verdict, _told_besides(test)),
         safe_line(closed.node_id or "", 80),
         closed.attempts,
         last.duration if last else None,
         None if started is None else max(started, 0.0),
         anchors.get(_key(verdict)),
     )
+
+
+def _told_besides(test: TestRecord) -> str:
+    """What pytest tells of a test beside its verdict."""
+    reason = test.xpassed
+    told = [] if reason is None else [safe_line(f"xpassed: {reason}" if reason else "xpassed")]
+    return " · ".join(filter(None, [*told, say_subtests(test)]))
 
 
 def _gist(error: str, count: int) -> str:

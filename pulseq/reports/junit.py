@@ -9,7 +9,8 @@ carries its last attempt as `failure` or `error` and those before it as
 from __future__ import annotations
 
 import platform
-from collections.abc import Iterator
+import re
+from collections.abc import Iterable, Iterator
 from datetime import UTC, datetime
 from typing import BinaryIO
 
@@ -22,6 +23,8 @@ from pulseq.reports.text import gist, xml_attribute, xml_text
 from pulseq.reports.verdicts import error_of, evidence
 
 _MESSAGE_LINES = 3
+#: Names that every parser takes for an attribute: no prefix of a namespace, none of those that XML keeps for itself.
+_ATTRIBUTE = re.compile(r"(?!xml)[a-z_][a-z0-9_.-]*", re.IGNORECASE)
 _TAGS = {Status.FAILED: "Failure", Status.ERROR: "Error"}
 
 
@@ -59,19 +62,35 @@ def _head(record: RunRecord, suite: str, hostname: str) -> str:
     if record.prefect and record.prefect.url:
         told["prefect_url"] = record.prefect.url
     head = f'<?xml version="1.0" encoding="utf-8"?>\n<testsuites name="pulseq tests">{_open("testsuite", attributes)}'
-    return head + "".join(_properties(told))
+    recorded = [pair for session in record.sessions.values() for pair in session.properties]
+    return head + "".join(_properties([*told.items(), *recorded]))
 
 
 def _case(test: TestRecord, closed: TestClosed, suite: str) -> Iterator[str]:
     classname, name = name_case(test.planned, suite)
     last = test.last
     seconds = last.duration if last else 0.0
-    yield _open("testcase", {"classname": classname, "name": name, "time": f"{seconds:.3f}"})
-    yield from _properties(_told(test, closed))
+    recorded = last.properties if last else ()
+    attributes, properties = _recorded(recorded)
+    # As in pytest's own report: what a test says of its name counts, how long it took is measured.
+    yield _open("testcase", {"classname": classname, "name": name, **attributes, "time": f"{seconds:.3f}"})
+    yield from _properties([*_told(test, closed).items(), *properties])
     yield from _verdict(test, closed)
     if last and last.output and closed.status is not Status.PASSED:
         yield f"<system-out>{xml_text(last.output)}</system-out>"
     yield "</testcase>\n"
+
+
+def _recorded(properties: Iterable[tuple[str, str, str]]) -> tuple[dict[str, str], list[tuple[str, str]]]:
+    """What a test recorded of itself, as attributes and as properties: an attribute that XML cannot name is one too."""
+    attributes: dict[str, str] = {}
+    others: list[tuple[str, str]] = []
+    for kind, name, value in properties:
+        if kind == "attribute" and _ATTRIBUTE.fullmatch(name):
+            attributes[name] = value
+        else:
+            others.append((name, value))
+    return attributes, others
 
 
 def _told(test: TestRecord, closed: TestClosed) -> dict[str, str]:
@@ -131,10 +150,10 @@ def _message(error: str, otherwise: str) -> str:
     return "\n".join(gist(error, _MESSAGE_LINES)) or otherwise
 
 
-def _properties(told: dict[str, str]) -> Iterator[str]:
+def _properties(told: Iterable[tuple[str, str]]) -> Iterator[str]:
     if told:
         yield "<properties>"
-        for name, value in told.items():
+        for name, value in told:
             yield f"<property name={xml_attribute(name)} value={xml_attribute(value)}/>"
         yield "</properties>"
 

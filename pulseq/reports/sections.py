@@ -50,7 +50,7 @@ def failures(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterato
         yield from _said(test, closed, detail)
         yield Text()
     rest = bad[detail.sections :]
-    yield from _list([_headline(closed) for _, closed in rest[: detail.rows]], len(rest))
+    yield from listed([_headline(closed) for _, closed in rest[: detail.rows]], len(rest))
 
 
 def without_verdict(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Text]:
@@ -64,7 +64,7 @@ def without_verdict(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Tex
         why = "".join(f"\n      {line}" for line in gist(closed.error or "", 2, 300))
         test = say_test(closed.test_id, closed.variant)
         lines.append(Text.assemble((f"  {closed.reason}  ", STYLES["error"]), test, (why, STYLES["quiet"])))
-    yield from _list(lines, len(lost))
+    yield from listed(lines, len(lost))
 
 
 def flaky(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[Text]:
@@ -80,7 +80,7 @@ def flaky(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[T
         line = Text.assemble(f"  {say_test(closed.test_id, closed.variant)}", (told, STYLES["quiet"]))
         line.truncate(max(width, 20), overflow="ellipsis")
         lines.append(line)
-    yield from _list(lines, len(found))
+    yield from listed(lines, len(found))
 
 
 def warned(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[Text]:
@@ -100,7 +100,7 @@ def warned(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[
         line = Text.assemble(f"  {say_test(closed.test_id, closed.variant)}", (told, STYLES["quiet"]))
         line.truncate(max(width, 20), overflow="ellipsis")
         lines.append(line)
-    yield from _list(lines, len(found))
+    yield from listed(lines, len(found))
 
 
 def slowest(verdicts: Sequence[Verdict], count: int, width: int) -> Iterator[Text]:
@@ -140,7 +140,7 @@ def nodes(shares: Sequence[NodeShare], width: int, rows: int) -> Iterator[Text]:
             (f"  {share.said_of_losses}" if share.losses else "", STYLES["error" if share.lost else "note"]),
         )
         lines.append(line)
-    yield from _list(lines, len(shares))
+    yield from listed(lines, len(shares))
 
 
 def rule(title: str, width: int, style: str) -> Text:
@@ -155,7 +155,8 @@ def fit(text: str, columns: int) -> str:
     return text if cell_len(text) <= columns else set_cell_size(text, columns - 1) + "…"
 
 
-def _list(lines: Sequence[Text], count: int) -> Iterator[Text]:
+def listed(lines: Sequence[Text], count: int) -> Iterator[Text]:
+    """The first lines of a list of `count`, and how many more there are; nothing for an empty one."""
     if not count:
         return
     yield from lines

@@ -10,7 +10,7 @@ from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
 from pulseq.records import RunRecord
-from pulseq.reports import sections
+from pulseq.reports import pytest_sections, sections
 from pulseq.reports.sections import Detail
 from pulseq.reports.shares import share_nodes
 from pulseq.reports.tally import count_verdicts
@@ -57,8 +57,11 @@ class RunSummary:
         if self.verbosity >= 0:
             yield from sections.flaky(verdicts, detail, width)
             yield from sections.warned(verdicts, detail, width)
+            yield from pytest_sections.subtests(verdicts, detail, width)
+            yield from pytest_sections.warnings(self.record, detail, width)
             yield from sections.slowest(verdicts, self.durations, width)
             yield from sections.nodes(share_nodes(self.record), width, detail.rows)
+        yield from pytest_sections.sessions(self.record, width, errors_alone=self.verbosity < 0)
         yield _last_line(self.record, width)
         yield from _places(self.record, self.locations)
 

@@ -13,9 +13,10 @@ from pulseq.records import RunRecord
 class Tally:
     """Counts of closed tests.
 
-    `passed`, `failed`, `errors` and `skipped` add up to `total`. The others count
-    some of the same tests again: `xfailed` of the skipped, `flaky` of the passed,
+    `passed`, `failed`, `errors` and `skipped` add up to `total`. The next ones count
+    some of the same tests again: `xfailed` of the skipped, `flaky` and `xpassed` of the passed,
     `no_verdict` (node lost, unsatisfiable, internal) and `cancelled` of the errors.
+    `deselected` items, `warnings` and `reruns` are what pytest tells besides.
     """
 
     passed: int = 0
@@ -26,6 +27,10 @@ class Tally:
     flaky: int = 0
     no_verdict: int = 0
     cancelled: int = 0
+    xpassed: int = 0
+    deselected: int = 0
+    warnings: int = 0
+    reruns: int = 0
 
     @property
     def total(self) -> int:
@@ -48,14 +53,23 @@ class Tally:
         self.cancelled += sign * (closed.reason is Reason.CANCELLED)
 
     def words(self, *, short: bool = False) -> list[tuple[str, str]]:
-        """The counts that are not zero, worst first, as (kind, words); `short` leaves out what is in parentheses."""
-        causes, xfailed = ("", "") if short else (self._causes(), f" ({self.xfailed} xfailed)" if self.xfailed else "")
+        """The counts that are not zero as (kind, words), worst first; `short` leaves out what is in parentheses.
+
+        The words are pytest's, and as there no test is in two of them but for `flaky`.
+        """
+        causes = "" if short else self._causes()
+        passed, skipped = self.passed - self.xpassed, self.skipped - self.xfailed
         said = [
             ("failed", self.failed, f"{self.failed} failed"),
             ("error", self.errors, f"{self.errors} error{'' if self.errors == 1 else 's'}{causes}"),
-            ("passed", self.passed, f"{self.passed} passed"),
-            ("skipped", self.skipped, f"{self.skipped} skipped{xfailed}"),
+            ("passed", passed, f"{passed} passed"),
+            ("skipped", skipped, f"{skipped} skipped"),
+            ("skipped", self.xfailed, f"{self.xfailed} xfailed"),
+            ("flaky", self.xpassed, f"{self.xpassed} xpassed"),
             ("flaky", self.flaky, f"{self.flaky} flaky"),
+            ("neutral", self.deselected, f"{self.deselected} deselected"),
+            ("flaky", self.warnings, f"{self.warnings} warning{'' if self.warnings == 1 else 's'}"),
+            ("flaky", self.reruns, f"{self.reruns} rerun"),
         ]
         return [(kind, words) for kind, count, words in said if count]
 
@@ -66,8 +80,13 @@ class Tally:
 
 
 def count_verdicts(record: RunRecord) -> Tally:
-    """The tally of all tests of a run that are closed."""
-    tally = Tally()
+    """The tally of all tests of a run that are closed, and of what pytest tells besides."""
+    tally = Tally(
+        xpassed=record.xpassed,
+        deselected=record.deselected,
+        warnings=sum(1 for _ in record.pytest_warnings()),
+        reruns=record.reruns,
+    )
     for test in record.tests.values():
         if test.closed:
             tally.add(test.closed)

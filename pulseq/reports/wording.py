@@ -18,6 +18,7 @@ STYLES: Mapping[str, str] = {
     "running": "cyan",
     "waiting": "bright_black",
     "quiet": "bright_black",
+    "neutral": "bright_black",
     "note": "yellow",
     "name": "bold",
 }

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from pulseq.events import PrefectRunKnown, RunFinished, RunStarted, TestExpanded
+from pulseq.events import EntryCollected, PrefectRunKnown, RunFinished, RunStarted, SessionFinished, TestExpanded
 from pulseq.models import Reason, Status
 from pulseq.results.codec import DamagedLine, Entry, decode_line
 from pulseq.results.database import Connection, DuckDBError, append_rows, schema_script
@@ -25,7 +25,7 @@ from pulseq.results.staging import Batch, clean, json_text
 _LONE_SURROGATE = re.compile(rb"(?<!\\ud[89ab]..)\\ud[c-f]|\\ud[89ab]..(?!\\ud[c-f])")
 
 _FIELD = re.compile(r"[a-z_][a-z0-9_]*")
-_OF_THE_RUN = (RunStarted, PrefectRunKnown, RunFinished)
+_OF_THE_RUN = (RunStarted, PrefectRunKnown, RunFinished, EntryCollected, SessionFinished)
 
 
 class UnreadableLinesError(Exception):

@@ -12,15 +12,25 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, get_args
 
 import msgspec
 from msgspec.structs import replace
 
-from pulseq.events import AttemptFinished, AttemptStarted, Event, NodeHealth, NodeJoined, TestClosed, TestPlanned
-from pulseq.models import AttemptResult, Liveness, Reason, Status
+from pulseq.events import (
+    AttemptFinished,
+    AttemptStarted,
+    EntryCollected,
+    Event,
+    NodeHealth,
+    NodeJoined,
+    SessionFinished,
+    TestClosed,
+    TestPlanned,
+)
+from pulseq.models import AttemptResult, Liveness, PytestWarning, Reason, Status
 from pulseq.results.json_text import general_text, number
 
 _CHECKSUM_KEY = b',"crc":"'
@@ -164,6 +174,14 @@ def _values_frozen(mapping: Mapping[str, Any]) -> dict[str, Any]:
     return {key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items()}
 
 
+def _warnings(told: Iterable[dict[str, Any]]) -> tuple[PytestWarning, ...]:
+    return tuple(_build(PytestWarning, warning) for warning in told)
+
+
+def _tuples(told: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
+    return tuple(map(tuple, told))
+
+
 def _fields_of(model: Any) -> dict[str, Any]:
     return {item.name: item.default for item in msgspec.structs.fields(model)}
 
@@ -172,9 +190,19 @@ _EVENT_TYPES: tuple[type[Any], ...] = get_args(Event)
 _KIND_OF = {kind: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower() for kind in _EVENT_TYPES}
 _KIND_BYTES = {event_type: kind.encode() for event_type, kind in _KIND_OF.items()}
 _TYPE_OF = {kind: event_type for event_type, kind in _KIND_OF.items()}
-_FIELDS_OF: dict[Any, dict[str, Any]] = {model: _fields_of(model) for model in (*_EVENT_TYPES, AttemptResult)}
+_FIELDS_OF: dict[Any, dict[str, Any]] = {
+    model: _fields_of(model) for model in (*_EVENT_TYPES, AttemptResult, PytestWarning)
+}
 _CONVERSIONS: dict[Any, dict[str, Callable[[Any], Any]]] = {
-    AttemptResult: {"status": Status, "reason": Reason, "warnings": tuple},
+    AttemptResult: {
+        "status": Status,
+        "reason": Reason,
+        "warnings": tuple,
+        "pytest_warnings": _warnings,
+        "properties": _tuples,
+    },
+    EntryCollected: {"warnings": _warnings},
+    SessionFinished: {"warnings": _warnings, "properties": _tuples},
     TestClosed: {"status": Status, "reason": Reason},
     NodeJoined: {"capabilities": _values_frozen},
     NodeHealth: {"liveness": Liveness},

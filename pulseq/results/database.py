@@ -29,7 +29,7 @@ Connection: TypeAlias = duckdb.DuckDBPyConnection
 DuckDBError: TypeAlias = duckdb.Error
 
 #: The version of the schema that this PulseQ writes, and the highest that it reads.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 DATABASE_NAME = "results.duckdb"
 #: Seconds between two tries at a locked file: at least, at most.
 RETRY_PAUSE = (0.005, 0.05)
@@ -67,7 +67,7 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """A read-only connection, closed at the end of the block.
+        """A read-only connection, closed at the end of the block; a file of an older version is brought to this one.
 
         Raises:
             UsageError: there is no such file.
@@ -76,8 +76,14 @@ class Database:
             DatabaseDamagedError: it is damaged.
         """
         with self._connected(read_only=True) as connection:
-            check_version(connection, self.path)
-            yield connection
+            current = check_version(connection, self.path) in (0, SCHEMA_VERSION)
+            if current:
+                yield connection
+        if not current:
+            with self.write():
+                pass
+            with self._connected(read_only=True) as connection:
+                yield connection
 
     @contextmanager
     def write(self) -> Iterator[Connection]:

@@ -17,6 +17,7 @@ from pulseq.results.database import (
     schema_script,
 )
 from pulseq.results.journal import JOURNAL_NAME
+from pulseq.results.sessions import store_sessions
 from pulseq.results.slices import Slice, read_slice
 from pulseq.results.staging import Batch
 
@@ -39,6 +40,8 @@ RUN_TABLES = (
     "attempts",
     "late_attempts",
     "verdicts",
+    "collections",
+    "sessions",
 )
 
 
@@ -247,12 +250,13 @@ def _merge_all(connection: Connection, run_id: str, batch: BulkBatch) -> None:
 
 
 def _describe_run(connection: Connection, run_id: str, batch: Batch) -> None:
-    """The row of the run: the first start stays, everything else is as last told."""
+    """The row of the run, where the first start stays and everything else is as last told, and its entries."""
     connection.execute("INSERT INTO runs (run_id) VALUES (?) ON CONFLICT DO NOTHING", [run_id])
     for column, value in batch.run.items():
         shown = "make_timestamptz(?)" if column in _RUN_TIMES else "?"
         only_once = f" AND {column} IS NULL" if column in _RUN_ONCE else ""
         connection.execute(f"UPDATE runs SET {column} = {shown} WHERE run_id = ?{only_once}", [value, run_id])
+    store_sessions(connection, run_id, batch)
 
 
 _RUN_TIMES = frozenset({"started_at", "finished_at"})

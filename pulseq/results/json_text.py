@@ -7,6 +7,9 @@ from collections.abc import Mapping
 from math import isfinite
 from pathlib import PurePath
 
+from msgspec import Struct
+from msgspec.structs import asdict
+
 
 def general_text(value: object) -> str:
     """Any value as compact JSON in pure ASCII.
@@ -34,6 +37,8 @@ def _plain(value: object) -> object:
     """What stands in JSON for a value that JSON has no word for."""
     if isinstance(value, Mapping):
         return dict(value)
+    if isinstance(value, Struct):
+        return asdict(value)
     if isinstance(value, set | frozenset):
         return sorted(value)
     if isinstance(value, PurePath):

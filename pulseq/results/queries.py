@@ -32,6 +32,10 @@ class RunSummary:
     finished_at: datetime | None
     exit_code: int | None
     exit_reason: str | None
+    deselected: int = 0
+    warnings: int = 0
+    xpassed: int = 0
+    reruns: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,9 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
+from msgspec.structs import asdict
+
 from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
+    EntryCollected,
     NodeHealth,
     NodeJoined,
     NodeLost,
@@ -23,11 +26,12 @@ from pulseq.events import (
     RunFinished,
     RunNote,
     RunStarted,
+    SessionFinished,
     TestClosed,
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Liveness
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Liveness, PytestWarning
 from pulseq.results.codec import Entry
 
 Row: TypeAlias = tuple[Any, ...]
@@ -45,6 +49,9 @@ class Batch:
     run: dict[str, Any] = field(default_factory=dict)
     run_ended: bool = False
     entries: int = 0
+    #: The last words on each entry, and on each of its sessions, with their time (`sessions` stores them).
+    collected: dict[str, tuple[EntryCollected, int | None]] = field(default_factory=dict)
+    sessions: dict[tuple[str, str], tuple[SessionFinished, int | None]] = field(default_factory=dict)
     _tests: dict[TestKey, Row] = field(default_factory=dict)
     _expanded: dict[TestKey, Row] = field(default_factory=dict)
     _running: dict[AttemptKey, Row] = field(default_factory=dict)
@@ -78,6 +85,10 @@ class Batch:
                 self._health.append(health_row(entry.seq, "lost", NodeHealth(node_id, Liveness.INACTIVE, why), at))
             case NodeHealth() as health:
                 self._health.append(health_row(entry.seq, "poll", health, at))
+            case EntryCollected() as collected:
+                self.collected[clean(collected.entry)] = (collected, at)
+            case SessionFinished() as session:
+                self.sessions[clean(session.entry), clean(session.node_id)] = (session, at)
             case RunNote(text):
                 self._notes.append((entry.seq, at, clean(text)))
             case RunStarted() | PrefectRunKnown() | RunFinished() as event:
@@ -179,6 +190,11 @@ def _attempt_row(seq: int, late: bool, key: AttemptKey, result: AttemptResult, t
         result.leaked_processes,
         json_text(result.warnings),
         task_run,
+        warnings_text(result.pytest_warnings) if result.pytest_warnings else None,
+        clean_or_none(result.xpassed),
+        json_text(result.properties) if result.properties else None,
+        json_text(result.subtests) if result.subtests else None,
+        result.rerun,
     )
 
 
@@ -223,6 +239,11 @@ def clean_or_none(text: str | None) -> str | None:
 def json_text(value: object) -> str:
     """JSON text of a mapping or list; text in it as `clean` has it."""
     return _JSON.encode(_cleaned(value))
+
+
+def warnings_text(warnings: Sequence[PytestWarning]) -> str:
+    """`json_text` of warnings, each an object."""
+    return json_text([asdict(warning) for warning in warnings])
 
 
 def _cleaned(value: object) -> object:

@@ -23,10 +23,12 @@ from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import RunRecord, fold
 from pulseq.results.database import Connection, Database
 from pulseq.results.queries import find_run_id
+from pulseq.results.sessions import as_warnings, load_sessions
 
 _ATTEMPT_FIELDS = (
     "test_id, attempt, node_id, status, variant, reason, started_at, duration, queue_seconds, error, output, "
-    "output_bytes, exit_code, signal, metrics, simulated, leaked_processes, warnings"
+    "output_bytes, exit_code, signal, metrics, simulated, leaked_processes, warnings, "
+    "pytest_warnings, xpassed, properties, subtests, rerun"
 )
 
 
@@ -54,6 +56,7 @@ def _events(connection: Connection, run_id: str) -> Iterator[Event]:
     fields = "test_id, variant, status, reason, flaky, attempts, node_id, error"
     for test_id, variant, status, reason, *rest in _rows(connection, fields, "verdicts", run_id):
         yield TestClosed(test_id, variant, Status(status), Reason(reason) if reason else None, *rest)
+    yield from load_sessions(connection, run_id)
     for node_id, why in _rows(connection, "node_id, why", "node_health", run_id, "event = 'lost'"):
         yield NodeLost(node_id, why or "")
     for (text,) in _rows(connection, "text", "run_notes", run_id):
@@ -93,6 +96,10 @@ def _attempt(row: tuple[Any, ...]) -> AttemptResult:
         "node_id": fields["node_id"] or "",
         "warnings": tuple(fields["warnings"] or ()),
         "metrics": dict(fields["metrics"] or {}),
+        "pytest_warnings": as_warnings(fields["pytest_warnings"]),
+        "properties": tuple(tuple(one) for one in fields["properties"] or ()),
+        "subtests": dict(fields["subtests"] or {}),
+        "rerun": bool(fields["rerun"]),
     }
     return AttemptResult(**fields)
 

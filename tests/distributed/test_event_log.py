@@ -10,7 +10,7 @@ import pytest
 from pulseq.distributed.event_log import EventLog
 from pulseq.errors import InfrastructureError, PulseqError
 from pulseq.events import AttemptFinished, Event, RunNote, RunStarted, TestClosed, TestPlanned
-from pulseq.models import AttemptResult, Reason, Status
+from pulseq.models import AttemptResult, PytestWarning, Reason, Status
 from pulseq.results.database import Database
 from pulseq.results.journal import JournalWriter, replay
 
@@ -127,3 +127,20 @@ def test_what_is_over_is_brought_in_while_the_run_ends(tmp_path: Path) -> None:
         return int(told[0]), int(told[1])
 
     assert asyncio.run(end()) == (30, 1)
+
+
+def test_memory_has_a_warning_that_many_tests_tell_once_and_leaves_properties_to_the_journal(tmp_path: Path) -> None:
+    def warned(test_id: str) -> list[Event]:
+        warnings = (PytestWarning("UserWarning", "the same"),)
+        recorded = (("property", "ticket", "7"),)
+        result = AttemptResult(test_id, 1, "n", Status.PASSED, pytest_warnings=warnings, properties=recorded)
+        return [TestPlanned(test_id, "", test_id, "pytest", "medium"), AttemptFinished(result)]
+
+    log, _, _ = _emit(tmp_path, STARTED, *warned("a"), *warned("b"))
+
+    (_, one), (_, other) = log.record.pytest_warnings()
+    assert one is other
+    in_memory, on_disk = log.record.tests["a", ""].last, replay(tmp_path / "journal.jsonl")[0].tests["a", ""].last
+    assert in_memory is not None
+    assert on_disk is not None
+    assert (in_memory.properties, on_disk.properties) == ((), (("property", "ticket", "7"),))

@@ -299,3 +299,43 @@ def test_a_bad_verdict_is_the_tests_own_unless_infrastructure_kept_it(verdict: T
 )
 def test_a_plan_has_a_name_and_an_expected_length(test: TestCase, name: str, seconds: float | None) -> None:
     assert (planned_event(test).name, planned_event(test).expected_seconds) == (name, seconds)
+
+
+def rerun(attempt: int = 1) -> AttemptResult:
+    return AttemptResult("t", attempt, "n1", Status.FAILED, reason=Reason.ASSERTION, rerun=True)
+
+
+def test_an_attempt_that_pytest_made_anew_is_followed_by_the_next_in_the_same_task_run() -> None:
+    ledger = Ledger()
+    ledger.plan(case())
+    begin(ledger, task_run="run-1")
+    following = AttemptStarted("t", "", 2, "n1", "run-1")
+    assert ledger.finish(rerun(), in_place=True) == ([AttemptFinished(rerun()), following], Next.UNDER_WAY)
+    assert (ledger.open, ledger.next_attempt(KEY), ledger.failures) == (1, 2, 0)
+
+
+def test_a_pass_after_an_attempt_that_pytest_made_anew_is_flaky() -> None:
+    ledger = begun()
+    ledger.finish(rerun(), in_place=True)
+    ledger.finish(rerun(2), in_place=True)
+    assert ledger.finish(result(attempt=3), in_place=True)[1] is Next.CLOSED
+    assert list(ledger.verdicts()) == [closed(Status.PASSED, attempts=3, flaky=True)]
+
+
+def test_an_attempt_that_pytest_made_anew_uses_up_no_retry() -> None:
+    ledger = begun(retries=1)
+    ledger.finish(rerun(), in_place=False)
+    assert ledger.retries_left(KEY) == 1
+    assert ledger.finish(result(Status.FAILED, attempt=2), in_place=False)[1] is Next.RETRY_ALONE
+    assert begin(ledger) == [AttemptStarted("t", "", 3, "n1")]
+    ledger.finish(rerun(3), in_place=False)
+    ledger.finish(result(Status.FAILED, attempt=4), in_place=False)
+    assert list(ledger.verdicts()) == [closed(Status.FAILED, Reason.EXIT_CODE, attempts=4)]
+
+
+def test_a_node_that_is_lost_between_the_attempts_of_a_start_loses_the_one_under_way() -> None:
+    ledger = begun()
+    ledger.finish(rerun(), in_place=True)
+    ((event,), again) = ledger.lose(KEY, "gone")
+    assert isinstance(event, AttemptFinished)
+    assert (event.result.attempt, event.result.reason, again) == (2, Reason.NODE_LOST, True)

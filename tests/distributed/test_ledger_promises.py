@@ -85,6 +85,17 @@ class LedgerMachine(RuleBasedStateMachine):
 
     @precondition(lambda self: self.at_work)
     @rule(data=st.data())
+    def try_again_within_pytest(self, data: st.DataObject) -> None:
+        body = data.draw(st.sampled_from(self.at_work))
+        if not body.begun:
+            self.tell_start(body)
+        left = self.ledger.retries_left(body.key)
+        assert self.tell_result(body, Status.FAILED, Reason.ASSERTION, rerun=True) is Next.UNDER_WAY
+        body.attempt += 1
+        assert self.ledger.retries_left(body.key) == left
+
+    @precondition(lambda self: self.at_work)
+    @rule(data=st.data())
     def lose_node(self, data: st.DataObject) -> None:
         body = data.draw(st.sampled_from(self.at_work))
         self.at_work.remove(body)
@@ -130,8 +141,8 @@ class LedgerMachine(RuleBasedStateMachine):
         self.events += events
         body.begun = True
 
-    def tell_result(self, body: Body, status: Status, reason: Reason | None) -> Next:
-        result = AttemptResult(body.key[0], body.attempt, body.node, status, reason=reason)
+    def tell_result(self, body: Body, status: Status, reason: Reason | None, *, rerun: bool = False) -> Next:
+        result = AttemptResult(body.key[0], body.attempt, body.node, status, reason=reason, rerun=rerun)
         events, following = self.ledger.finish(result, in_place=body.in_place)
         self.events += events
         return following

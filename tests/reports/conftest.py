@@ -6,6 +6,7 @@ import heapq
 import random
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -58,6 +59,8 @@ class Plot:
     error: str = ""
     output: str = ""
     warnings: tuple[str, ...] = ()
+    #: Further fields of the last attempt's result.
+    told: dict[str, Any] = field(default_factory=dict)
 
 
 @dataclass
@@ -96,6 +99,7 @@ def _result(plot: Plot, attempt: int, node: str, began: float) -> AttemptResult:
         output_bytes=len(plot.output),
         metrics={"duration": plot.seconds, "memory_usage": 12.5},
         warnings=plot.warnings,
+        **(plot.told if attempt == len(plot.outcomes) else {}),
     )
 
 

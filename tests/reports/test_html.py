@@ -16,16 +16,18 @@ from hypothesis import strategies as st
 
 from pulseq.events import (
     AttemptFinished,
+    EntryCollected,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
     RunFinished,
     RunNote,
     RunStarted,
+    SessionFinished,
     TestClosed,
     TestPlanned,
 )
-from pulseq.models import AttemptResult, Reason, Status
+from pulseq.models import AttemptResult, PytestWarning, Reason, Status
 from pulseq.records import RunRecord, fold
 from pulseq.reports.html import write_html
 
@@ -119,6 +121,8 @@ def hostile_record(text: str, other: str, status: Status, reason: Reason, flaky:
     result = AttemptResult(
         text, 1, other, status, other, reason, started_at=1.0, error=other, output=text, metrics={text: 1.0}
     )
+    told = {"xpassed": other, "properties": (("property", text, other),), "subtests": {"skipped": 1, text: 2}}
+    last = AttemptResult(text, 2, text, status, other, reason, error=text, warnings=(text, other), **told)
     return fold(
         [
             RunStarted(other, text, 1.0, other),
@@ -129,7 +133,10 @@ def hostile_record(text: str, other: str, status: Status, reason: Reason, flaky:
             TestPlanned(text, other, text, "call", "medium", location=text),
             TestPlanned(other + "2", text, text, "call", "medium"),
             AttemptFinished(result),
-            AttemptFinished(AttemptResult(text, 2, text, status, other, reason, error=text, warnings=(text, other))),
+            EntryCollected(text, other, 1, 1, (PytestWarning(text, other, text, other),)),
+            AttemptFinished(last),
+            SessionFinished(text, other, 1, other, text, properties=((text, other),)),
+            SessionFinished(text, other + "2", 1, text, other),
             TestClosed(text, other, status, reason, flaky, 2, other, text),
             RunFinished(2.0, 1.0, 1, text),
         ]
@@ -142,7 +149,7 @@ def test_the_head_says_suite_verdict_and_counts(checkout) -> None:
     expected = (
         "checkout",
         ["✗failed"],
-        ["2 failed", "2 errors (1 without a verdict)", "114 passed", "2 skipped (1 xfailed)", "1 flaky", "in 24.1 s"],
+        ["2 failed", "2 errors (1 without a verdict)", "114 passed", "1 skipped", "1 xfailed", "1 flaky", "in 24.1 s"],
     )
     assert expected == told
 
@@ -183,6 +190,23 @@ def test_a_flaky_test_is_told_with_all_its_attempts(checkout) -> None:
         True,
         True,
     )
+
+
+def test_what_pytest_told_besides_is_on_the_page(plot, tell_story: Callable) -> None:
+    told = {
+        "xpassed": "issue 12",
+        "subtests": {"passed": 2, "skipped": 1},
+        "properties": (("property", "ticket", "7"),),
+        "pytest_warnings": (PytestWarning("UserWarning", "look", "t.py:3"),),
+    }
+    record = tell_story([plot("a", told=told)]).record
+    record.apply(SessionFinished("unit", "n", 1, "coverage is 3 %", "a.py 3 %"))
+    elements = read(record)
+    heads = said_by(elements, "h2")
+    assert [head for head in heads if head in ("Warnings", "unit", "Properties")] == ["Warnings", "unit", "Properties"]
+    assert said_by(elements, "pre") == ["coverage is 3 %", "a.py 3 %"]
+    assert "xpassed: issue 12 · 3 subtests: 2 passed, 1 skipped" in said_by(elements, "span", "said")
+    assert said_by(elements, "span", "warning") == ["t.py:3: UserWarning: look"]
 
 
 def test_a_test_without_a_verdict_is_told_with_its_reason(checkout) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 
+from pulseq.events import SessionFinished
+from pulseq.models import PytestWarning
 from pulseq.records import RunRecord, fold
 from pulseq.reports.json_output import describe_run
 
@@ -22,14 +24,36 @@ def test_a_run_is_one_object_with_its_counts_and_places(checkout) -> None:
             "xfailed": 1,
             "no_verdict": 1,
             "not_finished": 0,
+            "xpassed": 0,
+            "deselected": 0,
+            "warnings": 0,
+            "reruns": 0,
         },
         "exit_code": 1,
         "reason": "failed",
         "wall_seconds": checkout.record.finished.wall_seconds,
         "paths": {"journal": "j.jsonl"},
         "prefect_url": "http://127.0.0.1:4200/runs/flow-run/f1",
+        "warnings": [],
+        "subtests": [],
+        "sessions": [],
     }
     assert expected == json.loads(json.dumps(describe_run(checkout.record, {"journal": "j.jsonl"})))
+
+
+def test_what_pytest_told_besides_is_in_it(plot, tell_story) -> None:
+    warning = PytestWarning("UserWarning", "look \udc80", "t.py:3")
+    told = {"pytest_warnings": (warning, warning), "subtests": {"passed": 2, "skipped": 1}}
+    record = tell_story([plot("a", told=told), plot("b", told={"subtests": {"passed": 1}})]).record
+    record.apply(SessionFinished("unit", "n", 1, "coverage is 3 %", "a.py  3 %"))
+    record.apply(SessionFinished("silent", "n", 0))
+    told_of = json.loads(json.dumps(describe_run(record)))
+    listed = {"category": "UserWarning", "message": "look \udc80", "location": "t.py:3", "when": "runtest"}
+    assert told_of["warnings"] == [{**listed, "count": 2, "told_by": ["a"]}]
+    counts = {"passed": 2, "failed": 0, "skipped": 1, "xfailed": 0}
+    assert told_of["subtests"] == [{"test_id": "a", "variant": "", **counts}]
+    words = {"exit_status": 1, "error": "coverage is 3 %", "summary": "a.py  3 %"}
+    assert told_of["sessions"] == [{"entry": "unit", "node_id": "n", **words}]
 
 
 def test_a_run_that_did_not_end_has_tests_that_are_not_finished_and_no_exit_code(checkout) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pulseq.events import AttemptFinished, RunStarted, TestClosed, TestPlanned
+from pulseq.events import AttemptFinished, RunStarted, SessionFinished, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import RunRecord, fold
 from pulseq.reports.junit import write_junit
@@ -113,6 +113,42 @@ def test_node_attempts_variant_and_metrics_are_properties(plot, tell_story: Call
         case.attrib["time"],
         properties_of(case),
     )
+
+
+def test_what_a_test_records_is_a_property_or_an_attribute_of_its_case(plot, tell_story: Callable) -> None:
+    recorded = (("property", "ticket", "7"), ("property", "ticket", "8"), ("attribute", "owner", "<me>"))
+    case = case_of(tell_story([plot("pay", told={"properties": recorded})]).record)
+    tickets = [one.attrib["value"] for one in case.iter("property") if one.attrib["name"] == "ticket"]
+    assert (tickets, case.attrib["owner"]) == (["7", "8"], "<me>")
+
+
+def test_a_test_may_name_its_case_and_not_say_how_long_it_took(plot, tell_story: Callable) -> None:
+    recorded = (("attribute", "classname", "shop.Cart"), ("attribute", "time", "0"))
+    case = case_of(tell_story([plot("pay", 2.0, told={"properties": recorded})]).record)
+    assert (case.attrib["classname"], case.attrib["time"]) == ("shop.Cart", "2.000")
+
+
+@pytest.mark.parametrize("name", ["", "1st", "a b", "a:b", 'x="', "xmlns", "XML", "a\n", "é", "-a"])
+def test_an_attribute_that_xml_cannot_name_is_a_property(plot, tell_story: Callable, name: str) -> None:
+    case = case_of(tell_story([plot("pay", told={"properties": (("attribute", name, "v"),)})]).record)
+    assert (list(case.attrib), properties_of(case)[name]) == (["classname", "name", "time"], "v")
+
+
+def test_what_a_suite_records_is_a_property_of_the_suite(checkout) -> None:
+    record = checkout.record
+    record.apply(SessionFinished("unit", "n", 0, properties=(("build", "7"),)))
+    told = {one.attrib["name"]: one.attrib["value"] for one in written(record).findall("testsuite/properties/property")}
+    assert told == {"run_id": "20260528-2026-k3x9", "prefect_url": record.prefect.url, "build": "7"}
+
+
+@settings(suppress_health_check=[HealthCheck.too_slow])
+@given(st.lists(st.tuples(st.sampled_from(["property", "attribute"]), ANY_TEXT, ANY_TEXT), max_size=4).map(tuple))
+def test_any_text_that_is_recorded_leaves_a_file_that_can_be_read(recorded: tuple[tuple[str, str, str], ...]) -> None:
+    result = AttemptResult("a", 1, "n", Status.PASSED, properties=recorded)
+    suite = SessionFinished("unit", "n", 0, properties=tuple((name, value) for _, name, value in recorded))
+    planned, closed = TestPlanned("a", "", "a", "call", "low"), TestClosed("a", "", Status.PASSED, None, False, 1)
+    record = fold([planned, AttemptFinished(result), closed, suite])
+    assert case_of(record).attrib["time"] == "0.000"
 
 
 def test_the_output_of_a_test_that_passed_is_left_out(plot, tell_story: Callable) -> None:

@@ -18,7 +18,7 @@ FAILED = ((Status.FAILED, Reason.ASSERTION),)
 def test_it_begins_with_the_suite_and_the_counts(checkout) -> None:
     text = render_markdown(checkout.record)
 
-    assert text.startswith("# checkout\n\n**2 failed, 2 errors (1 without a verdict), 114 passed, 2 skipped")
+    assert text.startswith("# checkout\n\n**2 failed, 2 errors (1 without a verdict), 114 passed, 1 skipped, 1 xfailed")
 
 
 def test_it_has_the_picture_in_it(checkout) -> None:

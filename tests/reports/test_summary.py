@@ -11,8 +11,17 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.console import Console
 
-from pulseq.events import AttemptFinished, NodeJoined, RunFinished, RunStarted, TestClosed, TestPlanned
-from pulseq.models import AttemptResult, Reason, Status
+from pulseq.events import (
+    AttemptFinished,
+    EntryCollected,
+    NodeJoined,
+    RunFinished,
+    RunStarted,
+    SessionFinished,
+    TestClosed,
+    TestPlanned,
+)
+from pulseq.models import AttemptResult, PytestWarning, Reason, Status
 from pulseq.records import RunRecord, fold
 from pulseq.reports.summary import render_summary
 
@@ -35,13 +44,16 @@ def test_the_line_of_counts_reads_like_pytests(checkout) -> None:
     [line] = [line for line in render_summary(checkout.record).plain(120).splitlines() if "passed, " in line]
     assert (
         line.strip("═ ")
-        == "2 failed, 2 errors (1 without a verdict), 114 passed, 2 skipped (1 xfailed), 1 flaky in 24.1 s"
+        == "2 failed, 2 errors (1 without a verdict), 114 passed, 1 skipped, 1 xfailed, 1 flaky in 24.1 s"
     )
 
 
 def test_the_line_of_counts_is_shorter_where_the_terminal_is_narrow(checkout) -> None:
     [line] = [line for line in lines_of(checkout.record) if "passed, " in line]
-    assert (line.strip("═ "), len(line)) == ("2 failed, 2 errors, 114 passed, 2 skipped, 1 flaky in 24.1 s", 80)
+    assert (line.strip("═ "), len(line)) == (
+        "2 failed, 2 errors, 114 passed, 1 skipped, 1 xfailed, 1 flaky in 24.1 s",
+        80,
+    )
 
 
 def test_a_failure_is_told_with_where_it_ran_and_its_last_lines(plot, tell_story: Callable) -> None:
@@ -165,13 +177,23 @@ def test_tables_fit_the_width(width: int, plot, tell_story: Callable) -> None:
 def test_no_text_of_a_test_controls_the_terminal(
     test_id: str, node: str, error: str, status: Status, reason: Reason, flaky: bool
 ) -> None:
-    result = AttemptResult(test_id, 1, node, status, node, reason, error=error, output=error, warnings=(error,))
+    warning = PytestWarning(error, test_id, node)
+    result = AttemptResult(
+        *(test_id, 1, node, status, node, reason),
+        error=error,
+        output=error,
+        warnings=(error,),
+        pytest_warnings=(warning,),
+        subtests={"skipped": 1},
+    )
     record = fold(
         [
             RunStarted(test_id, error, 0.0, "1"),
             NodeJoined(node, node, 1, {error: node}),
             TestPlanned(test_id, node, error, "call", "medium", location=error),
+            EntryCollected(error, node, 1, 1, (warning,)),
             AttemptFinished(result),
+            SessionFinished(error, node, 1, error, error),
             TestClosed(test_id, node, status, reason, flaky, 2, node, error),
             RunFinished(1.0, 1.0, 1, error),
         ]

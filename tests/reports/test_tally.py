@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from pulseq.events import TestClosed
-from pulseq.models import Reason, Status
+from pulseq.events import EntryCollected, SessionFinished, TestClosed
+from pulseq.models import PytestWarning, Reason, Status
 from pulseq.reports.tally import Tally, count_verdicts
 
 PASSED = TestClosed("a", "", Status.PASSED, None, False, 1)
@@ -38,13 +38,35 @@ def test_a_verdict_that_is_taken_back_leaves_no_trace() -> None:
 
 def test_the_words_name_the_worst_first_and_why_errors_are_none_of_the_tests() -> None:
     words = [said for _, said in tally_of(PASSED, FLAKY, XFAILED, LOST, CANCELLED).words()]
-    expected = ["2 errors (1 without a verdict, 1 cancelled)", "2 passed", "1 skipped (1 xfailed)", "1 flaky"]
+    expected = ["2 errors (1 without a verdict, 1 cancelled)", "2 passed", "1 xfailed", "1 flaky"]
     assert expected == words
 
 
 def test_short_words_are_the_counts_alone() -> None:
     words = [said for _, said in tally_of(LOST, XFAILED).words(short=True)]
-    assert words == ["1 error", "1 skipped"]
+    assert words == ["1 error", "1 xfailed"]
+
+
+def test_the_words_are_pytests_and_leave_out_what_is_zero() -> None:
+    tally = Tally(passed=4, failed=1, skipped=3, xfailed=1, xpassed=1, deselected=4, warnings=12, reruns=1)
+    words = ", ".join(said for _, said in tally.words())
+    assert words == "1 failed, 3 passed, 2 skipped, 1 xfailed, 1 xpassed, 4 deselected, 12 warnings, 1 rerun"
+    assert [said for _, said in Tally(warnings=1).words()] == ["1 warning"]
+
+
+def test_what_pytest_tells_besides_is_counted_from_the_record(plot, tell_story) -> None:
+    warning = PytestWarning("UserWarning", "w")
+    record = tell_story(
+        [
+            plot("a", told={"xpassed": "", "pytest_warnings": (warning, warning)}),
+            plot("b", outcomes=((Status.FAILED, Reason.ASSERTION),), told={"xpassed": "not any more", "rerun": True}),
+        ]
+    ).record
+    for node in ("n1", "n2"):
+        record.apply(EntryCollected("unit", node, 2, 3, (warning,)))
+    record.apply(SessionFinished("unit", "n1", 0, warnings=(warning,)))
+    tally = count_verdicts(record)
+    assert (tally.xpassed, tally.deselected, tally.warnings, tally.reruns) == (1, 3, 4, 1)
 
 
 def test_a_record_is_counted_by_its_closed_tests(checkout) -> None:

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pulseq.events import AttemptFinished, AttemptStarted, Event, TestClosed, TestExpanded, TestPlanned
-from pulseq.models import AttemptResult, Reason, Status
+from pulseq.models import AttemptResult, PytestWarning, Reason, Status
 from pulseq.results.bulk import BulkBatch, UnreadableLinesError
 from pulseq.results.codec import encode_line
 from pulseq.results.database import Database
@@ -167,6 +167,11 @@ results = st.builds(
     simulated=st.booleans(),
     leaked_processes=counts,
     warnings=st.lists(texts, max_size=2).map(tuple),
+    pytest_warnings=st.lists(st.builds(PytestWarning, texts, texts, texts, texts), max_size=2).map(tuple),
+    xpassed=st.none() | texts,
+    properties=st.lists(st.tuples(texts, texts, texts), max_size=2).map(tuple),
+    subtests=st.dictionaries(st.sampled_from(["passed", "skipped"]), counts),
+    rerun=st.booleans(),
 )
 requirements = st.dictionaries(texts, texts | seconds | st.booleans() | st.lists(texts).map(tuple), max_size=3)
 names = st.sampled_from("abc") | texts

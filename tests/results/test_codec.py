@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
+    EntryCollected,
     Event,
     NodeHealth,
     NodeJoined,
@@ -22,11 +23,12 @@ from pulseq.events import (
     RunFinished,
     RunNote,
     RunStarted,
+    SessionFinished,
     TestClosed,
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import AttemptResult, Liveness, Reason, Status
+from pulseq.models import AttemptResult, Liveness, PytestWarning, Reason, Status
 from pulseq.results.codec import DamagedLine, decode_line, encode_line
 
 # Any text at all, lone surrogates and NUL included.
@@ -38,6 +40,8 @@ capabilities = st.dictionaries(texts, scalars | st.lists(scalars).map(tuple))
 options = st.dictionaries(texts, st.recursive(scalars | st.none(), lambda inner: st.lists(inner)))
 statuses = st.sampled_from(Status)
 reasons = st.none() | st.sampled_from(Reason)
+
+pytest_warnings = st.lists(st.builds(PytestWarning, texts, texts, texts, texts), max_size=3).map(tuple)
 
 results = st.builds(
     AttemptResult,
@@ -59,6 +63,11 @@ results = st.builds(
     simulated=st.booleans(),
     leaked_processes=counts,
     warnings=st.lists(texts).map(tuple),
+    pytest_warnings=pytest_warnings,
+    xpassed=st.none() | texts,
+    properties=st.lists(st.tuples(texts, texts, texts), max_size=3).map(tuple),
+    subtests=st.dictionaries(texts, counts, max_size=4),
+    rerun=st.booleans(),
 )
 events: st.SearchStrategy[Event] = st.one_of(
     st.builds(RunStarted, run_id=texts, suite=texts, started_at=numbers, version=texts, options=options),
@@ -68,6 +77,12 @@ events: st.SearchStrategy[Event] = st.one_of(
     st.builds(NodeHealth, texts, st.sampled_from(Liveness), st.none() | texts, texts, latency=st.none() | numbers),
     st.builds(TestPlanned, texts, texts, texts, texts, texts, st.none() | texts, st.none() | numbers, capabilities),
     st.builds(TestExpanded, texts, texts, counts),
+    st.builds(EntryCollected, texts, texts, counts, counts, pytest_warnings),
+    st.builds(
+        SessionFinished,
+        *(texts, texts, counts, st.none() | texts, texts, pytest_warnings),
+        st.lists(st.tuples(texts, texts), max_size=3).map(tuple),
+    ),
     st.builds(AttemptStarted, texts, texts, counts, texts, st.none() | texts),
     st.builds(AttemptFinished, results),
     st.builds(TestClosed, texts, texts, statuses, reasons, st.booleans(), counts, st.none() | texts, st.none() | texts),
@@ -113,6 +128,16 @@ def test_an_event_of_a_newer_version_is_refused_by_name() -> None:
     line = _with_checksum('{"seq":1,"time":2.0,"kind":"node_sang","data":{}')
     with pytest.raises(DamagedLine, match="'node_sang', is unknown to this version"):
         decode_line(line)
+
+
+def test_what_a_newer_version_tells_of_a_warning_is_left_out() -> None:
+    result = '{"test_id":"t","attempt":1,"node_id":"n","status":"passed","pytest_warnings":[%s]}'
+    told = result % '{"category":"UserWarning","message":"m","colour":"red"}'
+    event = decode_line(
+        _with_checksum(f'{{"seq":1,"time":2.0,"kind":"attempt_finished","data":{{"result":{told}}}')
+    ).event
+    warned = AttemptResult("t", 1, "n", Status.PASSED, pytest_warnings=(PytestWarning("UserWarning", "m"),))
+    assert AttemptFinished(warned) == event
 
 
 def test_a_field_of_a_newer_version_is_left_out() -> None:

@@ -13,17 +13,21 @@ from pulseq.results.database import SCHEMA_VERSION, Database, DatabaseBusyError,
 
 CONTRACT = {
     "results": "run_id suite test_id variant name body node_id status reason flaky attempts duration queue_seconds "
-    "started_at finished_at priority error simulated metrics",
+    "started_at finished_at priority error simulated metrics xpassed",
     "metrics": "run_id test_id variant attempt node_id name value",
     "run_summary": "run_id suite total_tests passed failed errors skipped flaky pass_rate wall_seconds test_seconds "
-    "prefect_url",
+    "prefect_url deselected warnings xpassed",
     "node_summary": "run_id node_id total_tests passed failed errors skipped pass_rate busy_seconds",
     "metric_summary": "run_id name count min max avg p50 p95 p99",
     "flaky_tests": "test_id variant flip_rate in_run_flakes last_seen",
     "slowest_tests": "test_id variant p50 p95 runs",
     "runs": "run_id",
     "attempts": "run_id test_id variant attempt output exit_code signal error warnings leaked_processes simulated "
-    "queue_seconds task_run_id",
+    "queue_seconds task_run_id pytest_warnings xpassed properties subtests rerun",
+    "properties": "run_id entry test_id variant attempt kind name value",
+    "pytest_warnings": "run_id entry test_id variant attempt category message location when",
+    "collections": "run_id entry node_id items deselected warnings",
+    "sessions": "run_id entry node_id exit_status error summary",
     "nodes": "run_id node_id capabilities",
     "node_health": "run_id node_id status",
 }
@@ -79,7 +83,22 @@ def test_every_table_view_and_column_is_documented(database: Database) -> None:
 
 def test_the_file_knows_the_version_of_its_schema(database: Database) -> None:
     with database.read() as connection:
-        assert connection.execute("SELECT version FROM pulseq_schema").fetchall() == [(SCHEMA_VERSION,)]
+        assert connection.execute("SELECT max(version) FROM pulseq_schema").fetchall() == [(SCHEMA_VERSION,)]
+
+
+def test_whoever_reads_a_file_of_an_older_version_finds_it_brought_to_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    database = Database(tmp_path / "results.duckdb")
+    with monkeypatch.context() as earlier:
+        earlier.setattr("pulseq.results.database.SCHEMA_VERSION", 1)
+        with database.write() as connection:
+            columns = "run_id, test_id, variant, attempt, status"
+            connection.execute(f"INSERT INTO attempts ({columns}) VALUES ('r', 'a', '', 1, 'passed')")
+    with database.read() as connection:
+        rows = connection.execute("SELECT test_id, pytest_warnings, xpassed, rerun FROM attempts").fetchall()
+        versions = connection.execute("SELECT version FROM pulseq_schema ORDER BY version").fetchall()
+    assert (rows, versions) == ([("a", None, None, False)], [(version,) for version in range(1, SCHEMA_VERSION + 1)])
 
 
 def test_connections_speak_utc(database: Database) -> None:

@@ -33,8 +33,8 @@ def test_an_attempt_that_ended_is_not_running() -> None:
 
 
 def test_an_attempt_names_the_task_run_that_carried_it() -> None:
-    ((*_, task_run),) = rows(STARTED, finished(Status.PASSED))["odd_attempts"]
-    assert task_run == "task"
+    (row,) = rows(STARTED, finished(Status.PASSED))["odd_attempts"]
+    assert row[-6] == "task"
 
 
 def test_the_later_result_of_an_attempt_replaces_the_earlier() -> None:

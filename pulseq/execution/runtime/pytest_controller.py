@@ -15,7 +15,7 @@ import pytest
 
 from . import originals, wire
 from .pytest_leaving import leave
-from .pytest_options import make_neutral, pose_as_pytest
+from .pytest_options import make_neutral, pose_as_pytest, printed
 from .pytest_replay import Replay
 from .pytest_slots import SlotLines
 from .pytest_summary import LastWords
@@ -144,7 +144,7 @@ def run(guardian: socket.socket, request: Dict[str, Any], private: str) -> NoRet
         plugin.words.note(traceback.format_exc())
         plugin.trouble.append(error)
     if not plugin.serving or plugin.replay is None:
-        message = {"op": "refused", "error": clip("\n".join(plugin.trouble)), "code": code}
+        message = {"op": "refused", "error": clip("\n".join(plugin.trouble) or printed()), "code": code}
     else:
         message = {"op": "over", **_result(plugin, plugin.replay, code, error)}
     wire.send(guardian, message)

@@ -198,7 +198,8 @@ class Keeper:
             elif message["op"] in ("collected", "refused"):
                 self._ready = message["op"] == "collected"
                 self._told_collection = True
-                runner.take_raw()  # what pytest wrote when it began is no item's
+                said = runner.take_raw()  # what pytest wrote when it began is no item's
+                message["error"] = message.get("error") or said.text() or "pytest ended before it had collected"
                 self._to_node(message)
             elif message["op"] == "next?":
                 self._to_node(message)
@@ -224,11 +225,12 @@ class Keeper:
         self._to_node(message)
 
     def _begin(self, running: Running, *, announced: bool) -> None:
+        known = self._running is not None and self._running.number == running.number
         self._running = running
         if running.number is not None:
             self._fruitless = 0
             self._timeout = self._timeouts[running.number]
-            if not announced:
+            if not announced and not known:
                 self._to_node({"op": "start", "next": [running.number]})
 
     def _hear_node(self) -> None:

@@ -7,6 +7,8 @@ import sys
 import types
 from typing import Any, Dict, List, Optional
 
+from .output import read_file
+
 #: Where an option does not exist, its plugin is not there.
 _NEUTRAL: Dict[str, Any] = {
     "numprocesses": None,
@@ -27,6 +29,16 @@ def make_neutral(option: Any) -> None:
     for name, value in _NEUTRAL.items():
         if hasattr(option, name):
             setattr(option, name, value)
+
+
+def printed() -> str:
+    """What this process has written, where pytest gave its reason to the terminal alone."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    try:
+        return read_file(1)
+    except OSError:
+        return ""
 
 
 def narrow(option: Any, name: str, expression: Optional[str]) -> None:

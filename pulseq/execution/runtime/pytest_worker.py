@@ -104,7 +104,7 @@ def _run_pytest(link: RunnerLink, request: Dict[str, Any], given: Dict[str, Any]
         plugin.trouble.append(f"{type(error).__name__}: {error}")
         code = 1
     if not plugin.serving:
-        words = "\n".join(plugin.trouble) or f"pytest ended with exit code {code} before it had collected"
+        words = "\n".join(plugin.trouble)
         wire.send(link.sock, {"op": "refused", "error": words})
     line.close()
     leave(code)

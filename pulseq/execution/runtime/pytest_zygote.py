@@ -21,7 +21,7 @@ from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
 from .pytest_keeper import Keeper, fork
 from .pytest_leaving import RandomState, disown_inheritance, leave, refresh_greenlets
-from .pytest_options import pose_as_pytest
+from .pytest_options import pose_as_pytest, printed
 from .pytest_runner import items_by_name, take_input
 from .pytest_sender import EventSender
 from .pytest_slots import call_controller
@@ -74,7 +74,9 @@ class Zygote:
             plugin.trouble.append(f"{type(error).__name__}: {error}")
             code = 1
         if not plugin.serving:
-            text = "\n".join(plugin.trouble) or f"pytest ended with exit code {code} before it had collected"
+            text = (
+                "\n".join(plugin.trouble) or printed() or f"pytest ended with exit code {code} before it had collected"
+            )
             self._answer({"op": "refused", "error": text})
         leave(code)
 

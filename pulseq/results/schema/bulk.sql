@@ -46,7 +46,9 @@ WITH told AS (
             test_id VARCHAR, attempt INTEGER, node_id VARCHAR, status VARCHAR, variant VARCHAR, reason VARCHAR,
             started_at DOUBLE, duration DOUBLE, queue_seconds DOUBLE, error VARCHAR, output VARCHAR,
             output_bytes BIGINT, exit_code INTEGER, signal INTEGER, metrics JSON, simulated BOOLEAN,
-            leaked_processes INTEGER, warnings VARCHAR[]
+            leaked_processes INTEGER, warnings VARCHAR[],
+            pytest_warnings STRUCT(category VARCHAR, message VARCHAR, "location" VARCHAR, "when" VARCHAR)[],
+            xpassed VARCHAR, properties VARCHAR[][], subtests JSON, rerun BOOLEAN
         ))'}
     )
 )
@@ -57,7 +59,9 @@ SELECT
     coalesce(r.output_bytes, 0) AS output_bytes, r.exit_code, r.signal,
     coalesce(metrics_of(r.metrics), MAP {}::MAP(VARCHAR, DOUBLE)) AS metrics, coalesce(r.simulated, false) AS simulated,
     coalesce(r.leaked_processes, 0) AS leaked_processes, coalesce(r.warnings, []::VARCHAR[]) AS warnings,
-    s.task_run_id
+    s.task_run_id,
+    nullif(r.pytest_warnings, []) AS pytest_warnings, r.xpassed, nullif(r.properties, []) AS properties,
+    nullif(r.subtests::VARCHAR, '{}')::JSON::MAP(VARCHAR, BIGINT) AS subtests, coalesce(r.rerun, false) AS rerun
 FROM told
 LEFT JOIN stage_started AS s ON s.test_id = r.test_id AND s.variant = told.variant AND s.attempt = r.attempt;
 

@@ -22,7 +22,11 @@ INSERT INTO stage_attempts
 SELECT * REPLACE (
     make_timestamptz(started_at) AS started_at,
     metrics::JSON::MAP(VARCHAR, DOUBLE) AS metrics,
-    warnings::JSON::VARCHAR[] AS warnings
+    warnings::JSON::VARCHAR[] AS warnings,
+    pytest_warnings::JSON::STRUCT(category VARCHAR, message VARCHAR, "location" VARCHAR, "when" VARCHAR)[]
+        AS pytest_warnings,
+    properties::JSON::VARCHAR[][] AS properties,
+    subtests::JSON::MAP(VARCHAR, BIGINT) AS subtests
 )
 FROM odd_attempts;
 INSERT INTO stage_verdicts BY NAME SELECT * REPLACE (make_timestamptz(closed_at) AS closed_at) FROM odd_verdicts;

@@ -14,7 +14,7 @@ CREATE OR REPLACE TEMP TABLE odd_attempts (
     test_id VARCHAR, variant VARCHAR, attempt INTEGER, node_id VARCHAR, status VARCHAR, reason VARCHAR,
     started_at BIGINT, duration DOUBLE, queue_seconds DOUBLE, error VARCHAR, output VARCHAR, output_bytes BIGINT,
     exit_code INTEGER, signal INTEGER, metrics VARCHAR, simulated BOOLEAN, leaked_processes INTEGER, warnings VARCHAR,
-    task_run_id VARCHAR
+    task_run_id VARCHAR, pytest_warnings VARCHAR, xpassed VARCHAR, properties VARCHAR, subtests VARCHAR, rerun BOOLEAN
 );
 CREATE OR REPLACE TEMP TABLE odd_verdicts (
     test_id VARCHAR, variant VARCHAR, status VARCHAR, reason VARCHAR, flaky BOOLEAN, attempts INTEGER,

@@ -1,0 +1,87 @@
+"""What pytest told of a run beside verdicts, gathered for whoever reports it: warnings, subtests, ends of sessions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pulseq.events import SessionFinished
+from pulseq.models import PytestWarning
+from pulseq.records import RunRecord, TestRecord
+from pulseq.reports.text import safe_line
+
+#: Tests that are named with a warning; of the others their number is told.
+NAMED_TESTS = 5
+_MESSAGE_CHARACTERS = 600
+_OUTCOMES = ("failed", "passed", "skipped", "xfailed")
+
+
+@dataclass(frozen=True, slots=True)
+class WarningGroup:
+    """A warning, how often it was recorded, the first tests or entries that told it, and how many more there are."""
+
+    warning: PytestWarning
+    count: int
+    told_by: Sequence[str]
+    more: int
+
+    @property
+    def words(self) -> str:
+        """`t.py:3: DeprecationWarning: old`, in one line that is safe to show."""
+        place = f"{safe_line(self.warning.location)}: " if self.warning.location else ""
+        said = safe_line(self.warning.message, _MESSAGE_CHARACTERS)
+        return f"{place}{safe_line(self.warning.category)}: {said}"
+
+    @property
+    def circumstances(self) -> str:
+        """`3 times: a, b and 1 more`, in one line that is safe to show."""
+        times = "" if self.count == 1 else f"{self.count} times: "
+        more = f" and {self.more} more" if self.more else ""
+        return f"{times}{', '.join(safe_line(name) for name in self.told_by)}{more}"
+
+
+def group_warnings(record: RunRecord) -> list[WarningGroup]:
+    """Every warning of a run once, in the order in which they came."""
+    counts: Counter[PytestWarning] = Counter()
+    origins: dict[PytestWarning, dict[str, None]] = {}
+    for origin, warning in record.pytest_warnings():
+        counts[warning] += 1
+        origins.setdefault(warning, {})[origin] = None
+    return [
+        WarningGroup(warning, count, list(names)[:NAMED_TESTS], max(len(names) - NAMED_TESTS, 0))
+        for warning, count in counts.items()
+        for names in [origins[warning]]
+    ]
+
+
+def subtests_of(test: TestRecord) -> Mapping[str, int]:
+    """How the subtests of the deciding attempt ended; empty where it had none."""
+    last = test.last
+    return {outcome: last.subtests.get(outcome, 0) for outcome in _OUTCOMES} if last and last.subtests else {}
+
+
+def say_subtests(test: TestRecord) -> str:
+    """`3 subtests: 2 passed, 1 skipped`; empty where there are none."""
+    counts = subtests_of(test)
+    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
+    total = sum(counts.values())
+    return f"{total} subtest{'' if total == 1 else 's'}: {told}" if total else ""
+
+
+def hides_subtests(test: TestRecord) -> bool:
+    """Whether subtests did not pass of which the verdict of their test says nothing."""
+    counts = subtests_of(test)
+    return counts.get("skipped", 0) + counts.get("xfailed", 0) > 0
+
+
+def spoken_sessions(record: RunRecord) -> list[tuple[str, SessionFinished]]:
+    """The sessions that had something to say at their end, each with a heading, which is safe to show."""
+    spoken = [session for session in record.sessions.values() if session.error or session.summary.strip()]
+    of_entry = Counter(session.entry for session in spoken)
+    return [(_heading(session, alone=of_entry[session.entry] == 1), session) for session in spoken]
+
+
+def _heading(session: SessionFinished, *, alone: bool) -> str:
+    entry = safe_line(session.entry, 100) or "pytest"
+    return entry if alone else f"{entry} on {safe_line(session.node_id, 60)}"
