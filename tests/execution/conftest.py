@@ -82,13 +82,22 @@ class SuiteFolder:
         return run
 
     async def _work(self, session: PytestSession, packs: Any, run: SuiteRun, fresh: bool) -> None:
-        for orders in packs:
+        orders = next(packs, None)
+        while orders:
+            upcoming: list[list[PytestOrder] | None] = []
+
+            async def ask_next(asked: list[list[PytestOrder] | None] = upcoming) -> PytestOrder | None:
+                asked.append(next(packs, None))
+                return asked[0][0] if asked[0] else None
+
             await session.run_items(
                 orders,
                 on_start=lambda order: run.started.append(order.nodeid),
                 on_result=run.results.append,
                 fresh=fresh,
+                ask_next=ask_next,
             )
+            orders = upcoming[0] if upcoming else next(packs, None)
 
     def log(self) -> list[str]:
         """The lines that the suite wrote into the file `log`."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import os
+import json
 from typing import Any
 
 import pytest
@@ -89,10 +89,11 @@ def test_options_that_stop_early_or_wait_for_a_person_change_nothing(suite: Any)
     assert run.verdicts() == {"test_x": "failed", "test_y": "failed", "test_z": "passed"}
 
 
-def test_forks_do_not_write_the_cache_of_last_failures(suite: Any) -> None:
-    folder = suite({"test_x.py": "def test_x(): assert 0\n"})
-    folder.run()
-    assert not os.path.exists(folder.path / ".pytest_cache" / "v" / "cache" / "lastfailed")
+def test_pytests_cache_of_last_failures_is_written_by_the_controller(suite: Any) -> None:
+    folder = suite({"test_x.py": "def test_x(): assert 0\ndef test_y(): pass\n"})
+    folder.run(slots=2, pack=1)
+    cache = folder.path / ".pytest_cache" / "v" / "cache" / "lastfailed"
+    assert json.loads(cache.read_text()) == {"test_x.py::test_x": True}
 
 
 def test_an_item_that_is_there_twice_has_two_names(suite: Any) -> None:

@@ -80,6 +80,7 @@ LIVE = frozenset(
 _CLASSES = {("tempfile", "_RandomNameSequence"), ("json.encoder", "JSONEncoder"), ("json.decoder", "JSONDecoder")}
 
 #: Whose functions a suite may have swapped, so that a fork would not be what a new interpreter is.
+_PYTESTS = frozenset({"threading.excepthook"})
 _PATCHABLE = ("os", "select", "signal", "socket", "subprocess", "threading", "time")
 
 
@@ -158,6 +159,11 @@ def patched() -> List[str]:
     for name, before in _BEFORE.items():
         now = vars(sys.modules.get(name, types.ModuleType(name)))
         for key, value in before.items():
-            if callable(value) and not key.startswith("__") and now.get(key) is not value:
+            if (
+                callable(value)
+                and f"{name}.{key}" not in _PYTESTS
+                and not key.startswith("__")
+                and now.get(key) is not value
+            ):
                 found.append(f"{name}.{key}")
     return found

@@ -145,6 +145,12 @@ def rare_garbage_collection() -> Iterator[None]:
             gc.set_threshold(*usual)
 
 
+def keep_collection() -> None:
+    """Leave what was collected out of every later look for garbage: it stays, and a fork would copy its pages."""
+    gc.collect()
+    gc.freeze()
+
+
 def unique_names(nodeids: List[str]) -> List[str]:
     """The node ids, a repeated one with a number: with --keep-duplicates an item is there twice."""
     seen: Dict[str, int] = {}

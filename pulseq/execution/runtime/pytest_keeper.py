@@ -60,6 +60,8 @@ class Keeper:
         #: Whether the runner has collected, and can be given items.
         self._ready = False
         self._told_collection = False
+        #: Whether the runner writes where it is when it is told to end at once.
+        self._dumps = False
         self._closing = False
         self._warm = False
 
@@ -108,6 +110,7 @@ class Keeper:
         os.close(output_write_fd)
         self._runner = RunnerProcess(pid, sock, output_fd, captured, private, turns)
         self._ready = self._starter.ready_at_once
+        self._dumps = self._ready and faulthandler.is_enabled()
         return None
 
     def _leave_keeper(self, sock: socket.socket, output_fd: int) -> None:
@@ -197,6 +200,7 @@ class Keeper:
                     self._to_node(message)
             elif message["op"] in ("collected", "refused"):
                 self._ready = message["op"] == "collected"
+                self._dumps = message.pop("dumps", False)
                 self._told_collection = True
                 said = runner.take_raw()  # what pytest wrote when it began is no item's
                 message["error"] = message.get("error") or said.text() or "pytest ended before it had collected"
@@ -292,7 +296,7 @@ class Keeper:
     def _end_runner(self, runner: RunnerProcess, cause: str) -> None:
         """End the runner and all below it, and blame what it was running."""
         leaked = len(process_tree.alive(process_tree.descendants())) - 1
-        if cause == "timeout" and faulthandler.is_enabled():
+        if cause == "timeout" and self._dumps:
             runner.ask_where_it_is()
         runner.kill_tree()
         self._after_runner(runner, cause, max(leaked, 0))

@@ -91,7 +91,7 @@ class Reads:
     def stop(self) -> None:
         """Notice no more."""
         if self._plain is not None:
-            self._environ._data = dict(self._environ._data)
+            self._environ._data = dict(dict.items(self._environ._data))
 
     def note(self) -> None:
         """The variable was read by whoever called `os.environ`."""

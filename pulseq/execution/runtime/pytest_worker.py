@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import faulthandler
 import os
 import socket
 import sys
@@ -79,7 +80,7 @@ def _run_pytest(link: RunnerLink, request: Dict[str, Any], given: Dict[str, Any]
     except ImportError as error:
         wire.send(link.sock, {"op": "refused", "error": f"{sys.executable} has no pytest: {error}"})
         os._exit(1)
-    from .pytest_collection import WorkerPlugin
+    from .pytest_collection import WorkerPlugin, keep_collection
     from .pytest_options import pose_as_pytest
     from .pytest_sender import EventSender
 
@@ -92,7 +93,8 @@ def _run_pytest(link: RunnerLink, request: Dict[str, Any], given: Dict[str, Any]
     def serve(session: Any) -> RunnerLink:
         collection = plugin.collection(session)
         sender.tell_collected([item[0] for item in collection["items"]])
-        wire.send(link.sock, collection)
+        wire.send(link.sock, {**collection, "dumps": faulthandler.is_enabled()})
+        keep_collection()
         return link
 
     plugin = WorkerPlugin(request, given, sender, serve)

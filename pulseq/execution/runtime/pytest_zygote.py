@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import gc
 import os
 import socket
 import sys
@@ -16,7 +15,7 @@ from typing import Any, Dict, NoReturn, Optional, Set
 
 from . import metric, originals, process_tree, wire
 from .pytest_answer import Answer
-from .pytest_collection import WorkerPlugin
+from .pytest_collection import WorkerPlugin, keep_collection
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
 from .pytest_keeper import Keeper, fork
@@ -98,8 +97,7 @@ class Zygote:
         items_by_name(session)
         self._answer(collection)
         self._random = RandomState()
-        gc.collect()
-        gc.freeze()
+        keep_collection()
         return self._fork_keepers(session)
 
     def _fork_keepers(self, session: Any) -> RunnerLink:
