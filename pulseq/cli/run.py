@@ -94,6 +94,7 @@ def run(*suites: str, options: RunArguments | None = None) -> int:
 
     Args:
         suites: Suite files (YAML, TOML), directories, test files, pytest node ids; with --pyargs packages.
+            Without any pytest's `testpaths`, or else the working directory.
     """
     arguments = options or RunArguments()
     own, pytest_arguments = split_at_dashes(sys.argv, suites)

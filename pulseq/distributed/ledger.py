@@ -8,6 +8,7 @@ from enum import Enum
 
 from pulseq.distributed.run_options import MAX_NODE_LOSSES
 from pulseq.events import AttemptFinished, AttemptStarted, Event, RunNote, TestClosed, TestExpanded, TestPlanned
+from pulseq.execution.runtime.stack_dump import FRAMES_FOLLOW
 from pulseq.models import (
     INFRASTRUCTURE_REASONS,
     NO_VERDICT_REASONS,
@@ -269,4 +270,8 @@ def planned_event(case: TestCase) -> TestPlanned:
 
 
 def _last_lines(error: str | None, lines: int = 3) -> str | None:
-    return "\n".join(error.strip().splitlines()[-lines:]) if error else None
+    if not error:
+        return None
+    told = error.strip().splitlines()
+    # Frames go on from the innermost, which is the one to be seen.
+    return "\n".join(told[: lines + 1] if told[0].endswith(FRAMES_FOLLOW) else told[-lines:])

@@ -12,7 +12,7 @@ from pulseq.events import TestClosed
 from pulseq.models import AttemptResult
 from pulseq.records import TestRecord
 from pulseq.reports.shares import NodeShare
-from pulseq.reports.text import gist, last_lines, safe_line
+from pulseq.reports.text import gist, last_lines, safe_line, without_dump
 from pulseq.reports.verdicts import (
     Verdict,
     error_of,
@@ -177,7 +177,7 @@ def _said(test: TestRecord, closed: TestClosed, detail: Detail) -> Iterator[Text
     error = error_of(test, closed)
     for line in last_lines(error, detail.error_lines):
         yield Text(f"  {line}", "red" if line.startswith("E ") else "")
-    output = last.output.strip() if last else ""
+    output = without_dump(error, last.output.strip()) if last else ""
     if output and output not in error:
         yield Text("  output:", STYLES["quiet"])
         for line in last_lines(output, detail.output_lines):

@@ -23,6 +23,8 @@ _UNSAFE = re.compile(
 )
 #: How the error of a program goes on after the words on its end.
 _OUTPUT_FOLLOWS = "; its last output:"
+#: The same where frames follow, by what looks into a process that hangs.
+_FRAMES_FOLLOW = "; it was at:"
 _NOT_XML = re.compile("[^\t\n\r\x20-\x7e\x85\xa0-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
@@ -65,14 +67,24 @@ def last_lines(text: str, count: int, limit: int = 1000) -> list[str]:
 def gist(error: str, count: int, limit: int = 200) -> list[str]:
     """The `count` lines of an error that say most: pytest's first `E` lines, else the last lines.
 
-    Of a program how it ended comes first: its last words may be about something else.
+    Of a program how it ended comes first: its last words may be about something else. Of a test that was ended
+    where it was comes next, its innermost frame first.
     """
     lines = [line for line in safe_lines(error, limit) if line]
+    if lines and lines[0].endswith(_FRAMES_FOLLOW):
+        ended = lines[0].removesuffix(_FRAMES_FOLLOW)
+        return [safe_line(f"{ended}: {lines[1].strip()}", limit)] if count == 1 else [ended, *lines[1:count]]
     said = [line[1:].strip() for line in lines if line.startswith("E ")]
     if lines and lines[0].endswith(_OUTPUT_FOLLOWS):
         ended = lines[0].removesuffix(_OUTPUT_FOLLOWS)
         return [safe_line(f"{ended}: {lines[-1]}", limit)] if count == 1 else [ended, *lines[1:][1 - count :]]
     return said[:count] if said else lines[-count:]
+
+
+def without_dump(error: str, output: str) -> str:
+    """An output without what Python wrote of all frames where the error has those of the test."""
+    has_frames = error.partition("\n")[0].endswith(_FRAMES_FOLLOW)
+    return output.partition("Fatal Python error: ")[0].rstrip() if has_frames else output
 
 
 def _xml_characters(text: str) -> str:

@@ -28,7 +28,8 @@ def load_arguments(
 
     Args:
         arguments: suite files (.yaml, .yml, .toml), directories, `test_*.py` files, pytest node
-            ids; with `pyargs` anything that is no suite file is a package.
+            ids; with `pyargs` anything that is no suite file is a package. None at all is what pytest takes
+            by itself: its `testpaths`, or else the working directory.
         pytest_args: what pytest gets besides, in each pytest entry.
         python: interpreter for the tests that name none themselves.
 
@@ -37,14 +38,14 @@ def load_arguments(
         ConfigurationError: problems in suite files, an id that two of them have.
         NothingToRunError: there is no test in any of them.
     """
-    if not arguments:
-        raise UsageError("found no suite, expected a suite file, a directory or a pytest path")
+    if not arguments and pyargs:
+        raise UsageError("found no package, expected names of Python packages after --pyargs")
     files = [argument for argument in arguments if _is_suite_file(argument)]
     targets = [argument for argument in arguments if not _is_suite_file(argument)]
     for target in [] if pyargs else targets:
         _check_target(target)
     suites = _load_files(files)
-    if targets:
+    if targets or not arguments:
         suites.append(_make_pytest_suite(targets, pyargs=pyargs))
     tests = [test for suite in suites for test in suite.tests]
     _refuse_shared_ids(suites)
@@ -123,7 +124,7 @@ def _make_pytest_suite(targets: Sequence[str], *, pyargs: bool) -> Suite:
     cwd = Path.cwd()
     entry = TestCase("pytest", PytestBody(tuple(targets), pyargs=pyargs), name="pytest", cwd=str(cwd))
     names = list(dict.fromkeys(target if pyargs else _name_target(target) for target in targets))
-    name = "+".join(names) if len(names) <= _MOST_NAMED else cwd.name or "pytest"
+    name = "+".join(names) if 0 < len(names) <= _MOST_NAMED else cwd.name or "pytest"
     return Suite(name, (entry,), targets[0] if len(targets) == 1 else None)
 
 

@@ -120,7 +120,7 @@ def test_a_folder_without_permission_is_told(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_nothing_at_all_is_refused() -> None:
-    assert refuse() == "found no suite, expected a suite file, a directory or a pytest path"
+    assert refuse(pyargs=True) == "found no package, expected names of Python packages after --pyargs"
 
 
 def test_an_id_that_two_files_have_is_told_with_both_places() -> None:
