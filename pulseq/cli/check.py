@@ -72,6 +72,8 @@ def _tell_all(checks: Iterable[Callable[[], None]]) -> None:
 
 
 def _check_suites(suites: Sequence[str], nodes: Path | None, count: str | None, *, pyargs: bool) -> None:
+    if not suites:
+        raise UsageError("found no suite, expected a suite file, a directory or a pytest path")
     suite = load_arguments(list(suites), pyargs=pyargs)
     fleet = choose_fleet(list(suites), nodes_file=nodes, count=count, scheduler=None)
     misses = find_misses(suite, fleet)

@@ -9,6 +9,7 @@ from typing import Any, Callable, Dict, Generator, Iterator, List
 
 import pytest
 
+from .pytest_items import unique_names
 from .pytest_options import make_neutral, narrow
 from .pytest_rewriting import shared_rewriting
 from .pytest_runner import Runner
@@ -149,16 +150,6 @@ def keep_collection() -> None:
     """Leave what was collected out of every later look for garbage: it stays, and a fork would copy its pages."""
     gc.collect()
     gc.freeze()
-
-
-def unique_names(nodeids: List[str]) -> List[str]:
-    """The node ids, a repeated one with a number: with --keep-duplicates an item is there twice."""
-    seen: Dict[str, int] = {}
-    names = []
-    for nodeid in nodeids:
-        seen[nodeid] = seen.get(nodeid, 0) + 1
-        names.append(nodeid if seen[nodeid] == 1 else f"{nodeid}#{seen[nodeid]}")
-    return names
 
 
 def _location(item: Any) -> str:

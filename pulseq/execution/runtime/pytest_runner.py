@@ -14,6 +14,7 @@ from . import metric, wire
 from .body_environment import clean_text
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, become_worker
+from .pytest_items import items_by_name
 from .pytest_sender import EventSender
 from .pytest_turns import take_turn
 from .pytest_verdict import Verdict, clip
@@ -186,18 +187,6 @@ class Runner:
         if call.excinfo is not None:
             error = clip(f"at teardown of a wider scope:\n{self._last_item.repr_failure(call.excinfo)}")
         self._send({"op": "late", "status": "error", "reason": "setup", "error": error, "output": ""})
-
-
-def items_by_name(session: Any) -> Dict[str, Any]:
-    """The items of a session under the names that they are asked for by; made once, before any fork."""
-    found: Optional[Dict[str, Any]] = getattr(session, "_pulseq_items", None)
-    if found is None:
-        from .pytest_collection import unique_names
-
-        names = unique_names([item.nodeid for item in session.items])
-        found = {name: session.items[number] for number, name in enumerate(names)}
-        session._pulseq_items = found
-    return found
 
 
 def take_input(config: Any, sender: EventSender, answer: Dict[str, Any]) -> None:

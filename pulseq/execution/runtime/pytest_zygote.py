@@ -18,10 +18,11 @@ from .pytest_answer import Answer
 from .pytest_collection import WorkerPlugin, keep_collection
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
+from .pytest_items import items_by_name
 from .pytest_keeper import Keeper, fork
 from .pytest_leaving import RandomState, disown_inheritance, leave, refresh_greenlets
 from .pytest_options import pose_as_pytest, printed
-from .pytest_runner import items_by_name, take_input
+from .pytest_runner import take_input
 from .pytest_sender import EventSender
 from .pytest_slots import call_controller
 from .pytest_unfit import Reads, reason_after_collection

@@ -1,0 +1,25 @@
+"""The items of a session, and the names that they are asked for by."""
+
+from __future__ import annotations
+
+from typing import Any, Dict, List, Optional
+
+
+def unique_names(nodeids: List[str]) -> List[str]:
+    """The node ids, a repeated one with a number: with --keep-duplicates an item is there twice."""
+    seen: Dict[str, int] = {}
+    names = []
+    for nodeid in nodeids:
+        seen[nodeid] = seen.get(nodeid, 0) + 1
+        names.append(nodeid if seen[nodeid] == 1 else f"{nodeid}#{seen[nodeid]}")
+    return names
+
+
+def items_by_name(session: Any) -> Dict[str, Any]:
+    """The items of a session under the names that they are asked for by; made once, before any fork."""
+    found: Optional[Dict[str, Any]] = getattr(session, "_pulseq_items", None)
+    if found is None:
+        names = unique_names([item.nodeid for item in session.items])
+        found = {name: session.items[number] for number, name in enumerate(names)}
+        session._pulseq_items = found
+    return found
