@@ -55,6 +55,7 @@ class RunQueue:
         class_key = self._share(requirement_key(case.requirements))
         self._requirements.setdefault(class_key, case.requirements)
         first = case.id in self._failed_first
+        scope = None if alone else self._scope_of(case)
         self._queue.add(
             QueuedTest(
                 case.key,
@@ -65,6 +66,8 @@ class RunQueue:
                 None if alone else self._pack_of(case),
                 avoid,
                 self._group_of(case),
+                scope,
+                collected=not alone and isinstance(case.body, PytestItemBody),
             )
         )
 
@@ -161,9 +164,15 @@ class RunQueue:
     def _pack_of(self, case: TestCase) -> tuple[object, str] | None:
         if not isinstance(case.body, PytestItemBody) or self._granularity == "test":
             return None
+        if case.body.scope is not None:  # also what is known to be long: it is not alone
+            return self._share((case.body.entry, case.body.scope))
         if self._granularity == "auto" and (self._expected(case) or 0.0) >= LONG_ITEM_SECONDS:
             return None
         return self._share((case.body.entry, case.body.nodeid.split("::", 1)[0]))
+
+    def _scope_of(self, case: TestCase) -> str | None:
+        """What an item has to stay with, unless each was asked to go by itself."""
+        return case.body.scope if isinstance(case.body, PytestItemBody) and self._granularity != "test" else None
 
     def _group_of(self, case: TestCase) -> str | None:
         """The class that an item is in: its fixtures may be set up for all of it."""

@@ -64,6 +64,7 @@ class ReadyQueue:
         for group in groups:
             group.room += offer.slots
             group.nodes += 1
+        self._keep_order()
 
     def node_left(self, node_id: str) -> None:
         """A node is gone; what it held is for the caller to add again."""
@@ -73,6 +74,7 @@ class ReadyQueue:
             if node is not None and node.fits & group.bit:
                 group.room -= node.offer.slots
                 group.nodes -= 1
+        self._keep_order()
 
     def set_open(self, node_id: str, is_open: bool) -> None:
         """Give a node more tests, or none (drained, suspect)."""
@@ -157,6 +159,10 @@ class ReadyQueue:
                 return
             yield self._pick(group, free)
 
+    def _keep_order(self) -> None:
+        for group in self._classes.values():
+            group.set_in_order(self.slots <= 1)
+
     def _release(self, node_id: str) -> None:
         for group in self._classes.values():
             group.release(node_id)
@@ -165,6 +171,7 @@ class ReadyQueue:
         group = RequirementClass(
             key, 1 << len(self._classes), self._strategy.order_key, self._limits, self._pace, self._total
         )
+        group.set_in_order(self.slots <= 1)
         self._classes[key] = group
         for node in self._nodes:
             if self._fits(key, node.offer.capabilities):
@@ -209,7 +216,7 @@ class ReadyQueue:
     def _pick(self, group: RequirementClass, free: Set[PooledNode]) -> Pick:
         head = group.head()
         assert head is not None
-        node = self._choose_node(group, head[3].tests[0], free)
+        node = self._choose_node(group, head[3].head, free)
         share = self.waiting_seconds / max(self.slots, 1)
         idle = sum([max(one.offer.slots - one.used, 0) for one in free if one.fits & group.bit])
         idle_share = self.waiting_seconds / max(idle, 1)

@@ -386,3 +386,20 @@ def test_what_was_picked_and_is_back_stands_where_it_stood(queued: MakeTest) -> 
         queue.add(tests[number])
 
     assert [test.sequence for pick in queue.picks() for test in pick.tests] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("slots", "order"), [((1,), [0, 1, 2, 3]), ((2,), [3, 1, 2, 0]), ((1, 1), [3, 1, 2, 0])])
+def test_on_the_one_slot_of_a_fleet_items_go_in_the_order_of_their_collection(
+    queued: MakeTest, slots: tuple[int, ...], order: list[int]
+) -> None:
+    queue = make_queue()
+    for number, seconds in enumerate((1.0, 3.0, 2.0, 4.0)):
+        queue.add(queued(number, seconds, collected=True))
+    for number, count in enumerate(slots):
+        queue.node_joined(offer(f"n{number}", count))
+    numbers: list[int] = []
+    while queue.waiting:
+        for node_id, picked in pick_all(queue):
+            numbers += picked
+            queue.slot_freed(node_id)
+    assert numbers == order
