@@ -40,6 +40,7 @@ class PytestWork:
     """Items of one collected pytest session that share a task run; a single one may have retries.
 
     `fresh` asks for a new fork, whose state no earlier test has touched; `failed_before` is that of `TestWork`.
+    Of one that is `whole` no part can be had back: its items have to run on one slot.
     """
 
     name: str
@@ -49,6 +50,7 @@ class PytestWork:
     retry_delay_seconds: float = 0.0
     fresh: bool = False
     failed_before: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
