@@ -24,6 +24,7 @@ class Flight:
         in_place: the tests that Prefect retries on the node, in the same task run.
         task_runs: the names of its task runs, by their id.
         begun: the ids, as text, of those that the node has begun.
+        scopes_begun: packs and scopes of which the node has begun a test: the others of these have to stay there.
         running: the test that the node said last that it has begun, and `began_at` when that was (monotonic).
     """
 
@@ -32,6 +33,7 @@ class Flight:
     in_place: frozenset[Key]
     task_runs: Mapping[UUID, str] = field(default_factory=dict)
     begun: set[str] = field(default_factory=set)
+    scopes_begun: set[tuple[object, str]] = field(default_factory=set)
     running: Key | None = None
     began_at: float = 0.0
     _tests_begun: set[Key] = field(default_factory=set)
@@ -42,6 +44,9 @@ class Flight:
             self.begun.add(task_run)
         self.running, self.began_at = test, time.monotonic()
         self._tests_begun.add(test)
+        queued = self.tests.get(test)
+        if queued is not None and queued.scope is not None:
+            self.scopes_begun.add((queued.pack, queued.scope))
 
     def not_begun(self) -> list[QueuedTest]:
         """The tests that the node has not begun, as far as is known here, in their order."""

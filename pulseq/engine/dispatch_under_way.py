@@ -40,16 +40,20 @@ class DispatchUnderWay:
         taken: list[Key] = []
         left: list[tuple[Work, UUID]] = []
         for work, task_run in self._waiting:
-            wanted = [key for key in keys_of(work) if key in tests]
+            wanted = self._to_give(work, tests)
             taken += wanted
             if len(wanted) < len(keys_of(work)):
                 left.append((without_tests(work, tests) if wanted else work, task_run))
         self._waiting = left
         return taken
 
+    def _to_give(self, work: Work, tests: AbstractSet[Key]) -> list[Key]:
+        wanted = [key for key in keys_of(work) if key in tests]
+        return [] if is_whole(work) and len(wanted) < len(keys_of(work)) else wanted
+
     def orders_of(self, tests: AbstractSet[Key]) -> frozenset[PytestOrder]:
         """The items of the pack that has begun and that may still wait there, among these tests."""
-        if not isinstance(self.begun, PytestWork) or len(self.begun.orders) < 2:
+        if not isinstance(self.begun, PytestWork) or len(self.begun.orders) < 2 or self.begun.whole:
             return frozenset()
         return frozenset(order for order in self.begun.orders if key_of(order) in tests)
 
@@ -57,6 +61,11 @@ class DispatchUnderWay:
 def keys_of(work: Work) -> list[Key]:
     """The tests that a piece of work carries."""
     return [work.test.key] if isinstance(work, TestWork) else [key_of(order) for order in work.orders]
+
+
+def is_whole(work: Work) -> bool:
+    """Whether it can be given back as a whole alone."""
+    return isinstance(work, PytestWork) and work.whole
 
 
 def key_of(order: PytestOrder) -> Key:

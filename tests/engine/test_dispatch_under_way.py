@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
 from hypothesis import given
@@ -22,6 +23,10 @@ def pack(*names: str) -> PytestWork:
     return PytestWork(
         f"test_a.py ({len(names)} tests)", SPEC, tuple(PytestOrder(n, "", f"test_a.py::{n}") for n in names)
     )
+
+
+def scope(*names: str) -> PytestWork:
+    return replace(pack(*names), whole=True)
 
 
 def under_way(*work: Work, without: frozenset[Key] = frozenset()) -> DispatchUnderWay:
@@ -70,6 +75,20 @@ def test_a_dispatch_that_comes_late_is_without_what_was_recalled_before() -> Non
     dispatch = under_way(single("a"), pack("b", "c"), without=keys("ac"))
 
     assert names_of(dispatch) == ["b"]
+
+
+def test_a_scope_is_given_back_as_a_whole_or_not_at_all() -> None:
+    dispatch = under_way(pack("a", "b"), scope("c", "d"), scope("e", "f"))
+
+    assert dispatch.recall(keys("bdef")) == [("b", ""), ("e", ""), ("f", "")]
+    assert [keys_of(work) for work, _ in dispatch] == [[("a", "")], [("c", ""), ("d", "")]]
+
+
+def test_a_scope_that_has_begun_stays() -> None:
+    dispatch = under_way(scope("a", "b", "c"))
+    next(iter(dispatch))
+
+    assert (dispatch.recall(keys("bc")), dispatch.orders_of(keys("bc"))) == ([], frozenset())
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.data())
