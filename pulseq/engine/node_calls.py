@@ -49,6 +49,12 @@ async def recall_tests(run_id: str, key: str, tests: bytes) -> None:
         await current_agent().run(run_id).recall(key, pickle.loads(tests))
 
 
+async def no_next(run_id: str, key: str) -> None:
+    """Nothing is known that a slot is to do after this dispatch; the answer to a `NextAsked`."""
+    if current_agent().knows(run_id):
+        current_agent().run(run_id).no_next(key)
+
+
 async def finish_sessions(run_id: str) -> None:
     """Tear down idle pytest sessions of a run; a node that has just come has none."""
     if current_agent().knows(run_id):

@@ -58,12 +58,15 @@ class Dispatch:
     """What a node gets at once, into one slot: task runs that are done one after the other.
 
     `task_runs` are their ids at Prefect, given by the driver: whatever becomes of the node, it knows them.
+    `after` is the dispatch whose slot it gets once that is done; others wait for any, the highest `priority` first.
     """
 
     key: str
     run_id: str
     work: tuple[TestWork | PytestWork, ...]
     task_runs: tuple[UUID, ...]
+    after: str | None = None
+    priority: int = 0
 
 
 class TaskRunInput:
@@ -116,6 +119,17 @@ class TestsRecalled:
 
 
 @dataclass(frozen=True, slots=True)
+class NextAsked:
+    """Message: what is the slot of this dispatch to do after it? `held` are the dispatches that the node has.
+
+    The answer is a dispatch `after` this one, or the call `no_next`.
+    """
+
+    key: str
+    held: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class CasesFound:
     """Message: the JUnit files that a command left hold these tests; `trouble` says why there are none.
 
@@ -129,7 +143,7 @@ class CasesFound:
 
 
 #: Messages of a node, in the order in which things happened there.
-NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone | TestsRecalled
+NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone | TestsRecalled | NextAsked
 
 
 def pack_name(orders: Sequence[PytestOrder]) -> str:

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
@@ -23,6 +23,10 @@ _PRIVATE_PREFIXES = ("PREFECT_", "DASK_", "PULSEQ_")
 
 
 def _ignore_late(result: AttemptResult) -> None:
+    return None
+
+
+async def _know_no_next() -> PytestOrder | None:
     return None
 
 
@@ -96,6 +100,7 @@ class PytestSession:
         on_start: Callable[[PytestOrder], None],
         on_result: Callable[[AttemptResult], None],
         fresh: bool = False,
+        ask_next: Callable[[], Awaitable[PytestOrder | None]] = _know_no_next,
     ) -> tuple[PytestOrder, ...]:
         """Run items one after the other on one runner, waiting for a slot where none is free.
 
@@ -104,6 +109,7 @@ class PytestSession:
 
         Args:
             fresh: run them in a new runner and end it after them, wider fixtures included.
+            ask_next: what is run right after these in the same slot, where that is known; it will not be recalled.
 
         Returns:
             the orders that a `stop` kept from starting; all others had their result, or were recalled.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -89,6 +90,38 @@ def test_a_scope_that_has_begun_stays() -> None:
     next(iter(dispatch))
 
     assert (dispatch.recall(keys("bc")), dispatch.orders_of(keys("bc"))) == ([], frozenset())
+
+
+def test_the_item_that_begins_next_is_promised_and_stays() -> None:
+    dispatch = under_way(pack("a", "b"), pack("c", "d"))
+    next(iter(dispatch))
+
+    assert dispatch.promise_first(SPEC) == pack("c").orders[0]
+    assert dispatch.recall(keys("cd")) == [("d", "")]
+    assert dispatch.promise_first(SPEC) == pack("c").orders[0]
+    assert names_of(dispatch) == ["c"]
+
+
+def test_with_the_first_of_a_scope_all_of_it_stays() -> None:
+    dispatch = under_way(scope("a", "b"), scope("c", "d"))
+    dispatch.promise_first(SPEC)
+
+    assert dispatch.recall(keys("abcd")) == [("c", ""), ("d", "")]
+
+
+def test_a_promised_item_stays_also_when_its_pack_has_begun() -> None:
+    dispatch = under_way(pack("a", "b"))
+    dispatch.promise_first(SPEC)
+    next(iter(dispatch))
+
+    assert {order.test_id for order in dispatch.orders_of(keys("ab"))} == {"b"}
+
+
+@pytest.mark.parametrize(
+    "work", [[], [single("x")], [replace(pack("x"), fresh=True)], [replace(pack("x"), spec=replace(SPEC, entry="e"))]]
+)
+def test_what_no_runner_of_the_session_goes_on_with_is_not_promised(work: list[Work]) -> None:
+    assert under_way(*work).promise_first(SPEC) is None
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.data())
