@@ -122,13 +122,23 @@ class Recalls:
     def _slot_queues(self, now: float) -> list[_SlotQueue]:
         by_node: dict[str, list[_SlotQueue]] = {}
         for key, flight in self._flights.by_key.items():
+            if flight.follows in self._flights.by_key:
+                continue  # it comes with that one
             lanes = by_node.setdefault(flight.node_id, [])
             one = self._slot_queue(key, flight, now)
+            if (following := self._flights.follower_of(key)) is not None:
+                self._bind(one, self._slot_queue(*following, now))
             if flight.running is not None or len(lanes) < self._queue.slots_of(flight.node_id):
                 lanes.append(one)
             else:  # it waits on the node for the slot that is free first
                 min(lanes, key=lambda lane: lane.seconds).append(one)
         return [lane for lanes in by_node.values() for lane in lanes]
+
+    def _bind(self, lane: _SlotQueue, follower: _SlotQueue) -> None:
+        """What was promised to a slot begins there, and all before it."""
+        lane.append(follower)
+        lane.units = follower.units[1:]
+        lane.running_seconds = lane.seconds - sum(self._seconds_of(unit) for _, unit in lane.units)
 
     def _slot_queue(self, key: str, flight: Flight, now: float) -> _SlotQueue:
         units = units_of(flight)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TypeVar, cast
 
 from pulseq.capabilities import match, requirement_key
@@ -129,12 +129,22 @@ class RunQueue:
     def picks(self) -> Iterator[Pick]:
         """What to send now, and where; each pick has its slot and its tests as it is made."""
         for pick in self._queue.picks():
-            if logger.isEnabledFor(logging.DEBUG):
-                logger.debug("%s", self._say(pick))
+            self._log(pick)
             yield pick
         if logger.isEnabledFor(logging.DEBUG):
             for key, count in self._queue.waiting_by_class().items():
                 logger.debug("%s", say_waiting(count, self._requirements[key], self._offers))
+
+    def promise(self, node_id: str, behind_seconds: float, wanted: Callable[[QueuedTest], bool]) -> Pick | None:
+        """What is to follow on a slot that is not free yet, as `ReadyQueue.promise` says."""
+        pick = self._queue.promise(node_id, behind_seconds, wanted)
+        if pick is not None:
+            self._log(pick)
+        return pick
+
+    def _log(self, pick: Pick) -> None:
+        if logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", self._say(pick))
 
     def end_homeless(self, now: float) -> list[Key]:
         """Take out the tests that no node fits, or none any more for longer than `node_timeout`."""

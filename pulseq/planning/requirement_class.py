@@ -144,11 +144,10 @@ class RequirementClass:
             self._account(test, -1)
         return taken
 
-    def next_test(self, node_id: str, *, slots: int = 1) -> QueuedTest | None:
-        """The first test of the dispatch that such a node would get."""
+    def next_bundle(self, node_id: str, *, slots: int = 1) -> Bundle | None:
+        """What the dispatch would begin with that such a node would get."""
         first = self.head()
-        bundle = None if first is None else self._find_source(node_id, slots, -first[0])
-        return None if bundle is None else bundle.head
+        return None if first is None else self._find_source(node_id, slots, -first[0])
 
     def release(self, node_id: str) -> None:
         """A node takes nothing more: what it has begun is anybody's."""

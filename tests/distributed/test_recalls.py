@@ -153,3 +153,23 @@ def test_a_test_that_has_begun_is_not_queued_again_whatever_a_node_says() -> Non
     run.begin("t0")
 
     assert run.recalls.take(TestsRecalled("1", (("t0", ""),)), run.ledger) == []
+
+
+def test_what_was_promised_to_a_slot_is_not_asked_back() -> None:
+    run = Busy(60, seconds=0.2)
+    pick = run.queue.promise("a", 0.4, lambda _test: True)
+    assert pick is not None
+    tests = {test.key: test for test in pick.tests}
+    run.flights.add("p", Flight("a", tests, frozenset(), follows="1"))
+    for test in tests:
+        run.ledger.sent(test, "a")
+    run.queue.withdraw()
+    run.queue.node_joined("b", 9, {})
+
+    run.recalls.look(1.0)
+
+    asked = {key: names for key, _, names in run.asked}
+    assert "1" not in asked
+    assert asked["2"] == [name for name, _ in run.flights.by_key["2"].tests]
+    _, *others = [name for name, _ in tests]
+    assert asked["p"] == others[len(others) - len(asked["p"]) :]
