@@ -75,9 +75,9 @@ class Dispatcher:
         if node := self.cluster.nodes.get(node_id):
             self._spawn(self.runner.recall(self.run_id, node.address, key, tests))
 
-    def _decline(self, key: str, node_id: str) -> None:
+    def _decline(self, key: str, node_id: str, coming: str | None) -> None:
         if node := self.cluster.nodes.get(node_id):
-            self._spawn(self.runner.no_next(self.run_id, node.address, key))
+            self._spawn(self.runner.no_next(self.run_id, node.address, key, coming))
 
     # -- what is to be run
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
-from pulseq.distributed.flights import Flight, Flights
+from pulseq.distributed.flights import Flights
 from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.run_queue import RunQueue
 from pulseq.engine.work import NextAsked
@@ -18,7 +18,7 @@ class Promises:
 
     Args:
         send: sends a pick that will have the slot of a dispatch, given by its key.
-        decline: tells a node that nothing is known to follow: (dispatch, node).
+        decline: tells a node that nothing is sent to follow: (dispatch, node, what is on its way for any slot).
     """
 
     def __init__(
@@ -27,7 +27,7 @@ class Promises:
         queue: RunQueue,
         ledger: Ledger,
         send: Callable[[Pick, str], None],
-        decline: Callable[[str, str], None],
+        decline: Callable[[str, str, str | None], None],
     ) -> None:
         self._flights = flights
         self._queue = queue
@@ -46,17 +46,22 @@ class Promises:
         for node_id, question in asked:
             if self._flights.follower_of(question.key) is not None:
                 continue  # it is on its way
-            pick = self._pick(node_id, question) if admitting else None
+            coming = self._on_its_way(node_id, question)
+            pick = self._pick(node_id, question.key) if admitting and coming is None else None
             if pick is None:
-                self._decline(question.key, node_id)
+                self._decline(question.key, node_id, coming)
             else:
                 self._send(pick, question.key)
 
-    def _pick(self, node_id: str, question: NextAsked) -> Pick | None:
-        there = self._flights.on(node_id)
-        flight = there.get(question.key)
+    def _on_its_way(self, node_id: str, question: NextAsked) -> str | None:
+        """What will wait there for any slot, and the node has not got yet: the first of it."""
+        there = self._flights.on(node_id).items()
+        return next((key for key, one in there if one.follows is None and key not in question.held), None)
+
+    def _pick(self, node_id: str, key: str) -> Pick | None:
+        flight = self._flights.on(node_id).get(key)
         last = None if flight is None else next(reversed(flight.tests.values()), None)
-        if last is None or _more_is_on_its_way(there, question):
+        if last is None:
             return None
         entry = self._entry_of(last)
         return self._queue.promise(
@@ -71,8 +76,3 @@ class Promises:
     def _entry_of(self, test: QueuedTest) -> str | None:
         body = self._ledger.case(test.key).body
         return body.entry if isinstance(body, PytestItemBody) else None
-
-
-def _more_is_on_its_way(there: Mapping[str, Flight], question: NextAsked) -> bool:
-    """Whether the node does not have yet what will wait there for any slot: it looks again when it is declined."""
-    return any(flight.follows is None and key not in question.held for key, flight in there.items())

@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass, field
 
 from pulseq.engine.node_slots import NodeSlots, Place
 from pulseq.models import PytestOrder, PytestSpec
 
 #: An answer that takes longer than this is not waited for: pytest is then told of no next item.
 PATIENCE_SECONDS = 5.0
+
+
+@dataclass(slots=True)
+class _Question:
+    """What the driver was asked about a dispatch, with the dispatches that have come since."""
+
+    answered: asyncio.Future[None]
+    arrived: set[str] = field(default_factory=set)
+    waits_for: str | None = None
 
 
 class NextItems:
@@ -26,7 +36,7 @@ class NextItems:
         self._slots = slots
         self._ask = ask
         self._patience_seconds = patience_seconds
-        self._asked: dict[str, asyncio.Future[None]] = {}
+        self._asked: dict[str, _Question] = {}
         self._given_up = False
 
     async def find(self, key: str, place: Place, spec: PytestSpec) -> PytestOrder | None:
@@ -46,22 +56,39 @@ class NextItems:
             self._slots.reserve(place, heir)
         return order
 
-    def note_answer(self, key: str) -> None:
-        """The driver has answered about a dispatch, or no answer is needed any more."""
-        future = self._asked.pop(key, None)
-        if future is not None and not future.done():
-            future.set_result(None)
+    def note_arrival(self, key: str, after: str | None) -> None:
+        """A dispatch has come: to follow another one, or to wait for any slot."""
+        for asked, question in list(self._asked.items()):
+            question.arrived.add(key)
+            if asked == after or question.waits_for == key:
+                self.forget(asked)
+
+    def note_decline(self, key: str, coming: str | None) -> None:
+        """The driver sends nothing to follow a dispatch; `coming`, for any slot, was on its way when it was asked."""
+        question = self._asked.get(key)
+        if question is None:
+            return
+        if coming is None or coming in question.arrived:
+            self.forget(key)
+        else:
+            question.waits_for = coming
+
+    def forget(self, key: str) -> None:
+        """Nothing more is to be heard about a dispatch."""
+        question = self._asked.pop(key, None)
+        if question is not None and not question.answered.done():
+            question.answered.set_result(None)
 
     def give_up(self) -> None:
         """The run is stopped: nothing follows."""
         self._given_up = True
         for key in list(self._asked):
-            self.note_answer(key)
+            self.forget(key)
 
     async def _ask_driver(self, key: str) -> None:
         if self._given_up:
             return
         if key not in self._asked:
-            self._asked[key] = asyncio.get_running_loop().create_future()
+            self._asked[key] = _Question(asyncio.get_running_loop().create_future())
             self._ask(key)
-        await asyncio.wait({self._asked[key]}, timeout=self._patience_seconds)
+        await asyncio.wait({self._asked[key].answered}, timeout=self._patience_seconds)

@@ -152,7 +152,7 @@ class RunOnNode:
         place = self._places[dispatch.key] = Place(under_way, dispatch.priority)
         self._idle.clear()
         try:
-            await self._take_turn(place, dispatch.after)
+            await self._take_turn(place, dispatch)
             for work, task_run_id in under_way:
                 if self._cancelled:
                     break
@@ -166,15 +166,14 @@ class RunOnNode:
                 del self._places[dispatch.key]
                 self.tell(DispatchDone(dispatch.key, done, trouble))
             self._outbox.flush()
-            self._next_items.note_answer(dispatch.key)
+            self._next_items.forget(dispatch.key)
             self._agent.node_slots.leave(place)
             if not self._places:
                 self._idle.set()
 
-    async def _take_turn(self, place: Place, after: str | None) -> None:
-        self._agent.node_slots.enter(place, None if after is None else self._places.get(after))
-        if after is not None:
-            self._next_items.note_answer(after)
+    async def _take_turn(self, place: Place, dispatch: Dispatch) -> None:
+        self._agent.node_slots.enter(place, self._places.get(dispatch.after or ""))
+        self._next_items.note_arrival(dispatch.key, dispatch.after)
         if not self._cancelled:
             await place.turn.wait()
 
@@ -187,9 +186,9 @@ class RunOnNode:
         self.tell(NextAsked(key, frozenset(self._places)))
         self._outbox.flush()
 
-    def no_next(self, key: str) -> None:
-        """The driver has nothing to follow this dispatch."""
-        self._next_items.note_answer(key)
+    def no_next(self, key: str, coming: str | None = None) -> None:
+        """The driver sends nothing to follow this dispatch; `coming` is one for any slot that was on its way."""
+        self._next_items.note_decline(key, coming)
 
     async def next_item(self, key: str, place: Place, spec: PytestSpec) -> PytestOrder | None:
         """What its slot runs after the last batch of this dispatch that was begun, should that be known."""

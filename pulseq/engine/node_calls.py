@@ -49,10 +49,14 @@ async def recall_tests(run_id: str, key: str, tests: bytes) -> None:
         await current_agent().run(run_id).recall(key, pickle.loads(tests))
 
 
-async def no_next(run_id: str, key: str) -> None:
-    """Nothing is known that a slot is to do after this dispatch; the answer to a `NextAsked`."""
+async def no_next(run_id: str, key: str, coming: str | None = None) -> None:
+    """Nothing is sent to follow a dispatch; the answer to a `NextAsked`.
+
+    Args:
+        coming: a dispatch for any slot of the node that it had not got when it asked: that may be what follows.
+    """
     if current_agent().knows(run_id):
-        current_agent().run(run_id).no_next(key)
+        current_agent().run(run_id).no_next(key, coming)
 
 
 async def finish_sessions(run_id: str) -> None:

@@ -72,7 +72,7 @@ class Nodes:
         self.told.append(("recall", address))
         self.on_recall(address, key, tests)
 
-    async def no_next(self, _run_id: str, address: str, key: str) -> None:
+    async def no_next(self, _run_id: str, address: str, key: str, _coming: str | None) -> None:
         self.told.append(("no next", address))
         self.on_no_next(address, key)
 

@@ -30,9 +30,13 @@ class Asking:
         self.ledger = Ledger()
         self.queue = RunQueue(FrameworkConfig(), granularity="test")
         self.sent: list[tuple[list[str], str]] = []
-        self.declined: list[tuple[str, str]] = []
+        self.declined: list[tuple[str, str | None]] = []
         self.promises = Promises(
-            self.flights, self.queue, self.ledger, self._send, lambda key, node: self.declined.append((key, node))
+            self.flights,
+            self.queue,
+            self.ledger,
+            self._send,
+            lambda key, _, coming: self.declined.append((key, coming)),
         )
         self.cases = [TestCase(f"t{number}", body, duration=seconds) for number, body in enumerate(bodies)]
         self.queue.node_joined("a", 1, {})
@@ -77,7 +81,7 @@ def test_where_nothing_waits_the_node_hears_so() -> None:
 
     node.ask()
 
-    assert ([], [("1", "a")]) == (node.sent, node.declined)
+    assert ([], [("1", None)]) == (node.sent, node.declined)
 
 
 def test_who_asks_again_is_not_sent_more() -> None:
@@ -95,7 +99,7 @@ def test_what_no_runner_of_the_session_goes_on_with_is_not_promised(other: Body)
 
     node.ask()
 
-    assert ([("1", "a")], 1) == (node.declined, node.queue.waiting)
+    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
 
 
 def test_what_is_tried_again_is_not_promised() -> None:
@@ -108,7 +112,7 @@ def test_what_is_tried_again_is_not_promised() -> None:
 
     node.ask()
 
-    assert ([("1", "a")], 1) == (node.declined, node.queue.waiting)
+    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
 
 
 def test_nothing_is_promised_once_the_run_is_stopped() -> None:
@@ -116,7 +120,7 @@ def test_nothing_is_promised_once_the_run_is_stopped() -> None:
 
     node.ask(admitting=False)
 
-    assert ([("1", "a")], 1) == (node.declined, node.queue.waiting)
+    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
 
 
 def test_a_node_that_takes_nothing_more_is_promised_nothing() -> None:
@@ -125,7 +129,7 @@ def test_a_node_that_takes_nothing_more_is_promised_nothing() -> None:
 
     node.ask()
 
-    assert ([("1", "a")], 1) == (node.declined, node.queue.waiting)
+    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
 
 
 def test_a_node_that_was_lost_is_promised_nothing() -> None:
@@ -135,7 +139,7 @@ def test_a_node_that_was_lost_is_promised_nothing() -> None:
 
     node.ask()
 
-    assert ([("1", "a")], 1) == (node.declined, node.queue.waiting)
+    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
 
 
 def test_a_dispatch_that_is_on_its_way_to_the_node_is_not_overtaken() -> None:
@@ -144,7 +148,7 @@ def test_a_dispatch_that_is_on_its_way_to_the_node_is_not_overtaken() -> None:
     node.fly("2", next(node.queue.picks()))
 
     node.ask()
-    assert ([("1", "a")], 1) == (node.declined, node.queue.waiting)
+    assert ([("1", "2")], 1) == (node.declined, node.queue.waiting)
     node.ask(held="12")
 
     assert [(["t2"], "1")] == node.sent

@@ -54,13 +54,13 @@ class Slot:
 
 
 def decline(slot: Slot) -> None:
-    slot.next_items.note_answer("1")
+    slot.next_items.note_decline("1", None)
 
 
 def send(*work: PytestWork | TestWork) -> Callable[[Slot], None]:
     def answer(slot: Slot) -> None:
         slot.slots.enter(waiting(*work), after=slot.running)
-        slot.next_items.note_answer("1")
+        slot.next_items.note_arrival("2", "1")
 
     return answer
 
@@ -99,10 +99,19 @@ def test_the_driver_is_asked_when_nothing_waits(answer: Callable[[Slot], None], 
     assert (found, ["1"]) == (asyncio.run(slot.find()), slot.asked)
 
 
-def test_a_dispatch_that_came_while_the_driver_had_nothing_more_is_found() -> None:
-    def answer(slot: Slot) -> None:
+@pytest.mark.parametrize("first", ["the answer", "the dispatch"])
+def test_what_was_on_its_way_when_the_driver_was_asked_is_waited_for(first: str) -> None:
+    def arrive(slot: Slot) -> None:
         slot.slots.enter(waiting(pack("b")))
-        decline(slot)
+        slot.next_items.note_arrival("2", None)
+
+    def answer(slot: Slot) -> None:
+        if first == "the dispatch":
+            arrive(slot)
+            slot.next_items.note_decline("1", "2")
+        else:
+            slot.next_items.note_decline("1", "2")
+            asyncio.get_running_loop().call_soon(arrive, slot)
 
     assert asyncio.run(Slot(begun(pack("a")), answer).find()) == "b"
 
