@@ -27,6 +27,7 @@ from pulseq.engine.task_runner import NodeTaskRunner
 from pulseq.engine.work import AttemptStart, CasesFound, DispatchDone, NextAsked, NodeMessage, TestsRecalled
 from pulseq.events import Event, NodeJoined, NodeLost, RunNote
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, TestCase
+from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 
 logger = logging.getLogger("pulseq.dispatch")
@@ -79,8 +80,6 @@ class Dispatcher:
         if node := self.cluster.nodes.get(node_id):
             self._spawn(self.runner.no_next(self.run_id, node.address, key, coming))
 
-    # -- what is to be run
-
     def plan(self, case: TestCase) -> None:
         """Accept a test, or an entry that will become tests."""
         self._emit_all(self.ledger.plan(case))
@@ -109,8 +108,6 @@ class Dispatcher:
 
     def _enqueue(self, key: Key, *, alone: bool = False) -> None:
         self.queue.add(self.ledger.case(key), alone=alone, avoid=self.ledger.lost_on(key))
-
-    # -- nodes
 
     def add_node(self, node: LiveNode) -> None:
         """A node has joined: let it take tests as soon as it knows the run."""
@@ -147,8 +144,8 @@ class Dispatcher:
             self.emit(NodeLost(node_id, why))
         self.queue.node_left(node_id)
         for flight in self._flights.land_node(node_id):
-            for test_key in list(flight.tests):
-                self._lose_test(test_key, why)
+            for test in list(flight.tests.values()):
+                self._lose_test(test, why)
         self._changed.set()
 
     async def drain_node(self, node_id: str) -> None:
@@ -176,14 +173,15 @@ class Dispatcher:
             self.queue.set_open(node_id, True)
             self._changed.set()
 
-    def _lose_test(self, key: Key, why: str) -> None:
-        events, again = self.ledger.lose(key, why)
+    def _lose_test(self, test: QueuedTest, why: str) -> None:
+        events, again = self.ledger.lose(test.key, why)
         self._emit_all(events)
         if again and self._admitting:
-            self._times.note_ready(key)
-            self._enqueue(key, alone=bool(events))
-
-    # -- the loop
+            self._times.note_ready(test.key)
+            if events:
+                self._enqueue(test.key, alone=True)
+            else:  # it had not begun: it stands where it stood
+                self.queue.add_again(test)
 
     async def run(self) -> None:
         """Until every test has its verdict, and further ones are not waited for."""
@@ -229,15 +227,13 @@ class Dispatcher:
         if node is None:  # it left between two turns of the loop; lose_node has been or will be told
             self.queue.node_left(pick.node_id)
             for test in pick.tests:
-                self._enqueue(test.key)
+                self.queue.add_again(test)
             return
         key = str(self._dispatched)
         dispatch, flight = build_dispatch(key, self.run_id, pick, self.ledger, self.specs, after=after)
         self._flights.add(key, flight)
         logger.debug("dispatch %s with %s goes to %s", key, [*flight.task_runs.values()], node.id)
         self.runner.send(dispatch, node.address, priority=dispatch.priority, on_trouble=self._trouble)
-
-    # -- what comes home
 
     def receive(self, event: tuple[float, dict[str, Any]]) -> None:
         """Messages of a node, by way of the run's topic."""
@@ -336,8 +332,6 @@ class Dispatcher:
     def _trouble(self, key: str, why: str) -> None:
         self._land(DispatchDone(key, 0, why))
         self._changed.set()
-
-    # -- the end
 
     @property
     def orphans(self) -> list[OrphanRun]:

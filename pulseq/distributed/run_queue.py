@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TypeVar, cast
 
 from pulseq.capabilities import match, requirement_key
-from pulseq.distributed.deciding_words import say_pick, say_waiting
+from pulseq.distributed.deciding_words import say_pick, say_promise, say_waiting
 from pulseq.distributed.homeless import HomelessWatch
 from pulseq.models import CapabilityValue, FrameworkConfig, Priority, PytestItemBody, SimulateBody, TestCase
 from pulseq.planning.expected import ExpectedDurations
@@ -129,7 +129,8 @@ class RunQueue:
     def picks(self) -> Iterator[Pick]:
         """What to send now, and where; each pick has its slot and its tests as it is made."""
         for pick in self._queue.picks():
-            self._log(pick)
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("%s", self._say(pick))
             yield pick
         if logger.isEnabledFor(logging.DEBUG):
             for key, count in self._queue.waiting_by_class().items():
@@ -138,13 +139,9 @@ class RunQueue:
     def promise(self, node_id: str, behind_seconds: float, wanted: Callable[[QueuedTest], bool]) -> Pick | None:
         """What is to follow on a slot that is not free yet, as `ReadyQueue.promise` says."""
         pick = self._queue.promise(node_id, behind_seconds, wanted)
-        if pick is not None:
-            self._log(pick)
+        if pick is not None and logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", say_promise([test.key[0] for test in pick.tests], node_id))
         return pick
-
-    def _log(self, pick: Pick) -> None:
-        if logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s", self._say(pick))
 
     def end_homeless(self, now: float) -> list[Key]:
         """Take out the tests that no node fits, or none any more for longer than `node_timeout`."""

@@ -517,3 +517,31 @@ def test_a_run_that_is_stopped_while_a_node_asks_declines() -> None:
 
     assert 2 == len(nodes.ran)
     assert ("no next", "a") in nodes.told
+
+
+def test_after_its_only_node_came_back_what_had_not_begun_runs_in_order() -> None:
+    def die_once(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        (work,) = dispatch.work
+        assert isinstance(work, PytestWork)
+        first = work.orders[0]
+        if int(dispatch.key) <= lost_with[0]:
+            return
+        if first.test_id == "test_a.py::t0" and first.attempt == 1:
+            nodes.say(node, AttemptStart(first.test_id, "", 1, str(dispatch.task_runs[0])))
+            back = replace(nodes.nodes[node])
+            lost_with[0] = len(nodes.sent)
+            nodes.lose(node)
+            nodes.nodes[node] = back
+            nodes.dispatcher.add_node(back)
+            return
+        for order in work.orders:
+            ran.append(order.test_id)
+            nodes.say(node, AttemptResult(order.test_id, order.attempt, node, Status.PASSED))
+        nodes.say(node, DispatchDone(dispatch.key, 1))
+
+    ran: list[str] = []
+    lost_with = [0]
+    cases = _items(30, 0.3)
+    _run(Nodes(die_once, "a"), *cases, specs=SPECS)
+
+    assert [case.id for case in cases[1:]] == [name for name in ran if name != cases[0].id]
