@@ -110,10 +110,11 @@ class PytestBody:
 
 @dataclass(frozen=True, slots=True)
 class PytestItemBody:
-    """One collected item of a `PytestBody`: `entry` is the id of the suite's entry."""
+    """One collected item of a `PytestBody`: `entry` is the id of the suite's entry, `scope` that of `CollectedItem`."""
 
     entry: str
     nodeid: str
+    scope: str | None = None
     kind = "pytest"
 
 
@@ -323,7 +324,8 @@ def name_pack(nodeids: Sequence[str]) -> str:
 class CollectedItem(Struct, frozen=True):
     """A pytest item as its node collected it; `location` is `file:line`, `marks` its markers' names.
 
-    Items with the same `scope` run on one slot, one after the other (`--dist` of pytest-xdist).
+    The items of one `scope` have to run on one slot, one after the other (pytest-xdist's `--dist loadscope`,
+    `loadfile` and `loadgroup`); None is free.
     """
 
     nodeid: str

@@ -19,7 +19,7 @@ RESULT = AttemptResult("a", 2, "node1", Status.FAILED, "chrome", Reason.ASSERTIO
     [
         RESULT,
         AttemptStart("a", "", 1, None),
-        CollectedItem("a.py::b", "a.py:3", ("slow",)),
+        CollectedItem("a.py::b", "a.py:3", ("slow",), "a.py"),
         PytestOrder("a", "", "a.py::b", 2, 1.5, ("x",)),
     ],
 )

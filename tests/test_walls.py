@@ -61,7 +61,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         for stem in (
             *("agent_registry", "api_address", "api_client", "api_server", "cluster", "flow_run", "local_nodes"),
             *(
-                "node_agent",
                 "node_calls",
                 "node_process",
                 "prefect_run",

@@ -27,6 +27,11 @@ def say_pick(
     return "; ".join([f"{why} ({strategy})", *others])
 
 
+def say_promise(names: list[str], chosen: str) -> str:
+    """What was promised to a slot of this node that is not free yet."""
+    return f"{_list(names)} to {chosen}: to follow on a slot there, which asked for it"
+
+
 def say_not(requirements: Requirements, offer: NodeOffer, load: NodeLoad) -> str:
     """Why a test does not go to this node."""
     misses = match(requirements, offer.capabilities).misses

@@ -11,25 +11,33 @@ from collections.abc import Callable, Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
-from uuid import uuid4
 
 from msgspec import structs
 
 from pulseq.capabilities import match, nearest_miss
 from pulseq.distributed.expansion import cases_to_tests, session_row
-from pulseq.distributed.flights import Flight, Flights
+from pulseq.distributed.flights import Flights
 from pulseq.distributed.ledger import Key, Ledger, Next
+from pulseq.distributed.promises import Promises
 from pulseq.distributed.queue_times import QueueTimes
 from pulseq.distributed.recalls import Recalls
 from pulseq.distributed.run_queue import RunQueue
-from pulseq.distributed.work_orders import build_work
+from pulseq.distributed.work_orders import build_dispatch
 from pulseq.engine.cluster import Cluster, LiveNode
-from pulseq.engine.dispatch_under_way import keys_of
 from pulseq.engine.orphans import OrphanRun
 from pulseq.engine.task_runner import NodeTaskRunner
-from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, SessionEnd, TestsRecalled
+from pulseq.engine.work import (
+    AttemptStart,
+    CasesFound,
+    DispatchDone,
+    NextAsked,
+    NodeMessage,
+    SessionEnd,
+    TestsRecalled,
+)
 from pulseq.events import Event, NodeJoined, NodeLost, RunNote, SessionFinished
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, Status, TestCase
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, TestCase
+from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 
 logger = logging.getLogger("pulseq.dispatch")
@@ -62,6 +70,7 @@ class Dispatcher:
     _drained: set[str] = field(default_factory=set)
     _times: QueueTimes = field(default_factory=QueueTimes)
     _recalls: Recalls = field(init=False)
+    _promises: Promises = field(init=False)
     _cases: dict[Key, CasesFound] = field(default_factory=dict)
     _dispatched: int = 0
     _context: dict[str, Any] | None = None
@@ -72,12 +81,15 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         self._recalls = Recalls(self._flights, self.queue, self._ask_back)
+        self._promises = Promises(self._flights, self.queue, self.ledger, self._send, self._decline)
 
     def _ask_back(self, key: str, node_id: str, tests: list[Key]) -> None:
         if node := self.cluster.nodes.get(node_id):
             self._spawn(self.runner.recall(self.run_id, node.address, key, tests))
 
-    # -- what is to be run
+    def _decline(self, key: str, node_id: str, coming: str | None) -> None:
+        if node := self.cluster.nodes.get(node_id):
+            self._spawn(self.runner.no_next(self.run_id, node.address, key, coming))
 
     def plan(self, case: TestCase) -> None:
         """Accept a test, or an entry that will become tests."""
@@ -107,8 +119,6 @@ class Dispatcher:
 
     def _enqueue(self, key: Key, *, alone: bool = False) -> None:
         self.queue.add(self.ledger.case(key), alone=alone, avoid=self.ledger.lost_on(key))
-
-    # -- nodes
 
     def add_node(self, node: LiveNode) -> None:
         """A node has joined: let it take tests as soon as it knows the run."""
@@ -145,8 +155,8 @@ class Dispatcher:
             self.emit(NodeLost(node_id, why))
         self.queue.node_left(node_id)
         for flight in self._flights.land_node(node_id):
-            for test_key in list(flight.tests):
-                self._lose_test(test_key, why)
+            for test in list(flight.tests.values()):
+                self._lose_test(test, why)
         self._changed.set()
 
     async def drain_node(self, node_id: str) -> None:
@@ -174,14 +184,15 @@ class Dispatcher:
             self.queue.set_open(node_id, True)
             self._changed.set()
 
-    def _lose_test(self, key: Key, why: str) -> None:
-        events, again = self.ledger.lose(key, why)
+    def _lose_test(self, test: QueuedTest, why: str) -> None:
+        events, again = self.ledger.lose(test.key, why)
         self._emit_all(events)
         if again and self._admitting:
-            self._times.note_ready(key)
-            self._enqueue(key, alone=bool(events))
-
-    # -- the loop
+            self._times.note_ready(test.key)
+            if events:
+                self._enqueue(test.key, alone=True)
+            else:  # it had not begun: it stands where it stood
+                self.queue.add_again(test)
 
     async def run(self) -> None:
         """Until every test has its verdict, and further ones are not waited for."""
@@ -193,6 +204,8 @@ class Dispatcher:
                 self.end_unsatisfiable(self.queue.end_homeless(time.monotonic()))
                 for pick in self.queue.picks():
                     self._send(pick)
+            self._promises.answer(admitting=self._admitting)  # after what is idle has had its own
+            if self._admitting:
                 self._recalls.look(time.monotonic())
             elif not self._flights:
                 return
@@ -217,7 +230,7 @@ class Dispatcher:
             why = nearest_miss(self.ledger.case(key).requirements, offers) if offers else "no node is left"
             self._emit_all(self.ledger.close(key, Reason.UNSATISFIABLE, why))
 
-    def _send(self, pick: Pick) -> None:
+    def _send(self, pick: Pick, after: str | None = None) -> None:
         self._dispatched += 1
         node = self.cluster.nodes.get(pick.node_id)
         for test in pick.tests:
@@ -225,20 +238,13 @@ class Dispatcher:
         if node is None:  # it left between two turns of the loop; lose_node has been or will be told
             self.queue.node_left(pick.node_id)
             for test in pick.tests:
-                self._enqueue(test.key)
+                self.queue.add_again(test)
             return
-        work, in_place = build_work(pick.tests, self.ledger, self.specs)
-        task_runs = {uuid4(): unit.name for unit in work}
-        tests = {test.key: test for test in pick.tests}
-        flight = Flight(node.id, {key: tests[key] for unit in work for key in keys_of(unit)}, in_place, task_runs)
         key = str(self._dispatched)
+        dispatch, flight = build_dispatch(key, self.run_id, pick, self.ledger, self.specs, after=after)
         self._flights.add(key, flight)
-        logger.debug("dispatch %s with %s goes to %s", key, [unit.name for unit in work], node.id)
-        priority = max(int(test.priority) for test in pick.tests)
-        dispatch = Dispatch(key, self.run_id, tuple(work), tuple(task_runs))
-        self.runner.send(dispatch, node.address, priority=priority, on_trouble=self._trouble)
-
-    # -- what comes home
+        logger.debug("dispatch %s with %s goes to %s", key, [*flight.task_runs.values()], node.id)
+        self.runner.send(dispatch, node.address, priority=dispatch.priority, on_trouble=self._trouble)
 
     def receive(self, event: tuple[float, dict[str, Any]]) -> None:
         """Messages of a node, by way of the run's topic."""
@@ -265,6 +271,8 @@ class Dispatcher:
                 self._land(message)
             case SessionEnd():
                 self._end_session(node_id, message)
+            case NextAsked():
+                self._promises.ask(node_id, message)
             case TestsRecalled():
                 for test in self._recalls.take(message, self.ledger):
                     if self._admitting:
@@ -280,7 +288,7 @@ class Dispatcher:
     def _book(self, result: AttemptResult) -> None:
         in_place = self._flights.is_in_place(result.key)
         found = self._cases.pop(result.key, None)
-        if found is not None and self._is_last_attempt(result):
+        if found is not None and self.ledger.is_last(result):
             self._expand_cases(result, found)
             return
         if (queued := self._flights.find(result.key)) is not None and result.reason not in INFRASTRUCTURE_REASONS:
@@ -299,11 +307,6 @@ class Dispatcher:
             self.emit(RunNote(f"stopping after {count} {'failure' if count == 1 else 'failures'}"))
             self.stop_admitting()
             self.cancel_soon()
-
-    def _is_last_attempt(self, result: AttemptResult) -> bool:
-        if not self.ledger.awaits(result):
-            return False
-        return result.status in (Status.PASSED, Status.SKIPPED) or self.ledger.retries_left(result.key) == 0
 
     def _expand_cases(self, result: AttemptResult, found: CasesFound) -> None:
         """Turn a command into the cases of its JUnit files; it keeps a row where they do not tell all."""
@@ -333,7 +336,8 @@ class Dispatcher:
         flight = self._flights.land(message.key)
         if flight is None:
             return
-        self.queue.slot_freed(flight.node_id)
+        if not self._flights.hand_on(message.key, flight):
+            self.queue.slot_freed(flight.node_id)
         for key in flight.tests:
             if self.ledger.knows(key) and self.ledger.is_open(key):
                 self._end_unreported(key, message.trouble)
@@ -348,8 +352,6 @@ class Dispatcher:
     def _trouble(self, key: str, why: str) -> None:
         self._land(DispatchDone(key, 0, why))
         self._changed.set()
-
-    # -- the end
 
     @property
     def orphans(self) -> list[OrphanRun]:

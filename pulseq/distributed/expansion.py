@@ -61,7 +61,7 @@ def items_of(entry: TestCase, collection: Collection, node_id: str, *, prefix: b
             entry,
             id=f"{entry.id}::{item.nodeid}" if prefix else item.nodeid,
             name=item.nodeid.rsplit("::", 1)[-1],
-            body=PytestItemBody(entry.id, item.nodeid),
+            body=PytestItemBody(entry.id, item.nodeid, item.scope),
             duration=None,
             labels={**entry.labels, **dict.fromkeys(item.marks, True)} if item.marks else entry.labels,
             location=item.location,

@@ -22,8 +22,10 @@ class Flight:
 
     Attributes:
         in_place: the tests that Prefect retries on the node, in the same task run.
+        follows: the dispatch whose slot it gets when that has landed; until then it holds none.
         task_runs: the names of its task runs, by their id.
         begun: the ids, as text, of those that the node has begun.
+        scopes_begun: packs and scopes of which the node has begun a test: the others of these have to stay there.
         running: the test that the node said last that it has begun, and `began_at` when that was (monotonic).
     """
 
@@ -31,7 +33,9 @@ class Flight:
     tests: dict[Key, QueuedTest]
     in_place: frozenset[Key]
     task_runs: Mapping[UUID, str] = field(default_factory=dict)
+    follows: str | None = None
     begun: set[str] = field(default_factory=set)
+    scopes_begun: set[tuple[object, str]] = field(default_factory=set)
     running: Key | None = None
     began_at: float = 0.0
     _tests_begun: set[Key] = field(default_factory=set)
@@ -42,6 +46,9 @@ class Flight:
             self.begun.add(task_run)
         self.running, self.began_at = test, time.monotonic()
         self._tests_begun.add(test)
+        queued = self.tests.get(test)
+        if queued is not None and queued.scope is not None:
+            self.scopes_begun.add((queued.pack, queued.scope))
 
     def not_begun(self) -> list[QueuedTest]:
         """The tests that the node has not begun, as far as is known here, in their order."""
@@ -65,6 +72,8 @@ class Flights:
         self._landed: deque[tuple[float, Flight]] = deque()
         self.by_key: dict[str, Flight] = {}
         self._by_test: dict[Key, Flight] = {}
+        self._by_node: dict[str, dict[str, Flight]] = {}
+        self._followers: dict[str, str] = {}
 
     def __bool__(self) -> bool:
         return bool(self.by_key)
@@ -72,6 +81,9 @@ class Flights:
     def add(self, key: str, flight: Flight) -> None:
         """A dispatch leaves."""
         self.by_key[key] = flight
+        self._by_node.setdefault(flight.node_id, {})[key] = flight
+        if flight.follows is not None:
+            self._followers[flight.follows] = key
         self._by_test.update(dict.fromkeys(flight.tests, flight))
 
     def begin(self, test: Key, task_run: str | None) -> None:
@@ -81,7 +93,16 @@ class Flights:
 
     def is_on(self, node_id: str) -> bool:
         """Whether anything is under way on a node."""
-        return any(flight.node_id == node_id for flight in self.by_key.values())
+        return node_id in self._by_node
+
+    def on(self, node_id: str) -> Mapping[str, Flight]:
+        """What is under way on a node, by the keys of the dispatches."""
+        return self._by_node.get(node_id, {})
+
+    def follower_of(self, key: str) -> tuple[str, Flight] | None:
+        """What gets the slot of a dispatch when that has landed, with the key of it."""
+        follower = self._followers.get(key, "")
+        return (follower, self.by_key[follower]) if follower in self.by_key else None
 
     def land(self, key: str) -> Flight | None:
         """A dispatch is done; None for one that is not known any more."""
@@ -93,9 +114,25 @@ class Flights:
                 self._landed.popleft()
         return flight
 
+    def hand_on(self, key: str, landed: Flight) -> bool:
+        """Give the slot of a dispatch that has landed to the one that follows; False where it is free now."""
+        if landed.follows is not None:  # it never had one
+            return True
+        following = self.follower_of(key)
+        self._followers.pop(key, None)
+        if following is not None:
+            following[1].follows = None
+        return following is not None
+
     def _remove(self, key: str) -> Flight | None:
         flight = self.by_key.pop(key, None)
-        for test in flight.tests if flight is not None else ():
+        if flight is None:
+            return None
+        there = self._by_node[flight.node_id]
+        del there[key]
+        if not there:
+            del self._by_node[flight.node_id]
+        for test in flight.tests:
             self._by_test.pop(test, None)
         return flight
 
@@ -105,8 +142,10 @@ class Flights:
         for landed_at, landed in self._landed:
             if landed.node_id == node_id and landed_at > fresh:
                 self.orphans += landed.orphans(landed=True)
-        keys = [key for key, flight in self.by_key.items() if flight.node_id == node_id]
+        keys = list(self.on(node_id))
         lost = [flight for key in keys if (flight := self._remove(key)) is not None]
+        for key in keys:
+            self._followers.pop(key, None)
         for under_way in lost:
             self.orphans += under_way.orphans(landed=False)
         return lost
@@ -130,5 +169,5 @@ class Flights:
         """Forget all: nobody is there any more."""
         for flight in self.by_key.values():
             self.orphans += flight.orphans(landed=False)
-        self.by_key.clear()
-        self._by_test.clear()
+        for book in (self.by_key, self._by_test, self._by_node, self._followers):
+            book.clear()

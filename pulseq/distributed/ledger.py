@@ -100,6 +100,12 @@ class Ledger:
             return False
         return entry.node_id == result.node_id and result.attempt >= entry.next_attempt
 
+    def is_last(self, result: AttemptResult) -> bool:
+        """Whether no attempt is made after that of this result."""
+        return self.awaits(result) and (
+            result.status in (Status.PASSED, Status.SKIPPED) or self.retries_left(result.key) == 0
+        )
+
     def plan(self, case: TestCase) -> list[Event]:
         """Accept a test; one with the key of another is that one."""
         if case.key in self._entries:

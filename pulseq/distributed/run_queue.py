@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Hashable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TypeVar, cast
 
 from pulseq.capabilities import match, requirement_key
-from pulseq.distributed.deciding_words import say_pick, say_waiting
+from pulseq.distributed.deciding_words import say_pick, say_promise, say_waiting
 from pulseq.distributed.homeless import HomelessWatch
 from pulseq.models import CapabilityValue, FrameworkConfig, Priority, PytestItemBody, SimulateBody, TestCase
 from pulseq.planning.expected import ExpectedDurations
@@ -55,6 +55,7 @@ class RunQueue:
         class_key = self._share(requirement_key(case.requirements))
         self._requirements.setdefault(class_key, case.requirements)
         first = case.id in self._failed_first
+        scope = None if alone else self._scope_of(case)
         self._queue.add(
             QueuedTest(
                 case.key,
@@ -65,6 +66,8 @@ class RunQueue:
                 None if alone else self._pack_of(case),
                 avoid,
                 self._group_of(case),
+                scope,
+                collected=not alone and isinstance(case.body, PytestItemBody),
             )
         )
 
@@ -133,6 +136,13 @@ class RunQueue:
             for key, count in self._queue.waiting_by_class().items():
                 logger.debug("%s", say_waiting(count, self._requirements[key], self._offers))
 
+    def promise(self, node_id: str, behind_seconds: float, wanted: Callable[[QueuedTest], bool]) -> Pick | None:
+        """What is to follow on a slot that is not free yet, as `ReadyQueue.promise` says."""
+        pick = self._queue.promise(node_id, behind_seconds, wanted)
+        if pick is not None and logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", say_promise([test.key[0] for test in pick.tests], node_id))
+        return pick
+
     def end_homeless(self, now: float) -> list[Key]:
         """Take out the tests that no node fits, or none any more for longer than `node_timeout`."""
         due = self._homeless.due(self._queue.homeless(), now)
@@ -161,9 +171,15 @@ class RunQueue:
     def _pack_of(self, case: TestCase) -> tuple[object, str] | None:
         if not isinstance(case.body, PytestItemBody) or self._granularity == "test":
             return None
+        if case.body.scope is not None:  # also what is known to be long: it is not alone
+            return self._share((case.body.entry, case.body.scope))
         if self._granularity == "auto" and (self._expected(case) or 0.0) >= LONG_ITEM_SECONDS:
             return None
         return self._share((case.body.entry, case.body.nodeid.split("::", 1)[0]))
+
+    def _scope_of(self, case: TestCase) -> str | None:
+        """What an item has to stay with, unless each was asked to go by itself."""
+        return case.body.scope if isinstance(case.body, PytestItemBody) and self._granularity != "test" else None
 
     def _group_of(self, case: TestCase) -> str | None:
         """The class that an item is in: its fixtures may be set up for all of it."""

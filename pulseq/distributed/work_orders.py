@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from uuid import uuid4
 
+from pulseq.distributed.flights import Flight
 from pulseq.distributed.ledger import Key, Ledger
-from pulseq.engine.work import PytestWork, TestWork, pack_name
+from pulseq.engine.dispatch_under_way import keys_of
+from pulseq.engine.work import Dispatch, PytestWork, TestWork, pack_name
 from pulseq.models import PytestItemBody, PytestOrder, PytestSpec, TestCase
 from pulseq.planning.queued import QueuedTest
+from pulseq.planning.ready_queue import Pick
+
+
+def build_dispatch(
+    key: str, run_id: str, pick: Pick, ledger: Ledger, specs: Mapping[str, PytestSpec], *, after: str | None = None
+) -> tuple[Dispatch, Flight]:
+    """What is sent for a pick, and what is kept of it; `after` is the dispatch whose slot it will have."""
+    work, in_place = build_work(pick.tests, ledger, specs)
+    task_runs = {uuid4(): unit.name for unit in work}
+    tests = {test.key: test for test in pick.tests}
+    in_order = {key: tests[key] for unit in work for key in keys_of(unit)}
+    priority = max(int(test.priority) for test in pick.tests)
+    dispatch = Dispatch(key, run_id, tuple(work), tuple(task_runs), after, priority)
+    return dispatch, Flight(pick.node_id, in_order, in_place, task_runs, after)
 
 
 def build_work(
@@ -17,18 +34,23 @@ def build_work(
 
     A test of its own is retried by its task run; one of a pack is not, since the whole pack would be.
     What is packed of one entry shares a task run, whatever files it is of: a dispatch takes a few seconds.
+    A scope has one of its own: it can be asked back as a whole, or not at all.
     """
     work: list[TestWork | PytestWork] = []
-    packs: dict[object, list[TestCase]] = {}
+    packs: list[list[QueuedTest]] = []
+    latest: dict[object, list[QueuedTest]] = {}
     in_place: set[Key] = set()
     for test in tests:
-        case = ledger.case(test.key)
-        if test.pack is not None:
-            packs.setdefault(test.pack[0], []).append(case)
+        if test.pack is None:
+            in_place.add(test.key)
+            work.append(_single(ledger.case(test.key), ledger, specs))
             continue
-        in_place.add(test.key)
-        work.append(_single(case, ledger, specs))
-    work.extend(_pack(cases, ledger, specs) for cases in packs.values())
+        entry = test.pack[0]
+        if entry not in latest or latest[entry][-1].scope != test.scope:
+            latest[entry] = []
+            packs.append(latest[entry])
+        latest[entry].append(test)
+    work.extend(_pack(pack, ledger, specs) for pack in packs)
     return work, frozenset(in_place)
 
 
@@ -43,10 +65,11 @@ def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> 
     return PytestWork(case.id, spec, (order,), retries, case.retry_delay_seconds, attempt > 1, failed)
 
 
-def _pack(cases: list[TestCase], ledger: Ledger, specs: Mapping[str, PytestSpec]) -> PytestWork:
+def _pack(tests: Sequence[QueuedTest], ledger: Ledger, specs: Mapping[str, PytestSpec]) -> PytestWork:
+    cases = [ledger.case(test.key) for test in tests]
     bodies = [case.body for case in cases if isinstance(case.body, PytestItemBody)]
     orders = tuple(_order(case, body, ledger.next_attempt(case.key)) for case, body in zip(cases, bodies, strict=True))
-    return PytestWork(pack_name(orders), specs[bodies[0].entry], orders)
+    return PytestWork(pack_name(orders), specs[bodies[0].entry], orders, whole=tests[0].scope is not None)
 
 
 def _order(case: TestCase, body: PytestItemBody, attempt: int) -> PytestOrder:

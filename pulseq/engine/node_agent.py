@@ -9,7 +9,7 @@ import asyncio
 import contextlib
 import pickle
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,8 @@ from msgspec import structs
 from pulseq.engine.agent_registry import register_agent
 from pulseq.engine.dispatch_under_way import DispatchUnderWay, Key, key_of
 from pulseq.engine.junit_cases import find_cases
+from pulseq.engine.next_items import NextItems
+from pulseq.engine.node_slots import NodeSlots, Place
 from pulseq.engine.outbox import Outbox
 from pulseq.engine.prefect_run import PrefectRun
 from pulseq.engine.probe import answer_probes
@@ -27,6 +29,7 @@ from pulseq.engine.work import (
     AttemptStart,
     Dispatch,
     DispatchDone,
+    NextAsked,
     NodeMessage,
     PytestWork,
     SessionEnd,
@@ -50,6 +53,8 @@ from pulseq.models import (
 TIMEOUT_MARGIN_SECONDS = 1.0
 #: How long cancelled bodies may take to end; their keepers are quicker, grace included.
 CANCEL_TIMEOUT_SECONDS = 5.0
+
+AskNext = Callable[[], Awaitable[PytestOrder | None]]
 
 
 class NodeAgent:
@@ -75,6 +80,7 @@ class NodeAgent:
         self.machine_slots = machine_slots or slots
         self.node_id = node_id
         self.slots = slots
+        self.node_slots = NodeSlots(slots)
         self.temp_root = temp_root
         self.executor = Executor(node_id=node_id, temp_root=temp_root)
         self._worker = worker
@@ -115,10 +121,7 @@ class NodeAgent:
 
 
 class RunOnNode:
-    """One run on this node: its Prefect context, its pytest sessions, what it has to say.
-
-    `dispatches` counts those that are being run.
-    """
+    """One run on this node: its Prefect context, its pytest sessions, what it has to say."""
 
     def __init__(self, agent: NodeAgent, run_id: str) -> None:
         self.run_id = run_id
@@ -126,7 +129,8 @@ class RunOnNode:
         self._prefect: PrefectRun | None = None
         self._opened = False
         self._sessions: dict[PytestSpec, PytestSession] = {}
-        self._under_way: dict[str, DispatchUnderWay] = {}
+        self._places: dict[str, Place] = {}
+        self._next_items = NextItems(agent.node_slots, self._ask_next)
         #: Recalled of dispatches that have not come yet.
         self._not_to_run: dict[str, frozenset[Key]] = {}
         self._outbox: Outbox[NodeMessage] = Outbox(lambda messages: agent.send(run_id, messages))
@@ -137,7 +141,6 @@ class RunOnNode:
         self._stopping: set[asyncio.Task[None]] = set()
         self._idle = asyncio.Event()
         self._idle.set()
-        self.dispatches = 0
 
     async def open(self, prefect_context: dict[str, Any]) -> None:
         """Enter the flow run that the dispatches belong to, once."""
@@ -146,39 +149,64 @@ class RunOnNode:
             self._prefect = await PrefectRun.enter(prefect_context)
 
     async def handle(self, dispatch: Dispatch) -> None:
-        """Run all of a dispatch, one task run after the other."""
+        """Run all of a dispatch, one task run after the other, as soon as there is a slot for it."""
         trouble: str | None = None
         done = 0
-        self.dispatches += 1
-        self._idle.clear()
         under_way = DispatchUnderWay(dispatch, self._not_to_run.pop(dispatch.key, frozenset()))
-        self._under_way[dispatch.key] = under_way
+        place = self._places[dispatch.key] = Place(under_way, dispatch.priority)
+        self._idle.clear()
         try:
+            await self._take_turn(place, dispatch)
             for work, task_run_id in under_way:
                 if self._cancelled:
                     break
                 assert self._prefect is not None
-                await self._prefect.perform(work, self, task_run_id)
+                await self._prefect.perform(work, _Performer(self, dispatch.key, place), task_run_id)
                 done += 1
         except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
             trouble = f"{type(error).__name__}: {error}"
         finally:
             async with under_way.asking:
-                del self._under_way[dispatch.key]
+                del self._places[dispatch.key]
                 self.tell(DispatchDone(dispatch.key, done, trouble))
             self._outbox.flush()
-            self.dispatches -= 1
-            if not self.dispatches:
+            self._next_items.forget(dispatch.key)
+            self._agent.node_slots.leave(place)
+            if not self._places:
                 self._idle.set()
+
+    async def _take_turn(self, place: Place, dispatch: Dispatch) -> None:
+        self._agent.node_slots.enter(place, self._places.get(dispatch.after or ""))
+        self._next_items.note_arrival(dispatch.key, dispatch.after)
+        if not self._cancelled:
+            await place.turn.wait()
+
+    @property
+    def dispatches(self) -> int:
+        """How many are being run."""
+        return sum(place.has_slot for place in self._places.values())
+
+    def _ask_next(self, key: str) -> None:
+        self.tell(NextAsked(key, frozenset(self._places)))
+        self._outbox.flush()
+
+    def no_next(self, key: str, coming: str | None = None) -> None:
+        """The driver sends nothing to follow this dispatch; `coming` is one for any slot that was on its way."""
+        self._next_items.note_decline(key, coming)
+
+    async def next_item(self, key: str, place: Place, spec: PytestSpec) -> PytestOrder | None:
+        """What its slot runs after the last batch of this dispatch that was begun, should that be known."""
+        return await self._next_items.find(key, place, spec)
 
     async def recall(self, key: str, tests: frozenset[Key]) -> None:
         """Give back those of these tests, the last ones of a dispatch, that have not begun, and tell which."""
-        under_way = self._under_way.get(key)
-        if under_way is None:
+        place = self._places.get(key)
+        if place is None:
             # It has not come yet. Or it is over: then that was told before this is.
             self._not_to_run[key] = self._not_to_run.get(key, frozenset()) | tests
             self.tell(TestsRecalled(key, tuple(tests)))
         else:
+            under_way = place.under_way
             async with under_way.asking:
                 given = under_way.recall(tests)
                 if isinstance(under_way.begun, PytestWork) and (orders := under_way.orders_of(tests)):
@@ -187,10 +215,12 @@ class RunOnNode:
                 self.tell(TestsRecalled(key, tuple(given)))
         self._outbox.flush()
 
-    async def perform(self, work: TestWork | PytestWork, *, retry: int, task_run: str) -> list[AttemptResult]:
+    async def perform(
+        self, work: TestWork | PytestWork, *, retry: int, task_run: str, ask_next: AskNext
+    ) -> list[AttemptResult]:
         """One go at a piece of work; called by its Prefect task, once per try."""
         if isinstance(work, PytestWork):
-            return await self._perform_items(work, retry, task_run)
+            return await self._perform_items(work, retry, task_run, ask_next)
         return [await self._perform_test(work, retry, task_run)]
 
     async def _perform_test(self, work: TestWork, retry: int, task_run: str) -> AttemptResult:
@@ -212,7 +242,9 @@ class RunOnNode:
         self.tell(result)
         return result
 
-    async def _perform_items(self, work: PytestWork, retry: int, task_run: str) -> list[AttemptResult]:
+    async def _perform_items(
+        self, work: PytestWork, retry: int, task_run: str, ask_next: AskNext
+    ) -> list[AttemptResult]:
         results: list[AttemptResult] = []
         made = self._reruns.setdefault(task_run, Counter())
         orders = [_later_attempt(order, retry, made[key_of(order)]) for order in work.orders]
@@ -236,7 +268,8 @@ class RunOnNode:
             task.add_done_callback(self._stopping.discard)
 
         with self._stoppable(stop):
-            await session.run_items(orders, on_start=on_start, on_result=on_result, fresh=work.fresh or retry > 0)
+            fresh = work.fresh or retry > 0
+            await session.run_items(orders, on_start=on_start, on_result=on_result, fresh=fresh, ask_next=ask_next)
         return results
 
     def _session(self, spec: PytestSpec) -> PytestSession:
@@ -270,6 +303,9 @@ class RunOnNode:
     async def cancel(self) -> None:
         """End every body of this run on this node; each attempt says `cancelled`."""
         self._cancelled = True
+        self._next_items.give_up()
+        for place in self._places.values():
+            place.turn.set()
         for stop in list(self._stoppers):
             stop()
         with contextlib.suppress(TimeoutError):
@@ -296,6 +332,22 @@ class RunOnNode:
         self._outbox.flush()
         if self._prefect is not None:
             await self._prefect.leave()
+
+
+class _Performer:
+    """A run on this node as the tasks of one dispatch see it."""
+
+    def __init__(self, run: RunOnNode, key: str, place: Place) -> None:
+        self._run = run
+        self._key = key
+        self._place = place
+
+    async def perform(self, work: TestWork | PytestWork, *, retry: int, task_run: str) -> list[AttemptResult]:
+        async def ask_next() -> PytestOrder | None:
+            assert isinstance(work, PytestWork)
+            return await self._run.next_item(self._key, self._place, work.spec)
+
+        return await self._run.perform(work, retry=retry, task_run=task_run, ask_next=ask_next)
 
 
 def _told_by_prefect(result: AttemptResult, timeout_seconds: float | None) -> AttemptResult:

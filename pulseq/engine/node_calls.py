@@ -49,6 +49,16 @@ async def recall_tests(run_id: str, key: str, tests: bytes) -> None:
         await current_agent().run(run_id).recall(key, pickle.loads(tests))
 
 
+async def no_next(run_id: str, key: str, coming: str | None = None) -> None:
+    """Nothing is sent to follow a dispatch; the answer to a `NextAsked`.
+
+    Args:
+        coming: a dispatch for any slot of the node that it had not got when it asked: that may be what follows.
+    """
+    if current_agent().knows(run_id):
+        current_agent().run(run_id).no_next(key, coming)
+
+
 async def finish_sessions(run_id: str) -> None:
     """Tear down idle pytest sessions of a run; a node that has just come has none."""
     if current_agent().knows(run_id):

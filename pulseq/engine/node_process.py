@@ -12,6 +12,7 @@ from typing import Any
 
 import dask
 from distributed import Worker
+from distributed.threadpoolexecutor import ThreadPoolExecutor
 
 from pulseq import __version__
 from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
@@ -30,6 +31,8 @@ WORKER_SETTINGS: dict[str, Any] = {
     "distributed.diagnostics.nvml": False,
     "distributed.worker.http.routes": [],
 }
+#: More than drivers send at a time: those that run, as many that wait, what follows each; and several runs may do so.
+_DISPATCHES_PER_SLOT = 100
 #: How long bodies may take to be gone when the owner of the node has died.
 _LAST_WILL_SECONDS = 2.5
 
@@ -54,7 +57,9 @@ async def serve(configuration: dict[str, Any]) -> None:
     worker = Worker(
         configuration["scheduler"],
         name=node_id,
-        nthreads=slots,
+        # The agent gives the slots, since it has to know what waits for them; a user's own tasks have as many threads.
+        nthreads=slots * _DISPATCHES_PER_SLOT,
+        executor=ThreadPoolExecutor(slots, thread_name_prefix="Dask-Default-Threads"),  # type: ignore[no-untyped-call]
         host=configuration["host"],
         port=configuration["port"],
         local_directory=str(temp_root),

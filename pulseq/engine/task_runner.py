@@ -101,6 +101,15 @@ class NodeTaskRunner(DaskTaskRunner):
             # Bytes: see `send`.
             await self._on_nodes(node_calls.recall_tests, [address], run_id, key, pickle.dumps(frozenset(tests)))
 
+    async def no_next(self, run_id: str, address: str, key: str, coming: str | None) -> None:
+        """Tell a node that nothing is sent to follow a dispatch on its slot, where it asked that.
+
+        Args:
+            coming: a dispatch for any slot that it had not got then.
+        """
+        with contextlib.suppress(OSError):  # as in `recall`
+            await self._on_nodes(node_calls.no_next, [address], run_id, key, coming)
+
     async def _on_nodes(self, function: Callable[..., Any], addresses: list[str], *arguments: Any) -> dict[str, Any]:
         if not addresses:
             return {}

@@ -41,6 +41,7 @@ class PytestWork:
     """Items of one collected pytest session that share a task run; a single one may have retries.
 
     `fresh` asks for a new fork, whose state no earlier test has touched; `failed_before` is that of `TestWork`.
+    Of one that is `whole` no part can be had back: its items have to run on one slot.
     """
 
     name: str
@@ -50,6 +51,7 @@ class PytestWork:
     retry_delay_seconds: float = 0.0
     fresh: bool = False
     failed_before: bool = False
+    whole: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,12 +59,15 @@ class Dispatch:
     """What a node gets at once, into one slot: task runs that are done one after the other.
 
     `task_runs` are their ids at Prefect, given by the driver: whatever becomes of the node, it knows them.
+    `after` is the dispatch whose slot it gets once that is done; others wait for any, the highest `priority` first.
     """
 
     key: str
     run_id: str
     work: tuple[TestWork | PytestWork, ...]
     task_runs: tuple[UUID, ...]
+    after: str | None = None
+    priority: int = 0
 
 
 class TaskRunInput:
@@ -115,6 +120,17 @@ class TestsRecalled:
 
 
 @dataclass(frozen=True, slots=True)
+class NextAsked:
+    """Message: what is the slot of this dispatch to do after it? `held` are the dispatches that the node has.
+
+    The answer is a dispatch `after` this one, or the call `no_next`.
+    """
+
+    key: str
+    held: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
 class CasesFound:
     """Message: the JUnit files that a command left hold these tests; `trouble` says why there are none.
 
@@ -136,7 +152,7 @@ class SessionEnd:
 
 
 #: Messages of a node, in the order in which things happened there.
-NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone | SessionEnd | TestsRecalled
+NodeMessage = AttemptStart | AttemptResult | CasesFound | DispatchDone | NextAsked | SessionEnd | TestsRecalled
 
 
 def pack_name(orders: Sequence[PytestOrder]) -> str:

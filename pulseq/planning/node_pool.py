@@ -77,6 +77,16 @@ class NodePool:
             node.used -= 1
             self._sort_in(node)
 
+    def find_open(self, node_id: str) -> PooledNode | None:
+        """A node that is there and takes more."""
+        node = self._nodes.get(node_id)
+        return node if node is not None and node.open else None
+
+    def promise(self, node: PooledNode, tests: int) -> None:
+        """A node gets a dispatch that will have the slot of another one there."""
+        node.given += tests
+        self._sort_in(node)
+
     def slots_of(self, node_id: str) -> int:
         """The slots of a node; none of one that has left."""
         node = self._nodes.get(node_id)

@@ -20,6 +20,8 @@ class QueuedTest:
             together in collection order; None for a test that is always a task run of its own.
         avoid: nodes that were lost while it ran there; they get it only when no other one is free.
         group: what of the pack it shares fixtures with (a class of the file); its neighbours have the same.
+        scope: what has to run on one slot, one after the other: all that wait of it in their pack travel together.
+        collected: whether it is of a pytest session, whose items go in order where the fleet has one slot.
     """
 
     key: tuple[str, str]
@@ -30,6 +32,8 @@ class QueuedTest:
     pack: tuple[object, str] | None = None
     avoid: frozenset[str] = frozenset()
     group: str | None = None
+    scope: str | None = None
+    collected: bool = False
 
 
 @dataclass(frozen=True, slots=True)

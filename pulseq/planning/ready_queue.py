@@ -18,6 +18,9 @@ from pulseq.planning.packing import DispatchFill, PackLimits, expected
 from pulseq.planning.queued import NodeLoad, NodeOffer, QueuedTest
 from pulseq.planning.requirement_class import NANOSECONDS, RequirementClass, Sum
 
+#: Behind something this short anything may wait.
+_SHORT_WAIT_SECONDS = 1.0
+
 #: (requirements as a key, capabilities) → whether a node with these fits.
 Fits = Callable[[Hashable, Mapping[str, CapabilityValue]], bool]
 #: While tests are this short on average a node holds as many dispatches more as it has slots, so that
@@ -64,6 +67,7 @@ class ReadyQueue:
         for group in groups:
             group.room += offer.slots
             group.nodes += 1
+        self._keep_order()
 
     def node_left(self, node_id: str) -> None:
         """A node is gone; what it held is for the caller to add again."""
@@ -73,6 +77,7 @@ class ReadyQueue:
             if node is not None and node.fits & group.bit:
                 group.room -= node.offer.slots
                 group.nodes -= 1
+        self._keep_order()
 
     def set_open(self, node_id: str, is_open: bool) -> None:
         """Give a node more tests, or none (drained, suspect)."""
@@ -157,6 +162,34 @@ class ReadyQueue:
                 return
             yield self._pick(group, free)
 
+    def promise(self, node_id: str, behind_seconds: float, wanted: Callable[[QueuedTest], bool]) -> Pick | None:
+        """What a node would get if a slot of it were free now; it will have the slot of a dispatch that is there.
+
+        None where it would get nothing, or something that is better not bound to that slot: a test that avoids the
+        node, or that waits there while other slots that fit run out of work. Then nothing is changed.
+
+        Args:
+            behind_seconds: what it will wait for is expected to take so long.
+            wanted: whether it is worth a promise if this is its first test.
+        """
+        node = self._nodes.find_open(node_id)
+        group = self._next_class({node}) if node is not None else None
+        bundle = group.next_bundle(node_id, slots=node.offer.slots) if node is not None and group is not None else None
+        if node is None or group is None or bundle is None:
+            return None
+        bound = bundle.tests if bundle.head.scope is not None else [bundle.head]
+        seconds = behind_seconds + sum(map(self.seconds_of, bound))
+        late = group.room > 1 and behind_seconds > _SHORT_WAIT_SECONDS and seconds > self.waiting_seconds / self.slots
+        if late or any(node_id in test.avoid for test in bound) or not wanted(bundle.head):
+            return None
+        tests = self._take(group, node, idle=1)
+        self._nodes.promise(node, len(tests))
+        return Pick(node_id, tests)
+
+    def _keep_order(self) -> None:
+        for group in self._classes.values():
+            group.set_in_order(self.slots <= 1)
+
     def _release(self, node_id: str) -> None:
         for group in self._classes.values():
             group.release(node_id)
@@ -165,6 +198,7 @@ class ReadyQueue:
         group = RequirementClass(
             key, 1 << len(self._classes), self._strategy.order_key, self._limits, self._pace, self._total
         )
+        group.set_in_order(self.slots <= 1)
         self._classes[key] = group
         for node in self._nodes:
             if self._fits(key, node.offer.capabilities):
@@ -209,14 +243,17 @@ class ReadyQueue:
     def _pick(self, group: RequirementClass, free: Set[PooledNode]) -> Pick:
         head = group.head()
         assert head is not None
-        node = self._choose_node(group, head[3].tests[0], free)
-        share = self.waiting_seconds / max(self.slots, 1)
+        node = self._choose_node(group, head[3].head, free)
         idle = sum([max(one.offer.slots - one.used, 0) for one in free if one.fits & group.bit])
+        tests = self._take(group, node, idle=idle)
+        self._nodes.take_slot(node, len(tests))
+        return Pick(node.offer.id, tests)
+
+    def _take(self, group: RequirementClass, node: PooledNode, *, idle: int) -> tuple[QueuedTest, ...]:
+        share = self.waiting_seconds / max(self.slots, 1)
         idle_share = self.waiting_seconds / max(idle, 1)
         fill = DispatchFill(self._limits, share, node.offer.id, node.offer.slowness, idle_share, self._pace)
-        tests = group.take(fill, slots=node.offer.slots)
-        self._nodes.take_slot(node, len(tests))
-        return Pick(node.offer.id, tuple(tests))
+        return tuple(group.take(fill, slots=node.offer.slots))
 
     def _choose_node(self, group: RequirementClass, test: QueuedTest, free: Set[PooledNode]) -> PooledNode:
         candidates = [node for node in free if node.fits & group.bit]

@@ -2,52 +2,17 @@
 
 from __future__ import annotations
 
-import bisect
 import heapq
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
-from pulseq.models import Priority
+from pulseq.planning.bundle import Bundle, bundle_key
 from pulseq.planning.choosing import OrderKey
 from pulseq.planning.pace import Pace
 from pulseq.planning.packing import DispatchFill, PackLimits, expected
 from pulseq.planning.queued import QueuedTest
 
 NANOSECONDS = 10**9
-
-
-@dataclass(slots=True, eq=False)
-class Bundle:
-    """Tests that wait together: one test, or what is left of a file of a pytest session.
-
-    Attributes:
-        place: the number of its one valid entry in the heap; 0 while a node holds it.
-        holder: the node that has begun a file and goes on with it, so that fixtures are shared.
-    """
-
-    tests: list[QueuedTest]
-    seconds: float
-    place: int = 0
-    holder: str | None = None
-
-    @property
-    def priority(self) -> Priority:
-        return self.tests[0].priority
-
-    def cut(self, fill: DispatchFill) -> list[QueuedTest]:
-        """Take out of the front what goes into a dispatch."""
-        count = 0
-        for test in self.tests:
-            if not fill.takes(test):
-                break
-            fill.add(test)
-            count += 1
-        if 0 < count < len(self.tests):
-            count = fill.stretched(self.tests, count)
-        taken = self.tests[:count]
-        del self.tests[:count]
-        self.seconds -= sum(expected(test, fill.limits) or 0.0 for test in taken)
-        return taken
 
 
 @dataclass(slots=True)
@@ -85,6 +50,8 @@ class RequirementClass:
         nodes: how many nodes fit.
         total: what waits in all classes, this one included.
         own: what waits in this one.
+        in_order: whether the items of a pytest session go in the order of their collection, whatever they take: on
+            one slot no other order ends sooner, and this is the one that their authors know.
     """
 
     key: Hashable
@@ -96,8 +63,9 @@ class RequirementClass:
     room: int = 0
     nodes: int = 0
     own: Sum = field(default_factory=Sum)
+    in_order: bool = False
     _heap: list[Entry] = field(default_factory=list)
-    _packs: dict[tuple[object, Priority], Bundle] = field(default_factory=dict)
+    _packs: dict[Hashable, Bundle] = field(default_factory=dict)
     _grown: dict[Bundle, None] = field(default_factory=dict)
     #: Files that nodes have begun, the one whose last dispatch is the oldest first.
     _held: dict[str, list[Bundle]] = field(default_factory=dict)
@@ -106,18 +74,13 @@ class RequirementClass:
     def add(self, test: QueuedTest) -> None:
         """A test waits; a packed one with those of its file."""
         self._account(test, 1)
-        seconds = expected(test, self.limits) or 0.0
         if test.pack is None:
-            self._push(Bundle([test], seconds))
+            bundle = Bundle()
+            bundle.add(test, self.limits)
+            self._push(bundle)
             return
-        bundle = self._packs.get((test.pack, test.priority))
-        if bundle is None:
-            bundle = self._packs[test.pack, test.priority] = Bundle([], 0.0)
-        if bundle.tests and bundle.tests[-1].sequence > test.sequence:  # it was picked and is back
-            bisect.insort(bundle.tests, test, key=lambda waiting: waiting.sequence)
-        else:
-            bundle.tests.append(test)
-        bundle.seconds += seconds
+        bundle = self._packs.setdefault(bundle_key(test), Bundle())
+        bundle.add(test, self.limits)
         # Its place is found when it is asked for: a file comes item by item.
         self._grown[bundle] = None
 
@@ -133,8 +96,19 @@ class RequirementClass:
 
     def head_seconds(self, bundle: Bundle) -> float | None:
         """How long the dispatch takes that would be cut from a bundle; None for a test of unknown length."""
-        head = bundle.tests[0]
-        return head.expected_seconds if head.pack is None else min(bundle.seconds, self.limits.pack_seconds)
+        return bundle.head_seconds(self.limits)
+
+    def set_in_order(self, in_order: bool) -> None:
+        """Let the items of a pytest session go in the order of their collection, or in that of the strategy."""
+        if in_order == self.in_order:
+            return
+        self.in_order = in_order
+        for node_id in list(self._held):
+            self.release(node_id)
+        waiting = [bundle for _, _, place, bundle in self._heap if place == bundle.place]
+        self._heap.clear()
+        for bundle in waiting:
+            self._push(bundle)
 
     def head(self) -> Entry | None:
         """What goes next: of the highest priority what nobody has begun, else the longest that a node has."""
@@ -153,19 +127,27 @@ class RequirementClass:
         first = self.head()
         for _ in range(self.limits.most_bundles):
             bundle = None if first is None else self._find_source(fill.node_id, slots, -first[0])
-            if bundle is None or not fill.takes(bundle.tests[0]):
+            if bundle is None or not bundle.fits(fill):
                 break
             self._detach(bundle)
-            head = bundle.tests[0]
-            taken += bundle.cut(fill)
-            if bundle.tests:
+            key = bundle_key(bundle.head)
+            taken += bundle.cut(fill, self._next_in_order(bundle))
+            if not bundle.tests:
+                self._packs.pop(key, None)
+            elif self.in_order:
+                self._push(bundle)
+            else:
                 bundle.holder = fill.node_id
                 self._held.setdefault(fill.node_id, []).append(bundle)
                 break
-            self._packs.pop((head.pack, head.priority), None)
         for test in taken:
             self._account(test, -1)
         return taken
+
+    def next_bundle(self, node_id: str, *, slots: int = 1) -> Bundle | None:
+        """What the dispatch would begin with that such a node would get."""
+        first = self.head()
+        return None if first is None else self._find_source(node_id, slots, -first[0])
 
     def release(self, node_id: str) -> None:
         """A node takes nothing more: what it has begun is anybody's."""
@@ -198,7 +180,7 @@ class RequirementClass:
 
     def _is_more_urgent(self, top: Entry, begun: Bundle) -> bool:
         # Of two files neither: to go on with one is what a node is to do.
-        return top[3].tests[0].pack is None and top[1] < self._entry(begun)[1]
+        return top[3].head.pack is None and top[1] < self._entry(begun)[1]
 
     def _detach(self, bundle: Bundle) -> None:
         if bundle.holder is None:
@@ -231,8 +213,16 @@ class RequirementClass:
 
     def _entry(self, bundle: Bundle) -> Entry:
         # A file of short items is as urgent as the dispatch that would be cut from it, not as its sum.
-        order = self.order_key(self.head_seconds(bundle), bundle.tests[0].sequence)
-        return (-int(bundle.priority), order, bundle.place, bundle)
+        seconds = None if self.in_order and bundle.head.collected else self.head_seconds(bundle)
+        return (-int(bundle.priority), self.order_key(seconds, bundle.head.sequence), bundle.place, bundle)
+
+    def _next_in_order(self, bundle: Bundle) -> int | None:
+        """Where what is cut from a bundle has to end, because something else stands there in the suite."""
+        top = self._top() if self.in_order and bundle.head.collected else None
+        if top is None or top[0] != -int(bundle.priority):
+            return None
+        unknown, sequence = self.order_key(None, top[1][1])
+        return sequence if top[1][0] == unknown else None
 
     def _account(self, test: QueuedTest, sign: int) -> None:
         known = test.expected_seconds is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pulseq.distributed.deciding_words import say_pick, say_waiting
+from pulseq.distributed.deciding_words import say_pick, say_promise, say_waiting
 from pulseq.models import Strategy
 from pulseq.planning.queued import NodeLoad, NodeOffer
 
@@ -29,6 +29,10 @@ def test_a_long_pack_is_told_shortly() -> None:
     said = say_pick([str(number) for number in range(9)], {}, "a", {"a": OFFERS["a"]}, LOADS, Strategy.ROUND_ROBIN)
 
     assert said.startswith("0, 1, 2, 3, 4 and 4 more to a: it has nothing in particular and a free slot")
+
+
+def test_a_promise_says_that_it_waits_there() -> None:
+    assert "x, y to a: to follow on a slot there, which asked for it" == say_promise(["x", "y"], "a")
 
 
 def test_what_waits_says_for_what() -> None:

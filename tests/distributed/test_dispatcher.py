@@ -14,13 +14,26 @@ from pulseq.distributed.dispatcher import Dispatcher
 from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.run_queue import RunQueue
 from pulseq.engine.cluster import LiveNode
-from pulseq.engine.work import AttemptStart, CasesFound, Dispatch, DispatchDone, NodeMessage, TestsRecalled, TestWork
+from pulseq.engine.work import (
+    AttemptStart,
+    CasesFound,
+    Dispatch,
+    DispatchDone,
+    NextAsked,
+    NodeMessage,
+    PytestWork,
+    TestsRecalled,
+    TestWork,
+)
 from pulseq.events import AttemptStarted, Event, NodeLost, RunNote, TestClosed
 from pulseq.models import (
     AttemptResult,
     CommandBody,
     FrameworkConfig,
     PytestBody,
+    PytestItemBody,
+    PytestOrder,
+    PytestSpec,
     Reason,
     SimulateBody,
     Status,
@@ -40,6 +53,7 @@ class Nodes:
         self.cancelled: list[str] = []
         self.told: list[tuple[str, str]] = []
         self.on_recall: Callable[[str, str, list[tuple[str, str]]], None]
+        self.on_no_next: Callable[[str, str], None] = lambda _address, _key: None
         self.dispatcher: Dispatcher
 
     async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
@@ -57,6 +71,10 @@ class Nodes:
     async def recall(self, _run_id: str, address: str, key: str, tests: list[tuple[str, str]]) -> None:
         self.told.append(("recall", address))
         self.on_recall(address, key, tests)
+
+    async def no_next(self, _run_id: str, address: str, key: str, _coming: str | None) -> None:
+        self.told.append(("no next", address))
+        self.on_no_next(address, key)
 
     def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> None:
         self.sent += [(work.name, address) for work in dispatch.work]
@@ -385,3 +403,145 @@ def test_an_idle_node_gets_what_a_busy_one_gives_back_and_each_test_runs_once(lo
     assert dict.fromkeys(("long", *(case.id for case in shorts)), ("passed", None)) == _closed(events)
     started = [(event.test_id, event.attempt) for event in events if isinstance(event, AttemptStarted)]
     assert len(set(started)) == len(started) == (14 if lost else 13)
+
+
+class AskingNodes(Nodes):
+    """Nodes of one slot that ask what follows the last item of each dispatch, and end it when they know."""
+
+    def __init__(self, *names: str, on_promise: Callable[[AskingNodes, str], None] | None = None) -> None:
+        super().__init__(lambda nodes, dispatch, node: cast(AskingNodes, nodes).get(dispatch, node), *names)
+        self.held: dict[str, dict[str, Dispatch]] = {name: {} for name in names}
+        self.ran: list[str] = []
+        self.promised: list[tuple[str, str]] = []
+        self.most_running = 0
+        self._running: set[str] = set()
+        self._on_promise = on_promise
+        self.on_no_next = self._end
+
+    def get(self, dispatch: Dispatch, node: str) -> None:
+        self.held[node][dispatch.key] = dispatch
+        if dispatch.after in self.held[node]:
+            self.promised.append((dispatch.after, dispatch.key))
+            if self._on_promise is not None:
+                self._on_promise(self, node)
+            else:
+                self._end(node, dispatch.after)
+        elif len(self.held[node]) == 1:
+            self._begin(dispatch, node)
+
+    def _begin(self, dispatch: Dispatch, node: str) -> None:
+        self._running.add(dispatch.key)
+        self.most_running = max(self.most_running, len(self._running))
+        for order in self._orders(dispatch):
+            self.say(node, AttemptStart(order.test_id, "", order.attempt, str(dispatch.task_runs[0])))
+        self.say(node, NextAsked(dispatch.key, frozenset(self.held[node])))
+
+    def _end(self, node: str, key: str) -> None:
+        dispatch = self.held.get(node, {}).pop(key, None)
+        if dispatch is None:
+            return
+        self._running.discard(key)
+        for order in self._orders(dispatch):
+            self.ran.append(order.test_id)
+            self.say(node, AttemptResult(order.test_id, order.attempt, node, Status.PASSED))
+        self.say(node, DispatchDone(key, 1))
+        waiting = sorted(self.held[node].values(), key=lambda one: (one.after != key, int(one.key)))
+        if waiting:
+            self._begin(waiting[0], node)
+
+    def lose(self, node: str) -> None:
+        self._running -= self.held.pop(node).keys()
+        super().lose(node)
+
+    @staticmethod
+    def _orders(dispatch: Dispatch) -> list[PytestOrder]:
+        return [order for work in dispatch.work if isinstance(work, PytestWork) for order in work.orders]
+
+
+SPECS = {"unit": PytestSpec("r", "unit", ("tests",), (), False, ".", None)}
+
+
+def _items(count: int, seconds: float = 1.0) -> list[TestCase]:
+    names = [f"test_a.py::t{number}" for number in range(count)]
+    return [TestCase(name, PytestItemBody("unit", name), duration=seconds) for name in names]
+
+
+def test_each_dispatch_is_followed_by_the_next_in_order_where_there_is_one_slot() -> None:
+    nodes = AskingNodes("a")
+    cases = _items(5)
+
+    events, _ = _run(nodes, *cases, specs=SPECS)
+
+    assert ([case.id for case in cases], 1) == (nodes.ran, nodes.most_running)
+    assert [("1", "2"), ("2", "3"), ("3", "4"), ("4", "5")] == nodes.promised
+    assert {case.id: ("passed", None) for case in cases} == _closed(events)
+    assert [("no next", "a")] == [one for one in nodes.told if one[0] == "no next"]
+
+
+@pytest.mark.parametrize("names", ["a", "ab", "abc"])
+def test_no_slot_has_two_dispatches_at_a_time_and_each_test_runs_once(names: str) -> None:
+    nodes = AskingNodes(*names)
+    cases = _items(40, 0.3)
+
+    events, _ = _run(nodes, *cases, specs=SPECS)
+
+    assert sorted(case.id for case in cases) == sorted(nodes.ran)
+    assert nodes.most_running <= len(names)
+    assert {("passed", None)} == set(_closed(events).values())
+
+
+def test_what_was_promised_to_a_node_that_is_lost_runs_elsewhere() -> None:
+    def lose(nodes: AskingNodes, node: str) -> None:
+        if node == "a":
+            nodes.lose("a")
+        else:
+            nodes._end(node, nodes.promised[-1][0])
+
+    nodes = AskingNodes("a", "b", on_promise=lose)
+    cases = _items(6)
+
+    events, _ = _run(nodes, *cases, specs=SPECS)
+
+    assert {case.id: ("passed", None) for case in cases} == _closed(events)
+    attempts = {event.test_id: event.attempt for event in events if isinstance(event, AttemptStarted)}
+    assert [2] == [attempt for attempt in attempts.values() if attempt > 1]
+
+
+def test_a_run_that_is_stopped_while_a_node_asks_declines() -> None:
+    def stop(nodes: AskingNodes, node: str) -> None:
+        nodes.dispatcher.stop_admitting()
+        nodes._end(node, nodes.promised[-1][0])
+
+    nodes = AskingNodes("a", on_promise=stop)
+    _run(nodes, *_items(4), specs=SPECS)
+
+    assert 2 == len(nodes.ran)
+    assert ("no next", "a") in nodes.told
+
+
+def test_after_its_only_node_came_back_what_had_not_begun_runs_in_order() -> None:
+    def die_once(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        (work,) = dispatch.work
+        assert isinstance(work, PytestWork)
+        first = work.orders[0]
+        if int(dispatch.key) <= lost_with[0]:
+            return
+        if first.test_id == "test_a.py::t0" and first.attempt == 1:
+            nodes.say(node, AttemptStart(first.test_id, "", 1, str(dispatch.task_runs[0])))
+            back = replace(nodes.nodes[node])
+            lost_with[0] = len(nodes.sent)
+            nodes.lose(node)
+            nodes.nodes[node] = back
+            nodes.dispatcher.add_node(back)
+            return
+        for order in work.orders:
+            ran.append(order.test_id)
+            nodes.say(node, AttemptResult(order.test_id, order.attempt, node, Status.PASSED))
+        nodes.say(node, DispatchDone(dispatch.key, 1))
+
+    ran: list[str] = []
+    lost_with = [0]
+    cases = _items(30, 0.3)
+    _run(Nodes(die_once, "a"), *cases, specs=SPECS)
+
+    assert [case.id for case in cases[1:]] == [name for name in ran if name != cases[0].id]

@@ -39,7 +39,7 @@ ENTRY = TestCase(
 COLLECTED = Collection(
     items=(
         CollectedItem("tests/test_a.py::test_x[1]", "tests/test_a.py:7", ("slow",)),
-        CollectedItem("tests/test_a.py::C::test_y", "tests/test_a.py:9"),
+        CollectedItem("tests/test_a.py::C::test_y", "tests/test_a.py:9", scope="tests/test_a.py::C"),
     ),
     verdicts=(CollectedVerdict("tests/test_b.py", Status.ERROR, Reason.SETUP, "ImportError: no module named b"),),
 )
@@ -73,6 +73,14 @@ def test_items_carry_on_what_their_entry_asks_for() -> None:
         labels={"team": "cart", "slow": True},
         location="tests/test_a.py:7",
     )
+
+
+def test_an_item_says_what_it_has_to_stay_with() -> None:
+    items = items_of(ENTRY, COLLECTED, "n1", prefix=False).items
+    assert [item.body for item in items] == [
+        PytestItemBody("unit", "tests/test_a.py::test_x[1]"),
+        PytestItemBody("unit", "tests/test_a.py::C::test_y", "tests/test_a.py::C"),
+    ]
 
 
 def test_items_of_a_suite_file_are_told_apart_by_their_entry() -> None:

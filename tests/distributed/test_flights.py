@@ -99,3 +99,42 @@ def test_what_is_under_way_on_a_node_is_known() -> None:
     flights.land("1")
 
     assert not flights.is_on("node1")
+
+
+def test_a_slot_is_handed_on_to_what_follows() -> None:
+    flights = Flights()
+    first, second = _flight("node1", ONE), _flight("node1", TWO)
+    second.follows = "1"
+    flights.add("1", first)
+    flights.add("2", second)
+    assert flights.follower_of("1") == ("2", second)
+
+    assert flights.land("1") is first
+    assert flights.hand_on("1", first)
+    assert flights.land("2") is second
+    assert not flights.hand_on("2", second)
+
+
+def test_what_does_not_get_through_has_no_slot_to_hand_on() -> None:
+    flights = Flights()
+    first, second = _flight("node1", ONE), _flight("node1", TWO)
+    second.follows = "1"
+    flights.add("1", first)
+    flights.add("2", second)
+
+    assert flights.land("2") is second
+    assert flights.hand_on("2", second)
+    assert flights.follower_of("1") is None
+    assert flights.land("1") is first
+    assert not flights.hand_on("1", first)
+
+
+def test_a_lost_node_takes_what_was_only_promised_too() -> None:
+    flights = Flights()
+    promised = _flight("node1", TWO)
+    promised.follows = "1"
+    flights.add("1", _flight("node1", ONE))
+    flights.add("2", promised)
+
+    assert promised in flights.land_node("node1")
+    assert (flights.on("node1"), flights.is_on("node1")) == ({}, False)

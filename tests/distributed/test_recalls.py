@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from pulseq.distributed.flights import Flight, Flights
 from pulseq.distributed.ledger import Ledger
 from pulseq.distributed.recalls import Recalls
@@ -16,7 +18,7 @@ Asked = list[tuple[str, str, list[str]]]
 class Busy:
     """A run with a node `a` of one slot that has all its tests, and a node `b` that comes later."""
 
-    def __init__(self, count: int, *, seconds: float = 1.0, granularity: str = "auto") -> None:
+    def __init__(self, count: int, *, seconds: float = 1.0, granularity: str = "auto", scopes: str = "") -> None:
         self.asked: Asked = []
         self.flights = Flights()
         self.ledger = Ledger()
@@ -24,12 +26,15 @@ class Busy:
         self.recalls = Recalls(self.flights, self.queue, self._note)
         self.queue.node_joined("a", 1, {})
         self._seconds = seconds
+        self._scopes = scopes
         for number in range(count):
             self._add(number)
         self.send(*self.queue.picks())
 
     def _add(self, number: int) -> None:
-        case = TestCase(f"t{number}", PytestItemBody("unit", f"test_a.py::t{number}"), duration=self._seconds)
+        scope = self._scopes[number] if self._scopes else None
+        body = PytestItemBody("unit", f"test_a.py::t{number}", scope)
+        case = TestCase(f"t{number}", body, duration=self._seconds)
         self.ledger.plan(case)
         self.queue.add(case)
 
@@ -94,6 +99,27 @@ def test_a_whole_file_stays_whole() -> None:
     assert run.asked == []
 
 
+@pytest.mark.parametrize(
+    ("scopes", "begun", "asked"),
+    [
+        ("aabb", ["t0"], ["t2", "t3"]),
+        ("abbb", ["t0"], ["t1", "t2", "t3"]),
+        ("aabb", ["t0", "t1", "t2"], []),
+        ("aaaa", ["t0"], []),
+        ("aaaa", [], ["t0", "t1", "t2", "t3"]),
+    ],
+)
+def test_a_scope_is_asked_back_as_a_whole_or_not_at_all(scopes: str, begun: list[str], asked: list[str]) -> None:
+    run = short_run(scopes=scopes)
+    for name in begun:
+        run.begin(name)
+    run.queue.node_joined("b", 1, {})
+
+    run.recalls.look(1.0)
+
+    assert [name for _, _, names in run.asked for name in names] == asked
+
+
 def test_a_dispatch_is_asked_once_until_it_has_answered() -> None:
     run = short_run()
     run.queue.node_joined("b", 1, {})
@@ -127,3 +153,23 @@ def test_a_test_that_has_begun_is_not_queued_again_whatever_a_node_says() -> Non
     run.begin("t0")
 
     assert run.recalls.take(TestsRecalled("1", (("t0", ""),)), run.ledger) == []
+
+
+def test_what_was_promised_to_a_slot_is_not_asked_back() -> None:
+    run = Busy(60, seconds=0.2)
+    pick = run.queue.promise("a", 0.4, lambda _test: True)
+    assert pick is not None
+    tests = {test.key: test for test in pick.tests}
+    run.flights.add("p", Flight("a", tests, frozenset(), follows="1"))
+    for test in tests:
+        run.ledger.sent(test, "a")
+    run.queue.withdraw()
+    run.queue.node_joined("b", 9, {})
+
+    run.recalls.look(1.0)
+
+    asked = {key: names for key, _, names in run.asked}
+    assert "1" not in asked
+    assert asked["2"] == [name for name, _ in run.flights.by_key["2"].tests]
+    _, *others = [name for name, _ in tests]
+    assert asked["p"] == others[len(others) - len(asked["p"]) :]

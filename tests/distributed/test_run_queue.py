@@ -79,6 +79,53 @@ def test_an_item_that_is_known_to_be_long_goes_alone() -> None:
     assert ["f::0"] in picked(fill(queue, *items("f", 2), slots=5))
 
 
+def scoped(file: str, count: int, scope: str) -> list[TestCase]:
+    bodies = [PytestItemBody("unit", f"{file}::{number}", scope) for number in range(count)]
+    return [TestCase(body.nodeid, body) for body in bodies]
+
+
+@pytest.mark.parametrize("granularity", ["auto", "file"])
+def test_a_scope_goes_at_once_however_long_its_items_are(granularity: str) -> None:
+    queue = RunQueue(CONFIG, granularity=granularity)
+    queue.expected = ExpectedDurations(History({("f::0", ""): 5.0, ("f::1", ""): 0.5}))
+
+    picks = picked(fill(queue, *scoped("f", 3, "db"), *scoped("g", 2, "db"), slots=5))
+
+    assert [["f::0", "f::1", "f::2", "g::0", "g::1"]] == picks
+
+
+def test_a_scope_is_no_bond_where_each_item_is_to_go_alone() -> None:
+    queue = fill(RunQueue(CONFIG, granularity="test"), *scoped("f", 2, "db"), slots=5)
+
+    assert [["f::0"], ["f::1"]] == picked(queue)
+
+
+def test_a_scope_does_not_hold_what_is_tried_again() -> None:
+    queue = RunQueue(CONFIG)
+    again, *others = scoped("f", 3, "db")
+    queue.add(again, alone=True)
+
+    assert ["f::0"] in picked(fill(queue, *others, slots=5))
+
+
+def test_a_scope_of_which_one_failed_before_goes_first_as_a_whole() -> None:
+    queue = RunQueue(CONFIG, failed_first=frozenset({"g::1"}))
+
+    assert [["g::0", "g::1"]] == picked(fill(queue, simulated("x"), *scoped("g", 2, "g"), slots=1))
+
+
+def test_on_one_slot_a_long_item_stays_between_its_neighbours() -> None:
+    queue = RunQueue(FrameworkConfig())
+    queue.expected = ExpectedDurations(History({("f::1", ""): 5.0, ("f::0", ""): 0.1, ("f::2", ""): 3.0}))
+    fill(queue, *items("f", 4))
+    numbers: list[str] = []
+    while queue.waiting:
+        numbers += [name for names in picked(queue) for name in names]
+        queue.slot_freed("a")
+
+    assert ["f::0", "f::1", "f::2", "f::3"] == numbers
+
+
 def test_a_test_that_never_fitted_ends_at_once() -> None:
     queue = fill(RunQueue(CONFIG), simulated("x"), simulated("y", browser="firefox"))
 

@@ -24,11 +24,11 @@ def _item(name: str, *, entry: str = "unit", **changes: object) -> TestCase:
     return TestCase(f"{entry}::{name}", PytestItemBody(entry, name), **changes)  # type: ignore[arg-type]
 
 
-def _queued(case: TestCase, *, packed: bool) -> QueuedTest:
+def _queued(case: TestCase, *, packed: bool, scope: str | None = None) -> QueuedTest:
     assert isinstance(case.body, PytestItemBody | SimulateBody)
     body = case.body
     entry, file = (body.entry, body.nodeid.split("::", 1)[0]) if isinstance(body, PytestItemBody) else ("", "")
-    return QueuedTest(case.key, 1, None, Priority.MEDIUM, None, (entry, file) if packed else None)
+    return QueuedTest(case.key, 1, None, Priority.MEDIUM, None, (entry, file) if packed else None, scope=scope)
 
 
 def _ledger(*cases: TestCase) -> Ledger:
@@ -116,3 +116,18 @@ def test_a_test_that_lost_its_node_has_not_failed_before() -> None:
     (work,), _ = build_work([_queued(case, packed=False)], ledger, {})
 
     assert (2, False) == (work.attempt, work.failed_before)
+
+
+def test_a_scope_is_a_task_run_of_its_own_that_stays_whole() -> None:
+    cases = [_item(f"test_a.py::test_{number}") for number in range(6)]
+    scopes = (None, "db", "db", "net", None, None)
+    queued = [_queued(case, packed=True, scope=scope) for case, scope in zip(cases, scopes, strict=True)]
+
+    work, _ = build_work(queued, _ledger(*cases), {"unit": SPEC})
+
+    assert [([order.nodeid[-1] for order in one.orders], one.whole) for one in work if isinstance(one, PytestWork)] == [
+        (["0"], False),
+        (["1", "2"], True),
+        (["3"], True),
+        (["4", "5"], False),
+    ]

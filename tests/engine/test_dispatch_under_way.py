@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import uuid4
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -22,6 +24,10 @@ def pack(*names: str) -> PytestWork:
     return PytestWork(
         f"test_a.py ({len(names)} tests)", SPEC, tuple(PytestOrder(n, "", f"test_a.py::{n}") for n in names)
     )
+
+
+def scope(*names: str) -> PytestWork:
+    return replace(pack(*names), whole=True)
 
 
 def under_way(*work: Work, without: frozenset[Key] = frozenset()) -> DispatchUnderWay:
@@ -70,6 +76,52 @@ def test_a_dispatch_that_comes_late_is_without_what_was_recalled_before() -> Non
     dispatch = under_way(single("a"), pack("b", "c"), without=keys("ac"))
 
     assert names_of(dispatch) == ["b"]
+
+
+def test_a_scope_is_given_back_as_a_whole_or_not_at_all() -> None:
+    dispatch = under_way(pack("a", "b"), scope("c", "d"), scope("e", "f"))
+
+    assert dispatch.recall(keys("bdef")) == [("b", ""), ("e", ""), ("f", "")]
+    assert [keys_of(work) for work, _ in dispatch] == [[("a", "")], [("c", ""), ("d", "")]]
+
+
+def test_a_scope_that_has_begun_stays() -> None:
+    dispatch = under_way(scope("a", "b", "c"))
+    next(iter(dispatch))
+
+    assert (dispatch.recall(keys("bc")), dispatch.orders_of(keys("bc"))) == ([], frozenset())
+
+
+def test_the_item_that_begins_next_is_promised_and_stays() -> None:
+    dispatch = under_way(pack("a", "b"), pack("c", "d"))
+    next(iter(dispatch))
+
+    assert dispatch.promise_first(SPEC) == pack("c").orders[0]
+    assert dispatch.recall(keys("cd")) == [("d", "")]
+    assert dispatch.promise_first(SPEC) == pack("c").orders[0]
+    assert names_of(dispatch) == ["c"]
+
+
+def test_with_the_first_of_a_scope_all_of_it_stays() -> None:
+    dispatch = under_way(scope("a", "b"), scope("c", "d"))
+    dispatch.promise_first(SPEC)
+
+    assert dispatch.recall(keys("abcd")) == [("c", ""), ("d", "")]
+
+
+def test_a_promised_item_stays_also_when_its_pack_has_begun() -> None:
+    dispatch = under_way(pack("a", "b"))
+    dispatch.promise_first(SPEC)
+    next(iter(dispatch))
+
+    assert {order.test_id for order in dispatch.orders_of(keys("ab"))} == {"b"}
+
+
+@pytest.mark.parametrize(
+    "work", [[], [single("x")], [replace(pack("x"), fresh=True)], [replace(pack("x"), spec=replace(SPEC, entry="e"))]]
+)
+def test_what_no_runner_of_the_session_goes_on_with_is_not_promised(work: list[Work]) -> None:
+    assert under_way(*work).promise_first(SPEC) is None
 
 
 @given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.data())

@@ -24,8 +24,10 @@ def queued() -> MakeTest:
         priority: Priority = Priority.MEDIUM,
         file: str | None = None,
         avoid: frozenset[str] = frozenset(),
+        scope: str | None = None,
+        collected: bool = False,
     ) -> QueuedTest:
-        pack = None if file is None else ("entry", file)
-        return QueuedTest((f"t{number}", ""), number, needs, priority, seconds, pack, avoid)
+        pack = None if file is None and scope is None else ("entry", file or scope)
+        return QueuedTest((f"t{number}", ""), number, needs, priority, seconds, pack, avoid, None, scope, collected)
 
     return make

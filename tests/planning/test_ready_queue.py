@@ -233,6 +233,7 @@ class QueueMachine(RuleBasedStateMachine):
         self.closed: set[str] = set()
         self.waiting: dict[int, QueuedTest] = {}
         self.flights: list[Pick] = []
+        self.promised: list[Pick] = []
         self.added = 0
 
     @initialize(strategy=st.sampled_from(Strategy), limits=LIMITS)
@@ -254,10 +255,11 @@ class QueueMachine(RuleBasedStateMachine):
         self.lose_flights(name)
 
     def lose_flights(self, name: str) -> None:
-        for pick in [pick for pick in self.flights if pick.node_id == name]:
-            self.flights.remove(pick)
-            for test in pick.tests:
-                self.put(test)
+        for picks in (self.flights, self.promised):
+            for pick in [pick for pick in picks if pick.node_id == name]:
+                picks.remove(pick)
+                for test in pick.tests:
+                    self.put(test)
 
     @precondition(lambda self: self.nodes)
     @rule(data=st.data(), is_open=st.booleans())
@@ -336,11 +338,28 @@ class QueueMachine(RuleBasedStateMachine):
         self.flights.append(pick)
 
     @precondition(lambda self: self.flights)
+    @rule(data=st.data(), behind=st.sampled_from([0.0, 5.0]), wanted=st.booleans())
+    def promise(self, data: st.DataObject, behind: float, wanted: bool) -> None:
+        name = data.draw(st.sampled_from(self.flights)).node_id
+        pick = self.queue.promise(name, behind, lambda _: wanted)
+        if pick is not None:
+            assert wanted
+            assert name not in self.closed
+            assert name not in pick.tests[0].avoid
+            self.check_pick(pick, {name})
+            self.promised.append(self.flights.pop())
+
+    @precondition(lambda self: self.flights)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
         pick = data.draw(st.sampled_from(self.flights))
         self.flights.remove(pick)
-        self.queue.slot_freed(pick.node_id)
+        follower = next((one for one in self.promised if one.node_id == pick.node_id), None)
+        if follower is not None:  # it has the slot now
+            self.promised.remove(follower)
+            self.flights.append(follower)
+        else:
+            self.queue.slot_freed(pick.node_id)
 
     @rule(data=st.data(), everything=st.booleans())
     def withdraw(self, data: st.DataObject, everything: bool) -> None:
@@ -386,3 +405,72 @@ def test_what_was_picked_and_is_back_stands_where_it_stood(queued: MakeTest) -> 
         queue.add(tests[number])
 
     assert [test.sequence for pick in queue.picks() for test in pick.tests] == [0, 1, 2, 3]
+
+
+@pytest.mark.parametrize(("slots", "order"), [((1,), [0, 1, 2, 3]), ((2,), [3, 1, 2, 0]), ((1, 1), [3, 1, 2, 0])])
+def test_on_the_one_slot_of_a_fleet_items_go_in_the_order_of_their_collection(
+    queued: MakeTest, slots: tuple[int, ...], order: list[int]
+) -> None:
+    queue = make_queue()
+    for number, seconds in enumerate((1.0, 3.0, 2.0, 4.0)):
+        queue.add(queued(number, seconds, collected=True))
+    for number, count in enumerate(slots):
+        queue.node_joined(offer(f"n{number}", count))
+    numbers: list[int] = []
+    while queue.waiting:
+        for node_id, picked in pick_all(queue):
+            numbers += picked
+            queue.slot_freed(node_id)
+    assert numbers == order
+
+
+def waiting_for_slot(queued: MakeTest, *, slots: int, seconds: float, tests: int) -> ReadyQueue:
+    """A node `a` of one slot that has a test, beside others that are taken too; so many tests wait."""
+    queue = make_queue(offer("a", 1), *([offer("b", slots - 1)] if slots > 1 else []))
+    for number in range(slots):
+        queue.add(queued(number, 9.0))
+    assert len(list(queue.picks())) == slots
+    for number in range(tests):
+        queue.add(queued(100 + number, seconds))
+    return queue
+
+
+def promised(queue: ReadyQueue, behind: float) -> list[int]:
+    pick = queue.promise("a", behind, lambda _: True)
+    return [] if pick is None else [test.sequence for test in pick.tests]
+
+
+@pytest.mark.parametrize(
+    ("behind", "seconds", "tests", "expected"),
+    [(1.0, 9.0, 1, [100]), (1.1, 9.0, 1, []), (1.0, 9.0, 0, []), (6.0, 3.0, 5, []), (6.0, 3.0, 6, [100])],
+)
+def test_what_is_promised_does_not_wait_longer_than_a_slot_has_work(
+    queued: MakeTest, behind: float, seconds: float, tests: int, expected: list[int]
+) -> None:
+    queue = waiting_for_slot(queued, slots=2, seconds=seconds, tests=tests)
+
+    assert promised(queue, behind) == expected
+    assert queue.waiting == tests - len(expected)
+
+
+def test_where_one_slot_fits_anything_is_promised(queued: MakeTest) -> None:
+    assert promised(waiting_for_slot(queued, slots=1, seconds=9.0, tests=1), 60.0) == [100]
+
+
+def test_a_promise_takes_no_slot(queued: MakeTest) -> None:
+    queue = waiting_for_slot(queued, slots=1, seconds=9.0, tests=2)
+    promised(queue, 1.0)
+    assert pick_all(queue) == []
+
+    queue.slot_freed("a")
+
+    assert pick_all(queue) == [("a", [101])]
+
+
+def test_a_scope_is_promised_only_where_all_of_it_may_wait(queued: MakeTest) -> None:
+    queue = waiting_for_slot(queued, slots=2, seconds=3.0, tests=0)
+    for number in range(6):
+        queue.add(queued(number, 3.0, scope="db"))
+
+    assert promised(queue, 6.0) == []
+    assert promised(queue, 1.0) == [0, 1, 2, 3, 4, 5]

@@ -6,6 +6,8 @@ import math
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pulseq.models import Priority
 from pulseq.planning.pace import Pace
@@ -196,3 +198,97 @@ def test_begun_files_are_withdrawn_too(queued: MakeTest) -> None:
     group = two_files(queued)
     take_for(group, "n1")
     assert sorted(test.sequence for test in group.withdraw()) == [2, 3, 4, 5, *range(10, 16)]
+
+
+def test_a_scope_is_taken_whole_and_first_when_one_of_it_is_urgent(queued: MakeTest) -> None:
+    group = make_class(PackLimits(most_tests=2))
+    group.add(queued(0, 0.1, file="a.py"))
+    for number in (1, 2, 3):
+        group.add(queued(number, 9.0, scope="db"))
+    group.add(queued(4, 9.0, scope="db", priority=Priority.CRITICAL))
+    assert take_all(group) == [[1, 2, 3, 4], [0]]
+
+
+def test_small_scopes_share_a_dispatch(queued: MakeTest) -> None:
+    group = make_class()
+    for number in range(6):
+        group.add(queued(number, 0.1, scope=f"s{number // 2}"))
+    assert take_all(group) == [[0, 1, 2, 3, 4, 5]]
+
+
+def in_order(group: RequirementClass, share: float = math.inf) -> list[int]:
+    group.set_in_order(True)
+    numbers: list[int] = []
+    while group.waiting:
+        numbers += take(group, share)
+    return numbers
+
+
+def test_in_order_neither_length_nor_file_moves_an_item(queued: MakeTest) -> None:
+    group = make_class(longest=True)
+    for number, seconds in enumerate((0.1, 7.0, 0.2, None, 1.0)):
+        file = None if (seconds or 0.0) >= 1.0 else "ab"[number % 2]
+        group.add(queued(number, seconds, file=file, collected=True))
+    assert in_order(group) == [0, 1, 2, 3, 4]
+
+
+def test_in_order_a_scope_stands_where_its_first_item_does(queued: MakeTest) -> None:
+    group = make_class(longest=True)
+    for number, scope in enumerate([None, "s", None, "s", None]):
+        group.add(queued(number, 0.1, file=None if scope else "a.py", scope=scope, collected=True))
+    assert in_order(group) == [0, 1, 3, 2, 4]
+
+
+def test_in_order_priorities_come_first(queued: MakeTest) -> None:
+    group = make_class(longest=True)
+    for number in range(4):
+        priority = Priority.CRITICAL if number == 2 else Priority.MEDIUM
+        group.add(queued(number, 0.1, file="a.py", collected=True, priority=priority))
+    assert in_order(group) == [2, 0, 1, 3]
+
+
+def test_what_is_of_no_session_keeps_the_order_of_the_strategy(queued: MakeTest) -> None:
+    group = make_class(longest=True)
+    for number, seconds in enumerate((1.0, 3.0, 2.0)):
+        group.add(queued(number, seconds))
+    assert in_order(group) == [1, 2, 0]
+
+
+def test_when_the_order_is_given_up_the_longest_goes_first_again(queued: MakeTest) -> None:
+    group = make_class(longest=True)
+    for number in range(3):
+        group.add(queued(number, 1.0 + number, collected=True))
+    group.set_in_order(True)
+    assert take(group) == [0]
+    group.set_in_order(False)
+    assert take_all(group) == [[2], [1]]
+
+
+SUITES = st.lists(
+    st.tuples(st.sampled_from([None, 0.0, 0.3, 2.0]), st.sampled_from("ab"), st.sampled_from([None, None, "s", "t"])),
+    max_size=30,
+)
+
+
+@given(SUITES, st.booleans(), st.integers(1, 5), st.sampled_from([0.1, math.inf]))
+def test_each_test_is_taken_once_and_each_scope_whole(
+    suite: list[tuple[float | None, str, str | None]], ordered: bool, most: int, share: float
+) -> None:
+    group = make_class(PackLimits(most_tests=most, most_unknown=2), longest=True)
+    group.set_in_order(ordered)
+    for number, (seconds, file, scope) in enumerate(suite):
+        pack = ("entry", scope or file) if scope or (seconds or 0.0) < 1.0 else None
+        key = (f"t{number}", "")
+        group.add(QueuedTest(key, number, "", Priority.MEDIUM, seconds, pack, scope=scope, collected=True))
+    dispatches = []
+    while group.waiting:
+        dispatches.append(take(group, share))
+    numbers = [number for dispatch in dispatches for number in dispatch]
+    assert sorted(numbers) == list(range(len(suite)))
+    for scope in {scope for _, _, scope in suite} - {None}:
+        members = [number for number in range(len(suite)) if suite[number][2] == scope]
+        assert [members] == [found for one in dispatches if (found := [number for number in one if number in members])]
+        assert numbers[numbers.index(members[0]) :][: len(members)] == members
+    if ordered:
+        free = [number for number in numbers if suite[number][2] is None]
+        assert free == sorted(free)
