@@ -37,7 +37,7 @@ _SUMMARY = re.compile(r"^═{3,} (.+) in [\d.:msh ]+(?:\(.*\) )?═{3,}$", re.MU
 class Outcome:
     """A run of a suite in one mode.
 
-    `verdicts` is every test's categories by node id, in the order of `VERDICTS`: pytest can have two for one test.
+    `verdicts` is every test's categories by node id, sorted: pytest can have two for one test.
     `files` are those that are new or changed in the tree, neutral names; `reports` what was read from each report.
     `failure` says why there is no outcome: a time limit, or output that could not be read.
     """
@@ -53,14 +53,9 @@ class Outcome:
     output: str = ""
 
 
-def count_record(record: Mapping[str, list[str]]) -> dict[str, int]:
-    """The summary line's counts from what the recorder wrote."""
-    return {category: len(names) for category, names in record.items() if names}
-
-
-def verdicts_of_record(record: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
-    """Each node id's categories from what the recorder wrote."""
-    pairs = [(name, verdict) for verdict in VERDICTS for name in record.get(verdict, ())]
+def verdicts_of_tests(tests: Mapping[str, list[str]]) -> dict[str, tuple[str, ...]]:
+    """Each node id's verdicts from what the recorder wrote, the node ids of each category."""
+    pairs = [(name, verdict) for verdict in VERDICTS for name in tests.get(verdict, ())]
     return _gather(pairs)
 
 

@@ -117,7 +117,7 @@ PLUGIN_SUITES = (
     _exercise("timeout"),
     _exercise("timeout", "-o", "timeout_method=signal", "--session-timeout=60", variant="session"),
     _exercise("randomly", "-p", "randomly", "--randomly-seed=7", reports=(_ORDER,)),
-    _exercise("django"),
+    _exercise("django", variant="project"),
     _exercise("asyncio"),
     _exercise("mock"),
     _bare("subtests"),

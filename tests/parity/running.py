@@ -13,7 +13,7 @@ from typing import Any
 
 from tests.parity.children import Ended, run_child
 from tests.parity.modes import PULSEQ, Mode, write_command
-from tests.parity.outcome import Outcome, count_record, read_summary, verdicts_of_record, verdicts_of_rows
+from tests.parity.outcome import Outcome, read_summary, verdicts_of_rows, verdicts_of_tests
 from tests.parity.suite import Place, Suite
 from tests.parity.tree import changed_files, copy_tree, digest_files
 
@@ -104,7 +104,7 @@ def _tell_record(outcome: Outcome, path: Path) -> Outcome:
     if not path.exists():
         return replace(outcome, failure=f"pytest left no record: {_last_lines(outcome.output)}")
     record = json.loads(path.read_text(encoding="utf-8"))
-    return replace(outcome, counts=count_record(record), verdicts=verdicts_of_record(record))
+    return replace(outcome, counts=record["counts"], verdicts=verdicts_of_tests(record["tests"]))
 
 
 def _tell_pulseq(outcome: Outcome, workplace: Workplace, environment: Mapping[str, str]) -> Outcome:

@@ -8,6 +8,7 @@ from typing import Any
 from tests.parity.check import Checked, Compared
 from tests.parity.compare import Difference, words_of_counts
 from tests.parity.meant import Meant
+from tests.parity.modes import XDIST
 
 _HEAD = ("suite", "plug-ins", "mode", "exit", "counts", "seconds", "equal")
 #: How many differences of a mode the table tells; the JSON has all.
@@ -56,10 +57,13 @@ def _remarks(checked: Checked) -> Iterable[str]:
         yield f"\n{title}: not compared: {checked.failure}"
     if checked.unstable:
         yield f"\n{title}: unstable in pytest itself: {', '.join(sorted(checked.unstable)[:_TOLD])}"
+    of_xdist = {found for mode in checked.modes if mode.outcome.mode == XDIST for found in mode.differences}
     for mode in checked.modes:
         if mode.differences or mode.meant:
             yield f"\n{title}, {mode.outcome.mode}:"
-        yield from (f"  {tell_difference(difference)}" for difference in mode.differences[:_TOLD])
+        for found in mode.differences[:_TOLD]:
+            alike = " (as pytest-xdist)" if mode.outcome.mode != XDIST and found in of_xdist else ""
+            yield f"  {tell_difference(found)}{alike}"
         if len(mode.differences) > _TOLD:
             yield f"  … and {len(mode.differences) - _TOLD} more"
         yield from (f"  meant: {tell_difference(found)} ({entry.reason})" for found, entry in mode.meant[:_TOLD])

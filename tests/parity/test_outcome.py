@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parity.outcome import count_record, neutral_name, read_summary, verdicts_of_record, verdicts_of_rows
-
-
-def test_a_record_is_counted_by_category() -> None:
-    assert {"passed": 2, "warnings": 1} == count_record({"passed": ["a", "b"], "warnings": ["a"], "failed": []})
+from tests.parity.outcome import neutral_name, read_summary, verdicts_of_rows, verdicts_of_tests
 
 
 def test_a_test_with_two_reports_that_count_has_two_verdicts() -> None:
-    record = {"passed": ["a", "b"], "error": ["a"], "warnings": ["b"]}
+    tests = {"passed": ["a", "b"], "error": ["a"], "warnings": ["b"]}
 
-    assert {"a": ("error", "passed"), "b": ("passed",)} == verdicts_of_record(record)
+    assert {"a": ("error", "passed"), "b": ("passed",)} == verdicts_of_tests(tests)
 
 
 @pytest.mark.parametrize(

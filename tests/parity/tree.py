@@ -9,8 +9,8 @@ from pathlib import Path
 
 from tests.parity.outcome import neutral_name
 
-#: Caches, which say nothing about a run.
-_IGNORED = frozenset({"__pycache__", ".pytest_cache", ".pulseq"})
+#: Caches, which say nothing about a run; the examples that Hypothesis keeps are random.
+_IGNORED = frozenset({"__pycache__", ".pytest_cache", ".pulseq", ".hypothesis"})
 
 
 def copy_tree(source: Path | None, place: Path) -> None:

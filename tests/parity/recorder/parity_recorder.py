@@ -29,12 +29,21 @@ class Recorder:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         stats = reporter.stats if reporter else {}
         # The category "" has the setups and teardowns that went well, which pytest counts nowhere.
-        record = {category: names_of(entries) for category, entries in stats.items() if category}
+        counted = {category: list(filter(is_counted, entries)) for category, entries in stats.items() if category}
+        record = {
+            "counts": {category: len(entries) for category, entries in counted.items() if entries},
+            "tests": {category: names_of(entries) for category, entries in counted.items()},
+        }
         with open(self.path, "w", encoding="utf-8") as file:
             json.dump(record, file)
 
 
+def is_counted(entry):
+    """Whether the summary line counts a report, a warning or an item."""
+    return getattr(entry, "count_towards_summary", True)
+
+
 def names_of(entries):
-    """The node ids of reports, warnings or items, as far as the summary line counts them."""
-    counted = [entry for entry in entries if getattr(entry, "count_towards_summary", True)]
-    return [getattr(entry, "nodeid", None) or "" for entry in counted]
+    """The node ids of what is told of tests themselves: subtests are counted, and are no verdict of their test."""
+    tests = [entry for entry in entries if type(entry).__name__.lower() != "subtestreport"]
+    return [getattr(entry, "nodeid", None) or "" for entry in tests]
