@@ -18,6 +18,7 @@ from tests.parity.suite import Suite
 #: What every environment has besides.
 BASE = ("pytest==9.2.0", "pytest-xdist==3.8.0")
 _PIP_SECONDS = 600.0
+_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
 class StoreError(Exception):
@@ -67,9 +68,6 @@ class Store:
                 _unpack(_download(requirement, Path(scratch)), Path(scratch) / "tree")
                 (Path(scratch) / "tree").rename(place)
         return place
-
-
-_PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
 def requirement_name(requirement: str) -> str:

@@ -59,7 +59,7 @@ class Suite:
     environment: dict[str, str] = field(default_factory=dict)
     reports: tuple[Report, ...] = ()
     plugins: tuple[str, ...] = ()
-    timeout_seconds: float = 600.0
+    timeout_seconds: float = 300.0
 
     def with_plugin(self, plugin: Plugin) -> Suite:
         """This suite, run with a plug-in that it does not use by itself."""
