@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
 from tests.parity.check import Checked, check_suite
@@ -41,13 +41,11 @@ def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     _refuse_unknown(parser, "SUITE", found.suites, SUITES)
     _refuse_unknown(parser, "--plugin", found.plugin, PLUGINS)
     found.modes = tuple(found.modes.split(","))
-    _refuse_unknown(parser, "--modes", found.modes, ISOLATIONS)
+    _refuse_unknown(parser, "--modes", found.modes, ("auto", *ISOLATIONS))
     return found
 
 
-def _refuse_unknown(
-    parser: argparse.ArgumentParser, what: str, names: Sequence[str], known: Sequence[str] | dict[str, object]
-) -> None:
+def _refuse_unknown(parser: argparse.ArgumentParser, what: str, names: Sequence[str], known: Collection[str]) -> None:
     if unknown := sorted(set(names) - set(known)):
         parser.error(f"{what}: found {', '.join(unknown)}, expected some of {', '.join(known)}")
 
@@ -60,6 +58,13 @@ def choose_suites(names: Sequence[str], plugins: Sequence[str]) -> list[Suite]:
     for plugin in plugins:
         chosen = [suite.with_plugin(PLUGINS[plugin]) for suite in chosen]
     return chosen
+
+
+def names_in_full(suites: Sequence[Suite]) -> set[str]:
+    """The suites, and the plug-ins all of whose suites are among them: what the list of meant differences is about."""
+    names = {suite.name for suite in suites}
+    missed = {plugin for suite in PLUGIN_SUITES if suite.name not in names for plugin in suite.plugins}
+    return names | {plugin for suite in suites for plugin in suite.plugins} - missed
 
 
 def check_all(suites: Sequence[Suite], store: Store, isolations: tuple[str, ...]) -> list[Checked]:
@@ -82,8 +87,7 @@ def main(arguments: Sequence[str]) -> int:
     suites = choose_suites(found.suites, found.plugin)
     checked = check_all(suites, Store(found.cache.absolute(), found.python), found.modes)
     used = [entry for suite in checked for mode in suite.modes for _, entry in mode.meant]
-    names = {name for suite in suites for name in (suite.name, *suite.plugins)}
-    unused = unused_entries(used, names, is_everything=not (found.suites or found.plugin))
+    unused = unused_entries(used, names_in_full(suites), is_everything=not (found.suites or found.plugin))
     print(render_table(checked))
     print(render_unused(unused), end="\n" if unused else "")
     if found.json:

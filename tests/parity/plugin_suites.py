@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from tests.parity.readers import (
     allure_results,
@@ -60,7 +61,7 @@ PLUGINS = {
 }
 
 
-def _exercise(plugin: str, *arguments: str, variant: str = "", directory: str = "", **more: object) -> Suite:
+def _exercise(plugin: str, *arguments: str, variant: str = "", directory: str = "", **more: Any) -> Suite:
     """A suite of our own: `plugin`, or `plugin-variant`, in the directory of the plug-in."""
     known = PLUGINS[plugin]
     suite = Suite(
@@ -73,7 +74,7 @@ def _exercise(plugin: str, *arguments: str, variant: str = "", directory: str = 
         plugins=(plugin,),
         timeout_seconds=120.0,
     )
-    return replace(suite, **more)  # type: ignore[arg-type]
+    return replace(suite, **more)
 
 
 def _bare(name: str, *arguments: str, reports: tuple[Report, ...] = ()) -> Suite:

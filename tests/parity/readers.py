@@ -28,7 +28,7 @@ def covered_lines(place: Place) -> Any:
     """The lines executed of each file, from the combined data of coverage.py."""
     if not (place.tree / ".coverage").exists():
         return ABSENT
-    command = [place.python, "-c", _COVERED_LINES]
+    command = [str(place.python), "-c", _COVERED_LINES]
     done = subprocess.run(command, cwd=place.tree, capture_output=True, text=True, timeout=_READ_SECONDS)
     return json.loads(done.stdout) if done.returncode == 0 else done.stderr.strip().splitlines()[-1]
 

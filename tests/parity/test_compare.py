@@ -9,7 +9,8 @@ from tests.parity.outcome import Outcome
 
 
 def outcome(**fields: Any) -> Outcome:
-    return Outcome(**({"mode": "pulseq", "seconds": 1.0, "exit_code": 0} | fields))
+    usual: dict[str, Any] = {"mode": "pulseq", "seconds": 1.0, "exit_code": 0}
+    return Outcome(**(usual | fields))
 
 
 def test_equal_outcomes_have_no_difference() -> None:

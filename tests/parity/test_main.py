@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.parity.__main__ import SUITES, choose_suites, main, read_arguments
+from tests.parity.__main__ import SUITES, choose_suites, main, names_in_full, read_arguments
 from tests.parity.plugin_suites import PLUGIN_SUITES, PLUGINS
 from tests.parity.test_parity import CHOSEN
 
@@ -43,6 +43,11 @@ def test_the_list_tells_suites_and_plugins(capsys: pytest.CaptureFixture[str]) -
 def test_each_plugin_has_a_suite_of_its_own() -> None:
     assert set(PLUGINS) == {plugin for suite in PLUGIN_SUITES for plugin in suite.plugins}
     assert all(suite.tree and suite.tree.is_dir() for suite in PLUGIN_SUITES)
+
+
+def test_a_plugin_is_run_in_full_with_all_of_its_suites() -> None:
+    assert {"cov-met"} == names_in_full([SUITES["cov-met"]])
+    assert "cov" in names_in_full(choose_suites([], ["cov"]))
 
 
 def test_no_two_suites_have_one_name() -> None:

@@ -10,7 +10,7 @@ import pytest
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_configure(config):
+def pytest_configure(config: pytest.Config) -> None:
     """Record where results are told: in pytest itself or in pytest-xdist's controller, never in a worker."""
     if not hasattr(config, "workerinput") and "PARITY_RECORD" in os.environ:
         # Runs of pytest that tests start are not to be recorded.
@@ -20,12 +20,12 @@ def pytest_configure(config):
 class Recorder:
     """Writes the terminal reporter's own statistics when everything else is done."""
 
-    def __init__(self, config, path):
+    def __init__(self, config: pytest.Config, path: str) -> None:
         self.config = config
         self.path = path
 
     @pytest.hookimpl(trylast=True)
-    def pytest_unconfigure(self):
+    def pytest_unconfigure(self) -> None:
         reporter = self.config.pluginmanager.get_plugin("terminalreporter")
         stats = reporter.stats if reporter else {}
         # The category "" has the setups and teardowns that went well, which pytest counts nowhere.
@@ -38,12 +38,12 @@ class Recorder:
             json.dump(record, file)
 
 
-def is_counted(entry):
+def is_counted(entry: object) -> bool:
     """Whether the summary line counts a report, a warning or an item."""
     return getattr(entry, "count_towards_summary", True)
 
 
-def names_of(entries):
+def names_of(entries: "list[object]") -> "list[str]":
     """The node ids of what is told of tests themselves: subtests are counted, and are no verdict of their test."""
     tests = [entry for entry in entries if type(entry).__name__.lower() != "subtestreport"]
     return [getattr(entry, "nodeid", None) or "" for entry in tests]
