@@ -1,4 +1,4 @@
-"""Child processes with a time limit: the only place where any is started."""
+"""The children whose time and output are compared: each in a session of its own, with a time limit."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ from collections import Counter
 from typing import Any
 
 from tests.parity.outcome import neutral_name
-from tests.parity.suite import Place, Reader
+from tests.parity.suite import Place, Reader, Report
 
 #: What is compared where the report is not there.
 ABSENT = "no such file"
@@ -22,6 +22,14 @@ data = coverage.CoverageData(".coverage")
 data.read()
 print(json.dumps({os.path.relpath(file): sorted(data.lines(file) or ()) for file in data.measured_files()}))
 """
+
+
+def read_report(report: Report, place: Place) -> Any:
+    """What a report says; what is wrong with it, if it is there and cannot be read."""
+    try:
+        return report.read(place)
+    except (ValueError, LookupError, TypeError, OSError, ElementTree.ParseError) as error:
+        return f"cannot be read: {type(error).__name__}: {error}"
 
 
 def covered_lines(place: Place) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import subprocess
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -14,6 +15,7 @@ from typing import Any
 from tests.parity.children import Ended, run_child
 from tests.parity.modes import PULSEQ, Mode, write_command
 from tests.parity.outcome import Outcome, read_summary, verdicts_of_rows, verdicts_of_tests
+from tests.parity.readers import read_report
 from tests.parity.suite import Place, Suite
 from tests.parity.tree import changed_files, copy_tree, digest_files
 
@@ -73,9 +75,9 @@ def run_mode(mode: Mode, suite: Suite, *, source: Path | None, python: Path, wor
         return replace(outcome, failure=f"did not end in {suite.timeout_seconds:g} s")
     outcome = replace(outcome, files=changed_files(before, digest_files(workplace.tree)))
     place = Place(workplace.tree, ended.output, python)
-    outcome = replace(outcome, reports={report.name: report.read(place) for report in suite.reports})
+    outcome = replace(outcome, reports={report.name: read_report(report, place) for report in suite.reports})
     if mode.is_pulseq:
-        return _tell_pulseq(outcome, workplace, environment)
+        return _tell_pulseq(outcome, environment)
     return _tell_command(outcome, ended) if suite.command else _tell_record(outcome, workplace.record)
 
 
@@ -107,8 +109,8 @@ def _tell_record(outcome: Outcome, path: Path) -> Outcome:
     return replace(outcome, counts=record["counts"], verdicts=verdicts_of_tests(record["tests"]))
 
 
-def _tell_pulseq(outcome: Outcome, workplace: Workplace, environment: Mapping[str, str]) -> Outcome:
-    rows = _ask_results(workplace, environment)
+def _tell_pulseq(outcome: Outcome, environment: Mapping[str, str]) -> Outcome:
+    rows = _ask_results(environment)
     if rows is None:
         # A run that was refused before it began has no results, and pytest counts nothing then either.
         return outcome
@@ -119,12 +121,17 @@ def _tell_pulseq(outcome: Outcome, workplace: Workplace, environment: Mapping[st
     return replace(outcome, counts=counts, verdicts=verdicts)
 
 
-def _ask_results(workplace: Workplace, environment: Mapping[str, str]) -> list[dict[str, Any]] | None:
-    log = workplace.root / "results.json"
+def _ask_results(environment: Mapping[str, str]) -> list[dict[str, Any]] | None:
+    # Of the run, of which there is one in this state directory.
     query = "from results select test_id, status, reason"
-    command = [str(PULSEQ), "sql", query, "--format", "json"]
-    answer = run_child(command, cwd=workplace.root, environment=environment, log=log, timeout_seconds=_ASK_SECONDS)
-    return json.loads(answer.output) if answer.exit_code == 0 else None
+    answer = subprocess.run(
+        [PULSEQ, "sql", query, "--format", "json"],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=_ASK_SECONDS,
+    )
+    return json.loads(answer.stdout) if answer.returncode == 0 else None
 
 
 def _last_lines(output: str) -> str:

@@ -94,5 +94,7 @@ def _run(command: Sequence[str]) -> None:
     except subprocess.CalledProcessError as error:
         last = "\n".join(error.stderr.strip().splitlines()[-5:])
         raise StoreError(f"`{' '.join(command)}` failed: {last}") from error
+    except OSError as error:
+        raise StoreError(f"`{command[0]}` cannot be run: {error.strerror}") from error
     except subprocess.TimeoutExpired as error:
         raise StoreError(f"`{' '.join(command)}` took more than {_PIP_SECONDS:g} s") from error

@@ -17,10 +17,11 @@ from tests.parity.readers import (
     json_report,
     junit,
     output_lines,
+    read_report,
     report_log,
     text_of,
 )
-from tests.parity.suite import Place, Reader
+from tests.parity.suite import Place, Reader, Report
 
 
 def read(reader: Reader, tree: Path, output: str = "") -> Any:
@@ -30,6 +31,14 @@ def read(reader: Reader, tree: Path, output: str = "") -> Any:
 @pytest.mark.parametrize("reader", [text_of, json_report, report_log, junit, html_report])
 def test_a_report_that_is_not_there_says_so(reader: Any, tmp_path: Path) -> None:
     assert read(reader("report"), tmp_path) == ABSENT
+
+
+def test_a_report_that_is_broken_says_so(tmp_path: Path) -> None:
+    (tmp_path / "report.json").write_text('{"exitcode": 1, "sum')
+
+    found = read_report(Report("report.json", json_report("report.json")), Place(tmp_path, "", Path("python")))
+
+    assert found.startswith("cannot be read: JSONDecodeError: ")
 
 
 def test_json_report_is_read_by_test_and_phase(tmp_path: Path) -> None:

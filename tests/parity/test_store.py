@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.parity.store import Store, default_cache, requirement_name
+from tests.parity.store import Store, StoreError, default_cache, requirement_name
 from tests.parity.suite import Suite
 
 
@@ -29,3 +29,10 @@ def test_a_source_that_was_unpacked_is_not_downloaded_again(tmp_path: Path) -> N
 
 def test_a_suite_of_our_own_has_its_tree(tmp_path: Path) -> None:
     assert tmp_path == Store(tmp_path).source(Suite("shop", (), tree=tmp_path))
+
+
+def test_an_interpreter_that_is_not_there_is_told(tmp_path: Path) -> None:
+    store = Store(tmp_path, Path("/no/such/python"))
+
+    with pytest.raises(StoreError, match="`/no/such/python` cannot be run: No such file"):
+        store.python(Suite("shop", ()))
