@@ -31,6 +31,9 @@ def find_differences(expected: Outcome, actual: Outcome) -> list[Difference]:
     """All in which an outcome differs from that of pytest."""
     if expected.failure or actual.failure:
         return [Difference("run", expected.failure or "ended", actual.failure or "ended")]
+    if expected.verdicts and not actual.verdicts:
+        told = f"exit {actual.exit_code}, no test: {' / '.join(actual.output.strip().splitlines()[-3:])}"
+        return [Difference("run", f"exit {expected.exit_code}, {len(expected.verdicts)} tests", told)]
     return [
         *_compare_exits(expected, actual),
         *compare_counts(expected, actual),

@@ -92,6 +92,12 @@ def test_a_run_that_did_not_end_is_the_one_difference() -> None:
     assert [Difference("run", "ended", "too slow")] == find_differences(outcome(), outcome(failure="too slow"))
 
 
+def test_a_run_without_any_test_is_the_one_difference_and_says_what_it_said() -> None:
+    found = find_differences(outcome(verdicts={"a": ("passed",)}), outcome(exit_code=10, output="no nodes\n"))
+
+    assert [Difference("run", "exit 0, 1 tests", "exit 10, no test: no nodes")] == found
+
+
 def test_what_pytest_does_differently_twice_is_unstable_and_no_difference() -> None:
     first = outcome(counts={"passed": 1, "failed": 1}, verdicts={"a": ("passed",), "b": ("failed",)}, exit_code=1)
     second = outcome(counts={"passed": 2}, verdicts={"a": ("passed",), "b": ("passed",)})
