@@ -27,10 +27,10 @@ _ASK_SECONDS = 60.0
 
 @dataclass(frozen=True, slots=True)
 class Workplace:
-    """A directory for one run at a time: its tree, its state and its temporary files.
+    """A directory for one run at a time: its tree and its state.
 
     Every mode's tree has the same path, so that what is written about it can be compared.
-    The path wants to be short: names of sockets are.
+    Temporary files go where they always go: names of sockets have to be short, and a directory here would be deeper.
     """
 
     root: Path
@@ -44,17 +44,13 @@ class Workplace:
         return self.root / "home"
 
     @property
-    def temporary(self) -> Path:
-        return self.root / "tmp"
-
-    @property
     def record(self) -> Path:
         return self.root / "record.json"
 
     def clear(self, source: Path | None) -> None:
         """Make a fresh copy of the source; what another run left goes."""
         shutil.rmtree(self.root, ignore_errors=True)
-        self.temporary.mkdir(parents=True)
+        self.root.mkdir(parents=True)
         copy_tree(source, self.tree)
 
 
@@ -91,7 +87,6 @@ def _environment(suite: Suite, python: Path, workplace: Workplace) -> dict[str, 
         "PYTHONPATH": str(_RECORDER),
         "PARITY_RECORD": str(workplace.record),
         "PULSEQ_HOME": str(workplace.home),
-        "TMPDIR": str(workplace.temporary),
         **suite.environment,
     }
 
