@@ -1,0 +1,60 @@
+"""The differences that are meant, each with its reason: the only place where one is allowed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+from tests.parity.compare import Difference
+
+
+@dataclass(frozen=True, slots=True)
+class Meant:
+    """A difference that follows from what PulseQ is.
+
+    `suite` is the name of a suite or of a plug-in, or `*`; `what` a pattern for `Difference.what`; `mode` one for the
+    mode's name.
+    """
+
+    suite: str
+    what: str
+    reason: str
+    mode: str = "pulseq*"
+
+    def covers(self, difference: Difference, names: Iterable[str], mode: str) -> bool:
+        """Whether this is that difference, in a suite that goes by these names."""
+        return (
+            self.suite in {"*", *names}
+            and fnmatchcase(mode, self.mode)
+            # Node ids have brackets, which are no patterns here.
+            and fnmatchcase(difference.what.replace("[", "("), self.what.replace("[", "("))
+        )
+
+
+MEANT: tuple[Meant, ...] = (
+    Meant("*", "one-verdict", "A test has one verdict, the worst; pytest counts a failed teardown besides the test."),
+    Meant("*", "test:[session]", "What concerns the session as a whole has a row of its own, which no node id has."),
+)
+
+
+def split_meant(
+    differences: Iterable[Difference], names: Sequence[str], mode: str, entries: Sequence[Meant] = MEANT
+) -> tuple[list[Difference], list[tuple[Difference, Meant]]]:
+    """The differences that are not meant, and those that are with their entry."""
+    open_ones, meant = [], []
+    for difference in differences:
+        entry = next((entry for entry in entries if entry.covers(difference, names, mode)), None)
+        if entry is None:
+            open_ones.append(difference)
+        else:
+            meant.append((difference, entry))
+    return open_ones, meant
+
+
+def unused_entries(
+    used: Iterable[Meant], names: Iterable[str], *, is_everything: bool, entries: Sequence[Meant] = MEANT
+) -> list[Meant]:
+    """The entries about suites that were run in full which did not occur; those about all only after a run of all."""
+    known = {*names, *(["*"] if is_everything else [])}
+    return [entry for entry in entries if entry.suite in known and entry not in set(used)]

@@ -1,0 +1,7 @@
+def test_passes_too():
+    pass
+
+
+class TestGrouped:
+    def test_in_a_class(self):
+        pass
