@@ -210,7 +210,8 @@ class ReadyQueue:
     def _flows(self) -> bool:
         """Whether many short tests of known length wait."""
         waiting = self.waiting
-        if waiting <= self.slots:
+        # To the one slot that goes in the order of the suite nothing is sent that might overtake.
+        if waiting <= self.slots or self.slots == 1:
             return False
         if not self._pace.known and self._total.unknown:
             return False

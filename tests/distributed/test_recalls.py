@@ -157,6 +157,8 @@ def test_a_test_that_has_begun_is_not_queued_again_whatever_a_node_says() -> Non
 
 def test_what_was_promised_to_a_slot_is_not_asked_back() -> None:
     run = Busy(60, seconds=0.2)
+    run.queue.slot_freed("a")
+    run.send(*run.queue.picks())
     pick = run.queue.promise("a", 0.4, lambda _test: True)
     assert pick is not None
     tests = {test.key: test for test in pick.tests}
