@@ -34,7 +34,7 @@ class Meant:
 
 MEANT: tuple[Meant, ...] = (
     Meant("*", "one-verdict", "A test has one verdict, the worst; pytest counts a failed teardown besides the test."),
-    Meant("*", "test:[session]", "What concerns the session as a whole has a row of its own, which no node id has."),
+    Meant("*", "test:pytest::[session]", "What concerns the session as a whole has a row of its own, which no node id has."),
 )
 
 

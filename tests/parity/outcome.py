@@ -26,7 +26,7 @@ CATEGORIES = (
 #: The categories that are a verdict of a test, worst first.
 VERDICTS = ("failed", "error", "xpassed", "xfailed", "skipped", "passed")
 #: The row that PulseQ has for what concerns a run as a whole.
-SESSION_ROW = "[session]"
+SESSION_ROW = "pytest::[session]"
 
 _SINGULAR = {"warning": "warnings", "errors": "error", "reruns": "rerun"}
 _COUNT = re.compile(r"(\d+) ((?:subtests )?[a-z]+)")

@@ -65,11 +65,11 @@ def test_an_id_that_pytest_has_twice_is_looked_for_twice() -> None:
 
 
 def test_the_row_of_the_session_is_not_counted_but_told() -> None:
-    ours = outcome(counts={"passed": 1, "error": 1}, verdicts={"a": ("passed",), "[session]": ("error",)})
+    ours = outcome(counts={"passed": 1, "error": 1}, verdicts={"a": ("passed",), "pytest::[session]": ("error",)})
 
     found = find_differences(outcome(counts={"passed": 1}, verdicts={"a": ("passed",)}), ours)
 
-    assert [Difference("test:[session]", "absent", "error")] == found
+    assert [Difference("test:pytest::[session]", "absent", "error")] == found
 
 
 def test_a_file_is_looked_for_as_often_as_it_was_left() -> None:

@@ -22,7 +22,7 @@ def test_an_entry_is_about_pulseq_alone() -> None:
 
 
 def test_brackets_are_no_pattern() -> None:
-    row = Difference("test:[session]", "absent", "error")
+    row = Difference("test:pytest::[session]", "absent", "error")
 
     assert [] == split_meant([row], ["click"], "pulseq")[0]
     assert [] == split_meant([Difference("test:s", "absent", "error")], ["click"], "pulseq")[1]
