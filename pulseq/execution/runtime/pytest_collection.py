@@ -15,7 +15,7 @@ from .pytest_rewriting import shared_rewriting
 from .pytest_runner import Runner
 from .pytest_sender import EventSender, warning_text
 from .pytest_verdict import clip, reason_of_skip
-from .pytest_xdist import scope_of
+from .pytest_xdist import add_node_hooks, scope_of
 
 #: While a suite is collected nearly all that is made is kept: looking through it for garbage after every
 #: 700 new objects, as Python does, takes a third of the time.
@@ -48,6 +48,11 @@ class WorkerPlugin:
         self._deselected = 0
         self._started = time.monotonic()
         self._mode = "no"
+
+    @pytest.hookimpl(hookwrapper=True)
+    def pytest_load_initial_conftests(self, early_config: Any) -> Generator[None, Any, None]:
+        add_node_hooks(early_config.pluginmanager)
+        yield
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_cmdline_parse(self) -> Generator[None, Any, None]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, Iterator, List, Optional
+from typing import Any, Dict, Iterator, List, Optional, Tuple
 
 from . import originals
 from .pytest_xdist import NODE_HOOKS, WORKER_VARIABLE
@@ -80,18 +80,23 @@ class Reads:
 
     def __init__(self) -> None:
         self.reader: Optional[str] = None
-        self._environ: Any = os.environ
+        #: Two views of one dictionary.
+        self._environs: Tuple[Any, ...] = (os.environ, os.environb)
         self._plain: Any = None
 
     def watch(self) -> None:
         """Begin to notice."""
-        self._plain = self._environ._data
-        self._environ._data = _Noticing(self._plain, self._environ.encodekey(WORKER_VARIABLE), self.note)
+        self._plain = self._environs[0]._data
+        self._look_at(_Noticing(self._plain, os.fsencode(WORKER_VARIABLE), self.note))
 
     def stop(self) -> None:
         """Notice no more."""
         if self._plain is not None:
-            self._environ._data = dict(dict.items(self._environ._data))
+            self._look_at(dict(dict.items(self._environs[0]._data)))
+
+    def _look_at(self, data: Dict[Any, Any]) -> None:
+        for environ in self._environs:
+            environ._data = data
 
     def note(self) -> None:
         """The variable was read by whoever called `os.environ`."""
