@@ -32,9 +32,24 @@ class Meant:
         )
 
 
+_NOTHING_MEASURED = (
+    "In workers pytest-benchmark measures nothing, since they disturb each other; so it is with pytest-xdist."
+)
+_SHARED_CONNECTION = (
+    "Each worker's connection is opened in pytest_configure, which forks have in common; `auto` takes interpreters."
+)
+
 MEANT: tuple[Meant, ...] = (
     Meant("*", "one-verdict", "A test has one verdict, the worst; pytest counts a failed teardown besides the test."),
-    Meant("*", "test:pytest::[session]", "What concerns the session as a whole has a row of its own, which no node id has."),
+    Meant(
+        "*",
+        "test:pytest::[session]",
+        "What concerns the session as a whole has a row of its own, which no node id has.",
+    ),
+    Meant("benchmark", "file:.benchmarks/*", _NOTHING_MEASURED),
+    Meant("benchmark", "report:benchmarks", _NOTHING_MEASURED),
+    Meant("rerunfailures", "counts:*", _SHARED_CONNECTION, mode="pulseq fork"),
+    Meant("rerunfailures", "test:*", _SHARED_CONNECTION, mode="pulseq fork"),
 )
 
 

@@ -118,7 +118,7 @@ def _tell_pulseq(outcome: Outcome, environment: Mapping[str, str]) -> Outcome:
 
 def _ask_results(environment: Mapping[str, str]) -> list[dict[str, Any]] | None:
     # Of the run, of which there is one in this state directory.
-    query = "from results select test_id, status, reason"
+    query = "from results select test_id, status, reason, xpassed"
     answer = subprocess.run(
         [PULSEQ, "sql", query, "--format", "json"],
         env=environment,
