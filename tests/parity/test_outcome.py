@@ -14,17 +14,19 @@ def test_a_test_with_two_reports_that_count_has_two_verdicts() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "reason", "verdict"),
+    ("status", "reason", "xpassed", "verdict"),
     [
-        ("passed", None, "passed"),
-        ("passed", "xpass", "xpassed"),
-        ("skipped", "xfail", "xfailed"),
-        ("skipped", "skip", "skipped"),
-        ("error", "setup", "error"),
+        ("passed", None, None, "passed"),
+        ("passed", None, "", "xpassed"),
+        ("skipped", "xfail", None, "xfailed"),
+        ("skipped", "skip", None, "skipped"),
+        ("error", "setup", None, "error"),
     ],
 )
-def test_a_row_has_the_category_that_pytest_has_for_it(status: str, reason: str | None, verdict: str) -> None:
-    rows = [{"test_id": "a", "status": status, "reason": reason}]
+def test_a_row_has_the_category_that_pytest_has_for_it(
+    status: str, reason: str | None, xpassed: str | None, verdict: str
+) -> None:
+    rows = [{"test_id": "a", "status": status, "reason": reason, "xpassed": xpassed}]
 
     assert {"a": (verdict,)} == verdicts_of_rows(rows)
 
