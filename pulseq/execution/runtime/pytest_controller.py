@@ -91,6 +91,7 @@ class ControllerPlugin:
         self.serving = True
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         self.words.silence(reporter)
+        self.words.keep_printed(session.config)
         lines = SlotLines(self._private, self.replay)
         wire.send(self._guardian, self._ready(session.config))
         lines.serve(self._guardian)

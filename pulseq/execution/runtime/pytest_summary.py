@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import re
+import sys
+import tempfile
 from typing import Any, List
+
+from .output import read_file
+from .pytest_fork import redirect_output
 
 #: Parts that tell again what each test's own report tells, by their names in pytest's terminal reporter.
 _OWN_PARTS = (
@@ -30,9 +36,19 @@ class LastWords:
     def __init__(self) -> None:
         self._heard = io.StringIO()
         self._noted: List[str] = []
+        self._printed: Any = None
+
+    def keep_printed(self, config: Any) -> None:
+        """From here on: keep what plug-ins print by themselves, past the terminal reporter."""
+        self._printed = tempfile.TemporaryFile(buffering=0)  # noqa: SIM115 as long as the process
+        sys.stdout.flush()
+        sys.stderr.flush()
+        # What pytest captures itself it reads, and empties, again and again.
+        with tempfile.TemporaryFile(buffering=0) as captured:
+            redirect_output(config, self._printed.fileno(), (captured.fileno(), captured.fileno()))
 
     def silence(self, reporter: Any) -> None:
-        """While tests run: let nothing be written, which nobody reads."""
+        """While tests run: let pytest tell nothing, which nobody reads."""
         if reporter is not None:
             reporter._tw._file = open(os.devnull, "w")  # noqa: SIM115 as long as the process
             reporter._show_progress_info = False
@@ -58,7 +74,16 @@ class LastWords:
 
     def text(self) -> str:
         """What was written, without colours and empty lines around it."""
-        return "\n".join(part for part in (_CODES.sub("", self._heard.getvalue()).strip("\n"), self.noted) if part)
+        parts = (self._say_printed(), self._heard.getvalue(), self.noted)
+        return "\n".join(part for part in (_CODES.sub("", text).strip("\n") for text in parts) if part)
+
+    def _say_printed(self) -> str:
+        if self._printed is None:
+            return ""
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(Exception):
+                stream.flush()
+        return read_file(self._printed.fileno())
 
 
 def _say_nothing(*_arguments: Any, **_options: Any) -> None:

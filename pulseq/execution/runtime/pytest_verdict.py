@@ -118,6 +118,8 @@ class Verdict:
         }
 
     def _category(self, report: Any) -> str:
+        if hasattr(report, "context") and not report.failed:
+            return ""  # a part of a test that was skipped leaves the test what it is
         hook = self._config.hook.pytest_report_teststatus
         category = str(hook(report=report, config=self._config)[0])
         if category in _RANK:
