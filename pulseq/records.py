@@ -130,6 +130,12 @@ class RunRecord:
         """Attempts that a plug-in of pytest followed with another one in the same start."""
         return sum(result.rerun for record in self.tests.values() for result in record.attempts.values())
 
+    @property
+    def subtests_passed(self) -> int:
+        """Subtests that passed, in the last attempts of their tests."""
+        lasts = (record.last for record in self.tests.values())
+        return sum(last.subtests.get("passed", 0) for last in lasts if last and last.subtests)
+
     def pytest_warnings(self) -> Iterator[tuple[str, PytestWarning]]:
         """What pytest recorded, each with the id of its test or, of a collection or a session, of its entry."""
         for collected in self.collected.values():

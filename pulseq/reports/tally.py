@@ -16,7 +16,7 @@ class Tally:
     `passed`, `failed`, `errors` and `skipped` add up to `total`. The next ones count
     some of the same tests again: `xfailed` of the skipped, `flaky` and `xpassed` of the passed,
     `no_verdict` (node lost, unsatisfiable, internal) and `cancelled` of the errors.
-    `deselected` items, `warnings` and `reruns` are what pytest tells besides.
+    `deselected` items, `warnings`, `reruns` and `subtests_passed` are what pytest tells besides.
     """
 
     passed: int = 0
@@ -31,6 +31,7 @@ class Tally:
     deselected: int = 0
     warnings: int = 0
     reruns: int = 0
+    subtests_passed: int = 0
 
     @property
     def total(self) -> int:
@@ -70,6 +71,7 @@ class Tally:
             ("neutral", self.deselected, f"{self.deselected} deselected"),
             ("flaky", self.warnings, f"{self.warnings} warning{'' if self.warnings == 1 else 's'}"),
             ("flaky", self.reruns, f"{self.reruns} rerun"),
+            ("passed", self.subtests_passed, f"{self.subtests_passed} subtests passed"),
         ]
         return [(kind, words) for kind, count, words in said if count]
 
@@ -86,6 +88,7 @@ def count_verdicts(record: RunRecord) -> Tally:
         deselected=record.deselected,
         warnings=sum(1 for _ in record.pytest_warnings()),
         reruns=record.reruns,
+        subtests_passed=record.subtests_passed,
     )
     for test in record.tests.values():
         if test.closed:

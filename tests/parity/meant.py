@@ -50,6 +50,10 @@ MEANT: tuple[Meant, ...] = (
     Meant("benchmark", "report:benchmarks", _NOTHING_MEASURED),
     Meant("rerunfailures", "counts:*", _SHARED_CONNECTION, mode="pulseq fork"),
     Meant("rerunfailures", "test:*", _SHARED_CONNECTION, mode="pulseq fork"),
+    Meant("dependency", "*", "What a test depends on ran on another worker; pytest-xdist says to use loadgroup then."),
+    Meant(
+        "subtests-plugin", "*", "A test with a failed subtest has failed, as in pytest 9; the old plug-in counts both."
+    ),
 )
 
 
