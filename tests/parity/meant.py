@@ -54,6 +54,7 @@ MEANT: tuple[Meant, ...] = (
     Meant(
         "subtests-plugin", "*", "A test with a failed subtest has failed, as in pytest 9; the old plug-in counts both."
     ),
+    Meant("subtests", "*", "A test with a failed subtest has failed, also one of unittest; passed ones are counted."),
 )
 
 

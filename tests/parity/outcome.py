@@ -30,7 +30,8 @@ SESSION_ROW = "pytest::[session]"
 
 _SINGULAR = {"warning": "warnings", "errors": "error", "reruns": "rerun"}
 _COUNT = re.compile(r"(\d+) ((?:subtests )?[a-z]+)")
-_SUMMARY = re.compile(r"^═{3,} (.+) in [\d.:msh ]+(?:\(.*\) )?═{3,}$", re.MULTILINE)
+#: A long line has no rule around it.
+_SUMMARY = re.compile(r"^(?:═+ )?(\d+ [a-z].*) in [\d.:]+ (?:s|min|h)(?: · [a-z ]+)?(?: ═+)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)

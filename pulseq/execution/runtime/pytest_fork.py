@@ -16,6 +16,7 @@ from .metric import VARIABLE
 from .pytest_xdist import WORKER_VARIABLE
 
 _PR_SET_PDEATHSIG = 1
+_DEVNULL = open(os.devnull, "w")  # noqa: SIM115
 
 
 @dataclass
@@ -91,7 +92,8 @@ def become_worker(session: Any, link: RunnerLink) -> bool:
 def _quieten_terminal(reporter: Any) -> None:
     """Let the terminal reporter, which other plugins may ask for, write nowhere and count no progress."""
     if reporter is not None:
-        reporter._tw._file = open(os.devnull, "w")  # noqa: SIM115 as long as the process
+        # Open as long as the process: a suite may take what is dropped without a word for an error.
+        reporter._tw._file = _DEVNULL
         reporter._show_progress_info = False
         reporter.showfspath = False
 

@@ -55,6 +55,8 @@ class SlotLines:
                 if wire.receive(guardian) is None:
                     os._exit(1)
                 finishing = True
+        # A suite may take what is left open for an error.
+        self._listener.close()
 
     def _take_in(self) -> None:
         line, _ = self._listener.accept()
