@@ -88,7 +88,8 @@ def _run_pytest(link: RunnerLink, request: Dict[str, Any], given: Dict[str, Any]
     metric.install_stand_in()
     pose_as_pytest(request["args"])
     sender = EventSender(events)
-    request = {**request, "basetemp": free_basetemp(request["basetemp"], link.worker)}
+    if request["basetemp"] is not None:
+        request = {**request, "basetemp": free_basetemp(request["basetemp"], link.worker)}
 
     def serve(session: Any) -> RunnerLink:
         collection = plugin.collection(session)
