@@ -21,7 +21,7 @@ from .pytest_slots import SlotLines
 from .pytest_summary import LastWords
 from .pytest_unfit import reason_in_hooks
 from .pytest_verdict import clip
-from .pytest_xdist import Node, NodeManager, add_node_hooks
+from .pytest_xdist import Node, NodeManager, add_node_hooks, worker_info
 
 #: What the session's items came to is pytest's own word for an exit; these are no trouble of the session itself.
 _GOOD_CODES = (0, 5)
@@ -88,20 +88,19 @@ class ControllerPlugin:
         if session.config.option.collectonly:
             self.trouble.append("--collect-only runs nothing: leave it out")
             return True
+        ready = self._ready(session.config)
         self.serving = True
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         self.words.silence(reporter)
         lines = SlotLines(self._private, self.replay)
-        wire.send(self._guardian, self._ready(session.config))
+        wire.send(self._guardian, ready)
         lines.serve(self._guardian)
         self.replay.end()
         self.words.listen(reporter)
         return True
 
     def _ready(self, config: Any) -> Dict[str, Any]:
-        factory = getattr(config, "_tmp_path_factory", None)
-        basetemp = None if factory is None else str(factory.getbasetemp())
-        return {"op": "ready", "reason": reason_in_hooks(config), "basetemp": basetemp}
+        return {"op": "ready", "reason": reason_in_hooks(config), "basetemp": _basetemp(config)}
 
     def _note_usage_error(self, outcome: Any) -> None:
         error = outcome.excinfo[1] if outcome.excinfo else None
@@ -119,6 +118,15 @@ class _AfterXdist:
         self._distribute(config.option)
 
 
+def _basetemp(config: Any) -> Optional[str]:
+    """Where workers make the directories of their tests; None where there is no such place, which few tests need."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    try:
+        return None if factory is None else str(factory.getbasetemp())
+    except Exception:  # noqa: BLE001 a test that asks for one is told why there is none
+        return None
+
+
 def _configured(config: Any, manager: NodeManager, worker: str) -> Node:
     node = Node(config, manager, worker)
     config.hook.pytest_xdist_newgateway(gateway=node.gateway)
@@ -134,6 +142,8 @@ def _configured(config: Any, manager: NodeManager, worker: str) -> Node:
 def run(guardian: socket.socket, request: Dict[str, Any], private: str) -> NoReturn:
     """Be the controller of a session, from its request to its end."""
     originals.bind(__package__)
+    # Python asks a child process once what the machine is, which it cannot where a suite has patched `os`.
+    worker_info()
     plugin = ControllerPlugin(request, guardian, private)
     pose_as_pytest(request["args"])
     error = None
