@@ -15,13 +15,14 @@ import pytest
 
 from . import originals, wire
 from .pytest_leaving import leave
+from .pytest_node_hooks import add_node_hooks
 from .pytest_options import make_neutral, pose_as_pytest, printed
 from .pytest_replay import Replay
 from .pytest_slots import SlotLines
 from .pytest_summary import LastWords
 from .pytest_unfit import reason_in_hooks
 from .pytest_verdict import clip
-from .pytest_xdist import Node, NodeManager, add_node_hooks, worker_info
+from .pytest_xdist import Node, NodeManager, worker_info
 
 #: What the session's items came to is pytest's own word for an exit; these are no trouble of the session itself.
 _GOOD_CODES = (0, 5)
