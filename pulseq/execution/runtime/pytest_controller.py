@@ -49,6 +49,7 @@ class ControllerPlugin:
     def pytest_load_initial_conftests(self, early_config: Any) -> Generator[None, Any, None]:
         self._distribute(early_config.known_args_namespace)
         add_node_hooks(early_config.pluginmanager)
+        early_config.pluginmanager.register(_AfterXdist(self._distribute), "pulseq-after-xdist")
         yield
 
     @pytest.hookimpl(hookwrapper=True)
@@ -58,7 +59,6 @@ class ControllerPlugin:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: Any) -> Generator[None, Any, None]:
         make_neutral(config.option)
-        config.pluginmanager.register(_AfterXdist(self._distribute), "pulseq-after-xdist")
         self._note_usage_error((yield))
 
     def _distribute(self, option: Any) -> None:
