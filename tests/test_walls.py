@@ -77,7 +77,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     },
     **{
         f"pulseq.execution.runtime.{stem}": "tests/execution/test_pytest_zygote"
-        for stem in ("pytest_guardian", "pytest_nodes", "pytest_zygote")
+        for stem in ("pytest_guardian", "pytest_zygote")
     },
     "pulseq.engine.fork_process": "tests/engine/test_fork_server",
     "pulseq.execution.runtime.__main__": "every test of a launcher or a zygote",

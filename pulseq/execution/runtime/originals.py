@@ -69,10 +69,10 @@ VIEWED: Tuple[types.ModuleType, ...] = (
 LIVE = frozenset(
     [
         *("__future__", "_collections_abc", "abc", "argparse", "asyncio", "atexit", "base64", "builtins"),
-        *("collections", "collections.abc", "copy", "dataclasses", "doctest", "enum", "faulthandler", "gc"),
-        *("hashlib", "http", "importlib", "inspect", "numbers", "platform", "random", "re", "runpy", "ssl"),
-        *("subprocess", "sys", "threading", "types", "typing", "unittest", "urllib", "warnings", "weakref", "xml"),
-        "pytest",
+        *("collections", "collections.abc", "copy", "dataclasses", "doctest", "enum", "faulthandler", "fnmatch"),
+        *("gc", "hashlib", "http", "importlib", "inspect", "io", "ipaddress", "itertools", "numbers", "pathlib"),
+        *("platform", "random", "re", "runpy", "ssl", "subprocess", "sys", "threading", "types", "typing"),
+        *("unittest", "urllib", "warnings", "weakref", "xml", "pytest"),
     ]
 )
 
@@ -100,6 +100,8 @@ def _take_views() -> Dict[str, View]:
                 namespace[key] = _rebound(value, globals_of[id(value.__globals__)])
             elif (name, key) in _CLASSES:
                 namespace[key] = _rebound_class(value, namespace)
+            elif (name, key) == ("socket", "socket"):
+                namespace[key] = _rebound_subclass(value, namespace)
         namespace.setdefault("open", open)
         vars(views[name]).update(namespace)
     return views
@@ -122,6 +124,16 @@ def _rebound_class(original: type, namespace: Dict[str, Any]) -> type:
         if key not in ("__dict__", "__weakref__")
     }
     return type(original.__name__, original.__bases__, methods)
+
+
+def _rebound_subclass(original: type, namespace: Dict[str, Any]) -> type:
+    """The like for a class with slots, of whose methods some ask for `super()` and make nothing themselves."""
+    methods = {
+        key: _rebound(value, namespace)
+        for key, value in vars(original).items()
+        if isinstance(value, types.FunctionType) and "__class__" not in value.__code__.co_freevars
+    }
+    return type(original.__name__, (original,), {"__slots__": (), "__module__": original.__module__, **methods})
 
 
 def _rebound_member(value: Any, namespace: Dict[str, Any]) -> Any:

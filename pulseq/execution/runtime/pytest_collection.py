@@ -10,12 +10,13 @@ from typing import Any, Callable, Dict, Generator, Iterator, List
 import pytest
 
 from .pytest_items import unique_names
+from .pytest_node_hooks import add_node_hooks
 from .pytest_options import make_neutral, narrow
 from .pytest_rewriting import shared_rewriting
 from .pytest_runner import Runner
 from .pytest_sender import EventSender, warning_text
 from .pytest_verdict import clip, reason_of_skip
-from .pytest_xdist import add_node_hooks, scope_of
+from .pytest_xdist import scope_of
 
 #: While a suite is collected nearly all that is made is kept: looking through it for garbage after every
 #: 700 new objects, as Python does, takes a third of the time.

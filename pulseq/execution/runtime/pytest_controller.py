@@ -15,13 +15,14 @@ import pytest
 
 from . import originals, wire
 from .pytest_leaving import leave
+from .pytest_node_hooks import add_node_hooks
 from .pytest_options import make_neutral, pose_as_pytest, printed
 from .pytest_replay import Replay
 from .pytest_slots import SlotLines
 from .pytest_summary import LastWords
 from .pytest_unfit import reason_in_hooks
 from .pytest_verdict import clip
-from .pytest_xdist import Node, NodeManager, add_node_hooks
+from .pytest_xdist import Node, NodeManager, worker_info
 
 #: What the session's items came to is pytest's own word for an exit; these are no trouble of the session itself.
 _GOOD_CODES = (0, 5)
@@ -48,6 +49,7 @@ class ControllerPlugin:
     def pytest_load_initial_conftests(self, early_config: Any) -> Generator[None, Any, None]:
         self._distribute(early_config.known_args_namespace)
         add_node_hooks(early_config.pluginmanager)
+        early_config.pluginmanager.register(_AfterXdist(self._distribute), "pulseq-after-xdist")
         yield
 
     @pytest.hookimpl(hookwrapper=True)
@@ -57,7 +59,6 @@ class ControllerPlugin:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: Any) -> Generator[None, Any, None]:
         make_neutral(config.option)
-        config.pluginmanager.register(_AfterXdist(self._distribute), "pulseq-after-xdist")
         self._note_usage_error((yield))
 
     def _distribute(self, option: Any) -> None:
@@ -88,21 +89,20 @@ class ControllerPlugin:
         if session.config.option.collectonly:
             self.trouble.append("--collect-only runs nothing: leave it out")
             return True
+        ready = self._ready(session.config)
         self.serving = True
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         self.words.silence(reporter)
         self.words.keep_printed(session.config)
         lines = SlotLines(self._private, self.replay)
-        wire.send(self._guardian, self._ready(session.config))
+        wire.send(self._guardian, ready)
         lines.serve(self._guardian)
         self.replay.end()
         self.words.listen(reporter)
         return True
 
     def _ready(self, config: Any) -> Dict[str, Any]:
-        factory = getattr(config, "_tmp_path_factory", None)
-        basetemp = None if factory is None else str(factory.getbasetemp())
-        return {"op": "ready", "reason": reason_in_hooks(config), "basetemp": basetemp}
+        return {"op": "ready", "reason": reason_in_hooks(config), "basetemp": _basetemp(config)}
 
     def _note_usage_error(self, outcome: Any) -> None:
         error = outcome.excinfo[1] if outcome.excinfo else None
@@ -120,6 +120,15 @@ class _AfterXdist:
         self._distribute(config.option)
 
 
+def _basetemp(config: Any) -> Optional[str]:
+    """Where workers make the directories of their tests; None where there is no such place, which few tests need."""
+    factory = getattr(config, "_tmp_path_factory", None)
+    try:
+        return None if factory is None else str(factory.getbasetemp())
+    except Exception:  # noqa: BLE001 a test that asks for one is told why there is none
+        return None
+
+
 def _configured(config: Any, manager: NodeManager, worker: str) -> Node:
     node = Node(config, manager, worker)
     config.hook.pytest_xdist_newgateway(gateway=node.gateway)
@@ -135,6 +144,8 @@ def _configured(config: Any, manager: NodeManager, worker: str) -> Node:
 def run(guardian: socket.socket, request: Dict[str, Any], private: str) -> NoReturn:
     """Be the controller of a session, from its request to its end."""
     originals.bind(__package__)
+    # Python asks a child process once what the machine is, which it cannot where a suite has patched `os`.
+    worker_info()
     plugin = ControllerPlugin(request, guardian, private)
     pose_as_pytest(request["args"])
     error = None

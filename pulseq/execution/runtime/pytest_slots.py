@@ -126,9 +126,13 @@ def call_controller(directory: str, worker: str, *, collects: bool) -> "tuple[so
         OSError: there is no controller any more.
     """
     line = socket.socket(socket.AF_UNIX)
-    _with_short_name(directory, lambda name: line.connect(name))
-    wire.send(line, {"op": "hello", "worker": worker, "collects": collects})
-    answer = wire.receive(line)
-    if answer is None:
-        raise ConnectionResetError("the session's controller has ended")
+    try:
+        _with_short_name(directory, lambda name: line.connect(name))
+        wire.send(line, {"op": "hello", "worker": worker, "collects": collects})
+        answer = wire.receive(line)
+        if answer is None:
+            raise ConnectionResetError("the session's controller has ended")
+    except OSError:
+        line.close()
+        raise
     return line, answer

@@ -14,7 +14,6 @@ from .body_environment import PrivateDirectory
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
 from .pytest_leaving import leave
-from .pytest_slots import call_controller
 from .pytest_xdist import name_worker
 
 _PROGRAM = os.path.join(os.path.dirname(os.path.abspath(__file__)), "__main__.py")
@@ -63,16 +62,13 @@ def main(fd: int) -> None:
     for descriptor in message["descriptors"]:
         os.set_inheritable(descriptor, False)
     private = PrivateDirectory.at(message["private"])
-    line, answer = call_controller(message["directory"], message["worker"], collects=False)
-    given = decode(base64.b64decode(answer["input"]))
-    name_worker(given["workerid"], given["workercount"], given["testrunuid"])
     link = RunnerLink(
         socket.socket(fileno=sock_fd), output_fd, (out, err), private, turns_fd, message["worker"], message["directory"]
     )
-    _run_pytest(link, message["request"], given, answer["events"], line)
+    _run_pytest(link, message["request"])
 
 
-def _run_pytest(link: RunnerLink, request: Dict[str, Any], given: Dict[str, Any], events: str, line: Any) -> None:
+def _run_pytest(link: RunnerLink, request: Dict[str, Any]) -> None:
     if not getattr(sys.flags, "safe_path", False):
         sys.path.insert(0, os.getcwd())
     try:
@@ -83,12 +79,17 @@ def _run_pytest(link: RunnerLink, request: Dict[str, Any], given: Dict[str, Any]
     from .pytest_collection import WorkerPlugin, keep_collection
     from .pytest_options import pose_as_pytest
     from .pytest_sender import EventSender
+    from .pytest_slots import call_controller
 
+    line, answer = call_controller(link.directory, link.worker, collects=False)
+    given = decode(base64.b64decode(answer["input"]))
+    name_worker(given["workerid"], given["workercount"], given["testrunuid"])
     originals.bind(__package__)
     metric.install_stand_in()
     pose_as_pytest(request["args"])
-    sender = EventSender(events)
-    request = {**request, "basetemp": free_basetemp(request["basetemp"], link.worker)}
+    sender = EventSender(answer["events"])
+    if request["basetemp"] is not None:
+        request = {**request, "basetemp": free_basetemp(request["basetemp"], link.worker)}
 
     def serve(session: Any) -> RunnerLink:
         collection = plugin.collection(session)

@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from pulseq.execution.runtime.pytest_node_hooks import add_node_hooks
 from pulseq.execution.runtime.pytest_replay import Replay
 from pulseq.execution.runtime.pytest_summary import LastWords
-from pulseq.execution.runtime.pytest_xdist import Node, NodeManager, add_node_hooks
+from pulseq.execution.runtime.pytest_xdist import Node, NodeManager
 
 PLACE = ("test_a.py", 0, "test_a")
 

@@ -24,6 +24,7 @@ SUITE = """
     def test_error(broken): pass
     def test_warns(): warnings.warn("a word of the warning")
 """
+OPTIONS = ("-s", "-pno:cacheprovider", "-pno:faulthandler", "-rA", "-Walways", "--import-mode=importlib")
 CONFTEST = """
     def pytest_terminal_summary(terminalreporter):
         terminalreporter.section("what we found")
@@ -47,16 +48,7 @@ def listen(tmp_path: Path, suite: Any) -> Callable[..., LastWords]:
                 yield
                 words.listen(reporter)
 
-        options = [
-            "-s",
-            "-p",
-            "no:cacheprovider",
-            "-p",
-            "no:faulthandler",
-            "-rA",
-            "--import-mode=importlib",
-            f"--rootdir={folder.path}",
-        ]
+        options = [*OPTIONS, f"--rootdir={folder.path}"]
         pytest.main([*options, f"-c{folder.path}/pytest.ini", *args, str(folder.path)], plugins=[Listener()])
         return words
 

@@ -1,4 +1,4 @@
-"""Plug-ins that know pytest-xdist find its names: hooks, nodes, variables, scopes."""
+"""Plug-ins that know pytest-xdist find its names: nodes, variables, scopes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,7 @@ from typing import Any
 
 import pytest
 
-from pulseq.execution.runtime.pytest_xdist import (
-    NODE_HOOKS,
-    Node,
-    NodeManager,
-    add_node_hooks,
-    name_worker,
-    scope_of,
-)
+from pulseq.execution.runtime.pytest_xdist import Node, NodeManager, name_worker, scope_of
 
 
 def item_of(nodeid: str, *groups: pytest.Mark) -> Any:
@@ -63,27 +56,6 @@ def test_a_worker_is_named_in_its_environment(monkeypatch: pytest.MonkeyPatch) -
         monkeypatch.setenv(name, "")
     name_worker("gw3", 4, "run-1")
     assert ["gw3", "4", "run-1"] == [os.environ[name] for name in names]
-
-
-def test_the_hooks_are_known_and_adding_them_again_is_no_trouble() -> None:
-    manager = pytest.PytestPluginManager()
-    add_node_hooks(manager)
-    specification = manager.hook.pytest_configure_node.spec
-    add_node_hooks(manager)
-    assert specification is manager.hook.pytest_configure_node.spec
-    assert all(getattr(manager.hook, name).has_spec() for name in NODE_HOOKS)
-
-
-def test_hooks_that_pytest_xdist_has_brought_are_left_alone() -> None:
-    class Theirs:
-        @pytest.hookspec()
-        def pytest_configure_node(self, node: Any) -> None:
-            """As pytest-xdist has it."""
-
-    manager = pytest.PytestPluginManager()
-    manager.add_hookspecs(Theirs)
-    add_node_hooks(manager)
-    assert Theirs is manager.hook.pytest_configure_node.spec.namespace
 
 
 def test_a_plug_in_finds_out_who_a_node_is() -> None:
