@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from pulseq.execution.pytest_results import SessionResult
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec
 
@@ -24,6 +25,7 @@ class SuiteRun:
     started: list[str] = field(default_factory=list)
     results: list[AttemptResult] = field(default_factory=list)
     late: list[AttemptResult] = field(default_factory=list)
+    ended: SessionResult | None = None
 
     def __getitem__(self, test_id: str) -> AttemptResult:
         return next(result for result in self.results if result.test_id.endswith(test_id))
@@ -76,7 +78,7 @@ class SuiteFolder:
             run = SuiteRun(await session.collect(), late=late)
             packs = iter(packs_of(run.collection, pack, seconds))
             await asyncio.gather(*(self._work(session, packs, run, fresh) for _ in range(slots)))
-            await session.finish()
+            run.ended = await session.finish()
         finally:
             await session.close()
         return run

@@ -44,7 +44,7 @@ def test_what_is_xfailed_among_the_skipped_is_not_counted_twice() -> None:
 
 
 def test_causes_of_errors_are_not_counted_apart() -> None:
-    assert {"error": 3} == read_summary("═══ 3 errors (1 without a verdict, 2 cancelled) in 1:02 ═══")
+    assert {"error": 3} == read_summary("═══ 3 errors (1 without a verdict, 2 cancelled) in 1:02 min ═══")
 
 
 def test_subtests_are_counted_by_their_own_categories() -> None:

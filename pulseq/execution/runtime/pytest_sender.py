@@ -9,6 +9,7 @@ from typing import Any, Dict, Generator, List, Optional
 import pytest
 
 from .pytest_events import EventWriter
+from .pytest_xdist import WORKER_KEY
 
 
 class EventSender:
@@ -65,7 +66,7 @@ class EventSender:
     def _serialized(self, report: Any) -> Any:
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
         if isinstance(data, dict):
-            data["worker_id"] = self._given["workerid"]
+            data["worker_id"] = dict.__getitem__(self._given, WORKER_KEY)  # by no suite's wish to know
             data["testrun_uid"] = self._given["testrunuid"]
         return data
 

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Any, Dict, Iterator, List, Optional, Tuple
+from typing import Any, Dict, Iterator, List, Optional
 
 from . import originals
-from .pytest_xdist import NODE_HOOKS, WORKER_VARIABLE
+from .pytest_xdist import NODE_HOOKS, WORKER_KEY, WORKER_VARIABLE
 
 #: Hooks that undo what others have done, which a fork would undo for all.
 _UNDOING = {"pytest_unconfigure": "pytest_configure", "pytest_sessionfinish": "pytest_sessionstart"}
 
 #: Plug-ins whose hooks were looked through: a fork does to them what a worker does.
 _HARMLESS = frozenset({"_pytest", "xdist", "_hypothesis_pytestplugin", "anyio", "pytest_asyncio", "pulseq"})
+
+#: Its function that tells which worker it is stands between this and who asks.
+_XDISTS = os.path.join("xdist", "plugin.py")
 
 
 def reason_in_hooks(config: Any) -> Optional[str]:
@@ -49,7 +52,7 @@ def _name(manager: Any, plugin: Any) -> str:
 def reason_after_collection(config: Any, reads: "Reads") -> Optional[str]:
     """What was found in a process that has collected; None where it may be forked."""
     if reads.reader is not None:
-        return f"{WORKER_VARIABLE} is read while the suite is imported ({reads.reader})"
+        return f"{reads.what} is read while the suite is imported ({reads.reader})"
     threads = _threads()
     if threads:
         return f"threads run after the suite was imported ({', '.join(threads)})"
@@ -72,44 +75,93 @@ def _threads() -> List[str]:
 
 
 class Reads:
-    """Notices that a variable of this process's environment is read for itself, and not in a copy of all.
+    """Notices that this process is asked which worker it is.
+
+    That is a variable of its environment that is read for itself, and not in a copy of all, or what its controller
+    gave it.
 
     Attributes:
         reader: `file:line` of the first to do so; None for nobody.
+        what: it has read.
     """
 
     def __init__(self) -> None:
         self.reader: Optional[str] = None
-        #: Two views of one dictionary.
-        self._environs: Tuple[Any, ...] = (os.environ, os.environb)
-        self._plain: Any = None
+        self.what = WORKER_VARIABLE
+        self._watching = False
+        self._given: Optional[_NoticingInput] = None
 
     def watch(self) -> None:
         """Begin to notice."""
-        self._plain = self._environs[0]._data
-        self._look_at(_Noticing(self._plain, os.fsencode(WORKER_VARIABLE), self.note))
+        self._watching = True
+        environ: Any = os.environ
+        _put(_Noticing(environ._data, environ.encodekey(WORKER_VARIABLE), self.note))
+
+    def given(self, given: Dict[str, Any]) -> Dict[str, Any]:
+        """The same as `config.workerinput`."""
+        self._given = _NoticingInput(given)
+        self._given.note = self._note_given
+        return self._given
 
     def stop(self) -> None:
         """Notice no more."""
-        if self._plain is not None:
-            self._look_at(dict(dict.items(self._environs[0]._data)))
-
-    def _look_at(self, data: Dict[Any, Any]) -> None:
-        for environ in self._environs:
-            environ._data = data
+        if self._given is not None:
+            self._given.note = _ignore
+        if self._watching:
+            environ: Any = os.environ
+            _put(dict(dict.items(environ._data)))
 
     def note(self) -> None:
         """The variable was read by whoever called `os.environ`."""
+        self._note(WORKER_VARIABLE, sys._getframe(2))
+
+    def _note_given(self) -> None:
+        self._note(f"config.workerinput[{WORKER_KEY!r}]", sys._getframe(2))
+
+    def _note(self, what: str, frame: Any) -> None:
         if self.reader is not None:
             return
-        frame: Any = sys._getframe(2)
         while frame is not None and _is_library(frame.f_code.co_filename):
+            if frame.f_code.co_name == "__contains__":
+                return  # to be a worker at all is what forks have in common
             frame = frame.f_back
+        self.what = what
         self.reader = "?" if frame is None else f"{os.path.relpath(frame.f_code.co_filename)}:{frame.f_lineno}"
 
 
+def _put(data: Dict[Any, Any]) -> None:
+    """Have this behind both views of the environment, which share what they hold."""
+    views: Any = (os.environ, os.environb)
+    for view in views:
+        view._data = data
+
+
 def _is_library(filename: str) -> bool:
-    return filename.startswith("<frozen") or filename == os.__file__ or filename.endswith("_collections_abc.py")
+    return (
+        filename.startswith("<frozen") or filename == os.__file__ or filename.endswith(("_collections_abc.py", _XDISTS))
+    )
+
+
+def _ignore() -> None:
+    return None
+
+
+class _NoticingInput(Dict[str, Any]):
+    note: Any = staticmethod(_ignore)
+
+    def __getitem__(self, key: str) -> Any:
+        if key == WORKER_KEY:
+            self.note()
+        return super().__getitem__(key)
+
+    def get(self, key: str, default: Any = None) -> Any:
+        if key == WORKER_KEY:
+            self.note()
+        return super().get(key, default)
+
+    def copy(self) -> Dict[str, Any]:
+        self.note()
+        return super().copy()
 
 
 class _Noticing(Dict[Any, Any]):

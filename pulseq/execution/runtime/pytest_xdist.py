@@ -16,6 +16,8 @@ from typing import Any, Dict, List, Optional
 WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
 COUNT_VARIABLE = "PYTEST_XDIST_WORKER_COUNT"
 RUN_VARIABLE = "PYTEST_XDIST_TESTRUNUID"
+#: The worker's name in its `config.workerinput`.
+WORKER_KEY = "workerid"
 
 #: Hooks by which a plug-in says that it does something for each worker, or with what comes back of it.
 NODE_HOOKS = (
@@ -47,7 +49,7 @@ class Node:
         self.gateway = SimpleNamespace(id=worker, spec=spec, _rinfo=lambda update=False: SimpleNamespace(**info))
         self.workerinfo = {**info, "id": worker, "spec": spec}
         self.workerinput: Dict[str, Any] = {
-            "workerid": worker,
+            WORKER_KEY: worker,
             "workercount": len(manager.specs),
             "testrunuid": manager.testrunuid,
             "mainargv": list(sys.argv),

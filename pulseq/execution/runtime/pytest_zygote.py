@@ -54,7 +54,7 @@ class Zygote:
         self._may_be_unfit = request["isolation"] == "auto"
         self._sender = EventSender(answer["events"])
         request = {**request, "basetemp": free_basetemp(self._basetemp, "collection") if self._basetemp else None}
-        self._plugin = WorkerPlugin(request, given, self._sender, self._serve)
+        self._plugin = WorkerPlugin(request, self._reads.given(given), self._sender, self._serve)
         self._args = list(request["args"])
 
     def run(self) -> NoReturn:
