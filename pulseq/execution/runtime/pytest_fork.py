@@ -16,7 +16,8 @@ from .metric import VARIABLE
 from .pytest_xdist import WORKER_VARIABLE
 
 _PR_SET_PDEATHSIG = 1
-_DEVNULL = open(os.devnull, "w")  # noqa: SIM115
+#: Open as long as the process: a suite may take what is dropped without a word for an error.
+_KEPT: List[Any] = []
 
 
 @dataclass
@@ -92,8 +93,8 @@ def become_worker(session: Any, link: RunnerLink) -> bool:
 def _quieten_terminal(reporter: Any) -> None:
     """Let the terminal reporter, which other plugins may ask for, write nowhere and count no progress."""
     if reporter is not None:
-        # Open as long as the process: a suite may take what is dropped without a word for an error.
-        reporter._tw._file = _DEVNULL
+        _KEPT.append(open(os.devnull, "w"))  # noqa: SIM115
+        reporter._tw._file = _KEPT[-1]
         reporter._show_progress_info = False
         reporter.showfspath = False
 

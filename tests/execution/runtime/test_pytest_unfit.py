@@ -32,18 +32,22 @@ def reads(monkeypatch: pytest.MonkeyPatch) -> Iterator[Reads]:
         lambda: os.environ[WORKER_VARIABLE],
         lambda: os.environ.get(WORKER_VARIABLE),
         lambda: os.getenv(WORKER_VARIABLE),
-        lambda: WORKER_VARIABLE in os.environ,
         lambda: os.environ.setdefault(WORKER_VARIABLE, "master"),
         lambda: [os.environ[name] for name in os.environ if name == WORKER_VARIABLE],
         lambda: (dict(os.environ), os.environ[WORKER_VARIABLE]),
         lambda: os.environb[os.fsencode(WORKER_VARIABLE)],
     ],
-    ids=["item", "get", "getenv", "in", "setdefault", "found", "after a copy", "bytes"],
+    ids=["item", "get", "getenv", "setdefault", "found", "after a copy", "bytes"],
 )
 def test_a_read_of_the_workers_name_is_noticed_with_its_place(read: Any, reads: Reads) -> None:
     read()
     place = f"{os.path.relpath(__file__)}:{read.__code__.co_firstlineno}"
     assert place == reads.reader
+
+
+def test_to_ask_whether_this_is_a_worker_at_all_is_no_read_of_its_name(reads: Reads) -> None:
+    assert WORKER_VARIABLE in os.environ
+    assert reads.reader is None
 
 
 @pytest.mark.parametrize(
