@@ -50,6 +50,10 @@ class RealSuite:
         return f"{self.name}-two-nodes"
 
     @property
+    def interpreters(self) -> str:
+        return f"{self.name}-interpreters"
+
+    @property
     def cold(self) -> str:
         return f"{self.name}-cold"
 
@@ -60,6 +64,7 @@ class RealSuite:
         return (
             Row(self.one_node, f"{of}, one node of 2 slots up", _XDIST, "s", at_most(self.bound)),
             Row(self.two_nodes, f"{of}, two nodes of 1 slot up", _XDIST, "s", at_most(self.bound)),
+            Row(self.interpreters, f"{of}, two nodes up, --isolation interpreter", _XDIST, "s", at_most(1.0)),
             Row(self.cold, f"{of}, nothing up before (-n 2)", _XDIST, "s", None),
         )
 
@@ -115,6 +120,7 @@ def measure(suite: RealSuite, bench: Bench) -> Measured:
         ours: dict[str, Callable[[], SuiteRun]] = {
             suite.one_node: partial(_ours, directory, python, package, one),
             suite.two_nodes: partial(_ours, directory, python, package, two),
+            suite.interpreters: partial(_ours, directory, python, package, two, "--isolation", "interpreter"),
             suite.cold: partial(_ours, directory, python, package, None),
         }
         sides = {name: side for name, side in ours.items() if bench.wants(name)}
@@ -145,13 +151,13 @@ def check_counts(measured: dict[str, list[SuiteRun]]) -> str:
     return ", ".join(f"{count} {word}" for count, word in zip(counts, _COUNTS, strict=True))
 
 
-def _ours(directory: Path, python: Path, package: str, home: Path | None) -> SuiteRun:
+def _ours(directory: Path, python: Path, package: str, home: Path | None, *how: str) -> SuiteRun:
     new = directory / f"new-{time.monotonic_ns()}"
     # What an earlier run knows of durations is not to help: a database of its own each time.
     where = ["-n", "2"] if home is None else ["--db", str(new / "results.duckdb")]
     # The path of a virtual environment's interpreter is kept as it is: behind the link is another one.
     what = ["--python", str(python), "--pyargs", package, "--output", "json"]
-    command = [sys.executable, "-m", "pulseq", "run", *what, *where]
+    command = [sys.executable, "-m", "pulseq", "run", *what, *where, *how]
     began = time.perf_counter()
     done = run_command(command, cwd=directory, accept=(0, 1), environment={"PULSEQ_HOME": str(home or new)})
     seconds = time.perf_counter() - began
