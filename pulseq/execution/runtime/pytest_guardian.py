@@ -99,6 +99,8 @@ class Guardian:
             if self._has_died():
                 break
             self._finish_if_all_have()
+            if self._finishing and self._result is None and self._controller in self._statuses:
+                self._give_result({"op": "over", **self._lost_controller()})
         self._end()
 
     def _poll(self) -> Dict[int, int]:
@@ -261,8 +263,6 @@ class Guardian:
             tell(self._zygote_line, {"op": "finish"})
         if self._controller_line is not None:
             tell(self._controller_line, {"op": "finish"})
-        elif self._result is None:
-            self._give_result({"op": "over", **self._lost_controller()})
 
     def _lost_controller(self) -> Dict[str, Any]:
         status = self._statuses.get(self._controller or 0, 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import traceback
 import warnings
 from typing import Any, Dict, Generator, List, Optional
 
@@ -38,6 +39,11 @@ class EventSender:
         # A child that a test forked runs pytest on, if the test lets it; its words are nobody's.
         if self._writer is not None and os.getpid() == self._pid:
             self._writer.add(event, **data)
+
+    def tell_trouble(self) -> None:
+        """The exception that is handled now has ended this worker's session before its time."""
+        self.send("trouble", text=traceback.format_exc())
+        self.flush()
 
     def forget(self) -> None:
         """Say nothing of all that was, nor of what comes."""

@@ -103,6 +103,7 @@ def _run_pytest(link: RunnerLink, request: Dict[str, Any]) -> None:
         code = int(pytest.main(list(request["args"]), plugins=[plugin]))
     except BaseException as error:
         if plugin.serving:
+            sender.tell_trouble()
             raise
         plugin.trouble.append(f"{type(error).__name__}: {error}")
         code = 1

@@ -70,6 +70,7 @@ class Zygote:
             code = int(pytest.main(self._args, plugins=[plugin]))
         except BaseException as error:
             if plugin.serving:
+                self._sender.tell_trouble()
                 raise
             plugin.trouble.append(f"{type(error).__name__}: {error}")
             code = 1
@@ -136,8 +137,13 @@ class Zygote:
         disown_inheritance()
         refresh_greenlets()
         self._random.restore()
-        link.line, answer = call_controller(self._private, link.worker, collects=False)
-        take_input(config, self._sender, answer)
+        try:
+            link.line, answer = call_controller(self._private, link.worker, collects=False)
+            take_input(config, self._sender, answer)
+        except OSError:
+            # The controller has died, which the end of the session tells; tests have their verdicts all the same.
+            self._sender.forget()
+            config.workerinput["workerid"] = link.worker
         link.basetemp = free_basetemp(self._basetemp, link.worker) if self._basetemp else None
         return link
 
