@@ -230,7 +230,7 @@ class LocalProcess:
         Without a configuration it loads its modules and waits for one (`configure`).
         """
         pid, to_child, from_child = _spawn(
-            [sys.executable, "-m", module], {**os.environ, **(environment or {})}, pass_fds, log_path
+            [sys.executable, "-P", "-m", module], {**os.environ, **(environment or {})}, pass_fds, log_path
         )
         ears = Ears()
         child = OwnChild(pid, ears)

@@ -63,7 +63,7 @@ def _spawn_keeper(home: Path, log_path: Path) -> tuple[int, IO[bytes], IO[bytes]
     try:
         pid = os.posix_spawn(
             sys.executable,
-            [sys.executable, "-m", "pulseq.engine.standing_process"],
+            [sys.executable, "-P", "-m", "pulseq.engine.standing_process"],
             {**os.environ, "PULSEQ_HOME": str(home)},
             file_actions=[(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate((from_us, to_us, log))],
             setsid=True,

@@ -102,6 +102,21 @@ def test_a_child_gets_its_configuration_and_says_when_it_is_ready(tmp_path: Path
     run(work)
 
 
+def test_what_lies_in_the_working_directory_is_not_imported_by_a_child(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "colorsys.py").write_text("raise SystemExit('a module of the suite')\n")
+    monkeypatch.chdir(tmp_path / "here")
+    importing = f"{HEAD}\nimport colorsys\nwatch_lifeline(lambda: None)\ntell_owner({{}})\nthreading.Event().wait()\n"
+
+    async def work() -> None:
+        async with running(tmp_path, importing) as process:
+            assert {} == await process.ready(PATIENCE_SECONDS)
+
+    run(work)
+
+
 def test_a_child_is_the_leader_of_a_session_of_its_own(tmp_path: Path) -> None:
     async def work() -> None:
         async with running(tmp_path, OBEDIENT) as process:
