@@ -40,6 +40,7 @@ class Keeper:
 
     def __init__(self, node: socket.socket, request: Dict[str, Any], starter: Starter) -> None:
         self._node = node
+        node.settimeout(None)
         self._starter = starter
         self._worker = str(request["worker"])
         self._temp = str(request["temp"])
@@ -93,6 +94,8 @@ class Keeper:
         self._warm = False
         private = PrivateDirectory(self._temp)
         sock, theirs = socket.socketpair()
+        for end in (sock, theirs):
+            end.settimeout(None)  # the suite may have set a default
         output_fd, output_write_fd = os.pipe()
         captured = (_nameless_file(private.path), _nameless_file(private.path))
         turns = Turns()

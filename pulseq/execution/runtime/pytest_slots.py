@@ -18,6 +18,8 @@ from .pytest_xdist import Node
 SOCKET_NAME = "controller"
 #: How often the files are looked at while workers are there; what is new waits no longer than this.
 _LOOK_SECONDS = 0.05
+#: Libraries whose `select` waits as it should; one that a suite has made up may do anything.
+_GREENLETS = frozenset({"gevent", "eventlet"})
 
 
 class SlotLines:
@@ -31,6 +33,7 @@ class SlotLines:
         self._replay = replay
         self._directory = directory
         self._listener = socket.socket(socket.AF_UNIX)
+        self._listener.settimeout(None)
         _with_short_name(directory, lambda name: self._listener.bind(name))
         self._listener.listen(128)
         self._lines: Dict[int, socket.socket] = {}
@@ -59,7 +62,11 @@ class SlotLines:
         self._listener.close()
 
     def _take_in(self) -> None:
-        line, _ = self._listener.accept()
+        # `accept` would make one of whatever class the suite has put in the place of `socket.socket`.
+        listener: Any = self._listener
+        descriptor, _ = listener._accept()
+        line = socket.socket(fileno=descriptor)
+        line.settimeout(None)  # the suite may have set a default
         message = wire.receive(line)
         if message is None:
             line.close()
@@ -98,8 +105,8 @@ class SlotLines:
 
 def _wait(descriptors: List[int], seconds: Optional[float]) -> Set[int]:
     """Those of these that can be read, after so many seconds at most."""
-    if "select.select" in originals.patched():
-        # What plug-ins have started in the background goes on only while greenlets get their turn (gevent).
+    if not _GREENLETS.isdisjoint(sys.modules) and "select.select" in originals.patched():
+        # What plug-ins have started in the background goes on only while greenlets get their turn.
         return set(sys.modules["select"].select(descriptors, [], [], seconds)[0])
     poll = select.poll()
     for descriptor in descriptors:
@@ -126,6 +133,7 @@ def call_controller(directory: str, worker: str, *, collects: bool) -> "tuple[so
         OSError: there is no controller any more.
     """
     line = socket.socket(socket.AF_UNIX)
+    line.settimeout(None)
     try:
         _with_short_name(directory, lambda name: line.connect(name))
         wire.send(line, {"op": "hello", "worker": worker, "collects": collects})
