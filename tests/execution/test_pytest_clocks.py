@@ -205,7 +205,7 @@ def test_a_library_that_is_swapped_by_a_test_is_no_reason(suite: Any) -> None:
     assert ("fork", {"test_swaps": "passed", "test_after": "passed"}) == (run.collection.isolation, run.verdicts())
 
 
-@both_isolations
+@pytest.mark.parametrize("isolation", ["auto", "interpreter"])
 def test_greenlets_run_side_by_side_in_a_patched_suite(isolation: str, suite: Any) -> None:
     pytest.importorskip("gevent")
     body = """
