@@ -81,8 +81,9 @@ STOPPING = {
 }
 
 
-@both_isolations
-@pytest.mark.parametrize("how", STOPPING)
+@pytest.mark.parametrize(
+    ("how", "isolation"), [*((how, "fork") for how in STOPPING), ("a module", "interpreter"), ("good", "interpreter")]
+)
 def test_quick_tests_pass_and_are_measured_though_clocks_stand_still_for(how: str, isolation: str, suite: Any) -> None:
     before = time.time()
     run = suite({"stopped.py": STOPPED, "test_past.py": STOPPING[how]}).run(pack=2, timeout=30, isolation=isolation)
@@ -177,7 +178,7 @@ LIVELY_VERDICTS = {
 
 
 @both_isolations
-@pytest.mark.parametrize("where", ["conftest.py", "test_0.py", "plug.py"])
+@pytest.mark.parametrize("where", ["conftest.py", "plug.py"])
 def test_a_library_that_is_swapped_at_import_is_the_suites_own(where: str, isolation: str, suite: Any) -> None:
     args = ("-p", "plug") if where == "plug.py" else ()
     folder = suite({where: PATCHES, "test_lively.py": LIVELY})
@@ -204,7 +205,7 @@ def test_a_library_that_is_swapped_by_a_test_is_no_reason(suite: Any) -> None:
     assert ("fork", {"test_swaps": "passed", "test_after": "passed"}) == (run.collection.isolation, run.verdicts())
 
 
-@both_isolations
+@pytest.mark.parametrize("isolation", ["auto", "interpreter"])
 def test_greenlets_run_side_by_side_in_a_patched_suite(isolation: str, suite: Any) -> None:
     pytest.importorskip("gevent")
     body = """

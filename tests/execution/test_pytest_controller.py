@@ -58,8 +58,7 @@ def test_a_service_of_the_controller_is_up_for_all_tests_and_stopped_after_them(
     assert "3 leaks" in run.ended.summary
 
 
-@both_isolations
-@pytest.mark.parametrize("status", [1, 7])
+@pytest.mark.parametrize(("status", "isolation"), [(1, "fork"), (7, "interpreter")])
 def test_a_plug_in_fails_the_session_by_its_exit_status(status: int, isolation: str, suite: Any) -> None:
     folder = suite({"conftest.py": with_end(f"session.exitstatus = {status}"), "test_up.py": USES_SERVICE})
     run = folder.run(isolation=isolation)
@@ -76,12 +75,11 @@ def test_a_gate_may_raise_an_exit(suite: Any) -> None:
     assert (9, True) == (run.ended.exit_status, "although no test failed" in run.ended.error)
 
 
-@both_isolations
 @pytest.mark.parametrize("hook", ["pytest_sessionfinish", "pytest_unconfigure", "pytest_terminal_summary"])
-def test_a_last_hook_that_raises_is_the_sessions_error(hook: str, isolation: str, suite: Any) -> None:
+def test_a_last_hook_that_raises_is_the_sessions_error(hook: str, suite: Any) -> None:
     given = "config" if hook == "pytest_unconfigure" else ""
     conftest = f"def {hook}({given}): raise RuntimeError('3 temporary files were left behind')\n"
-    run = suite({"conftest.py": conftest, "test_ok.py": "def test_ok(): pass\n"}).run(isolation=isolation)
+    run = suite({"conftest.py": conftest, "test_ok.py": "def test_ok(): pass\n"}).run()
     assert {"passed": 1} == run.counts()
     assert 0 != run.ended.exit_status
     assert "3 temporary files were left behind" in run.ended.error

@@ -32,7 +32,6 @@ def meeting(suite: Any, conftest: str) -> Any:
     "read",
     [
         'os.environ.get("PYTEST_XDIST_WORKER", "master")',
-        'os.getenv("PYTEST_XDIST_WORKER")',
         'os.environb.get(b"PYTEST_XDIST_WORKER", b"").decode()',
         'os.path.expandvars("$PYTEST_XDIST_WORKER")',
         'os.environ["PYTEST_XDIST_WORKER"] if "PYTEST_XDIST_WORKER" in os.environ else "master"',
@@ -46,8 +45,10 @@ def test_a_suite_that_asks_for_its_worker_at_import_gets_interpreters(read: str,
     assert ["gw0 has gw0", "gw1 has gw1"] == sorted(folder.log())
 
 
-@pytest.mark.parametrize("hook", ["pytest_configure(config)", "pytest_sessionstart(session)"])
-@pytest.mark.parametrize("read", ['["workerid"]', '.get("workerid")'])
+@pytest.mark.parametrize(
+    ("hook", "read"),
+    [("pytest_configure(config)", '["workerid"]'), ("pytest_sessionstart(session)", '.get("workerid")')],
+)
 def test_a_hook_that_asks_for_its_worker_before_the_first_test_gets_interpreters(
     hook: str, read: str, suite: Any
 ) -> None:
