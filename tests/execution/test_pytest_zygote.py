@@ -202,7 +202,8 @@ def test_a_zygote_that_is_killed_is_collected_anew_by_whoever_wants_it(machine: 
         one, other = two.node("node1"), two.node("node2")
         await one.collect()
         await other.collect()
-        zygote = max(two.zygotes(), key=lambda process: process.memory_info().rss)
+        # The last to be started: after the guardian and the controller.
+        zygote = max(two.zygotes(), key=lambda process: (process.create_time(), process.pid))
         zygote.kill()
         for session, name in ((one, "test_a"), (other, "test_b")):
             results = [await run_item(session, name), await run_item(session, name)]

@@ -26,6 +26,7 @@ from .body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from .output import read_file
 from .pytest_answer import Answer, tell
 from .pytest_begin import begin_controller, begin_interpreter_keeper, begin_zygote, import_pytest
+from .pytest_xdist import COUNT_VARIABLE, RUN_VARIABLE, WORKER_VARIABLE
 
 #: The other end has closed its line, or said that nothing more will come.
 _GONE = select.POLLHUP | select.POLLERR | select.POLLRDHUP
@@ -337,5 +338,7 @@ def main(fd: int) -> None:
     originals.bind(__package__)
     private = os.environ.pop(SESSION_PRIVATE)
     temporary = os.environ.pop(SESSION_TEMPORARY, None)
+    for name in (WORKER_VARIABLE, COUNT_VARIABLE, RUN_VARIABLE):
+        os.environ.pop(name, None)  # of a session that this one is a test of
     os.environ["TMPDIR"] = private  # whatever starts this interpreter may have chosen another
     Guardian(socket.socket(fileno=fd), private, temporary).run()
