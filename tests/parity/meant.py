@@ -38,6 +38,7 @@ _NOTHING_MEASURED = (
 _SHARED_CONNECTION = (
     "Each worker's connection is opened in pytest_configure, which forks have in common; `auto` takes interpreters."
 )
+_OWN_DATABASE = "Each worker's database is chosen in pytest_configure, once for all forks; `auto` takes interpreters."
 
 MEANT: tuple[Meant, ...] = (
     Meant("*", "one-verdict", "A test has one verdict, the worst; pytest counts a failed teardown besides the test."),
@@ -55,6 +56,7 @@ MEANT: tuple[Meant, ...] = (
         "subtests-plugin", "*", "A test with a failed subtest has failed, as in pytest 9; the old plug-in counts both."
     ),
     Meant("subtests", "*", "A test with a failed subtest has failed, also one of unittest; passed ones are counted."),
+    Meant("sqlalchemy", "*", _OWN_DATABASE, mode="pulseq fork"),
 )
 
 
