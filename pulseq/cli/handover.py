@@ -10,6 +10,7 @@ import contextlib
 import io
 import json
 import os
+import re
 import signal
 import socket
 import sys
@@ -61,11 +62,16 @@ def identity() -> dict[str, Any]:
     package = os.path.dirname(os.path.abspath(pulseq.__file__))
     return {
         "version": pulseq.__version__,
-        "python": [sys.version, sys.prefix, list(sys.warnoptions), str(sys.flags)],
+        "python": [sys.version, sys.prefix, list(sys.warnoptions), _flags()],
         "package": package,
         "changed": max(_times_of_change(package)),
         "environment": {name: value for name, value in os.environ.items() if name.startswith(_READ_AT_START)},
     }
+
+
+def _flags() -> str:
+    """How the interpreter was started, but for what it leaves off its path: processes of ours always do."""
+    return re.sub(r", safe_path=\w+", "", str(sys.flags))
 
 
 @contextlib.contextmanager

@@ -250,8 +250,7 @@ class Guardian:
             tell(node.sock, {"op": "forked"})
         elif self._zygote_line is not None:
             tell(self._zygote_line, {**message, "line": node.sock.fileno()}, *descriptors[:1])
-        else:
-            tell(node.sock, {"op": "forked"})  # its end of the line tells it
+        # Else it has died, and all ends in a moment, which is the answer.
 
     # -- the end
 
