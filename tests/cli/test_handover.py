@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from unittest.mock import patch
 
 import psutil
 import pytest
@@ -46,7 +47,9 @@ def home(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         return process
 
     with asyncio.Runner() as runner:
-        host = runner.run(start())
+        # Earlier tests may have set variables that callers do not have.
+        with patch.dict(os.environ, _environment(home), clear=True):
+            host = runner.run(start())
         yield home
         runner.run(host.stop())
     assert not psutil.pid_exists(host.pid)
