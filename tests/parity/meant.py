@@ -39,6 +39,8 @@ _SHARED_CONNECTION = (
     "Each worker's connection is opened in pytest_configure, which forks have in common; `auto` takes interpreters."
 )
 _OWN_DATABASE = "Each worker's database is chosen in pytest_configure, once for all forks; `auto` takes interpreters."
+_ELSEWHERE = "What a test depends on ran on another worker; pytest-xdist says to use loadgroup then."
+_ONE_VERDICT_OF_PARTS = "A test with a failed subtest has failed, also of unittest; pytest counts the parts besides."
 
 MEANT: tuple[Meant, ...] = (
     Meant("*", "one-verdict", "A test has one verdict, the worst; pytest counts a failed teardown besides the test."),
@@ -51,12 +53,23 @@ MEANT: tuple[Meant, ...] = (
     Meant("benchmark", "report:benchmarks", _NOTHING_MEASURED),
     Meant("rerunfailures", "counts:*", _SHARED_CONNECTION, mode="pulseq fork"),
     Meant("rerunfailures", "test:*", _SHARED_CONNECTION, mode="pulseq fork"),
-    Meant("dependency", "*", "What a test depends on ran on another worker; pytest-xdist says to use loadgroup then."),
-    Meant(
-        "subtests-plugin", "*", "A test with a failed subtest has failed, as in pytest 9; the old plug-in counts both."
-    ),
-    Meant("subtests", "*", "A test with a failed subtest has failed, also one of unittest; passed ones are counted."),
-    Meant("sqlalchemy", "*", _OWN_DATABASE, mode="pulseq fork"),
+    Meant("dependency", "test:*", _ELSEWHERE),
+    Meant("dependency", "counts:*", _ELSEWHERE),
+    Meant("subtests", "counts:failed", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests", "counts:passed", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests", "counts:skipped", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests", "counts:subtests passed", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests", "test:test_subtests.py::TestNumbers::test_unittest", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests", "test:test_subtests.py::test_two_fail", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests-plugin", "counts:failed", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests-plugin", "counts:passed", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests-plugin", "counts:skipped", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests-plugin", "counts:subtests passed", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests-plugin", "test:test_subtests.py::TestNumbers::test_unittest", _ONE_VERDICT_OF_PARTS),
+    Meant("subtests-plugin", "test:test_subtests.py::test_two_fail", _ONE_VERDICT_OF_PARTS),
+    Meant("sqlalchemy", "exit", _OWN_DATABASE, mode="pulseq fork"),
+    Meant("sqlalchemy", "counts:*", _OWN_DATABASE, mode="pulseq fork"),
+    Meant("sqlalchemy", "test:test/engine/*", _OWN_DATABASE, mode="pulseq fork"),
 )
 
 
