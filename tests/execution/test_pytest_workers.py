@@ -65,6 +65,27 @@ def test_a_hook_that_asks_for_its_worker_before_the_first_test_gets_interpreters
     assert ["gw0 has gw0", "gw1 has gw1"] == sorted(folder.log())
 
 
+@pytest.mark.parametrize(
+    ("source", "what"),
+    [
+        ("import os\nNAME = f'shop_{os.getpid()}'\n", "a name from os.getpid() is made"),
+        ("from uuid import uuid4\nNAME = uuid4()\n", "a random name is made"),
+        ("import secrets\nNAME = secrets.token_hex(8)\n", "a random name is made"),
+        ("from tempfile import mkdtemp\nNAME = mkdtemp()\n", "a temporary directory is made"),
+        ("import socket\nsocket.socket().bind(('127.0.0.1', 0))\nNAME = object()\n", "a bound socket is made"),
+        ("import os\nENV = os.environ.copy()\nNAME = object()\n", "the worker's name is kept in conftest.ENV"),
+    ],
+    ids=["process id", "uuid", "token", "directory", "port", "copied environment"],
+)
+def test_what_a_suite_makes_for_itself_at_import_is_each_slots_own(source: str, what: str, suite: Any) -> None:
+    folder = meeting(suite, source)
+    run = folder.run(slots=2, pack=1)
+    assert "interpreter" == run.collection.isolation
+    assert (run.collection.isolation_reason or "").startswith(f"{what} ")
+    if "object" not in source:
+        assert 2 == len({line.split()[-1] for line in folder.log()})
+
+
 def test_a_test_file_that_asks_for_its_worker_at_import_gets_interpreters(suite: Any) -> None:
     body = "import os\ndef test_own(name=os.environ['PYTEST_XDIST_WORKER']):\n    assert name == 'gw0'\n"
     run = suite({"sub/test_own.py": body}).run()

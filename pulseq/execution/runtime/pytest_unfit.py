@@ -7,6 +7,7 @@ import sys
 from typing import Any, Dict, Iterator, List, Optional
 
 from . import originals
+from .pytest_own_values import OwnValues, holder_of
 from .pytest_xdist import NODE_HOOKS, WORKER_KEY, WORKER_VARIABLE
 
 #: Hooks that undo what others have done, which a fork would undo for all.
@@ -49,10 +50,15 @@ def _name(manager: Any, plugin: Any) -> str:
     return str(getattr(type(plugin), "__module__", name)).split(".")[0] if name.isdigit() else name
 
 
-def reason_after_collection(config: Any, reads: "Reads") -> Optional[str]:
-    """What was found in a process that has collected; None where it may be forked."""
+def reason_after_collection(config: Any, reads: "Reads", values: OwnValues, worker: str) -> Optional[str]:
+    """What was found in a process that has collected as this worker; None where it may be forked."""
     if reads.reader is not None:
         return f"{reads.what} is read while the suite is imported ({reads.reader})"
+    if values.maker is not None:
+        return f"{values.what} is made while the suite is imported ({values.maker})"
+    holder = holder_of(worker, sys.modules.values())
+    if holder is not None:
+        return f"the worker's name is kept in {holder} while the suite is imported"
     threads = _threads()
     if threads:
         return f"threads run after the suite was imported ({', '.join(threads)})"

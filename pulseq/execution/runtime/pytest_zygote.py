@@ -22,12 +22,13 @@ from .pytest_items import items_by_name
 from .pytest_keeper import Keeper, fork
 from .pytest_leaving import RandomState, disown_inheritance, leave, refresh_greenlets
 from .pytest_options import pose_as_pytest, printed
+from .pytest_own_values import OwnValues
 from .pytest_runner import take_input
 from .pytest_sender import EventSender
 from .pytest_slots import call_controller
 from .pytest_unfit import Reads, reason_after_collection
 from .pytest_worker import free_basetemp
-from .pytest_xdist import name_worker
+from .pytest_xdist import WORKER_KEY, name_worker
 
 #: How long keepers may take to end before the process that they are forks of undoes what it has made.
 _KEEPERS_SECONDS = 5.0
@@ -46,6 +47,7 @@ class Zygote:
         self._guardian = guardian
         self._private = private
         self._reads = Reads()
+        self._values = OwnValues()
         self._keepers: Set[int] = set()
         self._line, answer = call_controller(private, f"gw{request['first']}", collects=True)
         given = decode(base64.b64decode(answer["input"]))
@@ -65,6 +67,8 @@ class Zygote:
         metric.install_stand_in()
         pose_as_pytest(self._args)
         self._reads.watch()
+        if self._may_be_unfit:
+            self._values.watch()
         plugin = self._plugin
         try:
             code = int(pytest.main(self._args, plugins=[plugin]))
@@ -88,7 +92,8 @@ class Zygote:
     def _serve(self, session: Any) -> Optional[RunnerLink]:
         """Answer with the collection, then fork keepers; returns, with its link, in runners alone."""
         self._reads.stop()
-        reason = reason_after_collection(session.config, self._reads) if self._may_be_unfit else None
+        self._values.stop()
+        reason = self._reason(session.config) if self._may_be_unfit else None
         if reason is not None:
             # It ends as a worker that had nothing to do; what it said of its collection others will say.
             self._sender.forget()
@@ -101,6 +106,9 @@ class Zygote:
         self._random = RandomState()
         keep_collection()
         return self._fork_keepers(session)
+
+    def _reason(self, config: Any) -> Optional[str]:
+        return reason_after_collection(config, self._reads, self._values, config.workerinput[WORKER_KEY])
 
     def _fork_keepers(self, session: Any) -> RunnerLink:
         while True:

@@ -53,7 +53,7 @@ def test_what_was_made_at_import_is_undone_once_by_what_collected_after_the_last
         for number in range(3)
     )
     folder = suite({"test_undone.py": text})
-    run = folder.run(slots=2, pack=1, fresh=True)
+    run = folder.run(slots=2, pack=1, fresh=True, isolation="fork")
     assert Counter(passed=3) == run.counts()
     noted = undone(folder)
     assert {"import: made": ["a"], "import: finalize": ["a"], "import: atexit": ["a"]} == {
@@ -66,7 +66,7 @@ def test_what_was_made_at_import_is_undone_once_by_what_collected_after_the_last
 
 def test_what_was_made_in_a_test_is_undone_by_its_fork(suite: Any) -> None:
     folder = suite({"test_undone.py": UNDONE + '    def test_makes():\n        KEPT.append(make("test"))\n'})
-    folder.run()
+    folder.run(isolation="fork")
     noted = undone(folder)
     assert [["b"], ["b"], ["b"]] == [noted[f"test: {what}"] for what in ("made", "atexit", "finalize")]
     assert [["a"], ["a"]] == [noted[f"import: {what}"] for what in ("atexit", "finalize")]

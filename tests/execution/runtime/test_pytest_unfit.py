@@ -121,6 +121,14 @@ PATCHED = """
         ),
         ({"test_thread.py": THREAD}, "threads run after the suite was imported (python"),
         ({"test_patched.py": PATCHED}, "the standard library is patched (time.sleep)"),
+        (
+            {"conftest.py": "import os\nENV = {**os.environ}\n"},
+            "the worker's name is kept in conftest.ENV while the suite is imported",
+        ),
+        (
+            {"conftest.py": "import uuid\nDATABASE = f'shop_{uuid.uuid4().hex}'\n"},
+            "a random name is made while the suite is imported (conftest.py:2)",
+        ),
         ({"conftest.py": "def pytest_configure_node(node): pass\n"}, "conftest.py has pytest_configure_node"),
         (
             {"conftest.py": "def pytest_configure(config): pass\ndef pytest_unconfigure(config): pass\n"},
@@ -135,7 +143,7 @@ PATCHED = """
             "plug has pytest_testnodedown",
         ),
     ],
-    ids=["read", "thread", "patch", "node", "unconfigure", "finish", "plug-in"],
+    ids=["read", "thread", "patch", "copy", "random", "node", "unconfigure", "finish", "plug-in"],
 )
 def test_slots_are_interpreters_where_forks_would_differ(files: dict[str, str], expected: str, suite: Any) -> None:
     run = suite({"test_plain.py": PLAIN, **files}).run(isolation="auto")
@@ -153,7 +161,7 @@ ENDED_THREAD = """
     thread.start()
     thread.join()
     subprocess.run([sys.executable, "-c", ""], env={**os.environ, "A": "b"}, check=True)
-    BEFORE = os.environ.copy()
+    COUNT = len(os.environ.copy())
     def test_plain(): pass
 """
 
