@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import gc
 import time
-from typing import Any, Callable, Dict, Generator, Iterator, List
+from typing import Any, Callable, Dict, Generator, List
 
 import pytest
 
+from .pytest_garbage import rare_garbage_collection, thaw_on_demand
 from .pytest_items import unique_names
 from .pytest_node_hooks import add_node_hooks
 from .pytest_options import make_neutral, narrow
@@ -17,10 +16,6 @@ from .pytest_runner import Runner
 from .pytest_sender import EventSender, warning_text
 from .pytest_verdict import clip, reason_of_skip
 from .pytest_xdist import scope_of
-
-#: While a suite is collected nearly all that is made is kept: looking through it for garbage after every
-#: 700 new objects, as Python does, takes a third of the time.
-_COLLECTING_THRESHOLDS = (10_000, 10, 10)
 
 
 class WorkerPlugin:
@@ -49,6 +44,7 @@ class WorkerPlugin:
         self._deselected = 0
         self._started = time.monotonic()
         self._mode = "no"
+        thaw_on_demand()
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> Generator[None, Any, None]:
@@ -138,24 +134,6 @@ class WorkerPlugin:
         error = outcome.excinfo[1] if outcome.excinfo else None
         if isinstance(error, pytest.UsageError):
             self.trouble.append("\n".join(str(argument) for argument in error.args))
-
-
-@contextlib.contextmanager
-def rare_garbage_collection() -> Iterator[None]:
-    """Look for garbage less often; a suite that sets thresholds of its own meanwhile keeps them."""
-    usual = gc.get_threshold()
-    gc.set_threshold(*_COLLECTING_THRESHOLDS)
-    try:
-        yield
-    finally:
-        if gc.get_threshold() == _COLLECTING_THRESHOLDS:
-            gc.set_threshold(*usual)
-
-
-def keep_collection() -> None:
-    """Leave what was collected out of every later look for garbage: it stays, and a fork would copy its pages."""
-    gc.collect()
-    gc.freeze()
 
 
 def _location(item: Any) -> str:

@@ -76,7 +76,8 @@ def _run_pytest(link: RunnerLink, request: Dict[str, Any]) -> None:
     except ImportError as error:
         wire.send(link.sock, {"op": "refused", "error": f"{sys.executable} has no pytest: {error}"})
         os._exit(1)
-    from .pytest_collection import WorkerPlugin, keep_collection
+    from .pytest_collection import WorkerPlugin
+    from .pytest_garbage import keep_collection
     from .pytest_options import pose_as_pytest
     from .pytest_sender import EventSender
     from .pytest_slots import call_controller

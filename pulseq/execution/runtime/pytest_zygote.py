@@ -15,9 +15,10 @@ from typing import Any, Dict, NoReturn, Optional, Set
 
 from . import metric, originals, process_tree, wire
 from .pytest_answer import Answer
-from .pytest_collection import WorkerPlugin, keep_collection
+from .pytest_collection import WorkerPlugin
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
+from .pytest_garbage import keep_collection
 from .pytest_items import items_by_name
 from .pytest_keeper import Keeper, fork
 from .pytest_leaving import RandomState, disown_inheritance, leave, refresh_greenlets
