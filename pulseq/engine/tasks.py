@@ -127,6 +127,10 @@ def state_of(results: list[AttemptResult], *, retried: bool = False, planned: in
     Args:
         planned: how many tests it was made for: what had not begun may have gone to idle slots.
     """
+    if any(result.rerun for result in results):
+        # A plug-in's earlier attempts decide nothing.
+        results = [result for result in results if not result.rerun]
+        retried = True
     if not results:
         return Cancelled(message="stopped before its first test")
     if len(results) == 1 and planned <= 1:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -104,6 +105,19 @@ TASK_RUN = TaskRun(task_key="t", dynamic_key="0")
 )
 def test_everything_but_what_was_cancelled_may_be_tried_again(state: State[Any], again: bool) -> None:
     assert may_retry(TASK, TASK_RUN, state) is again
+
+
+def test_a_test_that_a_plug_in_has_tried_again_is_flaky() -> None:
+    earlier = replace(result(Status.FAILED, Reason.ASSERTION, "no"), rerun=True)
+    state = state_of([earlier, result(Status.PASSED)])
+    assert ("Flaky", StateType.COMPLETED) == (state.name, state.type)
+
+
+def test_of_a_pack_in_which_a_plug_in_has_tried_again_the_last_tries_count() -> None:
+    earlier = replace(result(Status.FAILED, Reason.ASSERTION, "no"), rerun=True)
+    state = state_of([earlier, result(Status.PASSED), result(Status.PASSED)], planned=2)
+    assert ("Passed", "2 tests") == (state.name, state.message)
+
 
 
 def test_the_retry_condition_is_a_plain_function() -> None:
