@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
-from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 from prefect import Task
 from prefect.client.schemas.objects import State, StateType, TaskRun
 from prefect.states import Cancelled, Completed, Crashed, Failed
