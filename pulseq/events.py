@@ -60,6 +60,7 @@ class NodeHealth(Struct, frozen=True, omit_defaults=True):
         load: its machine's load average over a minute.
         memory_available, memory_total, disk_free, disk_total: bytes, of its machine and of its disk for bodies.
         running: dispatches that it is at.
+        incarnation: which start of its process it is.
     """
 
     node_id: str
@@ -76,6 +77,7 @@ class NodeHealth(Struct, frozen=True, omit_defaults=True):
     disk_total: int | None = None
     slots: int | None = None
     running: int | None = None
+    incarnation: str | None = None
 
 
 class TestPlanned(Struct, frozen=True, omit_defaults=True):

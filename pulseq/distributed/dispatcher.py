@@ -7,7 +7,7 @@ import contextlib
 import logging
 import pickle
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,8 +16,9 @@ from msgspec import structs
 
 from pulseq.capabilities import match, nearest_miss
 from pulseq.distributed.expansion import cases_to_tests, session_row
-from pulseq.distributed.flights import Flights
-from pulseq.distributed.ledger import Key, Ledger, Next
+from pulseq.distributed.flights import Flights, begun_of
+from pulseq.distributed.ledger import Begun, Key, Ledger, Next
+from pulseq.distributed.node_door import NodeDoor
 from pulseq.distributed.promises import Promises
 from pulseq.distributed.queue_times import QueueTimes
 from pulseq.distributed.recalls import Recalls
@@ -65,7 +66,7 @@ class Dispatcher:
     held: bool = False
     task_runs: int = 0
     _flights: Flights = field(default_factory=Flights)
-    _offered: dict[str, LiveNode] = field(default_factory=dict)
+    _door: NodeDoor = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
     _drained: set[str] = field(default_factory=set)
     _times: QueueTimes = field(default_factory=QueueTimes)
@@ -73,13 +74,13 @@ class Dispatcher:
     _promises: Promises = field(init=False)
     _cases: dict[Key, CasesFound] = field(default_factory=dict)
     _dispatched: int = 0
-    _context: dict[str, Any] | None = None
     _admitting: bool = True
     _error: Exception | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     _tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self._door = NodeDoor(self.run_id, self.cluster, self.runner, self._let_in, self._leave_out)
         self._recalls = Recalls(self._flights, self.queue, self._ask_back)
         self._promises = Promises(self._flights, self.queue, self.ledger, self._send, self._decline)
 
@@ -124,39 +125,30 @@ class Dispatcher:
         """A node has joined: let it take tests as soon as it knows the run."""
         self.emit(NodeJoined(node.id, node.host, node.slots, node.capabilities))
         self._drained.discard(node.id)
-        self._spawn(self._open_node(node))
+        self._spawn(self._door.open(node))
 
-    async def _open_node(self, node: LiveNode) -> None:
-        try:
-            if self._context is None:
-                await self.runner.begin_run(self.run_id, [node.address])
-            # Also where the flow run came to be meanwhile; this makes the node know the run, too.
-            if self._context is not None:
-                await self.runner.enter_run(self.run_id, [node.address], self._context)
-        except (OSError, RuntimeError) as error:
-            self.emit(RunNote(f"node {node.id} cannot take part: {error}"))
-            return
-        # A node that joins while the flow run starts comes here twice.
-        known = self._offered.get(node.id) is node
-        if self._context is not None and self.cluster.nodes.get(node.id) is node and not known:
-            self._offered[node.id] = node
-            self.queue.node_joined(node.id, node.slots, node.capabilities)
+    def _let_in(self, node: LiveNode) -> None:
+        self.queue.node_joined(node.id, node.slots, node.capabilities)
+        self._changed.set()
+
+    def _leave_out(self, node: LiveNode, why: str) -> None:
+        self.emit(RunNote(f"node {node.id} cannot take part: {why}"))
         self._changed.set()
 
     async def enter_flow(self, context: dict[str, Any]) -> None:
         """The flow run exists: give all nodes its context and let them take tests."""
-        self._context = context
         self._times.begin()
-        await asyncio.gather(*(self._open_node(node) for node in list(self.cluster.nodes.values())))
+        await self._door.open_all(context)
 
     def lose_node(self, node_id: str, why: str) -> None:
         """A node is gone: what it had starts again elsewhere, or ends."""
         if node_id not in self._drained:
             self.emit(NodeLost(node_id, why))
+        slots = self._door.close(node_id)
         self.queue.node_left(node_id)
-        for flight in self._flights.land_node(node_id):
-            for test in list(flight.tests.values()):
-                self._lose_test(test, why)
+        lost = self._flights.land_node(node_id)
+        tests = {key: test for flight in lost for key, test in flight.tests.items()}
+        self._lose_tests(tests, begun_of(lost, slots), why)
         self._changed.set()
 
     async def drain_node(self, node_id: str) -> None:
@@ -184,15 +176,20 @@ class Dispatcher:
             self.queue.set_open(node_id, True)
             self._changed.set()
 
-    def _lose_test(self, test: QueuedTest, why: str) -> None:
-        events, again = self.ledger.lose(test.key, why)
-        self._emit_all(events)
-        if again and self._admitting:
-            self._times.note_ready(test.key)
-            if events:
-                self._enqueue(test.key, alone=True)
-            else:  # it had not begun: it stands where it stood
-                self.queue.add_again(test)
+    def _lose_tests(self, tests: Mapping[Key, QueuedTest], begun: Mapping[Key, Begun], why: str) -> None:
+        lost = self.ledger.lose(begun, why)
+        self._emit_all(lost.events)
+        if not self._admitting:
+            return
+        for key in lost.alone:
+            self._times.note_ready(key)
+            self._enqueue(key, alone=True)
+        for key in lost.apart:
+            self._times.note_ready(key)
+            self.queue.add_again(tests[key].apart(self.ledger.lost_on(key)))
+        for key in lost.again:
+            self._times.note_ready(key)
+            self.queue.add_again(tests[key])
 
     async def run(self) -> None:
         """Until every test has its verdict, and further ones are not waited for."""
@@ -201,7 +198,7 @@ class Dispatcher:
             if self._error is not None:
                 raise self._error
             if self._admitting:
-                self.end_unsatisfiable(self.queue.end_homeless(time.monotonic()))
+                self._end_homeless(self.queue.end_homeless(time.monotonic()))
                 for pick in self.queue.picks():
                     self._send(pick)
             self._promises.answer(admitting=self._admitting)  # after what is idle has had its own
@@ -229,6 +226,18 @@ class Dispatcher:
         for key in keys:
             why = nearest_miss(self.ledger.case(key).requirements, offers) if offers else "no node is left"
             self._emit_all(self.ledger.close(key, Reason.UNSATISFIABLE, why))
+
+    def _end_homeless(self, keys: Iterable[Key]) -> None:
+        """End tests that no node fits, or none that can take part; one that is still to learn of the run may."""
+        for key in keys:
+            fitting = self.fits(self.ledger.case(key))
+            if not fitting:
+                self.end_unsatisfiable([key])
+            elif all(node.id in self._door.unable for node in fitting):
+                why = "; ".join(f"{node.id}: {self._door.unable[node.id]}" for node in fitting)
+                self._emit_all(self.ledger.close(key, Reason.INTERNAL, f"no node that fits can take part ({why})"))
+            else:
+                self._enqueue(key, alone=self.ledger.is_suspect(key))
 
     def _send(self, pick: Pick, after: str | None = None) -> None:
         self._dispatched += 1
@@ -370,7 +379,7 @@ class Dispatcher:
 
     def cancel_soon(self) -> None:
         """End what runs, on every node, without waiting for it."""
-        if self._context is not None:
+        if self._door.context is not None:
             self._spawn(self._cancel())
 
     async def _cancel(self) -> None:

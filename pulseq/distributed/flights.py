@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pulseq.distributed.ledger import Key
+from pulseq.distributed.ledger import Begun, Key
 from pulseq.engine.orphans import OrphanRun
 from pulseq.planning.queued import QueuedTest
 
@@ -171,3 +171,18 @@ class Flights:
             self.orphans += flight.orphans(landed=False)
         for book in (self.by_key, self._by_test, self._by_node, self._followers):
             book.clear()
+
+
+def begun_of(lost: Iterable[Flight], slots: int) -> dict[Key, Begun]:
+    """What may have begun, of all that was on a node with so many slots: what it said last did not come home."""
+    flights = list(lost)
+    begun: dict[Key, Begun] = {}
+    at_work = sorted((one for one in flights if one.follows is None), key=lambda one: one.running is None)[:slots]
+    for flight in flights:
+        # What it was to follow is done, or nearly: its last result may have been on its way.
+        waits = flight.follows is not None and any(other.tests for other in flights if other is not flight)
+        first = Begun.NEXT if flight in at_work and flight.running not in flight.tests else Begun.PERHAPS
+        for key in flight.tests:
+            begun[key] = Begun.NO if waits else first
+            first = Begun.PERHAPS
+    return begun

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -21,6 +22,33 @@ from pulseq.models import (
 )
 
 Key = tuple[str, str]
+
+#: Where several tests have been there at each loss of a node, one more is waited for so often to tell them apart.
+_MORE_LOSSES = 2
+
+
+class Begun(Enum):
+    """What is known of a test's start on a node that is gone, where the node has not told it."""
+
+    NO = "it waited behind others"
+    NEXT = "it was its turn"
+    PERHAPS = "it was to come soon after"
+
+
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """What follows from the end of a node.
+
+    Attributes:
+        alone: tests that had begun, to be queued again, each by itself.
+        apart: tests that may have begun: each by itself, too, and where it stood.
+        again: tests that had not begun, to stand where they stood.
+    """
+
+    events: list[Event]
+    alone: list[Key]
+    apart: list[Key]
+    again: list[Key]
 
 
 class Next(Enum):
@@ -41,6 +69,8 @@ class _Entry:
     #: Failed attempts that pytest itself followed with another: they use up no retry.
     reruns: int = 0
     losses: int = 0
+    #: Unix seconds: since when it is on its node, or has begun there.
+    since: float = 0.0
     node_id: str | None = None
     lost_on: frozenset[str] = frozenset()
     started: bool = False
@@ -57,6 +87,7 @@ class Ledger:
     Methods return the events that are now true; the caller journals and shows them.
     """
 
+    clock: Callable[[], float] = time.time
     _entries: dict[Key, _Entry] = field(default_factory=dict)
     _open: int = 0
     failures: int = 0
@@ -87,6 +118,10 @@ class Ledger:
 
     def lost_on(self, key: Key) -> frozenset[str]:
         return self._entries[key].lost_on
+
+    def is_suspect(self, key: Key) -> bool:
+        """Whether a node was lost under this test."""
+        return self._entries[key].losses > 0
 
     def is_open(self, key: Key) -> bool:
         """Whether a test was accepted and has no verdict."""
@@ -123,7 +158,7 @@ class Ledger:
     def sent(self, key: Key, node_id: str) -> None:
         """A test was given to a node."""
         entry = self._entries[key]
-        entry.node_id, entry.started = node_id, False
+        entry.node_id, entry.started, entry.since = node_id, False, self.clock()
 
     def give_back(self, key: Key) -> bool:
         """A node will not run a test that it was given; whether it is to be queued again."""
@@ -139,6 +174,7 @@ class Ledger:
         if entry is None or entry.closed or entry.node_id != node_id or attempt < entry.next_attempt + entry.started:
             return []
         entry.next_attempt, entry.started, entry.task_run = attempt, True, task_run
+        entry.since = self.clock()
         return [AttemptStarted(key[0], key[1], attempt, node_id, task_run)]
 
     def finish(self, result: AttemptResult, *, in_place: bool) -> tuple[list[Event], Next]:
@@ -161,27 +197,63 @@ class Ledger:
                 return events, Next.RETRY_THERE if in_place else Next.RETRY_ALONE
         return [*events, self._close(entry, result)], Next.CLOSED
 
-    def lose(self, key: Key, why: str) -> tuple[list[Event], bool]:
-        """The node that had a test is gone; returns the events and whether the test is to be queued again."""
-        entry = self._entries[key]
-        if entry.closed is not None:
-            return [], False
-        node_id, attempt = entry.node_id or "", entry.next_attempt
-        entry.node_id = None
-        if not entry.started:
-            return [], True
-        entry.losses += 1
-        entry.lost_on |= {node_id}
+    def lose(self, tests: Mapping[Key, Begun], why: str) -> Lost:
+        """The node that had these tests is gone.
+
+        What may have begun is tried again, under the next number and alone. One that is there whenever a node is
+        lost, as no other is, gets no third node.
+
+        Args:
+            tests: those without a result, and what is known of each but for what the node has told.
+        """
+        lost = Lost([], [], [], [])
+        told: list[_Entry] = []
+        for key, begun in tests.items():
+            entry = self._entries[key]
+            if entry.closed is not None:
+                continue
+            if not entry.started and begun is Begun.NO:
+                entry.node_id = None
+                lost.again.append(key)
+                continue
+            if entry.started:
+                told.append(entry)
+            (lost.alone if entry.started or begun is Begun.NEXT else lost.apart).append(key)
+            lost.events.extend(self._lose_attempt(entry, why))
+        for entry in _culprits(told, company=len(lost.alone) > 1):
+            lost.alone.remove(entry.case.key)
+            lost.events.append(self._close_culprit(entry, why))
+        return lost
+
+    def _lose_attempt(self, entry: _Entry, why: str) -> list[Event]:
+        """What may have begun counts as begun: its number is never given to another start."""
+        key, attempt, node_id, was_told = entry.case.key, entry.next_attempt, entry.node_id or "", entry.started
+        # A suspect's start is told before it begins.
+        if was_told or entry.losses == 0:
+            entry.losses += 1
+            entry.lost_on |= {node_id}
         entry.past += ((attempt, node_id),)
-        entry.next_attempt, entry.started = attempt + 1, False
+        entry.next_attempt, entry.started, entry.node_id = attempt + 1, False, None
+        now = self.clock()
+        since = entry.since if was_told else now
         result = AttemptResult(
-            *key[:1], attempt, node_id, Status.ERROR, key[1], Reason.NODE_LOST, error=f"node {node_id} was lost: {why}"
+            key[0],
+            attempt,
+            node_id,
+            Status.ERROR,
+            key[1],
+            Reason.NODE_LOST,
+            started_at=since,
+            duration=max(now - since, 0.0),
+            error=f"node {node_id} was lost: {why}" + ("" if was_told else "; whether this had begun is not known"),
         )
-        events: list[Event] = [AttemptFinished(result)]
-        if entry.losses < MAX_NODE_LOSSES:
-            return events, True
+        start: list[Event] = [] if was_told else [AttemptStarted(*key, attempt, node_id, None)]
+        return [*start, AttemptFinished(result)]
+
+    def _close_culprit(self, entry: _Entry, why: str) -> TestClosed:
+        attempt, node_id = entry.past[-1]
         text = f"{entry.losses} nodes were lost while this test ran on them; it is probably what kills them ({why})"
-        return [*events, self._close_with(entry, Status.ERROR, Reason.NODE_LOST, attempt, node_id, text)], False
+        return self._close_with(entry, Status.ERROR, Reason.NODE_LOST, attempt, node_id, text)
 
     def close(self, key: Key, reason: Reason, error: str, node_id: str | None = None) -> list[Event]:
         """End a test that gets no (further) attempt: unsatisfiable, cancelled, internal, setup."""
@@ -233,6 +305,17 @@ class Ledger:
             and result.reason not in INFRASTRUCTURE_REASONS
         )
         return [AttemptFinished(result), self._close(entry, result)] if late_teardown else [_keep(entry, result)]
+
+
+def _culprits(told: list[_Entry], *, company: bool) -> list[_Entry]:
+    """Of the tests that ran on a node when it was lost, those that are taken for the reason.
+
+    One that was in `company` may have been there by chance; once more often than any other it is no chance.
+    """
+    most = max((entry.losses for entry in told), default=0)
+    first = [entry for entry in told if entry.losses == most]
+    needed = MAX_NODE_LOSSES + (_MORE_LOSSES if len(first) > 1 else 1 if company else 0)
+    return first if most >= needed else []
 
 
 def _go_on(entry: _Entry, result: AttemptResult) -> list[Event]:

@@ -9,7 +9,7 @@ from pulseq.distributed.node_manager import NodeManager
 from pulseq.distributed.session import Session
 from pulseq.engine.cluster import Cluster, LiveNode
 from pulseq.engine.health_watch import HealthChange, Look
-from pulseq.events import Event
+from pulseq.events import Event, NodeHealth
 from pulseq.models import FrameworkConfig, Liveness
 
 
@@ -53,7 +53,7 @@ class RunHealth:
             case Liveness.SUSPECT:
                 self._hold(node_id)
             case Liveness.INACTIVE:
-                self._give_up(node_id, change.health.why or "")
+                self._give_up(change.health)
             case Liveness.ACTIVE:
                 self._take_back(change)
 
@@ -61,11 +61,13 @@ class RunHealth:
         self._held.add(node_id)
         self._dispatcher.hold_node(node_id)
 
-    def _give_up(self, node_id: str, why: str) -> None:
-        node = self._cluster.nodes.pop(node_id, None)
-        if node is not None:
-            self._given_up[node_id] = node
-            self._cluster.on_left(node_id, why)
+    def _give_up(self, health: NodeHealth) -> None:
+        node = self._cluster.nodes.get(health.node_id)
+        if node is None or not _is_of(health, node):  # the cluster has told it, and a new process has the place
+            return
+        del self._cluster.nodes[node.id]
+        self._given_up[node.id] = node
+        self._cluster.on_left(node.id, health.why or "")
 
     def _take_back(self, change: HealthChange) -> None:
         node_id = change.health.node_id
@@ -73,6 +75,11 @@ class RunHealth:
             self._held.discard(node_id)
             self._dispatcher.reopen_node(node_id)
         node = self._given_up.pop(node_id, None)
-        if node is not None and node_id not in self._cluster.nodes and node.address == change.health.address:
+        if node is not None and node_id not in self._cluster.nodes and _is_of(change.health, node):
             self._cluster.nodes[node_id] = node
             self._cluster.on_joined(node)
+
+
+def _is_of(health: NodeHealth, node: LiveNode) -> bool:
+    """Whether a look has seen this process, and not one before or after it."""
+    return (health.address, health.incarnation or "") == (node.address, node.incarnation)

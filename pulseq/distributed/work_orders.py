@@ -56,13 +56,14 @@ def build_work(
 
 def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> TestWork | PytestWork:
     attempt, retries = ledger.next_attempt(case.key), ledger.retries_left(case.key)
-    failed = ledger.has_failed(case.key)
+    failed, suspect = ledger.has_failed(case.key), ledger.is_suspect(case.key)
     if not isinstance(case.body, PytestItemBody):
-        return TestWork(case.id, case, attempt, retries, failed)
+        return TestWork(case.id, case, attempt, retries, failed, suspect)
     order = _order(case, case.body, attempt)
     spec = specs[case.body.entry]
     # A further attempt gets a fork that no earlier test has touched.
-    return PytestWork(case.id, spec, (order,), retries, case.retry_delay_seconds, attempt > 1, failed)
+    delay = case.retry_delay_seconds
+    return PytestWork(case.id, spec, (order,), retries, delay, attempt > 1, failed, suspect=suspect)
 
 
 def _pack(tests: Sequence[QueuedTest], ledger: Ledger, specs: Mapping[str, PytestSpec]) -> PytestWork:

@@ -23,13 +23,17 @@ _CLIENT_POLL_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class LiveNode:
-    """A node that is there: where it listens, what it offers."""
+    """A node that is there: where it listens, what it offers.
+
+    `incarnation` is of one start of its process: a node that comes back by itself has another one.
+    """
 
     id: str
     address: str
     host: str
     slots: int
     capabilities: Mapping[str, CapabilityValue]
+    incarnation: str = ""
 
 
 class Cluster:
@@ -134,12 +138,13 @@ class Cluster:
 
     def _joined(self, address: str, labels: Mapping[str, Any]) -> None:
         known = self.nodes.get(labels.get("id", ""))
-        if not labels or (known is not None and known.address == address):
+        incarnation = labels.get("incarnation", "")
+        if not labels or (known is not None and (known.address, known.incarnation) == (address, incarnation)):
             return
         if known is not None:
-            self._left(known.id, "it came back under another address")
+            self._left(known.id, "its process ended, and another one has its place")
         host = address.split("://")[-1].rsplit(":", 1)[0]
-        node = LiveNode(labels["id"], address, host, labels["slots"], labels["capabilities"])
+        node = LiveNode(labels["id"], address, host, labels["slots"], labels["capabilities"], incarnation)
         self.nodes[node.id] = node
         self._membership.set()
         self.on_joined(node)

@@ -27,6 +27,7 @@ class Sighting:
     Attributes:
         heartbeat_age: seconds since the scheduler last heard of it, between two machines' clocks where it is elsewhere.
         answer: to the probe, or None where there was none in time.
+        incarnation: which start of its process it is; None where it does not say.
     """
 
     node_id: str
@@ -34,6 +35,7 @@ class Sighting:
     slots: int
     heartbeat_age: float
     answer: Answer | None
+    incarnation: str | None = None
 
 
 @contextlib.asynccontextmanager
@@ -70,6 +72,7 @@ async def look_at_nodes(
             worker["pulseq"]["slots"],
             max(now - worker["last_seen"], 0.0),
             answer,
+            worker["pulseq"].get("incarnation"),
         )
         for (address, worker), answer in zip(nodes.items(), answers, strict=True)
     ]

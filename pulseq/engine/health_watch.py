@@ -79,7 +79,7 @@ class HealthWatch:
         seen = {sighting.node_id: sighting for sighting in sightings}
         for node_id, sighting in seen.items():
             known = self.latest.get(node_id)
-            if known is not None and known.address not in (None, sighting.address):
+            if known is not None and _is_another(known, sighting):
                 if known.liveness is not Liveness.INACTIVE:
                     why = f"its process is gone; another one, at {sighting.address}, has its place"
                     self._note(self._gone(node_id, why), rows, changes)
@@ -117,7 +117,8 @@ class HealthWatch:
         if node_id in self._lives:
             self._lives.leave(node_id)
         known = self.latest.get(node_id)
-        return NodeHealth(node_id, Liveness.INACTIVE, why, self.scheduler, known.address if known else None)
+        address, incarnation = (known.address, known.incarnation) if known else (None, None)
+        return NodeHealth(node_id, Liveness.INACTIVE, why, self.scheduler, address, incarnation=incarnation)
 
     def _judge(self, sighting: Sighting, now: float) -> NodeHealth:
         node_id, answer = sighting.node_id, sighting.answer
@@ -135,12 +136,20 @@ class HealthWatch:
             sighting.address,
             heartbeat_age=sighting.heartbeat_age,
             slots=sighting.slots,
+            incarnation=sighting.incarnation,
             **_measures_of(sighting),
         )
 
     def _why(self, sighting: Sighting, now: float) -> str:
         silence = self._lives.silence_of(sighting.node_id, now)
         return f"no answer within {self.rule.probe_seconds:g} s; last heard of {silence:.1f} s ago"
+
+
+def _is_another(known: NodeHealth, sighting: Sighting) -> bool:
+    """Whether another process has the place of the one that was known; a new one may have the old one's address."""
+    if known.address not in (None, sighting.address):
+        return True
+    return known.incarnation not in (None, sighting.incarnation)
 
 
 def _measures_of(sighting: Sighting) -> dict[str, Any]:

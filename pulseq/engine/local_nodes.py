@@ -15,6 +15,7 @@ import secrets
 import shutil
 import socket
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import replace
@@ -35,6 +36,8 @@ _SCHEDULER_MODULE = "pulseq.engine.scheduler_process"
 START_TIMEOUT_SECONDS = 60.0
 #: A local node that dies is started again this often; one that still dies has a reason that stays.
 MAX_RESTARTS = 5
+#: One that has lived so long has got over what ended it before.
+STEADY_SECONDS = 60.0
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 #: What every node is told: no telemetry, no log line of a test run to the API, where each is a row, and not to
@@ -163,7 +166,10 @@ class LocalNodes:
         self._guard(self._watch_node(spec, address, process))
 
     async def _watch_node(self, spec: NodeSpec, address: str, process: LocalProcess) -> None:
+        began = time.monotonic()
         code = await process.wait()
+        if time.monotonic() - began >= STEADY_SECONDS:
+            self._restarts.pop(spec.id, None)
         if self._closing or self._nodes.get(spec.id) is not process:
             return
         await process.stop()  # for its pipes and its number

@@ -53,6 +53,8 @@ from pulseq.models import (
 TIMEOUT_MARGIN_SECONDS = 1.0
 #: How long cancelled bodies may take to end; their keepers are quicker, grace included.
 CANCEL_TIMEOUT_SECONDS = 5.0
+#: What is told is on its way this much later, should this process be killed then.
+TOLD_SECONDS = 0.05
 
 AskNext = Callable[[], Awaitable[PytestOrder | None]]
 
@@ -127,7 +129,7 @@ class RunOnNode:
         self.run_id = run_id
         self._agent = agent
         self._prefect: PrefectRun | None = None
-        self._opened = False
+        self._entering = asyncio.Lock()
         self._sessions: dict[PytestSpec, PytestSession] = {}
         self._places: dict[str, Place] = {}
         self._next_items = NextItems(agent.node_slots, self._ask_next)
@@ -143,10 +145,10 @@ class RunOnNode:
         self._idle.set()
 
     async def open(self, prefect_context: dict[str, Any]) -> None:
-        """Enter the flow run that the dispatches belong to, once."""
-        if not self._opened:
-            self._opened = True
-            self._prefect = await PrefectRun.enter(prefect_context)
+        """Enter the flow run that the dispatches belong to, once; returns when that is done, also by another call."""
+        async with self._entering:
+            if self._prefect is None:
+                self._prefect = await PrefectRun.enter(prefect_context)
 
     async def handle(self, dispatch: Dispatch) -> None:
         """Run all of a dispatch, one task run after the other, as soon as there is a slot for it."""
@@ -227,6 +229,8 @@ class RunOnNode:
         attempt = work.attempt + retry
         limit = None if work.timeout_seconds is None else work.timeout_seconds + TIMEOUT_MARGIN_SECONDS
         self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
+        if work.suspect:
+            await self._see_told()
         running = await self._agent.executor.start_attempt(AttemptOrder(self.run_id, work.test, attempt, limit))
         outcome = asyncio.ensure_future(running.result())
         with self._stoppable(lambda: running.stop(Reason.CANCELLED)):
@@ -261,6 +265,9 @@ class RunOnNode:
             self.tell(result, busy=busy)
 
         session = self._session(work.spec)
+        if work.suspect:
+            on_start(orders[0])
+            await self._see_told()
 
         def stop() -> None:
             task = asyncio.get_running_loop().create_task(session.stop(frozenset(orders), Reason.CANCELLED))
@@ -320,6 +327,11 @@ class RunOnNode:
             yield
         finally:
             self._stoppers.discard(stop)
+
+    async def _see_told(self) -> None:
+        """Until the driver knows what it was told, whatever becomes of this process now."""
+        self._outbox.flush()
+        await asyncio.sleep(TOLD_SECONDS)
 
     def tell(self, message: NodeMessage, *, busy: bool = False) -> None:
         """Queue a message to the driver; a `busy` one is of a pack, whose next may come at any moment."""

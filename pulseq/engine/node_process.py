@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import secrets
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -53,6 +54,8 @@ async def serve(configuration: dict[str, Any]) -> None:
         "capabilities": {**read_machine(), **configuration["capabilities"]},
         "version": __version__,
         "pid": os.getpid(),
+        # Tells one start of a node from the next, which may have the same address.
+        "incarnation": secrets.token_hex(8),
     }
     worker = Worker(
         configuration["scheduler"],

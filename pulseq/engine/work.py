@@ -20,7 +20,8 @@ MAX_NAME_CHARACTERS = 500
 class TestWork:
     """One test as a Prefect task run of its own: `attempt` is the number of its first attempt there.
 
-    `failed_before` says that an attempt in another task run has failed.
+    `failed_before` says that an attempt in another task run has failed; of a `suspect`, under which a node was
+    lost, the start is told before it begins.
     """
 
     __test__ = False
@@ -30,6 +31,7 @@ class TestWork:
     attempt: int
     max_retries: int
     failed_before: bool = False
+    suspect: bool = False
 
     @property
     def timeout_seconds(self) -> float | None:
@@ -40,7 +42,8 @@ class TestWork:
 class PytestWork:
     """Items of one collected pytest session that share a task run; a single one may have retries.
 
-    `fresh` asks for a new fork, whose state no earlier test has touched; `failed_before` is that of `TestWork`.
+    `fresh` asks for a new fork, whose state no earlier test has touched; `failed_before` and `suspect` are those of
+    `TestWork`.
     Of one that is `whole` no part can be had back: its items have to run on one slot.
     """
 
@@ -52,6 +55,7 @@ class PytestWork:
     fresh: bool = False
     failed_before: bool = False
     whole: bool = False
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pulseq.models import CapabilityValue, Priority
 
@@ -34,6 +34,10 @@ class QueuedTest:
     group: str | None = None
     scope: str | None = None
     collected: bool = False
+
+    def apart(self, avoid: frozenset[str]) -> QueuedTest:
+        """The same test in its place, but by itself, and on none of these nodes if it can be."""
+        return replace(self, pack=None, scope=None, avoid=avoid)
 
 
 @dataclass(frozen=True, slots=True)

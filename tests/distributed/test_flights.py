@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from pulseq.distributed.flights import Flight, Flights
+from pulseq.distributed.flights import Flight, Flights, begun_of
+from pulseq.distributed.ledger import Begun
 from pulseq.engine.orphans import OrphanRun
 from pulseq.planning.queued import QueuedTest
 
@@ -138,3 +139,37 @@ def test_a_lost_node_takes_what_was_only_promised_too() -> None:
 
     assert promised in flights.land_node("node1")
     assert (flights.on("node1"), flights.is_on("node1")) == ({}, False)
+
+
+THREE, FOUR = ("three", ""), ("four", "")
+
+
+def test_of_a_lost_dispatch_the_first_counts_as_begun_and_the_others_may_have() -> None:
+    assert {ONE: Begun.NEXT, TWO: Begun.PERHAPS} == begun_of([_flight("n", ONE, TWO)], slots=1)
+
+
+def test_where_one_had_said_that_it_began_those_after_it_may_have() -> None:
+    flight = _flight("n", ONE, TWO)
+    flight.begin(ONE, None)
+    assert {ONE: Begun.PERHAPS, TWO: Begun.PERHAPS} == begun_of([flight], slots=1)
+
+
+def test_after_a_result_the_next_one_counts_as_begun() -> None:
+    flight = _flight("n", ONE, TWO)
+    flight.begin(ONE, None)
+    del flight.tests[ONE]
+    assert {TWO: Begun.NEXT} == begun_of([flight], slots=1)
+
+
+def test_as_many_dispatches_are_at_work_as_there_are_slots_first_those_that_had_begun() -> None:
+    waiting, running = _flight("n", ONE), _flight("n", TWO)
+    running.begin(TWO, None)
+    assert {ONE: Begun.PERHAPS, TWO: Begun.PERHAPS} == begun_of([waiting, running], slots=1)
+    assert {ONE: Begun.NEXT, TWO: Begun.PERHAPS} == begun_of([waiting, running], slots=2)
+
+
+def test_what_was_to_follow_has_not_begun_as_long_as_there_is_anything_to_follow() -> None:
+    follower = _flight("n", THREE, FOUR)
+    follower.follows = "1"
+    assert {Begun.NO} == {begun_of([_flight("n", ONE), follower], slots=1)[key] for key in (THREE, FOUR)}
+    assert {THREE: Begun.PERHAPS, FOUR: Begun.PERHAPS} == begun_of([_flight("n"), follower], slots=1)

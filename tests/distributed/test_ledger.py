@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 import pytest
 
-from pulseq.distributed.ledger import Ledger, Next, is_own_failure, planned_event
+from pulseq.distributed.ledger import Begun, Ledger, Next, is_own_failure, planned_event
 from pulseq.events import AttemptFinished, AttemptStarted, Event, RunNote, TestClosed, TestExpanded
 from pulseq.models import AttemptResult, CommandBody, PytestItemBody, Reason, SimulateBody, Status, TestCase
 
@@ -38,9 +40,15 @@ def closed(
     return TestClosed("t", "", status, reason, flaky, attempts, node, error)
 
 
-def begun(retries: int = 0, node: str = "n1") -> Ledger:
+def lose(ledger: Ledger, why: str, untold: Begun = Begun.NO) -> tuple[list[Event], bool]:
+    """The test's node is lost; the events, and whether the test is to be queued again."""
+    lost = ledger.lose({KEY: untold}, why)
+    return lost.events, KEY in (*lost.alone, *lost.apart, *lost.again)
+
+
+def begun(retries: int = 0, node: str = "n1", clock: Callable[[], float] = lambda: 0.0) -> Ledger:
     """A ledger with one test, which a node has begun."""
-    ledger = Ledger()
+    ledger = Ledger(clock)
     ledger.plan(case(retries))
     begin(ledger, node)
     return ledger
@@ -126,15 +134,77 @@ def test_the_verdict_has_the_last_lines_of_the_error() -> None:
 
 def test_a_test_whose_node_is_lost_starts_again_elsewhere() -> None:
     ledger = begun()
-    events, again = ledger.lose(KEY, "its process ended")
+    events, again = lose(ledger, "its process ended")
     lost = result(Status.ERROR, Reason.NODE_LOST, error="node n1 was lost: its process ended")
     assert (events, again) == ([AttemptFinished(lost)], True)
     assert (ledger.next_attempt(KEY), ledger.lost_on(KEY), ledger.open) == (2, {"n1"}, 1)
 
 
+def test_an_attempt_that_was_lost_says_when_it_began_and_how_long_it_ran() -> None:
+    now = iter([10.0, 12.0, 17.5])
+    ledger = begun(clock=lambda: next(now))
+    ((event,), _) = lose(ledger, "gone")
+    assert isinstance(event, AttemptFinished)
+    assert (event.result.started_at, event.result.duration) == (12.0, 5.5)
+
+
+@pytest.mark.parametrize("untold", [Begun.NEXT, Begun.PERHAPS])
+def test_a_start_that_was_not_told_uses_up_its_number(untold: Begun) -> None:
+    ledger = Ledger(lambda: 7.0)
+    ledger.plan(case())
+    ledger.sent(KEY, "n1")
+    events, again = lose(ledger, "gone", untold)
+    why = "node n1 was lost: gone; whether this had begun is not known"
+    lost = AttemptResult("t", 1, "n1", Status.ERROR, reason=Reason.NODE_LOST, started_at=7.0, error=why)
+    assert (events, again) == ([AttemptStarted("t", "", 1, "n1"), AttemptFinished(lost)], True)
+    assert (ledger.next_attempt(KEY), ledger.is_suspect(KEY)) == (2, True)
+
+
+def lose_together(*losses: Mapping[str, bool]) -> dict[str, str]:
+    """Tests that are on a node whenever it is lost, with whether each had told its start; those that were closed."""
+    ledger = Ledger()
+    for name in dict.fromkeys(name for loss in losses for name in loss):
+        ledger.plan(case(name=name))
+    events: list[Event] = []
+    for number, loss in enumerate(losses):
+        for name, told in loss.items():
+            ledger.sent((name, ""), f"n{number}")
+            if told:
+                ledger.start((name, ""), ledger.next_attempt((name, "")), f"n{number}", None)
+        events += ledger.lose({(name, ""): Begun.NEXT for name in loss}, "gone").events
+    return {event.test_id: str(event.reason) for event in events if isinstance(event, TestClosed)}
+
+
+def test_a_test_that_was_alone_on_the_second_node_is_named() -> None:
+    assert {"bad": "node_lost"} == lose_together({"bad": True, "a": True}, {"bad": True})
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_one_that_had_company_at_each_loss_is_named_when_it_was_there_once_more(told: bool) -> None:
+    twice = {"bad": True, "a": told}, {"bad": True, "b": told}
+    assert {} == lose_together(*twice)
+    assert {"bad": "node_lost"} == lose_together(*twice, {"bad": True, "c": told})
+
+
+def test_of_two_that_were_always_there_none_is_named_until_they_part() -> None:
+    both = {"bad": True, "a": True}
+    assert {} == lose_together(both, both)
+    assert {"bad": "node_lost"} == lose_together(both, both, {"bad": True})
+
+
+def test_two_that_never_part_have_an_end() -> None:
+    both = {"bad": True, "a": True}
+    assert {"bad": "node_lost", "a": "node_lost"} == lose_together(both, both, both, both)
+
+
+def test_a_suspect_that_had_not_said_that_it_began_did_not_begin() -> None:
+    assert {} == lose_together({"a": False}, {"a": False}, {"a": False})
+    assert {"a": "node_lost"} == lose_together({"a": False}, {"a": True})
+
+
 def test_a_lost_node_is_no_evidence_against_the_test() -> None:
     ledger = begun()
-    ledger.lose(KEY, "gone")
+    lose(ledger, "gone")
     begin(ledger, "n2")
     ledger.finish(result(attempt=2, node="n2"), in_place=True)
     assert list(ledger.verdicts()) == [closed(Status.PASSED, attempts=2, node="n2")]
@@ -142,7 +212,7 @@ def test_a_lost_node_is_no_evidence_against_the_test() -> None:
 
 def test_a_lost_node_uses_up_no_retry() -> None:
     ledger = begun(retries=1)
-    ledger.lose(KEY, "gone")
+    lose(ledger, "gone")
     begin(ledger, "n2")
     assert ledger.finish(result(Status.FAILED, attempt=2, node="n2"), in_place=True)[1] is Next.RETRY_THERE
 
@@ -151,22 +221,22 @@ def test_a_test_that_had_not_begun_has_no_attempt_to_lose() -> None:
     ledger = Ledger()
     ledger.plan(case())
     ledger.sent(KEY, "n1")
-    assert ledger.lose(KEY, "gone") == ([], True)
+    assert lose(ledger, "gone") == ([], True)
     assert (ledger.next_attempt(KEY), ledger.lost_on(KEY)) == (1, frozenset())
 
 
 def test_a_node_lost_between_two_attempts_loses_none() -> None:
     ledger = begun(retries=1)
     ledger.finish(result(Status.FAILED), in_place=True)
-    assert ledger.lose(KEY, "gone") == ([], True)
+    assert lose(ledger, "gone") == ([], True)
     assert ledger.next_attempt(KEY) == 2
 
 
 def test_a_test_that_loses_two_nodes_is_named_as_what_kills_them() -> None:
     ledger = begun()
-    ledger.lose(KEY, "gone")
+    lose(ledger, "gone")
     begin(ledger, "n2")
-    events, again = ledger.lose(KEY, "killed")
+    events, again = lose(ledger, "killed")
     text = "2 nodes were lost while this test ran on them; it is probably what kills them (killed)"
     assert (events[-1], again) == (closed(Status.ERROR, Reason.NODE_LOST, 2, "n2", error=text), False)
     assert (ledger.open, ledger.failures) == (0, 0)
@@ -175,12 +245,12 @@ def test_a_test_that_loses_two_nodes_is_named_as_what_kills_them() -> None:
 def test_a_closed_test_loses_nothing_with_its_node() -> None:
     ledger = begun()
     ledger.finish(result(), in_place=True)
-    assert ledger.lose(KEY, "gone") == ([], False)
+    assert lose(ledger, "gone") == ([], False)
 
 
 def test_a_late_result_of_a_lost_attempt_is_kept_and_not_counted() -> None:
     ledger = begun()
-    ledger.lose(KEY, "gone")
+    lose(ledger, "gone")
     assert ledger.finish(result(), in_place=True) == ([AttemptFinished(result())], Next.NOTHING)
     begin(ledger, "n2")
     ledger.finish(result(Status.FAILED, attempt=2, node="n2"), in_place=True)
@@ -192,7 +262,7 @@ def test_a_late_result_never_takes_the_number_of_another_nodes_attempt() -> None
     ledger = Ledger()
     ledger.plan(case())
     ledger.sent(KEY, "n1")
-    ledger.lose(KEY, "silent before it said that it had begun")
+    lose(ledger, "silent before it said that it had begun")
     begin(ledger, "n2")
     late = ledger.finish(result(node="n1"), in_place=True)
     assert late == ([RunNote("a late result of 't' from n1 does not count: passed")], Next.NOTHING)
@@ -200,7 +270,7 @@ def test_a_late_result_never_takes_the_number_of_another_nodes_attempt() -> None
 
 def test_a_late_start_is_no_start() -> None:
     ledger = begun()
-    ledger.lose(KEY, "gone")
+    lose(ledger, "gone")
     assert ledger.start(KEY, 1, "n1", None) == []
 
 
@@ -336,6 +406,6 @@ def test_an_attempt_that_pytest_made_anew_uses_up_no_retry() -> None:
 def test_a_node_that_is_lost_between_the_attempts_of_a_start_loses_the_one_under_way() -> None:
     ledger = begun()
     ledger.finish(rerun(), in_place=True)
-    ((event,), again) = ledger.lose(KEY, "gone")
+    ((event,), again) = lose(ledger, "gone")
     assert isinstance(event, AttemptFinished)
     assert (event.result.attempt, event.result.reason, again) == (2, Reason.NODE_LOST, True)

@@ -9,7 +9,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pulseq.distributed.ledger import Key, Ledger, Next, is_own_failure
+from pulseq.distributed.ledger import Begun, Key, Ledger, Next, is_own_failure
 from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded, TestPlanned
 from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
 from pulseq.records import fold
@@ -100,10 +100,10 @@ class LedgerMachine(RuleBasedStateMachine):
         body = data.draw(st.sampled_from(self.at_work))
         self.at_work.remove(body)
         self.given_up.append(body)
-        events, again = self.ledger.lose(body.key, "silent")
-        self.events += events
-        if again:
-            self.queued.append(body.key)
+        untold = data.draw(st.sampled_from(Begun))
+        lost = self.ledger.lose({body.key: untold}, "silent")
+        self.events += lost.events
+        self.queued += [*lost.alone, *lost.apart, *lost.again]
 
     @precondition(lambda self: self.given_up)
     @rule(data=st.data(), outcome=OUTCOMES)

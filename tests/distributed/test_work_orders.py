@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pulseq.distributed.ledger import Ledger
+from pulseq.distributed.ledger import Begun, Ledger
 from pulseq.distributed.work_orders import build_work
 from pulseq.engine.work import PytestWork, TestWork
 from pulseq.models import (
@@ -111,7 +111,7 @@ def test_a_test_that_lost_its_node_has_not_failed_before() -> None:
     case = TestCase("a", SimulateBody())
     ledger = _ledger(case)
     ledger.start(case.key, 1, "n1", None)
-    ledger.lose(case.key, "silence")
+    ledger.lose({case.key: Begun.NO}, "silence")
 
     (work,), _ = build_work([_queued(case, packed=False)], ledger, {})
 

@@ -119,7 +119,6 @@ def test_of_a_pack_in_which_a_plug_in_has_tried_again_the_last_tries_count() -> 
     assert ("Passed", "2 tests") == (state.name, state.message)
 
 
-
 def test_the_retry_condition_is_a_plain_function() -> None:
     assert inspect.isfunction(TASK.retry_condition_fn)
 
