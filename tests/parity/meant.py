@@ -41,6 +41,7 @@ _SHARED_CONNECTION = (
 _OWN_DATABASE = "Each worker's database is chosen in pytest_configure, once for all forks; `auto` takes interpreters."
 _ELSEWHERE = "What a test depends on ran on another worker; pytest-xdist says to use loadgroup then."
 _ONE_VERDICT_OF_PARTS = "A test with a failed subtest has failed, also of unittest; pytest counts the parts besides."
+_PASSED_PARTS = "Subtests that passed are counted; pytest 9 does so with -v alone."
 
 MEANT: tuple[Meant, ...] = (
     Meant("*", "one-verdict", "A test has one verdict, the worst; pytest counts a failed teardown besides the test."),
@@ -67,6 +68,7 @@ MEANT: tuple[Meant, ...] = (
     Meant("subtests-plugin", "counts:subtests passed", _ONE_VERDICT_OF_PARTS),
     Meant("subtests-plugin", "test:test_subtests.py::TestNumbers::test_unittest", _ONE_VERDICT_OF_PARTS),
     Meant("subtests-plugin", "test:test_subtests.py::test_two_fail", _ONE_VERDICT_OF_PARTS),
+    Meant("tornado", "counts:subtests passed", _PASSED_PARTS),
     Meant("sqlalchemy", "exit", _OWN_DATABASE, mode="pulseq fork"),
     Meant("sqlalchemy", "counts:*", _OWN_DATABASE, mode="pulseq fork"),
     Meant("sqlalchemy", "test:test/engine/*", _OWN_DATABASE, mode="pulseq fork"),
