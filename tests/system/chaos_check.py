@@ -29,12 +29,16 @@ def find_broken_promises(workplace: Workplace, run_id: str, api: str) -> list[st
 
     The run has ended; `api` is the Prefect API that it used, which may still be recording.
     """
+    return [*find_broken_in_files(workplace, run_id), *_broken_at_prefect(workplace, run_id, api)]
+
+
+def find_broken_in_files(workplace: Workplace, run_id: str) -> list[str]:
+    """The same without what its Prefect API knows, which may have ended with the run."""
     journal = workplace.home / "runs" / run_id / "journal.jsonl"
     return [
         *_broken_in_journal(journal),
         *_broken_in_database(workplace, run_id),
         *_broken_on_machine(workplace),
-        *_broken_at_prefect(workplace, run_id, api),
     ]
 
 
