@@ -146,10 +146,7 @@ def test_a_test_that_asks_for_it_gets_rid_of_what_import_has_made(isolation: str
             del node
             gc.collect()
             assert reference() is None
-            gc.freeze()
-            gc.collect()
-            assert gc.get_freeze_count()
-            gc.unfreeze()
+            assert gc.collect(0) >= 0 and gc.get_freeze_count() > 10_000
     """
     assert suite({"test_gc.py": body}).run(isolation=isolation).verdicts() == {"test_gone": "passed"}
 

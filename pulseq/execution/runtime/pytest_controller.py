@@ -15,6 +15,7 @@ import pytest
 
 from . import originals, wire
 from .pytest_leaving import leave
+from .pytest_listeners import wanted_passes
 from .pytest_node_hooks import add_node_hooks
 from .pytest_options import make_neutral, pose_as_pytest, printed
 from .pytest_replay import Replay
@@ -94,7 +95,7 @@ class ControllerPlugin:
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         self.words.silence(reporter)
         self.words.keep_printed(session.config)
-        lines = SlotLines(self._private, self.replay)
+        lines = SlotLines(self._private, self.replay, wanted_passes(session.config))
         wire.send(self._guardian, ready)
         lines.serve(self._guardian)
         self.replay.end()

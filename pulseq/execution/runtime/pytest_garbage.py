@@ -14,11 +14,13 @@ from typing import Any, Iterator
 #: 700 new objects, as Python does, takes a third of the time.
 _COLLECTING_THRESHOLDS = (10_000, 10, 10)
 
-#: What asks for the objects that there are, or wants all garbage gone.
-_LOOKS = frozenset(["collect", "get_objects", "get_referrers"])
+#: What asks for the objects that there are.
+_LOOKS = frozenset(["get_objects", "get_referrers"])
 
 #: pytest's plug-in that looks for garbage as a session ends, which is of no interest in a fork.
 _AT_THE_END = os.path.join("_pytest", "unraisableexception.py")
+#: Garbage of a test may be kept with the rest, each time.
+_MOST_TIMES = 100
 _IMPORT_FROM = dis.opmap["IMPORT_FROM"]
 
 
@@ -41,10 +43,18 @@ def thaw_on_demand() -> None:
 
 def keep_collection() -> None:
     """Leave what was collected out of every later look for garbage: it stays, and a fork would copy its pages."""
-    gc.collect()
     if not _State.taken:
+        _collect_garbage()
         gc.freeze()
         _State.frozen = True
+
+
+def keep_again() -> None:
+    """Between two items: once more, where the one before has looked at all objects."""
+    if _State.thawed and _State.times < _MOST_TIMES:
+        _State.times += 1
+        _State.thawed, _State.frozen = False, True
+        gc.freeze()
 
 
 class _State:
@@ -52,22 +62,43 @@ class _State:
 
     frozen = False
     taken = False
+    thawed = False
+    times = 0
 
 
 class _Thawing(types.ModuleType):
-    """The module `gc` until somebody asks it for objects.
+    """The module `gc` to a suite.
 
-    No function is wrapped: one between a test and `gc.get_referrers` would be among what refers.
+    Around `gc.get_referrers` there is no function of ours: it would be among what refers.
     """
 
     def __getattribute__(self, name: str) -> Any:
+        if name == "collect":
+            return _collect
         if name in _LOOKS:
             frame = sys._getframe(1)
-            code = frame.f_code
             if _State.frozen:
-                if not code.co_filename.endswith(_AT_THE_END):
-                    _State.frozen = False
-                    gc.unfreeze()
-            elif code.co_code[frame.f_lasti] == _IMPORT_FROM:
+                _State.frozen, _State.thawed = False, True
+                gc.unfreeze()
+            elif frame.f_code.co_code[frame.f_lasti] == _IMPORT_FROM:
                 _State.taken = True
         return super().__getattribute__(name)
+
+
+_collect_garbage = gc.collect
+
+
+def _collect(generation: int = 2) -> int:
+    """`gc.collect`, which has all garbage gone, and leaves the rest out of later looks that nobody asks for."""
+    look = not sys._getframe(1).f_code.co_filename.endswith(_AT_THE_END)
+    if not (_State.frozen and generation == 2 and look):
+        return _collect_garbage(generation)
+    gc.unfreeze()
+    try:
+        return _collect_garbage()
+    finally:
+        gc.freeze()
+
+
+_collect.__name__ = _collect.__qualname__ = "collect"
+_collect.__module__, _collect.__doc__ = "gc", gc.collect.__doc__

@@ -119,6 +119,9 @@ class Replay:
         self._running[node] = (nodeid, location)
         self._hook.pytest_runtest_logstart(nodeid=nodeid, location=location)
 
+    def _on_again(self, node: Node, nodeid: str) -> None:
+        self._set_aside(nodeid)
+
     def _on_logfinish(self, node: Node, nodeid: str, location: Any) -> None:
         self._running.pop(node, None)
         self._hook.pytest_runtest_logfinish(nodeid=nodeid, location=location)

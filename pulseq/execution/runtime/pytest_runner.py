@@ -14,6 +14,7 @@ from . import metric, wire
 from .body_environment import clean_text
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, become_worker
+from .pytest_garbage import keep_again
 from .pytest_items import items_by_name
 from .pytest_sender import EventSender
 from .pytest_turns import take_turn
@@ -116,6 +117,8 @@ class Runner:
         properties = len(item.user_properties)
         began = self._moment
         self._verdict.begin()
+        if attempt > 1:
+            self._sender.try_again(item.nodeid)
         broken = self._protocol(item, nextitem)
         if os.getpid() != self._pid:
             # A child that the test forked came back from it: its parent is the one to tell.
@@ -130,6 +133,7 @@ class Runner:
         # An item may run again in this process, and then starts without what it has said.
         del item.user_properties[properties:]
         item._report_sections.clear()
+        keep_again()
         if broken is not None:
             message.update(status="error", reason="exception", broken=True, error=f"{type(broken).__name__}: {broken}")
         message["next"] = ended.stamp(upcoming) if upcoming is not None and broken is None else None
@@ -196,7 +200,7 @@ def take_input(config: Any, sender: EventSender, answer: Dict[str, Any]) -> None
     given = decode(base64.b64decode(answer["input"]))
     config.workerinput.clear()
     config.workerinput.update(given)
-    sender.turn_to(answer["events"])
+    sender.turn_to(answer["events"], answer["wanted"])
 
 
 class Moment:

@@ -14,10 +14,15 @@ from .pytest_xdist import WORKER_KEY
 
 
 class EventSender:
-    """Sends what pytest tells of; what happened before there was a way to the controller waits for it."""
+    """Sends what pytest tells of; what happened before there was a way to the controller waits for it.
 
-    def __init__(self, path: str) -> None:
-        self._path = path
+    Args:
+        path: of the file of events.
+        wanted: the node ids of which it matters that they pass, where no plug-in listens; None where one does.
+    """
+
+    def __init__(self, path: str, wanted: Optional[List[str]]) -> None:
+        self._wanted = None if wanted is None else frozenset(wanted)
         self._writer: Optional[EventWriter] = EventWriter(path)
         self._given: Dict[str, Any] = {}
         self._pid = os.getpid()
@@ -28,8 +33,9 @@ class EventSender:
         self._given = config.workerinput
         config.pluginmanager.register(self, "pulseq-sender")
 
-    def turn_to(self, path: str) -> None:
+    def turn_to(self, path: str, wanted: Optional[List[str]]) -> None:
         """In a fork: go on with a file of its own."""
+        self._wanted = None if wanted is None else frozenset(wanted)
         if self._writer is not None:
             self._writer.close()
         self._writer = EventWriter(path)
@@ -55,14 +61,23 @@ class EventSender:
         if self._writer is not None:
             self._writer.flush()
 
+    def try_again(self, nodeid: str) -> None:
+        """An item runs that has failed before."""
+        if self._wanted is not None:
+            self.send("again", nodeid=nodeid)
+
     def pytest_runtest_logstart(self, nodeid: str, location: Any) -> None:
-        self.send("logstart", nodeid=nodeid, location=tuple(location))
-        self.flush()
+        if self._wanted is None:
+            self.send("logstart", nodeid=nodeid, location=tuple(location))
+            self.flush()
 
     def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
-        self.send("logfinish", nodeid=nodeid, location=tuple(location))
+        if self._wanted is None:
+            self.send("logfinish", nodeid=nodeid, location=tuple(location))
 
     def pytest_runtest_logreport(self, report: Any) -> None:
+        if self._wanted is not None and not report.failed and report.nodeid not in self._wanted:
+            return
         self.send("testreport", data=self._serialized(report))
 
     def pytest_collectreport(self, report: Any) -> None:

@@ -27,10 +27,12 @@ class SlotLines:
 
     Args:
         directory: the session's private one.
+        wanted: the node ids of which it matters that they pass; None for all, and for all that they tell.
     """
 
-    def __init__(self, directory: str, replay: Replay) -> None:
+    def __init__(self, directory: str, replay: Replay, wanted: Optional[List[str]]) -> None:
         self._replay = replay
+        self._wanted = wanted
         self._directory = directory
         self._listener = socket.socket(socket.AF_UNIX)
         self._listener.settimeout(None)
@@ -80,7 +82,7 @@ class SlotLines:
         self._lines[fd], self._nodes[fd] = line, node
         data = base64.b64encode(encode(node.workerinput)).decode("ascii")
         try:
-            wire.send(line, {"op": "input", "input": data, "events": path})
+            wire.send(line, {"op": "input", "input": data, "events": path, "wanted": self._wanted})
         except OSError:
             return  # it has gone already, which the next look tells
         if not collects:

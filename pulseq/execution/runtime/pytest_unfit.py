@@ -24,16 +24,17 @@ def reason_in_hooks(config: Any) -> Optional[str]:
     """What plug-ins do for each worker, or undo at its end; None where a fork will do."""
     manager = config.pluginmanager
     for hook in NODE_HOOKS:
-        for plugin in _implementers(manager, hook):
+        for plugin in implementers(manager, hook):
             return f"{_name(manager, plugin)} has {hook}"
     for undoing, doing in _UNDOING.items():
-        for plugin in _implementers(manager, undoing):
+        for plugin in implementers(manager, undoing):
             if any(hasattr(plugin, name) for name in (doing, "pytest_configure", "pytest_sessionstart")):
                 return f"{_name(manager, plugin)} has {undoing}"
     return None
 
 
-def _implementers(manager: Any, hook: str) -> Iterator[Any]:
+def implementers(manager: Any, hook: str) -> Iterator[Any]:
+    """The plug-ins that have a hook, but for pytest's own and others that are known."""
     caller = getattr(manager.hook, hook, None)
     for implementation in caller.get_hookimpls() if caller is not None else ():
         plugin = implementation.plugin

@@ -88,7 +88,7 @@ def _run_pytest(link: RunnerLink, request: Dict[str, Any]) -> None:
     originals.bind(__package__)
     metric.install_stand_in()
     pose_as_pytest(request["args"])
-    sender = EventSender(answer["events"])
+    sender = EventSender(answer["events"], answer["wanted"])
     if request["basetemp"] is not None:
         request = {**request, "basetemp": free_basetemp(request["basetemp"], link.worker)}
 

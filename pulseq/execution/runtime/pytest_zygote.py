@@ -55,7 +55,7 @@ class Zygote:
         name_worker(given["workerid"], given["workercount"], given["testrunuid"])
         self._basetemp = request["basetemp"]
         self._may_be_unfit = request["isolation"] == "auto"
-        self._sender = EventSender(answer["events"])
+        self._sender = EventSender(answer["events"], answer["wanted"])
         request = {**request, "basetemp": free_basetemp(self._basetemp, "collection") if self._basetemp else None}
         self._plugin = WorkerPlugin(request, self._reads.given(given), self._sender, self._serve)
         self._args = list(request["args"])

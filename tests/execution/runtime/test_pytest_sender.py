@@ -44,9 +44,9 @@ def read() -> Read:
 def tell(suite: Any, tmp_path: Path, read: Read) -> Callable[..., list[Any]]:
     """`tell(files)` runs a suite in this process as a worker does; the events of it."""
 
-    def run(files: dict[str, str]) -> list[Any]:
+    def run(files: dict[str, str], wanted: list[str] | None = None) -> list[Any]:
         folder = suite(files)
-        sender = EventSender(str(tmp_path / "events"))
+        sender = EventSender(str(tmp_path / "events"), wanted)
 
         class Worker:
             def pytest_configure(self, config: Any) -> None:
@@ -70,6 +70,25 @@ def test_a_session_is_told_in_order(tell: Callable[..., list[Any]]) -> None:
     reports = [data["data"] for name, data in events if name == "testreport"]
     assert {("gw0", "run-1")} == {(data["worker_id"], data["testrun_uid"]) for data in reports}
     assert ["passed", "failed"] == [data["outcome"] for data in reports if data["when"] == "call"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "expected"),
+    [
+        ([], [("test_a.py::test_fails", "failed")]),
+        (
+            ["test_a.py::test_passes"],
+            [*[("test_a.py::test_passes", "passed")] * 3, ("test_a.py::test_fails", "failed")],
+        ),
+    ],
+    ids=["none", "one"],
+)
+def test_where_nobody_listens_only_failures_and_wanted_passes_are_told(
+    wanted: list[str], expected: list[tuple[str, str]], tell: Callable[..., list[Any]]
+) -> None:
+    events = [event for event in tell({"test_a.py": SUITE}, wanted) if event[0] != "warning"]
+    assert expected == [(data["data"]["nodeid"], data["data"]["outcome"]) for name, data in events[:-1]]
+    assert "finished" == events[-1][0]
 
 
 def test_what_plug_ins_give_back_is_told_at_the_end(tell: Callable[..., list[Any]]) -> None:
@@ -96,11 +115,11 @@ def test_what_is_deselected_and_what_cannot_be_collected_is_told(tell: Callable[
 
 def test_a_fork_goes_on_in_a_file_of_its_own(tmp_path: Path, read: Read) -> None:
     first, second = str(tmp_path / "first"), str(tmp_path / "second")
-    sender = EventSender(first)
+    sender = EventSender(first, None)
     sender.tell_collected(["t"])
     pid = os.fork()
     if pid == 0:
-        sender.turn_to(second)
+        sender.turn_to(second, None)
         sender.send("property", name="n", value="v")
         sender.flush()
         os._exit(0)
@@ -111,7 +130,7 @@ def test_a_fork_goes_on_in_a_file_of_its_own(tmp_path: Path, read: Read) -> None
 
 
 def test_a_child_of_a_test_says_nothing(tmp_path: Path, read: Read) -> None:
-    sender = EventSender(str(tmp_path / "events"))
+    sender = EventSender(str(tmp_path / "events"), None)
     pid = os.fork()
     if pid == 0:
         sender.tell_collected(["of the child"])
@@ -123,7 +142,7 @@ def test_a_child_of_a_test_says_nothing(tmp_path: Path, read: Read) -> None:
 
 
 def test_what_was_not_sent_is_forgotten_and_nothing_follows(tmp_path: Path, read: Read) -> None:
-    sender = EventSender(str(tmp_path / "events"))
+    sender = EventSender(str(tmp_path / "events"), None)
     sender.send("warning", text="of a collection that does not count")
     sender.forget()
     sender.tell_collected(["t"])
@@ -132,7 +151,7 @@ def test_what_was_not_sent_is_forgotten_and_nothing_follows(tmp_path: Path, read
 
 
 def test_an_internal_error_is_told_at_once(tmp_path: Path, read: Read) -> None:
-    sender = EventSender(str(tmp_path / "events"))
+    sender = EventSender(str(tmp_path / "events"), None)
     sender.pytest_internalerror("INTERNALERROR")
     assert [("trouble", {"text": "INTERNALERROR"})] == read(str(tmp_path / "events"))
     sender.forget()

@@ -46,7 +46,7 @@ class Session:
         self.directory = str(directory)
         self.heard = Heard()
         self._guardian, theirs = socket.socketpair()
-        lines = SlotLines(self.directory, self.heard)  # type: ignore[arg-type]
+        lines = SlotLines(self.directory, self.heard, None)  # type: ignore[arg-type]
         self._thread = threading.Thread(target=lambda: (lines.serve(theirs), lines._listener.close(), theirs.close()))
         self._thread.start()
 
