@@ -79,6 +79,8 @@ class EventSender:
         if self._wanted is not None and not report.failed and report.nodeid not in self._wanted:
             return
         self.send("testreport", data=self._serialized(report))
+        if report.failed:
+            self.flush()  # it may be tried again elsewhere, which is to be told after this
 
     def pytest_collectreport(self, report: Any) -> None:
         if not report.passed:
