@@ -59,7 +59,7 @@ def test_the_suite_says_when_where_and_for_how_long(checkout) -> None:
 def test_our_own_reader_reads_what_our_writer_wrote(checkout, tmp_path) -> None:
     with (tmp_path / "own.xml").open("wb") as file:
         write_junit(checkout.record, file)
-    read = [case.status for case in read_junit([tmp_path / "own.xml"])]
+    read = [case.status for case in read_junit(tmp_path / "own.xml").cases]
     assert [test.closed.status for test in checkout.record.tests.values()] == read
 
 
