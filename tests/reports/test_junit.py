@@ -128,6 +128,48 @@ def test_a_test_may_name_its_case_and_not_say_how_long_it_took(plot, tell_story:
     assert (case.attrib["classname"], case.attrib["time"]) == ("shop.Cart", "2.000")
 
 
+def test_no_two_cases_are_named_alike() -> None:
+    """Whatever is alike in plans: what reads a report keeps one of those that are."""
+    plans = [
+        ("pay", "", "Pays", "command"),
+        ("pay", "jdk=21", "Pays", "command"),
+        ("buy", "", "Pays", "command"),
+        ("java::C::a", "", "a", "command"),
+        ("kotlin::C::a", "", "a", "command"),
+        ("unit::tests/test_x.py::test_y", "", "test_y", "pytest"),
+        ("slow::tests/test_x.py::test_y", "", "test_y", "pytest"),
+        ("bell\x01", "", "bell\x01", "call"),
+        ("bell#x01", "", "bell#x01", "call"),
+    ]
+    record = fold(
+        event
+        for test_id, variant, name, body in plans
+        for event in (
+            TestPlanned(test_id, variant, name, body, "medium"),
+            TestClosed(test_id, variant, Status.PASSED, None, False, 1),
+        )
+    )
+    names = [(case.attrib["classname"], case.attrib["name"]) for case in written(record).iter("testcase")]
+    assert [
+        ("pulseq", "Pays [pay]"),
+        ("pulseq", "Pays [pay] (jdk=21)"),
+        ("pulseq", "Pays [buy]"),
+        ("java.C", "a"),
+        ("kotlin.C", "a"),
+        ("unit.tests.test_x", "test_y"),
+        ("slow.tests.test_x", "test_y"),
+        ("bell#x01.pulseq", "bell#x01"),
+        ("bell#x01.pulseq", "bell#x01 #2"),
+    ] == names
+
+
+def test_names_that_tests_record_for_themselves_are_told_apart_too(plot, tell_story: Callable) -> None:
+    recorded = {"properties": (("attribute", "classname", "shop"), ("attribute", "name", "pays"))}
+    story = tell_story([plot("a", told=recorded), plot("b", told=recorded)])
+    names = [(case.attrib["classname"], case.attrib["name"]) for case in written(story.record).iter("testcase")]
+    assert [("a.shop", "pays"), ("b.shop", "pays")] == names
+
+
 @pytest.mark.parametrize("name", ["", "1st", "a b", "a:b", 'x="', "xmlns", "XML", "a\n", "é", "-a"])
 def test_an_attribute_that_xml_cannot_name_is_a_property(plot, tell_story: Callable, name: str) -> None:
     case = case_of(tell_story([plot("pay", told={"properties": (("attribute", name, "v"),)})]).record)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from xml.etree import ElementTree
+
 import pytest
 
 from tests.system.workplace import Workplace
@@ -54,7 +56,7 @@ def test_no_file_and_no_attempt_takes_the_verdicts_of_another(workplace: Workpla
     workplace.write("tool.py", TOOL)
     suite = workplace.write("suite.yaml", SUITE)
 
-    run = workplace.run("run", suite, "-n", "1")
+    run = workplace.run("run", suite, "-n", "1", "--junitxml", workplace.path / "report.xml")
 
     assert run.code == 1, run.err
     rows = {
@@ -85,3 +87,5 @@ def test_no_file_and_no_attempt_takes_the_verdicts_of_another(workplace: Workpla
         "select attempt, status from attempts where test_id = 'only-failed::T::b' order by attempt"
     )
     assert [(1, "failed"), (2, "passed")] == [(row["attempt"], row["status"]) for row in attempts]
+    cases = [*ElementTree.parse(workplace.path / "report.xml").getroot().iter("testcase")]
+    assert len(rows) == len(cases) == len({(case.attrib["classname"], case.attrib["name"]) for case in cases})
