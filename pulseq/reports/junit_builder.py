@@ -237,7 +237,8 @@ class CaseBuilder:
         if tag in _OUTPUT:
             return case.output
         if tag in _VERDICTS:
-            return case.verdict.hear(_VERDICTS[tag], attributes)
+            status = Status.ERROR if tag == "skipped" and _could_not_run(case, attributes) else _VERDICTS[tag]
+            return case.verdict.hear(status, attributes)
         if tag in _TRIES:
             case.tries.append((_Verdict(), attributes.get("time", "")))
             return case.tries[-1][0].hear(_TRIES[tag], attributes)
@@ -265,6 +266,13 @@ class CaseBuilder:
         for outer in self._suites[-1:]:
             outer.cases += suite.cases
             outer.bad += suite.bad
+
+
+def _could_not_run(case: _Case, skipped: dict[str, str]) -> bool:
+    """Whether ctest says that it could not run a test, for which it fails: no program, or its fixture has failed."""
+    message = skipped.get("message", "")
+    is_ctests = case.attributes.get("status") == "notrun" and case.classname == case.name
+    return is_ctests and bool(message) and not message.startswith(("SKIP_", "Disabled"))
 
 
 def _verdict_of(suite: _Suite) -> _Verdict | None:

@@ -57,7 +57,7 @@ EXPECTED: dict[str, list[Told]] = {
         ("totals", "totals", FAILED, 1.5),
         ("ships", "ships", SKIPPED, 0.0),
         ("refunds", "refunds", SKIPPED, 0.01),
-        ("pays", "pays", SKIPPED, 0.0),
+        ("pays", "pays", ERROR, 0.0),
     ],
     "googletest": [
         ("Cart", "Adds", PASSED, 0.001),
@@ -171,6 +171,21 @@ def test_all_failures_of_a_case_are_told() -> None:
 def test_a_failure_that_catch2_takes_for_none_is_told_and_does_not_count() -> None:
     case = cases("catch2")["rounds"]
     assert (SKIPPED, True) == (case.status, "CHECK( 1 == 2 )" in case.text)
+
+
+@pytest.mark.parametrize(
+    ("case", "status"),
+    [
+        ("name='a' classname='a' status='notrun'><skipped message='Fixture dependency failed'/", ERROR),
+        ("name='a' classname='a' status='notrun'><skipped message='SKIP_REGULAR_EXPRESSION_MATCHED'/", SKIPPED),
+        ("name='a' classname='a' status='notrun'><skipped message='Disabled'/", SKIPPED),
+        ("name='a' classname='a' status='notrun'><skipped/", SKIPPED),
+        ("name='a' classname='B' status='notrun'><skipped message='not here'/", SKIPPED),
+        ("name='a' classname='a'><skipped message='not here'/", SKIPPED),
+    ],
+)
+def test_what_ctest_could_not_run_is_an_error_and_no_other_skip_is(tmp_path: Path, case: str, status: Status) -> None:
+    assert [status] == [one.status for one in read(tmp_path, f"<testsuite><testcase {case}></testcase></testsuite>")]
 
 
 def test_what_phpunit_warns_of_is_no_failure() -> None:
