@@ -57,20 +57,31 @@ def name_case(planned: TestPlanned, suite: str) -> tuple[str, str]:
 def tell_apart(names: Sequence[tuple[str, str]], ids: Sequence[str]) -> list[tuple[str, str]]:
     """The class names and names of a report's tests, no two alike, as what reads it keeps one of those that are.
 
-    All those of one name have what their id begins with in front of their class: their entry's id, where they have
-    one. What is alike then too is numbered.
+    Where two of a class are, all of that class have their entry's id in front of it, and others of one name their
+    own id. What is alike then too is numbered.
     """
     often = Counter(names)
-    given = {name for name, times in often.items() if times == 1}
+    shared = {classname for (classname, _), times in often.items() if times > 1}
+    full = []
+    for (classname, name), test_id in zip(names, ids, strict=True):
+        origin, separator, _ = test_id.partition("::")
+        if classname in shared and (separator or often[classname, name] > 1):
+            classname = f"{origin}.{classname}" if classname else origin
+        full.append((classname, name))
+    return _number(full)
+
+
+def _number(names: Sequence[tuple[str, str]]) -> list[tuple[str, str]]:
+    """The names, with a number where one was there before; the first of its kind keeps its own."""
+    own = set(names)
+    given: set[tuple[str, str]] = set()
     numbers: Counter[tuple[str, str]] = Counter()
     apart = []
-    for (classname, name), test_id in zip(names, ids, strict=True):
-        unique = classname, name
-        if often[unique] > 1:
-            full = unique = ".".join(filter(None, (test_id.partition("::")[0], classname))), name
-            while unique in given:
-                numbers[full] += 1
-                unique = full[0], f"{name} #{numbers[full] + 1}"
-            given.add(unique)
+    for name in names:
+        unique = name
+        while unique in given or (unique != name and unique in own):
+            numbers[name] += 1
+            unique = name[0], f"{name[1]} #{numbers[name] + 1}"
+        given.add(unique)
         apart.append(unique)
     return apart

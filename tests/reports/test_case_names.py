@@ -100,16 +100,29 @@ def test_what_differs_keeps_its_names() -> None:
     assert names == tell_apart(names, ["a::x", "a::y", "b::x"])
 
 
-def test_what_is_alike_has_its_entry_in_front_of_its_class() -> None:
-    names = [("C", "adds"), ("C", "adds"), ("C", "totals"), ("", "test_x"), ("", "test_x")]
-    ids = ["java::C::adds", "kotlin::C::adds", "java::C::totals", "unit::test_x.py", "slow::test_x.py"]
+def test_a_class_in_which_two_are_alike_has_its_entry_in_front() -> None:
+    names = [("C", "adds"), ("C", "adds"), ("C", "totals"), ("D", "totals"), ("", "test_x"), ("", "test_x")]
+    ids = [
+        "java::C::adds",
+        "kotlin::C::adds",
+        "java::C::totals",
+        "java::D::totals",
+        "unit::test_x.py",
+        "slow::test_x.py",
+    ]
     assert [
         ("java.C", "adds"),
         ("kotlin.C", "adds"),
-        ("C", "totals"),
+        ("java.C", "totals"),
+        ("D", "totals"),
         ("unit", "test_x"),
         ("slow", "test_x"),
     ] == tell_apart(names, ids)
+
+
+def test_a_test_without_an_entry_keeps_its_class_unless_it_is_alike_itself() -> None:
+    names = [("s", "pay"), ("s", "b"), ("s", "b")]
+    assert [("s", "pay"), ("java.s", "b"), ("kotlin.s", "b")] == tell_apart(names, ["pay", "java::b", "kotlin::b"])
 
 
 def test_what_is_alike_even_so_is_numbered() -> None:
@@ -120,8 +133,4 @@ def test_what_is_alike_even_so_is_numbered() -> None:
 @given(st.lists(st.tuples(st.sampled_from(["", "C", "e.C"]), st.sampled_from(["a", "a #2", "b"])), max_size=12))
 def test_no_two_names_are_alike(names: list[tuple[str, str]]) -> None:
     ids = [f"{'ef'[number % 2]}::{number}" for number in range(len(names))]
-    apart = tell_apart(names, ids)
-    assert (len(names), [name for name in names if names.count(name) == 1]) == (
-        len(set(apart)),
-        [told for name, told in zip(names, apart, strict=True) if names.count(name) == 1],
-    )
+    assert len(names) == len(set(tell_apart(names, ids)))
