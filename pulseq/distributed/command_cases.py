@@ -9,7 +9,7 @@ from msgspec import structs
 
 from pulseq.distributed.ledger import Key, Ledger
 from pulseq.engine.work import CasesFound
-from pulseq.events import Event, TestClosed, TestExpanded
+from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded
 from pulseq.models import AttemptResult, Reason, Status, TestCase
 
 _BAD = (Status.FAILED, Status.ERROR)
@@ -56,7 +56,9 @@ class CommandCases:
 
     def follow(self, event: Event) -> Iterable[Event]:
         """The verdicts that come with that of a command, where this event is one."""
-        if isinstance(event, TestClosed | TestExpanded):
+        if isinstance(event, AttemptStarted):  # what a lost attempt left is not what this one will leave
+            self._found.pop((event.test_id, event.variant), None)
+        elif isinstance(event, TestClosed | TestExpanded):
             said = self._said.pop((event.test_id, event.variant), {})
             return [closed for result in said.values() for closed in self.ledger.settle(result)]
         return ()

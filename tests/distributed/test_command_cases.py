@@ -179,6 +179,14 @@ def test_files_of_an_attempt_that_nobody_waits_for_do_not_count() -> None:
     assert ([], False) == command.cases.book(AttemptResult("java", 1, "n1", PASSED))
 
 
+def test_files_of_a_lost_attempt_are_not_those_of_the_next() -> None:
+    command = Command()
+    command.cases.take(found({"a": PASSED}))
+    for event in command.ledger.start(("java", ""), 1, "n1", None):
+        command.cases.follow(event)
+    assert not command.cases.has(("java", ""))
+
+
 @given(
     st.lists(
         st.dictionaries(st.sampled_from("abcd"), st.sampled_from([PASSED, FAILED, ERROR]), max_size=4),
