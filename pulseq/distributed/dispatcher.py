@@ -15,7 +15,8 @@ from typing import Any
 from msgspec import structs
 
 from pulseq.capabilities import match, nearest_miss
-from pulseq.distributed.expansion import cases_to_tests, session_row
+from pulseq.distributed.command_cases import CommandCases
+from pulseq.distributed.expansion import session_row
 from pulseq.distributed.flights import Flights, begun_of
 from pulseq.distributed.ledger import Begun, Key, Ledger, Next
 from pulseq.distributed.node_door import NodeDoor
@@ -72,7 +73,7 @@ class Dispatcher:
     _times: QueueTimes = field(default_factory=QueueTimes)
     _recalls: Recalls = field(init=False)
     _promises: Promises = field(init=False)
-    _cases: dict[Key, CasesFound] = field(default_factory=dict)
+    _cases: CommandCases = field(init=False)
     _dispatched: int = 0
     _admitting: bool = True
     _error: Exception | None = None
@@ -81,6 +82,7 @@ class Dispatcher:
 
     def __post_init__(self) -> None:
         self._door = NodeDoor(self.run_id, self.cluster, self.runner, self._let_in, self._leave_out)
+        self._cases = CommandCases(self.ledger)
         self._recalls = Recalls(self._flights, self.queue, self._ask_back)
         self._promises = Promises(self._flights, self.queue, self.ledger, self._send, self._decline)
 
@@ -273,7 +275,7 @@ class Dispatcher:
                 self._flights.begin(key, message.task_run)
                 self._emit_all(self.ledger.start(key, message.attempt, node_id, message.task_run))
             case CasesFound():
-                self._cases[message.test_id, message.variant] = message
+                self._cases.take(message)
             case AttemptResult():
                 self._book(self._times.with_queue_time(message))
             case DispatchDone():
@@ -296,10 +298,13 @@ class Dispatcher:
 
     def _book(self, result: AttemptResult) -> None:
         in_place = self._flights.is_in_place(result.key)
-        found = self._cases.pop(result.key, None)
-        if found is not None and self.ledger.is_last(result):
-            self._expand_cases(result, found)
-            return
+        if self._cases.has(result.key):
+            told, over = self._cases.book(result)
+            self._emit_all(told)
+            if over:
+                self._flights.drop(result.key)
+                self._heed_failures()
+                return
         if (queued := self._flights.find(result.key)) is not None and result.reason not in INFRASTRUCTURE_REASONS:
             self.queue.learn(queued, result.duration)
         events, following = self.ledger.finish(result, in_place=in_place)
@@ -316,17 +321,6 @@ class Dispatcher:
             self.emit(RunNote(f"stopping after {count} {'failure' if count == 1 else 'failures'}"))
             self.stop_admitting()
             self.cancel_soon()
-
-    def _expand_cases(self, result: AttemptResult, found: CasesFound) -> None:
-        """Turn a command into the cases of its JUnit files; it keeps a row where they do not tell all."""
-        tests, keep = cases_to_tests(self.ledger.case(result.key), result, found)
-        for case, case_result in tests:
-            self.book_collected(case, case_result)
-        if keep is None:
-            self._emit_all(self.ledger.expand(result.key, len(tests)))
-        else:
-            self._emit_all(self.ledger.finish(keep, in_place=True)[0])
-        self._flights.drop(result.key)
 
     def _requeue_later(self, key: Key) -> None:
         if delay := self.ledger.case(key).retry_delay_seconds:
@@ -420,4 +414,6 @@ class Dispatcher:
     def _emit_all(self, events: Iterable[Event]) -> None:
         for event in events:
             self.emit(event)
+            for following in self._cases.follow(event):
+                self.emit(following)
         self._changed.set()  # it may have been the last that was waited for

@@ -1,12 +1,9 @@
-"""Entries that become tests of their own: a pytest selection its items, a command the cases in its JUnit files."""
+"""Entries that become tests of their own: a pytest selection its items (`command_cases` has those of commands)."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from msgspec import structs
-
-from pulseq.engine.work import CasesFound
 from pulseq.execution.pytest_results import SessionResult
 from pulseq.models import (
     AttemptResult,
@@ -101,33 +98,3 @@ def session_row(entry: TestCase, node_id: str, end: SessionResult) -> tuple[Test
         case.id, 1, node_id, Status.FAILED, case.variant, Reason.EXIT_CODE, error=end.error, output=end.summary
     )
     return case, result
-
-
-def cases_to_tests(
-    entry: TestCase, result: AttemptResult, found: CasesFound
-) -> tuple[list[tuple[TestCase, AttemptResult]], AttemptResult | None]:
-    """The tests in a command's JUnit files, and the command's own result where it needs a row itself.
-
-    It does where the files do not tell its whole story: there are none, or none of their cases is bad
-    though the command failed, or it did not end by itself.
-    """
-    tests = [
-        # Whichever attempt of the command left them, it is the first that these tests are known of.
-        (
-            replace(entry, id=case.test_id, name=case.test_id.rsplit("::", 1)[-1], max_retries=0),
-            structs.replace(case, attempt=1),
-        )
-        for case in found.cases
-    ]
-    if not found.cases:
-        return [], _without_files(result, found.trouble or "it left no JUnit file")
-    bad = any(case.status in (Status.FAILED, Status.ERROR) for case in found.cases)
-    if result.status is Status.PASSED or (bad and result.reason is Reason.EXIT_CODE):
-        return tests, None
-    return tests, result
-
-
-def _without_files(result: AttemptResult, trouble: str) -> AttemptResult:
-    if result.status is not Status.PASSED:
-        return result
-    return structs.replace(result, status=Status.ERROR, reason=Reason.SETUP, error=trouble)

@@ -197,6 +197,19 @@ class Ledger:
                 return events, Next.RETRY_THERE if in_place else Next.RETRY_ALONE
         return [*events, self._close(entry, result)], Next.CLOSED
 
+    def note(self, result: AttemptResult) -> list[Event]:
+        """An attempt of a test that something else runs and will `settle`: whether another follows is not known."""
+        entry = self._entries[result.key]
+        entry.failures += result.status in (Status.FAILED, Status.ERROR)
+        entry.past += ((result.attempt, result.node_id),)
+        entry.next_attempt = result.attempt + 1
+        return [AttemptFinished(result)]
+
+    def settle(self, result: AttemptResult) -> list[Event]:
+        """Give a test the verdict of this attempt, which was noted as its last one."""
+        entry = self._entries[result.key]
+        return [] if entry.closed is not None else [self._close(entry, result)]
+
     def lose(self, tests: Mapping[Key, Begun], why: str) -> Lost:
         """The node that had these tests is gone.
 

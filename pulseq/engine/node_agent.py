@@ -19,7 +19,8 @@ from msgspec import structs
 
 from pulseq.engine.agent_registry import register_agent
 from pulseq.engine.dispatch_under_way import DispatchUnderWay, Key, key_of
-from pulseq.engine.junit_cases import find_cases
+from pulseq.engine.junit_cases import find_cases, leaves_cases, note_files
+from pulseq.engine.junit_files import Mark
 from pulseq.engine.next_items import NextItems
 from pulseq.engine.node_slots import NodeSlots, Place
 from pulseq.engine.outbox import Outbox
@@ -43,10 +44,10 @@ from pulseq.models import (
     AttemptOrder,
     AttemptResult,
     Collection,
-    CommandBody,
     PytestOrder,
     PytestSpec,
     Reason,
+    TestCase,
 )
 
 #: The keeper on the node ends a body that Prefect's timeout has not reached, this much later.
@@ -228,6 +229,7 @@ class RunOnNode:
     async def _perform_test(self, work: TestWork, retry: int, task_run: str) -> AttemptResult:
         attempt = work.attempt + retry
         limit = None if work.timeout_seconds is None else work.timeout_seconds + TIMEOUT_MARGIN_SECONDS
+        before = await asyncio.to_thread(note_files, work.test) if leaves_cases(work.test) else None
         self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
         if work.suspect:
             await self._see_told()
@@ -239,12 +241,18 @@ class RunOnNode:
             except asyncio.CancelledError:
                 # Prefect's timeout: the body ends first, then the task run does.
                 running.stop(Reason.TIMEOUT)
-                self.tell(_told_by_prefect(await _see_through(outcome), work.timeout_seconds))
+                late = _told_by_prefect(await _see_through(outcome), work.timeout_seconds)
+                with anyio.CancelScope(shield=True):
+                    await self._tell_result(work.test, late, before)
                 raise
-        if isinstance(work.test.body, CommandBody) and work.test.body.junit:
-            self.tell(await asyncio.to_thread(find_cases, work.test, result))
-        self.tell(result)
+        await self._tell_result(work.test, result, before)
         return result
+
+    async def _tell_result(self, test: TestCase, result: AttemptResult, before: frozenset[Mark] | None) -> None:
+        """Tell what an attempt came to, after the cases in the JUnit files that it left."""
+        if before is not None:
+            self.tell(await asyncio.to_thread(find_cases, test, result, before))
+        self.tell(result)
 
     async def _perform_items(
         self, work: PytestWork, retry: int, task_run: str, ask_next: AskNext

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 from uuid import UUID
 
@@ -139,12 +139,21 @@ class CasesFound:
     """Message: the JUnit files that a command left hold these tests; `trouble` says why there are none.
 
     Sent before the result of the attempt that left them.
+
+    Attributes:
+        cases: results in their order; several of one id are attempts of one test.
+        bad_files: a result for each file that could not be read, or not whole.
+        sound: ids that files and suites as a whole would have, had there been anything to say of them.
+        names: what a case is called, by its id, where that is not what follows the last `::`.
     """
 
     test_id: str
     variant: str
     cases: tuple[AttemptResult, ...]
     trouble: str | None = None
+    bad_files: tuple[AttemptResult, ...] = ()
+    sound: tuple[str, ...] = ()
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

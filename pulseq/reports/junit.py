@@ -17,10 +17,10 @@ from typing import BinaryIO
 from pulseq.events import TestClosed
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import RunRecord, TestRecord
-from pulseq.reports.case_names import name_case
+from pulseq.reports.case_names import name_case, tell_apart
 from pulseq.reports.tally import count_verdicts
-from pulseq.reports.text import gist, xml_attribute, xml_text
-from pulseq.reports.verdicts import error_of, evidence
+from pulseq.reports.text import gist, xml_attribute, xml_characters, xml_text
+from pulseq.reports.verdicts import error_of, evidence, verdicts_of
 
 _MESSAGE_LINES = 3
 #: Names that every parser takes for an attribute: no prefix of a namespace, none of those that XML keeps for itself.
@@ -38,9 +38,12 @@ def write_junit(record: RunRecord, stream: BinaryIO, *, hostname: str | None = N
     """
     suite = record.started.suite if record.started else "pulseq"
     stream.write(_head(record, suite, hostname or platform.node()).encode())
-    for test in record.tests.values():
-        if test.closed:
-            stream.write("".join(_case(test, test.closed, suite)).encode())
+    verdicts = verdicts_of(record)
+    names = tell_apart(
+        [_name(test, suite) for test, _ in verdicts], [xml_characters(closed.test_id) for _, closed in verdicts]
+    )
+    for (test, closed), name in zip(verdicts, names, strict=True):
+        stream.write("".join(_case(test, closed, name)).encode())
     stream.write(b"</testsuite></testsuites>\n")
 
 
@@ -66,14 +69,21 @@ def _head(record: RunRecord, suite: str, hostname: str) -> str:
     return head + "".join(_properties([*told.items(), *recorded]))
 
 
-def _case(test: TestRecord, closed: TestClosed, suite: str) -> Iterator[str]:
+def _name(test: TestRecord, suite: str) -> tuple[str, str]:
+    """Class name and name; as in pytest's own report, what a test says of them counts."""
     classname, name = name_case(test.planned, suite)
+    attributes, _ = _recorded(test.last.properties if test.last else ())
+    # As it will be read: what XML cannot hold is alike in all of them.
+    return xml_characters(attributes.get("classname", classname)), xml_characters(attributes.get("name", name))
+
+
+def _case(test: TestRecord, closed: TestClosed, named: tuple[str, str]) -> Iterator[str]:
     last = test.last
     seconds = last.duration if last else 0.0
-    recorded = last.properties if last else ()
-    attributes, properties = _recorded(recorded)
-    # As in pytest's own report: what a test says of its name counts, how long it took is measured.
-    yield _open("testcase", {"classname": classname, "name": name, **attributes, "time": f"{seconds:.3f}"})
+    attributes, properties = _recorded(last.properties if last else ())
+    # What a test says of its time does not count: that is measured.
+    told = {**attributes, "classname": named[0], "name": named[1], "time": f"{seconds:.3f}"}
+    yield _open("testcase", {"classname": "", "name": "", **told})
     yield from _properties([*_told(test, closed).items(), *properties])
     yield from _verdict(test, closed)
     if last and last.output and closed.status is not Status.PASSED:

@@ -87,7 +87,8 @@ def without_dump(error: str, output: str) -> str:
     return output.partition("Fatal Python error: ")[0].rstrip() if has_frames else output
 
 
-def _xml_characters(text: str) -> str:
+def xml_characters(text: str) -> str:
+    """`text` without control sequences; what XML cannot hold becomes `#x1F` in words."""
     if text.isascii() and text.isprintable():
         return text
     plain = _ESCAPE_SEQUENCE.sub("", text)
@@ -95,10 +96,10 @@ def _xml_characters(text: str) -> str:
 
 
 def xml_text(text: str) -> str:
-    """`text` as the content of an XML element; what XML cannot hold becomes `#x1F` in words."""
-    return escape(_xml_characters(text), {"\r": "&#13;"})
+    """`xml_characters` of `text` as the content of an XML element."""
+    return escape(xml_characters(text), {"\r": "&#13;"})
 
 
 def xml_attribute(text: str) -> str:
     """`text` as a quoted XML attribute value that reads back with its line ends."""
-    return quoteattr(_xml_characters(text))
+    return quoteattr(xml_characters(text))

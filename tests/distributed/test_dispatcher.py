@@ -25,7 +25,7 @@ from pulseq.engine.work import (
     TestsRecalled,
     TestWork,
 )
-from pulseq.events import AttemptStarted, Event, NodeLost, RunNote, TestClosed
+from pulseq.events import AttemptFinished, AttemptStarted, Event, NodeLost, RunNote, TestClosed
 from pulseq.models import (
     AttemptResult,
     CommandBody,
@@ -243,6 +243,105 @@ def test_files_of_a_lost_attempt_do_not_count(late: bool) -> None:
     events, _ = _run(Nodes(leave_files, "a", "b"), TestCase("x", CommandBody(("make",), junit="*.xml")))
 
     assert _closed(events) == ({"x": ("failed", "exit_code")} if late else {"x::case": ("passed", None)})
+
+
+def _leaving(*attempts: tuple[tuple[AttemptResult, ...], Status, Reason | None]) -> Answer:
+    """A node on which each attempt of a command leaves these cases and ends so, in one task run as Prefect retries."""
+
+    def leave(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        (work,) = _tests(dispatch)
+        for number, (cases, status, reason) in enumerate(attempts, 1):
+            result = AttemptResult(work.test.id, number, node, status, reason=reason)
+            found = CasesFound(work.test.id, "", cases, None if cases else "no file")
+            nodes.say(node, AttemptStart(work.test.id, "", number, "task"), found, result)
+        nodes.say(node, DispatchDone(dispatch.key, 1))
+
+    return leave
+
+
+def _said(name: str, status: Status) -> AttemptResult:
+    return AttemptResult(f"x::{name}", 1, "a", status, reason=None if status is Status.PASSED else Reason.ASSERTION)
+
+
+RETRIED = TestCase("x", CommandBody(("make",), junit="*.xml"), max_retries=1)
+FIRST = ((_said("a", Status.PASSED), _said("b", Status.FAILED)), Status.FAILED, Reason.EXIT_CODE)
+
+
+def test_a_retried_command_keeps_what_its_first_attempt_said() -> None:
+    node = _leaving(FIRST, ((_said("b", Status.PASSED),), Status.PASSED, None))
+
+    events, _ = _run(Nodes(node, "a"), RETRIED)
+
+    assert [
+        TestClosed("x::a", "", Status.PASSED, None, False, 1, "a", None),
+        TestClosed("x::b", "", Status.PASSED, None, True, 2, "a", None),
+    ] == [event for event in events if isinstance(event, TestClosed)]
+    booked = [event.result for event in events if isinstance(event, AttemptFinished)]
+    assert [("x::b", 1, "failed"), ("x::b", 2, "passed")] == [
+        (one.test_id, one.attempt, one.status) for one in booked if one.test_id == "x::b"
+    ]
+
+
+def test_a_retry_that_crashes_takes_no_case_with_it() -> None:
+    node = _leaving(FIRST, ((), Status.ERROR, Reason.CRASH))
+
+    events, _ = _run(Nodes(node, "a"), RETRIED)
+
+    assert _closed(events) == {
+        "x": ("error", "crash"),
+        "x::a": ("passed", None),
+        "x::b": ("failed", "assertion"),
+    }
+
+
+def test_cases_have_their_verdict_when_their_command_is_stopped_before_its_retry() -> None:
+    def begin(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        cases, status, reason = FIRST
+        nodes.say(node, AttemptStart("x", "", 1, "task"), CasesFound("x", "", cases))
+        nodes.say(node, AttemptResult("x", 1, node, status, reason=reason))
+        silent(nodes, dispatch, node)
+
+    events, dispatcher = _run(Nodes(begin, "a"), RETRIED)
+    dispatcher.close_open("it was stopped")
+
+    assert _closed(events) == {
+        "x": ("error", "cancelled"),
+        "x::a": ("passed", None),
+        "x::b": ("failed", "assertion"),
+    }
+
+
+def test_cases_have_their_verdict_when_their_command_kills_its_nodes() -> None:
+    def die_at_its_second(nodes: Nodes, _dispatch: Dispatch, node: str) -> None:
+        if node == "a":
+            cases, status, reason = FIRST
+            nodes.say(node, AttemptStart("x", "", 1, "task"), CasesFound("x", "", cases))
+            nodes.say(node, AttemptResult("x", 1, node, status, reason=reason), AttemptStart("x", "", 2, "task"))
+        else:
+            nodes.say(node, AttemptStart("x", "", 3, "task"))
+        nodes.lose(node)
+
+    events, _ = _run(Nodes(die_at_its_second, "a", "b"), RETRIED)
+
+    assert _closed(events) == {
+        "x": ("error", "node_lost"),
+        "x::a": ("passed", None),
+        "x::b": ("failed", "assertion"),
+    }
+
+
+def test_a_case_that_fails_before_a_retry_does_not_stop_the_run() -> None:
+    node = _leaving(FIRST, ((_said("b", Status.PASSED),), Status.PASSED, None))
+
+    events, _ = _run(Nodes(node, "a"), RETRIED, max_failures=1)
+
+    assert not [event for event in events if isinstance(event, RunNote)]
+
+
+def test_a_case_that_failed_to_the_end_counts_for_the_number_that_was_asked_for() -> None:
+    events, _ = _run(Nodes(_leaving(FIRST), "a"), replace(RETRIED, max_retries=0), max_failures=1)
+
+    assert RunNote("stopping after 1 failure") in events
 
 
 def test_a_failure_in_collection_counts_for_the_number_that_was_asked_for() -> None:

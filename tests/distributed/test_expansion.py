@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-import pytest
-from msgspec import structs
-
-from pulseq.distributed.expansion import cases_to_tests, items_of, spec_of
-from pulseq.engine.work import CasesFound
+from pulseq.distributed.expansion import items_of, spec_of
 from pulseq.models import (
     AttemptResult,
     CollectedItem,
     CollectedVerdict,
     Collection,
-    CommandBody,
     Priority,
     PytestBody,
     PytestItemBody,
@@ -43,7 +38,6 @@ COLLECTED = Collection(
     ),
     verdicts=(CollectedVerdict("tests/test_b.py", Status.ERROR, Reason.SETUP, "ImportError: no module named b"),),
 )
-JAVA = TestCase("java", CommandBody(("./gradlew", "test"), junit="*.xml"), max_retries=1)
 
 
 def test_a_session_is_what_the_entry_and_the_command_line_say() -> None:
@@ -94,54 +88,3 @@ def test_a_file_that_cannot_be_collected_has_its_verdict_at_once() -> None:
     assert result == AttemptResult(
         test.id, 1, "n1", Status.ERROR, reason=Reason.SETUP, error="ImportError: no module named b"
     )
-
-
-def command_result(status: Status, reason: Reason | None = None) -> AttemptResult:
-    return AttemptResult("java", 1, "n1", status, reason=reason)
-
-
-def cases(*statuses: Status) -> CasesFound:
-    results = tuple(AttemptResult(f"java::Cart::c{n}", 1, "n1", status) for n, status in enumerate(statuses))
-    return CasesFound("java", "", results)
-
-
-def test_each_case_is_a_test_that_is_not_tried_again() -> None:
-    tests, keep = cases_to_tests(JAVA, command_result(Status.PASSED), cases(Status.PASSED, Status.SKIPPED))
-    assert [(test.id, test.name, test.max_retries, result.status) for test, result in tests] == [
-        ("java::Cart::c0", "c0", 0, Status.PASSED),
-        ("java::Cart::c1", "c1", 0, Status.SKIPPED),
-    ]
-    assert keep is None
-
-
-def test_a_command_that_failed_because_a_case_did_needs_no_row() -> None:
-    failure = command_result(Status.FAILED, Reason.EXIT_CODE)
-    assert cases_to_tests(JAVA, failure, cases(Status.PASSED, Status.FAILED))[1] is None
-
-
-@pytest.mark.parametrize(
-    ("reason", "statuses"),
-    [
-        (Reason.EXIT_CODE, [Status.PASSED]),
-        (Reason.TIMEOUT, [Status.PASSED, Status.FAILED]),
-        (Reason.CRASH, [Status.ERROR]),
-    ],
-)
-def test_a_command_whose_failure_no_case_explains_keeps_its_row(reason: Reason, statuses: list[Status]) -> None:
-    failure = command_result(Status.ERROR, reason)
-    tests, keep = cases_to_tests(JAVA, failure, cases(*statuses))
-    assert (len(tests), keep) == (len(statuses), failure)
-
-
-def test_a_command_that_left_no_file_has_an_error_that_says_so() -> None:
-    nothing = CasesFound("java", "", (), "no file written by this attempt matches '*.xml'")
-    tests, keep = cases_to_tests(JAVA, command_result(Status.PASSED), nothing)
-    assert (tests, keep) == (
-        [],
-        structs.replace(command_result(Status.PASSED), status=Status.ERROR, reason=Reason.SETUP, error=nothing.trouble),
-    )
-
-
-def test_a_command_that_failed_and_left_no_file_has_failed() -> None:
-    failure = command_result(Status.FAILED, Reason.EXIT_CODE)
-    assert cases_to_tests(JAVA, failure, CasesFound("java", "", (), "nothing"))[1] is failure

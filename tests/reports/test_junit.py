@@ -59,7 +59,7 @@ def test_the_suite_says_when_where_and_for_how_long(checkout) -> None:
 def test_our_own_reader_reads_what_our_writer_wrote(checkout, tmp_path) -> None:
     with (tmp_path / "own.xml").open("wb") as file:
         write_junit(checkout.record, file)
-    read = [case.status for case in read_junit([tmp_path / "own.xml"])]
+    read = [case.status for case in read_junit(tmp_path / "own.xml").cases]
     assert [test.closed.status for test in checkout.record.tests.values()] == read
 
 
@@ -126,6 +126,48 @@ def test_a_test_may_name_its_case_and_not_say_how_long_it_took(plot, tell_story:
     recorded = (("attribute", "classname", "shop.Cart"), ("attribute", "time", "0"))
     case = case_of(tell_story([plot("pay", 2.0, told={"properties": recorded})]).record)
     assert (case.attrib["classname"], case.attrib["time"]) == ("shop.Cart", "2.000")
+
+
+def test_no_two_cases_are_named_alike() -> None:
+    """Whatever is alike in plans: what reads a report keeps one of those that are."""
+    plans = [
+        ("pay", "", "Pays", "command"),
+        ("pay", "jdk=21", "Pays", "command"),
+        ("buy", "", "Pays", "command"),
+        ("java::C::a", "", "a", "command"),
+        ("kotlin::C::a", "", "a", "command"),
+        ("unit::tests/test_x.py::test_y", "", "test_y", "pytest"),
+        ("slow::tests/test_x.py::test_y", "", "test_y", "pytest"),
+        ("bell\x01", "", "bell\x01", "call"),
+        ("bell#x01", "", "bell#x01", "call"),
+    ]
+    record = fold(
+        event
+        for test_id, variant, name, body in plans
+        for event in (
+            TestPlanned(test_id, variant, name, body, "medium"),
+            TestClosed(test_id, variant, Status.PASSED, None, False, 1),
+        )
+    )
+    names = [(case.attrib["classname"], case.attrib["name"]) for case in written(record).iter("testcase")]
+    assert [
+        ("pulseq", "Pays [pay]"),
+        ("pulseq", "Pays [pay] (jdk=21)"),
+        ("pulseq", "Pays [buy]"),
+        ("java.C", "a"),
+        ("kotlin.C", "a"),
+        ("unit.tests.test_x", "test_y"),
+        ("slow.tests.test_x", "test_y"),
+        ("bell#x01.pulseq", "bell#x01"),
+        ("bell#x01.pulseq", "bell#x01 #2"),
+    ] == names
+
+
+def test_names_that_tests_record_for_themselves_are_told_apart_too(plot, tell_story: Callable) -> None:
+    recorded = {"properties": (("attribute", "classname", "shop"), ("attribute", "name", "pays"))}
+    story = tell_story([plot("a", told=recorded), plot("b", told=recorded)])
+    names = [(case.attrib["classname"], case.attrib["name"]) for case in written(story.record).iter("testcase")]
+    assert [("a.shop", "pays"), ("b.shop", "pays")] == names
 
 
 @pytest.mark.parametrize("name", ["", "1st", "a b", "a:b", 'x="', "xmlns", "XML", "a\n", "é", "-a"])
