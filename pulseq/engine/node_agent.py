@@ -15,7 +15,6 @@ from typing import Any
 
 import anyio
 from distributed import Worker
-from msgspec import structs
 
 from pulseq.engine.agent_registry import register_agent
 from pulseq.engine.dispatch_under_way import DispatchUnderWay, Key, key_of
@@ -49,8 +48,6 @@ from pulseq.models import (
     Reason,
 )
 
-#: The keeper on the node ends a body that Prefect's timeout has not reached, this much later.
-TIMEOUT_MARGIN_SECONDS = 1.0
 #: How long cancelled bodies may take to end; their keepers are quicker, grace included.
 CANCEL_TIMEOUT_SECONDS = 5.0
 
@@ -225,17 +222,17 @@ class RunOnNode:
 
     async def _perform_test(self, work: TestWork, retry: int, task_run: str) -> AttemptResult:
         attempt = work.attempt + retry
-        limit = None if work.timeout_seconds is None else work.timeout_seconds + TIMEOUT_MARGIN_SECONDS
         self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
-        running = await self._agent.executor.start_attempt(AttemptOrder(self.run_id, work.test, attempt, limit))
+        order = AttemptOrder(self.run_id, work.test, attempt, work.timeout_seconds)
+        running = await self._agent.executor.start_attempt(order)
         outcome = asyncio.ensure_future(running.result())
         with self._stoppable(lambda: running.stop(Reason.CANCELLED)):
             try:
                 result = await asyncio.shield(outcome)
             except asyncio.CancelledError:
-                # Prefect's timeout: the body ends first, then the task run does.
+                # Prefect's timeout, since something hangs on the way: the body ends first, then the task run does.
                 running.stop(Reason.TIMEOUT)
-                self.tell(_told_by_prefect(await _see_through(outcome), work.timeout_seconds))
+                self.tell(await _see_through(outcome))
                 raise
         if isinstance(work.test.body, CommandBody) and work.test.body.junit:
             self.tell(await asyncio.to_thread(find_cases, work.test, result))
@@ -348,15 +345,6 @@ class _Performer:
             return await self._run.next_item(self._key, self._place, work.spec)
 
         return await self._run.perform(work, retry=retry, task_run=task_run, ask_next=ask_next)
-
-
-def _told_by_prefect(result: AttemptResult, timeout_seconds: float | None) -> AttemptResult:
-    """The result with the test's own timeout in its words, not the keeper's later one."""
-    if result.reason is not Reason.TIMEOUT or timeout_seconds is None:
-        return result
-    first = f"timeout: still running after {timeout_seconds:g} s, so it was ended"
-    rest = (result.error or "").partition("\n")[2]
-    return structs.replace(result, error=f"{first}\n{rest}" if rest else first)
 
 
 async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:

@@ -33,6 +33,10 @@ NO_RESULT: ResultRecord[None] = ResultRecord(
     result=None, metadata=ResultRecordMetadata(serializer=JSONSerializer(), storage_key="none")
 )
 
+#: Prefect's own timeout is there for what hangs: the keeper of a body counts from the body's start, is exact, and
+#: has told its result long before this much more has passed. An interpreter may take half of it to begin.
+BACKSTOP_SECONDS = 60.0
+
 _STATE_NAMES = {
     Reason.TIMEOUT: "TimedOut",
     # Not `Crashed`: that is Prefect's word for trouble of its own, and of another type.
@@ -79,7 +83,8 @@ def task_for(retries: int, retry_delay_seconds: float, timeout_seconds: float | 
 async def run_as_task(work: TestWork | PytestWork, run: Any, context: Context, task_run_id: UUID) -> None:
     """Run one piece of work as a Prefect task run of the flow run whose `context` this is."""
     if isinstance(work, TestWork):
-        task = task_for(work.max_retries, work.test.retry_delay_seconds, work.timeout_seconds)
+        limit = None if work.timeout_seconds is None else work.timeout_seconds + BACKSTOP_SECONDS
+        task = task_for(work.max_retries, work.test.retry_delay_seconds, limit)
     else:
         task = task_for(work.max_retries, work.retry_delay_seconds, None)
     # Each task run in a copy of its own: the engine sets context variables and leaves its client in them.
