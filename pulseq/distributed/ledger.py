@@ -154,6 +154,13 @@ class Ledger:
             return _go_on(entry, result), Next.UNDER_WAY
         entry.next_attempt, entry.started = result.attempt + 1, False
         events: list[Event] = [AttemptFinished(result)]
+        if result.reason is Reason.NODE_LOST:  # its node lives, but not what the machine had of the test
+            entry.losses += 1
+            entry.lost_on |= {result.node_id}
+            if entry.losses < MAX_NODE_LOSSES:
+                entry.past += ((result.attempt, result.node_id),)
+                return events, Next.RETRY_ALONE
+            return [*events, self._close(entry, result)], Next.CLOSED
         if result.status in (Status.FAILED, Status.ERROR) and result.reason is not Reason.CANCELLED:
             entry.failures += 1
             if entry.failures <= entry.case.max_retries:

@@ -19,6 +19,7 @@ from distributed import Worker
 from pulseq.engine.agent_registry import register_agent
 from pulseq.engine.dispatch_under_way import DispatchUnderWay, Key, key_of
 from pulseq.engine.junit_cases import find_cases
+from pulseq.engine.machine_memory import MachineMemory
 from pulseq.engine.next_items import NextItems
 from pulseq.engine.node_slots import NodeSlots, Place
 from pulseq.engine.outbox import Outbox
@@ -133,6 +134,7 @@ class RunOnNode:
         self._outbox: Outbox[NodeMessage] = Outbox(lambda messages: agent.send(run_id, messages))
         #: Attempts that plug-ins have made in a task run, by its id.
         self._reruns: dict[str, Counter[Key]] = {}
+        self._memory = MachineMemory()
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
         self._stopping: set[asyncio.Task[None]] = set()
@@ -222,19 +224,20 @@ class RunOnNode:
 
     async def _perform_test(self, work: TestWork, retry: int, task_run: str) -> AttemptResult:
         attempt = work.attempt + retry
+        kills = self._memory.kills()
         self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
         order = AttemptOrder(self.run_id, work.test, attempt, work.timeout_seconds)
         running = await self._agent.executor.start_attempt(order)
         outcome = asyncio.ensure_future(running.result())
         with self._stoppable(lambda: running.stop(Reason.CANCELLED)):
             try:
-                result = await asyncio.shield(outcome)
+                result = self._memory.judge(await asyncio.shield(outcome), kills)
             except asyncio.CancelledError:
                 # Prefect's timeout, since something hangs on the way: the body ends first, then the task run does.
                 running.stop(Reason.TIMEOUT)
                 self.tell(await _see_through(outcome))
                 raise
-        if isinstance(work.test.body, CommandBody) and work.test.body.junit:
+        if isinstance(work.test.body, CommandBody) and work.test.body.junit and result.reason is not Reason.NODE_LOST:
             self.tell(await asyncio.to_thread(find_cases, work.test, result))
         self.tell(result)
         return result
@@ -246,11 +249,16 @@ class RunOnNode:
         made = self._reruns.setdefault(task_run, Counter())
         orders = [_later_attempt(order, retry, made[key_of(order)]) for order in work.orders]
         busy = len(orders) > 1
+        kills = self._memory.kills()
 
         def on_start(order: PytestOrder) -> None:
             self.tell(AttemptStart(order.test_id, order.variant, order.attempt, task_run), busy=busy)
 
         def on_result(result: AttemptResult) -> None:
+            nonlocal kills
+            result = self._memory.judge(result, kills)
+            if result.reason in (Reason.CRASH, Reason.NODE_LOST, Reason.MEMORY):
+                kills = self._memory.kills()  # the next one in this pack is not ended by the same kill
             if result.rerun:
                 made[result.key] += 1
             else:
