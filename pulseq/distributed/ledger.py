@@ -41,6 +41,8 @@ class _Entry:
     #: Failed attempts that pytest itself followed with another: they use up no retry.
     reruns: int = 0
     losses: int = 0
+    #: Attempts that machines have ended for want of memory: no evidence of what kills nodes, which live on.
+    starved: int = 0
     node_id: str | None = None
     lost_on: frozenset[str] = frozenset()
     started: bool = False
@@ -155,9 +157,9 @@ class Ledger:
         entry.next_attempt, entry.started = result.attempt + 1, False
         events: list[Event] = [AttemptFinished(result)]
         if result.reason is Reason.NODE_LOST:  # its node lives, but not what the machine had of the test
-            entry.losses += 1
+            entry.starved += 1
             entry.lost_on |= {result.node_id}
-            if entry.losses < MAX_NODE_LOSSES:
+            if entry.starved < MAX_NODE_LOSSES:
                 entry.past += ((result.attempt, result.node_id),)
                 return events, Next.RETRY_ALONE
             return [*events, self._close(entry, result)], Next.CLOSED
