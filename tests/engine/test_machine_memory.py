@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import signal
 import subprocess
 import sys
-import textwrap
-import uuid
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.engine.machine import find_groups
 from pulseq.engine.machine_memory import MachineMemory, blame
 from pulseq.models import AttemptResult, Reason, Status
+from tests.control_group import little_memory
+
+ROOT = Path(__file__).parents[2]
 
 MACHINE_BYTES = 100_000_000
 
@@ -111,17 +109,18 @@ def test_whoever_held_half_of_the_memory_is_to_blame(held: float) -> None:
     assert blame(result(held=held), MACHINE_BYTES).reason is expected
 
 
-#: A node in a group of 100 MB: an innocent body holds some, and another process takes the rest.
+#: A node with an innocent body that holds some of its memory, and what the body's attempt came to.
 NODE = """
-import asyncio, subprocess, sys
+import asyncio, sys
 from pathlib import Path
 from pulseq.engine.machine_memory import MachineMemory
 from pulseq.execution.executor import Executor
 from pulseq.models import AttemptOrder, CommandBody, TestCase
+from tests.control_group import enter, take_all
 
-Path(sys.argv[1], "cgroup.procs").write_text("0")
+group = Path(sys.argv[1])
+enter(group)
 BODY = CommandBody((sys.executable, "-S", "-c", "import time; held = b'x' * (32 << 20); time.sleep(300)"))
-TAKES_ALL = "import time\\nheld = []\\nwhile True:\\n    held.append(b'x' * (1 << 20))\\n    time.sleep(0.005)"
 
 async def main():
     memory = MachineMemory()
@@ -129,9 +128,8 @@ async def main():
     await executor.start()
     kills = memory.kills()
     attempt = await executor.start_attempt(AttemptOrder("r", TestCase("t", BODY), 1, 300.0))
-    with subprocess.Popen([sys.executable, "-S", "-c", TAKES_ALL]) as other:
-        result = memory.judge(await attempt.result(), kills)
-        other.kill()
+    await asyncio.to_thread(take_all, group)
+    result = memory.judge(await attempt.result(), kills)
     print(result.reason, result.signal, flush=True)
     await executor.close()
 
@@ -139,33 +137,14 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture
-def small_group() -> Iterator[Path]:
-    """A control group of version 1 or 2 with 100 MB, below that of this process."""
-    parents = [group for group in find_groups(Path("/"), "memory") if (group / "cgroup.procs").exists()]
-    limits = ("memory.limit_in_bytes", "memory.max")
-    group = parents[0] / f"pulseq-test-{uuid.uuid4().hex[:8]}" if parents else Path("/nowhere")
-    with contextlib.suppress(OSError):
-        group.mkdir()
-    limit = next((group / name for name in limits if (group / name).exists()), None)
-    try:
-        if limit is None:
-            pytest.skip("no control group with a limit on memory can be made here (that takes root, or delegation)")
-        limit.write_text(str(100 << 20))
-        yield group
-    finally:
-        with contextlib.suppress(OSError):
-            group.rmdir()
-
-
-def test_an_innocent_body_in_a_full_group_is_not_taken_for_a_crash(small_group: Path, tmp_path: Path) -> None:
-    script = textwrap.dedent(NODE)
-    told = subprocess.run(
-        [sys.executable, "-c", script, str(small_group)],
-        cwd=tmp_path,
-        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def test_an_innocent_body_in_a_full_group_is_not_taken_for_a_crash(tmp_path: Path) -> None:
+    with little_memory(100 << 20) as group:
+        told = subprocess.run(
+            [sys.executable, "-c", NODE, str(group)],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT), *sys.path])},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
     assert told.stdout.split() == ["node_lost", "9"], told.stderr
