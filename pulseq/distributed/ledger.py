@@ -41,14 +41,14 @@ class _Entry:
     #: Failed attempts that pytest itself followed with another: they use up no retry.
     reruns: int = 0
     losses: int = 0
-    #: Attempts that machines have ended for want of memory: no evidence of what kills nodes, which live on.
-    starved: int = 0
     node_id: str | None = None
     lost_on: frozenset[str] = frozenset()
     started: bool = False
     task_run: str | None = None
     #: Attempts that others have followed, each with its node.
     past: tuple[tuple[int, str], ...] = ()
+    #: Attempts that machines have ended for want of memory: no evidence of what kills nodes, which live on.
+    starved: int = 0
     closed: TestClosed | None = None
 
 
