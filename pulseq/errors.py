@@ -13,9 +13,16 @@ PulseqError                    3   something of ours went wrong
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+
+#: Problems of one kind that are told one by one.
+MOST_OF_A_KIND = 20
+_COUNTED = re.compile(r"\[\d+\]")
+_NAMED = re.compile(r"'.*?'|\d+")
 
 
 class ExitCode(IntEnum):
@@ -88,9 +95,14 @@ class Problem:
         text = f"{place}: {self.key}: found {self.found}, expected {self.expected}"
         return f"{text}; did you mean {self.suggestion!r}?" if self.suggestion else text
 
+    @property
+    def kind(self) -> tuple[str, str, str]:
+        """What it has in common with others that are wrong in the same way."""
+        return (self.file, _COUNTED.sub("", self.key), _NAMED.sub("", f"{self.found} {self.expected}"))
+
 
 class ConfigurationError(UsageError):
-    """A configuration file with problems, all of them told at once.
+    """A configuration file with problems, all of them told at once; of many of a kind the first, and their number.
 
     Attributes:
         problems: every problem found, in the order of the file.
@@ -98,7 +110,19 @@ class ConfigurationError(UsageError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(_tell(self.problems)))
+
+
+def _tell(problems: Sequence[Problem]) -> Iterator[str]:
+    in_all = Counter(problem.kind for problem in problems)
+    told: Counter[tuple[str, str, str]] = Counter()
+    for problem in problems:
+        told[problem.kind] += 1
+        if told[problem.kind] <= MOST_OF_A_KIND:
+            yield str(problem)
+        elif told[problem.kind] == in_all[problem.kind]:
+            place = "" if problem.line is None else f", the last one on line {problem.line}"
+            yield f"{problem.file}: and {in_all[problem.kind] - MOST_OF_A_KIND} more of this kind{place}"
 
 
 def nearest(word: str, known: Sequence[str]) -> str | None:

@@ -39,7 +39,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.records": "tests/results/test_journal and tests/reports",
     "pulseq.results.stored_run": "tests/system, where summaries agree",
     "pulseq.reports.sections": "tests/reports/test_summary",
-    **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("execute", "results", "run", "sql", "state")), _BY_RUNS),
+    **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("execute", "results", "run", "state")), _BY_RUNS),
     **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("main", "summary")), _BY_RUNS),
     **{
         f"pulseq.distributed.{stem}": _BY_RUNS

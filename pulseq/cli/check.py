@@ -17,7 +17,7 @@ from pulseq.distributed.run_options import default_home
 from pulseq.engine.api_address import check_api
 from pulseq.engine.known_api import known_api
 from pulseq.engine.machine import read_machine
-from pulseq.errors import PulseqError, UsageError
+from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError
 from pulseq.models import CapabilityValue, Fleet, Suite
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.documents import Flaw
@@ -82,7 +82,10 @@ def _check_suites(suites: Sequence[str], nodes: Path | None, count: str | None, 
     print(f"suite {suite.name}: {len(suite.tests)} entries", file=sys.stderr)
     print(f"nodes{source}: {len(fleet.nodes)} with {slots} slots", file=sys.stderr)
     if misses:
-        raise UsageError("\n".join(misses))
+        more = (
+            [f"and {len(misses) - MOST_OF_A_KIND} more tests that no node fits"] if len(misses) > MOST_OF_A_KIND else []
+        )
+        raise UsageError("\n".join([*misses[:MOST_OF_A_KIND], *more]))
     print("every entry fits at least one node", file=sys.stderr)
 
 

@@ -148,10 +148,16 @@ def choose_view(reports: Reports) -> View:
 
 
 def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str]) -> None:
+    from pulseq.cli.flow_run_link import without_dead_link
     from pulseq.reports.summary import render_summary
     from pulseq.reports.terminal import Terminal
 
-    summary = render_summary(record, durations=reports.durations, verbosity=reports.verbosity, locations=locations)
+    summary = render_summary(
+        without_dead_link(record),
+        durations=reports.durations,
+        verbosity=reports.verbosity,
+        locations=locations,
+    )
     terminal = Terminal(stderr=True)
     if terminal.is_terminal and not os.environ.get("CI"):
         terminal.print(summary)
@@ -193,10 +199,11 @@ def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, s
             with open(reports.junitxml, "wb") as stream:
                 write_junit(record, stream)
         if reports.html is not None:
+            from pulseq.cli.flow_run_link import without_dead_link
             from pulseq.reports.html import write_html  # jinja2 takes its time, for this one report
 
             with open(reports.html, "wb") as stream:
-                write_html(record, stream, locations=locations)
+                write_html(without_dead_link(record), stream, locations=locations)
     except OSError as error:
         return InfrastructureError(
             f"a report cannot be written: {error}; the results are safe in {options.journal_path}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -10,8 +11,7 @@ from cyclopts import Parameter
 
 from pulseq.cli.state import database_path
 from pulseq.results.formats import format_csv, format_json, format_table
-
-_FORMATS = {"table": format_table, "json": format_json, "csv": format_csv}
+from pulseq.results.table import Table
 
 
 def sql(
@@ -19,6 +19,7 @@ def sql(
     /,
     *,
     output_format: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
+    raw: Annotated[bool, Parameter(negative="")] = False,
     db: Path | None = None,
     timeout: float = 60.0,
 ) -> int:
@@ -30,7 +31,8 @@ def sql(
 
     Args:
         query: One SQL query; DuckDB's dialect, so `from results` is one. `-` reads it from standard input.
-        output_format: How the answer is written.
+        output_format: How the answer is written; on a terminal with control characters as escapes.
+        raw: In CSV, leave text that a spreadsheet would take for a formula as it is, without an apostrophe before it.
         db: The DuckDB file; by default `results.duckdb` in the state directory.
         timeout: Seconds after which the query is ended.
     """
@@ -38,5 +40,14 @@ def sql(
 
     text = sys.stdin.read() if query == "-" else query
     table = run_sql(database_path(db), text, timeout_seconds=timeout)
-    sys.stdout.write(_FORMATS[output_format](table))
+    sys.stdout.writelines(_write(table, output_format, raw=raw))
     return 0
+
+
+def _write(table: Table, output_format: str, *, raw: bool) -> Iterator[str]:
+    match output_format:
+        case "json":
+            return format_json(table)
+        case "csv":
+            return format_csv(table, raw=raw, for_terminal=sys.stdout.isatty())
+    return format_table(table)

@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
+from pulseq.cli.flow_run_link import without_dead_link
 from pulseq.cli.state import database_path
 from pulseq.reports.json_output import describe_run
 from pulseq.reports.summary import render_summary
@@ -44,7 +45,10 @@ def summary(
         print(json.dumps(describe_run(record, locations)))
         return 0
     told = render_summary(
-        record, durations=durations or sys.maxsize, verbosity=1 if verbose else 0, locations=locations
+        without_dead_link(record),
+        durations=durations or sys.maxsize,
+        verbosity=1 if verbose else 0,
+        locations=locations,
     )
     terminal = Terminal()
     if terminal.is_terminal and not os.environ.get("CI"):

@@ -77,6 +77,8 @@ class _Entry:
     task_run: str | None = None
     #: Attempts that others have followed, each with its node.
     past: tuple[tuple[int, str], ...] = ()
+    #: Attempts that machines have ended for want of memory: no evidence of what kills nodes, which live on.
+    starved: int = 0
     closed: TestClosed | None = None
 
 
@@ -190,6 +192,13 @@ class Ledger:
             return _go_on(entry, result), Next.UNDER_WAY
         entry.next_attempt, entry.started = result.attempt + 1, False
         events: list[Event] = [AttemptFinished(result)]
+        if result.reason is Reason.NODE_LOST:  # its node lives, but not what the machine had of the test
+            entry.starved += 1
+            entry.lost_on |= {result.node_id}
+            if entry.starved < MAX_NODE_LOSSES:
+                entry.past += ((result.attempt, result.node_id),)
+                return events, Next.RETRY_ALONE
+            return [*events, self._close(entry, result)], Next.CLOSED
         if result.status in (Status.FAILED, Status.ERROR) and result.reason is not Reason.CANCELLED:
             entry.failures += 1
             if entry.failures <= entry.case.max_retries:

@@ -41,12 +41,14 @@ class NodeManager:
     and whenever `process_heartbeat` is called for it.
 
     Args:
+        heartbeat_interval: seconds between two signs of life of a node that is well.
+        node_timeout: seconds of silence after which a node is inactive. What is None of these is the configuration's.
         config: a framework configuration, as one or as a dict; None takes the one of the session.
         session: what it shares with the other components; None is the current session.
         clock: seconds that never go back.
 
     Raises:
-        ValueError: the configuration cannot be used.
+        ValueError: the configuration cannot be used, or a time is none.
     """
 
     __test__ = False
@@ -54,18 +56,24 @@ class NodeManager:
     def __init__(
         self,
         *,
+        heartbeat_interval: float | None = None,
+        node_timeout: float | None = None,
         config: FrameworkConfig | Mapping[str, Any] | None = None,
         session: Session | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         chosen = config_of(config)
         self._session = session or current_session()
+        framework = chosen or self._session.config
+        rule = LivenessRule(
+            framework.heartbeat_interval if heartbeat_interval is None else heartbeat_interval,
+            framework.node_timeout if node_timeout is None else node_timeout,
+        )
         if not self._session.has("manager"):
             self._session.join("manager", self)
-        framework = chosen or self._session.config
         self._clock = clock
         self._nodes: dict[str, TestNode] = {}
-        self._reported = LivenessWatch(LivenessRule(framework.heartbeat_interval, framework.node_timeout))
+        self._reported = LivenessWatch(rule)
         self._cluster: _Watched | None = None
         self._monitoring: asyncio.Task[None] | None = None
         self._wake = asyncio.Event()

@@ -11,6 +11,7 @@ import ctypes
 import gc
 import importlib
 import json
+import logging
 import os
 import signal
 import socket
@@ -111,6 +112,21 @@ def _leave_owner(requests: int, log: int) -> None:
         stream = open(number, mode, buffering=-1 if number == 1 else 1, errors=errors, closefd=False)  # noqa: SIM115
         setattr(sys, name, stream)
         setattr(sys, f"__{name}__", stream)
+    _part_loggers_from_views()
+
+
+def _part_loggers_from_views() -> None:
+    """Have loggers write here what they would give to a view of the owner's, which draws its picture with each line.
+
+    Their handlers have as their stream what Rich has put in the place of the owner's while it draws.
+    """
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    handlers = {handler for logger in loggers for handler in getattr(logger, "handlers", ())}
+    for handler in handlers:
+        owners: Any = getattr(handler, "stream", None)
+        if hasattr(owners, "rich_proxied_file") and isinstance(handler, logging.StreamHandler):
+            # Not by `setStream`: it flushes the view.
+            handler.stream = sys.stdout if owners.fileno() == 1 else sys.stderr
 
 
 #: Kept, since whoever frees a stream flushes it.

@@ -44,7 +44,7 @@ def read_machine(root: Path = _ROOT) -> dict[str, CapabilityValue]:
 def count_cpus(root: Path = _ROOT) -> int:
     """Processors that this process may use, at least 1: its affinity, cut by its group's quota."""
     affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else psutil.cpu_count() or 1
-    quotas = [quota for folder in _find_groups(root, "cpu") if (quota := _read_quota(folder)) is not None]
+    quotas = [quota for folder in find_groups(root, "cpu") if (quota := _read_quota(folder)) is not None]
     return max(1, min([affinity, *map(int, quotas)]))
 
 
@@ -53,7 +53,7 @@ def measure_memory(root: Path = _ROOT) -> int:
     names = ("memory.max", "memory.limit_in_bytes")
     limits = [
         limit
-        for folder in _find_groups(root, "memory")
+        for folder in find_groups(root, "memory")
         for name in names
         if (limit := _read_number(folder / name)) is not None
     ]
@@ -69,8 +69,8 @@ def find_gpus(root: Path = _ROOT) -> tuple[str, ...]:
     return ("nvidia", *models) if seen else ()
 
 
-def _find_groups(root: Path, controller: str) -> Iterator[Path]:
-    """The folders of this process's control group and those above it, version 2 and version 1."""
+def find_groups(root: Path, controller: str) -> Iterator[Path]:
+    """The folders of this process's control group and those above it, as version 2 and version 1 have them."""
     for line in _read_text(root / "proc/self/cgroup").splitlines():
         _, controllers, path = (*line.split(":", 2), "", "")[:3]
         if not controllers:

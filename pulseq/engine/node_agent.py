@@ -15,12 +15,12 @@ from typing import Any
 
 import anyio
 from distributed import Worker
-from msgspec import structs
 
 from pulseq.engine.agent_registry import register_agent
 from pulseq.engine.dispatch_under_way import DispatchUnderWay, Key, key_of
 from pulseq.engine.junit_cases import find_cases, leaves_cases, note_files
 from pulseq.engine.junit_files import Mark
+from pulseq.engine.machine_memory import MachineMemory
 from pulseq.engine.next_items import NextItems
 from pulseq.engine.node_slots import NodeSlots, Place
 from pulseq.engine.outbox import Outbox
@@ -50,8 +50,6 @@ from pulseq.models import (
     TestCase,
 )
 
-#: The keeper on the node ends a body that Prefect's timeout has not reached, this much later.
-TIMEOUT_MARGIN_SECONDS = 1.0
 #: How long cancelled bodies may take to end; their keepers are quicker, grace included.
 CANCEL_TIMEOUT_SECONDS = 5.0
 #: What is told is on its way this much later, should this process be killed then.
@@ -139,6 +137,7 @@ class RunOnNode:
         self._outbox: Outbox[NodeMessage] = Outbox(lambda messages: agent.send(run_id, messages))
         #: Attempts that plug-ins have made in a task run, by its id.
         self._reruns: dict[str, Counter[Key]] = {}
+        self._memory = MachineMemory()
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
         self._stopping: set[asyncio.Task[None]] = set()
@@ -228,20 +227,21 @@ class RunOnNode:
 
     async def _perform_test(self, work: TestWork, retry: int, task_run: str) -> AttemptResult:
         attempt = work.attempt + retry
-        limit = None if work.timeout_seconds is None else work.timeout_seconds + TIMEOUT_MARGIN_SECONDS
+        kills = self._memory.kills()
         before = await asyncio.to_thread(note_files, work.test) if leaves_cases(work.test) else None
         self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
         if work.suspect:
             await self._see_told()
-        running = await self._agent.executor.start_attempt(AttemptOrder(self.run_id, work.test, attempt, limit))
+        order = AttemptOrder(self.run_id, work.test, attempt, work.timeout_seconds)
+        running = await self._agent.executor.start_attempt(order)
         outcome = asyncio.ensure_future(running.result())
         with self._stoppable(lambda: running.stop(Reason.CANCELLED)):
             try:
-                result = await asyncio.shield(outcome)
+                result = self._memory.judge(await asyncio.shield(outcome), kills)
             except asyncio.CancelledError:
-                # Prefect's timeout: the body ends first, then the task run does.
+                # Prefect's timeout, since something hangs on the way: the body ends first, then the task run does.
                 running.stop(Reason.TIMEOUT)
-                late = _told_by_prefect(await _see_through(outcome), work.timeout_seconds)
+                late = await _see_through(outcome)
                 with anyio.CancelScope(shield=True):
                     await self._tell_result(work.test, late, before)
                 raise
@@ -250,7 +250,7 @@ class RunOnNode:
 
     async def _tell_result(self, test: TestCase, result: AttemptResult, before: frozenset[Mark] | None) -> None:
         """Tell what an attempt came to, after the cases in the JUnit files that it left."""
-        if before is not None:
+        if before is not None and result.reason is not Reason.NODE_LOST:
             self.tell(await asyncio.to_thread(find_cases, test, result, before))
         self.tell(result)
 
@@ -261,11 +261,16 @@ class RunOnNode:
         made = self._reruns.setdefault(task_run, Counter())
         orders = [_later_attempt(order, retry, made[key_of(order)]) for order in work.orders]
         busy = len(orders) > 1
+        kills = self._memory.kills()
 
         def on_start(order: PytestOrder) -> None:
             self.tell(AttemptStart(order.test_id, order.variant, order.attempt, task_run), busy=busy)
 
         def on_result(result: AttemptResult) -> None:
+            nonlocal kills
+            result = self._memory.judge(result, kills)
+            if result.reason in (Reason.CRASH, Reason.NODE_LOST, Reason.MEMORY):
+                kills = self._memory.kills()  # the next one in this pack is not ended by the same kill
             if result.rerun:
                 made[result.key] += 1
             else:
@@ -368,15 +373,6 @@ class _Performer:
             return await self._run.next_item(self._key, self._place, work.spec)
 
         return await self._run.perform(work, retry=retry, task_run=task_run, ask_next=ask_next)
-
-
-def _told_by_prefect(result: AttemptResult, timeout_seconds: float | None) -> AttemptResult:
-    """The result with the test's own timeout in its words, not the keeper's later one."""
-    if result.reason is not Reason.TIMEOUT or timeout_seconds is None:
-        return result
-    first = f"timeout: still running after {timeout_seconds:g} s, so it was ended"
-    rest = (result.error or "").partition("\n")[2]
-    return structs.replace(result, error=f"{first}\n{rest}" if rest else first)
 
 
 async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:

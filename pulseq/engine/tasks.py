@@ -18,7 +18,7 @@ from prefect.client.schemas.objects import State, StateDetails, TaskRun, TaskRun
 from prefect.context import FlowRunContext, TaskRunContext
 from prefect.results import ResultRecord, ResultRecordMetadata  # type: ignore[attr-defined]
 from prefect.serializers import JSONSerializer
-from prefect.states import Cancelled, Completed, Failed, Pending
+from prefect.states import Cancelled, Completed, Crashed, Failed, Pending
 from prefect.task_engine import run_task_async
 
 from pulseq.engine.work import PytestWork, TaskRunInput, TestWork, shown_name
@@ -27,11 +27,17 @@ from pulseq.reports.text import gist
 
 #: The exact name is in the contract: the task that has Prefect's retries and timeout.
 TASK_NAME = "run_test_with_retry"
+#: The name of the state of what was lost with its node, or its machine's memory.
+NODE_LOST = "NodeLost"
 
 #: What a task run gives back: nothing that is kept, since results have a way of their own.
 NO_RESULT: ResultRecord[None] = ResultRecord(
     result=None, metadata=ResultRecordMetadata(serializer=JSONSerializer(), storage_key="none")
 )
+
+#: Prefect's own timeout is there for what hangs: the keeper of a body counts from the body's start, is exact, and
+#: has told its result long before this much more has passed. An interpreter may take half of it to begin.
+BACKSTOP_SECONDS = 60.0
 
 _STATE_NAMES = {
     Reason.TIMEOUT: "TimedOut",
@@ -56,8 +62,11 @@ async def run_test_with_retry(work: TaskRunInput) -> State[Any]:
 
 
 def may_retry(_task: Task[Any, Any], _task_run: TaskRun, state: State[Any]) -> bool:
-    """Prefect's retry condition: whatever failed may be tried again; what was cancelled may not."""
-    return state.type is None or not state.is_cancelled()
+    """Prefect's retry condition: whatever failed may be tried again; what was cancelled may not.
+
+    Neither may what was lost with its machine: that is tried again elsewhere, and uses up no retry.
+    """
+    return state.type is None or not (state.is_cancelled() or state.name == NODE_LOST)
 
 
 @functools.lru_cache(maxsize=256)
@@ -79,7 +88,8 @@ def task_for(retries: int, retry_delay_seconds: float, timeout_seconds: float | 
 async def run_as_task(work: TestWork | PytestWork, run: Any, context: Context, task_run_id: UUID) -> None:
     """Run one piece of work as a Prefect task run of the flow run whose `context` this is."""
     if isinstance(work, TestWork):
-        task = task_for(work.max_retries, work.test.retry_delay_seconds, work.timeout_seconds)
+        limit = None if work.timeout_seconds is None else work.timeout_seconds + BACKSTOP_SECONDS
+        task = task_for(work.max_retries, work.test.retry_delay_seconds, limit)
     else:
         task = task_for(work.max_retries, work.retry_delay_seconds, None)
     # Each task run in a copy of its own: the engine sets context variables and leaves its client in them.
@@ -149,6 +159,8 @@ def _state_of_one(result: AttemptResult, retried: bool) -> State[Any]:
     message = _one_line(result)
     if result.reason is Reason.CANCELLED:
         return Cancelled(message=message)
+    if result.reason is Reason.NODE_LOST:
+        return Crashed(name=NODE_LOST, message=message)
     if result.status is Status.PASSED:
         return Completed(name="Flaky" if retried else "Passed", message=message)
     if result.status is Status.SKIPPED:

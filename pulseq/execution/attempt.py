@@ -12,8 +12,9 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
-from pulseq.execution.attempt_result import from_message, plain_metrics, without_body
+from pulseq.execution.attempt_result import from_message, without_body
 from pulseq.execution.launchers import Launcher, LauncherError
+from pulseq.execution.metrics import measured_metrics
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.keeper import GRACE_SECONDS
 from pulseq.models import AttemptOrder, AttemptResult, Reason, SimulateBody, Status
@@ -96,7 +97,7 @@ class SimulatedAttempt(RunningAttempt):
             started_at=started_at,
             duration=duration,
             error=error,
-            metrics=plain_metrics(duration),
+            metrics=measured_metrics(duration=duration),
             simulated=True,
         )
 

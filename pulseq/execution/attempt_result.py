@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
+from pulseq.execution.metrics import join_metrics, measured_metrics
 from pulseq.execution.runtime.wire import Message
 from pulseq.models import AttemptOrder, AttemptResult, CallBody, CommandBody, HttpBody, Reason, Status
 
@@ -53,14 +54,13 @@ def _body_message(body: object) -> Message:
 def from_message(order: AttemptOrder, node_id: str, message: Mapping[str, Any]) -> AttemptResult:
     """The result that a keeper sent."""
     duration = message["duration"]
-    response_time = message["response_time"]
-    measured = {
-        "duration": duration,
-        "response_time": duration if response_time is None else response_time,
-        "memory_usage": message["peak_rss"] / 1e6,
-        "cpu_usage": 100.0 * message["cpu_seconds"] / duration if duration > 0 else 0.0,
-    }
-    metrics = {**measured, **message["metrics"]}
+    measured = measured_metrics(
+        duration=duration,
+        response_time=message["response_time"],
+        memory_usage=message["peak_rss"] / 1e6,
+        cpu_usage=100.0 * message["cpu_seconds"] / duration if duration > 0 else 0.0,
+    )
+    metrics, warnings = join_metrics(measured, message["metrics"], order.test.metrics)
     return AttemptResult(
         test_id=order.test.id,
         variant=order.test.variant,
@@ -77,7 +77,7 @@ def from_message(order: AttemptOrder, node_id: str, message: Mapping[str, Any]) 
         signal=message["signal"],
         metrics=metrics,
         leaked_processes=message["leaked"],
-        warnings=(*message["warnings"], *missing_metrics(order, metrics)),
+        warnings=(*message["warnings"], *warnings),
     )
 
 
@@ -93,15 +93,5 @@ def without_body(order: AttemptOrder, node_id: str, reason: Reason, error: str, 
         started_at=time.time() - duration,
         duration=duration,
         error=error,
-        metrics=plain_metrics(duration),
+        metrics=measured_metrics(duration=duration),
     )
-
-
-def plain_metrics(duration: float) -> dict[str, float]:
-    """The metrics of an attempt without a process."""
-    return {"duration": duration, "response_time": duration, "memory_usage": 0.0, "cpu_usage": 0.0}
-
-
-def missing_metrics(order: AttemptOrder, metrics: Iterable[str]) -> tuple[str, ...]:
-    """A warning for each metric that the test must report and did not."""
-    return tuple(f"the metric {name!r} was not reported" for name in order.test.metrics if name not in metrics)

@@ -59,7 +59,7 @@ class Executor:
         self._launchers = LauncherPool(self._temp_root, self._environment)
         try:
             await self._launchers.get(self._default_python)
-        except LauncherError as error:
+        except (LauncherError, OSError) as error:
             await self.close()
             raise InfrastructureError(f"this node cannot run tests: {error}") from error
 

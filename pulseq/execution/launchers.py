@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import os
 import shutil
 import socket
@@ -23,6 +24,8 @@ END_SECONDS = 5.0
 #: Variables that are the node's business and not a body's.
 PRIVATE_PREFIXES = ("PREFECT_", "DASK_", "PULSEQ_")
 _LAST_BYTES = 2000
+#: What the starting of an interpreter fails with when the machine, not the interpreter, is to blame.
+_MACHINE_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
 
 
 class LauncherError(Exception):
@@ -127,6 +130,7 @@ class LauncherPool:
 
         Raises:
             LauncherError: when the interpreter cannot be used.
+            OSError: when the machine cannot start any process now.
         """
         async with self._locks.setdefault(python, asyncio.Lock()):
             known = self._launchers.get(python)
@@ -166,6 +170,8 @@ class LauncherPool:
                 )
             except OSError as error:
                 with contextlib.closing(here), contextlib.closing(log):
+                    if error.errno in _MACHINE_ERRORS:
+                        raise
                     raise LauncherError(f"cannot start the interpreter {python!r}: {error.strerror}") from error
         return Launcher(python, process, here, log)
 

@@ -10,6 +10,7 @@ from typing import Any
 from msgspec import Struct
 from msgspec.structs import replace
 
+from pulseq.execution.metrics import join_metrics, measured_metrics
 from pulseq.models import (
     AttemptResult,
     CollectedItem,
@@ -99,14 +100,13 @@ def _rerun(order: PytestOrder, node_id: str, attempt: int, told: Mapping[str, An
 
 def attempt_result(order: PytestOrder, node_id: str, message: Mapping[str, Any]) -> AttemptResult:
     """The result that a runner, or its keeper, told of an item; the last one where there were several."""
-    metrics = {
-        **message["metrics"],
-        "duration": message["duration"],
-        "response_time": message["response_time"],
-        "memory_usage": message["memory"],
-        "cpu_usage": message["cpu"],
-    }
-    missing = [f"the metric {name!r} was not reported" for name in order.metrics if name not in metrics]
+    measured = measured_metrics(
+        duration=message["duration"],
+        response_time=message["response_time"],
+        memory_usage=message["memory"],
+        cpu_usage=message["cpu"],
+    )
+    metrics, warnings = join_metrics(measured, message["metrics"], order.metrics)
     return AttemptResult(
         test_id=order.test_id,
         variant=order.variant,
@@ -123,7 +123,7 @@ def attempt_result(order: PytestOrder, node_id: str, message: Mapping[str, Any])
         signal=message.get("signal"),
         metrics=metrics,
         leaked_processes=message.get("leaked", 0),
-        warnings=(*message["warnings"], *missing),
+        warnings=(*message["warnings"], *warnings),
         pytest_warnings=_warnings(message.get("pytest_warnings")),
         xpassed=_clip_or_none(message.get("xpassed"), WARNING_CHARACTERS),
         properties=_properties(message.get("properties")),
@@ -173,7 +173,7 @@ def unmeasured_result(order: PytestOrder, node_id: str, reason: Reason, error: s
         reason=reason,
         started_at=time.time(),
         error=error,
-        metrics={"duration": 0.0, "response_time": 0.0, "memory_usage": 0.0, "cpu_usage": 0.0},
+        metrics=measured_metrics(),
     )
 
 

@@ -24,7 +24,7 @@ class LivenessRule:
     def __post_init__(self) -> None:
         for name in ("heartbeat_interval", "node_timeout"):
             value = getattr(self, name)
-            if not 0 < value < float("inf"):
+            if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
                 raise ValueError(f"{name}: found {value!r}, expected seconds above 0")
 
     @property

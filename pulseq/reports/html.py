@@ -155,8 +155,11 @@ def _places(record: RunRecord, locations: Mapping[str, str]) -> list[tuple[str, 
     places: list[tuple[str, str, str | None]] = [
         (safe_line(word, 40), safe_line(place, 1000), None) for word, place in locations.items()
     ]
-    url = record.prefect.url if record.prefect else None
-    return places if not url else [*places, ("flow run", safe_line(url, 1000), _web_link(url))]
+    known = record.prefect
+    if known is None:
+        return places
+    link = _web_link(known.url) if known.url else None
+    return [*places, ("flow run", safe_line(known.url or known.flow_run_id, 1000), link)]
 
 
 def _web_link(url: str) -> str | None:

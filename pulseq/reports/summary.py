@@ -104,8 +104,8 @@ def _counted(record: RunRecord, words: list[tuple[str, str]]) -> Text:
 
 def _places(record: RunRecord, locations: Mapping[str, str]) -> Iterator[Text]:
     places = dict(locations)
-    if record.prefect and record.prefect.url:
-        places["flow run"] = record.prefect.url
+    if record.prefect:
+        places["flow run"] = record.prefect.url or record.prefect.flow_run_id
     wide = max((cell_len(word) for word in places), default=0)
     for word, place in places.items():
         yield Text.assemble((f"{word:<{wide}}  ", STYLES["quiet"]), safe_line(place, 1000))

@@ -266,6 +266,13 @@ def connect_caged(path: Path, *, deadline: float, memory_limit_bytes: int) -> Co
     return connection
 
 
+def without_end(statement: str) -> str:
+    """The text of one statement without the semicolon that ends it, and what may stand after that."""
+    text = statement.encode()
+    ends = (at for at, kind in duckdb.tokenize(statement) if text[at : at + 1] == b";" and "operator" in str(kind))
+    return text[: next(ends, len(text))].decode()
+
+
 def connect_memory(*, memory_limit_bytes: int, temp_directory: Path) -> Connection:
     """A database of this process alone; what does not fit into the limit goes to files in `temp_directory`.
 

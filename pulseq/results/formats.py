@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import unicodedata
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
+from textwrap import indent
 from typing import Any
 
 from rich.cells import cell_len
@@ -16,45 +18,92 @@ from pulseq.results.table import Table
 
 #: Categories of characters that a terminal may act upon, or that hide or reorder others.
 _UNSHOWN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+#: What a spreadsheet takes a field for a formula by, its wide forms too, and what it may pass over before.
+_FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
+_CONTROLS = ("\t", "\r", "\n")
+_BLANK = "\t\r\n \x0b\x0c\0\xa0\u200b\ufeff\u3000"
+_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "U")
+#: Beginnings of the types whose values nobody chooses the text of.
+_PLAIN = (
+    *_NUMBERS[:-1],
+    *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "UUID", "BOOLEAN", "BLOB", "BIT"),
+    *("DATE", "TIME", "INTERVAL"),
+)
 
 
-def format_table(table: Table, *, max_cell_width: int = 60) -> str:
-    """Aligned columns for people; control characters stand as escapes, long values end in an ellipsis."""
+def format_table(table: Table, *, max_cell_width: int = 60) -> Iterator[str]:
+    """The lines of aligned columns for people; control characters are visible, long values end in an ellipsis."""
     heads = [shown(name, max_cell_width) for name in table.columns]
-    rows = [[shown(_for_people(cell), max_cell_width) for cell in row] for row in table.rows]
-    widths = [max(map(cell_len, column)) for column in zip(heads, *rows, strict=True)]
+    widths = [cell_len(head) for head in heads]
+    for row in _shown_rows(table, max_cell_width):
+        widths = [max(width, cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
     right = [kind.startswith(_NUMBERS) and kind != "UUID" and not kind.endswith("]") for kind in table.types]
-    lines = [_line(heads, widths, right), "  ".join("-" * width for width in widths)]
-    lines += [_line(row, widths, right) for row in rows]
-    return "\n".join([*lines, _count(table)]) + "\n"
+    yield _line(heads, widths, right)
+    yield "  ".join("-" * width for width in widths) + "\n"
+    for row in _shown_rows(table, max_cell_width):
+        yield _line(row, widths, right)
+    yield _count(table)
 
 
-def format_json(table: Table) -> str:
-    """A JSON list with one object per row; what JSON has no word for (NaN, infinity, bytes) is text.
+def format_json(table: Table) -> Iterator[str]:
+    """The lines of a JSON list with one object per row; what JSON has no word for (NaN, infinity, bytes) is text.
 
     Of columns with the same name, the second is called `name_2`.
     """
-    rows = [dict(zip(_unique(table.columns), map(_for_json, row), strict=True)) for row in table.rows]
-    return json.dumps(rows, indent=2, allow_nan=False) + "\n"
+    names = _unique(table.columns)
+    before = "[\n"
+    for row in table.rows:
+        one = dict(zip(names, map(_for_json, row), strict=True))
+        yield before + indent(json.dumps(one, indent=2, allow_nan=False), "  ")
+        before = ",\n"
+    yield "[]\n" if before == "[\n" else "\n]\n"
 
 
-def format_csv(table: Table) -> str:
-    """CSV with a header; NULL is an empty field, empty text a quoted one, lists and maps are JSON."""
-    lines = [[_csv_field(name) for name in table.columns]]
-    lines += [[_csv_field(cell) for cell in row] for row in table.rows]
-    return "".join(",".join(line) + "\n" for line in lines)
+def format_csv(table: Table, *, raw: bool = False, for_terminal: bool = False) -> Iterator[str]:
+    """The lines of CSV with a header; NULL is an empty field, empty text a quoted one, lists and maps are JSON.
+
+    Args:
+        raw: leave text that a spreadsheet would take for a formula as it is; else an apostrophe comes before it.
+        for_terminal: write what a terminal may act upon, and line ends within a field, as escapes.
+    """
+
+    def write(text: str, may_be_hostile: bool) -> str:
+        safe = "'" + text if may_be_hostile and not raw and is_formula(text) else text
+        return _csv_field(visible(safe) if for_terminal else safe)
+
+    texts = [not kind.startswith(_PLAIN) for kind in table.types]
+    # Names, too: a PIVOT makes them of values.
+    yield ",".join(write(name, True) for name in table.columns) + "\n"
+    for row in table.rows:
+        cells = zip(row, texts, strict=True)
+        yield ",".join("" if cell is None else write(_for_csv(cell), is_text) for cell, is_text in cells) + "\n"
+
+
+def is_formula(text: str) -> bool:
+    """Whether a spreadsheet might take a field for a formula: what begins as one, and is no plain number."""
+    begins = text.startswith(_CONTROLS) or text.lstrip(_BLANK).startswith(_FORMULA)
+    return begins and not _NUMBER.fullmatch(text)
+
+
+def visible(text: str) -> str:
+    """Text on one line that does nothing to a terminal."""
+    return text if text.isascii() and text.isprintable() else "".join(map(_visible, text))
 
 
 def shown(text: str, max_width: int) -> str:
     """Text on one line that is safe on a terminal, no wider than `max_width` cells."""
-    safe = "".join(_visible(character) for character in text[: 4 * max_width])
+    safe = visible(text[: 4 * max_width])
     if len(text) <= 4 * max_width and cell_len(safe) <= max_width:
         return safe
     cut = safe[: max_width - 1]
     while cell_len(cut) > max_width - 1:
         cut = cut[:-1]
     return cut + "…"
+
+
+def _shown_rows(table: Table, max_cell_width: int) -> Iterator[list[str]]:
+    return ([shown(_for_people(cell), max_cell_width) for cell in row] for row in table.rows)
 
 
 def _unique(names: Sequence[str]) -> list[str]:
@@ -77,13 +126,13 @@ def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
         " " * (width - cell_len(cell)) + cell if to_right else cell + " " * (width - cell_len(cell))
         for cell, width, to_right in zip(cells, widths, right, strict=True)
     ]
-    return "  ".join(padded).rstrip()
+    return "  ".join(padded).rstrip() + "\n"
 
 
 def _count(table: Table) -> str:
     count = len(table.rows)
     more = ", and there are more" if table.truncated else ""
-    return f"({count} row{'' if count == 1 else 's'}{more})"
+    return f"({count} row{'' if count == 1 else 's'}{more})\n"
 
 
 def _for_people(value: Any) -> str:
@@ -118,15 +167,15 @@ def _for_json(value: Any) -> Any:
     return value
 
 
-def _csv_field(value: Any) -> str:
+def _for_csv(value: Any) -> str:
     match value:
-        case None:
-            return ""
         case float():
-            text = repr(value)
+            return repr(value)
         case bool() | bytes() | list() | dict():
-            text = _for_people(value)
-        case _:
-            text = str(value)
+            return _for_people(value)
+    return str(value)
+
+
+def _csv_field(text: str) -> str:
     quoted = not text or any(character in text for character in ',"\r\n')
     return '"' + text.replace('"', '""') + '"' if quoted else text

@@ -20,10 +20,12 @@ from typing import Any
 
 from pulseq.errors import InfrastructureError, PulseqError, SchemaVersionError, UsageError
 from pulseq.results.database import DatabaseBusyError, DatabaseDamagedError, no_database
-from pulseq.results.table import Table, from_wire
+from pulseq.results.formats import visible
+from pulseq.results.table import Table, WiredRows
 
-#: Bytes that an answer may take on its way.
+#: Bytes that an answer may take on its way, and here: it is kept as it comes.
 MAX_ANSWER_BYTES = 256 << 20
+MAX_ROWS = 5_000_000
 
 _ERRORS: dict[str, type[PulseqError]] = {
     error.__name__: error
@@ -115,7 +117,8 @@ class _Answer:
     child: subprocess.Popen[bytes]
     timeout_seconds: float
     head: dict[str, Any] | None = None
-    rows: list[tuple[Any, ...]] = field(default_factory=list)
+    lines: list[bytes] = field(default_factory=list)
+    row_count: int = 0
     truncated: bool | None = None
     out_of_time: bool = False
     bytes_read: int = 0
@@ -124,7 +127,8 @@ class _Answer:
 
     def read(self) -> None:
         assert self.child.stdout is not None
-        for line in self.child.stdout:
+        # Not one byte more than is allowed: a single line might be longer than that.
+        while line := self.child.stdout.readline(MAX_ANSWER_BYTES - self.bytes_read + 1):
             self.bytes_read += len(line)
             if self.bytes_read > MAX_ANSWER_BYTES:
                 raise UsageError(
@@ -137,7 +141,8 @@ class _Answer:
     def table(self) -> Table:
         """The whole answer, or the error that tells why there is none."""
         if self.head is not None and self.truncated is not None:
-            return Table(tuple(self.head["columns"]), tuple(self.head["types"]), tuple(self.rows), self.truncated)
+            rows = WiredRows(self.lines, self.row_count)
+            return Table(tuple(self.head["columns"]), tuple(self.head["types"]), rows, self.truncated)
         if self.out_of_time:
             raise UsageError(
                 f"the query took longer than {self.timeout_seconds:g} s and was ended: "
@@ -161,11 +166,14 @@ class _Answer:
             case {"columns": _, "types": _}:
                 self.head = message
             case {"rows": list() as rows}:
-                self.rows += [tuple(from_wire(cell) for cell in row) for row in rows]
+                self.lines.append(line)
+                self.row_count += len(rows)
+                if self.row_count > MAX_ROWS:
+                    raise UsageError(f"the answer has more than {MAX_ROWS:,} rows: ask for fewer (a run_id, a LIMIT)")
             case {"truncated": bool() as truncated}:
                 self.truncated = truncated
             case {"error": str() as text, "kind": str() as kind}:
-                raise _ERRORS.get(kind, PulseqError)(text)
+                raise _ERRORS.get(kind, PulseqError)(visible(text))
 
     def _start_clock(self) -> None:
         self.clock = threading.Timer(self.timeout_seconds, self._end)

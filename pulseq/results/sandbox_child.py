@@ -15,6 +15,7 @@ import signal
 import sys
 import threading
 import time
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,17 @@ from pulseq.results.database import (
     check_version,
     connect_caged,
     first_line,
+    without_end,
     worded,
 )
+from pulseq.results.exact_types import as_iso, exact_columns, text_type
 from pulseq.results.table import to_wire
 
 MEMORY_LIMIT_BYTES = 1 << 30
 #: Address space: DuckDB's memory, its allocator's reserves and the stacks of its threads.
 ADDRESS_SPACE_BYTES = MEMORY_LIMIT_BYTES + (4 << 30)
 ROWS_PER_LINE = 500
+BYTES_PER_LINE = 1 << 20
 #: Kinds of statements that only ask.
 QUESTIONS = frozenset({"SELECT", "EXPLAIN", "MULTI"})
 
@@ -56,10 +60,9 @@ def _answer(request: dict[str, Any]) -> None:
     _limit_process(request["timeout_seconds"])
     _say({"opened": True})
     try:
-        connection.execute(_one_question(connection, request["query"]))
-        description = connection.description or []
-        _say({"columns": [column[0] for column in description], "types": [str(column[1]) for column in description]})
-        _say({"truncated": _send_rows(connection, request["max_rows"])})
+        columns, types, batches = _ask(connection, _one_question(connection, request["query"]))
+        _say({"columns": columns, "types": [str(kind) for kind in types]})
+        _say({"truncated": _send_rows(batches, types, request["max_rows"])})
     except DuckDBError as error:
         raise UsageError(_refusal(error)) from error
     except (ValueError, OverflowError) as error:
@@ -72,6 +75,7 @@ def _open(path: Path, patience_seconds: float) -> Connection:
         connection = connect_caged(path, deadline=deadline, memory_limit_bytes=MEMORY_LIMIT_BYTES)
         check_version(connection, path)
         connection.execute(_EVERY_CONVERSION).fetchall()
+        connection.sql(without_end(_EVERY_CONVERSION)).project("#1").fetchall()
     except DuckDBError as error:
         raise worded(error, path) from error
     return connection
@@ -102,16 +106,57 @@ def _one_question(connection: Connection, query: str) -> Any:
     return statements[0]
 
 
-def _send_rows(connection: Connection, max_rows: int | None) -> bool:
+def _ask(connection: Connection, question: Any) -> tuple[list[str], list[Any], Iterator[list[tuple[Any, ...]]]]:
+    """The names and types of a question's columns, and its rows, times and intervals among these as text."""
+    kind, text = question.type.name, question.query
+    if kind != "EXPLAIN":
+        answer = connection.sql(question)  # a SELECT does not run yet
+        columns, types = list(answer.columns), list(answer.types)
+        wanted = exact_columns(types)
+        if wanted is not None and kind == "SELECT":
+            connection.execute(f"SELECT {wanted} FROM (\n{without_end(text)}\n) AS answer")
+            return columns, types, _batches(connection)
+        if wanted is not None:  # a PIVOT, which can be no part of another query
+            return columns, types, iter([answer.project(wanted).fetchall()])
+    connection.execute(question)
+    description = connection.description or []
+    return [column[0] for column in description], [column[1] for column in description], _batches(connection)
+
+
+def _batches(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
+    while rows := connection.fetchmany(ROWS_PER_LINE):
+        yield rows
+
+
+def _send_rows(batches: Iterable[list[tuple[Any, ...]]], types: Sequence[Any], max_rows: int | None) -> bool:
     """Send the rows, `max_rows` at most; whether there were more."""
     left = math.inf if max_rows is None else max_rows
-    while rows := connection.fetchmany(ROWS_PER_LINE):
+    cast = [None if text_type(kind) is None else kind for kind in types]
+    for rows in batches:
         kept = rows if len(rows) <= left else rows[: int(left)]
-        _say({"rows": [[to_wire(cell) for cell in row] for row in kept]})
+        _say_rows([_told(cell, kind) for cell, kind in zip(row, cast, strict=True)] for row in kept)
         if len(rows) > left:
             return True
         left -= len(rows)
     return False
+
+
+def _say_rows(rows: Iterable[list[object]]) -> None:
+    """Say rows in lines that are hardly longer than `BYTES_PER_LINE`: whoever reads one has it in memory thrice."""
+    said: list[bytes] = []
+    length = 0
+    for row in rows:
+        said.append(json.dumps(row).encode("ascii"))
+        length += len(said[-1])
+        if length > BYTES_PER_LINE:
+            _say_line(b'{"rows": [%b]}' % b", ".join(said))
+            said, length = [], 0
+    if said:
+        _say_line(b'{"rows": [%b]}' % b", ".join(said))
+
+
+def _told(cell: object, cast: Any) -> object:
+    return to_wire(cell if cast is None else as_iso(cell, cast))
 
 
 def _refusal(error: DuckDBError) -> str:
@@ -123,7 +168,11 @@ def _refusal(error: DuckDBError) -> str:
 
 
 def _say(message: dict[str, Any]) -> None:
-    sys.stdout.buffer.write(json.dumps(message).encode("ascii") + b"\n")
+    _say_line(json.dumps(message).encode("ascii"))
+
+
+def _say_line(line: bytes) -> None:
+    sys.stdout.buffer.write(line + b"\n")
     sys.stdout.buffer.flush()
 
 

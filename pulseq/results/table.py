@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time
 from decimal import Decimal
@@ -19,14 +21,44 @@ class Table:
         columns: names, in order.
         types: DuckDB's types of the columns, as `BIGINT` or `MAP(VARCHAR, DOUBLE)`.
         rows: values: None, bool, int, float, str, Decimal, bytes, list, or dict for maps and structs.
-            Times are ISO 8601 text, those with a zone in UTC.
+            Times are ISO 8601 text, those with a zone in UTC; intervals, and what is infinite or before Christ,
+            are text as DuckDB writes it.
         truncated: there were more rows than were asked for.
     """
 
     columns: tuple[str, ...]
     types: tuple[str, ...]
-    rows: tuple[tuple[Any, ...], ...]
+    rows: Collection[tuple[Any, ...]]
     truncated: bool = False
+
+
+class WiredRows(Collection[tuple[Any, ...]]):
+    """Rows in the words of JSON, as they came: read when they are asked for, since values take ten times the memory.
+
+    Args:
+        lines: each a JSON object with a list of rows under `rows`.
+        count: how many rows these are.
+    """
+
+    def __init__(self, lines: Sequence[bytes], count: int) -> None:
+        self._lines = lines
+        self._count = count
+
+    def __len__(self) -> int:
+        return self._count
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        for line in self._lines:
+            for row in json.loads(line)["rows"]:
+                yield tuple(from_wire(cell) for cell in row)
+
+    def __contains__(self, row: object) -> bool:
+        return any(row == one for one in self)
+
+    def __eq__(self, other: object) -> bool:
+        return tuple(self) == tuple(other) if isinstance(other, WiredRows | tuple) else NotImplemented
+
+    __hash__ = None  # type: ignore[assignment]
 
 
 def to_wire(value: object) -> object:

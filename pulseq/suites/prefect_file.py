@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -14,6 +15,8 @@ from pulseq.suites.reading import read_document
 
 PROJECT_FILE = "prefect.yaml"
 _SELECTORS = ("cron", "interval", "rrule")
+#: Prefect puts the variable's value in its place when it deploys.
+_SHELLS_DIRECTORY = re.compile(r"\{\{\s*\$PWD\s*\}\}")
 _STRATEGIES = ("ENQUEUE", "CANCEL_NEW")
 
 
@@ -179,7 +182,20 @@ def _read_trigger(value: Any) -> dict[str, Any]:
 
 def _read_steps(value: Any) -> Any:
     entries = [value] if isinstance(value, Mapping) else value
-    return entries if entries is None else list_of(_mapping, "a list of steps")(entries)
+    if entries is None:
+        return None
+    return list_of(_read_step, "a list of steps")(entries)
+
+
+def _read_step(value: Any) -> Any:
+    for name, inputs in _mapping(value).items():
+        for key, given in inputs.items() if isinstance(inputs, Mapping) else ():
+            if isinstance(given, str) and _SHELLS_DIRECTORY.search(given):
+                expected = (
+                    "a directory, or no pull step: Prefect takes the one that it deploys from, a shell's may differ"
+                )
+                raise Flawed.at(describe(given), expected, name, key)
+    return value
 
 
 _TRIGGER = ("type", "name", "description", "enabled", "parameters", "job_variables", "schedule_after")

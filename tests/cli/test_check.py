@@ -64,6 +64,31 @@ def test_all_that_is_wrong_is_told_at_once(place: Path) -> None:
     assert "test 'pays': no node fits" in str(caught.value)
 
 
+def _lines_of(suite: str, place: Path) -> list[str]:
+    (place / "suite.yaml").write_text(f"suite: shop\ntests:\n{suite}")
+    with pytest.raises(PulseqError) as caught:
+        check("suite.yaml")
+    return str(caught.value).splitlines()
+
+
+def test_of_many_problems_of_a_kind_the_first_are_told_and_their_number(place: Path) -> None:
+    again = "".join("  - {id: pays, command: 'true'}\n" for _ in range(2000))
+
+    lines = _lines_of(again + "  - {id: other, comand: 'true'}\n", place)
+
+    assert "suite.yaml:4: tests[1].id: found 'pays' again" in lines[0]
+    assert "suite.yaml: and 1979 more of this kind, the last one on line 2002" == lines[20]
+    assert ["suite.yaml:2003: tests[2000].comand"] == [line.partition(": found")[0] for line in lines[21:]]
+
+
+def test_of_many_tests_that_no_node_fits_the_first_are_told_and_their_number(place: Path) -> None:
+    unfit = "".join(f"  - {{id: t{n}, command: 'true', requirements: {{browser: none}}}}\n" for n in range(100))
+
+    lines = _lines_of(unfit, place)
+
+    assert ["and 80 more tests that no node fits"] == lines[20:]
+
+
 def test_another_project_is_checked_in_the_place_of_the_one_that_is_there(place: Path) -> None:
     (place / "prefect.yaml").write_text(TYPO)
     (place / "other.yaml").write_text(PROJECT)

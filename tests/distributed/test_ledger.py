@@ -409,3 +409,28 @@ def test_a_node_that_is_lost_between_the_attempts_of_a_start_loses_the_one_under
     ((event,), again) = lose(ledger, "gone")
     assert isinstance(event, AttemptFinished)
     assert (event.result.attempt, event.result.reason, again) == (2, Reason.NODE_LOST, True)
+
+
+def test_what_a_machine_lost_is_tried_again_alone_and_uses_up_no_retry() -> None:
+    ledger = begun(retries=1)
+    lost = result(Status.ERROR, Reason.NODE_LOST, error="no memory")
+
+    assert ledger.finish(lost, in_place=True) == ([AttemptFinished(lost)], Next.RETRY_ALONE)
+    assert (ledger.lost_on(KEY), ledger.retries_left(KEY), ledger.has_failed(KEY)) == ({"n1"}, 1, False)
+
+    begin(ledger, "n2")
+    ledger.finish(result(attempt=2, node="n2"), in_place=True)
+    assert list(ledger.verdicts()) == [closed(Status.PASSED, attempts=2, node="n2")]
+
+
+def test_what_machines_lose_twice_has_no_verdict_of_its_own() -> None:
+    ledger = begun()
+    ledger.finish(result(Status.ERROR, Reason.NODE_LOST), in_place=True)
+    begin(ledger, "n2")
+    lost = result(Status.ERROR, Reason.NODE_LOST, attempt=2, node="n2", error="no memory")
+
+    events, following = ledger.finish(lost, in_place=True)
+
+    expected = closed(Status.ERROR, Reason.NODE_LOST, attempts=2, node="n2", error="no memory")
+    assert (events, following) == ([AttemptFinished(lost), expected], Next.CLOSED)
+    assert ledger.failures == 0

@@ -115,6 +115,26 @@ def test_a_suspect_node_is_still_active_in_two_words(manager: NodeManager, clock
     assert (Liveness.SUSPECT, "active") == (manager.liveness_of("a"), manager.get_node_status("a"))
 
 
+def test_limits_can_be_given_when_it_is_made(clock: _Clock) -> None:
+    session = Session(FrameworkConfig(heartbeat_interval=1, node_timeout=2))
+    both = NodeManager(heartbeat_interval=0.5, node_timeout=5, session=session, clock=clock)
+    one = NodeManager(node_timeout=7, config=CONFIG, session=session)
+    assert (0.5, 5, 30, 7) == (both.heartbeat_interval, both.node_timeout, one.heartbeat_interval, one.node_timeout)
+
+    _run(both.register_node(TestNode("a")))
+    clock.now += 5
+    assert "inactive" == both.get_node_status("a")
+
+
+@pytest.mark.parametrize("limit", ["heartbeat_interval", "node_timeout"])
+@pytest.mark.parametrize("seconds", [0, -1, float("nan"), float("inf"), "60"])
+def test_a_limit_that_is_no_time_is_refused(limit: str, seconds: Any) -> None:
+    session = Session()
+    with pytest.raises(ValueError, match=f"{limit}: found {seconds!r}, expected seconds above 0"):
+        NodeManager(**{limit: seconds}, session=session)
+    assert not session.has("manager")
+
+
 def test_limits_come_from_the_configuration_or_the_session_and_can_be_assigned(clock: _Clock) -> None:
     session = Session(FrameworkConfig(heartbeat_interval=1, node_timeout=2))
     inherited, own = NodeManager(session=session), NodeManager(config=CONFIG, session=session, clock=clock)

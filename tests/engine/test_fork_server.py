@@ -25,7 +25,7 @@ PATIENCE_SECONDS = 60.0
 #: Its name is as long as that of a node's module, and of the one that is forked.
 MODULE = "tinier.modules.new_process"
 SOURCE = """
-import os, sys, threading
+import logging, os, sys, threading
 from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
 
 LOADED_BY = os.getpid()
@@ -35,6 +35,8 @@ def main():
     watch_lifeline(lambda: None)
     if "code" in configuration:
         sys.exit(configuration["code"])
+    if "log" in configuration:
+        logging.warning("a line")
     print("a word", file=sys.stderr, flush=True)
     fds = sorted(int(fd) for fd in os.listdir("/proc/self/fd"))
     tell_owner({"pid": os.getpid(), "loaded_by": LOADED_BY, "fds": fds, "mode": os.environ["MODE"]})
@@ -307,6 +309,41 @@ def test_an_owner_whose_output_cannot_be_written_is_forked_all_the_same(tmp_path
 
     assert (owner.returncode, (tmp_path / "told").read_text()) == (0, "True")
     assert (tmp_path / "may").read_text() == "True\n"
+
+
+VIEWED = """
+import asyncio, importlib, logging, os, sys
+from pathlib import Path
+from rich.console import Console
+from rich.live import Live
+from tests.engine.test_fork_server import MODULE, PATIENCE_SECONDS, Place
+
+async def main():
+    place = Place(Path(sys.argv[1]))
+    sys.path.insert(0, sys.argv[1])
+    importlib.import_module(MODULE)
+    with Live("the picture", console=Console(stderr=True, force_terminal=True), auto_refresh=False):
+        logging.basicConfig(format="%(message)s")
+        await place.server.start_here()
+        process = await place.fork(log=1)
+        await process.ready(PATIENCE_SECONDS)
+        logging.warning("a line of the owner's")
+    await process.stop()
+    await place.server.stop()
+
+asyncio.run(main())
+os._exit(0)
+"""
+
+
+def test_what_a_fork_logs_has_nothing_of_the_view_that_its_owner_draws(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", VIEWED, tmp_path]
+    owner = subprocess.run(command, capture_output=True, text=True, check=True, timeout=PATIENCE_SECONDS)
+
+    assert "a line\na word\n" == (tmp_path / "logs/one.log").read_text()
+    assert "" == (tmp_path / "logs/server.log").read_text()
+    assert "a line of the owner's" in owner.stderr
+    assert "the picture" in owner.stderr
 
 
 @pytest.mark.parametrize("trouble", ["exec 1>&-", "exec 0<&-"])

@@ -33,6 +33,7 @@ def result(status: Status, reason: Reason | None = None, error: str | None = Non
         (Status.ERROR, Reason.CRASH, StateType.FAILED, "BodyCrashed"),
         (Status.ERROR, Reason.SETUP, StateType.FAILED, "SetupError"),
         (Status.ERROR, Reason.MEMORY, StateType.FAILED, "OutOfMemory"),
+        (Status.ERROR, Reason.NODE_LOST, StateType.CRASHED, "NodeLost"),
         (Status.ERROR, Reason.CANCELLED, StateType.CANCELLED, "Cancelled"),
     ],
 )
@@ -101,9 +102,16 @@ TASK_RUN = TaskRun(task_key="t", dynamic_key="0")
 
 @pytest.mark.parametrize(
     ("state", "again"),
-    [(Failed(), True), (Failed(name="TimedOut"), True), (Crashed(), True), (Cancelled(), False), (Completed(), True)],
+    [
+        (Failed(), True),
+        (Failed(name="TimedOut"), True),
+        (Crashed(), True),
+        (Crashed(name="NodeLost"), False),
+        (Cancelled(), False),
+        (Completed(), True),
+    ],
 )
-def test_everything_but_what_was_cancelled_may_be_tried_again(state: State[Any], again: bool) -> None:
+def test_everything_but_what_was_cancelled_or_lost_may_be_tried_again(state: State[Any], again: bool) -> None:
     assert may_retry(TASK, TASK_RUN, state) is again
 
 

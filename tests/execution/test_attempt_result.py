@@ -33,11 +33,16 @@ def test_a_response_time_of_its_own_is_taken():
     assert from_message(ORDER, "node1", {**MESSAGE, "response_time": 0.25}).metrics["response_time"] == 0.25
 
 
-def test_what_a_body_reports_wins_over_what_was_measured():
-    message = {**MESSAGE, "metrics": {"response_time": 0.1, "rows": 7.0}}
-    result = from_message(ORDER, "node1", message)
-    assert (result.metrics["response_time"], result.metrics["rows"]) == (0.1, 7.0)
+def test_what_a_body_reports_stands_beside_what_was_measured():
+    result = from_message(ORDER, "node1", {**MESSAGE, "metrics": {"rows": 7.0}})
+    assert (result.metrics["response_time"], result.metrics["rows"]) == (2.0, 7.0)
     assert result.warnings == ("odd",)
+
+
+def test_what_was_measured_is_not_overwritten_by_a_body():
+    result = from_message(ORDER, "node1", {**MESSAGE, "metrics": {"duration": 0.5, "rows": 7.0}})
+    assert result.metrics["duration"] == 2.0
+    assert result.warnings[1].startswith("the metric 'duration' is measured by PulseQ, so the reported 0.5 was not")
 
 
 def test_a_metric_that_is_missing_is_a_warning():

@@ -1,4 +1,5 @@
 import asyncio
+import errno
 import os
 import signal
 import sys
@@ -74,3 +75,18 @@ def test_an_interpreter_that_is_never_ready_is_refused(in_pool, tmp_path, monkey
 
     with pytest.raises(LauncherError, match=r"was not ready to run tests after 0\.1 s"):
         in_pool(scenario)
+
+
+@pytest.mark.parametrize("number", [errno.EAGAIN, errno.ENOMEM, errno.EMFILE])
+def test_a_machine_that_can_start_nothing_is_not_blamed_on_the_interpreter(in_pool, monkeypatch, number):
+    def refuse(*_, **__):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(launchers.subprocess, "Popen", refuse)
+
+    async def scenario(pool):
+        await pool.get(sys.executable)
+
+    with pytest.raises(OSError, match=os.strerror(number)) as caught:
+        in_pool(scenario)
+    assert not isinstance(caught.value, LauncherError)

@@ -50,6 +50,12 @@ def test_what_pytest_recorded_of_an_item_is_kept() -> None:
     assert result.properties == (("property", "ticket", "7"), ("attribute", "owner", "me"))
 
 
+def test_what_was_measured_is_not_overwritten_by_an_item() -> None:
+    result = attempt_result(ORDER, "n", done(metrics={"response_time": 9.0, "rows": 7.0}))
+    assert (result.metrics["response_time"], result.metrics["rows"]) == (1.0, 7.0)
+    assert result.warnings[0].startswith("the metric 'response_time' is measured by PulseQ")
+
+
 def test_what_a_test_records_without_end_is_bounded() -> None:
     result = attempt_result(
         ORDER,

@@ -273,6 +273,12 @@ def test_an_address_that_is_no_web_address_is_text_and_no_link(url: str) -> None
     assert ({"#all"}, True) == (links, url in said_by(elements, "dd"))
 
 
+def test_a_flow_run_without_an_address_is_told_by_its_id() -> None:
+    elements = read(fold([PrefectRunKnown("f-1", None)]))
+    links = {one.attributes["href"] for one in elements if one.tag == "a"}
+    assert ({"#all"}, True) == (links, "f-1" in said_by(elements, "dd"))
+
+
 @pytest.mark.parametrize("attack", ATTACKS[:-1])
 def test_an_attack_is_shown_as_it_was_written(attack: str) -> None:
     elements = read(hostile_record(attack, "n", Status.FAILED, Reason.ASSERTION, False))

@@ -62,6 +62,25 @@ def test_rows_past_the_wanted_number_are_cut_and_told(path: Path) -> None:
         ("'\\x00\\xFF'::blob", b"\x00\xff"),
         ("timestamptz '2026-01-01 01:00:00+02'", "2025-12-31T23:00:00+00:00"),
         ("date '2026-01-01'", "2026-01-01"),
+        ("date 'infinity'", "infinity"),
+        ("timestamp '-infinity'", "-infinity"),
+        ("timestamptz 'infinity'", "infinity"),
+        ("timestamp '2026-01-01 00:00:00.5'", "2026-01-01T00:00:00.500000"),
+        ("timestamp '0044-03-15 (BC) 10:00:00'", "0044-03-15 (BC) 10:00:00"),
+        ("timestamp '12026-01-01'", "12026-01-01T00:00:00"),
+        ("timestamp_ns '2026-01-01 00:00:00.123456789'", "2026-01-01T00:00:00.123456789"),
+        ("time_ns '01:02:03.123456789'", "01:02:03.123456789"),
+        ("time '24:00:00'", "24:00:00"),
+        ("timetz '01:02:03+01'", "01:02:03+01:00"),
+        ("interval '1 month'", "1 month"),
+        ("interval '-1 year -2 days 3 hours'", "-1 year -2 days 03:00:00"),
+        ("[interval '1 month', null]", ["1 month", None]),
+        ("array_value(date 'infinity', date '2026-01-01')", ["infinity", "2026-01-01"]),
+        ("{'a': {'b\"c': interval '1 month'}, 'n': 1}", {"a": {'b"c': "1 month"}, "n": 1}),
+        ("map {'a': timestamp 'infinity'}", {"a": "infinity"}),
+        ("map {date 'infinity': 1}", {"infinity": 1}),
+        ("map {[date 'infinity']: interval '1 month'}", {"key": [["infinity"]], "value": ["1 month"]}),
+        ("row(interval '1 month')", "(1 month,)"),
         ("true", True),
         ("null", None),
         ("chr(0) || chr(27)", "\x00\x1b"),
@@ -69,6 +88,29 @@ def test_rows_past_the_wanted_number_are_cut_and_told(path: Path) -> None:
 )
 def test_values_keep_what_they_are(path: Path, sql: str, expected: object) -> None:
     assert ask(path, f"select {sql}").rows == ((expected,),)
+
+
+@pytest.mark.parametrize(
+    "query",
+    [
+        "select i, interval (i) month as i from range(3) t(i) order by i desc; -- the last first; or so",
+        "from (values (2, interval 2 month), (1, interval 1 month), (0, interval 0 month)) t /* ; */ ;",
+        "with t(i) as (from range(3)) select i, interval (i) month from t order by 1 desc limit 3",
+    ],
+)
+def test_times_and_intervals_leave_a_query_as_it_was_written(path: Path, query: str) -> None:
+    assert ask(path, query).rows == ((2, "2 months"), (1, "1 month"), (0, "00:00:00"))
+
+
+def test_a_pivot_has_its_intervals_as_they_are(path: Path) -> None:
+    query = "pivot (select 'a' as name, interval '1 month' as lasts) on name using first(lasts)"
+    assert ask(path, query) == Table(("a",), ("INTERVAL",), (("1 month",),))
+
+
+def test_the_types_told_are_those_of_the_query(path: Path) -> None:
+    table = ask(path, "select interval '1 month' as a, [timestamptz 'infinity'] as a, 1::integer as c")
+    assert (table.columns, table.types[0], table.types[2]) == (("a", "a", "c"), "INTERVAL", "INTEGER")
+    assert table.types[1] == "TIMESTAMP WITH TIME ZONE[]"
 
 
 def test_a_lone_surrogate_in_a_query_becomes_its_escape(path: Path) -> None:
@@ -164,6 +206,47 @@ def test_an_answer_that_is_too_large_is_refused(path: Path, monkeypatch: pytest.
     monkeypatch.setattr(sandbox, "MAX_ANSWER_BYTES", 1 << 20)
     with pytest.raises(UsageError, match="larger than 1 MB: ask for fewer rows"):
         ask(path, "select repeat('x', 1000) from range(1000000000)")
+
+
+def test_a_single_value_that_is_too_large_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "MAX_ANSWER_BYTES", 1 << 20)
+    with pytest.raises(UsageError, match="larger than 1 MB: ask for fewer rows"):
+        ask(path, "select repeat('x', 50_000_000)")
+
+
+def test_an_answer_of_too_many_rows_is_refused(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sandbox, "MAX_ROWS", 1000)
+    assert len(ask(path, "from range(1000)").rows) == 1000
+    with pytest.raises(UsageError, match="has more than 1,000 rows: ask for fewer"):
+        ask(path, "from range(1001)")
+
+
+def test_many_rows_take_little_memory_of_whoever_asks(path: Path) -> None:
+    script = textwrap.dedent(
+        """
+        import resource, sys
+        from pathlib import Path
+        from pulseq.results.formats import format_csv
+        from pulseq.results.sandbox import run_sql
+
+        def peak():
+            return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+
+        before = peak()
+        table = run_sql(Path(sys.argv[1]), "select i, -i from range(1000000) t(i)", timeout_seconds=600)
+        print(sum(1 for line in format_csv(table)), peak() - before)
+        """
+    )
+    told = subprocess.run([sys.executable, "-c", script, str(path)], capture_output=True, text=True, check=True)
+    lines, kilobytes = map(int, told.stdout.split())
+    assert lines == 1_000_001
+    assert kilobytes < 60_000  # 17 MB come; as values of Python they are 150
+
+
+def test_what_a_query_says_wrong_reaches_no_terminal_raw(path: Path) -> None:
+    with pytest.raises(UsageError) as caught:
+        ask(path, "select ('a' || chr(27) || '[31m')::integer")
+    assert "\\x1b[31m" in str(caught.value)
 
 
 def test_a_database_that_is_not_there_yet_is_told_with_what_to_do(tmp_path: Path) -> None:

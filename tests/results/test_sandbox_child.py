@@ -49,6 +49,11 @@ def test_rows_come_in_lines_of_bounded_length(path: Path) -> None:
     assert [len(line["rows"]) for line in lines if "rows" in line] == [500, 500, 200]
 
 
+def test_long_rows_come_in_lines_of_their_own(path: Path) -> None:
+    lines = answer(path, "select repeat('x', 700_000) from range(5)")
+    assert [len(line["rows"]) for line in lines if "rows" in line] == [2, 2, 1]
+
+
 def test_no_more_rows_come_than_were_asked_for(path: Path) -> None:
     assert answer(path, "from range(5)", 2)[2:] == [{"rows": [[0], [1]]}, {"truncated": True}]
 

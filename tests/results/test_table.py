@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.results.table import from_wire, to_wire
+from pulseq.results.table import WiredRows, from_wire, to_wire
 
 values = st.recursive(
     st.none()
@@ -55,3 +55,14 @@ def test_keys_that_no_dict_takes_arrive_as_text() -> None:
 
 def test_a_struct_with_the_names_of_a_tag_is_no_tag() -> None:
     assert from_wire(to_wire({"$": "decimal", "v": "1"})) == {"$": "decimal", "v": "1"}
+
+
+@given(st.lists(st.lists(st.tuples(values, values), min_size=1, max_size=3), max_size=3))
+def test_rows_are_read_as_often_as_they_are_asked_for(batches: list[list[tuple[object, object]]]) -> None:
+    lines = [json.dumps({"rows": [[to_wire(cell) for cell in row] for row in batch]}).encode() for batch in batches]
+    expected = tuple(row for batch in batches for row in batch)
+    rows = WiredRows(lines, len(expected))
+    assert (len(rows), tuple(rows), tuple(rows)) == (len(expected), expected, expected)
+    assert rows == expected
+    assert all(row in rows for row in expected)
+    assert rows != (*expected, ())

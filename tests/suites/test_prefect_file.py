@@ -51,6 +51,10 @@ def test_anchors_and_merge_keys_are_followed(tmp_path: Path) -> None:
         ("    triggers: [{expect: [x], withn: 3}]", "triggers[0].withn: found an unknown key"),
         ("    triggers: [smoke]", "triggers[0]: found 'smoke', expected a mapping"),
         ("    parameters: [1]", "4: deployments[0].parameters: found a list, expected a mapping"),
+        (
+            "    pull: [{prefect.deployments.steps.set_working_directory: {directory: '{{ $PWD }}'}}]",
+            "set_working_directory.directory: found '{{ $PWD }}', expected a directory, or no pull step",
+        ),
         ("    paused: maybe", "4: deployments[0].paused: found 'maybe'"),
         ("deploymets: []", "4: deploymets: found an unknown key, expected a key of a prefect.yaml; did you mean"),
         ("  - {name: x, entrypoint: flows/a.py}", "found 'flows/a.py', expected a file and a flow in it, as"),

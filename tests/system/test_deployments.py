@@ -30,8 +30,6 @@ BLOCK = (
 )
 #: Looks every few seconds at nodes that `pulseq up` keeps.
 LOOKS = """
-pull:
-  - prefect.deployments.steps.set_working_directory: {directory: "{{ $PWD }}"}
 deployments:
   - name: looks
     entrypoint: flows/node_health.py:node_health
@@ -87,7 +85,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
             "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
             "PREFECT_WORKER_QUERY_SECONDS": "1",
             "PREFECT_LOGGING_LEVEL": "WARNING",
-            "PWD": str(path),
+            "PWD": "/nowhere",  # a shell's: this program deploys from a directory of its own
         }
         site = Site(workplace, api)
         with running(site, "server", "start", "--host", "127.0.0.1", "--port", str(port)):

@@ -88,6 +88,23 @@ def test_failures_end_the_flow_run_failed_and_say_how_many(workplace: Workplace,
     assert (state["type"], state["message"]) == ("FAILED", "3 of 4 tests failed")
 
 
+def test_a_timeout_gives_a_body_all_of_its_time(workplace: Workplace, prefect_api: str) -> None:
+    tests = "".join(f"  - {{id: t{n}, command: [sleep, '600']}}\n" for n in range(4))
+    suite = workplace.write("suite.yaml", f"suite: slow\ndefaults: {{timeout: 0.5, max_retries: 1}}\ntests:\n{tests}")
+
+    run = workplace.run("run", suite, "-n", "2", "--output", "json")
+
+    assert run.code == 1, run.err
+    attempts = workplace.sql("select status, reason, duration, error from attempts")
+    assert len(attempts) == 8
+    assert {(one["status"], one["reason"]) for one in attempts} == {("error", "timeout")}
+    assert {one["error"] for one in attempts} == {"timeout: still running after 0.5 s, so it was ended"}
+    assert all(one["duration"] >= 0.5 for one in attempts), attempts
+    (flow_run_id,) = workplace.sql("select flow_run_id from runs")[0].values()
+    states = [(one["state_type"], one["state_name"]) for one in _task_runs(prefect_api, flow_run_id)]
+    assert states == [("FAILED", "TimedOut")] * 4
+
+
 def test_what_no_node_fits_ends_at_once_with_the_nearest_miss(workplace: Workplace) -> None:
     suite = workplace.write(
         "suite.yaml",
@@ -108,10 +125,14 @@ def test_what_no_node_fits_ends_at_once_with_the_nearest_miss(workplace: Workpla
 def test_a_run_without_any_prefect_api_starts_one_and_leaves_nothing(bare_workplace: Workplace) -> None:
     suite = bare_workplace.write("suite.yaml", "suite: alone\ntests:\n  - {id: one, simulate: {duration: 0.01}}\n")
 
+    told = bare_workplace.run("run", suite, "-n", "1")
     run = bare_workplace.run("run", suite, "-n", "1", "--output", "json")
 
     assert run.code == 0, run.err
     assert run.json["prefect_url"].startswith("http://127.0.0.1:")
+    # For people no link to what has ended with the run.
+    assert "flow run  " in told.err
+    assert "http://" not in told.err
     assert not bare_workplace.processes()
     assert list(bare_workplace.temp.glob("pulseq-*")) == []
     assert "Traceback" not in run.err

@@ -7,13 +7,13 @@ import ipaddress
 import signal
 import sys
 import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from types import FrameType
-from typing import IO, Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
 from .forked_body import Verdict, start_fork
+from .http_redirects import MOST_REDIRECTS, Asked, NotFollowed, follow, hide_password, with_credentials
 from .verdict import outcome
 
 #: No more than this is read of an answer.
@@ -38,19 +38,8 @@ class _TooSlow(Exception):
     """The answer took longer than the test allows."""
 
 
-class _NoRedirect(urllib.request.HTTPRedirectHandler):
-    """Takes a redirect as the answer."""
-
-    def redirect_request(
-        self,
-        req: urllib.request.Request,
-        fp: IO[bytes],
-        code: int,
-        msg: str,
-        headers: http.client.HTTPMessage,
-        newurl: str,
-    ) -> None:
-        return None
+class _CutShort(Exception):
+    """The connection ended before the answer did."""
 
 
 def start(order: Mapping[str, Any], environment: Dict[str, str], output_fd: int) -> Tuple[int, int]:
@@ -61,34 +50,38 @@ def start(order: Mapping[str, Any], environment: Dict[str, str], output_fd: int)
 def run(order: Mapping[str, Any]) -> Verdict:
     """Ask and judge. What came is written to the output, shortened."""
     body = order["body"]
-    asked = f"{body['method']} {body['url']}"
+    name = f"{body['method']} {hide_password(body['url'])}"
     try:
-        request = _request(body)
+        asked = _request(body)
     except (ValueError, http.client.HTTPException) as error:
-        return outcome("error", "setup", f"{asked} is no request that can be made: {error}")
+        return outcome("error", "setup", f"{name} is no request that can be made: {error}")
     started = time.monotonic()
     try:
-        answer = _ask(request, body)
+        answer = _ask(asked, body)
     except _TooSlow:
         return outcome(
             "failed",
             "assertion",
-            f"{asked}: no complete answer within {body['max_seconds']:g} s",
+            f"{name}: no complete answer within {body['max_seconds']:g} s",
             response_time=time.monotonic() - started,
         )
+    except NotFollowed as error:
+        return outcome("failed", "assertion", f"{name}: {error}", response_time=time.monotonic() - started)
+    except _CutShort as error:
+        return outcome("error", "exception", f"{name}: the answer was cut short: {error}")
     except (ValueError, http.client.InvalidURL) as error:
-        return outcome("error", "setup", f"{asked} is no request that can be made: {error}")
+        return outcome("error", "setup", f"{name} is no request that can be made: {error}")
     except (OSError, http.client.HTTPException) as error:
-        return outcome("error", "exception", f"{asked}: no answer: {_explain(error)}")
+        return outcome("error", "exception", f"{name}: no answer: {_explain(error)}")
     _show(answer)
     problems = _problems(answer, body)
     if problems:
-        error_text = f"{asked}: " + "; ".join(problems)
+        error_text = f"{name}: " + "; ".join(problems)
         return outcome("failed", "assertion", error_text, response_time=answer.seconds)
     return outcome("passed", response_time=answer.seconds)
 
 
-def _request(body: Mapping[str, Any]) -> urllib.request.Request:
+def _request(body: Mapping[str, Any]) -> Asked:
     parts = urllib.parse.urlsplit(body["url"])
     if parts.scheme not in ("http", "https") or not parts.hostname:
         raise ValueError("expected http://HOST... or https://HOST...")
@@ -97,20 +90,16 @@ def _request(body: Mapping[str, Any]) -> urllib.request.Request:
     # urllib names a body without a type a form; a test means what it says.
     if data is not None and "content-type" not in map(str.lower, headers):
         headers["Content-Type"] = "text/plain; charset=utf-8"
-    return urllib.request.Request(body["url"], data=data, headers=headers, method=body["method"])
+    return with_credentials(Asked(body["url"], body["method"], headers, data))
 
 
-def _ask(request: urllib.request.Request, body: Mapping[str, Any]) -> Answer:
-    opener = _opener(request.host, follow=not any(300 <= status < 400 for status in body["expect_status"]))
+def _ask(asked: Asked, body: Mapping[str, Any]) -> Answer:
+    follows = not any(300 <= status < 400 for status in body["expect_status"])
     signal.signal(signal.SIGALRM, _give_up)
     signal.setitimer(signal.ITIMER_REAL, body["max_seconds"] or 0)
     started = time.monotonic()
     try:
-        try:
-            response = opener.open(request)
-        except urllib.error.HTTPError as refused:
-            response = refused
-        with response:
+        with _open(asked, follows) as response:
             data, complete = _read(response)
         return Answer(
             response.status, response.reason, str(response.headers), data, complete, time.monotonic() - started
@@ -119,22 +108,35 @@ def _ask(request: urllib.request.Request, body: Mapping[str, Any]) -> Answer:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+def _open(asked: Asked, follows: bool) -> http.client.HTTPResponse:
+    """The answer that counts, of which the body is still to be read; that of a redirect is not."""
+    for _ in range(MOST_REDIRECTS + 1):
+        request = urllib.request.Request(asked.url, data=asked.data, headers=asked.headers, method=asked.method)
+        response: http.client.HTTPResponse = _opener(urllib.parse.urlsplit(asked.url).hostname or "").open(request)
+        try:
+            following = follow(asked, response.status, response.headers.get("Location")) if follows else None
+        except NotFollowed as error:
+            response.close()
+            raise NotFollowed(f"answered {response.status} {response.reason}, a redirect {error}") from error
+        if following is None:
+            return response
+        response.close()
+        asked = following
+    raise NotFollowed(f"more than {MOST_REDIRECTS} redirects, the last one to {hide_password(asked.url)!r}")
+
+
 def _give_up(number: int, frame: Optional[FrameType]) -> None:
     raise _TooSlow
 
 
-def _opener(host: str, *, follow: bool) -> urllib.request.OpenerDirector:
-    """What speaks http and https alone, through the environment's proxies unless the host is this machine."""
-    proxies: Optional[Dict[str, str]] = {} if _is_loopback(urllib.parse.urlsplit("//" + host).hostname or "") else None
+def _opener(host: str) -> urllib.request.OpenerDirector:
+    """What speaks http and https alone, through the environment's proxies unless the host is this machine.
+
+    It takes every answer as one: errors and redirects are judged here.
+    """
+    proxies: Optional[Dict[str, str]] = {} if _is_loopback(host) else None
     opener = urllib.request.OpenerDirector()
-    for handler in (
-        urllib.request.ProxyHandler(proxies),
-        urllib.request.HTTPHandler(),
-        urllib.request.HTTPSHandler(),
-        urllib.request.HTTPRedirectHandler() if follow else _NoRedirect(),
-        urllib.request.HTTPErrorProcessor(),
-        urllib.request.HTTPDefaultErrorHandler(),
-    ):
+    for handler in (urllib.request.ProxyHandler(proxies), urllib.request.HTTPHandler(), urllib.request.HTTPSHandler()):
         opener.add_handler(handler)
     return opener
 
@@ -148,11 +150,16 @@ def _is_loopback(host: str) -> bool:
         return False
 
 
-def _read(response: Any) -> Tuple[bytes, bool]:
+def _read(response: http.client.HTTPResponse) -> Tuple[bytes, bool]:
     """The body of an answer as far as it may be long, and whether that is all of it."""
     data = bytearray()
     while len(data) <= LONGEST_ANSWER:
-        chunk = response.read(_CHUNK)
+        try:
+            chunk = response.read(_CHUNK)
+        except http.client.IncompleteRead as cut:
+            raise _CutShort(f"{len(data) + len(cut.partial)} bytes came, and no end") from cut
+        if not chunk and response.length:
+            raise _CutShort(f"{len(data)} of {len(data) + response.length} bytes came")
         if not chunk:
             return bytes(data), True
         data += chunk

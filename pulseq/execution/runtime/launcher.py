@@ -20,7 +20,7 @@ from typing import Set
 from . import wire
 from .keeper import BODY_MODULES, keep
 from .process_tree import ChildSignal, Ended, become_subreaper, kill_descendants, kill_strays, reap
-from .verdict import outcome
+from .verdict import outcome, unstarted
 
 KINDS = tuple(BODY_MODULES)
 _LAST_KEEPERS_SECONDS = 1.5
@@ -131,6 +131,6 @@ def _refuse(line: socket.socket, error: OSError) -> None:
     """Tell the node that no keeper could be forked."""
     problem = outcome("error", "internal", f"the node could not start a process: {error}")
     try:
-        wire.send(line, {"op": "result", **problem})
+        wire.send(line, unstarted(problem))
     except OSError:
         return

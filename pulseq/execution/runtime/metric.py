@@ -27,7 +27,8 @@ def metric(name: str, value: SupportsFloat) -> None:
     Outside of a PulseQ run the arguments are checked and nothing else happens.
 
     Args:
-        name: what is measured, such as `"queries"`.
+        name: what is measured, such as `"queries"`. `duration`, `response_time`, `memory_usage` and `cpu_usage` are
+            measured already: a value under one of them is not taken, and told as a warning on the result.
         value: a finite number of any type that `float` takes, but no text and no bool.
 
     Raises:

@@ -110,7 +110,10 @@ class Team:
     def _hire(self) -> None:
         while self._to_hire > 0:
             self._to_hire -= 1
-            pid = _fork()
+            try:
+                pid = _fork()
+            except OSError:  # it goes without: the machine can start no process now
+                return
             if pid == 0:
                 self._help()
             self._helpers.append(pid)

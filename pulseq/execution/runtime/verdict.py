@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from dataclasses import dataclass
 from typing import Any, Dict, Optional
 
@@ -40,6 +41,26 @@ class Ending:
 def outcome(status: str, reason: Optional[str] = None, error: Optional[str] = None, **more: Any) -> Dict[str, Any]:
     """A verdict as it travels."""
     return {"status": status, "reason": reason, "error": error, **more}
+
+
+def unstarted(verdict: Dict[str, Any]) -> Dict[str, Any]:
+    """The result, as it travels, of a body that was not started."""
+    return {
+        "op": "result",
+        "response_time": None,
+        "warnings": [],
+        "started_at": time.time(),
+        "duration": 0.0,
+        "cpu_seconds": 0.0,
+        "peak_rss": 0,
+        "exit_code": None,
+        "signal": None,
+        "output": "",
+        "output_bytes": 0,
+        "metrics": {},
+        "leaked": 0,
+        **verdict,
+    }
 
 
 def decide(ending: Ending) -> Dict[str, Any]:

@@ -1,5 +1,7 @@
+import json
 import socket
 import threading
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
@@ -8,18 +10,28 @@ from pulseq.models import HttpBody
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as the path asks: /STATUS, /echo, /to (a redirect), /slow, /big."""
+    """Answers as asked: /STATUS, /echo, /heard, /to (a redirect), /to?WHERE, /slow, /big, /cut, /torn, /round."""
 
     def do_GET(self):
-        path = self.path.strip("/")
+        path, _, query = self.path.strip("/").partition("?")
         length = int(self.headers.get("Content-Length") or 0)
         data = self.rfile.read(length)
         if path == "slow":
             self.server.release.wait(30)
         if path == "echo":
             self.answer(200, f"{self.command} {self.headers['X-Mode']} {data.decode()}".encode())
+        elif path == "heard":
+            self.answer(200, json.dumps({name.lower(): value for name, value in self.headers.items()}).encode())
         elif path == "to":
-            self.answer(302, b"elsewhere", Location="/echo")
+            self.answer(302, b"elsewhere", Location=query or "/echo")
+        elif path == "round":
+            self.answer(302, b"and round", Location="/round")
+        elif path == "cut":
+            self.answer(200, b"half", **{"Content-Length": "8"})
+        elif path == "torn":
+            self.protocol_version = "HTTP/1.1"
+            self.answer(200, b"4\r\nhalf\r\n", **{"Transfer-Encoding": "chunked"})
+            self.close_connection = True
         elif path == "big":
             self.answer(200, b"x" * 9_000_000)
         else:
@@ -27,9 +39,13 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_PURGE = do_GET
 
+    def do_HEAD(self):
+        self.answer(200, b"", **{"Content-Length": "8"})
+
     def answer(self, status, body, **headers):
         self.send_response(status)
-        self.send_header("Content-Length", str(len(body)))
+        if "Transfer-Encoding" not in headers:
+            headers = {"Content-Length": str(len(body)), **headers}
         for name, value in headers.items():
             self.send_header(name, value)
         self.end_headers()
@@ -46,8 +62,8 @@ class Server(ThreadingHTTPServer):
         """A body that was ended closes its connection; that is no error here."""
 
 
-@pytest.fixture
-def url():
+@contextmanager
+def serving():
     server = Server(("127.0.0.1", 0), Handler)
     server.release = threading.Event()
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
@@ -57,6 +73,30 @@ def url():
     server.shutdown()
     server.server_close()
     thread.join()
+
+
+@pytest.fixture
+def url():
+    with serving() as url:
+        yield url
+
+
+@pytest.fixture
+def other_url():
+    with serving() as url:
+        yield url
+
+
+@pytest.fixture
+def heard(run_body):
+    """The headers that a request to /heard had, at the end of its way."""
+
+    def ask(body):
+        result = run_body(body)
+        assert result.status == "passed", result.error
+        return json.loads(result.output.partition("\n\n")[2])
+
+    return ask
 
 
 def test_the_expected_answer_has_passed(run_body, verdict, url):
@@ -99,6 +139,65 @@ def test_redirects_are_followed(run_body, verdict, url):
 
 def test_a_redirect_that_is_expected_is_not_followed(run_body, verdict, url):
     assert verdict(run_body(HttpBody(url + "/to", expect_status=(302,), expect_text="elsewhere"))) == ("passed", None)
+
+
+SECRETS = {"Authorization": "Bearer abc", "Cookie": "session=1", "X-Api-Key": "abc", "Accept": "text/plain"}
+
+
+def test_a_redirect_on_the_same_host_takes_all_headers_along(heard, url):
+    headers = heard(HttpBody(f"{url}/to?/heard", headers=SECRETS))
+    assert {name.lower(): value for name, value in SECRETS.items()}.items() <= headers.items()
+
+
+def test_no_secret_follows_a_redirect_to_another_host(heard, url, other_url):
+    headers = heard(HttpBody(f"{url}/to?{other_url}/heard", headers=SECRETS))
+    assert headers["accept"] == "text/plain"
+    assert headers.keys() & {"authorization", "cookie", "x-api-key"} == set()
+
+
+def test_no_password_of_the_url_follows_a_redirect_to_another_host(heard, url, other_url):
+    there = url.replace("//", "//me:secret@")
+    assert heard(HttpBody(f"{there}/heard"))["authorization"] == "Basic bWU6c2VjcmV0"
+    assert "authorization" not in heard(HttpBody(f"{there}/to?{other_url}/heard"))
+
+
+def test_a_password_is_in_no_message(run_body, url):
+    result = run_body(HttpBody(url.replace("//", "//me:secret@") + "/404"))
+    assert result.error.startswith("GET http://me:***@127.0.0.1:")
+    assert "secret" not in result.error + result.output
+
+
+@pytest.mark.parametrize(
+    "where", ["ftp://127.0.0.1/x", "file:///etc/passwd", "http://:80/x", "//[", "http://host:port/x"]
+)
+def test_a_redirect_that_leads_nowhere_has_failed(run_body, verdict, url, where):
+    result = run_body(HttpBody(f"{url}/to?{where}"))
+    assert verdict(result) == ("failed", "assertion")
+    assert f"answered 302 Found, a redirect to {where!r}, which is no " in result.error
+
+
+def test_redirects_in_a_circle_end(run_body, verdict, url):
+    result = run_body(HttpBody(f"{url}/round"))
+    assert verdict(result) == ("failed", "assertion")
+    assert "more than 10 redirects, the last one to " in result.error
+
+
+def test_after_a_post_a_redirect_is_asked_for_without_a_body(run_body, verdict, url):
+    body = HttpBody(f"{url}/to?/echo", "POST", {"X-Mode": "fast"}, "order", expect_text="GET fast ")
+    result = run_body(body)
+    assert verdict(result) == ("passed", None)
+    assert "order" not in result.output
+
+
+@pytest.mark.parametrize(("path", "told"), [("/cut", "4 of 8 bytes came"), ("/torn", "4 bytes came, and no end")])
+def test_an_answer_that_is_cut_short_is_an_error(run_body, verdict, url, path, told):
+    result = run_body(HttpBody(url + path))
+    assert verdict(result) == ("error", "exception")
+    assert result.error == f"GET {url}{path}: the answer was cut short: {told}"
+
+
+def test_an_answer_to_head_has_no_body_to_be_cut(run_body, verdict, url):
+    assert verdict(run_body(HttpBody(url + "/cut", "HEAD"))) == ("passed", None)
 
 
 def test_an_answer_that_takes_too_long_has_failed(run_body, verdict, url):

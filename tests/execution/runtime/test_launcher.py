@@ -1,8 +1,10 @@
 import ast
+import errno
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import textwrap
@@ -11,7 +13,10 @@ from pathlib import Path
 import pytest
 
 import pulseq.execution.runtime as runtime
-from pulseq.models import CallBody
+from pulseq.execution.attempt_result import from_message
+from pulseq.execution.runtime.launcher import _refuse
+from pulseq.execution.runtime.wire import MessageBuffer
+from pulseq.models import AttemptOrder, CallBody, CommandBody, Reason, Status, TestCase
 
 FOLDER = Path(runtime.__file__).parent
 NODE = """
@@ -122,3 +127,13 @@ def test_a_program_started_wrongly_says_what_it_expected(arguments):
     command = [sys.executable, FOLDER / "__main__.py", *arguments]
     finished = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert (finished.returncode, finished.stderr.startswith("expected PROGRAM --fd N, found")) == (1, True)
+
+
+def test_a_fork_that_the_machine_refuses_is_told_as_what_it_is():
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        _refuse(theirs, BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN)))
+        (message,) = MessageBuffer().feed(ours.recv(100_000))
+    result = from_message(AttemptOrder("r", TestCase("t", CommandBody(("true",)))), "n", message)
+    assert (result.status, result.reason) == (Status.ERROR, Reason.INTERNAL)
+    assert result.error == "the node could not start a process: [Errno 11] Resource temporarily unavailable"

@@ -1,0 +1,47 @@
+"""`pulseq sql` as it is called: what goes to a terminal, what into a file."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pulseq.cli.main import run_command
+from pulseq.results.database import Database
+
+HOSTILE = "select '=1' || chr(27) || '[31m' as a"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> str:
+    path = tmp_path / "results.duckdb"
+    with Database(path).write():
+        return str(path)
+
+
+@pytest.mark.parametrize(("more", "cell"), [([], "'=1\x1b[31m"), (["--raw"], "=1\x1b[31m")])
+def test_csv_for_a_file(database: str, capsys: pytest.CaptureFixture[str], more: list[str], cell: str) -> None:
+    assert run_command(["sql", HOSTILE, "--db", database, "--format", "csv", *more]) == 0
+    assert capsys.readouterr().out == f"a\n{cell}\n"
+
+
+def test_json_has_the_text_as_it_is(database: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run_command(["sql", HOSTILE, "--db", database, "--format", "json"]) == 0
+    assert capsys.readouterr().out == '[\n  {\n    "a": "=1\\u001b[31m"\n  }\n]\n'
+
+
+@pytest.mark.parametrize("written_as", ["table", "json", "csv"])
+def test_nothing_reaches_a_terminal_raw(database: str, written_as: str) -> None:
+    command = [sys.executable, "-m", "pulseq", "sql", HOSTILE, "--db", database, "--format", written_as, "--raw"]
+    ours, theirs = os.openpty()
+    try:
+        subprocess.run(command, stdout=theirs, stderr=subprocess.PIPE, check=True)
+        shown = os.read(ours, 10_000)
+    finally:
+        os.close(ours)
+        os.close(theirs)
+    assert b"[31m" in shown
+    assert b"\x1b" not in shown
