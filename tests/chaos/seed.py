@@ -175,9 +175,10 @@ def _judge(workplace: Workplace, outcome: Outcome) -> None:
     if "bad" in closed and closed["bad"].status == "passed":
         outcome.broken.append("bad passed")
     outcome.broken += _starts(workplace, events)
-    if not killed_driver:
-        outcome.broken += find_broken_in_files(workplace, RUN_ID)
-    if not killed_driver and outcome.code not in (1, 10):
+    if killed_driver or outcome.code is None:
+        return
+    outcome.broken += find_broken_in_files(workplace, RUN_ID)
+    if outcome.code not in (1, 10):
         outcome.broken.append(f"exit code {outcome.code}, where one test fails")
 
 
