@@ -8,13 +8,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pulseq.ownership import refuse_foreign
+
 #: A test whose node was lost under it this often ends `node_lost`, named as the likely killer.
 MAX_NODE_LOSSES = 2
 
 
 def default_home() -> Path:
-    """Where state lives: `$PULSEQ_HOME`, else `.pulseq` in the working directory."""
-    return Path(os.environ.get("PULSEQ_HOME") or ".pulseq").absolute()
+    """Where state lives: `$PULSEQ_HOME`, else `.pulseq` in the working directory.
+
+    Raises:
+        UsageError: it is there, and somebody else's.
+    """
+    home = Path(os.environ.get("PULSEQ_HOME") or ".pulseq").absolute()
+    refuse_foreign(home)
+    return home
 
 
 def new_run_id() -> str:
