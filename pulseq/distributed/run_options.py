@@ -40,6 +40,7 @@ class RunOptions:
         scheduler: address of a Dask scheduler whose nodes are to be used; None starts local nodes.
         standing: whether that scheduler is the one of `pulseq up`, in the same state directory.
         api_url: address of the Prefect server of `pulseq up`; None uses the configured API, or starts a server.
+        api_auth: auth string of a Prefect server of ours that others have started.
         with_page: whether people look at the flow run where it is told, also after its end.
         notes: what the run is to say of itself first.
         keyword, markers: pytest's -k and -m.
@@ -57,6 +58,7 @@ class RunOptions:
     scheduler: str | None = None
     standing: bool = False
     api_url: str | None = None
+    api_auth: str | None = field(default=None, repr=False)
     with_page: bool = True
     notes: tuple[str, ...] = ()
     keyword: str | None = None

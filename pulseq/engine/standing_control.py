@@ -32,6 +32,7 @@ def start_cluster(
     on_ready: Callable[[str], None],
     *,
     run_host: str | None = None,
+    with_auth: bool = True,
 ) -> bool:
     """Start the keeper and wait until all its parts are ready.
 
@@ -39,6 +40,7 @@ def start_cluster(
         api_url: the Prefect API to be used; None has a server started.
         on_ready: called with the name of each part as it gets ready.
         run_host: the module of a process that runs are to start from; None for none.
+        with_auth: whether the server that is started asks everybody for an auth string.
 
     Returns:
         False where another keeper has this state directory already.
@@ -56,6 +58,7 @@ def start_cluster(
                 "fleet": asdict(fleet),
                 "api_url": api_url,
                 "run_host": run_host,
+                "with_auth": with_auth,
             }
             told.write(json.dumps(order).encode() + b"\n")
             return _hear(heard, on_ready, log_path)

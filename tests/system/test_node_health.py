@@ -11,7 +11,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.system.conftest import open_workplace
@@ -46,7 +45,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 @pytest.fixture(scope="module")
 def look(place: Workplace) -> Iterator[Callable[[], str]]:
     """Runs the flow once, and gives what its flow run says."""
-    environment = place.environment | {"PREFECT_API_URL": _told(place)["api_url"], "PREFECT_LOGGING_LEVEL": "ERROR"}
+    environment = place.environment | place.standing_variables() | {"PREFECT_LOGGING_LEVEL": "ERROR"}
     process = subprocess.Popen(
         [sys.executable, "-c", LOOKER, str(ROOT)],
         cwd=place.path,
@@ -86,7 +85,8 @@ def _rows(workplace: Workplace, node: str) -> list[dict[str, Any]]:
 
 
 def _post(workplace: Workplace, path: str, query: dict[str, Any]) -> Any:
-    return httpx.post(f"{_told(workplace)['api_url']}/{path}", json=query).raise_for_status().json()
+    with workplace.standing_api() as api:
+        return api.post(path, json=query).raise_for_status().json()
 
 
 def _changes(workplace: Workplace, node: str) -> list[tuple[str, str]]:
@@ -174,7 +174,7 @@ def test_a_scheduler_that_is_gone_makes_all_nodes_inactive(place: Workplace, loo
 
 
 def test_where_nothing_stands_the_flow_says_so(bare_workplace: Workplace, place: Workplace) -> None:
-    environment = bare_workplace.environment | {"PREFECT_API_URL": _told(place)["api_url"]}
+    environment = bare_workplace.environment | place.standing_variables()
     done = subprocess.run(
         [sys.executable, "-c", LOOKER, str(ROOT)],
         cwd=bare_workplace.path,
