@@ -101,6 +101,21 @@ def refuse_foreign(path: Path) -> None:
         )
 
 
+def refuse_foreign_in(directory: Path) -> None:
+    """Refuse a directory of somebody else, and one of one's own in which somebody else has put something.
+
+    Raises:
+        UsageError: names both users, and what to do.
+    """
+    refuse_foreign(directory)
+    try:
+        entries = list(directory.iterdir())
+    except OSError:
+        return  # it is not there, or whoever uses it is told why it cannot be
+    for entry in entries:
+        refuse_foreign(entry)
+
+
 def is_own_peer(connection: socket.socket) -> bool:
     """Whether the process at the other end of a Unix socket is this user's: who listens there, or who has called."""
     told = connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _CREDENTIALS.size)

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pulseq.ownership import refuse_foreign
+from pulseq.ownership import refuse_foreign_in
 
 #: A test whose node was lost under it this often ends `node_lost`, named as the likely killer.
 MAX_NODE_LOSSES = 2
@@ -18,10 +18,10 @@ def default_home() -> Path:
     """Where state lives: `$PULSEQ_HOME`, else `.pulseq` in the working directory.
 
     Raises:
-        UsageError: it is there, and somebody else's.
+        UsageError: it is there, and somebody else's, or has something of somebody else in it.
     """
     home = Path(os.environ.get("PULSEQ_HOME") or ".pulseq").absolute()
-    refuse_foreign(home)
+    refuse_foreign_in(home)
     return home
 
 

@@ -6,7 +6,7 @@ import stat
 from pathlib import Path
 
 from pulseq.errors import UsageError
-from pulseq.ownership import close_to_others, make_own_directory, refuse_foreign, write_own
+from pulseq.ownership import close_to_others, make_own_directory, refuse_foreign_in, write_own
 
 #: Git is to see nothing of it; and what has such a file is a state directory.
 _IGNORED = "*\n"
@@ -18,9 +18,9 @@ def prepare_home(home: Path, *parts: str) -> Path:
     A state directory that an earlier version made is closed to others, too.
 
     Raises:
-        UsageError: it is somebody else's, or cannot be written.
+        UsageError: it, or something in it, is somebody else's; or it cannot be written.
     """
-    refuse_foreign(home)
+    refuse_foreign_in(home)
     directory = home.joinpath(*parts)
     ignore = home / ".gitignore"
     try:

@@ -25,7 +25,7 @@ from typing import Any
 from pulseq import __version__
 from pulseq.engine.process_id import ProcessId
 from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec, Strategy
-from pulseq.ownership import open_own, refuse_foreign, write_own
+from pulseq.ownership import open_own, refuse_foreign_in, write_own
 
 FILE_NAME = "standing.json"
 LOCK_NAME = "standing.lock"
@@ -119,21 +119,13 @@ def find_cluster(home: Path) -> StandingCluster | None:
     Raises:
         UsageError: the directory, or something in it that would be believed, is somebody else's.
     """
-    directory = standing_directory(home)
-    for path in (home, directory, home / FILE_NAME, home / LOCK_NAME, *_entries(directory)):
-        refuse_foreign(path)
+    for directory in (home, standing_directory(home)):
+        refuse_foreign_in(directory)
     try:
         cluster = decode(json.loads((home / FILE_NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
     return cluster if _is_keeper(cluster.keeper, home) or not cluster.keeper.alive else None
-
-
-def _entries(directory: Path) -> list[Path]:
-    try:
-        return list(directory.iterdir())
-    except OSError:
-        return []
 
 
 def _is_keeper(process: ProcessId, home: Path) -> bool:

@@ -60,17 +60,21 @@ def test_a_directory_that_is_there_for_something_else_stays_as_it_is(tmp_path: P
 
 
 @needs_two_accounts
-def test_one_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("theirs", [".", "results.duckdb", "runs"])
+def test_one_of_somebody_else_or_with_something_of_theirs_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, theirs: str
+) -> None:
     home = tmp_path / "home"
-    home.mkdir()
-    os.chown(home, SOMEBODY, SOMEBODY)
+    (home / theirs).mkdir(parents=True)
+    os.chown(home / theirs, SOMEBODY, SOMEBODY)
+    before = os.listdir(home)
     monkeypatch.setenv("PULSEQ_HOME", str(home))
 
     with pytest.raises(UsageError, match=f"belongs to user {SOMEBODY}"):
         prepare_home(home)
     with pytest.raises(UsageError, match=f"belongs to user {SOMEBODY}"):
         default_home()
-    assert [] == os.listdir(home)
+    assert before == os.listdir(home)
 
 
 def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
