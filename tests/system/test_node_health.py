@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -187,3 +188,26 @@ def test_where_nothing_stands_the_flow_says_so(bare_workplace: Workplace, place:
 
     assert done.stdout.startswith("NothingRuns: `pulseq up` has nothing running in")
     assert not bare_workplace.database.exists()
+
+
+def test_a_scheduler_that_only_a_file_names_is_not_asked(bare_workplace: Workplace, place: Workplace) -> None:
+    told = _told(place)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        scheduler = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        # As a repository may bring it: nobody can know which processes there will be.
+        planted = told | {"keeper": {"pid": 2**22 + 1, "started": 1}, "scheduler": scheduler}
+        bare_workplace.write("home/standing.json", json.dumps(planted))
+        done = subprocess.run(
+            [sys.executable, "-c", LOOKER, str(ROOT)],
+            cwd=bare_workplace.path,
+            env=bare_workplace.environment | place.standing_variables(),
+            input="look\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+    assert done.stdout.startswith("NoScheduler: what `pulseq up` had started")
