@@ -16,12 +16,13 @@ from pulseq.distributed.flow_door import run_in_flow
 from pulseq.distributed.run_request import RunRequest
 from pulseq.engine.run_names import given_name
 from pulseq.models import Strategy
+from pulseq.suites.schedulers_file import AUTOMATIC, load_schedulers
 
 DEPLOYMENTS = Path(__file__).resolve().parent.parent / "deployments"
 #: What stands in the folders now: the form offers what was there when the flow was deployed.
 SUITES = {path.stem: path for path in sorted((DEPLOYMENTS / "suites").glob("*.*")) if path.suffix in (".yaml", ".toml")}
 NODES = {path.stem: path for path in sorted((DEPLOYMENTS / "nodes").glob("*.*")) if path.suffix in (".yaml", ".toml")}
-AUTOMATIC = "automatic"
+SCHEDULERS = load_schedulers(DEPLOYMENTS / "schedulers.yaml")
 _OUR_NAME = re.compile(r".+, \d{1,2} \S+ \d\d:\d\d:\d\d")
 
 
@@ -39,6 +40,7 @@ def _known_nodes(name: str) -> str:
 
 SuiteName = Annotated[str, AfterValidator(_known_suite), Field(json_schema_extra={"enum": [*SUITES]})]
 NodesName = Annotated[str, AfterValidator(_known_nodes), Field(json_schema_extra={"enum": [AUTOMATIC, *NODES]})]
+SchedulerName = Annotated[str, AfterValidator(SCHEDULERS.check), Field(json_schema_extra={"enum": [*SCHEDULERS.names]})]
 
 
 class Group(BaseModel):
@@ -73,7 +75,10 @@ class Place(Group):
     local_nodes: int = Field(
         default=0, ge=0, le=64, description="So many nodes of one slot on the worker's machine; 0: as above."
     )
-    scheduler: str = Field(default="", description="Address of a Dask scheduler whose nodes are used; empty: as above.")
+    scheduler: SchedulerName = Field(
+        default=AUTOMATIC,
+        description="A Dask scheduler that `deployments/schedulers.yaml` allows; automatic: as above.",
+    )
     strategy: Literal["as the nodes say", "adaptive", "least_loaded", "longest_first", "round_robin"] = Field(
         default="as the nodes say", description="How a test finds its node among those that fit."
     )
@@ -131,7 +136,7 @@ def make_request(suite: str, form: RunForm) -> RunRequest:
         failed_first=what.earlier == "failed first",
         nodes_file=NODES.get(where.nodes),
         nodes_count=str(where.local_nodes) if where.local_nodes else None,
-        scheduler=where.scheduler.strip() or None,
+        scheduler=SCHEDULERS.address_of(where.scheduler),
         strategy=known[0] if known else None,
         timeout_seconds=limits.test_timeout or None,
         reruns=limits.retries or None,

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import yaml
 from prefect.settings import Settings
 
+from pulseq.engine.server_doors import origins_of, read_origins
 from tests.system.postgres import SERVER, read_environment
 
 COMPOSE = yaml.safe_load((SERVER / "compose.yaml").read_text())
@@ -49,6 +54,36 @@ def test_the_health_check_of_the_server_is_a_program_that_asks_the_published_por
     address = f"http://{port.rpartition(':')[0]}/api"
     assert f"'{address}/health'" in code
     assert address == server["environment"]["PREFECT_SERVER_UI_API_URL"]
+
+
+def test_the_server_asks_for_an_auth_string_and_answers_its_own_pages_alone() -> None:
+    server = COMPOSE["services"]["server"]
+    (port,) = server["ports"]
+    origins = read_origins(read_environment()["PREFECT_SERVER_API_CORS_ALLOWED_ORIGINS"])
+
+    assert server["environment"]["PREFECT_SERVER_API_AUTH_STRING"].startswith("${PREFECT_SERVER_API_AUTH_STRING:?")
+    assert {*origins_of(("127.0.0.1", "localhost"), int(port.split(":")[1]))} == {*origins}
+
+
+def test_the_server_starts_behind_the_doors_that_are_mounted(tmp_path: Path) -> None:
+    server = COMPOSE["services"]["server"]
+    (mounted,) = server["volumes"]
+    file, place, _ = mounted.split(":")
+    python, *words = server["command"]
+    module, _, function = words[words.index("--factory") + 1].partition(":")
+    assert ("python", ["-m", "uvicorn"]) == (python, words[:2])
+    assert place == f"{words[words.index('--app-dir') + 1]}/{module}.py"
+    # Alone, as in the container, where nothing else of this project is.
+    shutil.copy(SERVER / file, tmp_path / f"{module}.py")
+    look = f"import {module}; print(callable({module}.{function}))"
+    ended = subprocess.run(
+        [sys.executable, "-I", "-c", f"import sys; sys.path[:0] = ['.']; {look}"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+    )
+
+    assert ("True\n", "") == (ended.stdout, ended.stderr)
 
 
 def test_compose_names_the_files_that_are_there_and_opens_loopback_alone() -> None:

@@ -15,7 +15,7 @@ from pulseq.capabilities import match, nearest_miss
 from pulseq.distributed.fleet_choice import choose_fleet
 from pulseq.distributed.run_options import default_home
 from pulseq.engine.api_address import check_api
-from pulseq.engine.known_api import known_api
+from pulseq.engine.known_api import configure, known_api
 from pulseq.engine.machine import read_machine
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError
 from pulseq.models import CapabilityValue, Fleet, Suite
@@ -108,8 +108,9 @@ def check_project(path: Path) -> None:
 
 def _find_missing_pools(project: Project) -> list[Flaw]:
     try:
-        os.environ["PREFECT_API_URL"] = api_url = known_api(default_home())
-        asyncio.run(check_api(api_url))
+        api = known_api(default_home())
+        configure(api)
+        asyncio.run(check_api(api.url))
     except PulseqError as error:
         print(f"work pools are not checked: {error}", file=sys.stderr)
         return []

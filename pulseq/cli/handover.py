@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import pulseq
+from pulseq.ownership import is_foreign, is_own_peer
 
 #: The socket, in the directory of what stands.
 SOCKET_NAME = "runs.sock"
@@ -37,12 +38,15 @@ def hand_over(arguments: Sequence[str]) -> int | None:
     if not arguments or arguments[0] != "run" or not whole or sys.gettrace() is not None:
         return None
     home = Path(os.environ.get("PULSEQ_HOME") or ".pulseq")
+    if is_foreign(home) or is_foreign(home / "standing"):
+        return None  # it is refused where runs begin
     with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as host:
         host.settimeout(PATIENCE_SECONDS)
         try:
             with short_address(home / "standing") as address:
                 host.connect(address)
-            run = _ask(host, arguments)
+            # Who listens gets all that this process has: its variables, its streams, its directory.
+            run = _ask(host, arguments) if is_own_peer(host) else None
         except (OSError, ValueError):
             return None
         if run is None:

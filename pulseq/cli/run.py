@@ -33,7 +33,8 @@ class RunArguments:
     nodes: Annotated[Path | None, Parameter(group=_WHERE)] = None
     """Nodes file; by default `../nodes/NAME.yaml` beside a suite file `NAME.yaml`, if there is one."""
     scheduler: Annotated[str | None, Parameter(group=_WHERE)] = None
-    """Address of a Dask scheduler whose nodes are to be used; no local node is started."""
+    """Address of a Dask scheduler whose nodes are to be used; no local node is started. An address is code: what
+    listens there gets your tests, and can run anything as you."""
     python: Annotated[str | None, Parameter(group=_WHERE)] = None
     """Interpreter for `call` and `pytest` bodies that name none: the environment of the project under test."""
 

@@ -29,6 +29,7 @@ from pulseq.cli.handover import GO, PATIENCE_SECONDS, SOCKET_NAME, identity, sho
 from pulseq.engine.child import read_configuration, tell_owner
 from pulseq.engine.loading import loading_much
 from pulseq.engine.native_threads import no_native_threads
+from pulseq.ownership import is_own_peer
 
 _LONGEST_REQUEST = 1 << 20
 _BACKLOG = 128
@@ -91,7 +92,7 @@ def _serve(listener: socket.socket, ours: dict[str, Any]) -> None:
         if listener.fileno() in ready:
             caller, _ = listener.accept()
             with caller:
-                if os.fork() == 0:
+                if is_own_peer(caller) and os.fork() == 0:
                     listener.close()
                     _run_for(caller, ours)
 

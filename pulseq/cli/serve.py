@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import sys
 from pathlib import Path
 
 from pulseq.distributed.run_options import default_home
 from pulseq.engine.api_address import check_api
-from pulseq.engine.known_api import known_api
+from pulseq.engine.known_api import configure, known_api
 from pulseq.errors import UsageError
 from pulseq.suites.prefect_file import PROJECT_FILE, read_project
 
@@ -26,12 +25,11 @@ def serve(*names: str, project: Path | None = None, limit: int = 2) -> int:
         raise UsageError(f"--limit: found {limit}, expected a number of at least 1")
     written = read_project(project or Path(PROJECT_FILE))
     deployments = written.choose(names)
-    api_url = known_api(default_home())
-    asyncio.run(check_api(api_url))
-    # For Prefect, which reads its settings when it is imported, and for the processes that it starts.
-    os.environ["PREFECT_API_URL"] = api_url
+    api = known_api(default_home())
+    asyncio.run(check_api(api.url))
+    configure(api)
     from pulseq.engine.deployments import serve_deployments
 
-    print(f"serving {', '.join(one.name for one in deployments)} for {api_url}; Ctrl-C ends it", file=sys.stderr)
+    print(f"serving {', '.join(one.name for one in deployments)} for {api.url}; Ctrl-C ends it", file=sys.stderr)
     asyncio.run(serve_deployments(written, deployments, limit=limit))
     return 0

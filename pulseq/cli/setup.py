@@ -8,7 +8,7 @@ import sys
 
 from pulseq.distributed.run_options import default_home
 from pulseq.engine.api_address import check_api
-from pulseq.engine.known_api import known_api
+from pulseq.engine.known_api import configure, known_api
 
 _ADVICE = (
     "they notify nobody yet: make a notification block (`prefect block create slack-webhook`, or on the page Blocks) "
@@ -24,10 +24,9 @@ def setup(*, notify: str | None = None) -> int:
     Args:
         notify: A notification block as TYPE/NAME, such as slack-webhook/team, that they are to call.
     """
-    api_url = known_api(default_home())
-    asyncio.run(check_api(api_url))
-    # Prefect reads its settings when it is imported.
-    os.environ["PREFECT_API_URL"] = api_url
+    api = known_api(default_home())
+    asyncio.run(check_api(api.url))
+    configure(api)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
     from pulseq.engine.automations import set_up_automations
 

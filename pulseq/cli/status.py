@@ -4,38 +4,68 @@ from __future__ import annotations
 
 import asyncio
 import json
+import shlex
 import sys
 import time
 from datetime import UTC, datetime
-from typing import Any, Literal
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from cyclopts import Parameter
 
 from pulseq.distributed.run_options import default_home
+from pulseq.engine.api_auth import CLIENTS_VARIABLE, auth_path, login_url, read_auth
 from pulseq.engine.standing import Condition, PartState, StandingCluster, find_cluster, standing_directory
 from pulseq.engine.standing_nodes import NodeView, ask_nodes
-from pulseq.errors import ExitCode, InfrastructureError
+from pulseq.errors import ExitCode, InfrastructureError, UsageError
 from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_capabilities, say_clock
 
 
-def status(*, output: Literal["text", "json"] = "text") -> int:
+def status(
+    *,
+    output: Literal["text", "json"] = "text",
+    url: Annotated[bool, Parameter(negative="")] = False,
+    env: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
     """Tell whether server, scheduler and nodes stand, since when, and what runs there.
 
     The exit code is 0 when they do, 1 when not.
 
     Args:
         output: `json` for one JSON object on standard output.
+        url: Print the address of Prefect's pages alone, which lets a browser in: it holds the auth string.
+        env: Print the variables, as a shell takes them, with which `prefect` commands and workers speak to the
+            server: they hold the auth string.
     """
+    if (output == "json") + url + env > 1:
+        raise UsageError("expected one of --output json, --url and --env: each is all that is printed")
     home = default_home()
     cluster = find_cluster(home)
     if cluster is None or not cluster.keeper.alive:
         return _tell_of_nothing(cluster, output)
+    if url or env:
+        print(_say_url(home, cluster) if url else _say_environment(home, cluster))
+        return ExitCode.OK
     views = _ask(cluster)
     if output == "json":
-        print(json.dumps(describe_cluster(cluster, views, str(standing_directory(home) / "logs"))))
+        described = describe_cluster(cluster, views, str(standing_directory(home) / "logs"))
+        print(json.dumps({**described, "prefect_auth_file": str(auth_path(home)) if read_auth(home) else None}))
     else:
         for line in render_cluster(cluster, views, time.time()):
             print(line, file=sys.stderr)
     return ExitCode.OK if cluster.condition is Condition.RUNNING else ExitCode.TESTS_FAILED
+
+
+def _say_url(home: Path, cluster: StandingCluster) -> str:
+    if cluster.ui_url is None:  # an API of somebody else's: who may see its pages is theirs to say
+        return cluster.api_url.removesuffix("/").removesuffix("/api")
+    return login_url(cluster.ui_url, read_auth(home))
+
+
+def _say_environment(home: Path, cluster: StandingCluster) -> str:
+    told = {"PREFECT_API_URL": cluster.api_url, CLIENTS_VARIABLE: read_auth(home)}
+    return "\n".join(f"export {name}={shlex.quote(value)}" for name, value in told.items() if value is not None)
 
 
 def _tell_of_nothing(cluster: StandingCluster | None, output: str) -> int:

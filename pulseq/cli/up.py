@@ -13,6 +13,7 @@ from pulseq.distributed.fleet_choice import choose_fleet
 from pulseq.distributed.run_options import default_home
 from pulseq.distributed.state_directory import prepare_home
 from pulseq.engine.api_address import check_api, configured_api
+from pulseq.engine.api_auth import read_auth
 from pulseq.engine.local_nodes import START_TIMEOUT_SECONDS, check_fleet
 from pulseq.engine.standing import Condition, StandingCluster, find_cluster, same_fleet, wait_until_settled
 from pulseq.engine.standing_control import start_cluster
@@ -26,19 +27,22 @@ def up(
     *,
     count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"])] = None,
     nodes: Path | None = None,
+    no_auth: Annotated[bool, Parameter(negative="")] = False,
 ) -> int:
     """Start a Prefect server, a Dask scheduler and nodes that stay, for `pulseq run` to use.
 
     Args:
         count: Local nodes with one slot each: a number, or `auto` for one a processor (the default).
         nodes: Nodes file.
+        no_auth: Have the server ask nobody for an auth string: every account of this machine can then use it, and
+            run commands as you while `pulseq serve` or a worker is there.
     """
     home = default_home()
     fleet = choose_fleet([], nodes_file=nodes, count=count, scheduler=None)
     wanted = fleet if count or nodes else None
     cluster = find_cluster(home)
     if cluster is not None and cluster.keeper.alive:
-        return _tell_that_it_runs(home, cluster, wanted)
+        return _tell_that_it_runs(home, cluster, wanted, no_auth=no_auth)
     check_fleet(fleet)
     api_url = configured_api()
     if api_url is not None:
@@ -48,36 +52,47 @@ def up(
         _tell("what `pulseq up` had started has died; it is started anew")
     _tell(f"starting {'' if api_url else 'a Prefect server, '}a Dask scheduler and {_count(fleet)}")
     started = start_cluster(
-        home, fleet, api_url, lambda part: _tell(f"{safe_line(part)} is ready"), run_host="pulseq.cli.run_host"
+        home,
+        fleet,
+        api_url,
+        lambda part: _tell(f"{safe_line(part)} is ready"),
+        run_host="pulseq.cli.run_host",
+        with_auth=not no_auth,
     )
     cluster = find_cluster(home)
     if cluster is None:
         raise InfrastructureError("what `pulseq up` has started has been ended by another; try again")
     if not started:
-        return _tell_that_it_runs(home, cluster, wanted)
-    _describe(cluster)
+        return _tell_that_it_runs(home, cluster, wanted, no_auth=no_auth)
+    _describe(home, cluster, for_all=no_auth)
     return 0
 
 
-def _tell_that_it_runs(home: Path, cluster: StandingCluster, wanted: Fleet | None) -> int:
+def _tell_that_it_runs(home: Path, cluster: StandingCluster, wanted: Fleet | None, *, no_auth: bool) -> int:
     cluster = wait_until_settled(home, cluster, START_TIMEOUT_SECONDS)
     if wanted is not None and not same_fleet(wanted, cluster.fleet):
         raise UsageError(
             f"another fleet runs already: {_count(cluster.fleet)}{_source(cluster.fleet)}, asked for "
             f"{_count(wanted)}{_source(wanted)}; `pulseq down` ends it"
         )
+    if no_auth and read_auth(home) is not None:
+        raise UsageError("its server asks for an auth string, asked for --no-auth; `pulseq down` ends it")
     if cluster.condition is not Condition.RUNNING:
         raise InfrastructureError(
             f"what `pulseq up` has started is not ready ({cluster.condition}); "
             "`pulseq status` says more, `pulseq down` ends it"
         )
     _tell("it runs already")
-    _describe(cluster)
+    _describe(home, cluster, for_all=read_auth(home) is None)
     return 0
 
 
-def _describe(cluster: StandingCluster) -> None:
+def _describe(home: Path, cluster: StandingCluster, *, for_all: bool) -> None:
     _tell(f"Prefect: {cluster.ui_url or cluster.api_url}")
+    if cluster.ui_url is not None and for_all:
+        _tell("it asks nobody for an auth string: every account of this machine can use it")
+    elif read_auth(home) is not None:
+        _tell("`pulseq status --url` lets a browser in, `pulseq status --env` commands of Prefect's")
     for node in cluster.fleet.nodes:
         slots = f"{node.max_concurrent_tests} slot{'' if node.max_concurrent_tests == 1 else 's'}"
         told = say_capabilities(node.capabilities)

@@ -97,8 +97,9 @@ class Conduct:
         self._server = server
         self._api_url = api_url or (server.api_url if server else "")
         if server is None and self.options.api_url is None:
-            return use_configured_api()
-        return use_api(self._api_url, same_release=server is not None)
+            return use_configured_api(auth=self.options.api_auth)
+        auth = self.options.api_auth if server is None else server.auth
+        return use_api(self._api_url, auth=auth, same_release=server is not None)
 
     async def get_ready(self, local: LocalNodes | None) -> None:
         """Until there are a server and nodes, which start side by side; collection begins with the nodes.

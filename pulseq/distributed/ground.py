@@ -15,9 +15,9 @@ from typing import TYPE_CHECKING
 from pulseq.distributed.run_options import default_home, new_run_id
 from pulseq.distributed.state_directory import prepare_home
 from pulseq.engine.api_address import check_api, configured_api
+from pulseq.engine.api_auth import choose_auth, client_settings
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.local_nodes import LOCAL_HOSTS, LocalNodes, find_port_problem
-from pulseq.engine.loopback import loopback_settings
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec
 
@@ -32,7 +32,7 @@ class Ground:
 
     Attributes:
         home: the state directory: a temporary one where nothing is to persist.
-        api_url: of a server of our own; None where an API is configured.
+        api_url, api_auth: of a server of our own; None where an API is configured.
         address: of the Dask scheduler.
     """
 
@@ -40,6 +40,7 @@ class Ground:
         self.config = config
         self.home = default_home() if config.persist_results else Path(tempfile.gettempdir(), f"pulseq-{new_run_id()}")
         self.api_url: str | None = None
+        self.api_auth: str | None = None
         self.address = ""
         self._nodes: LocalNodes | None = None
         self._cluster: Cluster | None = None
@@ -118,7 +119,10 @@ class Ground:
         if api_url is not None:
             await check_api(api_url)
         else:
-            self._server = await EmbeddedServer.start(state_directory=self.home, run_directory=place)
+            self.api_auth = choose_auth()
+            self._server = await EmbeddedServer.start(
+                state_directory=self.home, run_directory=place, auth=self.api_auth
+            )
             self._stack.push_async_callback(self._server.stop)
             api_url = self.api_url = self._server.api_url
         nodes = LocalNodes(
@@ -126,7 +130,7 @@ class Ground:
             run_directory=place,
             heartbeat_seconds=self.config.heartbeat_interval,
             node_timeout_seconds=self.config.node_timeout,
-            environment={"PREFECT_API_URL": api_url, **loopback_settings(api_url)},
+            environment=client_settings(api_url, self.api_auth),
         )
         self._stack.push_async_callback(nodes.stop)
         await nodes.start()

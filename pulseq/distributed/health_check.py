@@ -58,6 +58,9 @@ async def check_nodes(request: HealthRequest) -> Any:
     trouble: str | None = None
     sightings: list[Sighting] = []
     try:
+        if request.scheduler is None and cluster is not None and not cluster.keeper.alive:
+            # An address that nobody answers for is not even asked: who wrote it down is not known.
+            raise InfrastructureError(f"what `pulseq up` had started in {home} has died")
         sightings = await _see(address, watch.rule)
     except PulseqError as error:
         trouble = str(error)

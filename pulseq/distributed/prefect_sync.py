@@ -9,10 +9,11 @@ from pathlib import Path
 
 from pulseq.distributed.ending import ending_of
 from pulseq.engine.flow_run import RETRIES_OF_A_CONFIGURED_API, FlowRunEnding, use_api
-from pulseq.engine.known_api import known_api
+from pulseq.engine.known_api import KnownApi, known_api
 from pulseq.engine.mending import end_flow_run, is_open, mend_task_runs
 from pulseq.engine.prefect_client import open_client
 from pulseq.errors import ExitCode
+from pulseq.ownership import write_own
 from pulseq.results.flow_runs import FlowRunStory, is_being_written, read_flow_runs
 from pulseq.results.journal import JOURNAL_NAME
 
@@ -51,9 +52,10 @@ async def sync_prefect(home: Path, configured: str | None = None) -> PrefectRepo
         UsageError: there is no API to be told.
         InfrastructureError: it does not answer, or does not take what it is told.
     """
-    url = configured or known_api(home)
+    api = KnownApi(configured) if configured else known_api(home)
+    url = api.url
     report = PrefectReport()
-    with use_api(url, retries=RETRIES_OF_A_CONFIGURED_API):
+    with use_api(url, auth=api.auth, retries=RETRIES_OF_A_CONFIGURED_API):
         for journal in sorted(home.glob(f"runs/*/{JOURNAL_NAME}")):
             if is_being_written(journal):
                 report = replace(report, going_on=report.going_on + 1)
@@ -76,7 +78,7 @@ async def _tell_run(journal: Path, url: str) -> PrefectReport:
             if going_on:
                 await end_flow_run(client, story.id, ending_told_by(story))
                 flow_runs += 1
-    (journal.parent / TOLD_NAME).write_text(f"{size} {url}\n", encoding="utf-8")
+    write_own(journal.parent / TOLD_NAME, f"{size} {url}\n")
     return PrefectReport(1, flow_runs, task_runs, unknown)
 
 

@@ -8,13 +8,21 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
+from pulseq.ownership import refuse_foreign_in
+
 #: A test whose node was lost under it this often ends `node_lost`, named as the likely killer.
 MAX_NODE_LOSSES = 2
 
 
 def default_home() -> Path:
-    """Where state lives: `$PULSEQ_HOME`, else `.pulseq` in the working directory."""
-    return Path(os.environ.get("PULSEQ_HOME") or ".pulseq").absolute()
+    """Where state lives: `$PULSEQ_HOME`, else `.pulseq` in the working directory.
+
+    Raises:
+        UsageError: it is there, and somebody else's, or has something of somebody else in it.
+    """
+    home = Path(os.environ.get("PULSEQ_HOME") or ".pulseq").absolute()
+    refuse_foreign_in(home)
+    return home
 
 
 def new_run_id() -> str:
@@ -32,6 +40,7 @@ class RunOptions:
         scheduler: address of a Dask scheduler whose nodes are to be used; None starts local nodes.
         standing: whether that scheduler is the one of `pulseq up`, in the same state directory.
         api_url: address of the Prefect server of `pulseq up`; None uses the configured API, or starts a server.
+        api_auth: auth string of a Prefect server of ours that others have started.
         with_page: whether people look at the flow run where it is told, also after its end.
         notes: what the run is to say of itself first.
         keyword, markers: pytest's -k and -m.
@@ -49,6 +58,7 @@ class RunOptions:
     scheduler: str | None = None
     standing: bool = False
     api_url: str | None = None
+    api_auth: str | None = field(default=None, repr=False)
     with_page: bool = True
     notes: tuple[str, ...] = ()
     keyword: str | None = None

@@ -12,7 +12,7 @@ import importlib
 import os
 import shutil
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -23,11 +23,11 @@ from pulseq.distributed.state_directory import prepare_home
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.verdict import EXIT_REASONS, exit_code_of
 from pulseq.engine.api_address import check_api, configured_api
+from pulseq.engine.api_auth import choose_auth, client_settings
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.fork_process import may_be_forked
 from pulseq.engine.loading import loading_much
 from pulseq.engine.local_nodes import LocalNodes, check_fleet, load_modules
-from pulseq.engine.loopback import loopback_settings
 from pulseq.engine.scheduler_address import check_scheduler
 from pulseq.engine.standing import use_cluster
 from pulseq.errors import ExitCode, PulseqError, UsageError
@@ -145,7 +145,8 @@ class RunSession:
                     processes.enter_context(use_cluster(self.options.home))
                 server = await self._start_server(processes) if api_url is None else None
                 self._tell_start()  # now, since to whom it is told may have to be loaded first
-                local = self._make_nodes(processes, api_url or (server.api_url if server else ""))
+                access = (server.api_url, server.auth) if server else (api_url or "", self.options.api_auth)
+                local = self._make_nodes(processes, client_settings(*access))
                 await self._load_and_start(local, has_server=server is not None)
                 self._on_started()
                 async with _background(self.log.keep_committing()), contextlib.AsyncExitStack() as stack:
@@ -202,11 +203,13 @@ class RunSession:
             await local.start(fork=fork and may_be_forked())
 
     async def _start_server(self, stack: contextlib.AsyncExitStack) -> EmbeddedServer:
-        server = await EmbeddedServer.start(state_directory=self.options.home, run_directory=self.options.run_directory)
+        server = await EmbeddedServer.start(
+            state_directory=self.options.home, run_directory=self.options.run_directory, auth=choose_auth()
+        )
         stack.push_async_callback(server.stop)
         return server
 
-    def _make_nodes(self, stack: contextlib.AsyncExitStack, api_url: str) -> LocalNodes | None:
+    def _make_nodes(self, stack: contextlib.AsyncExitStack, environment: Mapping[str, str]) -> LocalNodes | None:
         if self.options.scheduler is not None:
             return None
         framework = self.fleet.framework
@@ -215,7 +218,7 @@ class RunSession:
             run_directory=self.options.run_directory,
             heartbeat_seconds=framework.heartbeat_interval,
             node_timeout_seconds=framework.node_timeout,
-            environment={"PREFECT_API_URL": api_url, **loopback_settings(api_url)},
+            environment=environment,
         )
         stack.push_async_callback(local.stop)
         return local

@@ -170,6 +170,7 @@ class SessionRuns:
             home=ground.home,
             scheduler=ground.address,
             api_url=ground.api_url,
+            api_auth=ground.api_auth,
             with_page=ground.api_url is None,
             granularity="auto",
         )
@@ -180,11 +181,14 @@ class SessionRuns:
         if url is None or not told:
             return
         from pulseq.engine.api_client import wait_until_recorded
+        from pulseq.engine.flow_run import use_api
 
+        patience = asyncio.timeout(RECORD_PATIENCE_SECONDS + told * RECORD_SECONDS_PER_TASK_RUN)
         try:
-            async with asyncio.timeout(RECORD_PATIENCE_SECONDS + told * RECORD_SECONDS_PER_TASK_RUN):
-                for flow_run_id, count in self._told.items():
-                    await wait_until_recorded(url, flow_run_id, count, patience_seconds=math.inf)
+            with use_api(url, auth=self.ground.api_auth, same_release=True):
+                async with patience:
+                    for flow_run_id, count in self._told.items():
+                        await wait_until_recorded(url, flow_run_id, count, patience_seconds=math.inf)
         except (InfrastructureError, TimeoutError) as error:
             logger.warning("the Prefect server has not recorded all task runs: %s", error or "it takes too long")
 

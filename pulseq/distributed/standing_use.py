@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from pulseq.distributed.run_options import RunOptions
 from pulseq.engine.api_address import configured_api
+from pulseq.engine.api_auth import auth_for
 from pulseq.engine.standing import StandingCluster, choose_cluster, find_cluster, judge, same_fleet
 from pulseq.models import Fleet, Suite
 
@@ -37,6 +38,7 @@ def join_standing(
     if configured is None and (cluster.ui_url or not own_nodes):
         # Nodes tell the API that they were started with, so their runs have to use that one too.
         options = replace(options, api_url=cluster.api_url)
+    options = replace(options, api_auth=auth_for(options.home, configured or options.api_url))
     if own_nodes:
         return options, None
     nodes = len(cluster.fleet.nodes)

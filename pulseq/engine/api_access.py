@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -31,6 +32,17 @@ _SETTINGS = (
 def read_access() -> dict[str, Any]:
     """The address of the API and who we are to it, by the names of Prefect's settings."""
     return {setting.name: _reveal(setting.value()) for setting in _SETTINGS}
+
+
+def access_headers() -> dict[str, str]:
+    """What a request of our own has to say of us, as Prefect's client would."""
+    access = read_access()
+    named: Mapping[str, str] = access[PREFECT_CLIENT_CUSTOM_HEADERS.name] or {}
+    if auth := access[PREFECT_API_AUTH_STRING.name]:
+        return {**named, "Authorization": f"Basic {base64.b64encode(auth.encode()).decode()}"}
+    if key := access[PREFECT_API_KEY.name]:
+        return {**named, "Authorization": f"Bearer {key}"}
+    return dict(named)
 
 
 @contextlib.contextmanager

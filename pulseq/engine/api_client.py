@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 
+from pulseq.engine.api_access import access_headers
 from pulseq.errors import InfrastructureError
 
 #: Between two questions at first, and at most: the more there is to record the less it is to be disturbed.
@@ -19,6 +20,8 @@ async def wait_until_recorded(
     url: str, flow_run_id: str, task_runs: int, *, patience_seconds: float, stall_seconds: float | None = None
 ) -> int:
     """Until the API has a final state of `task_runs` task runs of a flow run, or patience ends.
+
+    It is asked as Prefect's client in this context would ask it, with the auth string for one.
 
     That is after `patience_seconds`, or when there was nothing new for `stall_seconds`.
 
@@ -59,7 +62,7 @@ async def wait_until_recorded(
 async def _open_client(url: str) -> AsyncIterator[httpx.AsyncClient]:
     try:
         # Certificates are read for a client that may need them: 30 ms.
-        async with httpx.AsyncClient(verify=not url.startswith("http://")) as client:
+        async with httpx.AsyncClient(verify=not url.startswith("http://"), headers=access_headers()) as client:
             yield client
     except httpx.ConnectError as error:
         raise InfrastructureError(f"the Prefect API at {url!r} does not answer any more") from error

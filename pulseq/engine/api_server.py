@@ -10,6 +10,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pulseq.engine.local_process import LocalProcess
+from pulseq.engine.server_doors import LOOPBACK_NAMES, origins_of
 from pulseq.errors import InfrastructureError
 
 #: Recording task runs in batches is what makes a test cost 9 ms on the server and not 27.
@@ -58,9 +59,14 @@ START_TIMEOUT_SECONDS = 90.0
 
 
 class EmbeddedServer:
-    """A Prefect server that lives as long as its owner and records in batches."""
+    """A Prefect server that lives as long as its owner and records in batches.
 
-    def __init__(self, process: LocalProcess, address: str, listener: socket.socket) -> None:
+    Attributes:
+        auth: the auth string that it asks everybody for, None for nothing.
+    """
+
+    def __init__(self, process: LocalProcess, address: str, listener: socket.socket, auth: str | None) -> None:
+        self.auth = auth
         self._process = process
         self._address = address
         self._listener = listener
@@ -73,16 +79,21 @@ class EmbeddedServer:
         run_directory: Path,
         listener: socket.socket | None = None,
         settings: Mapping[str, str] = LEAN_SERVER_SETTINGS,
+        auth: str | None = None,
     ) -> EmbeddedServer:
         """Start the server on a free loopback port; `await ready()` before relying on it.
+
+        It answers its own pages and programs alone, by the names of loopback (`server_doors`).
 
         Args:
             state_directory: keeps the database that runs share, so that later servers show earlier runs.
             run_directory: takes a private database if another server has the shared one, and the log.
             listener: the socket to serve on, from `bind_loopback`; it is closed here.
+            auth: what it asks everybody for; None lets in whoever reaches its port.
         """
         listener = listener or bind_loopback()
-        address = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        port = listener.getsockname()[1]
+        address = f"http://127.0.0.1:{port}"
         prefect_home = state_directory / "prefect"
         process = await LocalProcess.start(
             "the Prefect server",
@@ -92,6 +103,7 @@ class EmbeddedServer:
                 "shared_database": str(prefect_home / "prefect.db"),
                 "private_database": str(run_directory / "prefect.db"),
                 "passing": settings is LEAN_SERVER_SETTINGS,
+                "auth": auth,
             },
             log_path=run_directory / "logs" / "prefect-server.log",
             environment={
@@ -99,11 +111,12 @@ class EmbeddedServer:
                 **settings,
                 "PREFECT_HOME": str(prefect_home),
                 "PREFECT_API_URL": f"{address}/api",
+                "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins_of(LOOPBACK_NAMES, port)),
                 "PREFECT_UI_STATIC_DIRECTORY": str(prefect_home / "ui"),
             },
             pass_fds=[listener.fileno()],
         )
-        return cls(process, address, listener)
+        return cls(process, address, listener, auth)
 
     @property
     def api_url(self) -> str:

@@ -17,6 +17,7 @@ from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.exceptions import PrefectException
 from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
     PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
@@ -133,19 +134,33 @@ RETRIES_OF_AN_EMBEDDED_SERVER = 1
 
 
 @contextlib.contextmanager
-def use_configured_api() -> Iterator[None]:
-    """Let Prefect in this context talk to the configured API, with an end to its patience."""
-    with temporary_settings(set_defaults={PREFECT_CLIENT_MAX_RETRIES: RETRIES_OF_A_CONFIGURED_API}):
+def use_configured_api(*, auth: str | None = None) -> Iterator[None]:
+    """Let Prefect in this context talk to the configured API, with an end to its patience.
+
+    Args:
+        auth: an auth string for where none is configured.
+    """
+    defaults: dict[Any, Any] = {PREFECT_CLIENT_MAX_RETRIES: RETRIES_OF_A_CONFIGURED_API}
+    if auth is not None:
+        defaults[PREFECT_API_AUTH_STRING] = auth
+    with temporary_settings(set_defaults=defaults):
         yield
 
 
 @contextlib.contextmanager
-def use_api(url: str, *, retries: int = RETRIES_OF_AN_EMBEDDED_SERVER, same_release: bool = False) -> Iterator[None]:
+def use_api(
+    url: str,
+    *,
+    auth: str | None = None,
+    retries: int = RETRIES_OF_AN_EMBEDDED_SERVER,
+    same_release: bool = False,
+) -> Iterator[None]:
     """Let Prefect in this context talk to the embedded server at `url`.
 
     Without sending logs there: the handler would go on doing so in its own time, after the server's end.
 
     Args:
+        auth: its auth string; None leaves the configured one, if any.
         same_release: the server was started by this very process, and need not be asked for its version.
     """
     settings: dict[Any, Any] = {
@@ -154,6 +169,8 @@ def use_api(url: str, *, retries: int = RETRIES_OF_AN_EMBEDDED_SERVER, same_rele
         PREFECT_CLIENT_MAX_RETRIES: retries,
         PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: not same_release,
     }
+    if auth is not None:
+        settings[PREFECT_API_AUTH_STRING] = auth
     if certificates := loopback_settings(url):
         settings[PREFECT_API_SSL_CERT_FILE] = certificates[PREFECT_API_SSL_CERT_FILE.name]
     with temporary_settings(settings):

@@ -23,6 +23,7 @@ from typing import Any
 
 from pulseq.engine.child import read_configuration
 from pulseq.engine.loading import loading_much
+from pulseq.ownership import open_own
 
 _LONGEST_REQUEST = 65536
 _ARGUMENTS_FIELD = 45
@@ -175,7 +176,7 @@ def _fork(requests: socket.socket, pipes: list[int]) -> int:
 def _move_in(pipes: list[int], log_path: str) -> None:
     """Have a session, an input, an output and a log of one's own."""
     os.setsid()
-    log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o666)
+    log = open_own(Path(log_path))
     for number, descriptor in enumerate((*pipes, log)):
         os.dup2(descriptor, number)
         os.close(descriptor)

@@ -23,6 +23,7 @@ from pulseq.engine.local_process import (
     open_pipe,
 )
 from pulseq.errors import InfrastructureError
+from pulseq.ownership import make_own_directory
 
 _LONGEST_ANSWER = 65536
 _NAME = "the process that nodes are forked from"
@@ -110,7 +111,7 @@ class ForkServer:
         async with self._starting:
             if self._socket is None:
                 await self.start()
-        log_path.parent.mkdir(parents=True, exist_ok=True)
+        make_own_directory(log_path.parent)
         their_input, to_them = open_pipe()
         from_them, their_output = open_pipe()
         try:

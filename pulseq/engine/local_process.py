@@ -15,6 +15,7 @@ from typing import IO, Any, Protocol
 
 from pulseq.engine.fork_process import code_of
 from pulseq.errors import InfrastructureError
+from pulseq.ownership import make_own_directory, open_own
 
 #: How long a child may take from the request to end until it is killed, in seconds.
 GRACE_SECONDS = 3.0
@@ -191,8 +192,8 @@ class _Output(asyncio.Protocol):
 
 def open_log(path: Path) -> IO[bytes]:
     """A log to write to, in a directory that is made where there is none."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return open(path, "ab")
+    make_own_directory(path.parent)
+    return open(open_own(path), "ab")
 
 
 def open_pipe() -> tuple[IO[bytes], IO[bytes]]:

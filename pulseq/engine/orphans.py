@@ -11,6 +11,7 @@ from uuid import UUID
 
 import httpx
 
+from pulseq.engine.api_access import access_headers
 from pulseq.engine.tasks import task_for
 from pulseq.engine.work import shown_name
 
@@ -44,7 +45,7 @@ async def end_orphans(
 
     States come to the API as events, recorded a second or more later, so it is asked again for a while.
     One that was under way and that it never hears of is made there: its events may come later still,
-    and would then be older than the state that it has.
+    and would then be older than the state that it has. It is asked as Prefect's client in this context would ask it.
     """
     left = {str(orphan.id): orphan for orphan in orphans}
     if not left:
@@ -52,7 +53,7 @@ async def end_orphans(
     deadline = asyncio.get_running_loop().time() + patience_seconds
     # An API that does not answer is told of elsewhere.
     with contextlib.suppress(httpx.HTTPError):
-        async with httpx.AsyncClient(timeout=10.0, base_url=url) as client:
+        async with httpx.AsyncClient(timeout=10.0, base_url=url, headers=access_headers()) as client:
             while left and asyncio.get_running_loop().time() < deadline:
                 await _end_known(client, left, hasty=False)
                 await asyncio.sleep(_POLL_SECONDS if left else 0)

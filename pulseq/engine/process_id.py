@@ -40,6 +40,15 @@ class ProcessId:
             return {}
         return dict(pair.split("=", 1) for pair in told.split("\0") if "=" in pair) if self.alive else {}
 
+    def has_open(self, path: Path) -> bool:
+        """Whether the process has this very file open; False also where that is not ours to see."""
+        try:
+            wanted = path.stat()
+            descriptors = list((_PROC / str(self.pid) / "fd").iterdir())
+        except OSError:
+            return False
+        return any(_leads_to(descriptor, wanted) for descriptor in descriptors) and self.alive
+
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to this very process; nothing where it has ended."""
         with contextlib.suppress(ProcessLookupError), self._opened() as descriptor:
@@ -67,6 +76,13 @@ class ProcessId:
             yield descriptor if self.alive else None
         finally:
             os.close(descriptor)
+
+
+def _leads_to(descriptor: Path, wanted: os.stat_result) -> bool:
+    try:
+        return os.path.samestat(descriptor.stat(), wanted)
+    except OSError:  # closed meanwhile
+        return False
 
 
 def _read_start(pid: int) -> int | None:

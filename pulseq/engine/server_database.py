@@ -16,6 +16,8 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 
+from pulseq.ownership import close_to_others, is_foreign, make_own_directory, open_own
+
 
 def prepare_database(database: Path, template: Path | None, migrate: Callable[[], None]) -> None:
     """Make the database where there is none: a copy of the template, else what `migrate` makes there.
@@ -73,10 +75,13 @@ def _migrations() -> int:
 
 
 def _is_sound(template: Path) -> bool:
+    if is_foreign(template) or is_foreign(template.parent):
+        return False
     try:
+        close_to_others(template.parent)  # an earlier version may have made it for all to look at
         with _reading(template) as connection:
             return bool(connection.execute("pragma quick_check").fetchone() == ("ok",))
-    except sqlite3.Error:
+    except (OSError, sqlite3.Error):
         return False
 
 
@@ -88,7 +93,8 @@ def _copy(source: Path, target: Path) -> bool:
     """Put a copy in its place at once, whoever else does the same; whether that could be done."""
     partial = target.with_name(f".{target.name}.{secrets.token_hex(4)}")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
+        make_own_directory(target.parent)
+        os.close(open_own(partial, os.O_WRONLY | os.O_EXCL))  # SQLite would make it as the umask says
         with (
             contextlib.closing(sqlite3.connect(source)) as reading,
             contextlib.closing(sqlite3.connect(partial)) as writing,

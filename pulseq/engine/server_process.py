@@ -14,9 +14,12 @@ import socket
 from pathlib import Path
 from typing import Any
 
+from pulseq.engine.api_auth import SERVERS_VARIABLE
 from pulseq.engine.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.engine.loading import loading_much
 from pulseq.engine.server_database import copy_empty, is_up_to_date, prepare_database, template_path
+from pulseq.engine.server_doors import LOOPBACK_NAMES, Doors, origins_of
+from pulseq.ownership import close_to_others, make_own_directory, open_own
 
 #: The prefixes of all that a run asks its server for.
 ASKED_FOR = frozenset({"/flows", "/flow_runs", "/task_runs", "/admin", "/csrf-token", "/events"})
@@ -30,13 +33,13 @@ def choose_database(shared: Path, private: Path) -> Path:
     SQLite takes one writer at a time; two servers on one file would fight for it. The lock is
     held by an open file for as long as this process lives, however it ends.
     """
-    shared.parent.mkdir(parents=True, exist_ok=True)
-    lock = os.open(shared.with_suffix(".lock"), os.O_RDWR | os.O_CREAT, 0o600)
+    make_own_directory(shared.parent)
+    lock = open_own(shared.with_suffix(".lock"), os.O_RDWR)
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         os.close(lock)
-        private.parent.mkdir(parents=True, exist_ok=True)
+        make_own_directory(private.parent)
         return private
     return shared
 
@@ -64,8 +67,23 @@ def record_soon(recorder: Any) -> None:
         recorder.consumer = lambda *given, **named: consumer(*given, **{**named, "flush_every": FLUSH_SECONDS})
 
 
+def set_auth(auth: str | None) -> None:
+    """Have the server ask for this, and for nothing that the environment of its owner may name."""
+    os.environ.pop(SERVERS_VARIABLE, None)
+    if auth is not None:
+        os.environ[SERVERS_VARIABLE] = auth
+
+
+def close_pages(directory: Path) -> None:
+    """Close to others the directories of Prefect's pages, which it copies with the modes that they have."""
+    for place, _, _ in os.walk(directory):
+        close_to_others(Path(place))
+
+
 def serve(configuration: dict[str, Any]) -> None:
     """Run the server until the process is ended."""
+    os.umask(0o077)  # its database, what SQLite makes beside it, and the pages that Prefect copies
+    set_auth(configuration["auth"])
     database = choose_database(Path(configuration["shared_database"]), Path(configuration["private_database"]))
     os.environ["PREFECT_API_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{database}"
     template = template_path()
@@ -84,10 +102,17 @@ def serve(configuration: dict[str, Any]) -> None:
             record_soon(task_run_recorder)
         app = prefect_server.create_app()
 
+    close_pages(Path(os.environ["PREFECT_UI_STATIC_DIRECTORY"]))
     prepare_database(database, template, lambda: asyncio.run(provide_database_interface().create_db()))
     listener = socket.socket(fileno=configuration["socket_fd"])
+    doors = Doors(
+        app,
+        names=LOOPBACK_NAMES,
+        origins=origins_of(LOOPBACK_NAMES, listener.getsockname()[1]),
+        with_login=configuration["auth"] is not None,
+    )
     server = uvicorn.Server(
-        uvicorn.Config(app, log_level="error", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
+        uvicorn.Config(doors, log_level="error", access_log=False, lifespan="on", timeout_graceful_shutdown=1)
     )
     tell_owner({"database": str(database)})
     server.run(sockets=[listener])

@@ -3,6 +3,9 @@
 `pulseq up` leaves a keeper behind (`standing_process.py`) that owns server, scheduler and nodes. It writes
 `standing.json` into the state directory at every change; whoever reads that file holds it against
 the process that it names. Nothing heavy is imported here: each run asks.
+
+The file may have come from anywhere, with a repository for one. A keeper that lives is believed to be one if it
+has the lock of this very directory open, and a directory in which others may have put things is not looked at.
 """
 
 from __future__ import annotations
@@ -22,9 +25,10 @@ from typing import Any
 from pulseq import __version__
 from pulseq.engine.process_id import ProcessId
 from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec, Strategy
+from pulseq.ownership import open_own, refuse_foreign_in, write_own
 
 FILE_NAME = "standing.json"
-_PARTIAL_NAME = ".standing.json.partial"
+LOCK_NAME = "standing.lock"
 #: How long a run waits for a cluster that is starting, or getting up after a fall.
 READY_PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.1
@@ -110,11 +114,23 @@ def users_path(home: Path) -> Path:
 
 
 def find_cluster(home: Path) -> StandingCluster | None:
-    """What the state directory says that stands; its keeper may have died (`keeper.alive`)."""
+    """What the state directory says that stands; its keeper may have died (`keeper.alive`).
+
+    Raises:
+        UsageError: the directory, or something in it that would be believed, is somebody else's.
+    """
+    for directory in (home, standing_directory(home)):
+        refuse_foreign_in(directory)
     try:
-        return decode(json.loads((home / FILE_NAME).read_text(encoding="utf-8")))
+        cluster = decode(json.loads((home / FILE_NAME).read_text(encoding="utf-8")))
     except (OSError, ValueError, KeyError, TypeError):
         return None
+    return cluster if _is_keeper(cluster.keeper, home) or not cluster.keeper.alive else None
+
+
+def _is_keeper(process: ProcessId, home: Path) -> bool:
+    # Nobody could have written down this very process beforehand.
+    return process.pid == os.getpid() or process.has_open(home / LOCK_NAME)
 
 
 def choose_cluster(home: Path, configured_api: str | None) -> Choice:
@@ -177,7 +193,7 @@ def use_cluster(home: Path) -> Iterator[None]:
     """Be known as a user of what stands: it keeps its Prefect server a moment longer for that."""
     with contextlib.ExitStack() as stack:
         with contextlib.suppress(OSError):
-            users = stack.enter_context(open(users_path(home), "ab"))
+            users = stack.enter_context(open(open_own(users_path(home)), "ab"))
             fcntl.flock(users, fcntl.LOCK_SH | fcntl.LOCK_NB)
         yield
 
@@ -185,9 +201,9 @@ def use_cluster(home: Path) -> Iterator[None]:
 @contextlib.contextmanager
 def own_home(home: Path) -> Iterator[bool]:
     """Hold the state directory for the one keeper that it may have; False where another holds it."""
-    path = home / "standing.lock"
+    path = home / LOCK_NAME
     while True:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o600)
+        descriptor = open_own(path, os.O_RDWR)
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -208,15 +224,13 @@ def own_home(home: Path) -> Iterator[bool]:
 
 def write_cluster(home: Path, cluster: StandingCluster) -> None:
     """Put the file in its place at once: whoever reads it sees the old one or the new one."""
-    partial = home / _PARTIAL_NAME
-    partial.write_text(json.dumps(asdict(cluster), indent=1), encoding="utf-8")
-    os.replace(partial, home / FILE_NAME)
+    write_own(home / FILE_NAME, json.dumps(asdict(cluster), indent=1))
 
 
 def forget_cluster(home: Path) -> None:
     """Take the file away; only who owns the state directory may (`own_home`)."""
-    for name in (FILE_NAME, _PARTIAL_NAME):
-        (home / name).unlink(missing_ok=True)
+    for path in (home / FILE_NAME, *home.glob(f".{FILE_NAME}.*")):
+        path.unlink(missing_ok=True)
 
 
 def decode(told: Mapping[str, Any]) -> StandingCluster:

@@ -8,14 +8,16 @@ import shutil
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from pulseq.engine.process_id import ProcessId
 from pulseq.engine.standing import StandingCluster, find_cluster, forget_cluster, own_home, standing_directory
 from pulseq.errors import InfrastructureError
 from pulseq.models import Fleet
+from pulseq.ownership import make_own_directory, open_own
 
 #: A keeper ends its parts in less than this, also when runs have something to say to the server.
 END_PATIENCE_SECONDS = 20.0
@@ -24,7 +26,13 @@ LAST_WILL_SECONDS = 5.0
 
 
 def start_cluster(
-    home: Path, fleet: Fleet, api_url: str | None, on_ready: Callable[[str], None], *, run_host: str | None = None
+    home: Path,
+    fleet: Fleet,
+    api_url: str | None,
+    on_ready: Callable[[str], None],
+    *,
+    run_host: str | None = None,
+    with_auth: bool = True,
 ) -> bool:
     """Start the keeper and wait until all its parts are ready.
 
@@ -32,6 +40,7 @@ def start_cluster(
         api_url: the Prefect API to be used; None has a server started.
         on_ready: called with the name of each part as it gets ready.
         run_host: the module of a process that runs are to start from; None for none.
+        with_auth: whether the server that is started asks everybody for an auth string.
 
     Returns:
         False where another keeper has this state directory already.
@@ -40,11 +49,17 @@ def start_cluster(
         InfrastructureError: a part does not start; nothing is left running.
     """
     log_path = standing_directory(home) / "logs" / "keeper.log"
-    log_path.parent.mkdir(parents=True, exist_ok=True)
+    make_own_directory(log_path.parent)
     pid, told, heard = _spawn_keeper(home, log_path)
     with told, heard:
         try:
-            order = {"home": str(home), "fleet": asdict(fleet), "api_url": api_url, "run_host": run_host}
+            order = {
+                "home": str(home),
+                "fleet": asdict(fleet),
+                "api_url": api_url,
+                "run_host": run_host,
+                "with_auth": with_auth,
+            }
             told.write(json.dumps(order).encode() + b"\n")
             return _hear(heard, on_ready, log_path)
         except BaseException:
@@ -59,7 +74,7 @@ def _spawn_keeper(home: Path, log_path: Path) -> tuple[int, IO[bytes], IO[bytes]
     """A keeper in a session of its own; the pipes to and from it."""
     from_us, to_keeper = os.pipe()
     from_keeper, to_us = os.pipe()
-    log = os.open(log_path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+    log = open_own(log_path)
     try:
         pid = os.posix_spawn(
             sys.executable,
@@ -103,15 +118,20 @@ def end_cluster(home: Path) -> StandingCluster | None:
         cluster.keeper.signal(signal.SIGKILL)
     # The last word on what there was: a part may have been started again until the keeper ended.
     cluster = find_cluster(home) or cluster
-    _see_off(cluster)
+    _see_off([process for process in cluster.processes if _belongs_to(process, home)])
     _tidy(home)
     return cluster
 
 
-def _see_off(cluster: StandingCluster) -> None:
+def _belongs_to(process: ProcessId, home: Path) -> bool:
+    # Who wrote the file of a keeper that has died is not known: it may name anybody's process.
+    return process.read_environment().get("PULSEQ_HOME") == str(home)
+
+
+def _see_off(processes: Sequence[ProcessId]) -> None:
     """Wait for the processes of a cluster whose keeper has ended; kill what does not end."""
     end = time.monotonic() + LAST_WILL_SECONDS
-    for process in cluster.processes:
+    for process in processes:
         if not process.wait(end - time.monotonic()):
             process.signal(signal.SIGKILL)
             if not process.wait(LAST_WILL_SECONDS):

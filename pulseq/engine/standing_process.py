@@ -17,6 +17,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+from pulseq.engine.api_auth import choose_auth, client_settings, keep_auth
 from pulseq.engine.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
 from pulseq.engine.child import read_configuration, tell_owner
 from pulseq.engine.local_nodes import (
@@ -28,7 +29,6 @@ from pulseq.engine.local_nodes import (
     node_fork_server,
 )
 from pulseq.engine.local_process import LocalProcess
-from pulseq.engine.loopback import loopback_settings
 from pulseq.engine.process_id import ProcessId
 from pulseq.engine.standing import (
     FILE_NAME,
@@ -44,6 +44,7 @@ from pulseq.engine.standing import (
 from pulseq.engine.standing_part import Part, Process
 from pulseq.errors import PulseqError
 from pulseq.models import Fleet, NodeSpec
+from pulseq.ownership import open_own
 
 logger = logging.getLogger("pulseq.standing")
 #: How long the server outlives scheduler and nodes, for runs that go on to tell it how they ended.
@@ -59,16 +60,26 @@ class Keeper:
     Args:
         api_url: the Prefect API that is configured; None has a server started here.
         run_host: the module of the process that runs start from; None for none.
+        auth: what the server that is started here asks everybody for; None for nothing.
     """
 
-    def __init__(self, home: Path, fleet: Fleet, api_url: str | None, run_host: str | None = None) -> None:
+    def __init__(
+        self,
+        home: Path,
+        fleet: Fleet,
+        api_url: str | None,
+        run_host: str | None = None,
+        *,
+        auth: str | None = None,
+    ) -> None:
         self.home = home
         self.fleet = fleet
         self.ended = asyncio.Event()
         self._directory = standing_directory(home)
         self._listener = None if api_url else bind_loopback()
         self._api_url = api_url or f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"  # type: ignore[union-attr]
-        access = {"PREFECT_API_URL": self._api_url, **loopback_settings(self._api_url)}
+        self._auth = auth
+        access = client_settings(self._api_url, auth)
         self._fork_server = node_fork_server(self._directory / "logs", fleet, access)
         self._scheduler_address = ""
         self._scheduler_runs = asyncio.Event()
@@ -130,6 +141,7 @@ class Keeper:
         Raises:
             InfrastructureError: a part does not start.
         """
+        keep_auth(self.home, self._auth)
         self._note()
         await self._fork_server.start()
         async with asyncio.TaskGroup() as group:
@@ -176,7 +188,7 @@ class Keeper:
 
     async def _wait_for_users(self) -> None:
         end = time.monotonic() + FAREWELL_SECONDS
-        with contextlib.suppress(FileNotFoundError), open(users_path(self.home), "ab") as users:
+        with contextlib.suppress(FileNotFoundError), open(open_own(users_path(self.home)), "ab") as users:
             while time.monotonic() < end:
                 with contextlib.suppress(BlockingIOError):
                     fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -195,6 +207,7 @@ class Keeper:
             run_directory=self._directory,
             listener=self._listener.dup(),
             settings=STANDING_SERVER_SETTINGS,
+            auth=self._auth,
         )
         async with _ended_unless_ready(server):
             await server.ready()
@@ -277,8 +290,13 @@ async def keep_standing(configuration: dict[str, Any]) -> None:
         if not owned:
             tell_owner({"taken": True})
             return
+        api_url = configuration["api_url"]
         keeper = Keeper(
-            home, decode_fleet(configuration["fleet"]), configuration["api_url"], configuration.get("run_host")
+            home,
+            decode_fleet(configuration["fleet"]),
+            api_url,
+            configuration.get("run_host"),
+            auth=choose_auth() if configuration["with_auth"] and api_url is None else None,
         )
         for number in (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, keeper.ended.set)

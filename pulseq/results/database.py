@@ -23,6 +23,7 @@ from typing import Any, TypeAlias
 import duckdb
 
 from pulseq.errors import InfrastructureError, PulseqError, SchemaVersionError, UsageError
+from pulseq.ownership import FILE_MODE, make_own_directory
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 #: Base of what DuckDB raises.
@@ -157,10 +158,14 @@ class Database:
         if read_only and not self.path.exists():
             raise no_database(self.path)
         try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
             if read_only:
                 return connect_patiently(self.path, deadline=deadline, read_only=True)
-            return _attach_patiently(self.path, deadline=deadline)
+            make_own_directory(self.path.parent)
+            is_new = not self.path.exists()
+            connection = _attach_patiently(self.path, deadline=deadline)
+            if is_new:
+                self.path.chmod(FILE_MODE)  # DuckDB makes it as the umask says, and takes no empty file for one
+            return connection
         except duckdb.Error as error:
             raise self._worded(error) from error
         except OSError as error:

@@ -18,6 +18,7 @@ from typing import Self
 
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import Event
+from pulseq.ownership import make_own_directory, open_own
 from pulseq.records import RunRecord, fold
 from pulseq.results.codec import DamagedLine, Entry, decode_line, encode_stamped
 from pulseq.results.json_text import number
@@ -199,8 +200,8 @@ def replay(path: Path) -> tuple[RunRecord, list[JournalDamage]]:
 
 def _open_exclusively(path: Path) -> int:
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o644)
+        make_own_directory(path.parent)
+        descriptor = open_own(path, os.O_RDWR | os.O_APPEND)
         _sync_directory(path.parent)
     except OSError as error:
         raise UsageError(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from pulseq.errors import InfrastructureError
+from pulseq.ownership import make_own_directory, open_own
 from pulseq.results.database import Database
 from pulseq.results.journal import JOURNAL_NAME, journal_path
 
@@ -91,8 +92,11 @@ def _pack(home: Path, run_id: str) -> int:
     before = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
     unfinished = target.with_suffix(".part")
     try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        with open(directory / JOURNAL_NAME, "rb") as journal, open(unfinished, "wb") as stream:
+        make_own_directory(target.parent)
+        with (
+            open(directory / JOURNAL_NAME, "rb") as journal,
+            open(open_own(unfinished, os.O_WRONLY | os.O_TRUNC), "wb") as stream,
+        ):
             with gzip.GzipFile(fileobj=stream, mode="wb") as packer:
                 shutil.copyfileobj(journal, packer)
             stream.flush()

@@ -9,10 +9,11 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pulseq.engine.api_auth import client_settings, read_auth
 from pulseq.engine.standing import find_cluster
 from tests.benchmarks.bench import ROOT, clean_environment, run_command
 from tests.benchmarks.children.ports import free_port
@@ -23,10 +24,16 @@ _POLL_SECONDS = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """Addresses of what is up."""
+    """Addresses of what is up, and the auth string of its server."""
 
     api_url: str
     scheduler: str
+    auth: str | None = None
+
+    @property
+    def variables(self) -> Mapping[str, str]:
+        """What programs need to speak to its server."""
+        return client_settings(self.api_url, self.auth)
 
 
 @contextlib.contextmanager
@@ -75,7 +82,7 @@ def standing_of(home: Path) -> Standing:
     cluster = find_cluster(home)
     if cluster is None:
         raise RuntimeError(f"nothing is up in {home}")
-    return Standing(cluster.api_url, cluster.scheduler)
+    return Standing(cluster.api_url, cluster.scheduler, read_auth(home))
 
 
 @contextlib.contextmanager

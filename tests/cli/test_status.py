@@ -2,17 +2,21 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pulseq.cli import status as status_module
 from pulseq.cli.status import render_cluster, status
+from pulseq.engine.api_auth import auth_path, keep_auth
 from pulseq.engine.process_id import ProcessId
-from pulseq.engine.standing import Condition, PartState, StandingCluster, write_cluster
+from pulseq.engine.server_doors import LOGIN_PATH
+from pulseq.engine.standing import Condition, PartState, StandingCluster, standing_directory, write_cluster
 from pulseq.engine.standing_nodes import NodeView
-from pulseq.errors import InfrastructureError
+from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
 
 VIEW = NodeView(2, {"os": "linux", "browser": "chrome"}, ("r1",), 1, 95.0)
@@ -71,6 +75,66 @@ def test_programs_read_the_same_as_json(
             "last_heartbeat": "1970-01-01T00:01:35+00:00",
         }
     } == told["nodes"]
+
+
+@pytest.mark.parametrize(
+    ("ui_url", "auth", "url", "variables"),
+    [
+        ("http://a", "pulseq:it's", f"http://a{LOGIN_PATH}#cHVsc2VxOml0J3M=", ["http://a/api", "pulseq:it's"]),
+        ("http://a", None, "http://a", ["http://a/api"]),
+        (None, None, "http://a", ["http://a/api"]),
+    ],
+)
+def test_a_browser_and_a_shell_are_told_how_to_get_in(
+    home: Path,
+    cluster: StandingCluster,
+    capsys: pytest.CaptureFixture[str],
+    ui_url: str | None,
+    auth: str | None,
+    url: str,
+    variables: list[str],
+) -> None:
+    standing_directory(home).mkdir()
+    write_cluster(home, replace(cluster, ui_url=ui_url))
+    keep_auth(home, auth)
+
+    assert (0, 0) == (status(url=True), status(env=True))
+
+    told, *exported = capsys.readouterr().out.splitlines()
+    assert url == told
+    shell = subprocess.run(
+        ["sh", "-c", "\n".join([*exported, 'printf "%s\\n" "$PREFECT_API_URL" $PREFECT_API_AUTH_STRING'])],
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert variables == shell.stdout.splitlines()
+
+
+def test_programs_read_where_the_auth_string_is_and_not_what(
+    home: Path, cluster: StandingCluster, capsys: pytest.CaptureFixture[str]
+) -> None:
+    standing_directory(home).mkdir()
+    write_cluster(home, cluster)
+    keep_auth(home, "pulseq:abc")
+
+    status(output="json")
+
+    told = capsys.readouterr().out
+    assert str(auth_path(home)) == json.loads(told)["prefect_auth_file"]
+    assert "pulseq:abc" not in told
+
+
+@pytest.mark.parametrize("asked", [{"url": True, "env": True}, {"url": True, "output": "json"}])
+def test_two_answers_at_once_are_refused(home: Path, asked: dict[str, Any]) -> None:
+    with pytest.raises(UsageError, match="each is all that is printed"):
+        status(**asked)
+
+
+def test_where_nothing_stands_there_is_no_url(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert 1 == status(url=True)
+    assert "" == capsys.readouterr().out
 
 
 def test_a_scheduler_that_does_not_answer_leaves_the_rest_to_tell(

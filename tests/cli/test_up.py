@@ -6,13 +6,15 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pulseq.cli import up as up_module
 from pulseq.cli.up import up
+from pulseq.engine.api_auth import keep_auth
 from pulseq.engine.process_id import ProcessId
-from pulseq.engine.standing import Condition, StandingCluster, write_cluster
+from pulseq.engine.standing import Condition, StandingCluster, standing_directory, write_cluster
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
 
@@ -65,6 +67,48 @@ def test_what_was_started_is_described(
         "node node2: 1 slot",
         "`pulseq run` uses it; `pulseq down` ends it",
     ] == capsys.readouterr().err.splitlines()
+
+
+@pytest.mark.parametrize(
+    ("no_auth", "told"),
+    [
+        (False, "`pulseq status --url` lets a browser in, `pulseq status --env` commands of Prefect's"),
+        (True, "it asks nobody for an auth string: every account of this machine can use it"),
+    ],
+)
+def test_how_the_server_is_reached_is_told(
+    home: Path,
+    cluster: StandingCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    no_auth: bool,
+    told: str,
+) -> None:
+    standing_directory(home).mkdir()
+    asked: list[bool] = []
+    start = starting(home, cluster, ours=True)
+
+    def start_it(*arguments: Any, with_auth: bool, **others: Any) -> bool:
+        asked.append(with_auth)
+        keep_auth(home, "pulseq:abc" if with_auth else None)
+        return start(*arguments, **others)
+
+    monkeypatch.setattr(up_module, "start_cluster", start_it)
+
+    assert up(count="1", no_auth=no_auth) == 0
+    assert up(count="1", no_auth=no_auth) == 0
+
+    assert [not no_auth] == asked
+    assert 2 == capsys.readouterr().err.splitlines().count(told)
+
+
+def test_a_server_that_asks_for_an_auth_string_is_none_that_asks_nobody(home: Path, cluster: StandingCluster) -> None:
+    standing_directory(home).mkdir()
+    write_cluster(home, cluster)
+    keep_auth(home, "pulseq:abc")
+
+    with pytest.raises(UsageError, match="asked for --no-auth; `pulseq down` ends it"):
+        up(no_auth=True)
 
 
 def test_a_cluster_that_somebody_else_has_just_started_will_do(

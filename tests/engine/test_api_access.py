@@ -6,16 +6,19 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from prefect.client.orchestration import get_client
 from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
     PREFECT_API_KEY,
     PREFECT_API_SSL_CERT_FILE,
     PREFECT_API_URL,
+    PREFECT_CLIENT_CUSTOM_HEADERS,
     PREFECT_CLIENT_MAX_RETRIES,
     get_current_settings,
     temporary_settings,
 )
 
-from pulseq.engine.api_access import read_access, use_access
+from pulseq.engine.api_access import access_headers, read_access, use_access
 from pulseq.engine.loopback import loopback_settings
 
 HERE, THERE = "http://127.0.0.1:4200/api", "https://api.example/api"
@@ -61,3 +64,17 @@ def test_an_api_elsewhere_is_not_spoken_to_with_the_one_certificate_of_loopback(
     (one,) = loopback_settings(HERE).values()
     with temporary_settings({PREFECT_API_SSL_CERT_FILE: one}), use_access(_access(PREFECT_API_URL=url)):
         assert kept is (PREFECT_API_SSL_CERT_FILE.value() == one)
+
+
+def test_requests_of_our_own_say_what_prefects_client_says() -> None:
+    settings: dict[Any, Any] = {PREFECT_API_AUTH_STRING: "pulseq:ü", PREFECT_CLIENT_CUSTOM_HEADERS: {"X-Site": "lab"}}
+    with temporary_settings(settings):
+        ours = access_headers()
+        theirs = get_client()._client.headers
+
+    assert {"Authorization": "Basic cHVsc2VxOsO8", "X-Site": "lab"} == ours
+    assert ours == {name: theirs[name] for name in ours}
+    with temporary_settings({PREFECT_API_AUTH_STRING: None}):
+        assert {"Authorization": "Bearer mine"} == access_headers()
+    with temporary_settings({PREFECT_API_KEY: None, PREFECT_API_AUTH_STRING: None}):
+        assert {} == access_headers()

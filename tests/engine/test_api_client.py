@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
+from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
 
 from pulseq.engine.api_client import wait_until_recorded
 from pulseq.errors import InfrastructureError
@@ -19,12 +20,14 @@ class _Api(HTTPServer):
     """Answers each question for a count with the next of `counts`; the last one again and again."""
 
     counts: list[int]
+    asked_with: list[str | None]
 
 
 class _Answer(BaseHTTPRequestHandler):
     server: _Api
 
     def do_POST(self) -> None:
+        self.server.asked_with.append(self.headers["Authorization"])
         self.rfile.read(int(self.headers["Content-Length"]))
         counts = self.server.counts
         body = json.dumps(counts.pop(0) if len(counts) > 1 else counts[0]).encode()
@@ -41,6 +44,7 @@ class _Answer(BaseHTTPRequestHandler):
 def api() -> Iterator[_Api]:
     """An API whose task runs get recorded as the test says."""
     with _Api(("127.0.0.1", 0), _Answer) as server:
+        server.asked_with = []
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -64,6 +68,15 @@ def test_patience_ends_with_what_is_missing(api: _Api) -> None:
     api.counts = [2]
 
     assert _missing(api.server_port, 5, 0.05) == 3
+
+
+def test_it_asks_as_prefects_client_would(api: _Api) -> None:
+    api.counts = [5]
+
+    with temporary_settings({PREFECT_API_AUTH_STRING: "pulseq:abc"}):
+        assert _missing(api.server_port, 5, 60) == 0
+
+    assert ["Basic cHVsc2VxOmFiYw=="] == api.asked_with
 
 
 def test_nothing_to_record_asks_nobody() -> None:

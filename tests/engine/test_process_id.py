@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -33,6 +34,22 @@ def test_a_number_that_another_process_has_now_is_not_alive(sleeper: subprocess.
     earlier = replace(name(sleeper), started=name(sleeper).started - 1)
 
     assert not earlier.alive
+
+
+def test_what_a_process_has_open_is_told_by_the_file_and_not_by_its_name(tmp_path: Path) -> None:
+    lock, other = tmp_path / "lock", tmp_path / "other"
+    other.touch()
+    with (
+        open(lock, "w") as held,
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[held.fileno()]) as process,
+    ):
+        named = name(process)
+        assert [True, False, False] == [named.has_open(path) for path in (lock, other, tmp_path / "gone")]
+        assert not replace(named, started=named.started - 1).has_open(lock)
+        other.replace(lock)
+        assert not named.has_open(lock)
+        process.kill()
+    assert not named.has_open(lock)
 
 
 def test_a_signal_does_not_reach_another_process_of_the_same_number(sleeper: subprocess.Popen[bytes]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sqlite3
+import stat
 import subprocess
 import sys
 from contextlib import closing
@@ -14,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.engine.server_database import copy_empty, is_up_to_date, prepare_database, template_path
+from tests.accounts import SOMEBODY, needs_two_accounts
 
 
 class Migrations:
@@ -52,6 +54,31 @@ def test_the_first_database_is_migrated_and_the_next_is_a_copy(tmp_path: Path) -
 
     assert ["made"] == _tables(one) == _tables(two) == _tables(template)
     assert [template] == list(template.parent.iterdir())
+
+
+def test_the_copy_that_is_kept_is_this_users_alone_whatever_the_umask(tmp_path: Path) -> None:
+    template = tmp_path / "cache" / "empty.db"
+    before = os.umask(0)
+    try:
+        _prepare(tmp_path / "1" / "a.db", template)
+        _prepare(tmp_path / "2" / "b.db", template)
+        template.parent.chmod(0o755)  # as an earlier version made it
+        _prepare(tmp_path / "3" / "c.db", template)
+    finally:
+        os.umask(before)
+
+    made = [template, tmp_path / "2" / "b.db", template.parent, tmp_path / "2"]
+    assert [0o600, 0o600, 0o700, 0o700] == [stat.S_IMODE(path.stat().st_mode) for path in made]
+
+
+@needs_two_accounts
+@pytest.mark.parametrize("whose", ["empty.db", "."])
+def test_a_copy_of_somebody_else_is_not_used(tmp_path: Path, whose: str) -> None:
+    template = tmp_path / "cache" / "empty.db"
+    _prepare(tmp_path / "1" / "a.db", template)
+    os.chown(template.parent / whose, SOMEBODY, SOMEBODY)
+
+    assert 1 == _prepare(tmp_path / "2" / "b.db", template)
 
 
 def test_a_database_that_is_there_stays_as_it_is(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
+import os
 from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
@@ -14,7 +15,7 @@ from prefect.server.api import server as prefect_server
 from prefect.server.services import task_run_recorder
 
 from pulseq.engine.api_server import EmbeddedServer
-from pulseq.engine.server_process import ASKED_FOR, FLUSH_SECONDS, ask_first_for_ours, record_soon
+from pulseq.engine.server_process import ASKED_FOR, FLUSH_SECONDS, ask_first_for_ours, record_soon, set_auth
 
 
 def _module(*prefixes: str) -> SimpleNamespace:
@@ -85,6 +86,17 @@ def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None
     assert "async with consumer(" in source
     assert "flush_every=" in source
     assert "flush_every" in inspect.signature(task_run_recorder.consumer).parameters
+
+
+@pytest.mark.parametrize("auth", [None, "pulseq:abc"])
+def test_the_server_asks_for_what_its_owner_says_and_not_for_what_the_environment_does(
+    monkeypatch: pytest.MonkeyPatch, auth: str | None
+) -> None:
+    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "admin:elsewhere")
+
+    set_auth(auth)
+
+    assert auth == os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
 
 
 def test_the_server_of_a_single_run_does_not_load_dask(tmp_path: Path) -> None:

@@ -3,6 +3,9 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import stat
+import subprocess
+import sys
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -31,7 +34,9 @@ from pulseq.engine.standing import (
     wait_until_settled,
     write_cluster,
 )
+from pulseq.errors import UsageError
 from pulseq.models import Fleet, FrameworkConfig, NodeSpec, Strategy
+from tests.accounts import SOMEBODY, needs_two_accounts
 
 API = "http://127.0.0.1:4200/api"
 NOBODY = ProcessId(2**22 + 1, 1)
@@ -90,6 +95,63 @@ def test_a_file_that_tells_of_no_cluster_is_none(tmp_path: Path, text: str) -> N
 def test_without_a_file_nothing_stands(tmp_path: Path) -> None:
     assert find_cluster(tmp_path) is None
     assert Choice(None) == choose_cluster(tmp_path, None)
+
+
+def test_a_file_that_names_a_living_process_is_not_believed(tmp_path: Path, cluster: StandingCluster) -> None:
+    parent = ProcessId.of(os.getppid())
+    assert parent is not None
+    (tmp_path / standing.LOCK_NAME).touch()  # as a repository may bring it, too
+
+    write_cluster(tmp_path, replace(cluster, keeper=parent))
+
+    assert find_cluster(tmp_path) is None
+    assert Choice(None) == choose_cluster(tmp_path, None)
+
+
+def test_a_process_that_holds_the_directory_is_believed(tmp_path: Path, cluster: StandingCluster) -> None:
+    with (
+        own_home(tmp_path),
+        open(tmp_path / standing.LOCK_NAME) as lock,
+        subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[lock.fileno()]) as keeper,
+    ):
+        process = ProcessId.of(keeper.pid)
+        assert process is not None
+        write_cluster(tmp_path, replace(cluster, keeper=process))
+
+        found = find_cluster(tmp_path)
+        keeper.kill()
+
+    assert found is not None
+    assert process == found.keeper
+
+
+@needs_two_accounts
+@pytest.mark.parametrize("theirs", [".", "standing", "standing.json", "standing.lock", "standing/runs.sock", "link"])
+def test_what_somebody_else_has_put_there_is_refused(tmp_path: Path, cluster: StandingCluster, theirs: str) -> None:
+    home = tmp_path / "home"
+    standing_directory(home).mkdir(parents=True)
+    write_cluster(home, cluster)
+    if theirs == "link":
+        (tmp_path / "link").symlink_to(home)
+    elif not (home / theirs).exists():
+        (home / theirs).touch()
+    os.lchown(tmp_path / "link" if theirs == "link" else home / theirs, SOMEBODY, SOMEBODY)
+
+    with pytest.raises(UsageError, match=f"belongs to user {SOMEBODY}"):
+        find_cluster(tmp_path / "link" if theirs == "link" else home)
+
+
+def test_what_is_written_is_this_users_alone(tmp_path: Path, cluster: StandingCluster) -> None:
+    before = os.umask(0)
+    try:
+        write_cluster(tmp_path, cluster)
+        standing_directory(tmp_path).mkdir(mode=0o700)
+        with own_home(tmp_path), use_cluster(tmp_path):
+            modes = [stat.S_IMODE(path.stat().st_mode) for path in tmp_path.rglob("*") if path.is_file()]
+    finally:
+        os.umask(before)
+
+    assert [0o600] * 3 == modes
 
 
 def test_a_field_of_a_newer_version_is_no_cluster_of_ours(cluster: StandingCluster) -> None:

@@ -15,7 +15,14 @@ import pytest
 
 from pulseq.engine import standing_control
 from pulseq.engine.process_id import ProcessId
-from pulseq.engine.standing import Condition, PartState, StandingCluster, standing_directory, write_cluster
+from pulseq.engine.standing import (
+    LOCK_NAME,
+    Condition,
+    PartState,
+    StandingCluster,
+    standing_directory,
+    write_cluster,
+)
 from pulseq.engine.standing_control import _hear, end_cluster, start_cluster
 from pulseq.errors import InfrastructureError
 from pulseq.models import Fleet, NodeSpec
@@ -49,8 +56,18 @@ def test_a_keeper_that_ends_without_a_word_is_told_with_its_log() -> None:
 
 
 @pytest.fixture
-def child() -> Iterator[subprocess.Popen[bytes]]:
-    with subprocess.Popen([sys.executable, "-c", DEAF], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+def child(tmp_path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A process as the keeper starts them, which holds the state directory as the keeper does."""
+    with (
+        open(tmp_path / LOCK_NAME, "w") as lock,
+        subprocess.Popen(
+            [sys.executable, "-c", DEAF],
+            env={**os.environ, "PULSEQ_HOME": str(tmp_path)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            pass_fds=[lock.fileno()],
+        ) as process,
+    ):
         assert process.stdout is not None
         process.stdout.readline()
         yield process
@@ -100,6 +117,29 @@ def test_a_part_that_outlives_its_keeper_is_killed(
     end_cluster(home)
 
     assert -signal.SIGKILL == child.wait()
+
+
+@pytest.mark.parametrize("role", ["keeper", "part"])
+def test_a_process_of_others_that_a_file_names_is_let_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, role: str
+) -> None:
+    monkeypatch.setattr(standing_control, "LAST_WILL_SECONDS", 0.01)
+    home = tmp_path / "cloned"
+    standing_directory(home).mkdir(parents=True)
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as bystander:
+        process = ProcessId.of(bystander.pid)
+        assert process is not None
+        part = PartState("node1", Condition.RUNNING, process)
+        keeper = process if role == "keeper" else ProcessId(2**22 + 1, 1)
+        write_cluster(
+            home, StandingCluster(keeper, Condition.RUNNING, "http://api", None, "tcp://s", FLEET, 0.0, (part,))
+        )
+
+        end_cluster(home)
+
+        assert process.alive
+        assert not process.wait(0)
+        bystander.kill()
 
 
 def test_what_does_not_even_end_by_sigkill_is_told(

@@ -8,8 +8,21 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from flows.run_suite import AUTOMATIC, NODES, SUITES, RunForm, SuiteName, make_request, name_run, run_suite
+from flows import run_suite as flow_module
+from flows.run_suite import (
+    AUTOMATIC,
+    NODES,
+    SCHEDULERS,
+    SUITES,
+    Place,
+    RunForm,
+    SuiteName,
+    make_request,
+    name_run,
+    run_suite,
+)
 from pulseq.models import Strategy
+from pulseq.suites.schedulers_file import AllowedSchedulers
 from pulseq.suites.suite_file import load_suite
 
 
@@ -42,6 +55,20 @@ def test_nodes_are_those_in_the_folder_and_an_automatic_choice() -> None:
     assert [AUTOMATIC, *NODES] == schema_of("options", "where", "nodes")["enum"]
 
 
+def test_schedulers_are_those_that_the_deployment_allows() -> None:
+    assert SCHEDULERS.names == schema_of("options", "where", "scheduler")["enum"]
+
+
+def test_a_scheduler_is_meant_by_its_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    lab = AllowedSchedulers("schedulers.yaml", {"lab": "tcp://10.0.0.5:8786"})
+    monkeypatch.setattr(flow_module, "SCHEDULERS", lab)
+
+    chosen = make_request("quickstart", RunForm(where=Place.model_construct(**{**dict(Place()), "scheduler": "lab"})))
+
+    assert "tcp://10.0.0.5:8786" == chosen.scheduler
+    assert make_request("quickstart", RunForm()).scheduler is None
+
+
 def test_every_strategy_is_offered() -> None:
     assert {strategy.value for strategy in Strategy} < set(schema_of("options", "where", "strategy")["enum"])
 
@@ -71,6 +98,7 @@ def test_nothing_is_filled_in_as_raw_json() -> None:
         {"where": {"local_nodes": 65}},
         {"where": {"nodes": "moon"}},
         {"where": {"strategy": "luck"}},
+        {"where": {"scheduler": "tcp://10.0.0.5:8786"}},
         {"what": {"earlier": "never"}},
         {"what": {"keywords": "typo"}},
     ],

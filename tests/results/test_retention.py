@@ -1,6 +1,8 @@
 """What becomes of the journals of old runs."""
 
 import gzip
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,22 @@ def pack(story: Story, database: Database, *, days: float = 30.0) -> RetentionRe
 def rows(database: Database) -> list[tuple[str, str]]:
     with database.read() as connection:
         return connection.execute("SELECT run_id, test_id FROM results ORDER BY ALL").fetchall()
+
+
+def test_journal_database_and_archive_are_this_users_alone_whatever_the_umask(story: Story, database: Database) -> None:
+    before = os.umask(0)
+    try:
+        journal = story.run("old", story.test("t1", Status.PASSED))
+        sync(story.home, database)
+        written = [journal, journal.parent, journal.parent.parent, database.path]
+        modes = [stat.S_IMODE(path.stat().st_mode) for path in written]
+        pack(story, database)
+    finally:
+        os.umask(before)
+    archive = archive_path(story.home, "old")
+
+    assert [0o600, 0o700, 0o700, 0o600] == modes
+    assert [0o600, 0o700] == [stat.S_IMODE(path.stat().st_mode) for path in (archive, archive.parent)]
 
 
 def test_an_old_run_is_packed_and_its_rows_stay(story: Story, database: Database) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import httpx
 import pytest
 
 from tests.system.conftest import open_workplace
@@ -46,7 +46,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
 @pytest.fixture(scope="module")
 def look(place: Workplace) -> Iterator[Callable[[], str]]:
     """Runs the flow once, and gives what its flow run says."""
-    environment = place.environment | {"PREFECT_API_URL": _told(place)["api_url"], "PREFECT_LOGGING_LEVEL": "ERROR"}
+    environment = place.environment | place.standing_variables() | {"PREFECT_LOGGING_LEVEL": "ERROR"}
     process = subprocess.Popen(
         [sys.executable, "-c", LOOKER, str(ROOT)],
         cwd=place.path,
@@ -86,7 +86,8 @@ def _rows(workplace: Workplace, node: str) -> list[dict[str, Any]]:
 
 
 def _post(workplace: Workplace, path: str, query: dict[str, Any]) -> Any:
-    return httpx.post(f"{_told(workplace)['api_url']}/{path}", json=query).raise_for_status().json()
+    with workplace.standing_api() as api:
+        return api.post(path, json=query).raise_for_status().json()
 
 
 def _changes(workplace: Workplace, node: str) -> list[tuple[str, str]]:
@@ -174,7 +175,7 @@ def test_a_scheduler_that_is_gone_makes_all_nodes_inactive(place: Workplace, loo
 
 
 def test_where_nothing_stands_the_flow_says_so(bare_workplace: Workplace, place: Workplace) -> None:
-    environment = bare_workplace.environment | {"PREFECT_API_URL": _told(place)["api_url"]}
+    environment = bare_workplace.environment | place.standing_variables()
     done = subprocess.run(
         [sys.executable, "-c", LOOKER, str(ROOT)],
         cwd=bare_workplace.path,
@@ -187,3 +188,26 @@ def test_where_nothing_stands_the_flow_says_so(bare_workplace: Workplace, place:
 
     assert done.stdout.startswith("NothingRuns: `pulseq up` has nothing running in")
     assert not bare_workplace.database.exists()
+
+
+def test_a_scheduler_that_only_a_file_names_is_not_asked(bare_workplace: Workplace, place: Workplace) -> None:
+    told = _told(place)
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.setblocking(False)
+        scheduler = f"tcp://127.0.0.1:{listener.getsockname()[1]}"
+        # As a repository may bring it: nobody can know which processes there will be.
+        planted = told | {"keeper": {"pid": 2**22 + 1, "started": 1}, "scheduler": scheduler}
+        bare_workplace.write("home/standing.json", json.dumps(planted))
+        done = subprocess.run(
+            [sys.executable, "-c", LOOKER, str(ROOT)],
+            cwd=bare_workplace.path,
+            env=bare_workplace.environment | place.standing_variables(),
+            input="look\n",
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        with pytest.raises(BlockingIOError):
+            listener.accept()
+
+    assert done.stdout.startswith("NoScheduler: what `pulseq up` had started")

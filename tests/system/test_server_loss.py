@@ -41,12 +41,13 @@ def _start_and_wait(workplace: Workplace, *options: str) -> Any:
     return run
 
 
-def _at_prefect(workplace: Workplace, api: str) -> tuple[Counter[str], str]:
+def _at_prefect(workplace: Workplace, api: httpx.Client) -> tuple[Counter[str], str]:
     """The states of the run's task runs, and of its flow run."""
     flow_run = _journal(workplace, "prefect_run_known")[0]["flow_run_id"]
     query = {"flow_runs": {"id": {"any_": [flow_run]}}, "limit": 200}
-    task_runs = httpx.post(f"{api}/task_runs/filter", json=query, timeout=60).raise_for_status().json()
-    state = httpx.get(f"{api}/flow_runs/{flow_run}", timeout=60).raise_for_status().json()["state_type"]
+    with api:
+        task_runs = api.post("task_runs/filter", json=query).raise_for_status().json()
+        state = api.get(f"flow_runs/{flow_run}").raise_for_status().json()["state_type"]
     return Counter(one["state_name"] for one in task_runs), state
 
 
@@ -62,7 +63,7 @@ def test_a_server_that_is_back_at_the_end_agrees_with_the_journal(place: Workpla
 
     assert ended.code == 0, ended.err
     assert {"passed": TESTS} == _verdicts(place)
-    assert ({"Passed": TESTS}, "COMPLETED") == _at_prefect(place, standing["api_url"])
+    assert ({"Passed": TESTS}, "COMPLETED") == _at_prefect(place, place.standing_api())
     assert place.run("down").code == 0
 
 
@@ -104,4 +105,4 @@ def test_a_server_that_is_gone_for_good_is_told_later(place: Workplace, servers:
 
     assert synced.code == 0, synced.err
     assert "1 flow runs and" in synced.err
-    assert ({"Passed": TESTS}, "COMPLETED") == _at_prefect(place, api)
+    assert ({"Passed": TESTS}, "COMPLETED") == _at_prefect(place, httpx.Client(base_url=api, timeout=60))

@@ -12,7 +12,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
+
+from pulseq.engine.api_auth import client_settings, read_auth
 
 #: A generous bound on things that take seconds: reached only when something hangs.
 PATIENCE_SECONDS = 120.0
@@ -82,6 +85,17 @@ class Workplace:
 
     def run(self, *arguments: str | Path, **environment: str) -> Finished:
         return finish(self.start(*arguments, **environment))
+
+    def standing_variables(self) -> dict[str, str]:
+        """What programs need to speak to the Prefect server that `pulseq up` keeps here."""
+        told = json.loads((self.home / "standing.json").read_text())
+        return dict(client_settings(told["api_url"], read_auth(self.home)))
+
+    def standing_api(self) -> httpx.Client:
+        """A client of that server, which knows its auth string."""
+        variables = self.standing_variables()
+        user, _, password = variables["PREFECT_API_AUTH_STRING"].partition(":")
+        return httpx.Client(base_url=variables["PREFECT_API_URL"], auth=(user, password), timeout=60)
 
     def sql(self, query: str) -> list[dict[str, Any]]:
         answer = self.run("sql", query, "--format", "json")

@@ -93,7 +93,7 @@ def _run(home: Path, count: int, *, shortest: float, longest: float) -> dict[str
         "may_miss": True,
     }
     told: dict[str, Any] = run_child(
-        "pulseq_run", configuration, PREFECT_API_URL=standing.api_url, PREFECT_LOGGING_LEVEL="CRITICAL"
+        "pulseq_run", configuration, **standing.variables, PREFECT_LOGGING_LEVEL="CRITICAL"
     )
     after = _cpu_seconds(home)
     told["cpu_seconds"] = {name: seconds - before.get(name, 0.0) for name, seconds in after.items()}

@@ -11,7 +11,9 @@ from typing import Any
 
 import httpx
 
+from pulseq.engine.api_access import access_headers
 from pulseq.engine.api_client import wait_until_recorded
+from pulseq.engine.flow_run import use_api
 from tests.benchmarks.bench import Bench, run_command
 from tests.benchmarks.row import Measured, Row, Samples, at_least
 from tests.benchmarks.rows.real_suites import NETWORKX
@@ -40,7 +42,9 @@ def measure(bench: Bench) -> Measured:
     with pulseq_up(directory / "home", nodes=1, slots=2) as home:
         told = _run(directory, home, python, target)
         tests = int(told["counts"]["total"])
-        states = asyncio.run(_states(standing_of(home).api_url, told["prefect_url"].rsplit("/", 1)[-1], tests))
+        standing = standing_of(home)
+        with use_api(standing.api_url, auth=standing.auth):
+            states = asyncio.run(_states(standing.api_url, told["prefect_url"].rsplit("/", 1)[-1], tests))
     if states.total() > tests:
         raise RuntimeError(f"found {states.total()} task runs of {tests} tests, expected one each: {dict(states)}")
     final = sum(count for state, count in states.items() if state in ("COMPLETED", "FAILED", "CRASHED", "CANCELLED"))
@@ -59,7 +63,7 @@ async def _states(api_url: str, flow_run_id: str, tests: int) -> Counter[str]:
     """How many task runs of a flow run are in which state, as the server tells when it has recorded all."""
     await wait_until_recorded(api_url, flow_run_id, tests, patience_seconds=_PATIENCE_SECONDS)
     states: Counter[str] = Counter()
-    async with httpx.AsyncClient() as client:
+    async with httpx.AsyncClient(headers=access_headers()) as client:
         while True:
             query = {
                 "flow_runs": {"id": {"any_": [flow_run_id]}},
