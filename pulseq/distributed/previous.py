@@ -6,12 +6,12 @@ from pathlib import Path
 
 from pulseq.events import RunStarted
 from pulseq.models import Status
-from pulseq.results.journal import read_journal, replay
+from pulseq.results.journal import journals_in, read_journal, replay
 
 
 def failed_before(home: Path, suite: str) -> frozenset[str]:
     """Ids of the tests that had no good verdict in the last run of this suite; empty without such a run."""
-    journals = sorted((home / "runs").glob("*/journal.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+    journals = sorted(journals_in(home), key=lambda path: path.stat().st_mtime, reverse=True)
     for journal in journals:
         first = next(iter(read_journal(journal)), None)
         if first is None or not isinstance(first.event, RunStarted) or first.event.suite != suite:
