@@ -111,14 +111,12 @@ def cases_to_tests(
     It does where the files do not tell its whole story: there are none, or none of their cases is bad
     though the command failed, or it did not end by itself.
     """
-    tests = [
-        # Whichever attempt of the command left them, it is the first that these tests are known of.
-        (
-            replace(entry, id=case.test_id, name=case.test_id.rsplit("::", 1)[-1], max_retries=0),
-            structs.replace(case, attempt=1),
-        )
+    named = (
+        (replace(entry, id=case.test_id, name=case.test_id.rsplit("::", 1)[-1], max_retries=0), case)
         for case in found.cases
-    ]
+    )
+    # Whichever attempt of the command left them, it is the first that these tests are known of.
+    tests = [(test, structs.replace(case, attempt=1, test_id=test.id)) for test, case in named]
     if not found.cases:
         return [], _without_files(result, found.trouble or "it left no JUnit file")
     bad = any(case.status in (Status.FAILED, Status.ERROR) for case in found.cases)

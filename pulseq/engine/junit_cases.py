@@ -5,6 +5,7 @@ from __future__ import annotations
 import glob
 import os
 
+from pulseq.bounds import MOST_ERROR_CHARACTERS, bound_text
 from pulseq.engine.work import CasesFound
 from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
 from pulseq.reports.read_junit import JunitCase, JunitFileError, read_junit
@@ -52,7 +53,7 @@ def _result_of(test: TestCase, result: AttemptResult, case: JunitCase, seen: dic
         _REASONS.get(case.status),
         started_at=result.started_at,
         duration=case.time,
-        error="\n".join(part for part in (case.message, case.text) if part) or None,
+        error=bound_text("\n".join(part for part in (case.message, case.text) if part), MOST_ERROR_CHARACTERS) or None,
         metrics={"duration": case.time, "response_time": case.time},
     )
 

@@ -145,3 +145,21 @@ def test_a_command_that_left_no_file_has_an_error_that_says_so() -> None:
 def test_a_command_that_failed_and_left_no_file_has_failed() -> None:
     failure = command_result(Status.FAILED, Reason.EXIT_CODE)
     assert cases_to_tests(JAVA, failure, CasesFound("java", "", (), "nothing"))[1] is failure
+
+
+def test_ids_of_items_and_cases_are_bounded_and_stay_apart() -> None:
+    long = "x" * 100_000
+    collection = Collection(
+        (CollectedItem(f"t.py::t[{long}1]", "t.py:1"), CollectedItem(f"t.py::t[{long}2]", "t.py:1"))
+    )
+    collected = items_of(ENTRY, collection, "n", prefix=True).items
+    said = tuple(AttemptResult(f"java::Cart::{long}{end}", 1, "n", Status.PASSED) for end in "ab")
+    tests, _ = cases_to_tests(JAVA, command_result(Status.PASSED), CasesFound("java", "", said))
+
+    assert [len(case.id) for case in collected] == [1_000, 1_000]
+    assert [case.body.nodeid for case in collected if isinstance(case.body, PytestItemBody)] == [
+        item.nodeid for item in collection.items
+    ]
+    assert [(len(test.id), test.id == result.test_id) for test, result in tests] == [(1_000, True)] * 2
+    assert len({case.id for case in collected} | {test.id for test, _ in tests}) == 4
+    assert tests[0][0].whole_id == f"java::Cart::{long}"[:64_000]

@@ -63,3 +63,6 @@ COMMENT ON COLUMN sessions.summary IS 'What plug-ins printed at its end, such as
 COMMENT ON COLUMN sessions.warnings IS 'Warnings that no collection and no attempt told, one by one in the view pytest_warnings';
 COMMENT ON COLUMN sessions.properties IS 'Recorded for the suite: [name, value], one by one in the view properties';
 COMMENT ON COLUMN sessions.noted_at IS 'When the run heard of it';
+
+ALTER TABLE tests ADD COLUMN whole_id VARCHAR;
+COMMENT ON COLUMN tests.whole_id IS 'The whole of an id that was too long to be one, up to 64 kB of it; NULL for all others';
