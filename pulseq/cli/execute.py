@@ -48,11 +48,16 @@ class View(Protocol):
 
 
 class LateView:
-    """A view that is made, and started, with the first event."""
+    """A view that is made, and started, with the first event. What it runs into never ends the run.
+
+    Attributes:
+        trouble: the first error that it ended in, apart from those that `handle` raises.
+    """
 
     def __init__(self, make: Callable[[], View]) -> None:
         self._make = make
         self._view: View | None = None
+        self.trouble: Exception | None = None
 
     def handle(self, event: Event) -> None:
         """Have it take an event in."""
@@ -60,18 +65,24 @@ class LateView:
 
     def keep_drawing(self) -> None:
         """Have it draw by itself from now on."""
-        self._there().keep_drawing()
+        self._try(lambda: self._there().keep_drawing())
 
     def tick(self) -> None:
         """Let it say what is due by the clock, where it has such a thing."""
         tick: Callable[[], None] | None = getattr(self._view, "tick", None)
         if tick is not None:
-            tick()
+            self._try(tick)
 
     def stop(self) -> None:
         """End it, where it has begun."""
         if self._view is not None:
-            self._view.stop()
+            self._try(self._view.stop)
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - whatever it is, no verdict depends on it
+            self.trouble = self.trouble or error
 
     def _there(self) -> View:
         if self._view is None:
@@ -93,7 +104,7 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
 
         print(json.dumps(describe_run(record, locations)))
     else:
-        _print_summary(record, reports, locations)
+        _print_summary(record, reports, locations, options.journal_path)
     if trouble is None:
         return code
     print(f"pulseq: {trouble}", file=sys.stderr)
@@ -112,6 +123,8 @@ def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> t
         outcome = asyncio.run(_with_ticks(run, view.tick))
     finally:
         view.stop()
+        if view.trouble is not None:
+            print(f"pulseq: what shows the run has failed: {view.trouble!r}", file=sys.stderr)
     return outcome.record, int(outcome.exit_code)
 
 
@@ -147,10 +160,14 @@ def choose_view(reports: Reports) -> View:
     return PlainView(sys.stderr, reports.verbosity, time.monotonic)
 
 
-def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str]) -> None:
-    from pulseq.reports.summary import render_summary
+def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str], journal: Path) -> None:
+    from pulseq.reports.summary import find_untold, render_summary
     from pulseq.reports.terminal import Terminal
 
+    if untold := find_untold(record, verbosity=reports.verbosity):
+        from pulseq.results.journal_texts import restore_texts
+
+        restore_texts(record, untold, journal)
     summary = render_summary(record, durations=reports.durations, verbosity=reports.verbosity, locations=locations)
     terminal = Terminal(stderr=True)
     if terminal.is_terminal and not os.environ.get("CI"):
@@ -186,8 +203,11 @@ def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, s
     from pulseq.reports.junit import write_junit
     from pulseq.results.journal import replay
 
-    # From the journal: the record in memory keeps outputs short.
-    record, _ = replay(options.journal_path)
+    try:
+        # From the journal: the record in memory keeps outputs short.
+        record, _ = replay(options.journal_path)
+    except UsageError as error:
+        return InfrastructureError(f"no report can be written: {error}")
     try:
         if reports.junitxml is not None:
             with open(reports.junitxml, "wb") as stream:

@@ -20,7 +20,7 @@ from pulseq.distributed.run_page import RunPage
 from pulseq.distributed.session import Session
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.test_scheduler import TestScheduler
-from pulseq.distributed.verdict import exit_code_of
+from pulseq.distributed.verdict import code_of_stopped, exit_code_of
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.cluster import Cluster
 from pulseq.engine.flow_run import (
@@ -231,12 +231,13 @@ class Conduct:
                 await self.dispatcher.settle()
 
     def _code(self) -> ExitCode:
-        return self._stopper.code or exit_code_of(self.ledger.verdicts())
+        code, verdicts = self._stopper.code, self.ledger.verdicts()
+        return exit_code_of(verdicts) if code is None else code_of_stopped(code, verdicts)
 
     def close_open(self) -> None:
         """Tests without a verdict are `cancelled`, for the reason that the run was stopped for."""
         if self.ledger.open:
-            self.dispatcher.close_open(self._stopper.why or "the run was stopped")
+            self.dispatcher.close_open(self._stopper.in_short or "the run was stopped")
 
     def stop(self) -> None:
         """Start nothing more and end what runs; what does not end in time is left behind."""

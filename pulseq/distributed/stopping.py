@@ -21,15 +21,17 @@ class Stopper:
     def __init__(self, on_stop: Callable[[str], None]) -> None:
         self.code: ExitCode | None = None
         self.why = ""
+        #: The same in short, for each test that was not run for it.
+        self.in_short = ""
         self.stopped = asyncio.Event()
         self._on_stop = on_stop
         self._over = False
         self._signals = 0
 
-    def stop(self, code: ExitCode, why: str) -> None:
+    def stop(self, code: ExitCode, why: str, *, in_short: str = "") -> None:
         """Stop the run with this exit code; only the first call counts, and none once the run is over."""
         if self.code is None and not self._over:
-            self.code, self.why = code, why
+            self.code, self.why, self.in_short = code, why, in_short or why
             self.stopped.set()
             self._on_stop(why)
 
