@@ -34,7 +34,7 @@ from pulseq.errors import ExitCode, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
-from pulseq.results.database import refuse_newer_schema
+from pulseq.results.run_ids import refuse_used_id
 
 if TYPE_CHECKING:
     from pulseq.distributed.conduct import Conduct
@@ -113,7 +113,7 @@ class RunSession:
         check_fleet(self.fleet)
         if self.options.scheduler is not None:
             await check_scheduler(self.options.scheduler)
-        refuse_newer_schema(self.options.database_path)
+        refuse_used_id(self.options.run_id, self.options.home, self.options.database_path)
         api_url = self.options.api_url or configured_api()
         if api_url is not None:
             await check_api(api_url)
