@@ -165,8 +165,10 @@ class Conduct:
                 ) from error
             logger.debug("the flow run could not be ended", exc_info=True)
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            told_later = "`pulseq results sync --prefect` finishes it"
-            self.log.emit(RunNote(f"Prefect could not be told the end of this run ({said}): {told_later}"))
+            advice = "`pulseq results sync --prefect` finishes it"
+            given = any(advice in note for note in self.log.record.notes)
+            told_later = "" if given else f": {advice}"
+            self.log.emit(RunNote(f"Prefect could not be told the end of this run ({said}){told_later}"))
         if isinstance(self._flow_error, UsageError) and not within:
             # Only a node could see that the input is bad: nothing was run, so nothing is left behind.
             await forget_flow_run(self._flow_run_id)
