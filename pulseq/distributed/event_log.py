@@ -147,7 +147,7 @@ class EventLog:
         Args:
             waits: the run waits for somebody else then, so that what is done meanwhile costs no time at all.
         """
-        if waits or self._path.stat().st_size - self._ingested >= _WORTH_BYTES:
+        if waits or self._writer.size - self._ingested >= _WORTH_BYTES:
             self._hurry.set()
 
     async def ingest(self, database: Path) -> None:

@@ -114,6 +114,11 @@ class JournalWriter:
                     self._buffer = lines + self._buffer
                 raise
 
+    @property
+    def size(self) -> int:
+        """Bytes that are on the disk."""
+        return self._end
+
     def check_place(self) -> None:
         """Look whether the journal still stands where it was opened.
 
