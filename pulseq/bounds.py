@@ -14,6 +14,8 @@ MOST_WHOLE_BYTES = 64_000
 #: Characters of what an attempt says is wrong, and of each warning of it.
 MOST_ERROR_CHARACTERS = 64_000
 MOST_WARNING_CHARACTERS = 2_000
+#: Seconds that anything is said to have taken, thirty years: what tools write into files may be any number.
+MOST_SECONDS = 1e9
 #: How many warnings and metrics are kept of an attempt.
 MOST_WARNINGS = 100
 MOST_METRICS = 1_000

@@ -51,7 +51,7 @@ class AddedJournal:
 
         Raises:
             UsageError: the state directory cannot be written.
-            InfrastructureError: the disk is full.
+            InfrastructureError: the disk is full, or the state directory was removed.
         """
         with self._lock:
             writer = self._writer or self._begin()
@@ -71,6 +71,7 @@ class AddedJournal:
             late = time.monotonic() - self._last >= self._interval_seconds
             if late or self._waiting >= COMMIT_EVERY:
                 writer.commit()
+                writer.check_place()
                 self._waiting = 0
             if late:
                 with contextlib.suppress(PulseqError):  # the journal has them; the last one tells

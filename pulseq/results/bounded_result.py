@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from msgspec.structs import replace
 
@@ -10,6 +11,7 @@ from pulseq.bounds import (
     MOST_ERROR_CHARACTERS,
     MOST_ID_CHARACTERS,
     MOST_METRICS,
+    MOST_SECONDS,
     MOST_WARNING_CHARACTERS,
     MOST_WARNINGS,
     bound_text,
@@ -21,9 +23,10 @@ MOST_OUTPUT_CHARACTERS = 160_000
 
 
 def bound_result(result: AttemptResult) -> AttemptResult:
-    """A result with texts, warnings and metrics of a bearable size: itself, where it has no others."""
-    changes = {
+    """A result with texts, seconds, warnings and metrics of a bearable size: itself, where it has no others."""
+    changes: dict[str, Any] = {
         **_bound_texts(result),
+        **_bound_seconds(result),
         **_bound_metrics(result.metrics),
         **_bound_warnings(result.warnings),
     }
@@ -46,6 +49,11 @@ def _bound_texts(result: AttemptResult) -> dict[str, str]:
     return {
         name: bound_text(text, most) for name, (text, most) in limits.items() if text is not None and len(text) > most
     }
+
+
+def _bound_seconds(result: AttemptResult) -> dict[str, float]:
+    seconds = {"duration": result.duration, "queue_seconds": result.queue_seconds}
+    return {name: MOST_SECONDS for name, value in seconds.items() if value > MOST_SECONDS}
 
 
 def _bound_metrics(metrics: Mapping[str, float]) -> dict[str, Mapping[str, float]]:

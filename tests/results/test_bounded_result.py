@@ -35,3 +35,8 @@ def test_metrics_that_are_left_out_are_told(usual: int, long: int) -> None:
     assert (len(bounded.metrics), len(bounded.warnings)) == (kept, 1 + (len(metrics) > kept))
     if len(metrics) > kept:
         assert bounded.warnings[-1].startswith(f"{len(metrics) - kept} metrics left out")
+
+
+def test_seconds_are_bounded() -> None:
+    bounded = bound_result(replace(PLAIN, duration=1e300, queue_seconds=1e12))
+    assert (bounded.duration, bounded.queue_seconds) == (1e9, 1e9)

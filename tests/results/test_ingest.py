@@ -308,6 +308,12 @@ def test_lone_surrogates_become_their_escapes(story, database) -> None:
     assert ask(database, "SELECT node_id, capabilities->'x'->>0 FROM nodes") == [("\\udc80", "\\ud800")]
 
 
+def test_a_duration_that_no_calendar_has_leaves_the_results_readable(story, database) -> None:
+    ingest(story.write("r1", [*story.test("a", PASSED, duration=1e300), *story.test("b", PASSED)]), database)
+    rows = ask(database, "SELECT test_id, finished_at > started_at FROM results ORDER BY 1")
+    assert rows == [("a", True), ("b", True)]
+
+
 def test_times_that_no_calendar_has_are_left_out(story, database) -> None:
     ingest(story.write("r1", [finished("a", 1, PASSED, started_at=1e300)]), database)
     assert ask(database, "SELECT started_at FROM attempts") == [(None,)]
