@@ -201,23 +201,25 @@ def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, s
     if reports.junitxml is None and reports.html is None:
         return None
     from pulseq.reports.junit import write_junit
-    from pulseq.results.journal import replay
+    from pulseq.results.lean_replay import LeanReplay
 
     try:
         # From the journal: the record in memory keeps outputs short.
-        record, _ = replay(options.journal_path)
+        replay = LeanReplay(options.journal_path)
     except UsageError as error:
         return InfrastructureError(f"no report can be written: {error}")
     try:
         if reports.junitxml is not None:
             with open(reports.junitxml, "wb") as stream:
-                write_junit(record, stream)
+                write_junit(replay.record, stream, whole=replay.whole)
         if reports.html is not None:
             from pulseq.reports.html import write_html  # jinja2 takes its time, for this one report
+            from pulseq.reports.html_tests import told_at_length
 
+            replay.fill(told_at_length(replay.record))
             with open(reports.html, "wb") as stream:
-                write_html(record, stream, locations=locations)
-    except OSError as error:
+                write_html(replay.record, stream, locations=locations)
+    except (OSError, UsageError) as error:
         return InfrastructureError(
             f"a report cannot be written: {error}; the results are safe in {options.journal_path}"
         )
