@@ -39,6 +39,7 @@ def find_lack(database: Database, *, may_be_foreign: bool = True) -> str | None:
         version = check_version(connection, database.path)
     with closing(_reference(version or SCHEMA_VERSION)) as reference:
         wanted = dict(reference.execute(_TABLES).fetchall())
+        views = dict(reference.execute(_VIEWS).fetchall())
     if tables.keys().isdisjoint(wanted):
         if tables and not may_be_foreign:
             raise UsageError(f"the database {str(database.path)!r} is none of PulseQ's: --db names another")
@@ -47,6 +48,8 @@ def find_lack(database: Database, *, may_be_foreign: bool = True) -> str | None:
         return f"has no table {', '.join(missing)}"
     if other := sorted(name for name, columns in wanted.items() if tables[name] != columns):
         return f"has other columns in {', '.join(other)}"
+    if misplaced := sorted(views.keys() & tables.keys()):
+        return f"has a table where a view is to be: {', '.join(misplaced)}"
     return None if version else "does not tell the version of its schema"
 
 

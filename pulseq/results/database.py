@@ -351,7 +351,7 @@ def _version_of(connection: Connection) -> int:
     try:  # asking the catalogue whether the table is there takes ten times as long
         # All rows are fetched, always: an unfinished result blocks the connection.
         ((version,),) = connection.execute("SELECT max(version) FROM pulseq_schema").fetchall()
-    except duckdb.CatalogException:
+    except (duckdb.CatalogException, duckdb.BinderException):
         return 0
     return int(version or 0)
 
