@@ -123,15 +123,12 @@ class JournalWriter:
         """Look whether the journal still stands where it was opened.
 
         Raises:
-            InfrastructureError: it was removed or moved away, or another stands in its place.
+            InfrastructureError: it was removed or moved away.
         """
         if self._descriptor < 0:
             return
-        try:
-            there = os.path.samestat(os.fstat(self._descriptor), os.stat(self.path))
-        except OSError:
-            there = False
-        if not there:
+        # Not by its inode's number: there are file systems that tell another one each time.
+        if not os.path.lexists(self.path) or not os.fstat(self._descriptor).st_nlink:
             raise InfrastructureError(
                 f"the journal {str(self.path)!r} was removed while the run went on, and its results with it: "
                 "leave the state directory alone until a run has ended, and run it again"

@@ -286,7 +286,7 @@ def test_a_journal_that_is_not_in_its_place_any_more_is_noticed(tmp_path: Path, 
         writer.append(RunNote("a"))
         writer.commit()
         writer.check_place()
-        shutil.rmtree(path.parent) if what == "removed" else path.parent.rename(tmp_path / "other")
+        path.parent.rename(tmp_path / "other") if what == "moved" else shutil.rmtree(path.parent)
         if what == "replaced":
             write(path, RunNote("b"))
         with pytest.raises(InfrastructureError, match="was removed while the run went on"):
