@@ -76,7 +76,9 @@ class Stopper:
 
     def _interrupted(self, number: int) -> None:
         name = signal.Signals(number).name
-        self.stop(ExitCode.INTERRUPTED, f"interrupted by {name}: ending what runs; once more to leave at once")
+        told = f"interrupted by {name}"
+        why = f"{told}: ending what runs; once more to leave at once"
+        self.stop(ExitCode.INTERRUPTED, why, in_short=f"the run was {told}")
 
     def _leave(self) -> NoReturn:
         # Nothing is tidied up here: children see the end of their lifeline.

@@ -27,6 +27,7 @@ from pulseq.results.regular_file import expect_file
 JOURNAL_NAME = "journal.jsonl"
 #: Seconds within which events share a time: to write a moment as text takes a tenth of what a line does.
 _SAME_MOMENT = 0.001
+_LOCK_PATIENCE_SECONDS = 0.2
 
 
 def journal_path(home: Path, run_id: str) -> Path:
@@ -263,15 +264,25 @@ def _open_exclusively(path: Path) -> int:
             f"the journal {str(path)!r} cannot be written: {error.strerror}; name a state directory "
             "that can be written with PULSEQ_HOME"
         ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    if not _lock(descriptor):
         os.close(descriptor)
         raise UsageError(
             f"the journal {str(path)!r} is being written by another process: "
             "wait for that run to end, or choose another run id"
-        ) from error
+        )
     return descriptor
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the lock of a journal, unless another writer has it; who only asks whether one has it lets go at once."""
+    until = time.monotonic() + _LOCK_PATIENCE_SECONDS
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.005)
 
 
 def _sync_directory(directory: Path) -> None:

@@ -1,3 +1,4 @@
+import fcntl
 import json
 import os
 import shutil
@@ -171,6 +172,18 @@ def test_a_second_writer_of_one_journal_is_refused(tmp_path: Path) -> None:
         with pytest.raises(UsageError, match="is being written by another process"):
             JournalWriter(tmp_path / "journal.jsonl")
     JournalWriter(tmp_path / "journal.jsonl").close()
+
+
+def test_whoever_only_looks_whether_a_journal_is_written_keeps_nobody_from_writing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.touch()
+    with path.open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        waiting = threading.Thread(target=write, args=(path, RunNote("a")))
+        waiting.start()
+        fcntl.flock(looking, fcntl.LOCK_UN)
+        waiting.join()
+    assert [RunNote("a")] == events_in(path)
 
 
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
