@@ -16,8 +16,8 @@ from pulseq.engine.run_names import given_name
 from pulseq.errors import PulseqError
 from pulseq.results.database import DATABASE_NAME, Database
 from pulseq.results.health_journal import drop_health, ingest_health
-from pulseq.results.ingest import sync
 from pulseq.results.retention import pack_old_runs
+from pulseq.results.sync import sync, tell_findings
 
 DAY_SECONDS = 86_400.0
 #: A nightly run may hold the file for a while; this flow is in no hurry.
@@ -31,10 +31,7 @@ def maintain(home: Path, keep_days: int) -> str:
     database = Database(home / DATABASE_NAME, patience_seconds=PATIENCE_SECONDS)
     synced = sync(home, database)
     told = [f"{_count(len(synced.runs), 'run')}, {_count(synced.entries, 'new event')}"]
-    if synced.set_aside:
-        told.append(f"the database was damaged, is now {synced.set_aside.name} and was built anew")
-    if synced.damaged_lines:
-        told.append(f"{synced.damaged_lines} damaged journal lines were skipped")
+    told += tell_findings(synced)
     ingest_health(home, database)
     if keep_days:
         drop_health(home, database, time.time() - keep_days * DAY_SECONDS)

@@ -88,6 +88,7 @@ class TestPlanned(Struct, frozen=True, omit_defaults=True):
         priority: low, medium, high or critical.
         location: `file:line` where known.
         expected_seconds: None where nothing is known.
+        whole_id: the start of an id that was too long to be one; None for all others.
     """
 
     __test__ = False
@@ -100,6 +101,7 @@ class TestPlanned(Struct, frozen=True, omit_defaults=True):
     location: str | None = None
     expected_seconds: float | None = None
     requirements: Mapping[str, CapabilityValue] = field(default_factory=dict)
+    whole_id: str | None = None
 
 
 class TestExpanded(Struct, frozen=True, omit_defaults=True):

@@ -17,6 +17,8 @@ from typing import Any, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from pulseq.bounds import MOST_ID_CHARACTERS, bound_id, bound_whole
+
 #: What a requirement or a capability may be written as; a list means "any of".
 Scalar: TypeAlias = str | int | float | bool
 CapabilityValue: TypeAlias = Scalar | tuple[Scalar, ...]
@@ -155,6 +157,9 @@ class TestCase:
         metrics: names that every attempt must report; a missing one is a warning.
         memory_limit: bytes for the body's process tree.
         output_limit: bytes of output after which the body is ended.
+        whole_id: the start of an id that was too long to be one, up to 64 kB of it; None for all others.
+
+    An id or a name that is too long is cut in its middle, where a digest tells it from others.
     """
 
     __test__ = False
@@ -177,6 +182,15 @@ class TestCase:
     output_limit: int | None = None
     labels: Mapping[str, Any] = field(default_factory=dict)
     location: str | None = None
+    whole_id: str | None = None
+
+    def __post_init__(self) -> None:
+        short = bound_id(self.id)
+        if short is not self.id:
+            object.__setattr__(self, "whole_id", bound_whole(self.id))
+            object.__setattr__(self, "id", short)
+        if len(self.name) > MOST_ID_CHARACTERS:
+            object.__setattr__(self, "name", bound_id(self.name))
 
     @property
     def key(self) -> tuple[str, str]:
@@ -191,6 +205,10 @@ class Suite:
     name: str
     tests: tuple[TestCase, ...]
     source: str | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.name) > MOST_ID_CHARACTERS:
+            object.__setattr__(self, "name", bound_id(self.name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,8 @@ from pulseq.capabilities import match
 from pulseq.cli.main import app
 from pulseq.errors import ExitCode
 from pulseq.models import Reason, Status, Strategy
-from pulseq.results.database import SCHEMA_VERSION, Database, schema_script
+from pulseq.results.database import SCHEMA_VERSION, Database
+from pulseq.results.schema_files import schema_script
 from pulseq.suites import load_fleet, load_suite
 from pulseq.suites.bodies import COMPANIONS, KINDS
 from pulseq.suites.one_test import DEFAULT_READERS

@@ -13,7 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"errors", "models", "events", "records"},
+    {"bounds", "errors", "models", "events", "records"},
     {"capabilities", "ownership"},
     {"planning", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
@@ -37,6 +37,8 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.events": "tests/results/test_codec, each event there and back",
     "pulseq.models": "every test",
     "pulseq.records": "tests/results/test_journal and tests/reports",
+    "pulseq.results.schema_files": "tests/results/test_database",
+    **dict.fromkeys(("pulseq.results.catalogue", "pulseq.results.row_stamps"), "tests/results/test_sync"),
     "pulseq.results.stored_run": "tests/system, where summaries agree",
     "pulseq.reports.sections": "tests/reports/test_summary",
     **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("execute", "results", "run", "state")), _BY_RUNS),

@@ -48,11 +48,16 @@ class View(Protocol):
 
 
 class LateView:
-    """A view that is made, and started, with the first event."""
+    """A view that is made, and started, with the first event. What it runs into never ends the run.
+
+    Attributes:
+        trouble: the first error that it ended in, apart from those that `handle` raises.
+    """
 
     def __init__(self, make: Callable[[], View]) -> None:
         self._make = make
         self._view: View | None = None
+        self.trouble: Exception | None = None
 
     def handle(self, event: Event) -> None:
         """Have it take an event in."""
@@ -60,18 +65,24 @@ class LateView:
 
     def keep_drawing(self) -> None:
         """Have it draw by itself from now on."""
-        self._there().keep_drawing()
+        self._try(lambda: self._there().keep_drawing())
 
     def tick(self) -> None:
         """Let it say what is due by the clock, where it has such a thing."""
         tick: Callable[[], None] | None = getattr(self._view, "tick", None)
         if tick is not None:
-            tick()
+            self._try(tick)
 
     def stop(self) -> None:
         """End it, where it has begun."""
         if self._view is not None:
-            self._view.stop()
+            self._try(self._view.stop)
+
+    def _try(self, act: Callable[[], None]) -> None:
+        try:
+            act()
+        except Exception as error:  # noqa: BLE001 - whatever it is, no verdict depends on it
+            self.trouble = self.trouble or error
 
     def _there(self) -> View:
         if self._view is None:
@@ -93,7 +104,7 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
 
         print(json.dumps(describe_run(record, locations)))
     else:
-        _print_summary(record, reports, locations)
+        _print_summary(record, reports, locations, options.journal_path)
     if trouble is None:
         return code
     print(f"pulseq: {trouble}", file=sys.stderr)
@@ -112,6 +123,8 @@ def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> t
         outcome = asyncio.run(_with_ticks(run, view.tick))
     finally:
         view.stop()
+        if view.trouble is not None:
+            print(f"pulseq: what shows the run has failed: {view.trouble!r}", file=sys.stderr)
     return outcome.record, int(outcome.exit_code)
 
 
@@ -147,11 +160,15 @@ def choose_view(reports: Reports) -> View:
     return PlainView(sys.stderr, reports.verbosity, time.monotonic)
 
 
-def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str]) -> None:
+def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str], journal: Path) -> None:
     from pulseq.cli.flow_run_link import without_dead_link
-    from pulseq.reports.summary import render_summary
+    from pulseq.reports.summary import find_untold, render_summary
     from pulseq.reports.terminal import Terminal
 
+    if untold := find_untold(record, verbosity=reports.verbosity):
+        from pulseq.results.journal_texts import restore_texts
+
+        restore_texts(record, untold, journal)
     summary = render_summary(
         without_dead_link(record),
         durations=reports.durations,
@@ -190,21 +207,26 @@ def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, s
     if reports.junitxml is None and reports.html is None:
         return None
     from pulseq.reports.junit import write_junit
-    from pulseq.results.journal import replay
+    from pulseq.results.lean_replay import LeanReplay
 
-    # From the journal: the record in memory keeps outputs short.
-    record, _ = replay(options.journal_path)
+    try:
+        # From the journal: the record in memory keeps outputs short.
+        replay = LeanReplay(options.journal_path)
+    except UsageError as error:
+        return InfrastructureError(f"no report can be written: {error}")
     try:
         if reports.junitxml is not None:
             with open(reports.junitxml, "wb") as stream:
-                write_junit(record, stream)
+                write_junit(replay.record, stream, whole=replay.whole)
         if reports.html is not None:
             from pulseq.cli.flow_run_link import without_dead_link
             from pulseq.reports.html import write_html  # jinja2 takes its time, for this one report
+            from pulseq.reports.html_tests import told_at_length
 
+            replay.fill(told_at_length(replay.record))
             with open(reports.html, "wb") as stream:
-                write_html(without_dead_link(record), stream, locations=locations)
-    except OSError as error:
+                write_html(without_dead_link(replay.record), stream, locations=locations)
+    except (OSError, UsageError) as error:
         return InfrastructureError(
             f"a report cannot be written: {error}; the results are safe in {options.journal_path}"
         )

@@ -11,33 +11,41 @@ from cyclopts import App, Parameter
 
 from pulseq.cli.state import database_path
 from pulseq.distributed.run_options import default_home
+from pulseq.errors import ExitCode
 
 app = App(name="results", help="Journals and the database that is built from them.")
 
 
 @app.command
-def sync(*, db: Path | None = None, prefect: Annotated[bool, Parameter(negative="")] = False) -> int:
-    """Bring every journal of the state directory into DuckDB; rebuilds a missing or damaged database.
+def sync(
+    *,
+    db: Path | None = None,
+    rebuild: Annotated[bool, Parameter(negative="")] = False,
+    prefect: Annotated[bool, Parameter(negative="")] = False,
+) -> int:
+    """Bring every journal of the state directory into DuckDB, and mend there what differs from them.
+
+    Rows that somebody has changed are taken in again; a missing or damaged database is made anew.
 
     Args:
         db: The DuckDB file; by default `results.duckdb` in the state directory.
+        rebuild: Begin with an empty database. The old file stays beside it where it has runs without a journal.
         prefect: Also tell Prefect how runs and their tests ended, where it missed that.
     """
     from pulseq.results.database import Database  # brings DuckDB, which `--help` need not wait for
     from pulseq.results.health_journal import ingest_health
-    from pulseq.results.ingest import sync as sync_results
+    from pulseq.results.sync import sync as sync_results
+    from pulseq.results.sync import tell_findings
 
     path = database_path(db)
-    report = sync_results(default_home(), Database(path))
+    report = sync_results(default_home(), Database(path), rebuild=rebuild)
     ingest_health(default_home(), Database(path))
-    if report.set_aside:
-        print(f"the database was damaged and is now {report.set_aside}; it was built anew", file=sys.stderr)
-    if report.damaged_lines:
-        print(f"{report.damaged_lines} damaged journal lines were skipped", file=sys.stderr)
+    for line in tell_findings(report):
+        print(line, file=sys.stderr)
     print(f"{len(report.runs)} runs, {report.entries} new events: {path}", file=sys.stderr)
     if prefect:
         _sync_prefect()
-    return 0
+    return int(ExitCode.USAGE_ERROR) if report.troubles else 0
 
 
 def _sync_prefect() -> None:

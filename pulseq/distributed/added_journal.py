@@ -9,12 +9,14 @@ from collections import Counter
 from pathlib import Path
 
 from pulseq import __version__
+from pulseq.bounds import bound_id, bound_whole
 from pulseq.distributed.run_options import new_run_id
 from pulseq.distributed.state_directory import prepare_home
 from pulseq.errors import ExitCode, PulseqError
 from pulseq.events import AttemptFinished, RunFinished, RunStarted, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.results.added_results import AddedResult
+from pulseq.results.bounded_result import bound_result
 from pulseq.results.database import DATABASE_NAME, Database
 from pulseq.results.ingest import ingest
 from pulseq.results.journal import JournalWriter, journal_path
@@ -49,25 +51,27 @@ class AddedJournal:
 
         Raises:
             UsageError: the state directory cannot be written.
-            InfrastructureError: the disk is full.
+            InfrastructureError: the disk is full, or the state directory was removed.
         """
         with self._lock:
             writer = self._writer or self._begin()
-            self._attempts[result.test_id] += 1
-            attempt = self._attempts[result.test_id]
+            test_id = bound_id(result.test_id)
+            self._attempts[test_id] += 1
+            attempt = self._attempts[test_id]
             if attempt == 1:
-                writer.append(TestPlanned(result.test_id, "", result.name or result.test_id, "added", "medium"))
-            kept = _to_attempt(result, attempt)
+                whole = None if test_id == result.test_id else bound_whole(result.test_id)
+                name = bound_id(result.name or test_id)
+                writer.append(TestPlanned(test_id, "", name, "added", "medium", whole_id=whole))
+            kept = bound_result(_to_attempt(test_id, result, attempt))
             writer.append(AttemptFinished(kept))
             writer.append(
-                TestClosed(
-                    kept.test_id, "", kept.status, kept.reason, result.flaky, attempt, kept.node_id, result.error
-                )
+                TestClosed(kept.test_id, "", kept.status, kept.reason, result.flaky, attempt, kept.node_id, kept.error)
             )
             self._waiting += 1
             late = time.monotonic() - self._last >= self._interval_seconds
             if late or self._waiting >= COMMIT_EVERY:
                 writer.commit()
+                writer.check_place()
                 self._waiting = 0
             if late:
                 with contextlib.suppress(PulseqError):  # the journal has them; the last one tells
@@ -99,9 +103,9 @@ class AddedJournal:
         ingest(journal_path(self._home, self.run_id), Database(self._home / DATABASE_NAME))
 
 
-def _to_attempt(result: AddedResult, attempt: int) -> AttemptResult:
+def _to_attempt(test_id: str, result: AddedResult, attempt: int) -> AttemptResult:
     return AttemptResult(
-        result.test_id,
+        test_id,
         attempt,
         result.node_id,
         Status(result.status),

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from msgspec import structs
 
+from pulseq.bounds import bound_id
 from pulseq.distributed.ledger import Key, Ledger
 from pulseq.engine.work import CasesFound
 from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded
@@ -96,7 +97,7 @@ class CommandCases:
     def _unused(self, given: str, variant: str) -> str:
         """The id itself, or one with a number where a test of another origin has it."""
         unique, number = given, 1
-        while self.ledger.knows((unique, variant)):
+        while self.ledger.knows((bound_id(unique), variant)):
             number += 1
             unique = f"{given}#{number}"
         return unique

@@ -20,7 +20,7 @@ from pulseq.distributed.run_page import RunPage
 from pulseq.distributed.session import Session
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.test_scheduler import TestScheduler
-from pulseq.distributed.verdict import exit_code_of
+from pulseq.distributed.verdict import code_of_stopped, exit_code_of
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.cluster import Cluster
 from pulseq.engine.flow_run import (
@@ -166,8 +166,10 @@ class Conduct:
                 ) from error
             logger.debug("the flow run could not be ended", exc_info=True)
             said = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            told_later = "`pulseq results sync --prefect` finishes it"
-            self.log.emit(RunNote(f"Prefect could not be told the end of this run ({said}): {told_later}"))
+            advice = "`pulseq results sync --prefect` finishes it"
+            given = any(advice in note for note in self.log.record.notes)
+            told_later = "" if given else f": {advice}"
+            self.log.emit(RunNote(f"Prefect could not be told the end of this run ({said}){told_later}"))
         if isinstance(self._flow_error, UsageError) and not within:
             # Only a node could see that the input is bad: nothing was run, so nothing is left behind.
             await forget_flow_run(self._flow_run_id)
@@ -232,12 +234,13 @@ class Conduct:
                 await self.dispatcher.settle()
 
     def _code(self) -> ExitCode:
-        return self._stopper.code or exit_code_of(self.ledger.verdicts())
+        code, verdicts = self._stopper.code, self.ledger.verdicts()
+        return exit_code_of(verdicts) if code is None else code_of_stopped(code, verdicts)
 
     def close_open(self) -> None:
         """Tests without a verdict are `cancelled`, for the reason that the run was stopped for."""
         if self.ledger.open:
-            self.dispatcher.close_open(self._stopper.why or "the run was stopped")
+            self.dispatcher.close_open(self._stopper.in_short or "the run was stopped")
 
     def stop(self) -> None:
         """Start nothing more and end what runs; what does not end in time is left behind."""

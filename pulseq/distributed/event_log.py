@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 from msgspec.structs import replace
 
@@ -14,13 +16,19 @@ from pulseq.errors import InfrastructureError, PulseqError
 from pulseq.events import AttemptFinished, Event, RunNote
 from pulseq.models import AttemptResult, PytestWarning, Status
 from pulseq.records import RunRecord
+from pulseq.results.bounded_result import bound_result
 from pulseq.results.database import Database
 from pulseq.results.ingest import ingest
 from pulseq.results.journal import JournalWriter
 
+logger = logging.getLogger("pulseq.run")
+
 EventSink = Callable[[Event], None]
-#: What the driver keeps in memory of an attempt's texts; the journal has them in full.
+T = TypeVar("T")
+#: What views see of an attempt's texts, and what the driver keeps in memory of those of the first attempts that went
+#: wrong; the journal has all of them in full.
 _KEPT_CHARACTERS = 8_000
+KEPT_TEXTS = 300
 
 
 #: The most of a run's time that goes into bringing results into DuckDB while tests run.
@@ -28,6 +36,8 @@ INGEST_SHARE = 0.02
 #: What comes this soon after the last flush to the disk waits for the next: each takes a thread and the file
 #: system a millisecond, and what dies with its driver meanwhile was told to nobody but a view.
 COMMIT_PAUSE_SECONDS = 0.05
+#: How often a run that nothing happens in looks whether its journal is still there.
+LOOK_SECONDS = 1.0
 #: To open the database costs what so many bytes of a journal do; fewer wait for the end of the run.
 _WORTH_BYTES = 1024 * 1024
 
@@ -37,17 +47,22 @@ class EventLog:
 
     Args:
         sinks: views that see each event at once.
-        on_failure: called with the error when the journal can no longer be written (a full disk).
+        on_failure: called once, with the error, when the journal can no longer be written (a full disk) or is gone.
+
+    Raises:
+        UsageError: the journal cannot be written, or is that of another run.
     """
 
     def __init__(self, journal: Path, sinks: list[EventSink], on_failure: Callable[[PulseqError], None]) -> None:
         self.record = RunRecord()
         self._path = journal
-        self._writer = JournalWriter(journal)
+        self._writer = JournalWriter(journal, new=True)
         self._sinks = sinks
+        self._broken: set[EventSink] = set()
         self._on_failure = on_failure
         self._dirty = asyncio.Event()
         self._failed = False
+        self._texts_left = KEPT_TEXTS
         #: Bytes of the journal that are in the database: none of a new one; of another it is asked.
         self._ingested = 0
         self._ingesting: asyncio.Task[None] | None = None
@@ -57,42 +72,60 @@ class EventLog:
 
     def emit(self, event: Event) -> None:
         """Take an event in; it is on disk after the next `commit`."""
+        if isinstance(event, AttemptFinished):
+            bounded = bound_result(event.result)
+            event = event if bounded is event.result else AttemptFinished(bounded)
         self._writer.append(event)
         slim = self._slim(event)
-        self.record.apply(slim)
-        for sink in self._sinks:
-            sink(slim)
+        self.record.apply(self._without_texts(slim))
         self._dirty.set()
+        for trouble in [trouble for sink in self._sinks if (trouble := self._show(sink, slim))]:
+            self.emit(RunNote(trouble))
+
+    def _show(self, sink: EventSink, event: Event) -> str | None:
+        """Let a view see an event: no verdict depends on whether it can. What is to be said of it, the first time."""
+        try:
+            sink(event)
+        except Exception as error:  # whatever it is, it is the view's
+            logger.debug("a view of the run has failed", exc_info=True)
+            if sink not in self._broken:
+                self._broken.add(sink)
+                return f"what shows this run has failed ({type(error).__name__}: {error}); its results do not need it"
+        return None
 
     def show_to(self, sink: EventSink) -> None:
         """Let one more view see each event from here on."""
         self._sinks = [*self._sinks, sink]
 
     async def commit(self) -> None:
-        """Put all events so far on disk."""
+        """Put all events so far on disk; whatever keeps it from that, the next one tries again."""
         self._dirty.clear()
         try:
-            await asyncio.to_thread(self._writer.commit)
-        except InfrastructureError as error:
+            await _aside(self._writer.commit)
+            self._writer.check_place()
+        except Exception as error:  # noqa: BLE001 - what ends here would leave the rest of the run unwritten
             self._fail(error)
 
     def commit_here(self) -> None:
         """As `commit`, without a thread, while everybody waits."""
         try:
             self._writer.commit()
-        except InfrastructureError as error:
+        except Exception as error:  # noqa: BLE001 - as there
             self._fail(error)
 
-    def _fail(self, error: InfrastructureError) -> None:
+    def _fail(self, error: Exception) -> None:
         if not self._failed:
             self._failed = True
-            self._on_failure(error)
+            logger.debug("the journal cannot be written", exc_info=error)
+            told = f"the journal {str(self._path)!r} cannot be written: {type(error).__name__}: {error}"
+            self._on_failure(error if isinstance(error, PulseqError) else InfrastructureError(told))
 
     async def keep_committing(self) -> None:
         """Write whatever comes, at once after a pause, else in groups; until cancelled."""
         while True:
-            await self._dirty.wait()
-            await self.commit()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._dirty.wait(), LOOK_SECONDS)
+            await self.commit()  # also where there is nothing to write: it looks whether the journal is there
             await asyncio.sleep(COMMIT_PAUSE_SECONDS)
 
     async def keep_ingesting(self, database: Path, interval_seconds: float) -> None:
@@ -114,7 +147,7 @@ class EventLog:
         Args:
             waits: the run waits for somebody else then, so that what is done meanwhile costs no time at all.
         """
-        if waits or self._path.stat().st_size - self._ingested >= _WORTH_BYTES:
+        if waits or self._writer.size - self._ingested >= _WORTH_BYTES:
             self._hurry.set()
 
     async def ingest(self, database: Path) -> None:
@@ -131,7 +164,12 @@ class EventLog:
 
     async def _ingest(self, database: Path) -> None:
         await self.commit()
-        report = await asyncio.to_thread(ingest, self._path, Database(database), known_offset=self._ingested)
+        try:
+            report = await _aside(lambda: ingest(self._path, Database(database)))
+        except PulseqError:
+            raise
+        except Exception as error:
+            raise InfrastructureError(f"the database {str(database)!r}: {type(error).__name__}: {error}") from error
         self._ingested = report.end_offset
         if report.set_aside is not None:
             self.emit(
@@ -142,7 +180,11 @@ class EventLog:
             )
 
     def close(self) -> None:
-        self._writer.close()
+        """Write what is left, and let go of the journal."""
+        try:
+            self._writer.close()
+        except Exception as error:  # noqa: BLE001 - as with every commit before: what the run came to stands
+            self._fail(error)
 
     def _slim(self, event: Event) -> Event:
         if not isinstance(event, AttemptFinished):
@@ -154,6 +196,30 @@ class EventLog:
         if len(result.output) + len(result.error or "") > 0:
             result = _slim_result(result)
         return event if result is event.result else AttemptFinished(result)
+
+    def _without_texts(self, event: Event) -> Event:
+        """What the record keeps of an event: of 100,000 failures the texts would be a gigabyte."""
+        if not isinstance(event, AttemptFinished) or not (event.result.output or event.result.error):
+            return event
+        self._texts_left -= 1
+        if self._texts_left >= 0:
+            return event
+        # The verdict has the last lines of the error.
+        return AttemptFinished(replace(event.result, output="", error=None))
+
+    @property
+    def failed(self) -> bool:
+        """Whether the journal could not be written, or was gone, at any time."""
+        return self._failed
+
+
+async def _aside(work: Callable[[], T]) -> T:
+    """Do something in a thread, or here where no thread is to be had."""
+    try:
+        return await asyncio.to_thread(work)
+    except RuntimeError:
+        logger.debug("no thread is to be had", exc_info=True)
+        return work()
 
 
 def _slim_result(result: AttemptResult) -> AttemptResult:

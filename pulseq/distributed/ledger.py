@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from pulseq.bounds import bound_id, bound_text
 from pulseq.distributed.run_options import MAX_NODE_LOSSES
 from pulseq.events import AttemptFinished, AttemptStarted, Event, RunNote, TestClosed, TestExpanded, TestPlanned
 from pulseq.execution.runtime.stack_dump import FRAMES_FOLLOW
@@ -22,6 +23,8 @@ from pulseq.models import (
 )
 
 Key = tuple[str, str]
+#: Characters of each line of an error that a verdict repeats: the driver keeps all verdicts in memory.
+_LINE_CHARACTERS = 500
 
 #: Where several tests have been there at each loss of a node, one more is waited for so often to tell them apart.
 _MORE_LOSSES = 2
@@ -367,7 +370,8 @@ def is_own_failure(closed: TestClosed) -> bool:
 def planned_event(case: TestCase) -> TestPlanned:
     """The event that a test was accepted."""
     expected = case.body.duration if isinstance(case.body, SimulateBody) else case.duration
-    name = case.name or (case.body.nodeid.rsplit("::", 1)[-1] if isinstance(case.body, PytestItemBody) else case.id)
+    item = case.body.nodeid.rsplit("::", 1)[-1] if isinstance(case.body, PytestItemBody) else case.id
+    name = case.name or bound_id(item)
     return TestPlanned(
         case.id,
         case.variant,
@@ -377,6 +381,7 @@ def planned_event(case: TestCase) -> TestPlanned:
         case.location,
         expected,
         case.requirements,
+        case.whole_id,
     )
 
 
@@ -385,4 +390,5 @@ def _last_lines(error: str | None, lines: int = 3) -> str | None:
         return None
     told = error.strip().splitlines()
     # Frames go on from the innermost, which is the one to be seen.
-    return "\n".join(told[: lines + 1] if told[0].endswith(FRAMES_FOLLOW) else told[-lines:])
+    kept = told[: lines + 1] if told[0].endswith(FRAMES_FOLLOW) else told[-lines:]
+    return "\n".join(bound_text(line, _LINE_CHARACTERS) for line in kept)

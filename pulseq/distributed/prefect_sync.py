@@ -15,7 +15,7 @@ from pulseq.engine.prefect_client import open_client
 from pulseq.errors import ExitCode
 from pulseq.ownership import write_own
 from pulseq.results.flow_runs import FlowRunStory, is_being_written, read_flow_runs
-from pulseq.results.journal import JOURNAL_NAME
+from pulseq.results.journal import journals_in
 
 #: Beside a journal: how many bytes of it the API named there has been told.
 TOLD_NAME = "prefect-told"
@@ -56,7 +56,7 @@ async def sync_prefect(home: Path, configured: str | None = None) -> PrefectRepo
     url = api.url
     report = PrefectReport()
     with use_api(url, auth=api.auth, retries=RETRIES_OF_A_CONFIGURED_API):
-        for journal in sorted(home.glob(f"runs/*/{JOURNAL_NAME}")):
+        for journal in journals_in(home):
             if is_being_written(journal):
                 report = replace(report, going_on=report.going_on + 1)
             elif not _is_told(journal, url):

@@ -12,7 +12,7 @@ from pulseq.distributed.prefect_sync import mend_run
 from pulseq.engine.api_client import wait_until_recorded
 from pulseq.engine.api_watch import ApiWatch
 from pulseq.engine.orphans import OrphanRun, end_orphans
-from pulseq.errors import InfrastructureError
+from pulseq.errors import PulseqError
 from pulseq.events import RunNote
 
 logger = logging.getLogger("pulseq.run")
@@ -66,7 +66,7 @@ class PrefectTruth:
                 await self._log.commit()
                 mended = await mend_run(self._journal, flow_run_id)
                 logger.debug("Prefect was told of %d task runs that it had missed", mended)
-        except InfrastructureError as error:
+        except PulseqError as error:  # also where the journal is gone that tells it
             logger.debug("Prefect could not be told: %s", error)
             self._log.emit(
                 RunNote(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pulseq.events import RunStarted
 from pulseq.models import Status
-from pulseq.results.journal import read_journal, replay
+from pulseq.results.journal import journals_in, read_journal, replay
 
 
 def failed_before(home: Path, suite: str) -> frozenset[str]:
@@ -15,7 +15,7 @@ def failed_before(home: Path, suite: str) -> frozenset[str]:
 
     With a case of a JUnit file comes its command, which is what can be run again.
     """
-    journals = sorted((home / "runs").glob("*/journal.jsonl"), key=lambda path: path.stat().st_mtime, reverse=True)
+    journals = sorted(journals_in(home), key=lambda path: path.stat().st_mtime, reverse=True)
     for journal in journals:
         first = next(iter(read_journal(journal)), None)
         if first is None or not isinstance(first.event, RunStarted) or first.event.suite != suite:

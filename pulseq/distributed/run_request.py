@@ -10,7 +10,6 @@ from pulseq.distributed.fleet_choice import choose_fleet
 from pulseq.distributed.previous import failed_before
 from pulseq.distributed.run_options import RunOptions, default_home, new_run_id
 from pulseq.distributed.standing_use import carry_environment, join_standing
-from pulseq.errors import UsageError
 from pulseq.models import Fleet, Strategy, Suite
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.selection import select
@@ -63,7 +62,7 @@ def prepare_run(request: RunRequest) -> PreparedRun:
     """Read the suites, find the nodes; nothing is started.
 
     Raises:
-        UsageError: something named is not there, a run of this id is there already.
+        UsageError: something named is not there.
         ConfigurationError: problems in suite or nodes files.
         NothingToRunError: there is no test in them.
     """
@@ -101,8 +100,6 @@ def _limit(suite: Suite, request: RunRequest) -> Suite:
 def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
     home = default_home()
     run_id = request.run_id or new_run_id()
-    if (home / "runs" / run_id / "journal.jsonl").exists():
-        raise UsageError(f"--run-id: found {run_id!r}, which is a run in {str(home)!r} already; choose another")
     failed = failed_before(home, suite.name) if request.last_failed or request.failed_first else frozenset()
     return RunOptions(
         run_id=run_id,

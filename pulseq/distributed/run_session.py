@@ -21,7 +21,7 @@ from pulseq.distributed.event_log import EventLog, EventSink
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.state_directory import prepare_home
 from pulseq.distributed.stopping import Stopper
-from pulseq.distributed.verdict import EXIT_REASONS, exit_code_of
+from pulseq.distributed.verdict import EXIT_REASONS, code_of_stopped, exit_code_of
 from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_auth import choose_auth, client_settings
 from pulseq.engine.api_server import EmbeddedServer
@@ -34,7 +34,7 @@ from pulseq.errors import ExitCode, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
-from pulseq.results.database import refuse_newer_schema
+from pulseq.results.run_ids import refuse_used_id
 
 if TYPE_CHECKING:
     from pulseq.distributed.conduct import Conduct
@@ -98,11 +98,7 @@ class RunSession:
         """
         api_url = await self._check()
         prepare_home(self.options.home, "runs", self.options.run_id, "logs")
-        self.log = EventLog(
-            self.options.journal_path,
-            self._sinks,
-            lambda error: self._stopper.stop(ExitCode.INTERNAL_ERROR, str(error)),
-        )
+        self.log = EventLog(self.options.journal_path, self._sinks, self._on_unwritten)
         try:
             return await self._run(api_url)
         except UsageError:
@@ -117,7 +113,7 @@ class RunSession:
         check_fleet(self.fleet)
         if self.options.scheduler is not None:
             await check_scheduler(self.options.scheduler)
-        refuse_newer_schema(self.options.database_path)
+        refuse_used_id(self.options.run_id, self.options.home, self.options.database_path)
         api_url = self.options.api_url or configured_api()
         if api_url is not None:
             await check_api(api_url)
@@ -238,15 +234,16 @@ class RunSession:
 
     async def _finish(self) -> RunOutcome:
         verdicts = self._conduct.ledger.verdicts() if self._conduct is not None else ()
-        code = self._stopper.code or exit_code_of(verdicts)
+        stopped = self._stopper.code
+        code = exit_code_of(verdicts) if stopped is None else code_of_stopped(stopped, verdicts)
         wall = time.monotonic() - self._started
         self.log.emit(RunFinished(time.time(), wall, int(code), EXIT_REASONS[code]))
         await self.log.commit()
-        if self.fleet.framework.persist_results:
+        if self.fleet.framework.persist_results and not self.log.failed:  # where it has, enough has been said
             try:
                 await self.log.ingest(self.options.database_path)
             except PulseqError as error:
-                self.log.emit(RunNote(f"results are not in the database yet: {error}; then `pulseq results sync`"))
+                self.log.emit(RunNote(_say_missing(error)))
                 await self.log.commit()
         return RunOutcome(code, self.log.record)
 
@@ -269,10 +266,19 @@ class RunSession:
         """Start nothing more and end what runs; `run` returns when that is done."""
         self._stopper.stop(ExitCode.INTERRUPTED, why)
 
+    def _on_unwritten(self, error: PulseqError) -> None:
+        in_short = "the run was stopped: it could not be journalled"
+        self._stopper.stop(ExitCode.INTERNAL_ERROR, str(error), in_short=in_short)
+
     def _on_stop(self, why: str) -> None:
         self.log.emit(RunNote(why))
         if self._conduct is not None:
             self._conduct.stop()
+
+
+def _say_missing(error: PulseqError) -> str:
+    told, advice = f"results are not in the database yet: {error}", "`pulseq results sync`"
+    return told if advice in told else f"{told}; then {advice}"
 
 
 @contextlib.asynccontextmanager

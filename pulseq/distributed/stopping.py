@@ -21,15 +21,17 @@ class Stopper:
     def __init__(self, on_stop: Callable[[str], None]) -> None:
         self.code: ExitCode | None = None
         self.why = ""
+        #: The same in short, for each test that was not run for it.
+        self.in_short = ""
         self.stopped = asyncio.Event()
         self._on_stop = on_stop
         self._over = False
         self._signals = 0
 
-    def stop(self, code: ExitCode, why: str) -> None:
+    def stop(self, code: ExitCode, why: str, *, in_short: str = "") -> None:
         """Stop the run with this exit code; only the first call counts, and none once the run is over."""
         if self.code is None and not self._over:
-            self.code, self.why = code, why
+            self.code, self.why, self.in_short = code, why, in_short or why
             self.stopped.set()
             self._on_stop(why)
 
@@ -74,7 +76,9 @@ class Stopper:
 
     def _interrupted(self, number: int) -> None:
         name = signal.Signals(number).name
-        self.stop(ExitCode.INTERRUPTED, f"interrupted by {name}: ending what runs; once more to leave at once")
+        told = f"interrupted by {name}"
+        why = f"{told}: ending what runs; once more to leave at once"
+        self.stop(ExitCode.INTERRUPTED, why, in_short=f"the run was {told}")
 
     def _leave(self) -> NoReturn:
         # Nothing is tidied up here: children see the end of their lifeline.

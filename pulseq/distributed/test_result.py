@@ -24,7 +24,7 @@ class TestResult:
         timestamp: when that attempt began; a naive one is local time.
         metrics: finite numbers by name; those of a test that ran have duration and response_time in
             seconds, memory_usage in MB, cpu_usage in percent of one core.
-        error: why it is not passed.
+        error: why it is not passed; where several hundred tests of a run failed, the last lines of it.
         attempts: how many were made.
         reason: None for what passed, else the word for why it did not (`docs/reference/statuses.md`).
         simulated: whether it had no body of its own.

@@ -36,6 +36,13 @@ def exit_code_of(verdicts: Iterable[TestClosed]) -> ExitCode:
     return code
 
 
+def code_of_stopped(code: ExitCode, verdicts: Iterable[TestClosed]) -> ExitCode:
+    """The exit code of a run that was stopped with this one: what its tests said is worse than trouble of our own."""
+    if code in (ExitCode.INTERNAL_ERROR, ExitCode.NO_VERDICT) and any(map(is_own_failure, verdicts)):
+        return ExitCode.TESTS_FAILED
+    return code
+
+
 def describe(verdicts: Iterable[TestClosed]) -> str:
     """One line for the flow run's final state: `3 of 120 tests failed`."""
     total = bad = without = 0

@@ -6,6 +6,7 @@ import os
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
+from pulseq.bounds import MOST_ERROR_CHARACTERS, bound_text
 from pulseq.engine.junit_files import FoundFile, Mark, find_files
 from pulseq.engine.work import CasesFound
 from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
@@ -118,7 +119,8 @@ class _Cases:
             reason,
             started_at=self.result.started_at,
             duration=said.time,
-            error="\n".join(part for part in (said.message, said.text) if part) or None,
+            error=bound_text("\n".join(part for part in (said.message, said.text) if part), MOST_ERROR_CHARACTERS)
+            or None,
             metrics={"duration": said.time, "response_time": said.time},
             warnings=warnings,
         )

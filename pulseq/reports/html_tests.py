@@ -160,6 +160,14 @@ def tell_tests(record: RunRecord) -> ToldTests:
     )
 
 
+def told_at_length(record: RunRecord) -> list[tuple[str, str]]:
+    """The tests of which a page tells what their attempts said: a record may leave that out of all others."""
+    verdicts = verdicts_of(record)
+    flaky = [one for one in verdicts if one[1].flaky]
+    lost = kept_from_verdict(verdicts)
+    return [_key(one) for one in (*own_failures(verdicts)[:_DETAILED], *flaky[:_LISTED], *lost[:_LISTED])]
+
+
 def _some(found: Sequence[S], tell: Callable[[S], T]) -> Some[T]:
     return Some([tell(one) for one in found[:_LISTED]], max(len(found) - _LISTED, 0))
 

@@ -15,7 +15,7 @@ from pulseq.reports.sections import Detail
 from pulseq.reports.shares import share_nodes
 from pulseq.reports.tally import count_verdicts
 from pulseq.reports.text import safe_line
-from pulseq.reports.verdicts import verdicts_of
+from pulseq.reports.verdicts import own_failures, verdicts_of
 from pulseq.reports.wording import STYLES, say_seconds
 
 _PLAIN_WIDTH = 80
@@ -51,7 +51,7 @@ class RunSummary:
     def lines(self, width: int) -> Iterator[Text]:
         """The lines of the summary for a terminal of `width` columns."""
         verdicts = verdicts_of(self.record)
-        detail = _QUIET if self.verbosity < 0 else _NORMAL if self.verbosity == 0 else _VERBOSE
+        detail = _detail(self.verbosity)
         yield from sections.failures(verdicts, detail, width)
         yield from sections.without_verdict(verdicts, detail)
         if self.verbosity >= 0:
@@ -75,6 +75,20 @@ def render_summary(
 ) -> RunSummary:
     """The summary of a run, complete or not, from its record."""
     return RunSummary(record, durations, verbosity, locations or {})
+
+
+def find_untold(record: RunRecord, *, verbosity: int = 0) -> list[tuple[str, str]]:
+    """The failures that a summary tells in full and whose texts the record has left to the journal."""
+    bad = own_failures(verdicts_of(record))[: _detail(verbosity).sections]
+    return [
+        (closed.test_id, closed.variant)
+        for test, closed in bad
+        if closed.error and test.last is not None and test.last.error is None
+    ]
+
+
+def _detail(verbosity: int) -> Detail:
+    return _QUIET if verbosity < 0 else _NORMAL if verbosity == 0 else _VERBOSE
 
 
 def _last_line(record: RunRecord, width: int) -> Text:

@@ -17,7 +17,8 @@ from contextlib import ExitStack, contextmanager
 from pulseq.events import EntryCollected, PrefectRunKnown, RunFinished, RunStarted, SessionFinished, TestExpanded
 from pulseq.models import Reason, Status
 from pulseq.results.codec import DamagedLine, Entry, decode_line
-from pulseq.results.database import Connection, DuckDBError, append_rows, schema_script
+from pulseq.results.database import Connection, DuckDBError, append_rows
+from pulseq.results.schema_files import schema_script
 from pulseq.results.slices import Slice, seq_of
 from pulseq.results.staging import Batch, clean, json_text
 

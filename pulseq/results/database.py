@@ -14,9 +14,8 @@ import random
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from datetime import UTC, datetime
-from importlib import resources
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -24,6 +23,8 @@ import duckdb
 
 from pulseq.errors import InfrastructureError, PulseqError, SchemaVersionError, UsageError
 from pulseq.ownership import FILE_MODE, make_own_directory
+from pulseq.results.regular_file import expect_file
+from pulseq.results.schema_files import apply_versions
 
 Connection: TypeAlias = duckdb.DuckDBPyConnection
 #: Base of what DuckDB raises.
@@ -98,12 +99,18 @@ class Database:
             found = check_version(connection, self.path)
             connection.begin()
             try:
-                _migrate(connection, found)
+                apply_versions(connection, found, SCHEMA_VERSION)
                 yield connection
                 connection.commit()
             except BaseException:
                 _roll_back(connection)
                 raise
+
+    @contextmanager
+    def look(self) -> Iterator[Connection]:
+        """As `read`, whatever the schema of the file is and whoever wrote it."""
+        with self._connected(read_only=True) as connection:
+            yield connection
 
     def check(self) -> None:
         """Read every row of every table, which checks the checksum of every block.
@@ -111,7 +118,7 @@ class Database:
         Raises:
             DatabaseDamagedError: a part of the file is damaged. Other errors as `read` has them.
         """
-        with self.read() as connection:
+        with self.look() as connection:
             tables = connection.execute("SELECT table_name FROM duckdb_tables()").fetchall()
             for (table,) in tables:
                 connection.execute(f'SELECT bit_xor(hash(whole)) FROM "{table}" AS whole').fetchall()
@@ -125,12 +132,23 @@ class Database:
             if not still_there or not self._is_damaged():
                 return None
             self._refuse_foreign()
-            stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%S%fZ")
-            target = self.path.with_name(f"{self.path.name}.damaged-{stamp}")
+            target = self._aside("damaged")
             wal = self.path.with_name(self.path.name + ".wal")
             if wal.exists():
                 wal.rename(target.with_name(target.name + ".wal"))
             return self.path.rename(target)
+
+    def put_aside(self, word: str) -> Path:
+        """Move a sound file out of the way, and return its new place, which has `word` in its name.
+
+        Raises as `read` does.
+        """
+        with self._connected(read_only=False) as connection:
+            connection.execute("CHECKPOINT")  # so that nothing of it stands in a log beside it
+            return self.path.rename(self._aside(word))
+
+    def _aside(self, word: str) -> Path:
+        return self.path.with_name(f"{self.path.name}.{word}-{datetime.now(UTC):%Y%m%dT%H%M%S%fZ}")
 
     def _refuse_foreign(self) -> None:
         # What carries another name than a database's may be anything of the user's; it is not ours to move.
@@ -155,6 +173,7 @@ class Database:
             _one_at_a_time.release()
 
     def _open(self, *, read_only: bool, deadline: float) -> Connection:
+        expect_file(self.path, "the database", "--db names another")
         if read_only and not self.path.exists():
             raise no_database(self.path)
         try:
@@ -200,20 +219,6 @@ class Database:
         except DatabaseDamagedError:
             return True
         return False
-
-
-def refuse_newer_schema(path: Path) -> None:
-    """Refuse a database that a newer PulseQ wrote, before anything is run for it.
-
-    A file that is not there, locked or damaged is no reason not to run: the journal takes the results.
-
-    Raises:
-        SchemaVersionError: names both versions.
-    """
-    if not path.exists():
-        return
-    with suppress(DatabaseBusyError, DatabaseDamagedError), Database(path, patience_seconds=0.5).read():
-        pass
 
 
 def connect_patiently(
@@ -327,8 +332,11 @@ def worded(error: duckdb.Error, path: Path) -> PulseqError:
         )
     if isinstance(error, duckdb.IOException):
         return UsageError(f"the database {name} cannot be opened: {first_line(error)}")
-    if isinstance(error, duckdb.CatalogException):
-        return UsageError(f"the database {name} is none of PulseQ's, or not a whole one: {first_line(error)}")
+    if isinstance(error, (duckdb.CatalogException, duckdb.BinderException)):
+        return UsageError(
+            f"the database {name} is none of PulseQ's, or not a whole one: {first_line(error)}; "
+            "`pulseq results sync` makes one of ours whole"
+        )
     return PulseqError(f"the database {name}: {first_line(error)}")
 
 
@@ -351,24 +359,11 @@ def append_rows(connection: Connection, table: str, rows: Iterable[Sequence[Any]
         appender.append_rows(rows)
 
 
-def schema_script(name: str) -> str:
-    """The text of a file in `schema/`."""
-    return (resources.files("pulseq.results") / "schema" / name).read_text(encoding="utf-8")
-
-
-def _migrate(connection: Connection, found: int) -> None:
-    """Apply the files of every version above the found one, in order."""
-    for version in range(found + 1, SCHEMA_VERSION + 1):
-        for part in ("tables", "views"):
-            connection.execute(schema_script(f"{version}_{part}.sql"))
-        connection.execute("INSERT INTO pulseq_schema VALUES (?, now())", [version])
-
-
 def _version_of(connection: Connection) -> int:
     try:  # asking the catalogue whether the table is there takes ten times as long
         # All rows are fetched, always: an unfinished result blocks the connection.
         ((version,),) = connection.execute("SELECT max(version) FROM pulseq_schema").fetchall()
-    except duckdb.CatalogException:
+    except (duckdb.CatalogException, duckdb.BinderException):
         return 0
     return int(version or 0)
 

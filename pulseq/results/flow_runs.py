@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pulseq.errors import UsageError
 from pulseq.events import AttemptFinished, AttemptStarted, Event, PrefectRunKnown, RunFinished, TestClosed
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Status, name_pack
 from pulseq.results.journal import read_journal
@@ -96,8 +97,15 @@ def _apply(story: FlowRunStory, event: Event) -> None:
 
 
 def read_flow_runs(journal: Path) -> list[FlowRunStory]:
-    """The flow runs of a run, from its journal alone; damaged lines are skipped."""
-    return fold_flow_runs(entry.event for entry in read_journal(journal))
+    """The flow runs of a run, from its journal alone; damaged lines are skipped.
+
+    Raises:
+        UsageError: there is no such journal.
+    """
+    try:
+        return fold_flow_runs(entry.event for entry in read_journal(journal))
+    except OSError as error:
+        raise UsageError(f"the journal {str(journal)!r} cannot be read: {error.strerror}") from error
 
 
 def is_being_written(journal: Path) -> bool:

@@ -16,6 +16,7 @@ from pulseq.errors import UsageError
 from pulseq.events import NodeHealth
 from pulseq.results.database import Connection, Database, append_rows
 from pulseq.results.journal import JournalReader, JournalWriter, read_journal
+from pulseq.results.journal_mark import JournalMark, read_mark
 from pulseq.results.staging import Row, health_row, microseconds
 
 DIRECTORY = "health"
@@ -74,27 +75,52 @@ def ingest_health(home: Path, database: Database) -> int:
     if not journals:
         return 0
     with database.write() as connection:
-        offsets = _known_offsets(connection)
-        return sum(_ingest_one(connection, path, offsets.get(_key(path), 0)) for path in journals)
+        known = _known_places(connection)
+        return sum(_ingest_one(connection, path, known.get(_key(path))) for path in journals)
 
 
 def _key(journal: Path) -> str:
     return f"{DIRECTORY}/{journal.stem}"
 
 
-def _known_offsets(connection: Connection) -> dict[str, int]:
-    query = f"SELECT run_id, end_offset FROM journals WHERE starts_with(run_id, '{DIRECTORY}/')"
-    return dict(connection.execute(query).fetchall())
+def _known_places(connection: Connection) -> dict[str, tuple[str, int]]:
+    """What each journal was known by when it was taken in, and how far it was."""
+    query = "SELECT run_id, first_line, end_offset FROM journals WHERE starts_with(run_id, ?)"
+    rows = connection.execute(query, [f"{DIRECTORY}/"]).fetchall()
+    return {key: (first_line, end_offset) for key, first_line, end_offset in rows}
 
 
-def _ingest_one(connection: Connection, journal: Path, start: int) -> int:
-    if journal.stat().st_size <= start:
+def _ingest_one(connection: Connection, journal: Path, known: tuple[str, int] | None) -> int:
+    mark, size = read_mark(journal), journal.stat().st_size
+    if mark is None:
+        return 0
+    # Another journal may stand under the name of one that was removed; one that got shorter is read again.
+    first_line, start = known or ("", 0)
+    if first_line != mark.first_line or start > size:
+        start = 0
+    if start == size:
         return 0
     reader = read_journal(journal, offset=start)
     rows = [_row(entry.seq, entry.event, entry.time) for entry in reader if isinstance(entry.event, NodeHealth)]
-    append_rows(connection, "node_health", rows)
-    _note_offset(connection, journal, reader)
-    return len(rows)
+    added = _add_rows(connection, rows)
+    _note_offset(connection, _key(journal), mark, reader)
+    return added
+
+
+def _add_rows(connection: Connection, rows: list[Row]) -> int:
+    """Add the looks that are not there yet; how many those are."""
+    ((before,),) = connection.execute(_LOOKS).fetchall()
+    connection.execute("CREATE OR REPLACE TEMP TABLE looks AS FROM node_health LIMIT 0")
+    append_rows(connection, "looks", rows)
+    connection.execute(
+        """INSERT INTO node_health FROM looks AS l ANTI JOIN (FROM node_health WHERE run_id IS NULL) AS h
+        ON h.seq = l.seq AND h.node_id = l.node_id AND h.seen_at = l.seen_at"""
+    )
+    ((after,),) = connection.execute(_LOOKS).fetchall()
+    return int(after) - int(before)
+
+
+_LOOKS = "SELECT count(*) FROM node_health WHERE run_id IS NULL"
 
 
 def _row(seq: int, health: NodeHealth, at: float) -> Row:
@@ -102,11 +128,13 @@ def _row(seq: int, health: NodeHealth, at: float) -> Row:
     return (None, number, node_id, datetime.fromtimestamp(at, UTC), *rest)
 
 
-def _note_offset(connection: Connection, journal: Path, reader: JournalReader) -> None:
+def _note_offset(connection: Connection, key: str, mark: JournalMark, reader: JournalReader) -> None:
     connection.execute(
-        """INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE
-        SET end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines""",
-        [_key(journal), reader.offset, len(reader.damage)],
+        """INSERT INTO journals (run_id, end_offset, damaged_lines, first_line) VALUES (?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET
+            end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines,
+            first_line = excluded.first_line""",
+        [key, reader.offset, len(reader.damage), mark.first_line],
     )
 
 

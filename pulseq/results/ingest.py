@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import time
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pulseq.errors import UsageError
 from pulseq.results.bulk import BulkBatch, UnreadableLinesError
-from pulseq.results.database import (
-    DATABASE_NAME,
-    Connection,
-    Database,
-    DatabaseDamagedError,
-    check_version,
-    schema_script,
-)
-from pulseq.results.journal import JOURNAL_NAME
+from pulseq.results.database import Connection, Database, DatabaseDamagedError
+from pulseq.results.journal_mark import JournalMark, read_mark
+from pulseq.results.row_stamps import TABLES, stamp_rows
+from pulseq.results.schema_files import schema_script
 from pulseq.results.sessions import store_sessions
-from pulseq.results.slices import Slice, read_slice
+from pulseq.results.slices import read_slice
 from pulseq.results.staging import Batch
 
 #: Bytes of journal that are taken in at a time: what DuckDB reads, and what Python has to.
@@ -29,20 +26,7 @@ SLOW_BYTES = 4 << 20
 HOLD_SECONDS = 2.0
 
 #: The tables that hold rows of runs.
-RUN_TABLES = (
-    "journals",
-    "runs",
-    "run_notes",
-    "nodes",
-    "node_health",
-    "tests",
-    "running",
-    "attempts",
-    "late_attempts",
-    "verdicts",
-    "collections",
-    "sessions",
-)
+RUN_TABLES = ("journals", *TABLES)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,34 +47,32 @@ class IngestReport:
     set_aside: Path | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class SyncReport:
-    """What was taken in of all journals, one report each, and where a damaged database file went."""
+@dataclass(slots=True)
+class JournalWork:
+    """A journal on its way into the database.
 
-    runs: tuple[IngestReport, ...]
-    set_aside: Path | None = None
+    Attributes:
+        goal: the byte up to which it is taken in; what a run writes meanwhile is for the next time.
+        report: what was taken in by the transactions that are done.
+        anew: its rows are not believed: they go, and it is taken in from its start.
+        settled: nothing writes it any more, so that its rows are what they are to be when it has been taken in.
+    """
 
-    @property
-    def entries(self) -> int:
-        """Events taken in."""
-        return sum(run.entries for run in self.runs)
-
-    @property
-    def damaged_lines(self) -> int:
-        """Lines skipped."""
-        return sum(run.damaged_lines for run in self.runs)
+    journal: Path
+    mark: JournalMark
+    goal: int
+    report: IngestReport
+    anew: bool = False
+    settled: bool = False
+    slow_until: int = 0
 
 
-def ingest(journal: Path, database: Database, *, known_offset: int | None = None) -> IngestReport:
-    """Take what is new in a run's journal into the database; the run's id is its directory's name.
-
-    Args:
-        known_offset: bytes of the journal that were in the database after the last time, by its report. Where
-            that still holds, the database need not be asked for it, which costs as much as to open it.
+def ingest(journal: Path, database: Database) -> IngestReport:
+    """Take what is new in a run's journal into the database; its first line says which run it is of.
 
     May be called at any time, by several processes too, also while the run writes; what it writes meanwhile
     is for the next time, since to run after it line by line costs as much a line as else a thousand do. A journal that
-    got shorter than what was taken in is taken in anew. A damaged database is set aside first.
+    is another one than what was taken in, or shorter, is taken in anew. A damaged database is set aside first.
 
     Raises:
         UsageError: there is no such journal, or the database cannot be written.
@@ -98,76 +80,97 @@ def ingest(journal: Path, database: Database, *, known_offset: int | None = None
         DatabaseBusyError: another process held the database for longer than its patience.
         InfrastructureError: the disk is full.
     """
+    work = work_on(journal)
+    if work is None:
+        return IngestReport(journal.parent.name)
     try:
-        return _ingest(journal, database, known_offset)
+        take_in([work], database)
     except DatabaseDamagedError:
         set_aside = database.set_aside()
-    return replace(_ingest(journal, database), set_aside=set_aside)
+        work.report = IngestReport(work.mark.run_id)
+        take_in([work], database)
+        work.report = replace(work.report, set_aside=set_aside)
+    return work.report
 
 
-def sync(home: Path, database: Database | None = None) -> SyncReport:
-    """Take every journal of a state directory into the database (`home/results.duckdb` when none is given).
+def work_on(journal: Path) -> JournalWork | None:
+    """What is to be taken in of a journal; None where it has no whole line yet.
 
-    Rebuilds a deleted or damaged database. Raises as `ingest` does.
+    Raises:
+        UsageError: there is no such journal, or it is no file.
     """
-    database = database or Database(home / DATABASE_NAME)
-    set_aside = _make_sound(database)
-    reports = _ingest_all(home, database)
-    if found := next((report.set_aside for report in reports if report.set_aside), None):
-        set_aside, reports = found, _ingest_all(home, database)
-    return SyncReport(tuple(reports), set_aside)
+    mark = read_mark(journal)
+    return None if mark is None else JournalWork(journal, mark, _size_of(journal), IngestReport(mark.run_id))
 
 
-def _make_sound(database: Database) -> Path | None:
-    """Have a readable database with its schema, and say where a damaged one went."""
-    set_aside = None
-    try:
-        if database.path.exists():
-            database.check()
-    except DatabaseDamagedError:
-        set_aside = database.set_aside()
-    with database.write():
-        return set_aside
+def take_in(works: Sequence[JournalWork], database: Database) -> None:
+    """Take in journals, as many of them in a transaction as others may wait for. Raises as `ingest` does."""
+    waiting = deque(works)
+    while waiting:
+        try:
+            done = _take_some(waiting, database)
+        except UnreadableLinesError:
+            continue  # that transaction is void; the journal it was has taken note
+        for _ in range(done):
+            waiting.popleft()
 
 
-def _ingest_all(home: Path, database: Database) -> list[IngestReport]:
-    return [ingest(journal, database) for journal in sorted(home.glob(f"runs/*/{JOURNAL_NAME}"))]
+def _take_some(works: Sequence[JournalWork], database: Database) -> int:
+    """Take in the first of these in one transaction; how many are done."""
+    reports: list[tuple[IngestReport, bool]] = []
+    with database.write() as connection:
+        until = time.monotonic() + HOLD_SECONDS
+        for work in works:
+            reports.append(_take_one(connection, work, until))
+            if time.monotonic() > until:
+                break
+    for work, (report, _) in zip(works, reports, strict=False):
+        work.report, work.anew = report, False
+    return sum(done for _, done in reports)
 
 
-def _ingest(journal: Path, database: Database, known_offset: int | None = None) -> IngestReport:
-    run_id = journal.parent.name
-    goal = _size_of(journal)
-    if known_offset is None or known_offset >= goal:
-        known_offset = _known_offset(journal, run_id, database)
-    report = IngestReport(run_id, end_offset=known_offset)
-    slow_until = 0
-    while report.end_offset < goal:
-        slow = report.end_offset < slow_until
-        part = read_slice(journal, report.end_offset, SLOW_BYTES if slow else BATCH_BYTES)
+def _take_one(connection: Connection, work: JournalWork, until: float) -> tuple[IngestReport, bool]:
+    """Take in a journal, or a part of it at least, for as long as others may wait; and whether that was all.
+
+    Raises:
+        UnreadableLinesError: DuckDB cannot read all of it; the next time Python does.
+    """
+    report = replace(work.report, end_offset=_begin(connection, work))
+    ended = work.settled
+    while report.end_offset < work.goal:
+        slow = report.end_offset < work.slow_until
+        part = read_slice(work.journal, report.end_offset, SLOW_BYTES if slow else BATCH_BYTES)
         if part.end == part.start:
             break
         try:
-            taken = _take_in(database, journal, report, part, goal, slow=slow)
+            batch = BulkBatch(part, slow=slow)
+            _merge(connection, work.mark, batch, part.end)
         except UnreadableLinesError as error:
-            slow_until = error.end
-            continue
-        # Where it is None, another process took the same lines in meanwhile.
-        report = taken or replace(report, end_offset=_known_offset(journal, run_id, database))
-    return report
+            work.slow_until = error.end
+            raise
+        ended = work.settled or batch.odd.run_ended
+        report = replace(
+            report,
+            entries=report.entries + batch.entries,
+            end_offset=part.end,
+            damaged_lines=report.damaged_lines + batch.damaged,
+        )
+        if time.monotonic() > until and part.end < work.goal:
+            return report, False
+    if ended:
+        stamp_rows(connection, work.mark.run_id)
+    return report, True
 
 
-def _known_offset(journal: Path, run_id: str, database: Database) -> int:
-    """Bytes of the journal that are in the database; what was taken in of a longer journal goes."""
-    size = _size_of(journal)
-    if not database.path.exists():
-        return 0
-    with database.read() as connection:
-        offset = _offset_in(connection, run_id) if check_version(connection, database.path) else 0
-    if offset <= size:
-        return offset
-    with database.write() as connection:
-        for table in RUN_TABLES:
-            connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
+def _begin(connection: Connection, work: JournalWork) -> int:
+    """Bytes of the journal that are in the database; what was taken in of another journal of its run goes."""
+    run_id = work.mark.run_id
+    query = "SELECT end_offset, first_line FROM journals WHERE run_id = ?"
+    for offset, first_line in connection.execute(query, [run_id]).fetchall():
+        if first_line == work.mark.first_line and offset <= _size_of(work.journal) and not work.anew:
+            return int(offset)
+    for table in RUN_TABLES:
+        connection.execute(f"DELETE FROM {table} WHERE run_id = ?", [run_id])
     return 0
 
 
@@ -178,55 +181,18 @@ def _size_of(journal: Path) -> int:
         raise UsageError(f"the journal {str(journal)!r} cannot be read: {error.strerror}") from error
 
 
-def _offset_in(connection: Connection, run_id: str) -> int:
-    rows = connection.execute("SELECT end_offset FROM journals WHERE run_id = ?", [run_id]).fetchall()
-    return int(rows[0][0]) if rows else 0
-
-
-def _take_in(
-    database: Database, journal: Path, report: IngestReport, part: Slice, goal: int, *, slow: bool
-) -> IngestReport | None:
-    """Put a slice and what comes after it, up to byte `goal`, into the database, for as long as others may wait.
-
-    Returns None, and changes nothing, when the start of the slice was not what was known.
-
-    Raises:
-        UnreadableLinesError: DuckDB cannot read all of it, and `slow` is false.
-    """
-    with database.write() as connection:
-        if _offset_in(connection, report.run_id) != part.start:
-            return None
-        until = time.monotonic() + HOLD_SECONDS
-        while part.end > part.start:
-            batch = _merge(connection, report.run_id, part, slow=slow)
-            report = _with(report, part, batch)
-            if slow or part.end >= goal or time.monotonic() > until:
-                break
-            part = read_slice(journal, part.end, BATCH_BYTES)
-    return report
-
-
-def _with(report: IngestReport, part: Slice, batch: BulkBatch) -> IngestReport:
-    return replace(
-        report,
-        entries=report.entries + batch.entries,
-        end_offset=part.end,
-        damaged_lines=report.damaged_lines + batch.damaged,
-    )
-
-
-def _merge(connection: Connection, run_id: str, part: Slice, *, slow: bool) -> BulkBatch:
-    batch = BulkBatch(part, slow=slow)
+def _merge(connection: Connection, mark: JournalMark, batch: BulkBatch, end: int) -> None:
     if batch.tells_of_the_run_alone:
-        _merge_run(connection, run_id, batch)
+        _merge_run(connection, mark.run_id, batch)
     else:
-        _merge_all(connection, run_id, batch)
+        _merge_all(connection, mark.run_id, batch)
     connection.execute(
-        """INSERT INTO journals VALUES (?, ?, ?) ON CONFLICT DO UPDATE
-        SET end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines""",
-        [run_id, part.end, batch.damaged],
+        """INSERT INTO journals (run_id, end_offset, damaged_lines, first_line) VALUES (?, ?, ?, ?)
+        ON CONFLICT DO UPDATE SET
+            end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines,
+            rows_count = NULL, rows_checksum = NULL""",
+        [mark.run_id, end, batch.damaged, mark.first_line],
     )
-    return batch
 
 
 def _merge_run(connection: Connection, run_id: str, batch: BulkBatch) -> None:

@@ -6,6 +6,7 @@ a line that is torn or turned is skipped and reported, and never believed.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import threading
@@ -22,15 +23,22 @@ from pulseq.ownership import make_own_directory, open_own
 from pulseq.records import RunRecord, fold
 from pulseq.results.codec import DamagedLine, Entry, decode_line, encode_stamped
 from pulseq.results.json_text import number
+from pulseq.results.regular_file import expect_file
 
 JOURNAL_NAME = "journal.jsonl"
 #: Seconds within which events share a time: to write a moment as text takes a tenth of what a line does.
 _SAME_MOMENT = 0.001
+_LOCK_PATIENCE_SECONDS = 0.2
 
 
 def journal_path(home: Path, run_id: str) -> Path:
     """Where the journal of a run stands in a state directory."""
     return home / "runs" / run_id / JOURNAL_NAME
+
+
+def journals_in(home: Path) -> list[Path]:
+    """The journals of all runs in a state directory, by the names of their directories."""
+    return sorted(path for path in home.glob(f"runs/*/{JOURNAL_NAME}") if path.is_file())
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,11 +60,14 @@ class JournalWriter:
     line is closed with a line break, so that what follows stands on lines of its own.
     Threads may share a writer: one appends while another commits.
 
+    Args:
+        new: refuse a journal that holds something.
+
     Raises:
         UsageError: the directory or file cannot be written, or another process writes this journal.
     """
 
-    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
+    def __init__(self, path: Path, *, clock: Callable[[], float] = time.time, new: bool = False) -> None:
         self.path = path
         self._clock = clock
         self._moment, self._stamp = 0.0, b"0.0"
@@ -64,6 +75,11 @@ class JournalWriter:
         self._buffer_lock = threading.Lock()
         self._disk_lock = threading.Lock()
         self._descriptor = _open_exclusively(path)
+        #: Whether there may be something behind the end that a write left half done.
+        self._soiled = False
+        if new and path.stat().st_size:
+            os.close(self._descriptor)
+            raise UsageError(f"the journal {str(path)!r} is that of another run: choose another run id")
         self._end, self._seq = _end_of(path)
         if self._end and not _ends_a_line(self._descriptor, self._end):
             self._buffer.append(b"\n")
@@ -84,14 +100,41 @@ class JournalWriter:
         """Bring what was appended to the disk, all of it with one flush.
 
         Raises:
-            InfrastructureError: the disk did not take it (full, for one). Earlier lines are intact,
-                and the lines that were not taken stay buffered for the next commit.
+            InfrastructureError: the disk did not take it (full, for one). Earlier lines are intact.
+
+        Whatever it ends with, lines that were not taken stay buffered for the next commit.
         """
         with self._disk_lock:
             with self._buffer_lock:
                 lines, self._buffer = self._buffer, []
-            if lines:
-                self._write(b"".join(lines), lines)
+            if not lines:
+                return
+            try:
+                self._write(b"".join(lines))
+            except BaseException:
+                with self._buffer_lock:
+                    self._buffer = lines + self._buffer
+                raise
+
+    @property
+    def size(self) -> int:
+        """Bytes that are on the disk."""
+        return self._end
+
+    def check_place(self) -> None:
+        """Look whether the journal still stands where it was opened.
+
+        Raises:
+            InfrastructureError: it was removed or moved away.
+        """
+        if self._descriptor < 0:
+            return
+        # Not by its inode's number: there are file systems that tell another one each time.
+        if not os.path.lexists(self.path) or not os.fstat(self._descriptor).st_nlink:
+            raise InfrastructureError(
+                f"the journal {str(self.path)!r} was removed while the run went on, and its results with it: "
+                "leave the state directory alone until a run has ended, and run it again"
+            )
 
     def close(self) -> None:
         """Commit and let go of the file; closing twice does no harm."""
@@ -117,19 +160,24 @@ class JournalWriter:
             self._moment, self._stamp = now, number(now).encode()
         return self._stamp
 
-    def _write(self, data: bytes, lines: list[bytes]) -> None:
+    def _write(self, data: bytes) -> None:
         try:
+            if self._soiled:
+                os.ftruncate(self._descriptor, self._end)
+            self._soiled = True
             _write_whole(self._descriptor, data)
             os.fsync(self._descriptor)
         except OSError as error:
-            # Shrinking a file needs no space: what was half written goes, what was there before stays.
-            os.ftruncate(self._descriptor, self._end)
-            with self._buffer_lock:
-                self._buffer = lines + self._buffer
+            # Shrinking a file needs no space: what was half written goes, what was there before stays. Where even
+            # that fails, it is done before the next write.
+            with contextlib.suppress(OSError):
+                os.ftruncate(self._descriptor, self._end)
+                self._soiled = False
             raise InfrastructureError(
                 f"the journal {str(self.path)!r} cannot be written: {error.strerror}; "
                 "what stands in it is intact: free some space and run it again"
             ) from error
+        self._soiled = False
         self._end += len(data)
 
 
@@ -149,6 +197,8 @@ class JournalReader(Iterator[Entry]):
         self.damage: list[JournalDamage] = []
         self.torn_tail: JournalDamage | None = None
         self._entries = self._read()
+        #: Where lines have been counted up to: damage is told with the number of its line.
+        self._counted = (0, 1)
 
     def __next__(self) -> Entry:
         return next(self._entries)
@@ -171,12 +221,18 @@ class JournalReader(Iterator[Entry]):
         try:
             return decode_line(line, end)
         except DamagedLine as error:
-            damage = JournalDamage(self.path, _line_number(self.path, self.offset), str(error))
+            damage = JournalDamage(self.path, self._line_number(), str(error))
             if line.endswith(b"\n"):
                 self.damage.append(damage)
             else:
                 self.torn_tail = damage
             return None
+
+    def _line_number(self) -> int:
+        """The number of the line that starts at `offset`, counted on from the last one that was asked for."""
+        start, line = self._counted
+        self._counted = (self.offset, line + _count_breaks(self.path, start, self.offset))
+        return self._counted[1]
 
 
 def read_journal(path: Path, *, offset: int = 0) -> JournalReader:
@@ -199,6 +255,7 @@ def replay(path: Path) -> tuple[RunRecord, list[JournalDamage]]:
 
 
 def _open_exclusively(path: Path) -> int:
+    expect_file(path, "the journal", "move it out of the way")
     try:
         make_own_directory(path.parent)
         descriptor = open_own(path, os.O_RDWR | os.O_APPEND)
@@ -208,15 +265,25 @@ def _open_exclusively(path: Path) -> int:
             f"the journal {str(path)!r} cannot be written: {error.strerror}; name a state directory "
             "that can be written with PULSEQ_HOME"
         ) from error
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    if not _lock(descriptor):
         os.close(descriptor)
         raise UsageError(
             f"the journal {str(path)!r} is being written by another process: "
             "wait for that run to end, or choose another run id"
-        ) from error
+        )
     return descriptor
+
+
+def _lock(descriptor: int) -> bool:
+    """Take the lock of a journal, unless another writer has it; who only asks whether one has it lets go at once."""
+    until = time.monotonic() + _LOCK_PATIENCE_SECONDS
+    while True:
+        with contextlib.suppress(BlockingIOError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return True
+        if time.monotonic() > until:
+            return False
+        time.sleep(0.005)
 
 
 def _sync_directory(directory: Path) -> None:
@@ -244,11 +311,12 @@ def _write_whole(descriptor: int, data: bytes) -> None:
         rest = rest[os.write(descriptor, rest) :]
 
 
-def _line_number(path: Path, offset: int) -> int:
-    """The number of the line that starts at `offset`: counted only when there is damage to report."""
+def _count_breaks(path: Path, start: int, end: int) -> int:
+    """How many lines end between two places in a file."""
     with path.open("rb") as stream:
-        line, left = 1, offset
+        stream.seek(start)
+        count, left = 0, end - start
         while left and (block := stream.read(min(left, 1 << 20))):
-            line += block.count(b"\n")
+            count += block.count(b"\n")
             left -= len(block)
-    return line
+    return count

@@ -6,6 +6,8 @@ import fcntl
 import gzip
 import os
 import shutil
+import tempfile
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -15,8 +17,14 @@ from pulseq.errors import InfrastructureError
 from pulseq.ownership import make_own_directory, open_own
 from pulseq.results.database import Database
 from pulseq.results.journal import JOURNAL_NAME, journal_path
+from pulseq.results.journal_mark import JournalMark, read_mark
 
 ARCHIVE = "archive"
+_PACKED = ".jsonl.gz"
+
+
+class UnpackingError(InfrastructureError):
+    """A packed journal that cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,13 +37,13 @@ class RetentionReport:
 
 def archive_path(home: Path, run_id: str) -> Path:
     """Where the packed journal of a run stands in a state directory."""
-    return home / ARCHIVE / f"{run_id}.jsonl.gz"
+    return home / ARCHIVE / f"{run_id}{_PACKED}"
 
 
 def pack_old_runs(home: Path, database: Database, *, keep_seconds: float, now: float) -> RetentionReport:
     """Pack the journals of runs that ended over `keep_seconds` ago, and remove the rest of their directories.
 
-    Only journals of which the database has every byte are packed, so call `ingest.sync` before. A run without an
+    Only journals of which the database has every byte are packed, so call `sync` before. A run without an
     end (it may go on, or wait to be resumed) stays. Rows stay in the database. To get a journal back, unpack
     it to `runs/<run id>/journal.jsonl`.
 
@@ -48,38 +56,65 @@ def pack_old_runs(home: Path, database: Database, *, keep_seconds: float, now: f
     """
     packed: list[str] = []
     freed = 0
-    for run_id, end_offset in _ended_before(database, now - keep_seconds):
-        with _journal_at_rest(home, run_id, end_offset) as at_rest:
+    for mark, end_offset in _ended_before(database, now - keep_seconds):
+        with _journal_at_rest(home, mark, end_offset) as at_rest:
             if at_rest:
-                freed += _pack(home, run_id)
-                packed.append(run_id)
+                freed += _pack(home, mark.run_id)
+                packed.append(mark.run_id)
     return RetentionReport(tuple(packed), freed)
 
 
-def _ended_before(database: Database, moment: float) -> list[tuple[str, int]]:
-    """Runs that ended before a moment, with the bytes of their journals that the database has."""
+def packed_runs(home: Path) -> list[str]:
+    """The runs whose journals are packed away in a state directory."""
+    return sorted(path.name.removesuffix(_PACKED) for path in (home / ARCHIVE).glob(f"*{_PACKED}"))
+
+
+@contextmanager
+def unpacked(home: Path, run_id: str) -> Iterator[Path]:
+    """A packed journal as it was, in a directory that is gone at the end of the block.
+
+    Raises:
+        UnpackingError: it cannot be unpacked: it is damaged, or the disk is full.
+    """
+    with tempfile.TemporaryDirectory(dir=home / ARCHIVE) as place:
+        journal = Path(place, run_id, JOURNAL_NAME)
+        journal.parent.mkdir()
+        try:
+            with gzip.open(archive_path(home, run_id)) as packed, open(journal, "wb") as stream:
+                shutil.copyfileobj(packed, stream)
+        except (OSError, EOFError, zlib.error) as error:
+            raise UnpackingError(
+                f"the packed journal {str(archive_path(home, run_id))!r} cannot be unpacked: {error}; "
+                "move it out of the way, or free some space"
+            ) from error
+        yield journal
+
+
+def _ended_before(database: Database, moment: float) -> list[tuple[JournalMark, int]]:
+    """The journals of runs that ended before a moment, with the bytes of them that the database has."""
     if not database.path.exists():
         return []
     query = """
-        SELECT run_id, end_offset FROM runs JOIN journals USING (run_id)
+        SELECT run_id, first_line, end_offset FROM runs JOIN journals USING (run_id)
         WHERE finished_at < make_timestamptz(?) ORDER BY run_id
     """
     with database.read() as connection:
         rows = connection.execute(query, [int(moment * 1_000_000)]).fetchall()
-    return [(str(run_id), int(end_offset)) for run_id, end_offset in rows]
+    return [(JournalMark(run_id, first_line), end_offset) for run_id, first_line, end_offset in rows]
 
 
 @contextmanager
-def _journal_at_rest(home: Path, run_id: str, end_offset: int) -> Iterator[bool]:
+def _journal_at_rest(home: Path, mark: JournalMark, end_offset: int) -> Iterator[bool]:
     """Whether nobody writes the journal (nobody can meanwhile) and the database has all of it."""
+    journal = journal_path(home, mark.run_id)
     try:
-        descriptor = os.open(journal_path(home, run_id), os.O_RDWR | os.O_CLOEXEC)
+        descriptor = os.open(journal, os.O_RDWR | os.O_CLOEXEC)
     except OSError:
         yield False
         return
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        yield os.fstat(descriptor).st_size == end_offset
+        yield os.fstat(descriptor).st_size == end_offset and read_mark(journal) == mark
     except BlockingIOError:
         yield False
     finally:

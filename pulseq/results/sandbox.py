@@ -21,6 +21,7 @@ from typing import Any
 from pulseq.errors import InfrastructureError, PulseqError, SchemaVersionError, UsageError
 from pulseq.results.database import DatabaseBusyError, DatabaseDamagedError, no_database
 from pulseq.results.formats import visible
+from pulseq.results.regular_file import expect_file
 from pulseq.results.table import Table, WiredRows
 
 #: Bytes that an answer may take on its way, and here: it is kept as it comes.
@@ -65,6 +66,7 @@ def run_sql(
     """
     if not database_path.exists():
         raise no_database(database_path)
+    expect_file(database_path, "the database", "--db names another")
     request = {
         "path": str(database_path),
         "query": query.encode("utf-8", "backslashreplace").decode(),

@@ -132,7 +132,8 @@ class Batch:
     def _plan(self, seq: int, planned: TestPlanned) -> None:
         key = (clean(planned.test_id), clean(planned.variant))
         words = (clean(planned.name), clean(planned.body), clean(planned.priority), clean_or_none(planned.location))
-        self._tests.setdefault(key, (seq, *key, *words, planned.expected_seconds, json_text(planned.requirements)))
+        more = (planned.expected_seconds, json_text(planned.requirements), clean_or_none(planned.whole_id))
+        self._tests.setdefault(key, (seq, *key, *words, *more))
 
     def _expand(self, test_key: TestKey) -> None:
         self._expanded[test_key] = test_key

@@ -60,6 +60,30 @@ def test_a_view_of_a_run_that_never_began_is_not_made() -> None:
     late.stop()
 
 
+class Failing(Ticking):
+    """One that shows nothing for long."""
+
+    def keep_drawing(self) -> None:
+        raise KeyError("draw")
+
+    def tick(self) -> None:
+        raise KeyError("tick")
+
+    def stop(self) -> None:
+        raise KeyError("stop")
+
+
+def test_what_a_view_runs_into_ends_nothing_and_is_kept_to_be_told() -> None:
+    late = LateView(Failing)
+    late.handle(RunNote("one"))
+
+    late.keep_drawing()
+    late.tick()
+    late.stop()
+
+    assert repr(late.trouble) == "KeyError('draw')"
+
+
 def test_what_somebody_has_set_for_prefect_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
     monkeypatch.delenv("DO_NOT_TRACK", raising=False)

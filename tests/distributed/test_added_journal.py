@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from pulseq.distributed.added_journal import AddedJournal
-from pulseq.errors import UsageError
+from pulseq.errors import InfrastructureError, UsageError
 from pulseq.results.added_results import AddedResult
 from pulseq.results.database import Database
 from pulseq.results.journal import journal_path, replay
@@ -61,3 +62,24 @@ def test_a_state_directory_that_cannot_be_written_is_refused(tmp_path: Path) -> 
     (tmp_path / "home").write_text("a file")
     with pytest.raises(UsageError, match="cannot be written"):
         AddedJournal(tmp_path / "home", 5.0).add(ONE)
+
+
+def test_a_state_directory_that_is_removed_is_told(tmp_path: Path) -> None:
+    journal = AddedJournal(tmp_path / "home", 0.0)
+    journal.add(ONE)
+    shutil.rmtree(tmp_path / "home")
+    with pytest.raises(InfrastructureError, match="was removed"):
+        journal.add(BAD)
+
+
+def test_a_long_id_is_bounded_and_kept_whole_once(tmp_path: Path) -> None:
+    journal = AddedJournal(tmp_path, 5.0)
+    for result in (BAD, ONE):
+        journal.add(replace(result, test_id="i" * 5_000, error="e" * 10**6))
+    journal.close()
+
+    ((test_id, _, attempts),) = stored(tmp_path)
+    assert (len(str(test_id)), attempts) == (1_000, 2)
+    (test,) = replay(journal_path(tmp_path, journal.run_id))[0].tests.values()
+    assert test.planned.whole_id == "i" * 5_000
+    assert journal_path(tmp_path, journal.run_id).stat().st_size < 400_000

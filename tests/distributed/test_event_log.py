@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -144,3 +147,137 @@ def test_memory_has_a_warning_that_many_tests_tell_once_and_leaves_properties_to
     assert in_memory is not None
     assert on_disk is not None
     assert (in_memory.properties, on_disk.properties) == ((), (("property", "ticket", "7"),))
+
+
+def test_texts_of_the_first_failures_are_kept_in_memory_and_the_rest_in_the_journal(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pulseq.distributed.event_log.KEPT_TEXTS", 2)
+    names = ("a", "b", "c")
+    planned = [TestPlanned(name, "", name, "command", "medium") for name in names]
+    bad = [AttemptFinished(AttemptResult(name, 1, "n", Status.FAILED, error="why", output=LONG)) for name in names]
+
+    log, seen, _ = _emit(tmp_path, STARTED, *planned, *bad)
+
+    kept = [(last.error, len(last.output)) for test in log.record.tests.values() if (last := test.last)]
+    assert kept == [("why", 8_000), ("why", 8_000), (None, 0)]
+    assert [len(event.result.output) for event in seen if isinstance(event, AttemptFinished)] == [8_000] * 3
+    record, _ = replay(tmp_path / "journal.jsonl")
+    assert [len(test.last.output) for test in record.tests.values() if test.last] == [len(LONG)] * 3
+
+
+def test_a_view_that_fails_is_told_of_once_and_ends_nothing(tmp_path: Path) -> None:
+    seen: list[Event] = []
+
+    def fail(_: Event) -> None:
+        raise KeyError("its own")
+
+    async def emit() -> EventLog:
+        log = EventLog(tmp_path / "journal.jsonl", [fail, seen.append], pytest.fail)
+        for event in (STARTED, RunNote("hello")):
+            log.emit(event)
+        log.close()
+        return log
+
+    log = asyncio.run(emit())
+
+    told = "what shows this run has failed (KeyError: 'its own'); its results do not need it"
+    assert [STARTED, RunNote(told), RunNote("hello")] == seen
+    assert log.record.notes == replay(tmp_path / "journal.jsonl")[0].notes == [told, "hello"]
+
+
+def test_what_is_written_needs_no_thread(tmp_path: Path) -> None:
+    async def emit() -> None:
+        threads = ThreadPoolExecutor(1)
+        asyncio.get_running_loop().set_default_executor(threads)
+        threads.shutdown()  # what asks it for a thread gets a RuntimeError, as where the machine has none to give
+        log = EventLog(tmp_path / "journal.jsonl", [], pytest.fail)
+        committing = asyncio.create_task(log.keep_committing())
+        for number in range(3):
+            log.emit(RunNote(f"{number}"))
+            await _until(lambda told=number: len(replay(tmp_path / "journal.jsonl")[0].notes) == told + 1)
+        await log.ingest(tmp_path / "results.duckdb")
+        committing.cancel()
+        log.close()
+
+    asyncio.run(emit())
+
+    with Database(tmp_path / "results.duckdb").read() as connection:
+        assert connection.execute("SELECT count(*) FROM run_notes").fetchall() == [(3,)]
+
+
+@pytest.mark.parametrize("error", [MemoryError("no memory"), ValueError("foreign")])
+def test_an_error_of_another_kind_is_told_and_the_next_commit_tries_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    failures: list[PulseqError] = []
+
+    def fail(_: int) -> None:
+        monkeypatch.undo()
+        raise error
+
+    async def emit() -> None:
+        log = EventLog(tmp_path / "journal.jsonl", [], failures.append)
+        monkeypatch.setattr("os.fsync", fail)
+        committing = asyncio.create_task(log.keep_committing())
+        log.emit(RunNote("a"))
+        await _until(lambda: bool(failures))
+        log.emit(RunNote("b"))
+        await _until(lambda: replay(tmp_path / "journal.jsonl")[0].notes == ["a", "b"])
+        committing.cancel()
+        log.close()
+
+    asyncio.run(emit())
+
+    assert [f"{type(error).__name__}: {error}" in str(failure) for failure in failures] == [True]
+
+
+def test_a_state_directory_that_is_removed_is_noticed_although_nothing_happens(tmp_path: Path) -> None:
+    failures: list[PulseqError] = []
+
+    async def watch() -> None:
+        log = EventLog(tmp_path / "r1" / "journal.jsonl", [], failures.append)
+        log.emit(STARTED)
+        await log.commit()
+        committing = asyncio.create_task(log.keep_committing())
+        shutil.rmtree(tmp_path / "r1")
+        await _until(lambda: bool(failures))
+        committing.cancel()
+        log.close()
+
+    asyncio.run(watch())
+
+    (failure,) = failures
+    assert "was removed while the run went on" in str(failure)
+
+
+def test_an_end_that_cannot_be_written_is_no_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    failures: list[PulseqError] = []
+
+    def fail(_: int) -> None:
+        raise OSError(28, "No space left on device")
+
+    async def emit() -> None:
+        log = EventLog(tmp_path / "journal.jsonl", [], failures.append)
+        log.emit(STARTED)
+        monkeypatch.setattr("os.fsync", fail)
+        log.close()
+        assert log.failed
+
+    asyncio.run(emit())
+
+    assert ["No space left on device" in str(failure) for failure in failures] == [True]
+
+
+def test_what_a_test_says_is_bounded_before_it_is_written(tmp_path: Path) -> None:
+    result = AttemptResult("t", 1, "n", Status.FAILED, error="e" * 10**6, metrics={"m" * 10**6: 1.0})
+
+    _emit(tmp_path, STARTED, TestPlanned("t", "", "t", "call", "medium"), AttemptFinished(result))
+
+    assert (tmp_path / "journal.jsonl").stat().st_size < 100_000
+
+
+async def _until(holds: Callable[[], bool]) -> None:
+    async with asyncio.timeout(60):
+        while not holds():  # noqa: ASYNC110 - a file tells nobody that it has changed
+            await asyncio.sleep(0.005)

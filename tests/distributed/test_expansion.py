@@ -88,3 +88,17 @@ def test_a_file_that_cannot_be_collected_has_its_verdict_at_once() -> None:
     assert result == AttemptResult(
         test.id, 1, "n1", Status.ERROR, reason=Reason.SETUP, error="ImportError: no module named b"
     )
+
+
+def test_ids_of_items_are_bounded_and_stay_apart() -> None:
+    long = "x" * 100_000
+    collection = Collection(
+        (CollectedItem(f"t.py::t[{long}1]", "t.py:1"), CollectedItem(f"t.py::t[{long}2]", "t.py:1"))
+    )
+    collected = items_of(ENTRY, collection, "n", prefix=True).items
+
+    assert [len(case.id) for case in collected] == [1_000, 1_000]
+    assert [case.body.nodeid for case in collected if isinstance(case.body, PytestItemBody)] == [
+        item.nodeid for item in collection.items
+    ]
+    assert 2 == len({case.id for case in collected})

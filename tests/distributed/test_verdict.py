@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pulseq.distributed.verdict import EXIT_REASONS, describe, exit_code_of
+from pulseq.distributed.verdict import EXIT_REASONS, code_of_stopped, describe, exit_code_of
 from pulseq.errors import ExitCode
 from pulseq.events import TestClosed
 from pulseq.models import Reason, Status
@@ -41,6 +41,17 @@ CANCELLED = closed(Status.ERROR, Reason.CANCELLED)
 )
 def test_the_worst_verdict_decides_the_exit_code(verdicts: list[TestClosed], code: ExitCode) -> None:
     assert exit_code_of(verdicts) is code
+
+
+@pytest.mark.parametrize("stopped", [ExitCode.INTERNAL_ERROR, ExitCode.NO_VERDICT])
+def test_what_tests_said_counts_where_trouble_of_our_own_has_stopped_the_run(stopped: ExitCode) -> None:
+    assert code_of_stopped(stopped, [PASSED, FAILED, CANCELLED]) is ExitCode.TESTS_FAILED
+    assert code_of_stopped(stopped, [PASSED, LOST, CANCELLED]) is stopped
+
+
+@pytest.mark.parametrize("stopped", [ExitCode.INTERRUPTED, ExitCode.DEADLINE])
+def test_a_run_that_was_meant_to_stop_says_so(stopped: ExitCode) -> None:
+    assert code_of_stopped(stopped, [FAILED]) is stopped
 
 
 @pytest.mark.parametrize(

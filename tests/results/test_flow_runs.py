@@ -2,6 +2,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
+from pulseq.errors import UsageError
 from pulseq.events import AttemptFinished, AttemptStarted, PrefectRunKnown, RunFinished, TestClosed
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.results.flow_runs import fold_flow_runs, is_being_written, read_flow_runs
@@ -101,3 +104,8 @@ def test_a_journal_is_being_written_as_long_as_its_driver_has_it(tmp_path: Path)
 
     assert not is_being_written(journal)
     assert ["flow"] == [story.id for story in read_flow_runs(journal)]
+
+
+def test_a_journal_that_is_gone_is_an_error_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="cannot be read: No such file"):
+        read_flow_runs(tmp_path / "journal.jsonl")

@@ -106,3 +106,22 @@ def test_old_looks_are_dropped_from_disk_and_database(tmp_path: Path, database: 
     assert ["20261122T17"] == [path.stem for path in health_journals(tmp_path)]
     assert [(NOON + 5 * 3600,)] == _ask(database, "SELECT epoch(seen_at) FROM node_health")
     assert 0 == ingest_health(tmp_path, database)
+
+
+def test_another_journal_under_the_name_of_a_removed_one_adds_its_looks(tmp_path: Path, database: Database) -> None:
+    journal = record_health(tmp_path, [ACTIVE, FROZEN], clock=_at(NOON))
+    ingest_health(tmp_path, database)
+    journal.unlink()
+    record_health(tmp_path, [FROZEN], clock=_at(NOON + 60))
+
+    assert 1 == ingest_health(tmp_path, database)
+    assert [(3,)] == _ask(database, "SELECT count(*) FROM node_health")
+
+
+def test_looks_that_are_there_are_not_added_again(tmp_path: Path, database: Database) -> None:
+    journal = record_health(tmp_path, [ACTIVE, FROZEN], clock=_at(NOON))
+    ingest_health(tmp_path, database)
+    journal.write_bytes(b"turned" + journal.read_bytes())
+
+    assert 0 == ingest_health(tmp_path, database)
+    assert [(2,)] == _ask(database, "SELECT count(*) FROM node_health")

@@ -9,7 +9,7 @@ from pulseq.events import NodeJoined
 from pulseq.models import Reason, Status
 from pulseq.results.database import Database
 from pulseq.results.history import MeasuredDurations, measured_durations
-from pulseq.results.ingest import sync
+from pulseq.results.sync import sync
 
 PASSED, FAILED, ERROR, SKIPPED = Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED
 

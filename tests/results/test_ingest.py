@@ -1,6 +1,9 @@
+import os
+import shutil
 import subprocess
 import sys
 import textwrap
+import zlib
 from pathlib import Path
 from typing import Any
 
@@ -27,8 +30,9 @@ from pulseq.events import (
 from pulseq.models import AttemptResult, Liveness, Reason, Status
 from pulseq.results import ingest as ingest_module
 from pulseq.results.database import Database, DatabaseBusyError
-from pulseq.results.ingest import RUN_TABLES, ingest, sync
+from pulseq.results.ingest import RUN_TABLES, ingest, take_in, work_on
 from pulseq.results.journal import JournalWriter
+from pulseq.results.sync import sync
 
 PASSED, FAILED, ERROR = Status.PASSED, Status.FAILED, Status.ERROR
 
@@ -125,10 +129,10 @@ def test_what_a_run_writes_meanwhile_is_for_the_next_time(story, database, monke
         return part
 
     monkeypatch.setattr(ingest_module, "read_slice", read_while_it_grows)
-    report = ingest(journal, database)
+    ingest(journal, database)
     assert ask(database, "SELECT test_id FROM results") == [("a",)]
     monkeypatch.undo()
-    ingest(journal, database, known_offset=report.end_offset)
+    ingest(journal, database)
     assert ask(database, "SELECT test_id FROM results ORDER BY 1") == [("a",), ("b0",)]
 
 
@@ -209,22 +213,73 @@ def test_a_journal_that_got_shorter_is_taken_in_anew(story, database) -> None:
     assert ask(database, "SELECT test_id FROM results") == [("c",)]
 
 
-def test_what_was_known_of_the_database_is_used_where_it_still_holds(story, database) -> None:
-    known = ingest(story.write("r1", story.test("a", PASSED)), database).end_offset
-    report = ingest(story.write("r1", story.test("b", PASSED)), database, known_offset=known)
-    assert report.entries == 4
-    assert ask(database, "SELECT test_id FROM results ORDER BY 1") == [("a",), ("b",)]
+def test_another_journal_under_the_name_of_a_removed_one_is_taken_in_anew(story, database) -> None:
+    ingest(story.run("nightly", story.test("a", PASSED)), database)
+    shutil.rmtree(story.home / "runs" / "nightly")
+    journal = story.run("nightly", *(story.test(f"b{number}", FAILED) for number in range(3)), at=2_000_000_000.0)
+    report = ingest(journal, database)
+    assert report.end_offset == journal.stat().st_size
+    assert ask(database, "SELECT test_id, status FROM results ORDER BY 1") == [
+        ("b0", "failed"),
+        ("b1", "failed"),
+        ("b2", "failed"),
+    ]
 
 
-@pytest.mark.parametrize("gone", ["database", "journal"])
-def test_what_was_known_of_the_database_is_not_trusted(story, database, gone: str) -> None:
-    journal = story.run("r1", story.test("a", PASSED), story.test("b", PASSED))
-    known = ingest(journal, database).end_offset
-    (database.path if gone == "database" else journal).unlink()
-    journal = story.write("r1", story.test("c", PASSED))
-    ingest(journal, database, known_offset=known)
-    expected = ["a", "b", "c"] if gone == "database" else ["c"]
-    assert [test_id for (test_id,) in ask(database, "SELECT test_id FROM results ORDER BY 1")] == expected
+def test_a_journal_is_of_the_run_that_it_names_and_not_of_its_directory(story, database) -> None:
+    journal = story.run("nightly", story.test("a", PASSED))
+    ingest(journal, database)
+    moved = journal.parent.rename(story.home / "runs" / "last-week") / journal.name
+    assert ingest(moved, database).entries == 0
+    assert ask(database, "SELECT run_id, test_id FROM results") == [("nightly", "a")]
+
+
+def test_rows_that_no_journal_is_known_of_make_way_for_those_of_one(story, database) -> None:
+    journal = story.write("r1", [RunStarted("r1", "s", 1.0, "0"), RunNote("hello"), *story.test("a", PASSED)])
+    ingest(journal, database)
+    with database.write() as connection:
+        connection.execute("DELETE FROM journals")
+    ingest(journal, database)
+    assert ask(database, "SELECT count(*) FROM run_notes") == [(1,)]
+
+
+def test_many_journals_share_transactions(story, database, monkeypatch: pytest.MonkeyPatch) -> None:
+    works = [work_on(story.run(f"r{number}", story.test("a", PASSED))) for number in range(5)]
+    opened: list[Path] = []
+    write = Database.write
+
+    def count(self: Database) -> Any:
+        opened.append(self.path)
+        return write(self)
+
+    monkeypatch.setattr(Database, "write", count)
+    take_in(works, database)
+    assert (len(opened), [work.report.entries for work in works]) == (1, [9] * 5)
+    assert ask(database, "SELECT count(*) FROM results") == [(5,)]
+
+
+def test_a_journal_that_duckdb_cannot_read_leaves_those_beside_it_whole(story, database) -> None:
+    journals = [story.run(run_id, story.test("a", PASSED)) for run_id in ("r1", "r2", "r3")]
+    head = b'{"seq":99,"time":1.0,"kind":"test_closed","data":{"test_id":"b","status":"of a later version"}'
+    with journals[1].open("ab") as stream:
+        stream.write(b'%b,"crc":"%08x"}\n' % (head, zlib.crc32(head)))
+    works = [work_on(journal) for journal in journals]
+    take_in(works, database)
+    assert [(work.report.entries, work.report.damaged_lines) for work in works] == [(9, 0), (9, 1), (9, 0)]
+    assert ask(database, "SELECT run_id, count(*) FROM results GROUP BY 1 ORDER BY 1") == [
+        ("r1", 1),
+        ("r2", 1),
+        ("r3", 1),
+    ]
+
+
+@pytest.mark.parametrize("kind", ["directory", "FIFO"])
+def test_a_journal_that_is_no_file_is_refused(tmp_path: Path, database: Database, kind: str) -> None:
+    journal = tmp_path / "runs" / "r" / "journal.jsonl"
+    journal.parent.mkdir(parents=True)
+    journal.mkdir() if kind == "directory" else os.mkfifo(journal)
+    with pytest.raises(UsageError, match=f"is a {kind}, expected a file: move it out of the way"):
+        ingest(journal, database)
 
 
 def test_hostile_text_comes_back_out_of_the_database(story, database) -> None:
@@ -236,11 +291,27 @@ def test_hostile_text_comes_back_out_of_the_database(story, database) -> None:
     assert ask(database, "SELECT output FROM attempts") == [(text,)]
 
 
+@pytest.mark.parametrize("odd", [False, True])
+def test_the_whole_of_a_long_id_is_kept_once(story, database, odd: bool) -> None:
+    planned = [
+        TestPlanned("a", "", "a", "call", "low"),
+        TestPlanned("b…d", "", "b", "call", "low", whole_id="b\x00" * 9),
+    ]
+    ingest(story.write("r1", [*planned, *planned] if odd else planned), database)
+    assert ask(database, "SELECT test_id, whole_id FROM tests ORDER BY 1") == [("a", None), ("b…d", "b\x00" * 9)]
+
+
 def test_lone_surrogates_become_their_escapes(story, database) -> None:
     events = [NodeJoined("\udc80", "h", 1, {"x": ("\ud800",)}), *story.test("t\ud800", PASSED)]
     ingest(story.write("r1", events), database)
     assert ask(database, "SELECT test_id FROM results") == [("t\\ud800",)]
     assert ask(database, "SELECT node_id, capabilities->'x'->>0 FROM nodes") == [("\\udc80", "\\ud800")]
+
+
+def test_a_duration_that_no_calendar_has_leaves_the_results_readable(story, database) -> None:
+    ingest(story.write("r1", [*story.test("a", PASSED, duration=1e300), *story.test("b", PASSED)]), database)
+    rows = ask(database, "SELECT test_id, finished_at > started_at FROM results ORDER BY 1")
+    assert rows == [("a", True), ("b", True)]
 
 
 def test_times_that_no_calendar_has_are_left_out(story, database) -> None:
@@ -261,32 +332,6 @@ def test_a_damaged_database_is_set_aside_and_the_run_taken_in_whole(story, datab
     assert report.set_aside is not None
     assert report.set_aside.read_bytes() == b"damage"
     assert ask(database, "SELECT test_id FROM results") == [("a",)]
-
-
-def test_sync_takes_in_every_run(story) -> None:
-    story.run("r1", story.test("a", PASSED))
-    story.run("r2", story.test("a", FAILED))
-    report = sync(story.home)
-    assert [run.run_id for run in report.runs] == ["r1", "r2"]
-    assert (report.entries, report.damaged_lines, report.set_aside) == (18, 0, None)
-    rows = ask(Database(story.home / "results.duckdb"), "SELECT run_id, status FROM results ORDER BY 1")
-    assert rows == [("r1", "passed"), ("r2", "failed")]
-
-
-def test_sync_without_any_run_makes_an_empty_database(tmp_path: Path) -> None:
-    assert sync(tmp_path).runs == ()
-    assert ask(Database(tmp_path / "results.duckdb"), "FROM results") == []
-
-
-@pytest.mark.parametrize("harm", ["deleted", "damaged"])
-def test_sync_rebuilds_a_lost_database_row_for_row(story, database, harm: str) -> None:
-    for run_id in ("r1", "r2"):
-        ingest(story.run(run_id, story.test("a", FAILED, PASSED), story.test("b", FAILED)), database)
-    before = everything(database)
-    database.path.unlink() if harm == "deleted" else database.path.write_bytes(b"damage")
-    report = sync(story.home, database)
-    assert everything(database) == before
-    assert (report.set_aside is not None) == (harm == "damaged")
 
 
 def test_a_busy_database_leaves_the_journal_for_later(story, database) -> None:

@@ -1,4 +1,7 @@
+import fcntl
 import json
+import os
+import shutil
 import subprocess
 import sys
 import textwrap
@@ -6,11 +9,15 @@ import threading
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pulseq.errors import UsageError
+from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import AttemptFinished, Event, RunNote, RunStarted, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Status
-from pulseq.results.journal import JournalWriter, journal_path, read_journal, replay
+from pulseq.results import journal as journal_module
+from pulseq.results.codec import encode_line
+from pulseq.results.journal import JournalWriter, journal_path, journals_in, read_journal, replay
 
 
 def write(path: Path, *events: Event) -> None:
@@ -167,6 +174,18 @@ def test_a_second_writer_of_one_journal_is_refused(tmp_path: Path) -> None:
     JournalWriter(tmp_path / "journal.jsonl").close()
 
 
+def test_whoever_only_looks_whether_a_journal_is_written_keeps_nobody_from_writing(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.touch()
+    with path.open("rb") as looking:
+        fcntl.flock(looking, fcntl.LOCK_SH)
+        waiting = threading.Thread(target=write, args=(path, RunNote("a")))
+        waiting.start()
+        fcntl.flock(looking, fcntl.LOCK_UN)
+        waiting.join()
+    assert [RunNote("a")] == events_in(path)
+
+
 def test_a_directory_that_cannot_be_made_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match="cannot be written: Not a directory"):
@@ -208,6 +227,130 @@ def test_a_full_disk_leaves_earlier_lines_and_nothing_half_written(tmp_path: Pat
     assert ["before", *["x" * 100] * 100, "after"] == [
         json.loads(line)["data"]["text"] for line in path.read_text().splitlines()
     ]
+
+
+def test_lines_that_could_not_even_be_taken_back_are_written_once_by_the_next_commit(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    script = textwrap.dedent(
+        """
+        import os, resource, signal, sys
+        from pathlib import Path
+        from pulseq.errors import InfrastructureError
+        from pulseq.events import RunNote
+        from pulseq.results.journal import JournalWriter
+
+        def fail(descriptor, length):
+            raise OSError(5, "Input/output error")
+
+        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        writer = JournalWriter(Path(sys.argv[1]))
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1000, resource.RLIM_INFINITY))
+        for number in range(20):
+            writer.append(RunNote(f"{number}" * 50))
+        shrink, os.ftruncate = os.ftruncate, fail
+        for _ in range(2):
+            try:
+                writer.commit()
+            except InfrastructureError as error:
+                print(type(error).__name__)
+        os.ftruncate = shrink
+        print(Path(sys.argv[1]).stat().st_size)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+        writer.close()
+        """
+    )
+    ended = subprocess.run([sys.executable, "-c", script, path], capture_output=True, text=True, check=True)
+    assert ended.stdout.split() == ["InfrastructureError", "InfrastructureError", "1000"]
+    assert [RunNote(f"{number}" * 50) for number in range(20)] == events_in(path)
+
+
+def test_lines_stay_for_the_next_commit_whatever_ended_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(_: int) -> None:
+        raise MemoryError
+
+    path = tmp_path / "journal.jsonl"
+    with JournalWriter(path) as writer:
+        writer.append(RunNote("a"))
+        monkeypatch.setattr("os.fsync", fail)
+        with pytest.raises(MemoryError):
+            writer.commit()
+        monkeypatch.undo()
+        writer.append(RunNote("b"))
+    assert [RunNote("a"), RunNote("b")] == events_in(path)
+
+
+def test_a_journal_that_is_to_be_new_refuses_one_that_holds_something(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.touch()
+    JournalWriter(path, new=True).close()
+    write(path, RunNote("a"))
+    with pytest.raises(UsageError, match="is that of another run: choose another run id"):
+        JournalWriter(path, new=True)
+    write(path, RunNote("b"))
+    assert [RunNote("a"), RunNote("b")] == events_in(path)
+
+
+@pytest.mark.parametrize("what", ["removed", "moved", "replaced"])
+def test_a_journal_that_is_not_in_its_place_any_more_is_noticed(tmp_path: Path, what: str) -> None:
+    path = tmp_path / "r1" / "journal.jsonl"
+    with JournalWriter(path) as writer:
+        writer.append(RunNote("a"))
+        writer.commit()
+        writer.check_place()
+        path.parent.rename(tmp_path / "other") if what == "moved" else shutil.rmtree(path.parent)
+        if what == "replaced":
+            write(path, RunNote("b"))
+        with pytest.raises(InfrastructureError, match="was removed while the run went on"):
+            writer.check_place()
+    writer.check_place()
+
+
+@pytest.mark.parametrize("kind", ["directory", "FIFO"])
+def test_what_is_no_file_is_refused_as_a_journal(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "journal.jsonl"
+    path.mkdir() if kind == "directory" else os.mkfifo(path)
+    with pytest.raises(UsageError, match=f"the journal .* is a {kind}, expected a file"):
+        JournalWriter(path)
+
+
+def test_lines_are_counted_once_however_many_are_damaged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "journal.jsonl"
+    lines = [b"turned %d" % number for number in range(300)]
+    path.write_bytes(b"\n".join(lines) + b"\n")
+    counted: list[int] = []
+    count = journal_module._count_breaks
+
+    def spy(path: Path, start: int, end: int) -> int:
+        counted.append(end - start)
+        return count(path, start, end)
+
+    monkeypatch.setattr(journal_module, "_count_breaks", spy)
+    reader = read_journal(path)
+    assert list(reader) == []
+    assert [item.line for item in reader.damage] == [*range(1, 301)]
+    assert sum(counted) < path.stat().st_size
+
+
+@given(st.lists(st.sampled_from([b"", b"turned", b"whole"]), max_size=20), st.integers(0, 20))
+def test_damage_has_the_number_of_its_line(tmp_path_factory, kinds: list[bytes], begin: int) -> None:
+    path = tmp_path_factory.mktemp("r") / "journal.jsonl"
+    whole = encode_line(1, 1.0, RunNote("a"))[:-1]
+    lines = [whole if kind == b"whole" else kind for kind in kinds]
+    path.write_bytes(b"".join(line + b"\n" for line in lines))
+    reader = read_journal(path, offset=sum(len(line) + 1 for line in lines[:begin]))
+    assert len([*reader]) == kinds[begin:].count(b"whole")
+    assert [item.line for item in reader.damage] == [
+        number for number, kind in enumerate(kinds, 1) if kind == b"turned" and number > begin
+    ]
+
+
+def test_the_journals_of_a_state_directory_are_files(tmp_path: Path) -> None:
+    write(journal_path(tmp_path, "r2"), RunNote("a"))
+    write(journal_path(tmp_path, "r1"), RunNote("a"))
+    journal_path(tmp_path, "r3").mkdir(parents=True)
+    assert journals_in(tmp_path) == [journal_path(tmp_path, "r1"), journal_path(tmp_path, "r2")]
 
 
 def test_replaying_folds_the_events_and_tells_the_damage(tmp_path: Path) -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from pulseq.models import Reason, Status
 from pulseq.results.database import Database
-from pulseq.results.ingest import sync
 from pulseq.results.newly_failing import newly_failing
+from pulseq.results.sync import sync
 from tests.results.conftest import START, Story
 
 FAILED = ("t1", "")

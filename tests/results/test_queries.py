@@ -7,7 +7,7 @@ from pulseq.errors import UsageError
 from pulseq.events import RunStarted, TestPlanned
 from pulseq.models import Reason, Status
 from pulseq.results.database import Database
-from pulseq.results.ingest import ingest, sync
+from pulseq.results.ingest import ingest
 from pulseq.results.queries import (
     NodeShare,
     RunSummary,
@@ -18,6 +18,7 @@ from pulseq.results.queries import (
     run_summary,
     slowest,
 )
+from pulseq.results.sync import sync
 
 PASSED, FAILED, ERROR, SKIPPED = Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED
 START = 1_700_000_000.0

@@ -10,9 +10,9 @@ import pytest
 from pulseq.errors import InfrastructureError
 from pulseq.models import Status
 from pulseq.results.database import Database
-from pulseq.results.ingest import sync
 from pulseq.results.journal import JournalWriter, journal_path
 from pulseq.results.retention import ARCHIVE, RetentionReport, archive_path, pack_old_runs
+from pulseq.results.sync import sync
 from tests.results.conftest import START, Story
 
 DAY = 86_400.0
@@ -81,6 +81,17 @@ def test_a_packed_run_comes_back_by_unpacking(story: Story, database: Database) 
 def test_a_young_run_stays(story: Story, database: Database) -> None:
     story.run("young", story.test("t1", Status.PASSED), at=START + 80 * DAY)
     sync(story.home, database)
+
+    assert RetentionReport((), 0) == pack(story, database)
+
+
+def test_a_journal_that_the_database_does_not_know_stays_whatever_its_name_and_size(
+    story: Story, database: Database
+) -> None:
+    story.run("old", story.test("t1", Status.PASSED))
+    sync(story.home, database)
+    journal_path(story.home, "old").unlink()
+    story.run("old", story.test("t2", Status.PASSED), at=START + 1.0)
 
     assert RetentionReport((), 0) == pack(story, database)
 

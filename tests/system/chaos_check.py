@@ -12,8 +12,8 @@ import httpx
 
 from pulseq.events import AttemptFinished, AttemptStarted, TestClosed, TestExpanded, TestPlanned
 from pulseq.results.database import Database
-from pulseq.results.ingest import sync
 from pulseq.results.journal import read_journal
+from pulseq.results.sync import sync
 from tests.system.workplace import PATIENCE_SECONDS, Workplace
 
 FINAL_STATES = {"COMPLETED", "FAILED", "CRASHED", "CANCELLED"}

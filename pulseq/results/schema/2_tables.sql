@@ -1,4 +1,4 @@
--- Version 2: what pytest tells of items, collections and sessions.
+-- Version 2: what pytest tells of items, collections and sessions; what journals and rows are known again by.
 
 ALTER TABLE attempts ADD COLUMN pytest_warnings
     STRUCT(category VARCHAR, message VARCHAR, "location" VARCHAR, "when" VARCHAR)[];
@@ -63,3 +63,13 @@ COMMENT ON COLUMN sessions.summary IS 'What plug-ins printed at its end, such as
 COMMENT ON COLUMN sessions.warnings IS 'Warnings that no collection and no attempt told, one by one in the view pytest_warnings';
 COMMENT ON COLUMN sessions.properties IS 'Recorded for the suite: [name, value], one by one in the view properties';
 COMMENT ON COLUMN sessions.noted_at IS 'When the run heard of it';
+
+ALTER TABLE tests ADD COLUMN whole_id VARCHAR;
+COMMENT ON COLUMN tests.whole_id IS 'The whole of an id that was too long to be one, up to 64 kB of it; NULL for all others';
+
+ALTER TABLE journals ADD COLUMN first_line VARCHAR;
+ALTER TABLE journals ADD COLUMN rows_count BIGINT;
+ALTER TABLE journals ADD COLUMN rows_checksum VARCHAR;
+COMMENT ON COLUMN journals.first_line IS 'Digest of its first line, which it is known by';
+COMMENT ON COLUMN journals.rows_count IS 'How many rows of the run these tables have; NULL while it goes on';
+COMMENT ON COLUMN journals.rows_checksum IS 'Checksum of these rows, after the version of DuckDB that made it; NULL as for rows_count';

@@ -16,7 +16,7 @@ SELECT
     a.duration,
     a.queue_seconds,
     a.started_at,
-    coalesce(a.started_at + to_microseconds(round(a.duration * 1e6)::BIGINT), v.closed_at) AS finished_at,
+    coalesce(a.started_at + to_microseconds(round(least(a.duration, 1e9) * 1e6)::BIGINT), v.closed_at) AS finished_at,
     t.priority,
     coalesce(v.error, a.error) AS error,
     coalesce(a.simulated, false) AS simulated,

@@ -14,13 +14,13 @@ CREATE OR REPLACE TEMP MACRO metrics_of(told) AS
 CREATE OR REPLACE TEMP TABLE stage_tests AS
 SELECT
     seq, data.test_id, data.variant, data.name, data.body, data.priority, data.location,
-    data.expected_seconds, coalesce(data.requirements, '{}'::JSON) AS requirements
+    data.expected_seconds, coalesce(data.requirements, '{}'::JSON) AS requirements, data.whole_id
 FROM read_json(
     getvariable('test_planned'),
     format = 'newline_delimited', maximum_object_size = getvariable('longest_line')::UINTEGER,
     columns = {seq: 'BIGINT', data: 'STRUCT(
         test_id VARCHAR, variant VARCHAR, name VARCHAR, body VARCHAR, priority VARCHAR, location VARCHAR,
-        expected_seconds DOUBLE, requirements JSON
+        expected_seconds DOUBLE, requirements JSON, whole_id VARCHAR
     )'}
 );
 

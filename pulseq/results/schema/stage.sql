@@ -3,7 +3,7 @@
 
 CREATE OR REPLACE TEMP TABLE odd_tests (
     seq BIGINT, test_id VARCHAR, variant VARCHAR, name VARCHAR, body VARCHAR, priority VARCHAR, location VARCHAR,
-    expected_seconds DOUBLE, requirements VARCHAR
+    expected_seconds DOUBLE, requirements VARCHAR, whole_id VARCHAR
 );
 CREATE OR REPLACE TEMP TABLE stage_expanded (test_id VARCHAR, variant VARCHAR);
 CREATE OR REPLACE TEMP TABLE odd_running (

@@ -1,4 +1,4 @@
-"""Queues a made-up suite as the driver does, and prints by how much its memory has grown per test."""
+"""Queues a made-up suite as the driver does, lets it fail, and prints by how much its memory has grown per test."""
 
 from __future__ import annotations
 
@@ -15,9 +15,10 @@ from pulseq.distributed.conduct import Conduct
 from pulseq.distributed.event_log import EventLog
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.stopping import Stopper
-from pulseq.models import CommandBody, FrameworkConfig, Suite, TestCase
+from pulseq.models import AttemptResult, CommandBody, FrameworkConfig, Reason, Status, Suite, TestCase
 
 _COMMIT_EVERY = 1000
+_METRICS = ("duration", "response_time", "memory_usage", "cpu_usage")
 
 
 def resident_bytes() -> int:
@@ -43,7 +44,7 @@ def make_suite(count: int) -> Suite:
 
 
 async def measure(count: int, home: Path) -> dict[str, float]:
-    """Bytes per test: with the suite alone, and with all of it queued."""
+    """Bytes per test: with the suite alone, with all of it queued, and with all of it failed."""
     options = RunOptions(home=home)
     options.run_directory.mkdir(parents=True)
     log = EventLog(options.journal_path, [], lambda error: None)
@@ -59,8 +60,38 @@ async def measure(count: int, home: Path) -> dict[str, float]:
     queued = resident_bytes()
     if conduct.dispatcher.queue.waiting != count:
         raise RuntimeError(f"{conduct.dispatcher.queue.waiting} of {count} tests are queued")
+    await fail_all(suite, conduct, log)
+    failed = resident_bytes()
     log.close()
-    return {"suite": (with_suite - before) / count, "queued": (queued - before) / count}
+    grown = {"suite": with_suite, "queued": queued, "failed": failed}
+    return {what: (bytes_then - before) / count for what, bytes_then in grown.items()}
+
+
+async def fail_all(suite: Suite, conduct: Conduct, log: EventLog) -> None:
+    """Book a failed attempt of each test, which has much to say, as its node would tell it."""
+    ledger = conduct.ledger
+    for number, test in enumerate(suite.tests):
+        ledger.sent(test.key, "node1")
+        said = f"E  {number} is not what was expected, here or in what it was called from\n" * 110
+        result = AttemptResult(
+            f"{test.id}",
+            1,
+            "node1",
+            Status.FAILED,
+            reason=Reason.ASSERTION,
+            started_at=1e9 + number,
+            duration=0.5 + number,
+            error=said,
+            output=said,
+            output_bytes=len(said),
+            metrics={name: number / share for share, name in enumerate(_METRICS, 3)},
+        )
+        events = ledger.start(test.key, 1, "node1", f"{number:032}")
+        for event in [*events, *ledger.finish(result, in_place=True)[0]]:
+            log.emit(event)
+        if number % (_COMMIT_EVERY // 10) == 0:
+            await log.commit()
+    await log.commit()
 
 
 if __name__ == "__main__":

@@ -1,0 +1,79 @@
+"""Whether a database file has all tables and views that are to be in it: any client may drop or change them."""
+
+from __future__ import annotations
+
+import secrets
+import tempfile
+from contextlib import closing
+from pathlib import Path
+
+from pulseq.errors import UsageError
+from pulseq.results.database import (
+    SCHEMA_VERSION,
+    Connection,
+    Database,
+    check_version,
+    connect_memory,
+)
+from pulseq.results.schema_files import apply_versions, schema_script
+
+_MEMORY_BYTES = 256 << 20
+_TABLES = """
+SELECT table_name, list(column_name || ' ' || data_type ORDER BY column_index)
+FROM duckdb_columns()
+WHERE NOT internal AND database_name = current_database()
+    AND table_name IN (SELECT table_name FROM duckdb_tables() WHERE database_name = current_database())
+GROUP BY table_name
+"""
+_VIEWS = "SELECT view_name, sql FROM duckdb_views() WHERE NOT internal AND database_name = current_database()"
+
+
+def find_lack(database: Database, *, may_be_foreign: bool = True) -> str | None:
+    """What the tables of a file lack of what they are to be, in a few words; None for a sound file, or a new one.
+
+    Raises as `Database.read` does, and
+        UsageError: it has none of our tables but others, and is not to be foreign.
+    """
+    with database.look() as connection:
+        tables = dict(connection.execute(_TABLES).fetchall())
+        version = check_version(connection, database.path)
+    with closing(_reference(version or SCHEMA_VERSION)) as reference:
+        wanted = dict(reference.execute(_TABLES).fetchall())
+        views = dict(reference.execute(_VIEWS).fetchall())
+    if tables.keys().isdisjoint(wanted):
+        if tables and not may_be_foreign:
+            raise UsageError(f"the database {str(database.path)!r} is none of PulseQ's: --db names another")
+        return None  # nothing of ours is in it yet
+    if missing := sorted(wanted.keys() - tables.keys()):
+        return f"has no table {', '.join(missing)}"
+    if other := sorted(name for name, columns in wanted.items() if tables[name] != columns):
+        return f"has other columns in {', '.join(other)}"
+    if misplaced := sorted(views.keys() & tables.keys()):
+        return f"has a table where a view is to be: {', '.join(misplaced)}"
+    return None if version else "does not tell the version of its schema"
+
+
+def mend_views(database: Database) -> bool:
+    """Make the views anew where one of them is not as it is to be; whether that was so.
+
+    Raises as `Database.write` does.
+    """
+    with closing(_reference(SCHEMA_VERSION)) as reference:
+        wanted = dict(reference.execute(_VIEWS).fetchall())
+    with database.write() as connection:
+        found = dict(connection.execute(_VIEWS).fetchall())
+        if all(found.get(name) == sql for name, sql in wanted.items()):
+            return False
+        for name in wanted:
+            connection.execute(f"DROP VIEW IF EXISTS {name}")
+        for version in range(1, SCHEMA_VERSION + 1):
+            connection.execute(schema_script(f"{version}_views.sql"))
+    return True
+
+
+def _reference(version: int) -> Connection:
+    """A database of this process alone, with the schema of a version."""
+    place = Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
+    connection = connect_memory(memory_limit_bytes=_MEMORY_BYTES, temp_directory=place)
+    apply_versions(connection, 0, version)
+    return connection

@@ -1,0 +1,19 @@
+"""The SQL that makes the tables and views, version by version, and brings journals into them."""
+
+from __future__ import annotations
+
+from importlib import resources
+from typing import Any
+
+
+def schema_script(name: str) -> str:
+    """The text of a file in `schema/`."""
+    return (resources.files("pulseq.results") / "schema" / name).read_text(encoding="utf-8")
+
+
+def apply_versions(connection: Any, found: int, wanted: int) -> None:
+    """Apply the files of every version of the schema above the found one, in order."""
+    for version in range(found + 1, wanted + 1):
+        for part in ("tables", "views"):
+            connection.execute(schema_script(f"{version}_{part}.sql"))
+        connection.execute("INSERT INTO pulseq_schema VALUES (?, now())", [version])
