@@ -9,7 +9,6 @@ import unicodedata
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from textwrap import indent
 from typing import Any
 
 from rich.cells import cell_len
@@ -23,6 +22,7 @@ _FORMULA = tuple("=+-@\uff1d\uff0b\uff0d\uff20")
 _CONTROLS = ("\t", "\r", "\n")
 _BLANK = "\t\r\n \x0b\x0c\0\xa0\u200b\ufeff\u3000"
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+_TO_QUOTE = re.compile(r'[,"\r\n]')
 _NUMBERS = ("TINYINT", "SMALLINT", "INTEGER", "BIGINT", "HUGEINT", "FLOAT", "DOUBLE", "DECIMAL", "U")
 #: Beginnings of the types whose values nobody chooses the text of.
 _PLAIN = (
@@ -51,13 +51,20 @@ def format_json(table: Table) -> Iterator[str]:
 
     Of columns with the same name, the second is called `name_2`.
     """
-    names = _unique(table.columns)
+    names = [json.dumps(name) for name in _unique(table.columns)]
     before = "[\n"
     for row in table.rows:
-        one = dict(zip(names, map(_for_json, row), strict=True))
-        yield before + indent(json.dumps(one, indent=2, allow_nan=False), "  ")
+        fields = (f"    {name}: {_json_text(cell)}" for name, cell in zip(names, row, strict=True))
+        yield before + "  {\n" + ",\n".join(fields) + "\n  }"
         before = ",\n"
     yield "[]\n" if before == "[\n" else "\n]\n"
+
+
+def _json_text(value: Any) -> str:
+    """A value within an object of the list."""
+    if isinstance(value, list | dict):
+        return json.dumps(_for_json(value), indent=2, allow_nan=False).replace("\n", "\n    ")
+    return json.dumps(_for_json(value), allow_nan=False)
 
 
 def format_csv(table: Table, *, raw: bool = False, for_terminal: bool = False) -> Iterator[str]:
@@ -177,5 +184,4 @@ def _for_csv(value: Any) -> str:
 
 
 def _csv_field(text: str) -> str:
-    quoted = not text or any(character in text for character in ',"\r\n')
-    return '"' + text.replace('"', '""') + '"' if quoted else text
+    return '"' + text.replace('"', '""') + '"' if not text or _TO_QUOTE.search(text) else text

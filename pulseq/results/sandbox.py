@@ -8,6 +8,7 @@ be reconfigured, under limits of the operating system, and it is killed when its
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ from pulseq.results.table import Table, WiredRows
 #: Bytes that an answer may take on its way, and here: it is kept as it comes.
 MAX_ANSWER_BYTES = 256 << 20
 MAX_ROWS = 5_000_000
+#: How a line with rows begins; nothing else that the child says does.
+_ROWS = re.compile(rb'\{"count": (\d+), "rows": ')
 
 _ERRORS: dict[str, type[PulseqError]] = {
     error.__name__: error
@@ -157,6 +160,12 @@ class _Answer:
             self.clock.cancel()
 
     def _take(self, line: bytes) -> None:
+        if rows := _ROWS.match(line):  # read when they are needed
+            self.lines.append(line)
+            self.row_count += int(rows[1])
+            if self.row_count > MAX_ROWS:
+                raise UsageError(f"the answer has more than {MAX_ROWS:,} rows: ask for fewer (a run_id, a LIMIT)")
+            return
         try:
             message = json.loads(line)
         except ValueError:
@@ -167,11 +176,6 @@ class _Answer:
                 self._start_clock()
             case {"columns": _, "types": _}:
                 self.head = message
-            case {"rows": list() as rows}:
-                self.lines.append(line)
-                self.row_count += len(rows)
-                if self.row_count > MAX_ROWS:
-                    raise UsageError(f"the answer has more than {MAX_ROWS:,} rows: ask for fewer (a run_id, a LIMIT)")
             case {"truncated": bool() as truncated}:
                 self.truncated = truncated
             case {"error": str() as text, "kind": str() as kind}:

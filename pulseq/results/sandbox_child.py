@@ -1,7 +1,7 @@
 """The process of one foreign query: `python -m pulseq.results.sandbox_child`.
 
 Reads one request as a JSON line from standard input and answers with JSON lines: `opened`, then
-`columns` and `types`, `rows` again and again, and `truncated` at the end; or `error` and `kind`.
+`columns` and `types`, `count` and `rows` again and again, and `truncated` at the end; or `error` and `kind`.
 The end of its standard input means that whoever asked is gone, and ends it at once.
 """
 
@@ -131,32 +131,29 @@ def _batches(connection: Connection) -> Iterator[list[tuple[Any, ...]]]:
 def _send_rows(batches: Iterable[list[tuple[Any, ...]]], types: Sequence[Any], max_rows: int | None) -> bool:
     """Send the rows, `max_rows` at most; whether there were more."""
     left = math.inf if max_rows is None else max_rows
-    cast = [None if text_type(kind) is None else kind for kind in types]
+    casts = [(number, kind) for number, kind in enumerate(types) if text_type(kind) is not None]
     for rows in batches:
-        kept = rows if len(rows) <= left else rows[: int(left)]
-        _say_rows([_told(cell, kind) for cell, kind in zip(row, cast, strict=True)] for row in kept)
+        told = [list(row) for row in (rows if len(rows) <= left else rows[: int(left)])]
+        for number, kind in casts:
+            for row in told:
+                row[number] = as_iso(row[number], kind)
+        if told:
+            _say_rows([list(map(to_wire, row)) for row in told])
         if len(rows) > left:
             return True
         left -= len(rows)
     return False
 
 
-def _say_rows(rows: Iterable[list[object]]) -> None:
-    """Say rows in lines that are hardly longer than `BYTES_PER_LINE`: whoever reads one has it in memory thrice."""
-    said: list[bytes] = []
-    length = 0
-    for row in rows:
-        said.append(json.dumps(row).encode("ascii"))
-        length += len(said[-1])
-        if length > BYTES_PER_LINE:
-            _say_line(b'{"rows": [%b]}' % b", ".join(said))
-            said, length = [], 0
-    if said:
-        _say_line(b'{"rows": [%b]}' % b", ".join(said))
-
-
-def _told(cell: object, cast: Any) -> object:
-    return to_wire(cell if cast is None else as_iso(cell, cast))
+def _say_rows(rows: list[list[object]]) -> None:
+    """Say rows, in lines that are hardly longer than `BYTES_PER_LINE`: whoever reads one has it in memory thrice."""
+    said = json.dumps(rows).encode("ascii")
+    if len(said) > BYTES_PER_LINE and len(rows) > 1:
+        half = len(rows) // 2
+        _say_rows(rows[:half])
+        _say_rows(rows[half:])
+    else:
+        _say_line(b'{"count": %d, "rows": %b}' % (len(rows), said))
 
 
 def _refusal(error: DuckDBError) -> str:

@@ -39,7 +39,7 @@ def test_an_answer_is_told_line_by_line(path: Path) -> None:
     assert answer(path, "select 1::integer as a") == [
         {"opened": True},
         {"columns": ["a"], "types": ["INTEGER"]},
-        {"rows": [[1]]},
+        {"count": 1, "rows": [[1]]},
         {"truncated": False},
     ]
 
@@ -51,11 +51,11 @@ def test_rows_come_in_lines_of_bounded_length(path: Path) -> None:
 
 def test_long_rows_come_in_lines_of_their_own(path: Path) -> None:
     lines = answer(path, "select repeat('x', 700_000) from range(5)")
-    assert [len(line["rows"]) for line in lines if "rows" in line] == [2, 2, 1]
+    assert [len(line["rows"]) for line in lines if "rows" in line] == [1] * 5
 
 
 def test_no_more_rows_come_than_were_asked_for(path: Path) -> None:
-    assert answer(path, "from range(5)", 2)[2:] == [{"rows": [[0], [1]]}, {"truncated": True}]
+    assert answer(path, "from range(5)", 2)[2:] == [{"count": 2, "rows": [[0], [1]]}, {"truncated": True}]
 
 
 def test_an_error_is_told_with_its_kind(path: Path) -> None:

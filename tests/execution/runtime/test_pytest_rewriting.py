@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
+import os
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import pytest
+
 from pulseq.execution.pytest_session import PytestSession
+from pulseq.execution.runtime import pytest_rewriting
+from pulseq.execution.runtime.pytest_rewriting import Team
 from pulseq.models import Collection
 
 #: Notes each file that this process rewrites, as long as nobody has done so before.
@@ -130,3 +137,14 @@ def test_a_suite_without_rewriting_is_collected(suite: Any, tmp_path: Path) -> N
     run = folder.run(slots=2, args=("--assert=plain",))
 
     assert (len(run.results), folder.log()) == (12, [])
+
+
+def test_a_machine_that_can_start_no_helper_does_without(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse() -> int:
+        raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(pytest_rewriting, "_fork", refuse)
+    code = compile("", "test_a.py", "exec")
+    store: Any = SimpleNamespace(find=lambda source: code, copy=lambda source, pyc: None)
+
+    assert Team(store, [], helpers=2).obtain(Path("test_a.py"), Path("test_a.pyc")) is code
