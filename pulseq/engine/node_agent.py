@@ -155,7 +155,7 @@ class RunOnNode:
         trouble: str | None = None
         done = 0
         under_way = DispatchUnderWay(dispatch, self._not_to_run.pop(dispatch.key, frozenset()))
-        place = self._places[dispatch.key] = Place(under_way, dispatch.priority)
+        place = self._places[dispatch.key] = Place(under_way, dispatch.priority, self.run_id)
         self._idle.clear()
         try:
             await self._take_turn(place, dispatch)

@@ -14,12 +14,16 @@ class Place:
     """A dispatch on its node, from its arrival to its end.
 
     Attributes:
+        run: the id of its run.
         turn: set when it may go on: it has a slot, or it is not to wait for one any longer.
+        round: its place among dispatches of all runs, of which each has one a round.
         heir: who gets its slot when it is done, whoever else waits; `heir_of` is the other end of that.
     """
 
     under_way: DispatchUnderWay
     priority: int = 0
+    run: str = ""
+    round: int = 0
     turn: asyncio.Event = field(default_factory=asyncio.Event)
     has_slot: bool = False
     heir: Place | None = None
@@ -35,24 +39,30 @@ class Place:
 
 
 class NodeSlots:
-    """Gives the slots of a node to the dispatches of all runs there, the highest priority first, then the first come.
+    """Gives the slots of a node to the dispatches of all runs there, the highest priority first, then in turns.
 
+    Turns are those of start-time fair queueing, with a dispatch as the unit of cost (Goyal, Vin, Cheng 1997): a run
+    that comes late, or had few, waits for one dispatch of each other run at most, however many of those wait.
     A driver may send more than there are slots, so that none of them waits for the way there.
     """
 
     def __init__(self, slots: int) -> None:
         self._free = slots
         self._line: list[Place] = []
+        self._round = 0
+        self._rounds: dict[str, int] = {}
 
     def enter(self, place: Place, after: Place | None = None) -> None:
         """A dispatch has come; it gets the slot of `after` when that is done, else one now, or stands in line."""
         if after is not None and after.has_slot and after.heir is None:
             after.bequeath(place)
-        elif self._free:
+            return
+        place.round = self._rounds[place.run] = max(self._round, self._rounds.get(place.run, 0) + 1)
+        if self._free:
             self._free -= 1
-            _give_slot(place)
+            self._give_slot(place)
         else:
-            bisect.insort(self._line, place, key=lambda waiting: -waiting.priority)
+            bisect.insort(self._line, place, key=lambda waiting: (-waiting.priority, waiting.round))
 
     def leave(self, place: Place) -> None:
         """A dispatch is done, or waits no longer."""
@@ -68,11 +78,13 @@ class NodeSlots:
         successor = self.next_after(place)
         if successor is None:
             self._free += 1
+            # Who has nothing here has nothing to make up for either.
+            self._rounds = {run: at for run, at in self._rounds.items() if at >= self._round}
             return
         if successor is not place.heir:
             self._line.remove(successor)
         place.bequeath(None)
-        _give_slot(successor)
+        self._give_slot(successor)
 
     def next_after(self, place: Place) -> Place | None:
         """Who would get the slot of this dispatch if it were done now."""
@@ -84,7 +96,7 @@ class NodeSlots:
             self._line.remove(heir)
             place.bequeath(heir)
 
-
-def _give_slot(place: Place) -> None:
-    place.has_slot = True
-    place.turn.set()
+    def _give_slot(self, place: Place) -> None:
+        self._round = max(self._round, place.round)
+        place.has_slot = True
+        place.turn.set()

@@ -11,8 +11,8 @@ from pulseq.engine.node_slots import NodeSlots, Place
 from pulseq.engine.work import Dispatch
 
 
-def place(priority: int = 0) -> Place:
-    return Place(DispatchUnderWay(Dispatch("1", "r", (), ())), priority)
+def place(priority: int = 0, run: str = "r") -> Place:
+    return Place(DispatchUnderWay(Dispatch("1", run, (), ())), priority, run)
 
 
 def entered(slots: NodeSlots, *places: Place) -> list[bool]:
@@ -46,6 +46,43 @@ def test_the_highest_priority_is_next_then_the_first_come() -> None:
         order.append(running)
 
     assert [urgent, first, second] == order
+
+
+def served(slots: NodeSlots, running: Place, count: int) -> list[Place]:
+    """Who gets the slot, one after the other."""
+    order = []
+    for _ in range(count):
+        successor = slots.next_after(running)
+        assert successor is not None
+        slots.leave(running)
+        order.append(running := successor)
+    return order
+
+
+def test_runs_take_turns_however_many_each_has_sent() -> None:
+    slots = NodeSlots(1)
+    running, *many = (place(run="a") for _ in range(4))
+    few = [place(run="b") for _ in range(2)]
+    entered(slots, running, *many, *few)
+    assert [few[0], many[0], few[1], many[1], many[2]] == served(slots, running, 5)
+
+
+def test_a_run_that_comes_late_has_nothing_to_make_up_for() -> None:
+    slots = NodeSlots(1)
+    running, *first = (place(run="a") for _ in range(3))
+    entered(slots, running, *first)
+    *_, running = served(slots, running, 2)
+    late = [place(run="b") for _ in range(3)]
+    more = place(run="a")
+    entered(slots, *late, more)
+    assert [late[0], late[1], more, late[2]] == served(slots, running, 4)
+
+
+def test_priority_goes_before_turns() -> None:
+    slots = NodeSlots(1)
+    running, waiting, urgent = place(run="a"), place(run="b"), place(3, run="a")
+    entered(slots, running, waiting, urgent)
+    assert [urgent, waiting] == served(slots, running, 2)
 
 
 def test_an_heir_gets_the_slot_whoever_else_waits() -> None:
