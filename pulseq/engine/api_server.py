@@ -21,6 +21,10 @@ STANDING_SERVER_SETTINGS: Mapping[str, str] = MappingProxyType(
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
         # Whole seconds: Prefect 3.8 cuts it to an integer, and 0 makes the server spin.
         "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
+        # Half a megabyte a run would stay for ever: flow runs go after 30 days, events after 7. Results are elsewhere.
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
+        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "2592000",
+        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
     }
 )
 #: A server that lives for one run does without what would have no reader then: 4 ms a test.

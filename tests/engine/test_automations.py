@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from prefect.events import DoNothing, SendNotification
@@ -12,8 +12,8 @@ from prefect.server.events.schemas.automations import EventTrigger as ServerTrig
 from pulseq.engine.automations import add_notification, same_trigger, wanted_automations
 from pulseq.engine.health_report import CHANGED_EVENT
 
-NOTIFICATION = SendNotification(block_document_id=uuid4(), subject="s", body="b")
-OTHER = SendNotification(block_document_id=uuid4(), subject="s", body="b")
+NOTIFICATION = SendNotification(block_document_id=UUID(int=1), subject="s", body="b")
+OTHER = SendNotification(block_document_id=UUID(int=2), subject="s", body="b")
 
 
 def test_each_has_a_name_of_its_own_and_something_to_do() -> None:

@@ -46,6 +46,7 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
         "tests/system/test_standing.py",
     ),
     "pulseq/engine/run_names.py": ("tests/engine/test_run_names.py", _DEPLOYED),
+    "pulseq/engine/server_doors.py": ("tests/engine/test_server_doors.py", "tests/system/test_doors.py"),
     "pulseq/engine/server_process.py": (_RUNS, "tests/engine/test_server_database.py"),
     "pulseq/engine/serving.py": (_DEPLOYED,),
     "pulseq/engine/task_runner.py": ("tests/engine/test_task_runner.py", _RUNS),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from prefect.events.schemas.events import Event
 
 from pulseq.engine.run_events import RUN_FINISHED, newly_failing_event, run_event
 
-FLOW_RUN = str(uuid4())
+FLOW_RUN = "0f4a3c1e-9b52-4f0e-8a57-0c6f3c7d5a11"
 
 
 def test_an_event_of_a_run_is_about_the_run_and_names_its_flow_run() -> None:
