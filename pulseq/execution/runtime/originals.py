@@ -71,7 +71,7 @@ LIVE = frozenset(
         *("__future__", "_collections_abc", "abc", "argparse", "asyncio", "atexit", "base64", "builtins"),
         *("collections", "collections.abc", "copy", "dataclasses", "dis", "doctest", "enum", "faulthandler", "fnmatch"),
         *("gc", "hashlib", "http", "importlib", "inspect", "io", "ipaddress", "itertools", "numbers", "pathlib"),
-        *("platform", "random", "re", "runpy", "ssl", "subprocess", "sys", "threading", "types", "typing"),
+        *("platform", "random", "re", "runpy", "ssl", "string", "subprocess", "sys", "threading", "types", "typing"),
         *("unittest", "urllib", "warnings", "weakref", "xml", "pytest"),
     ]
 )
