@@ -174,7 +174,7 @@ def _judge(workplace: Workplace, outcome: Outcome) -> None:
     outcome.broken += wrong
     if "bad" in closed and closed["bad"].status == "passed":
         outcome.broken.append("bad passed")
-    outcome.broken += _starts(workplace, events)
+    outcome.broken += starts_that_are_wrong(workplace, events)
     if killed_driver or outcome.code is None:
         return
     outcome.broken += find_broken_in_files(workplace, RUN_ID)
@@ -182,11 +182,11 @@ def _judge(workplace: Workplace, outcome: Outcome) -> None:
         outcome.broken.append(f"exit code {outcome.code}, where one test fails")
 
 
-def _starts(workplace: Workplace, events: list[Any]) -> list[str]:
+def starts_that_are_wrong(workplace: Workplace, events: list[Any]) -> list[str]:
+    """Attempts that began twice, or passed without having begun, by what bodies wrote into the file `ran`."""
     path = workplace.path / "ran"
     lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
     starts = Counter(lines)
-    told = {f"{e.result.test_id} {e.result.attempt}" for e in events if isinstance(e, AttemptFinished)}
     passed = {
         f"{e.result.test_id} {e.result.attempt}"
         for e in events
@@ -194,4 +194,4 @@ def _starts(workplace: Workplace, events: list[Any]) -> list[str]:
     }
     doubled = [f"attempt {line!r} began {count} times" for line, count in starts.items() if count > 1]
     unheard = [f"attempt {line!r} passed and never began" for line in sorted(passed - set(starts))]
-    return [*doubled, *unheard] if told else doubled
+    return [*doubled, *unheard]
