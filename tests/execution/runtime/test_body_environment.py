@@ -4,6 +4,7 @@ import stat
 
 import pytest
 
+from pulseq.bounds import bound_id
 from pulseq.execution.runtime.body_environment import PrivateDirectory
 from pulseq.models import CommandBody
 
@@ -45,7 +46,7 @@ def test_the_tests_own_variables_win(run_body, monkeypatch):
 def test_hostile_ids_do_not_keep_a_body_from_starting(run_body, verdict, text):
     result = run_body(SHOW, id=text, run_id=text, env={f"X{text[:9]}": text[:9], "": "nameless", "A=B": "1"})
     assert verdict(result) == ("passed", None)
-    assert result.test_id == text
+    assert result.test_id == bound_id(text)
 
 
 def test_tmpdir_is_private_and_gone_afterwards(run_body):
