@@ -19,7 +19,15 @@ from typing import Set
 
 from . import wire
 from .keeper import BODY_MODULES, keep
-from .process_tree import ChildSignal, Ended, become_subreaper, kill_descendants, kill_strays, reap
+from .process_tree import (
+    ChildSignal,
+    Ended,
+    become_subreaper,
+    continue_when_orphaned,
+    kill_descendants,
+    kill_strays,
+    reap,
+)
 from .verdict import outcome
 
 KINDS = tuple(BODY_MODULES)
@@ -30,6 +38,7 @@ def main(fd: int) -> None:
     """Serve the node at the other end of the socket `fd` until it goes away."""
     control = socket.socket(fileno=fd)
     control.set_inheritable(False)
+    continue_when_orphaned()
     become_subreaper()
     wire.send(control, {"op": "ready", "version": list(sys.version_info[:3]), "executable": sys.executable})
     hello = wire.receive(control)
