@@ -13,7 +13,7 @@ from pulseq.distributed.fleet_choice import choose_fleet
 from pulseq.distributed.run_options import default_home
 from pulseq.distributed.state_directory import prepare_home
 from pulseq.engine.api_address import check_api, configured_api
-from pulseq.engine.local_nodes import START_TIMEOUT_SECONDS, check_fleet
+from pulseq.engine.local_nodes import START_PATIENCE_SECONDS, check_fleet
 from pulseq.engine.standing import Condition, StandingCluster, find_cluster, same_fleet, wait_until_settled
 from pulseq.engine.standing_control import start_cluster
 from pulseq.errors import InfrastructureError, UsageError
@@ -48,7 +48,12 @@ def up(
         _tell("what `pulseq up` had started has died; it is started anew")
     _tell(f"starting {'' if api_url else 'a Prefect server, '}a Dask scheduler and {_count(fleet)}")
     started = start_cluster(
-        home, fleet, api_url, lambda part: _tell(f"{safe_line(part)} is ready"), run_host="pulseq.cli.run_host"
+        home,
+        fleet,
+        api_url,
+        lambda part: _tell(f"{safe_line(part)} is ready"),
+        on_note=lambda text: _tell(safe_line(text)),
+        run_host="pulseq.cli.run_host",
     )
     cluster = find_cluster(home)
     if cluster is None:
@@ -60,7 +65,7 @@ def up(
 
 
 def _tell_that_it_runs(home: Path, cluster: StandingCluster, wanted: Fleet | None) -> int:
-    cluster = wait_until_settled(home, cluster, START_TIMEOUT_SECONDS)
+    cluster = wait_until_settled(home, cluster, START_PATIENCE_SECONDS)
     if wanted is not None and not same_fleet(wanted, cluster.fleet):
         raise UsageError(
             f"another fleet runs already: {_count(cluster.fleet)}{_source(cluster.fleet)}, asked for "

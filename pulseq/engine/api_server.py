@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from pulseq.engine.local_process import LocalProcess
+from pulseq.engine.outwait import LONGEST_PATIENCES
 from pulseq.errors import InfrastructureError
+
+logger = logging.getLogger("pulseq.server")
 
 #: Recording task runs in batches is what makes a test cost 9 ms on the server and not 27.
 #: All that a server between runs is told: its event feed, automations and schedules have readers.
@@ -54,13 +58,17 @@ QUIET_SETTINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-START_TIMEOUT_SECONDS = 90.0
+#: How long a server may take to start without a sign of life; and a tenth of how long it may take with them.
+START_PATIENCE_SECONDS = 90.0
 
 
 class EmbeddedServer:
     """A Prefect server that lives as long as its owner and records in batches."""
 
-    def __init__(self, process: LocalProcess, address: str, listener: socket.socket) -> None:
+    def __init__(
+        self, process: LocalProcess, address: str, listener: socket.socket, say: Callable[[str], None]
+    ) -> None:
+        self._say = say
         self._process = process
         self._address = address
         self._listener = listener
@@ -73,6 +81,7 @@ class EmbeddedServer:
         run_directory: Path,
         listener: socket.socket | None = None,
         settings: Mapping[str, str] = LEAN_SERVER_SETTINGS,
+        say: Callable[[str], None] = logger.info,
     ) -> EmbeddedServer:
         """Start the server on a free loopback port; `await ready()` before relying on it.
 
@@ -80,6 +89,7 @@ class EmbeddedServer:
             state_directory: keeps the database that runs share, so that later servers show earlier runs.
             run_directory: takes a private database if another server has the shared one, and the log.
             listener: the socket to serve on, from `bind_loopback`; it is closed here.
+            say: told what is waited for, and what was done where somebody had stopped it.
         """
         listener = listener or bind_loopback()
         address = f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -103,7 +113,8 @@ class EmbeddedServer:
             },
             pass_fds=[listener.fileno()],
         )
-        return cls(process, address, listener)
+        process.keep_going(say)
+        return cls(process, address, listener, say)
 
     @property
     def api_url(self) -> str:
@@ -114,24 +125,26 @@ class EmbeddedServer:
         return self._address
 
     async def ready(self) -> None:
-        """Until the server answers.
+        """Until the server answers, which takes seconds, or minutes where a machine has too much to do.
 
         Raises:
-            InfrastructureError: it ended, or did not answer within 90 s.
+            InfrastructureError: it ended, or has not answered in time (`LocalProcess.outwait`).
         """
-        await self._process.ready(START_TIMEOUT_SECONDS)
+        await self._process.ready(START_PATIENCE_SECONDS, self._say)
         # The child has the socket now; with our copy closed a dead server refuses instead of hanging.
         self._listener.close()
         ended = asyncio.ensure_future(self._process.wait())
         answer = asyncio.ensure_future(asyncio.to_thread(_ask_health, f"{self.api_url}/health"))
-        await asyncio.wait({ended, answer}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise InfrastructureError(f"the Prefect server ended while it started: {self._words()}")
-        ended.cancel()
+        either = asyncio.wait({ended, answer}, return_when=asyncio.FIRST_COMPLETED)
         try:
+            await self._process.outwait(either, START_PATIENCE_SECONDS, self._say)
+            if not answer.done():
+                raise InfrastructureError(f"the Prefect server ended while it started: {self._words()}")
             answer.result()
         except OSError as error:
             raise InfrastructureError(f"the Prefect server does not answer ({error!r}): {self._words()}") from error
+        finally:
+            ended.cancel()
 
     @property
     def pid(self) -> int:
@@ -157,5 +170,5 @@ def bind_loopback() -> socket.socket:
 
 def _ask_health(url: str) -> None:
     # The socket is bound, so this waits in its backlog until the server takes it up.
-    with urllib.request.urlopen(url, timeout=START_TIMEOUT_SECONDS) as answer:
+    with urllib.request.urlopen(url, timeout=LONGEST_PATIENCES * START_PATIENCE_SECONDS) as answer:
         answer.read()

@@ -11,6 +11,7 @@ import errno
 import importlib
 import logging
 import os
+import resource
 import secrets
 import shutil
 import socket
@@ -32,7 +33,13 @@ logger = logging.getLogger("pulseq.nodes")
 
 _NODE_MODULE = "pulseq.engine.node_process"
 _SCHEDULER_MODULE = "pulseq.engine.scheduler_process"
-START_TIMEOUT_SECONDS = 60.0
+#: How long a process may take to start without a sign of life; and a tenth of how long it may take with them.
+START_PATIENCE_SECONDS = 60.0
+#: So many nodes start side by side: more would only wait for each other, and for processors.
+NODES_AT_ONCE = 32
+#: What the owner of a node has open for it, while it starts, with some to spare.
+FILES_PER_NODE = 6
+_FILES_BESIDES = 256
 #: A local node that dies is started again this often; one that still dies has a reason that stays.
 MAX_RESTARTS = 5
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -57,6 +64,7 @@ class LocalNodes:
         on_node_ended: called with a node's id and why, when its process has ended unasked.
         on_node_given_up: called with a node's id and the number of tries, when it is not started again.
         on_scheduler_ended: called when the scheduler's process has ended unasked.
+        on_note: told what is waited for, and what was done where somebody had stopped a process.
     """
 
     def __init__(
@@ -84,6 +92,8 @@ class LocalNodes:
         self.on_node_ended: Callable[[str, str], None] = lambda node_id, why: None
         self.on_node_given_up: Callable[[str, int], None] = lambda node_id, deaths: None
         self.on_scheduler_ended: Callable[[], None] = lambda: None
+        self.on_note: Callable[[str], None] = logger.info
+        self._places = asyncio.Semaphore(NODES_AT_ONCE)
 
     async def start(self, *, fork: bool = False) -> None:
         """Start the scheduler, and loading what nodes are forked from as soon as there is a scheduler to join.
@@ -92,12 +102,14 @@ class LocalNodes:
             fork: take forks of this process for all of it, which has loaded what they need (`load_modules`).
         """
         name, log_path = "the Dask scheduler", self._run_directory / "logs" / "scheduler.log"
+        self._fork_server.on_note = self.on_note
         if fork:
             await self._fork_server.start_here()
             self._scheduler = await self._fork_server.fork(name, log_path=log_path, module=_SCHEDULER_MODULE)
         else:
             await self._fork_server.start()
             self._scheduler = await LocalProcess.start(name, _SCHEDULER_MODULE, log_path=log_path)
+        self._scheduler.keep_going(self.on_note)
         self._scheduler.configure(
             {
                 "host": "127.0.0.1",
@@ -114,9 +126,10 @@ class LocalNodes:
             InfrastructureError: one of them does not start.
         """
         assert self._scheduler is not None
-        address: str = (await self._scheduler.ready(START_TIMEOUT_SECONDS))["address"]
+        address: str = (await self._scheduler.ready(START_PATIENCE_SECONDS, self.on_note))["address"]
         self._address = address
         self._guard(self._watch_scheduler(self._scheduler))
+        allow_open_files(len(self.fleet.nodes) * FILES_PER_NODE)
         await asyncio.gather(*(self._join_node(spec, address) for spec in self.fleet.nodes))
         return address
 
@@ -146,20 +159,21 @@ class LocalNodes:
     async def _join_node(self, spec: NodeSpec, address: str) -> None:
         self._temp_roots[spec.id] = make_temp_root()
         log_path = self._run_directory / "logs" / f"{spec.id}.log"
-        process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
-        self._nodes[spec.id] = process
-        process.configure(
-            node_configuration(
-                spec,
-                scheduler=address,
-                temp_root=self._temp_roots[spec.id],
-                first_worker=self._first_workers[spec.id],
-                heartbeat_seconds=self._heartbeat_seconds,
-                shared=self._scheduler_temp_root / "pytest",
-                machine_slots=count_slots(self.fleet),
+        async with self._places:
+            process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
+            self._nodes[spec.id] = process
+            process.configure(
+                node_configuration(
+                    spec,
+                    scheduler=address,
+                    temp_root=self._temp_roots[spec.id],
+                    first_worker=self._first_workers[spec.id],
+                    heartbeat_seconds=self._heartbeat_seconds,
+                    shared=self._scheduler_temp_root / "pytest",
+                    machine_slots=count_slots(self.fleet),
+                )
             )
-        )
-        await process.ready(START_TIMEOUT_SECONDS)
+            await process.ready(START_PATIENCE_SECONDS)
         self._guard(self._watch_node(spec, address, process))
 
     async def _watch_node(self, spec: NodeSpec, address: str, process: LocalProcess) -> None:
@@ -217,7 +231,7 @@ def node_fork_server(logs: Path, fleet: Fleet, environment: Mapping[str, str]) -
         _NODE_MODULE,
         log_path=logs / "nodes.log",
         environment={**NODE_SETTINGS, **native_thread_limits(fleet, os.environ), **environment},
-        patience_seconds=START_TIMEOUT_SECONDS,
+        patience_seconds=START_PATIENCE_SECONDS,
     )
 
 
@@ -253,6 +267,18 @@ def make_temp_root() -> Path:
     Short, in the system's own place: sockets that bodies make under their TMPDIR have 108 bytes for a name.
     """
     return Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
+
+
+def allow_open_files(needed: int) -> None:
+    """Let this process have so many files open besides what it has, as far as the system lets it.
+
+    Bodies keep the limit that they have: nodes are forked from a process that was started before.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = needed + _FILES_BESIDES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
 
 
 def count_slots(fleet: Fleet) -> int:

@@ -24,13 +24,20 @@ LAST_WILL_SECONDS = 5.0
 
 
 def start_cluster(
-    home: Path, fleet: Fleet, api_url: str | None, on_ready: Callable[[str], None], *, run_host: str | None = None
+    home: Path,
+    fleet: Fleet,
+    api_url: str | None,
+    on_ready: Callable[[str], None],
+    *,
+    on_note: Callable[[str], None] = lambda text: None,
+    run_host: str | None = None,
 ) -> bool:
     """Start the keeper and wait until all its parts are ready.
 
     Args:
         api_url: the Prefect API to be used; None has a server started.
         on_ready: called with the name of each part as it gets ready.
+        on_note: told what is waited for where it takes long.
         run_host: the module of a process that runs are to start from; None for none.
 
     Returns:
@@ -46,7 +53,7 @@ def start_cluster(
         try:
             order = {"home": str(home), "fleet": asdict(fleet), "api_url": api_url, "run_host": run_host}
             told.write(json.dumps(order).encode() + b"\n")
-            return _hear(heard, on_ready, log_path)
+            return _hear(heard, on_ready, log_path, on_note)
         except BaseException:
             os.kill(pid, signal.SIGTERM)
             told.close()
@@ -74,11 +81,18 @@ def _spawn_keeper(home: Path, log_path: Path) -> tuple[int, IO[bytes], IO[bytes]
     return pid, open(to_keeper, "wb", buffering=0), open(from_keeper, "rb")
 
 
-def _hear(heard: IO[bytes], on_ready: Callable[[str], None], log_path: Path) -> bool:
+def _hear(
+    heard: IO[bytes],
+    on_ready: Callable[[str], None],
+    log_path: Path,
+    on_note: Callable[[str], None] = lambda text: None,
+) -> bool:
     for line in heard:
         message: dict[str, Any] = json.loads(line)
         if "ready" in message:
             on_ready(message["ready"])
+        elif "note" in message:
+            on_note(message["note"])
         elif "failed" in message:
             raise InfrastructureError(f"{message['failed']} (nothing was left running)")
         else:
@@ -99,6 +113,7 @@ def end_cluster(home: Path) -> StandingCluster | None:
     if cluster is None:
         return None
     cluster.keeper.signal(signal.SIGTERM)
+    cluster.keeper.signal(signal.SIGCONT)  # what is stopped heeds nothing else
     if not cluster.keeper.wait(END_PATIENCE_SECONDS):
         cluster.keeper.signal(signal.SIGKILL)
     # The last word on what there was: a part may have been started again until the keeper ended.
@@ -111,6 +126,8 @@ def end_cluster(home: Path) -> StandingCluster | None:
 def _see_off(cluster: StandingCluster) -> None:
     """Wait for the processes of a cluster whose keeper has ended; kill what does not end."""
     end = time.monotonic() + LAST_WILL_SECONDS
+    for process in cluster.processes:
+        process.signal(signal.SIGCONT)
     for process in cluster.processes:
         if not process.wait(end - time.monotonic()):
             process.signal(signal.SIGKILL)

@@ -20,7 +20,10 @@ from typing import Any
 from pulseq.engine.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
 from pulseq.engine.child import read_configuration, tell_owner
 from pulseq.engine.local_nodes import (
-    START_TIMEOUT_SECONDS,
+    FILES_PER_NODE,
+    NODES_AT_ONCE,
+    START_PATIENCE_SECONDS,
+    allow_open_files,
     count_slots,
     first_workers,
     make_temp_root,
@@ -70,6 +73,8 @@ class Keeper:
         self._api_url = api_url or f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"  # type: ignore[union-attr]
         access = {"PREFECT_API_URL": self._api_url, **loopback_settings(self._api_url)}
         self._fork_server = node_fork_server(self._directory / "logs", fleet, access)
+        self._fork_server.on_note = self._say
+        self._places = asyncio.Semaphore(NODES_AT_ONCE)
         self._scheduler_address = ""
         self._scheduler_runs = asyncio.Event()
         self._first_workers = first_workers(fleet)
@@ -103,6 +108,7 @@ class Keeper:
             fleet=self.fleet,
             since=self._since,
             parts=tuple(part.state for part in self.parts),
+            helpers=tuple(helper for helper in [ProcessId.of(self._fork_server.pid or 0)] if helper is not None),
         )
 
     def _condition(self) -> Condition:
@@ -124,6 +130,12 @@ class Keeper:
             # A full disk is no reason to take a part for dead.
             logger.error("%s cannot be written: %s", FILE_NAME, error)
 
+    def _say(self, text: str) -> None:
+        """Tell the log, and whoever waits for the start."""
+        logger.info(text)
+        with contextlib.suppress(OSError):
+            tell_owner({"note": text})
+
     async def start(self) -> None:
         """Start everything side by side.
 
@@ -132,6 +144,7 @@ class Keeper:
         """
         self._note()
         await self._fork_server.start()
+        allow_open_files(len(self.fleet.nodes) * FILES_PER_NODE)
         async with asyncio.TaskGroup() as group:
             for part in self.parts:
                 group.create_task(self._start_and_tell(part))
@@ -195,6 +208,7 @@ class Keeper:
             run_directory=self._directory,
             listener=self._listener.dup(),
             settings=STANDING_SERVER_SETTINGS,
+            say=self._say,
         )
         async with _ended_unless_ready(server):
             await server.ready()
@@ -215,8 +229,9 @@ class Keeper:
             },
             log_path=self._directory / "logs" / "scheduler.log",
         )
+        process.keep_going(self._say)
         async with _ended_unless_ready(process):
-            self._scheduler_address = (await process.ready(START_TIMEOUT_SECONDS))["address"]
+            self._scheduler_address = (await process.ready(START_PATIENCE_SECONDS, self._say))["address"]
         self._scheduler_runs.set()
         return process
 
@@ -228,8 +243,9 @@ class Keeper:
             {"directory": str(self._directory)},
             log_path=self._directory / "logs" / "run-host.log",
         )
+        process.keep_going(self._say)
         async with _ended_unless_ready(process):
-            await process.ready(START_TIMEOUT_SECONDS)
+            await process.ready(START_PATIENCE_SECONDS, self._say)
         return process
 
     def _node_part(self, spec: NodeSpec) -> Part:
@@ -243,21 +259,22 @@ class Keeper:
         self._temp_roots[spec.id] = make_temp_root()
         await self._scheduler_runs.wait()
         log_path = self._directory / "logs" / f"{spec.id}.log"
-        process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
-        async with _ended_unless_ready(process):
-            framework = self.fleet.framework
-            process.configure(
-                node_configuration(
-                    spec,
-                    scheduler=self._scheduler_address,
-                    temp_root=self._temp_roots[spec.id],
-                    first_worker=self._first_workers[spec.id],
-                    heartbeat_seconds=min(framework.heartbeat_interval, framework.node_timeout / 3),
-                    shared=self._scheduler_temp_root / "pytest",
-                    machine_slots=count_slots(self.fleet),
+        async with self._places:
+            process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
+            async with _ended_unless_ready(process):
+                framework = self.fleet.framework
+                process.configure(
+                    node_configuration(
+                        spec,
+                        scheduler=self._scheduler_address,
+                        temp_root=self._temp_roots[spec.id],
+                        first_worker=self._first_workers[spec.id],
+                        heartbeat_seconds=min(framework.heartbeat_interval, framework.node_timeout / 3),
+                        shared=self._scheduler_temp_root / "pytest",
+                        machine_slots=count_slots(self.fleet),
+                    )
                 )
-            )
-            await process.ready(START_TIMEOUT_SECONDS)
+                await process.ready(START_PATIENCE_SECONDS)
         return process
 
 
