@@ -64,6 +64,11 @@ class EventLog:
             sink(slim)
         self._dirty.set()
 
+    @property
+    def in_database(self) -> bool:
+        """Whether something of this run has been brought into DuckDB."""
+        return self._ingested > 0 or self._ingesting is not None
+
     def show_to(self, sink: EventSink) -> None:
         """Let one more view see each event from here on."""
         self._sinks = [*self._sinks, sink]

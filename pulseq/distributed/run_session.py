@@ -21,7 +21,7 @@ from pulseq.distributed.event_log import EventLog, EventSink
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.state_directory import prepare_home
 from pulseq.distributed.stopping import Stopper
-from pulseq.distributed.verdict import EXIT_REASONS, exit_code_of
+from pulseq.distributed.verdict import EXIT_REASONS, ending_code, exit_code_of, say_briefly
 from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.fork_process import may_be_forked
@@ -105,9 +105,14 @@ class RunSession:
         )
         try:
             return await self._run(api_url)
-        except UsageError:
+        except UsageError as error:
+            if self.log.in_database:
+                await self._end_early(error)
             # Bad input that only a node could see: nothing was run, so nothing is left behind.
             shutil.rmtree(self.options.run_directory, ignore_errors=True)
+            raise
+        except BaseException as error:
+            await self._end_early(error)
             raise
         finally:
             self.log.close()
@@ -202,7 +207,9 @@ class RunSession:
             await local.start(fork=fork and may_be_forked())
 
     async def _start_server(self, stack: contextlib.AsyncExitStack) -> EmbeddedServer:
-        server = await EmbeddedServer.start(state_directory=self.options.home, run_directory=self.options.run_directory)
+        server = await EmbeddedServer.start(
+            state_directory=self.options.home, run_directory=self.options.run_directory, say=self._say
+        )
         stack.push_async_callback(server.stop)
         return server
 
@@ -217,8 +224,12 @@ class RunSession:
             node_timeout_seconds=framework.node_timeout,
             environment={"PREFECT_API_URL": api_url, **loopback_settings(api_url)},
         )
+        local.on_note = self._say
         stack.push_async_callback(local.stop)
         return local
+
+    def _say(self, text: str) -> None:
+        self.log.emit(RunNote(text))
 
     async def _unless_stopped(self, step: Coroutine[Any, Any, None]) -> bool:
         """Do a step of the start; False where the run was stopped meanwhile, and the step with it."""
@@ -233,9 +244,17 @@ class RunSession:
         await asyncio.wait({doing})
         return False
 
-    async def _finish(self) -> RunOutcome:
+    async def _end_early(self, error: BaseException) -> None:
+        """Close what was planned: whatever has ended a run, nobody is to take it for one that goes on."""
+        if self.log.record.started is None or self.log.record.finished is not None:
+            return
+        if self._conduct is not None:
+            self._conduct.close_open(f"the run ended before this test had a verdict: {say_briefly(error)}")
+        await self._finish(self._stopper.code or ending_code(error))
+
+    async def _finish(self, code: ExitCode | None = None) -> RunOutcome:
         verdicts = self._conduct.ledger.verdicts() if self._conduct is not None else ()
-        code = self._stopper.code or exit_code_of(verdicts)
+        code = code or self._stopper.code or exit_code_of(verdicts)
         wall = time.monotonic() - self._started
         self.log.emit(RunFinished(time.time(), wall, int(code), EXIT_REASONS[code]))
         await self.log.commit()
