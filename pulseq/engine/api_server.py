@@ -141,6 +141,8 @@ class EmbeddedServer:
             if not answer.done():
                 raise InfrastructureError(f"the Prefect server ended while it started: {self._words()}")
             answer.result()
+        except TimeoutError as error:
+            raise InfrastructureError(f"the Prefect server did not answer within {error}: {self._words()}") from error
         except OSError as error:
             raise InfrastructureError(f"the Prefect server does not answer ({error!r}): {self._words()}") from error
         finally:

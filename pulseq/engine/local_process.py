@@ -273,7 +273,8 @@ class LocalProcess:
         try:
             line = await self.outwait(self._hear(), patience_seconds, say)
         except TimeoutError as error:
-            raise InfrastructureError(f"{self.name} did not get ready {error}; its log is {self.log_path}") from None
+            late = f"{self.name} did not get ready within {error}"
+            raise InfrastructureError(f"{late}; its log is {self.log_path}") from None
         if not line:
             raise InfrastructureError(f"{self.name} ended while it started: {self.last_words()}; log: {self.log_path}")
         try:
@@ -297,7 +298,7 @@ class LocalProcess:
             say: told now and then what is waited for.
 
         Raises:
-            TimeoutError: patience has ended; its text says after what.
+            TimeoutError: patience has ended; its text says after how long.
         """
         return await outwait(
             doing,

@@ -38,9 +38,9 @@ class Outwait:
             self._signs, self._moved_at = signs, now
         waited, idle = now - self._began, now - self._moved_at
         if idle >= self._patience:
-            raise TimeoutError(f"within {waited:.0f} s, the last {idle:.0f} of them without a sign of life")
+            raise TimeoutError(f"{waited:.0f} s, the last {idle:.0f} of them without a sign of life")
         if waited >= LONGEST_PATIENCES * self._patience:
-            raise TimeoutError(f"within {waited:.0f} s")
+            raise TimeoutError(f"{waited:.0f} s")
         if now < self._say_at:
             return None
         self._say_at = now + SAY_SECONDS
@@ -58,7 +58,7 @@ async def outwait(
         say: told now and then how long it has been.
 
     Raises:
-        TimeoutError: patience has ended; its text says after what.
+        TimeoutError: patience has ended; its text says after how long.
     """
     awaited = asyncio.ensure_future(doing)
     wait = Outwait(patience_seconds, time.monotonic())
