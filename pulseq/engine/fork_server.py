@@ -205,7 +205,7 @@ class ForkServer:
                 self._lose(self._socket)
             raise InfrastructureError(self._say_loss()) from error
         except OSError as error:
-            raise InfrastructureError(self._say_loss()) from error
+            raise InfrastructureError(f"{self._say_loss()} ({error})") from error
         finally:
             if request in self._untold:
                 self._untold.remove(request)  # its descriptors are somebody else's soon

@@ -26,6 +26,7 @@ from pulseq.engine.api_server import QUIET_SETTINGS
 from pulseq.engine.fork_server import ForkServer
 from pulseq.engine.local_process import LocalProcess
 from pulseq.engine.native_threads import native_thread_limits, no_native_threads
+from pulseq.engine.outwait import SAY_SECONDS
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
 
@@ -37,9 +38,9 @@ _SCHEDULER_MODULE = "pulseq.engine.scheduler_process"
 START_PATIENCE_SECONDS = 60.0
 #: So many nodes start side by side: more would only wait for each other, and for processors.
 NODES_AT_ONCE = 32
-#: What the owner of a node has open for it, while it starts, with some to spare.
-FILES_PER_NODE = 6
-_FILES_BESIDES = 256
+#: What the owner of a node has open for it, and besides: for those that start, for the flow run and the results.
+FILES_PER_NODE = 3
+_FILES_BESIDES = 400
 #: A local node that dies is started again this often; one that still dies has a reason that stays.
 MAX_RESTARTS = 5
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
@@ -81,6 +82,7 @@ class LocalNodes:
         self._heartbeat_seconds = min(heartbeat_seconds, node_timeout_seconds / 3)
         self._node_timeout_seconds = node_timeout_seconds
         self._nodes: dict[str, LocalProcess] = {}
+        self._ready: set[str] = set()
         self._scheduler: LocalProcess | None = None
         self._fork_server = node_fork_server(run_directory / "logs", fleet, environment)
         self._temp_roots: dict[str, Path] = {}
@@ -129,9 +131,19 @@ class LocalNodes:
         address: str = (await self._scheduler.ready(START_PATIENCE_SECONDS, self.on_note))["address"]
         self._address = address
         self._guard(self._watch_scheduler(self._scheduler))
-        allow_open_files(len(self.fleet.nodes) * FILES_PER_NODE)
-        await asyncio.gather(*(self._join_node(spec, address) for spec in self.fleet.nodes))
+        allow_open_files(len(self.fleet.nodes))
+        telling = asyncio.create_task(self._tell_wait())
+        try:
+            await asyncio.gather(*(self._join_node(spec, address) for spec in self.fleet.nodes))
+        finally:
+            telling.cancel()
         return address
+
+    async def _tell_wait(self) -> None:
+        while True:
+            await asyncio.sleep(SAY_SECONDS)
+            missing = sum(spec.id not in self._ready for spec in self.fleet.nodes)
+            self.on_note(f"waiting for nodes: {missing} of {len(self.fleet.nodes)} are still starting")
 
     async def add(self, spec: NodeSpec) -> None:
         """Start one more node, and wait until it has joined.
@@ -142,6 +154,7 @@ class LocalNodes:
         self.fleet = replace(self.fleet, nodes=(*self.fleet.nodes, spec))
         self._first_workers = first_workers(self.fleet)
         try:
+            allow_open_files(len(self.fleet.nodes))
             await self._join_node(spec, self._address)
         except BaseException:
             await self.remove(spec.id)
@@ -174,6 +187,7 @@ class LocalNodes:
                 )
             )
             await process.ready(START_PATIENCE_SECONDS)
+        self._ready.add(spec.id)
         self._guard(self._watch_node(spec, address, process))
 
     async def _watch_node(self, spec: NodeSpec, address: str, process: LocalProcess) -> None:
@@ -269,16 +283,24 @@ def make_temp_root() -> Path:
     return Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
 
 
-def allow_open_files(needed: int) -> None:
-    """Let this process have so many files open besides what it has, as far as the system lets it.
+def allow_open_files(nodes: int) -> None:
+    """Let this process have as many files open as owning so many nodes takes.
 
     Bodies keep the limit that they have: nodes are forked from a process that was started before.
+
+    Raises:
+        InfrastructureError: the system does not let it; the text has both numbers.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = needed + _FILES_BESIDES
-    if soft != resource.RLIM_INFINITY and soft < wanted:
-        most = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-        resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, most), hard))
+    wanted = nodes * FILES_PER_NODE + _FILES_BESIDES
+    if resource.RLIM_INFINITY == soft or wanted <= soft:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise InfrastructureError(
+            f"{nodes} nodes take {wanted} open files, and this process may have {hard}: "
+            "start fewer nodes, or raise the limit (`ulimit -Hn`)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def count_slots(fleet: Fleet) -> int:

@@ -20,7 +20,6 @@ from typing import Any
 from pulseq.engine.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
 from pulseq.engine.child import read_configuration, tell_owner
 from pulseq.engine.local_nodes import (
-    FILES_PER_NODE,
     NODES_AT_ONCE,
     START_PATIENCE_SECONDS,
     allow_open_files,
@@ -144,7 +143,7 @@ class Keeper:
         """
         self._note()
         await self._fork_server.start()
-        allow_open_files(len(self.fleet.nodes) * FILES_PER_NODE)
+        allow_open_files(len(self.fleet.nodes))
         async with asyncio.TaskGroup() as group:
             for part in self.parts:
                 group.create_task(self._start_and_tell(part))
