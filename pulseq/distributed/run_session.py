@@ -11,8 +11,9 @@ import contextlib
 import importlib
 import os
 import shutil
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -29,9 +30,10 @@ from pulseq.engine.loading import loading_much
 from pulseq.engine.local_nodes import LocalNodes, check_fleet, load_modules
 from pulseq.engine.loopback import loopback_settings
 from pulseq.engine.scheduler_address import check_scheduler
-from pulseq.engine.standing import use_cluster
+from pulseq.engine.standing import find_cluster, use_cluster
 from pulseq.errors import ExitCode, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
+from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
 from pulseq.results.database import refuse_newer_schema
@@ -148,6 +150,7 @@ class RunSession:
                 processes.enter_context(self._stopper.watching(self.options.deadline_seconds))
                 if self.options.standing:
                     processes.enter_context(use_cluster(self.options.home))
+                    processes.enter_context(self._keeping_keeper())
                 server = await self._start_server(processes) if api_url is None else None
                 self._tell_start()  # now, since to whom it is told may have to be loaded first
                 local = self._make_nodes(processes, api_url or (server.api_url if server else ""))
@@ -227,6 +230,20 @@ class RunSession:
         local.on_note = self._say
         stack.push_async_callback(local.stop)
         return local
+
+    @contextlib.contextmanager
+    def _keeping_keeper(self) -> Iterator[None]:
+        """Have the keeper of `pulseq up` continued where it is stopped: it sees to all others, and nobody to it."""
+        cluster = find_cluster(self.options.home)
+        if cluster is None:
+            yield
+            return
+        note = "the keeper of `pulseq up` had been stopped by SIGSTOP and is continued"
+        watch = StoppedWatch(cluster.keeper.pid, lambda _: self._say(note), continuations=sys.maxsize)
+        try:
+            yield
+        finally:
+            watch.close()
 
     def _say(self, text: str) -> None:
         self.log.emit(RunNote(text))

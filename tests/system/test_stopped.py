@@ -14,6 +14,7 @@ from tests.system.workplace import Workplace, finish, until
 
 TESTS = 60
 SUITE = "suite: many\ntests:\n" + "".join(f"  - {{id: t{i}, command: [sleep, '0.2']}}\n" for i in range(TESTS))
+TWO_NODES = ("-n", "2")
 ITEMS = {
     "pytest.ini": "[pytest]\n",
     "test_stops.py": """
@@ -49,9 +50,9 @@ def _notes(workplace: Workplace, run_id: str) -> list[str]:
     return [line["data"]["text"] for line in workplace.journal(run_id) if line["kind"] == "run_note"]
 
 
-def _start_and_wait(workplace: Workplace) -> Any:
+def _start_and_wait(workplace: Workplace, *options: str) -> Any:
     workplace.write("many.yaml", SUITE)
-    run = workplace.start("run", "many.yaml", "-n", "2", "--run-id", "run", "-q")
+    run = workplace.start("run", "many.yaml", *options, "--run-id", "run", "-q")
     until(lambda: _verdicts(workplace, "run").total() > 3, "the run goes on")
     return run
 
@@ -68,7 +69,7 @@ def test_a_pytest_item_that_stops_its_parent_keeps_nobody_waiting(bare_workplace
 
 @pytest.mark.parametrize("stopped", ["scheduler_process", "fork_process", "server_process"])
 def test_a_run_whose_processes_are_stopped_goes_on(bare_workplace: Workplace, stopped: str) -> None:
-    run = _start_and_wait(bare_workplace)
+    run = _start_and_wait(bare_workplace, *TWO_NODES)
     victims = _ours(bare_workplace, stopped)
     assert victims
     for victim in victims:
@@ -82,7 +83,7 @@ def test_a_run_whose_processes_are_stopped_goes_on(bare_workplace: Workplace, st
 
 
 def test_a_run_that_is_ended_ends_what_is_stopped(bare_workplace: Workplace) -> None:
-    run = _start_and_wait(bare_workplace)
+    run = _start_and_wait(bare_workplace, *TWO_NODES)
     for process in bare_workplace.processes():
         if process.pid != run.pid:
             process.suspend()
@@ -116,4 +117,18 @@ def test_a_stopped_process_of_up_is_continued_or_replaced(bare_workplace: Workpl
 
     assert ended.code == 0, ended.err
     assert {"passed": 1} == _verdicts(bare_workplace, "run")
+    assert bare_workplace.run("down").code == 0
+
+
+def test_a_run_sees_to_who_sees_to_the_nodes_that_it_uses(bare_workplace: Workplace) -> None:
+    up = bare_workplace.run("up", *TWO_NODES)
+    assert up.code == 0, up.err
+    run = _start_and_wait(bare_workplace)
+    for process in _ours(bare_workplace, "standing_process", "scheduler_process"):
+        process.suspend()
+
+    ended = finish(run)
+
+    assert ended.code == 0, ended.err
+    assert {"passed": TESTS} == _verdicts(bare_workplace, "run")
     assert bare_workplace.run("down").code == 0
