@@ -31,6 +31,8 @@ _PROGRAM = Path(__file__).parent / "runtime" / "__main__.py"
 _READ_BYTES = 256 * 1024
 _BACKLOG = 128
 _PAUSE_SECONDS = 0.01
+#: What a zygote that has collected may take for a fork, however busy its machine is.
+FORK_SECONDS = 120.0
 
 T = TypeVar("T")
 
@@ -177,7 +179,7 @@ class ZygoteLine:
         """A new keeper, which forks its runner when it has something to run.
 
         Raises:
-            LineClosedError: when the zygote has gone.
+            LineClosedError: when the zygote has gone, or has to go, since it makes none.
         """
         ours, theirs = socket.socketpair()
         try:
@@ -185,11 +187,22 @@ class ZygoteLine:
                 await self._send({"op": "fork", "worker": worker, "temp": temp, "node": node_id}, theirs.fileno())
                 done: asyncio.Future[None] = self._loop.create_future()
                 self._forks.append(done)
-                await done
+                await self._unless_late(done)
         except BaseException:
             ours.close()
             raise
         return KeeperLine(ours, worker)
+
+    async def _unless_late(self, forked: asyncio.Future[None]) -> None:
+        try:
+            await asyncio.wait_for(forked, FORK_SECONDS)
+        except TimeoutError:
+            logger.warning("a pytest session made no keeper within %g s and is ended", FORK_SECONDS)
+            if self.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+            self._end()
+            raise LineClosedError from None
 
     async def close(self) -> None:
         """Hang up. Where this was the last node, everything below the guardian is gone after this."""
