@@ -266,6 +266,8 @@ class KeptAttempt(RunningAttempt):
             # The body has ended, and nobody knows how; or it was in time.
             text = f"the process that kept the test {self._deaf}, so it was killed with the test"
             return self._nothing(Reason.INTERNAL, text)
+        if self._keeper is None and self._stopped is Reason.TIMEOUT:
+            return self._nothing(Reason.INTERNAL, f"the node did not come to start the test: {error}")
         if self._stopped is not None:
             return self._stopped_result(self._stopped)
         if self._keeper is not None:

@@ -1,9 +1,11 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pulseq.errors import InfrastructureError
@@ -293,3 +295,37 @@ def test_nothing_of_a_launcher_that_is_frozen_outlives_its_node(in_executor, tmp
     launcher = in_executor(scenario)
     assert not Path("/proc", str(launcher)).exists()
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+@pytest.mark.system
+def test_a_keeper_that_is_frozen_before_it_has_its_order_goes_on(in_executor):
+    async def scenario(executor, order):
+        launcher = executor._launchers._launchers[sys.executable]
+        children = Path(f"/proc/{launcher._process.pid}/task/{launcher._process.pid}/children")
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                await launcher.place("command", theirs)
+            await until(lambda: children.read_text().split())
+            keeper = psutil.Process(int(children.read_text().split()[0]))
+            keeper.suspend()
+            await until(lambda: keeper.status() == psutil.STATUS_STOPPED)
+            await until(lambda: keeper.status() != psutil.STATUS_STOPPED)
+        await until(lambda: not children.read_text().split())
+
+    in_executor(scenario)
+
+
+@pytest.mark.system
+def test_a_test_that_never_began_was_not_too_slow(in_executor, monkeypatch):
+    monkeypatch.setattr(attempt_module, "KEEPER_SECONDS", 0.0)
+
+    async def scenario(executor, order):
+        launcher = executor._launchers._launchers[sys.executable]
+        os.kill(launcher._process.pid, signal.SIGSTOP)
+        attempt = await executor.start_attempt(order(CommandBody(("true",))))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.2, attempt.stop, Reason.TIMEOUT)
+        return await attempt.result()
+
+    assert in_executor(scenario).reason == Reason.INTERNAL

@@ -106,3 +106,22 @@ def test_a_session_that_ends_ends_what_is_stopped(suite: Any) -> None:
     assert len(asyncio.run(main())) > 2
     assert left_in(folder.path) == []
     assert os.listdir(folder.temp) == []
+
+
+def test_a_runner_that_is_stopped_before_it_begins_goes_on(suite: Any) -> None:
+    """No test of it has begun, so that no timeout would end the wait for it."""
+    conftest = """
+    import os, signal
+    generation = 0
+    def stop():
+        global generation
+        generation += 1  # the keeper's is the first, the runner's the second
+        if generation == 2 and not os.path.exists("stopped"):
+            open("stopped", "w").close()
+            os.kill(os.getpid(), signal.SIGSTOP)
+    os.register_at_fork(after_in_child=stop)
+    """
+    folder = suite({"conftest.py": conftest, "test_one.py": "def test_one(): pass\n"})
+    run = folder.run(timeout=30.0, isolation="fork")
+    assert run.verdicts() == {"test_one": "passed"}
+    assert (folder.path / "stopped").exists()

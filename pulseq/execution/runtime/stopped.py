@@ -24,10 +24,12 @@ class StoppedRule:
 
     Args:
         continuations: how often in a row it is continued before it is killed.
+        looks: how many in a row have to find it stopped.
     """
 
-    def __init__(self, continuations: int = CONTINUATIONS) -> None:
+    def __init__(self, continuations: int = CONTINUATIONS, looks: int = LOOKS) -> None:
         self._continuations = continuations
+        self._wanted = looks
         self._looks = 0
         self._continued = 0
 
@@ -37,7 +39,7 @@ class StoppedRule:
             self._looks = self._continued = 0
             return None
         self._looks += 1
-        if self._looks < LOOKS:
+        if self._looks < self._wanted:
             return None
         self._looks = 0
         if self._continued == self._continuations:
@@ -47,16 +49,21 @@ class StoppedRule:
 
 
 class StoppedLooks:
-    """Looks at processes again and again, by a clock that is passed in."""
+    """Looks at processes again and again, by a clock that is passed in.
 
-    def __init__(self, read: Callable[[int], Optional[ProcessStat]] = read_stat) -> None:
+    Args:
+        looks: how many in a row have to find one stopped.
+    """
+
+    def __init__(self, read: Callable[[int], Optional[ProcessStat]] = read_stat, *, looks: int = LOOKS) -> None:
         self._read = read
+        self._wanted = looks
         self._rules: Dict[int, StoppedRule] = {}
         self._next_at = 0.0
 
     def watch(self, pid: int) -> None:
         """Look at this process, too, until it has ended."""
-        self._rules[pid] = StoppedRule()
+        self._rules[pid] = StoppedRule(looks=self._wanted)
 
     def seconds_left(self, now: float) -> Optional[float]:
         """Until the next look; None where there is nothing to look at."""
