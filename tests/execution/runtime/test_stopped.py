@@ -36,6 +36,10 @@ def test_what_is_not_to_be_continued_is_killed_at_once() -> None:
     assert judge("T" * LOOKS, continuations=0) == [None] * (LOOKS - 1) + [signal.SIGKILL]
 
 
+def test_who_is_also_seen_to_by_another_may_be_given_longer() -> None:
+    assert judge("T" * 2 * LOOKS, looks=2 * LOOKS) == [None] * (2 * LOOKS - 1) + [signal.SIGCONT]
+
+
 def test_a_debugger_is_left_alone() -> None:
     assert set(judge("t" * 20)) == {None}
 
