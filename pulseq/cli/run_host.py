@@ -29,6 +29,7 @@ from pulseq.cli.handover import GO, PATIENCE_SECONDS, SOCKET_NAME, identity, sho
 from pulseq.engine.child import read_configuration, tell_owner
 from pulseq.engine.loading import loading_much
 from pulseq.engine.native_threads import no_native_threads
+from pulseq.execution.runtime.process_tree import continue_when_orphaned
 from pulseq.ownership import is_own_peer
 
 _LONGEST_REQUEST = 1 << 20
@@ -101,6 +102,7 @@ def _run_for(caller: socket.socket, ours: dict[str, Any]) -> NoReturn:
     code = 1
     try:
         os.setsid()
+        continue_when_orphaned()
         for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT):
             signal.signal(number, signal.SIG_DFL)
         signal.signal(signal.SIGINT, signal.default_int_handler)

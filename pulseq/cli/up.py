@@ -14,7 +14,7 @@ from pulseq.distributed.run_options import default_home
 from pulseq.distributed.state_directory import prepare_home
 from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_auth import read_auth
-from pulseq.engine.local_nodes import START_TIMEOUT_SECONDS, check_fleet
+from pulseq.engine.local_nodes import START_PATIENCE_SECONDS, check_fleet
 from pulseq.engine.standing import Condition, StandingCluster, find_cluster, same_fleet, wait_until_settled
 from pulseq.engine.standing_control import start_cluster
 from pulseq.errors import InfrastructureError, UsageError
@@ -56,6 +56,7 @@ def up(
         fleet,
         api_url,
         lambda part: _tell(f"{safe_line(part)} is ready"),
+        on_note=lambda text: _tell(safe_line(text)),
         run_host="pulseq.cli.run_host",
         with_auth=not no_auth,
     )
@@ -69,7 +70,7 @@ def up(
 
 
 def _tell_that_it_runs(home: Path, cluster: StandingCluster, wanted: Fleet | None, *, no_auth: bool) -> int:
-    cluster = wait_until_settled(home, cluster, START_TIMEOUT_SECONDS)
+    cluster = wait_until_settled(home, cluster, START_PATIENCE_SECONDS)
     if wanted is not None and not same_fleet(wanted, cluster.fleet):
         raise UsageError(
             f"another fleet runs already: {_count(cluster.fleet)}{_source(cluster.fleet)}, asked for "

@@ -20,10 +20,12 @@ from pulseq.distributed.run_page import RunPage
 from pulseq.distributed.session import Session
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.test_scheduler import TestScheduler
-from pulseq.distributed.verdict import code_of_stopped, exit_code_of
+from pulseq.distributed.verdict import code_of_stopped, exit_code_of, say_briefly
 from pulseq.engine.api_server import EmbeddedServer
 from pulseq.engine.cluster import Cluster
 from pulseq.engine.flow_run import (
+    RETRIES_OF_A_CONFIGURED_API,
+    RETRIES_OF_AN_EMBEDDED_SERVER,
     FlowRunEnding,
     FlowRunHandle,
     flow_run_url,
@@ -49,6 +51,8 @@ logger = logging.getLogger("pulseq.run")
 
 #: How long a stopped run waits for its bodies to end; their keepers need two seconds.
 STOP_PATIENCE_SECONDS = 8.0
+#: A flow run that has not begun after this long is told of.
+START_NOTE_SECONDS = 10.0
 
 
 class Conduct:
@@ -98,8 +102,10 @@ class Conduct:
         self._api_url = api_url or (server.api_url if server else "")
         if server is None and self.options.api_url is None:
             return use_configured_api(auth=self.options.api_auth)
-        auth = self.options.api_auth if server is None else server.auth
-        return use_api(self._api_url, auth=auth, same_release=server is not None)
+        own = server is not None
+        auth = server.auth if server is not None else self.options.api_auth
+        retries = RETRIES_OF_AN_EMBEDDED_SERVER if own else RETRIES_OF_A_CONFIGURED_API
+        return use_api(self._api_url, auth=auth, retries=retries, same_release=own)
 
     async def get_ready(self, local: LocalNodes | None) -> None:
         """Until there are a server and nodes, which start side by side; collection begins with the nodes.
@@ -156,6 +162,8 @@ class Conduct:
         """The flow run: everything between its start and its end is dispatching."""
         name = f"suite-{self.suite.name}-{self.options.run_id}"
         within = within_flow_run()
+        waits = RunNote(f"waiting for the Prefect API at {self._api_url!r} to take the flow run: it is busy")
+        self._waiting = asyncio.get_running_loop().call_later(START_NOTE_SECONDS, self.log.emit, waits)
         try:
             await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
         except Exception as error:
@@ -165,11 +173,12 @@ class Conduct:
                     f"the Prefect API at {self._api_url!r} cannot start a flow run: {error}"
                 ) from error
             logger.debug("the flow run could not be ended", exc_info=True)
-            said = (str(error).strip().splitlines() or [type(error).__name__])[0]
             advice = "`pulseq results sync --prefect` finishes it"
             given = any(advice in note for note in self.log.record.notes)
             told_later = "" if given else f": {advice}"
-            self.log.emit(RunNote(f"Prefect could not be told the end of this run ({said}){told_later}"))
+            self.log.emit(RunNote(f"Prefect could not be told the end of this run ({say_briefly(error)}){told_later}"))
+        finally:
+            self._waiting.cancel()
         if isinstance(self._flow_error, UsageError) and not within:
             # Only a node could see that the input is bad: nothing was run, so nothing is left behind.
             await forget_flow_run(self._flow_run_id)
@@ -177,6 +186,7 @@ class Conduct:
             raise self._flow_error
 
     async def _in_flow(self, flow_run: FlowRunHandle) -> FlowRunEnding:
+        self._waiting.cancel()
         try:
             return await self._dispatch(flow_run)
         except Exception as error:
@@ -237,10 +247,10 @@ class Conduct:
         code, verdicts = self._stopper.code, self.ledger.verdicts()
         return exit_code_of(verdicts) if code is None else code_of_stopped(code, verdicts)
 
-    def close_open(self) -> None:
-        """Tests without a verdict are `cancelled`, for the reason that the run was stopped for."""
+    def close_open(self, why: str | None = None) -> None:
+        """Tests without a verdict are `cancelled`, for the reason that the run was stopped for, or else `why`."""
         if self.ledger.open:
-            self.dispatcher.close_open(self._stopper.in_short or "the run was stopped")
+            self.dispatcher.close_open(self._stopper.in_short or why or "the run was stopped")
 
     def stop(self) -> None:
         """Start nothing more and end what runs; what does not end in time is left behind."""

@@ -93,6 +93,11 @@ class EventLog:
                 return f"what shows this run has failed ({type(error).__name__}: {error}); its results do not need it"
         return None
 
+    @property
+    def in_database(self) -> bool:
+        """Whether something of this run has been brought into DuckDB."""
+        return self._ingested > 0 or self._ingesting is not None
+
     def show_to(self, sink: EventSink) -> None:
         """Let one more view see each event from here on."""
         self._sinks = [*self._sinks, sink]

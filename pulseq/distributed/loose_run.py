@@ -11,7 +11,7 @@ from pulseq.distributed.run_session import RunOutcome, RunSession
 from pulseq.distributed.test_result import TestResult, result_of
 from pulseq.errors import InfrastructureError
 from pulseq.events import Event, TestClosed
-from pulseq.models import Fleet, FrameworkConfig, Suite, TestCase
+from pulseq.models import Fleet, FrameworkConfig, Reason, Suite, TestCase
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -74,6 +74,10 @@ class LooseRun:
         await self._unless_over(verdict)
         await self.session.log.commit()
         record = self.session.log.record.tests[case.key]
+        if record.closed is not None and record.closed.reason is Reason.CANCELLED:
+            # The run is ending, and only then tells why.
+            await asyncio.wait({self._running})
+            self._raise_why_over()
         return result_of(record, self.options.run_id, now=datetime.now(UTC))
 
     def release(self) -> None:
@@ -98,5 +102,9 @@ class LooseRun:
         await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if awaited.done():
             return awaited.result()
-        error = self._running.exception()
-        raise InfrastructureError(f"the run could not go on: {error or 'it was stopped'}") from error
+        self._raise_why_over()
+        raise InfrastructureError("the run could not go on: it was stopped")
+
+    def _raise_why_over(self) -> None:
+        if error := self._running.exception():
+            raise InfrastructureError(f"the run could not go on: {error}") from error

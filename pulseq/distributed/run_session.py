@@ -11,8 +11,9 @@ import contextlib
 import importlib
 import os
 import shutil
+import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from pulseq.distributed.event_log import EventLog, EventSink
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.state_directory import prepare_home
 from pulseq.distributed.stopping import Stopper
-from pulseq.distributed.verdict import EXIT_REASONS, code_of_stopped, exit_code_of
+from pulseq.distributed.verdict import EXIT_REASONS, code_of_stopped, ending_code, exit_code_of, say_briefly
 from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_auth import choose_auth, client_settings
 from pulseq.engine.api_server import EmbeddedServer
@@ -29,9 +30,10 @@ from pulseq.engine.fork_process import may_be_forked
 from pulseq.engine.loading import loading_much
 from pulseq.engine.local_nodes import LocalNodes, check_fleet, load_modules
 from pulseq.engine.scheduler_address import check_scheduler
-from pulseq.engine.standing import use_cluster
+from pulseq.engine.standing import find_cluster, use_cluster
 from pulseq.errors import ExitCode, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
+from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
 from pulseq.results.run_ids import refuse_used_id
@@ -101,9 +103,14 @@ class RunSession:
         self.log = EventLog(self.options.journal_path, self._sinks, self._on_unwritten)
         try:
             return await self._run(api_url)
-        except UsageError:
+        except UsageError as error:
+            if self.log.in_database:
+                await self._end_early(error)
             # Bad input that only a node could see: nothing was run, so nothing is left behind.
             shutil.rmtree(self.options.run_directory, ignore_errors=True)
+            raise
+        except BaseException as error:
+            await self._end_early(error)
             raise
         finally:
             self.log.close()
@@ -139,6 +146,7 @@ class RunSession:
                 processes.enter_context(self._stopper.watching(self.options.deadline_seconds))
                 if self.options.standing:
                     processes.enter_context(use_cluster(self.options.home))
+                    processes.enter_context(self._keeping_keeper())
                 server = await self._start_server(processes) if api_url is None else None
                 self._tell_start()  # now, since to whom it is told may have to be loaded first
                 access = (server.api_url, server.auth) if server else (api_url or "", self.options.api_auth)
@@ -200,7 +208,10 @@ class RunSession:
 
     async def _start_server(self, stack: contextlib.AsyncExitStack) -> EmbeddedServer:
         server = await EmbeddedServer.start(
-            state_directory=self.options.home, run_directory=self.options.run_directory, auth=choose_auth()
+            state_directory=self.options.home,
+            run_directory=self.options.run_directory,
+            auth=choose_auth(),
+            say=self._say,
         )
         stack.push_async_callback(server.stop)
         return server
@@ -216,8 +227,26 @@ class RunSession:
             node_timeout_seconds=framework.node_timeout,
             environment=environment,
         )
+        local.on_note = self._say
         stack.push_async_callback(local.stop)
         return local
+
+    @contextlib.contextmanager
+    def _keeping_keeper(self) -> Iterator[None]:
+        """Have the keeper of `pulseq up` continued where it is stopped: it sees to all others, and nobody to it."""
+        cluster = find_cluster(self.options.home)
+        if cluster is None:
+            yield
+            return
+        note = "the keeper of `pulseq up` had been stopped by SIGSTOP and is continued"
+        watch = StoppedWatch(cluster.keeper.pid, lambda _: self._say(note), continuations=sys.maxsize)
+        try:
+            yield
+        finally:
+            watch.close()
+
+    def _say(self, text: str) -> None:
+        self.log.emit(RunNote(text))
 
     async def _unless_stopped(self, step: Coroutine[Any, Any, None]) -> bool:
         """Do a step of the start; False where the run was stopped meanwhile, and the step with it."""
@@ -232,9 +261,17 @@ class RunSession:
         await asyncio.wait({doing})
         return False
 
-    async def _finish(self) -> RunOutcome:
+    async def _end_early(self, error: BaseException) -> None:
+        """Close what was planned: whatever has ended a run, nobody is to take it for one that goes on."""
+        if self.log.record.started is None or self.log.record.finished is not None:
+            return
+        if self._conduct is not None:
+            self._conduct.close_open(f"the run ended before this test had a verdict: {say_briefly(error)}")
+        await self._finish(self._stopper.code or ending_code(error))
+
+    async def _finish(self, code: ExitCode | None = None) -> RunOutcome:
         verdicts = self._conduct.ledger.verdicts() if self._conduct is not None else ()
-        stopped = self._stopper.code
+        stopped = code or self._stopper.code
         code = exit_code_of(verdicts) if stopped is None else code_of_stopped(stopped, verdicts)
         wall = time.monotonic() - self._started
         self.log.emit(RunFinished(time.time(), wall, int(code), EXIT_REASONS[code]))

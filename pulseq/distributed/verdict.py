@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 
 from pulseq.distributed.ledger import is_own_failure
-from pulseq.errors import ExitCode
+from pulseq.errors import ExitCode, PulseqError
 from pulseq.events import TestClosed
 from pulseq.models import NO_VERDICT_REASONS, Reason
 
@@ -41,6 +42,19 @@ def code_of_stopped(code: ExitCode, verdicts: Iterable[TestClosed]) -> ExitCode:
     if code in (ExitCode.INTERNAL_ERROR, ExitCode.NO_VERDICT) and any(map(is_own_failure, verdicts)):
         return ExitCode.TESTS_FAILED
     return code
+
+
+def ending_code(error: BaseException) -> ExitCode:
+    """The exit code of a run that an error has ended."""
+    if isinstance(error, PulseqError):
+        return error.exit_code
+    interrupted = isinstance(error, KeyboardInterrupt | asyncio.CancelledError)
+    return ExitCode.INTERRUPTED if interrupted else ExitCode.INTERNAL_ERROR
+
+
+def say_briefly(error: BaseException) -> str:
+    """The first line of an error, or its name where it has no words."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
 
 
 def describe(verdicts: Iterable[TestClosed]) -> str:

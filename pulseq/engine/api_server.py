@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import socket
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from pulseq.engine.local_process import LocalProcess
+from pulseq.engine.outwait import LONGEST_PATIENCES
 from pulseq.engine.server_doors import LOOPBACK_NAMES, origins_of
 from pulseq.errors import InfrastructureError
+
+logger = logging.getLogger("pulseq.server")
 
 #: Recording task runs in batches is what makes a test cost 9 ms on the server and not 27.
 #: All that a server between runs is told: its event feed, automations and schedules have readers.
@@ -59,7 +63,8 @@ QUIET_SETTINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 
-START_TIMEOUT_SECONDS = 90.0
+#: How long a server may take to start without a sign of life; and a tenth of how long it may take with them.
+START_PATIENCE_SECONDS = 90.0
 
 
 class EmbeddedServer:
@@ -69,8 +74,16 @@ class EmbeddedServer:
         auth: the auth string that it asks everybody for, None for nothing.
     """
 
-    def __init__(self, process: LocalProcess, address: str, listener: socket.socket, auth: str | None) -> None:
+    def __init__(
+        self,
+        process: LocalProcess,
+        address: str,
+        listener: socket.socket,
+        auth: str | None,
+        say: Callable[[str], None],
+    ) -> None:
         self.auth = auth
+        self._say = say
         self._process = process
         self._address = address
         self._listener = listener
@@ -84,6 +97,7 @@ class EmbeddedServer:
         listener: socket.socket | None = None,
         settings: Mapping[str, str] = LEAN_SERVER_SETTINGS,
         auth: str | None = None,
+        say: Callable[[str], None] = logger.info,
     ) -> EmbeddedServer:
         """Start the server on a free loopback port; `await ready()` before relying on it.
 
@@ -94,6 +108,7 @@ class EmbeddedServer:
             run_directory: takes a private database if another server has the shared one, and the log.
             listener: the socket to serve on, from `bind_loopback`; it is closed here.
             auth: what it asks everybody for; None lets in whoever reaches its port.
+            say: told what is waited for, and what was done where somebody had stopped it.
         """
         listener = listener or bind_loopback()
         port = listener.getsockname()[1]
@@ -120,7 +135,8 @@ class EmbeddedServer:
             },
             pass_fds=[listener.fileno()],
         )
-        return cls(process, address, listener, auth)
+        process.keep_going(say)
+        return cls(process, address, listener, auth, say)
 
     @property
     def api_url(self) -> str:
@@ -131,24 +147,28 @@ class EmbeddedServer:
         return self._address
 
     async def ready(self) -> None:
-        """Until the server answers.
+        """Until the server answers, which takes seconds, or minutes where a machine has too much to do.
 
         Raises:
-            InfrastructureError: it ended, or did not answer within 90 s.
+            InfrastructureError: it ended, or has not answered in time (`LocalProcess.outwait`).
         """
-        await self._process.ready(START_TIMEOUT_SECONDS)
+        await self._process.ready(START_PATIENCE_SECONDS, self._say)
         # The child has the socket now; with our copy closed a dead server refuses instead of hanging.
         self._listener.close()
         ended = asyncio.ensure_future(self._process.wait())
         answer = asyncio.ensure_future(asyncio.to_thread(_ask_health, f"{self.api_url}/health"))
-        await asyncio.wait({ended, answer}, return_when=asyncio.FIRST_COMPLETED)
-        if not answer.done():
-            raise InfrastructureError(f"the Prefect server ended while it started: {self._words()}")
-        ended.cancel()
+        either = asyncio.wait({ended, answer}, return_when=asyncio.FIRST_COMPLETED)
         try:
+            await self._process.outwait(either, START_PATIENCE_SECONDS, self._say)
+            if not answer.done():
+                raise InfrastructureError(f"the Prefect server ended while it started: {self._words()}")
             answer.result()
+        except TimeoutError as error:
+            raise InfrastructureError(f"the Prefect server did not answer within {error}: {self._words()}") from error
         except OSError as error:
             raise InfrastructureError(f"the Prefect server does not answer ({error!r}): {self._words()}") from error
+        finally:
+            ended.cancel()
 
     @property
     def pid(self) -> int:
@@ -174,5 +194,5 @@ def bind_loopback() -> socket.socket:
 
 def _ask_health(url: str) -> None:
     # The socket is bound, so this waits in its backlog until the server takes it up.
-    with urllib.request.urlopen(url, timeout=START_TIMEOUT_SECONDS) as answer:
+    with urllib.request.urlopen(url, timeout=LONGEST_PATIENCES * START_PATIENCE_SECONDS) as answer:
         answer.read()

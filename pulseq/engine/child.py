@@ -15,12 +15,15 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
+from pulseq.execution.runtime.process_tree import continue_when_orphaned
+
 
 def read_configuration() -> dict[str, Any]:
     """The configuration that the owner sends; call it once, after what is slow to load is loaded."""
     # What a Ctrl-C means is the owner's to decide. A handler that does nothing, since what is ignored would be
     # ignored by every body, too.
     signal.signal(signal.SIGINT, _hear_nothing)
+    continue_when_orphaned()
     configuration: dict[str, Any] = json.loads(_read_line(0))
     return configuration
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from distributed import Client
 
-from pulseq.engine.local_nodes import START_TIMEOUT_SECONDS, LocalNodes
+from pulseq.engine.local_nodes import START_PATIENCE_SECONDS, LocalNodes
 from pulseq.engine.node_watch import NODE_TOPIC, NodeWatch
 from pulseq.engine.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
@@ -99,10 +99,15 @@ class Cluster:
         local.on_scheduler_ended = self._scheduler_lost
         wanted = {spec.id for spec in local.fleet.nodes}
         # Ready is the node's word; that it has joined is the scheduler's, and comes on another way.
-        async with asyncio.timeout(START_TIMEOUT_SECONDS):
-            while not wanted <= set(self.nodes):
-                self._membership.clear()
-                await self._membership.wait()
+        try:
+            async with asyncio.timeout(START_PATIENCE_SECONDS):
+                while not wanted <= set(self.nodes):
+                    self._membership.clear()
+                    await self._membership.wait()
+        except TimeoutError:
+            missing = ", ".join(sorted(wanted - set(self.nodes)))
+            within = f"within {START_PATIENCE_SECONDS:g} s after they were ready"
+            raise InfrastructureError(f"the Dask scheduler did not take these nodes in {within}: {missing}") from None
 
     async def _confirm_end(self, node_id: str, why: str) -> None:
         # The scheduler's own word comes after the node's last results; the process's end may come before them.

@@ -99,7 +99,16 @@ async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str) -> 
     if current is not None and current.flow_run is not None:
         await body(handle_of(current))
         return
-    bodies = [body]
+    with _patient_start() as begun:
+        await _run_own_flow(body, begun, name=name, suite=suite, run_id=run_id)
+
+
+async def _run_own_flow(body: FlowBody, begun: Callable[[], None], *, name: str, suite: str, run_id: str) -> None:
+    async def begin(flow_run: FlowRunHandle) -> FlowRunEnding:
+        begun()
+        return await body(flow_run)
+
+    bodies: list[FlowBody] = [begin]
     token = _body.set(bodies)
     try:
         await suite_flow.with_options(flow_run_name=shown_name(name))(
@@ -131,6 +140,18 @@ def configured_api_url() -> str | None:
 #: five times, at each of the calls that end a flow run, keep a finished run waiting for minutes.
 RETRIES_OF_A_CONFIGURED_API = 3
 RETRIES_OF_AN_EMBEDDED_SERVER = 1
+#: Before anything has run there is nothing to be kept waiting, and a minute is better than no run: a server on
+#: SQLite refuses (503) what comes while it writes, as it does where many runs start at once. Its waits have jitter.
+RETRIES_AT_START = 5
+
+
+@contextlib.contextmanager
+def _patient_start() -> Iterator[Callable[[], None]]:
+    """Ask a busy API again for as long as a start may take, until what this gives is called."""
+    with contextlib.ExitStack() as patience:
+        retries = max(RETRIES_AT_START, PREFECT_CLIENT_MAX_RETRIES.value())
+        patience.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: retries}))
+        yield patience.close
 
 
 @contextlib.contextmanager

@@ -23,6 +23,7 @@ from typing import Any
 
 from pulseq.engine.child import read_configuration
 from pulseq.engine.loading import loading_much
+from pulseq.execution.runtime.process_tree import continue_when_orphaned
 from pulseq.ownership import open_own
 
 _LONGEST_REQUEST = 65536
@@ -96,6 +97,7 @@ def _ending_here() -> Iterator[None]:
 def _leave_owner(requests: int, log: int) -> None:
     """Be a process of its own: session, signals, streams, and nothing open that is the owner's."""
     os.setsid()
+    continue_when_orphaned()
     signal.set_wakeup_fd(-1)
     for handled in signal.valid_signals():
         if callable(signal.getsignal(handled)):

@@ -5,10 +5,12 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import socket
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +27,19 @@ from pulseq.engine.local_process import (
 from pulseq.errors import InfrastructureError
 from pulseq.ownership import make_own_directory
 
+logger = logging.getLogger("pulseq.nodes")
+
 _LONGEST_ANSWER = 65536
-_NAME = "the process that nodes are forked from"
+NAME = "the process that nodes are forked from"
+
+
+@dataclass(eq=False, slots=True)
+class _Request:
+    """What the process is to do; `answer` is None where it says nothing to it."""
+
+    message: dict[str, Any]
+    descriptors: tuple[int, ...] = ()
+    answer: asyncio.Future[dict[str, Any]] | None = None
 
 
 class ForkServer:
@@ -38,6 +51,10 @@ class ForkServer:
     Args:
         module: what forks run, by its `main()`; it is loaded once.
         environment: what all of them get besides the owner's own.
+        patience_seconds: how long it may leave a request unanswered without a sign of life.
+
+    Attributes:
+        on_note: told what is waited for, and what was done where somebody had stopped it.
     """
 
     def __init__(self, module: str, *, log_path: Path, environment: Mapping[str, str], patience_seconds: float) -> None:
@@ -48,20 +65,29 @@ class ForkServer:
         self._process: LocalProcess | None = None
         self._socket: socket.socket | None = None
         self._starting = asyncio.Lock()
+        #: In the order in which they are to be told, which is also that of their answers.
+        self._untold: deque[_Request] = deque()
         self._answers: deque[asyncio.Future[dict[str, Any]]] = deque()
         self._learning: set[asyncio.Task[None]] = set()
+        self.on_note: Callable[[str], None] = logger.info
+
+    @property
+    def pid(self) -> int | None:
+        """Of the process that forks are made from; None where there is none."""
+        return self._process.pid if self._process is not None and self._process.alive else None
 
     async def start(self) -> None:
         """Start loading; forks that are asked for meanwhile wait for it."""
         with await self._connect() as theirs:
             self._process = await LocalProcess.start(
-                _NAME,
+                NAME,
                 "pulseq.engine.fork_process",
                 {"socket_fd": theirs.fileno(), "module": self._module},
                 log_path=self._log_path,
                 environment=self._environment,
                 pass_fds=[theirs.fileno()],
             )
+        self._process.keep_going(self.on_note)
 
     async def start_here(self) -> None:
         """Take a fork of this very process, which has loaded what they need, for the one that forks are made from.
@@ -78,7 +104,7 @@ class ForkServer:
             try:
                 ears = Ears()
                 pid = fork_this_process(theirs, log.fileno(), self._environment)
-                self._process = LocalProcess(_NAME, OwnChild(pid, ears), ears, self._log_path)
+                self._process = LocalProcess(NAME, OwnChild(pid, ears), ears, self._log_path)
             except Exception as error:  # noqa: BLE001 - nobody else hears of it: this is a callback
                 if not forked.done():
                     forked.set_exception(InfrastructureError(f"this process cannot be forked: {error!r}"))
@@ -89,6 +115,8 @@ class ForkServer:
         with await self._connect() as theirs, open_log(self._log_path) as log:
             loop.call_soon(fork_now)  # not here: within a task a fork could have no loop of its own
             await asyncio.shield(forked)
+        assert self._process is not None
+        self._process.keep_going(self.on_note)
 
     async def _connect(self) -> socket.socket:
         """The other end of a new connection."""
@@ -160,21 +188,53 @@ class ForkServer:
 
     def bury(self, pid: int) -> None:
         """Let the number of a process that has ended be used again."""
-        if self._socket is not None:
-            with contextlib.suppress(OSError):
-                self._socket.send(json.dumps({"do": "bury", "pid": pid}).encode())
+        self._tell(_Request({"do": "bury", "pid": pid}))
 
-    async def _ask(self, request: dict[str, Any], *descriptors: int) -> dict[str, Any]:
+    async def _ask(self, message: dict[str, Any], *descriptors: int) -> dict[str, Any]:
         answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
+        request = _Request(message, descriptors, answer)
+        process = self._process
         try:
-            if self._socket is None:
+            if self._socket is None or process is None:
                 raise ConnectionError("closed")
-            socket.send_fds(self._socket, [json.dumps(request).encode()], list(descriptors))
-            self._answers.append(answer)
-            async with asyncio.timeout(self._patience_seconds):
-                return await answer
-        except (OSError, TimeoutError) as error:
+            self._tell(request)
+            return await process.outwait(answer, self._patience_seconds, self.on_note)
+        except TimeoutError as error:
+            # Nobody is to wait for it once more: the next fork is of another one.
+            if process is not None and process is self._process:
+                process.kill()
+                self._lose(self._socket)
             raise InfrastructureError(self._say_loss()) from error
+        except OSError as error:
+            raise InfrastructureError(f"{self._say_loss()} ({error})") from error
+        finally:
+            if request in self._untold:
+                self._untold.remove(request)  # its descriptors are somebody else's soon
+
+    def _tell(self, request: _Request) -> None:
+        self._untold.append(request)
+        self._tell_all()
+
+    def _tell_all(self) -> None:
+        """Tell what there is to tell; a socket that is full says nothing of who reads it, but that he has enough."""
+        ours = self._socket
+        if ours is None:
+            self._untold.clear()
+            return
+        loop = asyncio.get_running_loop()
+        try:
+            while self._untold:
+                request = self._untold[0]
+                socket.send_fds(ours, [json.dumps(request.message).encode()], list(request.descriptors))
+                self._untold.popleft()
+                if request.answer is not None:
+                    self._answers.append(request.answer)
+        except BlockingIOError:
+            loop.add_writer(ours, self._tell_all)
+        except OSError:
+            self._lose(ours)
+        else:
+            loop.remove_writer(ours)
 
     def _hear(self, ours: socket.socket) -> None:
         try:
@@ -192,17 +252,21 @@ class ForkServer:
     def _lose(self, ours: socket.socket | None) -> None:
         if ours is None:
             return
-        asyncio.get_running_loop().remove_reader(ours)
+        loop = asyncio.get_running_loop()
+        loop.remove_reader(ours)
+        loop.remove_writer(ours)
         ours.close()
         self._socket = None
-        while self._answers:
-            answer = self._answers.popleft()
+        waiting = [*self._answers, *(request.answer for request in self._untold if request.answer is not None)]
+        self._answers.clear()
+        self._untold.clear()
+        for answer in waiting:
             if not answer.done():
                 answer.set_exception(ConnectionResetError("it has ended"))
 
     def _say_loss(self) -> str:
         words = self._process.last_words() if self._process is not None else ""
-        return f"{_NAME} does not answer: {words}; its log is {self._log_path}"
+        return f"{NAME} does not answer: {words}; its log is {self._log_path}"
 
 
 class ForkedChild:

@@ -11,6 +11,7 @@ import errno
 import importlib
 import logging
 import os
+import resource
 import secrets
 import shutil
 import socket
@@ -26,6 +27,7 @@ from pulseq.engine.api_server import QUIET_SETTINGS
 from pulseq.engine.fork_server import ForkServer
 from pulseq.engine.local_process import LocalProcess
 from pulseq.engine.native_threads import native_thread_limits, no_native_threads
+from pulseq.engine.outwait import SAY_SECONDS
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
 
@@ -33,7 +35,13 @@ logger = logging.getLogger("pulseq.nodes")
 
 _NODE_MODULE = "pulseq.engine.node_process"
 _SCHEDULER_MODULE = "pulseq.engine.scheduler_process"
-START_TIMEOUT_SECONDS = 60.0
+#: How long a process may take to start without a sign of life; and a tenth of how long it may take with them.
+START_PATIENCE_SECONDS = 60.0
+#: So many nodes start side by side: more would only wait for each other, and for processors.
+NODES_AT_ONCE = 32
+#: What the owner of a node has open for it, and besides: for those that start, for the flow run and the results.
+FILES_PER_NODE = 3
+_FILES_BESIDES = 400
 #: A local node that dies is started again this often; one that still dies has a reason that stays.
 MAX_RESTARTS = 5
 #: One that has lived so long has got over what ended it before.
@@ -60,6 +68,7 @@ class LocalNodes:
         on_node_ended: called with a node's id and why, when its process has ended unasked.
         on_node_given_up: called with a node's id and the number of tries, when it is not started again.
         on_scheduler_ended: called when the scheduler's process has ended unasked.
+        on_note: told what is waited for, and what was done where somebody had stopped a process.
     """
 
     def __init__(
@@ -76,6 +85,7 @@ class LocalNodes:
         self._heartbeat_seconds = min(heartbeat_seconds, node_timeout_seconds / 3)
         self._node_timeout_seconds = node_timeout_seconds
         self._nodes: dict[str, LocalProcess] = {}
+        self._ready: set[str] = set()
         self._scheduler: LocalProcess | None = None
         self._fork_server = node_fork_server(run_directory / "logs", fleet, environment)
         self._temp_roots: dict[str, Path] = {}
@@ -87,6 +97,8 @@ class LocalNodes:
         self.on_node_ended: Callable[[str, str], None] = lambda node_id, why: None
         self.on_node_given_up: Callable[[str, int], None] = lambda node_id, deaths: None
         self.on_scheduler_ended: Callable[[], None] = lambda: None
+        self.on_note: Callable[[str], None] = logger.info
+        self._places = asyncio.Semaphore(NODES_AT_ONCE)
 
     async def start(self, *, fork: bool = False) -> None:
         """Start the scheduler, and loading what nodes are forked from as soon as there is a scheduler to join.
@@ -95,12 +107,14 @@ class LocalNodes:
             fork: take forks of this process for all of it, which has loaded what they need (`load_modules`).
         """
         name, log_path = "the Dask scheduler", self._run_directory / "logs" / "scheduler.log"
+        self._fork_server.on_note = self.on_note
         if fork:
             await self._fork_server.start_here()
             self._scheduler = await self._fork_server.fork(name, log_path=log_path, module=_SCHEDULER_MODULE)
         else:
             await self._fork_server.start()
             self._scheduler = await LocalProcess.start(name, _SCHEDULER_MODULE, log_path=log_path)
+        self._scheduler.keep_going(self.on_note)
         self._scheduler.configure(
             {
                 "host": "127.0.0.1",
@@ -117,11 +131,22 @@ class LocalNodes:
             InfrastructureError: one of them does not start.
         """
         assert self._scheduler is not None
-        address: str = (await self._scheduler.ready(START_TIMEOUT_SECONDS))["address"]
+        address: str = (await self._scheduler.ready(START_PATIENCE_SECONDS, self.on_note))["address"]
         self._address = address
         self._guard(self._watch_scheduler(self._scheduler))
-        await asyncio.gather(*(self._join_node(spec, address) for spec in self.fleet.nodes))
+        allow_open_files(len(self.fleet.nodes))
+        telling = asyncio.create_task(self._tell_wait())
+        try:
+            await asyncio.gather(*(self._join_node(spec, address) for spec in self.fleet.nodes))
+        finally:
+            telling.cancel()
         return address
+
+    async def _tell_wait(self) -> None:
+        while True:
+            await asyncio.sleep(SAY_SECONDS)
+            missing = sum(spec.id not in self._ready for spec in self.fleet.nodes)
+            self.on_note(f"waiting for nodes: {missing} of {len(self.fleet.nodes)} are still starting")
 
     async def add(self, spec: NodeSpec) -> None:
         """Start one more node, and wait until it has joined.
@@ -132,6 +157,7 @@ class LocalNodes:
         self.fleet = replace(self.fleet, nodes=(*self.fleet.nodes, spec))
         self._first_workers = first_workers(self.fleet)
         try:
+            allow_open_files(len(self.fleet.nodes))
             await self._join_node(spec, self._address)
         except BaseException:
             await self.remove(spec.id)
@@ -149,20 +175,22 @@ class LocalNodes:
     async def _join_node(self, spec: NodeSpec, address: str) -> None:
         self._temp_roots[spec.id] = make_temp_root()
         log_path = self._run_directory / "logs" / f"{spec.id}.log"
-        process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
-        self._nodes[spec.id] = process
-        process.configure(
-            node_configuration(
-                spec,
-                scheduler=address,
-                temp_root=self._temp_roots[spec.id],
-                first_worker=self._first_workers[spec.id],
-                heartbeat_seconds=self._heartbeat_seconds,
-                shared=self._scheduler_temp_root / "pytest",
-                machine_slots=count_slots(self.fleet),
+        async with self._places:
+            process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
+            self._nodes[spec.id] = process
+            process.configure(
+                node_configuration(
+                    spec,
+                    scheduler=address,
+                    temp_root=self._temp_roots[spec.id],
+                    first_worker=self._first_workers[spec.id],
+                    heartbeat_seconds=self._heartbeat_seconds,
+                    shared=self._scheduler_temp_root / "pytest",
+                    machine_slots=count_slots(self.fleet),
+                )
             )
-        )
-        await process.ready(START_TIMEOUT_SECONDS)
+            await process.ready(START_PATIENCE_SECONDS)
+        self._ready.add(spec.id)
         self._guard(self._watch_node(spec, address, process))
 
     async def _watch_node(self, spec: NodeSpec, address: str, process: LocalProcess) -> None:
@@ -223,7 +251,7 @@ def node_fork_server(logs: Path, fleet: Fleet, environment: Mapping[str, str]) -
         _NODE_MODULE,
         log_path=logs / "nodes.log",
         environment={**NODE_SETTINGS, **native_thread_limits(fleet, os.environ), **environment},
-        patience_seconds=START_TIMEOUT_SECONDS,
+        patience_seconds=START_PATIENCE_SECONDS,
     )
 
 
@@ -259,6 +287,26 @@ def make_temp_root() -> Path:
     Short, in the system's own place: sockets that bodies make under their TMPDIR have 108 bytes for a name.
     """
     return Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
+
+
+def allow_open_files(nodes: int) -> None:
+    """Let this process have as many files open as owning so many nodes takes.
+
+    Bodies keep the limit that they have: nodes are forked from a process that was started before.
+
+    Raises:
+        InfrastructureError: the system does not let it; the text has both numbers.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = nodes * FILES_PER_NODE + _FILES_BESIDES
+    if resource.RLIM_INFINITY == soft or wanted <= soft:
+        return
+    if hard != resource.RLIM_INFINITY and hard < wanted:
+        raise InfrastructureError(
+            f"{nodes} nodes take {wanted} open files, and this process may have {hard}: "
+            "start fewer nodes, or raise the limit (`ulimit -Hn`)"
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
 def count_slots(fleet: Fleet) -> int:

@@ -5,21 +5,28 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import json
+import logging
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any, Protocol, TypeVar
 
 from pulseq.engine.fork_process import code_of
+from pulseq.engine.outwait import outwait
 from pulseq.errors import InfrastructureError
+from pulseq.execution.runtime.process_tree import read_stat
+from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.ownership import make_own_directory, open_own
+
+logger = logging.getLogger("pulseq.processes")
 
 #: How long a child may take from the request to end until it is killed, in seconds.
 GRACE_SECONDS = 3.0
 _LOG_TAIL_BYTES = 2000
+T = TypeVar("T")
 
 
 class Ears:
@@ -214,6 +221,7 @@ class LocalProcess:
         self.log_path = log_path
         self._child = child
         self._ears = ears
+        self._stops: StoppedWatch | None = None
 
     @classmethod
     async def start(
@@ -257,18 +265,17 @@ class LocalProcess:
     def alive(self) -> bool:
         return self._child.returncode is None
 
-    async def ready(self, timeout_seconds: float) -> dict[str, Any]:
-        """The child's first message.
+    async def ready(self, patience_seconds: float, say: Callable[[str], None] = logger.info) -> dict[str, Any]:
+        """The child's first message; waited for as in `outwait`.
 
         Raises:
             InfrastructureError: it ended, said nothing in time or something else; the text has its last words.
         """
         try:
-            line = await asyncio.wait_for(self._hear(), timeout_seconds)
-        except TimeoutError:
-            raise InfrastructureError(
-                f"{self.name} did not get ready within {timeout_seconds:.0f} s; its log is {self.log_path}"
-            ) from None
+            line = await self.outwait(self._hear(), patience_seconds, say)
+        except TimeoutError as error:
+            late = f"{self.name} did not get ready within {error}"
+            raise InfrastructureError(f"{late}; its log is {self.log_path}") from None
         if not line:
             raise InfrastructureError(f"{self.name} ended while it started: {self.last_words()}; log: {self.log_path}")
         try:
@@ -280,11 +287,53 @@ class LocalProcess:
             ) from None
         return message
 
+    async def outwait(
+        self, doing: Awaitable[T], patience_seconds: float, say: Callable[[str], None] = logger.info
+    ) -> T:
+        """The result of something that the child is at, waited for as long as it is.
+
+        It is at work where it uses a processor, or its log grows.
+
+        Args:
+            patience_seconds: how long it may do neither; and a tenth of the longest wait of all.
+            say: told now and then what is waited for.
+
+        Raises:
+            TimeoutError: patience has ended; its text says after how long.
+        """
+        return await outwait(
+            doing,
+            self._signs_of_life,
+            patience_seconds,
+            lambda text: say(f"waiting for {self.name}, {text}; its log is {self.log_path}"),
+        )
+
+    def _signs_of_life(self) -> tuple[float, int]:
+        """What changes while it works: seconds of a processor that it has used, bytes of its log."""
+        stat = read_stat(self.pid) if self.alive else None
+        try:
+            size = self.log_path.stat().st_size
+        except OSError:
+            size = 0
+        return (0.0 if stat is None else stat.cpu_seconds, size)
+
     async def _hear(self) -> bytes:
         line = await asyncio.shield(self._ears.first_line)
         if not line:
             await self.wait()
         return line
+
+    def keep_going(self, say: Callable[[str], None] = logger.info) -> None:
+        """Have it continued, or killed in the end, where somebody stops it; `say` is told so.
+
+        For what all others wait for; of a node its silence tells.
+        """
+
+        def note(number: int) -> None:
+            what = "is continued" if number == signal.SIGCONT else "is killed, since it was stopped again and again"
+            say(f"{self.name} (process {self.pid}) had been stopped by SIGSTOP and {what}")
+
+        self._stops = StoppedWatch(self.pid, note)
 
     async def wait(self) -> int:
         """Until the child has ended; its return code."""
@@ -297,11 +346,15 @@ class LocalProcess:
         """End the child: close its lifeline, then SIGTERM's harder brother for what is left of its session."""
         if self.alive:
             self._child.end_input()
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.pid, signal.SIGCONT)  # what is stopped does not see the end of anything
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.wait(), grace_seconds)
             # Also when the leader has ended by itself: that was just now, so its number is nobody else's yet.
             self._kill_session()
             await self.wait()
+        if self._stops is not None:
+            self._stops.close()
         self._child.close()
 
     def kill(self) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import resource
 import shutil
 from pathlib import Path
 from typing import Any
@@ -57,9 +58,16 @@ def _remove(directory: str) -> None:
         shutil.rmtree(name, ignore_errors=True)
 
 
+def _allow_connections() -> None:
+    """Hundreds of nodes have more connections than files may be open by default; bodies are none of this process's."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
 def main() -> None:
     configuration = read_configuration()
     watch_lifeline(lambda: _remove(configuration["temp_root"]))
+    _allow_connections()
     asyncio.run(serve(configuration))
 
 

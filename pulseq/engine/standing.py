@@ -75,6 +75,7 @@ class StandingCluster:
         ui_url: of the server's pages; None where the API is not ours.
         scheduler: Dask's address, empty as long as it is not known.
         since: Unix seconds at which `pulseq up` was called.
+        helpers: processes beside the parts, which nobody asks for by name.
         version, python: of PulseQ and of the interpreter that nodes run under.
     """
 
@@ -86,13 +87,14 @@ class StandingCluster:
     fleet: Fleet
     since: float
     parts: tuple[PartState, ...] = ()
+    helpers: tuple[ProcessId, ...] = ()
     version: str = __version__
     python: str = field(default_factory=platform.python_version)
 
     @property
     def processes(self) -> list[ProcessId]:
         """The keeper and all that it has started and knows to live."""
-        return [self.keeper, *(part.process for part in self.parts if part.process is not None)]
+        return [self.keeper, *(part.process for part in self.parts if part.process is not None), *self.helpers]
 
 
 @dataclass(frozen=True, slots=True)
@@ -246,6 +248,7 @@ def decode(told: Mapping[str, Any]) -> StandingCluster:
             "condition": Condition(told["condition"]),
             "fleet": decode_fleet(told["fleet"]),
             "parts": tuple(_decode_part(part) for part in told["parts"]),
+            "helpers": tuple(ProcessId(**helper) for helper in told.get("helpers", ())),
         }
     )
 

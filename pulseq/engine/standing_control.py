@@ -31,6 +31,7 @@ def start_cluster(
     api_url: str | None,
     on_ready: Callable[[str], None],
     *,
+    on_note: Callable[[str], None] = lambda text: None,
     run_host: str | None = None,
     with_auth: bool = True,
 ) -> bool:
@@ -39,6 +40,7 @@ def start_cluster(
     Args:
         api_url: the Prefect API to be used; None has a server started.
         on_ready: called with the name of each part as it gets ready.
+        on_note: told what is waited for where it takes long.
         run_host: the module of a process that runs are to start from; None for none.
         with_auth: whether the server that is started asks everybody for an auth string.
 
@@ -61,7 +63,7 @@ def start_cluster(
                 "with_auth": with_auth,
             }
             told.write(json.dumps(order).encode() + b"\n")
-            return _hear(heard, on_ready, log_path)
+            return _hear(heard, on_ready, log_path, on_note)
         except BaseException:
             os.kill(pid, signal.SIGTERM)
             told.close()
@@ -89,11 +91,18 @@ def _spawn_keeper(home: Path, log_path: Path) -> tuple[int, IO[bytes], IO[bytes]
     return pid, open(to_keeper, "wb", buffering=0), open(from_keeper, "rb")
 
 
-def _hear(heard: IO[bytes], on_ready: Callable[[str], None], log_path: Path) -> bool:
+def _hear(
+    heard: IO[bytes],
+    on_ready: Callable[[str], None],
+    log_path: Path,
+    on_note: Callable[[str], None] = lambda text: None,
+) -> bool:
     for line in heard:
         message: dict[str, Any] = json.loads(line)
         if "ready" in message:
             on_ready(message["ready"])
+        elif "note" in message:
+            on_note(message["note"])
         elif "failed" in message:
             raise InfrastructureError(f"{message['failed']} (nothing was left running)")
         else:
@@ -114,6 +123,7 @@ def end_cluster(home: Path) -> StandingCluster | None:
     if cluster is None:
         return None
     cluster.keeper.signal(signal.SIGTERM)
+    cluster.keeper.signal(signal.SIGCONT)  # what is stopped heeds nothing else
     if not cluster.keeper.wait(END_PATIENCE_SECONDS):
         cluster.keeper.signal(signal.SIGKILL)
     # The last word on what there was: a part may have been started again until the keeper ended.
@@ -131,6 +141,8 @@ def _belongs_to(process: ProcessId, home: Path) -> bool:
 def _see_off(processes: Sequence[ProcessId]) -> None:
     """Wait for the processes of a cluster whose keeper has ended; kill what does not end."""
     end = time.monotonic() + LAST_WILL_SECONDS
+    for process in processes:
+        process.signal(signal.SIGCONT)
     for process in processes:
         if not process.wait(end - time.monotonic()):
             process.signal(signal.SIGKILL)

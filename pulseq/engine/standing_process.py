@@ -21,7 +21,9 @@ from pulseq.engine.api_auth import choose_auth, client_settings, keep_auth
 from pulseq.engine.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
 from pulseq.engine.child import read_configuration, tell_owner
 from pulseq.engine.local_nodes import (
-    START_TIMEOUT_SECONDS,
+    NODES_AT_ONCE,
+    START_PATIENCE_SECONDS,
+    allow_open_files,
     count_slots,
     first_workers,
     make_temp_root,
@@ -81,6 +83,8 @@ class Keeper:
         self._auth = auth
         access = client_settings(self._api_url, auth)
         self._fork_server = node_fork_server(self._directory / "logs", fleet, access)
+        self._fork_server.on_note = self._say
+        self._places = asyncio.Semaphore(NODES_AT_ONCE)
         self._scheduler_address = ""
         self._scheduler_runs = asyncio.Event()
         self._first_workers = first_workers(fleet)
@@ -114,6 +118,7 @@ class Keeper:
             fleet=self.fleet,
             since=self._since,
             parts=tuple(part.state for part in self.parts),
+            helpers=tuple(helper for helper in [ProcessId.of(self._fork_server.pid or 0)] if helper is not None),
         )
 
     def _condition(self) -> Condition:
@@ -135,6 +140,12 @@ class Keeper:
             # A full disk is no reason to take a part for dead.
             logger.error("%s cannot be written: %s", FILE_NAME, error)
 
+    def _say(self, text: str) -> None:
+        """Tell the log, and whoever waits for the start."""
+        logger.info(text)
+        with contextlib.suppress(OSError):
+            tell_owner({"note": text})
+
     async def start(self) -> None:
         """Start everything side by side.
 
@@ -144,6 +155,7 @@ class Keeper:
         keep_auth(self.home, self._auth)
         self._note()
         await self._fork_server.start()
+        allow_open_files(len(self.fleet.nodes))
         async with asyncio.TaskGroup() as group:
             for part in self.parts:
                 group.create_task(self._start_and_tell(part))
@@ -208,6 +220,7 @@ class Keeper:
             listener=self._listener.dup(),
             settings=STANDING_SERVER_SETTINGS,
             auth=self._auth,
+            say=self._say,
         )
         async with _ended_unless_ready(server):
             await server.ready()
@@ -228,8 +241,9 @@ class Keeper:
             },
             log_path=self._directory / "logs" / "scheduler.log",
         )
+        process.keep_going(self._say)
         async with _ended_unless_ready(process):
-            self._scheduler_address = (await process.ready(START_TIMEOUT_SECONDS))["address"]
+            self._scheduler_address = (await process.ready(START_PATIENCE_SECONDS, self._say))["address"]
         self._scheduler_runs.set()
         return process
 
@@ -241,8 +255,9 @@ class Keeper:
             {"directory": str(self._directory)},
             log_path=self._directory / "logs" / "run-host.log",
         )
+        process.keep_going(self._say)
         async with _ended_unless_ready(process):
-            await process.ready(START_TIMEOUT_SECONDS)
+            await process.ready(START_PATIENCE_SECONDS, self._say)
         return process
 
     def _node_part(self, spec: NodeSpec) -> Part:
@@ -256,21 +271,22 @@ class Keeper:
         self._temp_roots[spec.id] = make_temp_root()
         await self._scheduler_runs.wait()
         log_path = self._directory / "logs" / f"{spec.id}.log"
-        process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
-        async with _ended_unless_ready(process):
-            framework = self.fleet.framework
-            process.configure(
-                node_configuration(
-                    spec,
-                    scheduler=self._scheduler_address,
-                    temp_root=self._temp_roots[spec.id],
-                    first_worker=self._first_workers[spec.id],
-                    heartbeat_seconds=min(framework.heartbeat_interval, framework.node_timeout / 3),
-                    shared=self._scheduler_temp_root / "pytest",
-                    machine_slots=count_slots(self.fleet),
+        async with self._places:
+            process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
+            async with _ended_unless_ready(process):
+                framework = self.fleet.framework
+                process.configure(
+                    node_configuration(
+                        spec,
+                        scheduler=self._scheduler_address,
+                        temp_root=self._temp_roots[spec.id],
+                        first_worker=self._first_workers[spec.id],
+                        heartbeat_seconds=min(framework.heartbeat_interval, framework.node_timeout / 3),
+                        shared=self._scheduler_temp_root / "pytest",
+                        machine_slots=count_slots(self.fleet),
+                    )
                 )
-            )
-            await process.ready(START_TIMEOUT_SECONDS)
+                await process.ready(START_PATIENCE_SECONDS)
         return process
 
 

@@ -38,6 +38,8 @@ class NodeTaskRunner(DaskTaskRunner):
         self._is_member = is_member
         # That a scheduler is gone is told in our words, not as tracebacks of a client that tries again.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+        # Nor that it closes connections, one line each, where there are hundreds of nodes.
+        logging.getLogger("distributed.core").setLevel(logging.WARNING)
         self._node_client = client
 
     async def begin_run(self, run_id: str, addresses: list[str]) -> None:

@@ -17,10 +17,14 @@ from pulseq.execution.launchers import Launcher, LauncherError
 from pulseq.execution.metrics import measured_metrics
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.keeper import GRACE_SECONDS
+from pulseq.execution.runtime.process_tree import alive, descendants
+from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import AttemptOrder, AttemptResult, Reason, SimulateBody, Status
 
 #: What a keeper may take beyond timeout and grace before it counts as gone itself.
 KEEPER_SECONDS = 10.0
+#: What a launcher may take to have a keeper forked that has read its order.
+BEGIN_SECONDS = 60.0
 #: What a keeper may take to remove the body's temporary directory before its slot is free.
 REMOVAL_SECONDS = 1.0
 _CHUNK = 256 * 1024
@@ -131,6 +135,11 @@ class KeptAttempt(RunningAttempt):
         self._line: socket.socket | None = None
         self._keeper: int | None = None
         self._watchdog: asyncio.TimerHandle | None = None
+        self._kept_since = 0.0
+        self._stops: StoppedWatch | None = None
+        #: Why the keeper was killed from here, and whether its body was overdue then, and there.
+        self._deaf: str | None = None
+        self._overran = False
         super().__init__(order, node_id)
 
     async def _carry_out(self) -> AttemptResult:
@@ -156,6 +165,7 @@ class KeptAttempt(RunningAttempt):
             return self._stopped_result(self._stopped)
         self._line, there = socket.socketpair()
         self._line.setblocking(False)
+        self._await_keeper()
         try:
             with there:
                 await launcher.place(self.order.test.body.kind, there)
@@ -166,8 +176,7 @@ class KeptAttempt(RunningAttempt):
                 launcher.condemn()
             raise
         finally:
-            if self._watchdog is not None:
-                self._watchdog.cancel()
+            self._unwatch()
             self._line.close()
 
     async def _listen(self, line: socket.socket) -> AttemptResult:
@@ -179,9 +188,9 @@ class KeptAttempt(RunningAttempt):
                 if message["op"] == "result":
                     await self._wait_for_removal(line)
                     return from_message(self.order, self._node_id, message)
-                self._keeper = message["pid"]
-                if self.order.timeout_seconds is not None:
-                    self._expect_end(self.order.timeout_seconds)
+                self._watch_keeper(message["pid"])
+        if self._keeper is None:
+            raise _KeeperGone("no process was there to keep it")
         raise _KeeperGone("the process that kept the test was killed")
 
     async def _wait_for_removal(self, line: socket.socket) -> None:
@@ -200,6 +209,41 @@ class KeptAttempt(RunningAttempt):
             # The keeper is gone already; whoever listens will see it.
             return
 
+    def _await_keeper(self) -> None:
+        """Give up on a launcher that has no keeper to begin with this."""
+
+        def give_up() -> None:
+            assert self._line is not None
+            with contextlib.suppress(OSError):
+                self._line.shutdown(socket.SHUT_RDWR)
+
+        self._watchdog = asyncio.get_running_loop().call_later(BEGIN_SECONDS, give_up)
+
+    def _watch_keeper(self, pid: int) -> None:
+        self._unwatch()
+        self._keeper, self._kept_since = pid, time.monotonic()
+        # Not continued: what it measures and times would be wrong by then.
+        self._stops = StoppedWatch(pid, self._note_stop, continuations=0)
+        if self._stopped is not None:
+            self._expect_end(0.0)
+        elif self.order.timeout_seconds is not None:
+            self._expect_end(self.order.timeout_seconds)
+
+    def _note_stop(self, _number: int) -> None:
+        self._give_keeper_up("was stopped (SIGSTOP), and nobody continued it")
+
+    def _give_keeper_up(self, why: str) -> None:
+        timeout = self.order.timeout_seconds
+        overdue = timeout is not None and time.monotonic() - self._kept_since >= timeout
+        self._deaf = why
+        self._overran = overdue and bool(alive(descendants(self._keeper)))
+
+    def _unwatch(self) -> None:
+        if self._watchdog is not None:
+            self._watchdog.cancel()
+        if self._stops is not None:
+            self._stops.close()
+
     def _expect_end(self, seconds: float) -> None:
         """Expect a result `seconds` from now, and give up on the keeper a while after."""
         if self._watchdog is not None:
@@ -208,15 +252,23 @@ class KeptAttempt(RunningAttempt):
         self._watchdog = asyncio.get_running_loop().call_later(longest, self._abandon)
 
     def _abandon(self) -> None:
-        """The keeper itself does not answer (a body may have stopped it): the launcher ends what it kept."""
-        self._stopped = self._stopped or Reason.TIMEOUT
+        """The keeper itself does not answer: the launcher ends what it kept."""
         if self._keeper is not None:
+            self._give_keeper_up(f"did not answer for {GRACE_SECONDS + KEEPER_SECONDS:g} s")
             with contextlib.suppress(ProcessLookupError):
                 os.kill(self._keeper, signal.SIGKILL)
         if self._line is not None:
             self._line.shutdown(socket.SHUT_RDWR)
 
     def _without_keeper(self, error: Exception) -> AttemptResult:
+        if self._overran:
+            return self._stopped_result(self._stopped or Reason.TIMEOUT)
+        if self._deaf is not None and self._stopped in (None, Reason.TIMEOUT):
+            # The body has ended, and nobody knows how; or it was in time.
+            text = f"the process that kept the test {self._deaf}, so it was killed with the test"
+            return self._nothing(Reason.INTERNAL, text)
+        if self._keeper is None and self._stopped is Reason.TIMEOUT:
+            return self._nothing(Reason.INTERNAL, f"the node did not come to start the test: {error}")
         if self._stopped is not None:
             return self._stopped_result(self._stopped)
         if self._keeper is not None:

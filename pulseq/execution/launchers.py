@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import logging
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -16,6 +18,9 @@ from typing import IO
 
 from pulseq.execution.runtime import launcher as runtime_launcher
 from pulseq.execution.runtime import wire
+from pulseq.execution.stopped_watch import StoppedWatch
+
+logger = logging.getLogger("pulseq.node")
 
 STARTER = Path(runtime_launcher.__file__).with_name("__main__.py")
 READY_SECONDS = 30.0
@@ -41,6 +46,10 @@ class Launcher:
         self._control = control
         self._log = log
         self._condemned = False
+        self._stops = StoppedWatch(process.pid, self._note_stop)
+
+    def _note_stop(self, number: int) -> None:
+        logger.warning("the launcher of %r had been stopped and got %s", self.python, signal.Signals(number).name)
 
     @property
     def is_alive(self) -> bool:
@@ -104,10 +113,12 @@ class Launcher:
         except subprocess.TimeoutExpired:
             self._process.kill()
             await asyncio.to_thread(self._process.wait)
+        self._stops.close()
         self._log.close()
 
     def discard(self) -> None:
         """Let go of one that is dead, or has to be."""
+        self._stops.close()
         self._control.close()
         self._process.kill()
         self._process.wait()

@@ -118,6 +118,7 @@ class PytestSession:
             the orders that a `stop` kept from starting; all others had their result, or were recalled.
         """
         left = tuple(orders)
+        lost = False
         while left:
             collection = await self.collect()
             known = [order for order in left if order.nodeid in self._known]
@@ -128,19 +129,26 @@ class PytestSession:
             done: asyncio.Future[tuple[PytestOrder, ...]] = asyncio.get_running_loop().create_future()
             batch = Batch(known, on_start, on_result, done, ask_next)
             alone = fresh and not self._by_interpreters
-            left = await self._run_batch(batch, fresh=alone) if known else ()
+            try:
+                left = await self._run_batch(batch, fresh=alone) if known else ()
+            except LineClosedError:
+                if lost or self._closed:
+                    self._report(batch, known, "the pytest session of this node has ended")
+                    break
+                # Nothing has begun: they are the first of the next one, which has to be collected.
+                lost, left = True, tuple(known)
             if batch.stopped:
                 break
         return left
 
     async def _run_batch(self, batch: Batch, *, fresh: bool) -> tuple[PytestOrder, ...]:
-        """Run a batch on a keeper; what a stop, or the end of the keeper, kept from starting."""
+        """Run a batch on a keeper; what a stop, or the end of the keeper, kept from starting.
+
+        Raises:
+            LineClosedError: there can be no keeper, so none has started.
+        """
         async with self._free_slots:
-            try:
-                keeper = await self._borrow(batch.orders, fresh=fresh)
-            except LineClosedError:
-                self._report(batch, batch.orders, "the pytest session of this node has ended")
-                return ()
+            keeper = await self._borrow(batch.orders, fresh=fresh)
             left = await self._run_on(keeper, batch, fresh=fresh)
         if len(left) == len(batch.orders) and not batch.stopped:
             # The first may have begun, and be what ends each keeper before that can say so.

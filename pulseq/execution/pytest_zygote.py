@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import fcntl
 import json
+import logging
 import os
 import shutil
 import signal
@@ -22,11 +23,16 @@ from pulseq.execution.pytest_lines import END_SECONDS, KeeperLine, LineClosedErr
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from pulseq.execution.runtime.output import read_file
+from pulseq.execution.stopped_watch import StoppedWatch
+
+logger = logging.getLogger("pulseq.node")
 
 _PROGRAM = Path(__file__).parent / "runtime" / "__main__.py"
 _READ_BYTES = 256 * 1024
 _BACKLOG = 128
 _PAUSE_SECONDS = 0.01
+#: What a zygote that has collected may take for a fork, however busy its machine is.
+FORK_SECONDS = 120.0
 
 T = TypeVar("T")
 
@@ -46,8 +52,10 @@ class GuardianProcess:
         self._loop = asyncio.get_running_loop()
         self._pidfd = os.pidfd_open(process.pid)
         self._loop.add_reader(self._pidfd, self._note_end)
+        self._stops = StoppedWatch(process.pid, _note_stop)
 
     def _note_end(self) -> None:
+        self._stops.close()
         self._loop.remove_reader(self._pidfd)
         os.close(self._pidfd)
         self._process.wait()
@@ -92,6 +100,7 @@ class ZygoteLine:
         self._last: wire.Message | None = None
         self._over: asyncio.Future[wire.Message | None] = self._loop.create_future()
         self._pidfd: int | None = None
+        self._stops: StoppedWatch | None = None
         self._guardian_gone = asyncio.Event()
         self._loop.add_reader(sock, self._hear)
 
@@ -170,7 +179,7 @@ class ZygoteLine:
         """A new keeper, which forks its runner when it has something to run.
 
         Raises:
-            LineClosedError: when the zygote has gone.
+            LineClosedError: when the zygote has gone, or has to go, since it makes none.
         """
         ours, theirs = socket.socketpair()
         try:
@@ -178,11 +187,22 @@ class ZygoteLine:
                 await self._send({"op": "fork", "worker": worker, "temp": temp, "node": node_id}, theirs.fileno())
                 done: asyncio.Future[None] = self._loop.create_future()
                 self._forks.append(done)
-                await done
+                await self._unless_late(done)
         except BaseException:
             ours.close()
             raise
         return KeeperLine(ours, worker)
+
+    async def _unless_late(self, forked: asyncio.Future[None]) -> None:
+        try:
+            await asyncio.wait_for(forked, FORK_SECONDS)
+        except TimeoutError:
+            logger.warning("a pytest session made no keeper within %g s and is ended", FORK_SECONDS)
+            if self.pid is not None:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(self.pid, signal.SIGKILL)
+            self._end()
+            raise LineClosedError from None
 
     async def close(self) -> None:
         """Hang up. Where this was the last node, everything below the guardian is gone after this."""
@@ -261,6 +281,8 @@ class ZygoteLine:
             self._guardian_gone.set()
             return
         self._loop.add_reader(self._pidfd, self._note_guardian_end)
+        if self._guardian is None:  # else it is watched since its start
+            self._stops = StoppedWatch(pid, _note_stop)
 
     def _note_guardian_end(self) -> None:
         # A stray process may hold the connection for longer.
@@ -270,6 +292,8 @@ class ZygoteLine:
         self._end()
 
     def _forget_guardian(self) -> None:
+        if self._stops is not None:
+            self._stops.close()
         if self._pidfd is not None:
             self._loop.remove_reader(self._pidfd)
             os.close(self._pidfd)
@@ -296,6 +320,10 @@ class ZygoteLine:
             code, printed = -signal.SIGKILL, ""
         how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
         return f"pytest ended with {how} before it had collected\n{printed}".strip()
+
+
+def _note_stop(number: int) -> None:
+    logger.warning("a pytest session's guardian had been stopped and got %s", signal.Signals(number).name)
 
 
 def _start(

@@ -33,7 +33,7 @@ def cluster() -> StandingCluster:
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PULSEQ_HOME", str(tmp_path))
     monkeypatch.setattr(up_module, "configured_api", lambda: None)
-    monkeypatch.setattr(up_module, "START_TIMEOUT_SECONDS", 0.0)
+    monkeypatch.setattr(up_module, "START_PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(up_module, "start_cluster", _start_nothing)
     return tmp_path
 

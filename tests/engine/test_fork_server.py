@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from pulseq.engine.fork_process import may_be_forked
-from pulseq.engine.fork_server import ForkServer
+from pulseq.engine.fork_server import NAME, ForkServer
 from pulseq.engine.local_process import UNKNOWN_CODE, LocalProcess
 from pulseq.errors import InfrastructureError
 
@@ -372,3 +372,66 @@ def test_what_cannot_be_loaded_is_told_with_its_last_words(place: Place) -> None
             await place.fork()
 
     run(place, work)
+
+
+def test_hundreds_of_forks_may_be_asked_for_at_once(place: Place) -> None:
+    """More than a socket holds while nobody reads it: who has enough to do is not dead."""
+    number = 400
+
+    async def work() -> None:
+        first = await place.fork("first")
+        server = await place.server_pid(first)
+        os.kill(server, signal.SIGSTOP)
+        asked = [asyncio.ensure_future(place.fork("more", code=0)) for _ in range(number)]
+        await asyncio.wait(asked, timeout=0)
+        os.kill(server, signal.SIGCONT)
+        processes = await asyncio.gather(*asked)
+        assert [0] * number == await asyncio.gather(*(process.wait() for process in processes))
+        await asyncio.gather(*(process.stop() for process in [first, *processes]))
+
+    run(place, work)
+
+
+def test_a_fork_server_that_is_frozen_goes_on(place: Place) -> None:
+    notes: list[str] = []
+    place.server.on_note = notes.append
+
+    async def work() -> None:
+        first = await place.fork("first")
+        server = await place.server_pid(first)
+        os.kill(server, signal.SIGSTOP)
+        other = await place.fork("other")
+        assert await place.server_pid(other) == server
+        await asyncio.gather(first.stop(), other.stop())
+
+    run(place, work)
+    assert [f"{NAME} (process " in note and "had been stopped" in note for note in notes] == [True]
+
+
+def test_a_fork_server_that_does_not_answer_is_replaced(place: Place) -> None:
+    async def work() -> None:
+        first = await place.fork("first")
+        server = await place.server_pid(first)
+        place.server._patience_seconds = 0.2  # less than what a frozen one is continued after
+        os.kill(server, signal.SIGSTOP)
+        with pytest.raises(InfrastructureError, match="does not answer"):
+            await place.fork("other")
+        assert await asyncio.to_thread(ends, server)
+        place.server._patience_seconds = PATIENCE_SECONDS
+        third = await place.fork("third")
+        assert await place.server_pid(third) != server
+        await asyncio.gather(first.stop(), third.stop())
+
+    run(place, work)
+
+
+@pytest.mark.parametrize("itself", [False, True])
+def test_what_is_frozen_ends_with_its_owner_too(tmp_path: Path, itself: bool) -> None:
+    with start_owner(tmp_path, *(["itself"] if itself else [])) as owner:
+        fork = int(hear(owner)[-3])
+        pids = [fork, psutil.Process(fork).ppid()]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        owner.kill()
+
+    assert [True, True] == [ends(pid) for pid in pids]

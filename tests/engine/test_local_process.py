@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from pulseq.engine import local_process
+from pulseq.engine import local_process, outwait
 from pulseq.engine.local_process import LocalProcess
 from pulseq.errors import InfrastructureError
 
@@ -356,3 +356,93 @@ def test_a_child_whose_pipes_cannot_be_had_is_not_left_behind(tmp_path: Path, mo
     asyncio.run(work())
     (child,) = set(started) - {int(pid) for pid in before}
     assert not os.path.exists(f"/proc/{child}")
+
+
+SLOW = f"""{HEAD}
+import time
+watch_lifeline(lambda: None)
+for step in range(20):
+    print("step", step, file=sys.stderr, flush=True)
+    time.sleep(0.1)
+tell_owner({{"slow": True}})
+threading.Event().wait()
+"""
+
+
+def test_a_child_whose_log_grows_is_waited_for_past_all_patience(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, SLOW) as process:
+            assert await process.ready(0.5) == {"slow": True}
+
+    run(work)
+
+
+def test_a_child_that_uses_a_processor_is_waited_for_past_all_patience(tmp_path: Path) -> None:
+    busy = SLOW.replace("time.sleep(0.1)", "end = time.process_time() + 0.1\n    while time.process_time() < end: pass")
+
+    async def work() -> None:
+        async with running(tmp_path, busy.replace('print("step", step, file=sys.stderr, flush=True)', "")) as process:
+            assert await process.ready(0.5) == {"slow": True}
+
+    run(work)
+
+
+def test_who_waits_for_a_child_is_told_what_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(outwait, "SAY_SECONDS", 0.5)
+    told: list[str] = []
+
+    async def work() -> None:
+        async with running(tmp_path, SLOW) as process:
+            await process.ready(0.4, told.append)
+
+    run(work)
+    assert told
+    assert all(text.startswith("waiting for the child, ") and "child.log" in text for text in told)
+
+
+FREEZES = f"""{HEAD}
+watch_lifeline(lambda: None)
+tell_owner({{}})
+os.kill(os.getpid(), signal.SIGSTOP)
+sys.exit(7)
+"""
+
+
+def test_a_child_that_others_wait_for_goes_on_when_it_was_stopped(tmp_path: Path) -> None:
+    told: asyncio.Queue[str] = asyncio.Queue()
+
+    async def work() -> None:
+        async with running(tmp_path, FREEZES) as process:
+            process.keep_going(told.put_nowait)
+            await process.ready(PATIENCE_SECONDS)
+            assert await told.get() == f"the child (process {process.pid}) had been stopped by SIGSTOP and is continued"
+            assert await process.wait() == 7
+
+    run(work)
+
+
+def test_a_child_that_is_frozen_ends_when_it_is_told_to(tmp_path: Path) -> None:
+    async def work() -> None:
+        async with running(tmp_path, OBEDIENT) as process:
+            await process.ready(PATIENCE_SECONDS)
+            os.kill(process.pid, signal.SIGSTOP)
+            await process.stop(PATIENCE_SECONDS)
+            assert (await process.wait(), (tmp_path / "mark").exists()) == (0, True)
+
+    run(work)
+
+
+def test_a_child_that_is_frozen_ends_when_its_owner_is_killed(tmp_path: Path) -> None:
+    (tmp_path / "tiny_child.py").write_text(OBEDIENT)
+    owner = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(tmp_path / "mark"), str(tmp_path / "child.log")],
+        stdout=subprocess.PIPE,
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+    )
+    with owner:
+        assert owner.stdout is not None
+        child = int(owner.stdout.readline())
+        with watching(child) as ends:
+            os.kill(child, signal.SIGSTOP)
+            owner.kill()
+            assert ends()

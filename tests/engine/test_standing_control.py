@@ -41,6 +41,13 @@ def test_parts_are_told_as_they_get_ready() -> None:
     assert (True, ["scheduler", "node1"]) == hear({"ready": "scheduler"}, {"ready": "node1"}, {"running": True})
 
 
+def test_what_is_waited_for_is_told() -> None:
+    notes: list[str] = []
+    lines = b'{"note": "waiting for the server"}\n{"running": true}\n'
+    assert _hear(io.BytesIO(lines), lambda part: None, Path("keeper.log"), notes.append)
+    assert notes == ["waiting for the server"]
+
+
 def test_a_state_directory_that_is_taken_is_told() -> None:
     assert (False, []) == hear({"taken": True})
 
@@ -163,3 +170,22 @@ def test_a_fleet_that_does_not_start_is_told_and_leaves_nothing_but_its_logs(tmp
     assert {"keeper.log", "node1.log", "nodes.log", "scheduler.log"} == set(
         os.listdir(standing_directory(tmp_path) / "logs")
     )
+
+
+def test_a_helper_that_is_frozen_ends_with_the_rest(
+    home: Path, cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What nodes are forked from is no part, and heeds nothing where it is stopped."""
+    monkeypatch.setattr(standing_control, "LAST_WILL_SECONDS", 60.0)
+    ends = "import os, signal; print(flush=True); os.kill(os.getpid(), signal.SIGSTOP)"
+    with subprocess.Popen([sys.executable, "-c", ends], stdout=subprocess.PIPE) as helper:
+        assert helper.stdout is not None
+        helper.stdout.readline()
+        known = ProcessId.of(helper.pid)
+        assert known is not None
+        nobody = ProcessId(2**22 + 1, 1)
+        write_cluster(home, replace(cluster, keeper=nobody, parts=(), helpers=(known,)))
+
+        end_cluster(home)
+
+        assert helper.wait() == 0

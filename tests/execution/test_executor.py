@@ -1,9 +1,11 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from pulseq.errors import InfrastructureError
@@ -228,3 +230,102 @@ def test_a_body_that_stops_its_keeper_is_ended_all_the_same(in_executor, tmp_pat
 
     assert in_executor(scenario).reason == Reason.TIMEOUT
     assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+@pytest.mark.system
+@pytest.mark.parametrize("timeout", [None, 30], ids=["without-timeout", "with-timeout"])
+def test_a_keeper_that_is_frozen_is_no_fault_of_its_body(in_executor, timeout):
+    async def scenario(executor, order):
+        body = shell("kill -STOP $PPID; sleep 0.3")
+        return await (await executor.start_attempt(order(body, timeout=timeout))).result()
+
+    result = in_executor(scenario)
+    assert (result.status, result.reason) == (Status.ERROR, Reason.INTERNAL)
+    assert "was stopped (SIGSTOP)" in result.error
+
+
+@pytest.mark.system
+def test_a_body_that_has_ended_under_a_frozen_keeper_was_not_too_slow(in_executor, monkeypatch):
+    monkeypatch.setattr(attempt_module, "KEEPER_SECONDS", 0.5)
+
+    async def scenario(executor, order):
+        body = shell("kill -STOP $PPID; sleep 0.3")
+        attempt = await executor.start_attempt(order(body, timeout=0.5))
+        # As the node does it: Prefect's own timeout ends the body before its keeper would.
+        asyncio.get_running_loop().call_later(0.5, attempt.stop, Reason.TIMEOUT)
+        return await attempt.result()
+
+    assert in_executor(scenario).reason == Reason.INTERNAL
+
+
+@pytest.mark.system
+def test_a_launcher_that_is_frozen_goes_on(in_executor):
+    async def scenario(executor, order):
+        launcher = executor._launchers._launchers[sys.executable]
+        os.kill(launcher._process.pid, signal.SIGSTOP)
+        return await (await executor.start_attempt(order(CommandBody(("true",))))).result()
+
+    assert in_executor(scenario).status == Status.PASSED
+
+
+@pytest.mark.system
+def test_a_launcher_that_begins_nothing_is_replaced(in_executor, monkeypatch):
+    monkeypatch.setattr(attempt_module, "BEGIN_SECONDS", 0.5)
+
+    async def scenario(executor, order):
+        launcher = executor._launchers._launchers[sys.executable]
+        os.kill(launcher._process.pid, signal.SIGSTOP)
+        result = await (await executor.start_attempt(order(CommandBody(("true",))))).result()
+        return result, launcher, executor._launchers._launchers[sys.executable]
+
+    result, before, after = in_executor(scenario)
+    assert result.status == Status.PASSED
+    assert before is not after
+
+
+@pytest.mark.system
+def test_nothing_of_a_launcher_that_is_frozen_outlives_its_node(in_executor, tmp_path):
+    async def scenario(executor, order):
+        launcher = executor._launchers._launchers[sys.executable]
+        await executor.start_attempt(order(shell("echo $$ > pid; sleep 300")))
+        await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
+        os.kill(launcher._process.pid, signal.SIGSTOP)
+        return launcher._process.pid
+
+    launcher = in_executor(scenario)
+    assert not Path("/proc", str(launcher)).exists()
+    assert not Path("/proc", (tmp_path / "pid").read_text().strip()).exists()
+
+
+@pytest.mark.system
+def test_a_keeper_that_is_frozen_before_it_has_its_order_goes_on(in_executor):
+    async def scenario(executor, order):
+        launcher = executor._launchers._launchers[sys.executable]
+        children = Path(f"/proc/{launcher._process.pid}/task/{launcher._process.pid}/children")
+        ours, theirs = socket.socketpair()
+        with ours:
+            with theirs:
+                await launcher.place("command", theirs)
+            await until(lambda: children.read_text().split())
+            keeper = psutil.Process(int(children.read_text().split()[0]))
+            keeper.suspend()
+            await until(lambda: keeper.status() == psutil.STATUS_STOPPED)
+            await until(lambda: keeper.status() != psutil.STATUS_STOPPED)
+        await until(lambda: not children.read_text().split())
+
+    in_executor(scenario)
+
+
+@pytest.mark.system
+def test_a_test_that_never_began_was_not_too_slow(in_executor, monkeypatch):
+    monkeypatch.setattr(attempt_module, "KEEPER_SECONDS", 0.0)
+
+    async def scenario(executor, order):
+        launcher = executor._launchers._launchers[sys.executable]
+        os.kill(launcher._process.pid, signal.SIGSTOP)
+        attempt = await executor.start_attempt(order(CommandBody(("true",))))
+        await asyncio.sleep(0)
+        asyncio.get_running_loop().call_later(0.2, attempt.stop, Reason.TIMEOUT)
+        return await attempt.result()
+
+    assert in_executor(scenario).reason == Reason.INTERNAL

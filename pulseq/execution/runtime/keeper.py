@@ -20,7 +20,16 @@ from .body_environment import PrivateDirectory, body_environment
 from .measure import Usage
 from .metric import parse_metrics
 from .output import HeadTail
-from .process_tree import ChildSignal, Ended, alive, become_subreaper, descendants, kill_descendants, reap
+from .process_tree import (
+    ChildSignal,
+    Ended,
+    alive,
+    become_subreaper,
+    continue_when_orphaned,
+    descendants,
+    kill_descendants,
+    reap,
+)
 from .verdict import Ending, SetupError, decide, outcome
 from .wire import Message, MessageBuffer, send
 
@@ -47,6 +56,7 @@ def keep(line: socket.socket, base: Dict[str, str]) -> None:
         base: the environment that bodies get theirs from.
     """
     os.setsid()
+    continue_when_orphaned()
     become_subreaper()
     line.settimeout(ORDER_SECONDS)
     buffer = MessageBuffer()

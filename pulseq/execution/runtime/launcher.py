@@ -19,7 +19,17 @@ from typing import Set
 
 from . import wire
 from .keeper import BODY_MODULES, keep
-from .process_tree import ChildSignal, Ended, become_subreaper, kill_descendants, kill_strays, reap
+from .process_tree import (
+    ChildSignal,
+    Ended,
+    become_subreaper,
+    continue_when_orphaned,
+    kill_descendants,
+    kill_strays,
+    reap,
+    send_signals,
+)
+from .stopped import LOOKS, StoppedLooks
 from .verdict import outcome, unstarted
 
 KINDS = tuple(BODY_MODULES)
@@ -30,6 +40,7 @@ def main(fd: int) -> None:
     """Serve the node at the other end of the socket `fd` until it goes away."""
     control = socket.socket(fileno=fd)
     control.set_inheritable(False)
+    continue_when_orphaned()
     become_subreaper()
     wire.send(control, {"op": "ready", "version": list(sys.version_info[:3]), "executable": sys.executable})
     hello = wire.receive(control)
@@ -47,6 +58,8 @@ class Launcher:
         self._keepers: Set[int] = set()
         self._ends = ChildSignal()
         self._died = False
+        #: Of keepers that have not begun, which the node cannot know: it sees to the others before this does.
+        self._looks = StoppedLooks(looks=2 * LOOKS)
 
     def serve(self) -> None:
         """Until the node is gone; then nothing is left below."""
@@ -55,7 +68,10 @@ class Launcher:
         fds.register(self._ends.fd, select.POLLIN)
         node_is_there = True
         while node_is_there:
-            ready = {descriptor for descriptor, _ in fds.poll()}
+            seconds = self._looks.seconds_left(time.monotonic())
+            ready = {descriptor for descriptor, _ in fds.poll(None if seconds is None else seconds * 1000 + 1)}
+            for pid, number in self._looks.look(time.monotonic(), (os.getpid(),)):
+                send_signals([pid], number)
             if self._ends.fd in ready:
                 self._reap()
             if self._control.fileno() in ready:
@@ -92,6 +108,7 @@ class Launcher:
         if pid == 0:
             self._become_keeper(line)
         self._keepers.add(pid)
+        self._looks.watch(pid)
 
     def _become_keeper(self, line: socket.socket) -> None:
         code = 1

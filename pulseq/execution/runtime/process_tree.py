@@ -14,6 +14,7 @@ from typing import Any, Callable, Container, Dict, FrozenSet, Iterable, List, Na
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_CHILD_SUBREAPER = 36
+_PR_SET_PDEATHSIG = 1
 _TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
 _PAGE_BYTES = os.sysconf("SC_PAGE_SIZE")
 _PAUSE_SECONDS = 0.005
@@ -60,6 +61,15 @@ def become_subreaper() -> None:
     if _LIBC.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) != 0:
         code = ctypes.get_errno()
         raise OSError(code, "cannot become a subreaper: " + os.strerror(code))
+
+
+def continue_when_orphaned() -> None:
+    """Have this process continued, should it be stopped then, when the thread that has started it ends.
+
+    It hears of that end by a line that closes, and one that is stopped hears nothing. To what runs, the
+    signal means nothing.
+    """
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
 
 
 class ChildSignal:

@@ -18,6 +18,7 @@ import os
 import select
 import shutil
 import socket
+import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, NoReturn, Optional, Set
 
@@ -27,6 +28,7 @@ from .output import read_file
 from .pytest_answer import Answer, tell
 from .pytest_begin import begin_controller, begin_interpreter_keeper, begin_zygote, import_pytest
 from .pytest_xdist import COUNT_VARIABLE, RUN_VARIABLE, WORKER_VARIABLE
+from .stopped import StoppedLooks
 
 #: The other end has closed its line, or said that nothing more will come.
 _GONE = select.POLLHUP | select.POLLERR | select.POLLRDHUP
@@ -67,6 +69,8 @@ class Guardian:
         self._zygote_line: Optional[socket.socket] = None
         self._zygote_buffer = wire.MessageBuffer()
         self._keepers: Set[int] = set()
+        #: Controller, zygote and keepers, but nothing that the suite has started.
+        self._looks = StoppedLooks()
         self._answer: Optional[int] = None
         self._notice: Optional[wire.Message] = None
         self._result: Optional[wire.Message] = None
@@ -83,6 +87,7 @@ class Guardian:
         self._take_connections()
         while self._nodes:
             ready = self._poll()
+            self._end_stops()
             if self._listener.fileno() in ready:
                 self._take_connections()
             if self._child_signal.fd in ready:
@@ -113,7 +118,13 @@ class Guardian:
                 poll.register(line.fileno(), select.POLLIN)
         for fd in self._nodes:
             poll.register(fd, select.POLLIN | select.POLLRDHUP)
-        return dict(poll.poll())
+        seconds = self._looks.seconds_left(time.monotonic())
+        return dict(poll.poll(None if seconds is None else seconds * 1000 + 1))
+
+    def _end_stops(self) -> None:
+        """Continue what a test, or whoever, has stopped; it would keep all nodes waiting."""
+        for pid, number in self._looks.look(time.monotonic(), (os.getpid(), self._zygote or 0)):
+            process_tree.send_signals([pid], number)
 
     def _take_connections(self) -> None:
         while True:
@@ -163,6 +174,7 @@ class Guardian:
             self._controller_line, theirs = socket.socketpair()
             self._controller = begin_controller(self._lines(), theirs, request, self._private, self._temporary)
             theirs.close()
+            self._looks.watch(self._controller)
 
     def _lines(self) -> List[int]:
         """What is this process's own: a child lets go of it."""
@@ -213,8 +225,10 @@ class Guardian:
                     tell(node.sock, {"op": "answer"}, self._answer)
         elif message["op"] == "unfit":
             self._be_interpreters(message["reason"])
-        elif message["op"] == "forked" and message["line"] in self._nodes:
-            tell(self._nodes[message["line"]].sock, {"op": "forked"})
+        elif message["op"] == "forked":
+            self._looks.watch(message["pid"])
+            if message["line"] in self._nodes:
+                tell(self._nodes[message["line"]].sock, {"op": "forked"})
 
     def _begin_collecting(self, message: wire.Message) -> None:
         assert self._request is not None
@@ -226,6 +240,7 @@ class Guardian:
         self._zygote_line, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self._zygote = begin_zygote(self._lines(), theirs, self._request, self._private)
         theirs.close()
+        self._looks.watch(self._zygote)
 
     def _be_interpreters(self, reason: Optional[str]) -> None:
         self._notice = {"op": "interpreter", "reason": reason}
@@ -247,6 +262,7 @@ class Guardian:
             pid = begin_interpreter_keeper(self._lines(), descriptors[0], message, self._request, self._private)
             if pid is not None:
                 self._keepers.add(pid)
+                self._looks.watch(pid)
             tell(node.sock, {"op": "forked"})
         elif self._zygote_line is not None:
             tell(self._zygote_line, {**message, "line": node.sock.fileno()}, *descriptors[:1])
@@ -334,6 +350,7 @@ def _how(status: int) -> str:
 def main(fd: int) -> None:
     """Serve the nodes that connect to the listening socket `fd` until the last has gone."""
     os.set_inheritable(fd, False)
+    process_tree.continue_when_orphaned()
     originals.bind(__package__)
     private = os.environ.pop(SESSION_PRIVATE)
     temporary = os.environ.pop(SESSION_TEMPORARY, None)

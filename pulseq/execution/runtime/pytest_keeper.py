@@ -26,6 +26,7 @@ from .body_environment import PrivateDirectory
 from .pytest_fork import RunnerLink, Starter, die_with_parent
 from .pytest_process import RunnerProcess, Running
 from .pytest_turns import MOST_TURNS, Turns
+from .stopped import StoppedLooks
 
 #: How long the verdicts of quick tests may wait for each other; each waking up costs more than a test.
 _GATHER_SECONDS = 0.01
@@ -65,6 +66,8 @@ class Keeper:
         self._dumps = False
         self._closing = False
         self._warm = False
+        #: At a runner that has something to run, and has not begun it: no timeout of a test's would end that.
+        self._looks = StoppedLooks()
 
     def serve(self) -> RunnerLink:
         """Look after runner upon runner. The end of the node's line is the end of the keeper.
@@ -111,6 +114,7 @@ class Keeper:
             return self._starter.become_runner(link)
         theirs.close()
         os.close(output_write_fd)
+        self._looks.watch(pid)
         self._runner = RunnerProcess(pid, sock, output_fd, captured, private, turns)
         self._ready = self._starter.ready_at_once
         self._dumps = self._ready and faulthandler.is_enabled()
@@ -158,12 +162,21 @@ class Keeper:
                 poll.register(self._runner.output_fd, select.POLLIN)
             if not gathering and not self._runner.hung_up:
                 poll.register(self._runner.sock.fileno(), select.POLLIN)
-        moments = [at for at in (self._deadline(), self._quiet_until if gathering else None) if at is not None]
+        until = self._looks.seconds_left(now) if self._dawdles() else None
+        look_at = None if until is None else now + until
+        moments = [at for at in (self._deadline(), look_at, self._quiet_until if gathering else None) if at is not None]
         milliseconds = max(0.0, min(moments) - now) * 1000 + 1 if moments else None
         self._see_to({fd for fd, _ in poll.poll(milliseconds)})
 
+    def _dawdles(self) -> bool:
+        """Whether a runner has not begun what it has to run."""
+        return self._runner is not None and bool(self._pending) and self._running is None
+
     def _see_to(self, ready: Set[int]) -> None:
         runner = self._runner
+        if self._dawdles():
+            for pid, number in self._looks.look(time.monotonic(), (os.getpid(),)):
+                process_tree.send_signals([pid], number)
         if self._child_signal.fd in ready:
             self._child_signal.clear()
             process_tree.reap(None if runner is None else runner.note_end)

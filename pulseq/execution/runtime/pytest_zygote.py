@@ -125,7 +125,7 @@ class Zygote:
                     os.close(descriptor)
                 if pid > 0:
                     self._keepers.add(pid)
-                wire.send(self._guardian, {"op": "forked", "line": message["line"]})
+                wire.send(self._guardian, {"op": "forked", "line": message["line"], "pid": pid})
             if not messages:
                 os._exit(0)
 
@@ -139,6 +139,7 @@ class Zygote:
 
     def _keep(self, session: Any, line: socket.socket, message: Dict[str, Any]) -> RunnerLink:
         """In a keeper, and then in each of its runners."""
+        process_tree.continue_when_orphaned()
         self._guardian.close()
         self._line.close()
         config = session.config
