@@ -177,10 +177,10 @@ def test_a_helper_that_is_frozen_ends_with_the_rest(
 ) -> None:
     """What nodes are forked from is no part, and heeds nothing where it is stopped."""
     monkeypatch.setattr(standing_control, "LAST_WILL_SECONDS", 60.0)
-    ends = "import os, signal; print(flush=True); os.kill(os.getpid(), signal.SIGSTOP)"
-    with subprocess.Popen([sys.executable, "-c", ends], stdout=subprocess.PIPE) as helper:
-        assert helper.stdout is not None
-        helper.stdout.readline()
+    ends = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
+    ours = {**os.environ, "PULSEQ_HOME": str(home)}
+    with subprocess.Popen([sys.executable, "-c", ends], env=ours) as helper:
+        os.waitid(os.P_PID, helper.pid, os.WSTOPPED | os.WNOWAIT)
         known = ProcessId.of(helper.pid)
         assert known is not None
         nobody = ProcessId(2**22 + 1, 1)
