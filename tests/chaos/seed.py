@@ -45,6 +45,18 @@ def test_item(n):
 
 
 @dataclass
+class Excuses:
+    """Tests that may have crashed: one for each process that was killed and in whose tree bodies run."""
+
+    left: int
+
+    def pop_one(self) -> bool:
+        """Whether there is one more."""
+        self.left -= 1
+        return self.left >= 0
+
+
+@dataclass
 class Outcome:
     """What a seed came to; `broken` says what does not hold."""
 
@@ -165,11 +177,16 @@ def _judge(workplace: Workplace, outcome: Outcome) -> None:
         until(lambda: not workplace.processes(), "what was left is gone", 20)
     events = [entry.event for entry in read_journal(workplace.home / "runs" / RUN_ID / "journal.jsonl")]
     closed = {event.test_id: event for event in events if isinstance(event, TestClosed)}
+    killed = Excuses(sum(fault.signal == "KILL" and "<" in fault.role for fault in outcome.faults))
     outcome.reasons = Counter(str(event.reason or event.status) for event in closed.values())
     wrong = [
         f"{name} is {event.status} ({event.reason}): {event.error}"
         for name, event in closed.items()
-        if event.status != "passed" and name != "bad" and event.reason not in EXCUSED
+        if event.status != "passed"
+        and name != "bad"
+        and event.reason not in EXCUSED
+        # Below these the user's code runs, which might have killed them itself.
+        and not (event.reason in ("crash", "setup") and killed.pop_one())
     ]
     outcome.broken += wrong
     if "bad" in closed and closed["bad"].status == "passed":
