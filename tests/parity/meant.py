@@ -42,6 +42,7 @@ _OWN_DATABASE = "Each worker's database is chosen in pytest_configure, once for 
 _ELSEWHERE = "What a test depends on ran on another worker; pytest-xdist says to use loadgroup then."
 _ONE_VERDICT_OF_PARTS = "A test with a failed subtest has failed, also of unittest; pytest counts the parts besides."
 _PASSED_PARTS = "Subtests that passed are counted; pytest 9 does so with -v alone."
+_AFTER_OTHERS = "What ran before on the same worker decides; pytest-xdist has the same outcome."
 
 MEANT: tuple[Meant, ...] = (
     Meant("*", "one-verdict", "A test has one verdict, the worst; pytest counts a failed teardown besides the test."),
@@ -68,6 +69,8 @@ MEANT: tuple[Meant, ...] = (
     Meant("subtests-plugin", "counts:subtests passed", _ONE_VERDICT_OF_PARTS),
     Meant("subtests-plugin", "test:test_subtests.py::TestNumbers::test_unittest", _ONE_VERDICT_OF_PARTS),
     Meant("subtests-plugin", "test:test_subtests.py::test_two_fail", _ONE_VERDICT_OF_PARTS),
+    Meant("anyio", "test:tests/test_sockets.py::TestUNIXStream::test_extra_attributes*", _AFTER_OTHERS),
+    Meant("anyio", "test:tests/test_sockets.py::TestUNIXStream::test_send_receive_seqsocket*", _AFTER_OTHERS),
     Meant("tornado", "counts:subtests passed", _PASSED_PARTS),
     Meant("sqlalchemy", "exit", _OWN_DATABASE, mode="pulseq fork"),
     Meant("sqlalchemy", "counts:*", _OWN_DATABASE, mode="pulseq fork"),
