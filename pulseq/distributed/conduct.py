@@ -84,6 +84,7 @@ class Conduct:
         self._stopper = stopper
         self._server: EmbeddedServer | None = None
         self._api_url = ""
+        self._local: LocalNodes | None = None
         self._flow_error: Exception | None = None
         self._flow_run_id = ""
         self._accepting: asyncio.Task[None] | None = None
@@ -131,6 +132,7 @@ class Conduct:
         await accept_suite(self.suite, self.dispatcher, self.options, self._may_start)
 
     async def _join(self, local: LocalNodes | None) -> None:
+        self._local = local
         address = self.options.scheduler if local is None else await local.join()
         assert address is not None
         self.cluster.on_joined = self.dispatcher.add_node
@@ -234,9 +236,11 @@ class Conduct:
 
     async def _settle_nodes(self) -> None:
         """Late teardowns first, then the nodes forget the run and send the states that they hold."""
-        addresses = [node.address for node in self.cluster.nodes.values()]
         if self.cluster.lost:
             return
+        if self._local is not None:
+            await self._local.end_absent(self.cluster.nodes)
+        addresses = [node.address for node in self.cluster.nodes.values()]
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(None if self._stopper.code is None else STOP_PATIENCE_SECONDS):
                 await self.runner.finish_sessions(self.options.run_id, addresses)

@@ -18,7 +18,7 @@ import socket
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Container, Coroutine, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -162,6 +162,10 @@ class LocalNodes:
         except BaseException:
             await self.remove(spec.id)
             raise
+
+    async def end_absent(self, present: Container[str]) -> None:
+        """End the nodes that are not among these, which would keep others from ending what they share."""
+        await asyncio.gather(*(self.remove(spec.id) for spec in self.fleet.nodes if spec.id not in present))
 
     async def remove(self, node_id: str) -> None:
         """End a node's process; it is not started again. What runs there ends with it."""

@@ -92,3 +92,22 @@ def test_an_item_that_kills_its_node_at_once_is_named_and_the_others_finish(work
     assert 2 == len(_events(workplace, "node_lost"))
     starts = [(told["test_id"], told["attempt"]) for told in _events(workplace, "attempt_started")]
     assert len(starts) == len(set(starts))
+
+
+def test_a_node_that_never_answers_again_keeps_no_run_from_its_end(workplace: Workplace) -> None:
+    workplace.write(
+        "test_items.py",
+        "import time, pytest\n@pytest.mark.parametrize('n', range(40))\ndef test_n(n): time.sleep(0.2)\n",
+    )
+    nodes = NODES + "  - {id: n2}\n"
+    run = workplace.start("run", "test_items.py", "--nodes", workplace.write("nodes.yaml", nodes), "--run-id", "r")
+    until(
+        lambda: {"n1", "n2"} <= {told["node_id"] for told in _events(workplace, "attempt_started")}, "both have begun"
+    )
+
+    os.kill(workplace.nodes()["n2"].pid, signal.SIGSTOP)
+    ended = finish(run)
+
+    assert ended.code == 0, ended.err
+    assert {"passed"} == {told[0] for told in _verdicts(workplace).values()}
+    assert [] == workplace.processes()
