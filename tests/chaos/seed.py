@@ -29,6 +29,7 @@ EXCUSED = frozenset({"node_lost", "internal", "cancelled", "unsatisfiable"})
 NODES = "framework: {heartbeat_interval: 0.5, node_timeout: 4}\nnodes:\n" + "".join(
     f"  - {{id: n{number}, max_concurrent_tests: {slots}}}\n" for number, slots in enumerate((1, 1, 2))
 )
+SLOTS = 4
 NOTE = 'echo "$PULSEQ_TEST_ID $PULSEQ_ATTEMPT" >> ran'
 ITEMS = """
 import os, time, pytest
@@ -46,7 +47,7 @@ def test_item(n):
 
 @dataclass
 class Excuses:
-    """Tests that may have crashed: one for each process that was killed and in whose tree bodies run."""
+    """Tests that may have crashed: one a slot for each process that was killed and in whose tree bodies run."""
 
     left: int
 
@@ -177,7 +178,7 @@ def _judge(workplace: Workplace, outcome: Outcome) -> None:
         until(lambda: not workplace.processes(), "what was left is gone", 20)
     events = [entry.event for entry in read_journal(workplace.home / "runs" / RUN_ID / "journal.jsonl")]
     closed = {event.test_id: event for event in events if isinstance(event, TestClosed)}
-    killed = Excuses(sum(fault.signal == "KILL" and "<" in fault.role for fault in outcome.faults))
+    killed = Excuses(SLOTS * sum(fault.signal == "KILL" and "<" in fault.role for fault in outcome.faults))
     outcome.reasons = Counter(str(event.reason or event.status) for event in closed.values())
     wrong = [
         f"{name} is {event.status} ({event.reason}): {event.error}"
