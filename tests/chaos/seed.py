@@ -24,7 +24,7 @@ RUN_ID = "chaos"
 #: A run whose last test could have ended so long ago hangs.
 HANGS_SECONDS = 150.0
 #: What becomes of a test for which something of ours was to blame, or that was at work when the run had to end.
-EXCUSED = frozenset({"node_lost", "internal", "cancelled", "unsatisfiable"})
+EXCUSED = frozenset({"node_lost", "internal", "cancelled"})
 
 NODES = "framework: {heartbeat_interval: 0.5, node_timeout: 4}\nnodes:\n" + "".join(
     f"  - {{id: n{number}, max_concurrent_tests: {slots}}}\n" for number, slots in enumerate((1, 1, 2))
@@ -186,8 +186,8 @@ def _judge(workplace: Workplace, outcome: Outcome) -> None:
         if event.status != "passed"
         and name != "bad"
         and event.reason not in EXCUSED
-        # Below these the user's code runs, which might have killed them itself.
-        and not (event.reason in ("crash", "setup") and killed.pop_one())
+        # Below these the user's code runs, which might have killed them itself; a session tells that it lost one.
+        and not ((event.reason in ("crash", "setup") or name.endswith("::[session]")) and killed.pop_one())
     ]
     outcome.broken += wrong
     if "bad" in closed and closed["bad"].status == "passed":

@@ -30,9 +30,10 @@ from pulseq.events import (
 from pulseq.models import AttemptResult, Liveness, Reason, Status
 from pulseq.results import ingest as ingest_module
 from pulseq.results.database import Database, DatabaseBusyError
-from pulseq.results.ingest import RUN_TABLES, ingest, take_in, work_on
+from pulseq.results.ingest import ingest, take_in, work_on
 from pulseq.results.journal import JournalWriter
 from pulseq.results.sync import sync
+from tests.results.asking import ask, everything
 
 PASSED, FAILED, ERROR = Status.PASSED, Status.FAILED, Status.ERROR
 
@@ -40,16 +41,6 @@ PASSED, FAILED, ERROR = Status.PASSED, Status.FAILED, Status.ERROR
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     return Database(tmp_path / "results.duckdb")
-
-
-def ask(database: Database, query: str) -> list[Any]:
-    with database.read() as connection:
-        return connection.execute(query).fetchall()
-
-
-def everything(database: Database) -> dict[str, list[Any]]:
-    with database.read() as connection:
-        return {table: connection.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in RUN_TABLES}
 
 
 def finished(test_id: str, attempt: int, status: Status, reason: Reason | None = None, **more: Any) -> AttemptFinished:

@@ -4,7 +4,6 @@ import gzip
 import os
 import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,10 +13,11 @@ from pulseq.errors import UsageError
 from pulseq.events import AttemptFinished, RunStarted
 from pulseq.models import AttemptResult, Status
 from pulseq.results.database import Database
-from pulseq.results.ingest import RUN_TABLES, ingest
+from pulseq.results.ingest import ingest
 from pulseq.results.journal import JournalWriter
 from pulseq.results.retention import pack_old_runs
 from pulseq.results.sync import sync, tell_findings
+from tests.results.asking import ask, everything
 
 PASSED, FAILED = Status.PASSED, Status.FAILED
 
@@ -25,16 +25,6 @@ PASSED, FAILED = Status.PASSED, Status.FAILED
 @pytest.fixture
 def database(tmp_path: Path) -> Database:
     return Database(tmp_path / "results.duckdb")
-
-
-def ask(database: Database, query: str) -> list[Any]:
-    with database.read() as connection:
-        return connection.execute(query).fetchall()
-
-
-def everything(database: Database) -> dict[str, list[Any]]:
-    with database.read() as connection:
-        return {table: connection.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in RUN_TABLES}
 
 
 def change(database: Database, *statements: str) -> None:

@@ -1,0 +1,18 @@
+"""What tests ask of a database."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pulseq.results.database import Database
+from pulseq.results.ingest import RUN_TABLES
+
+
+def ask(database: Database, query: str) -> list[Any]:
+    with database.read() as connection:
+        return connection.execute(query).fetchall()
+
+
+def everything(database: Database) -> dict[str, list[Any]]:
+    with database.read() as connection:
+        return {table: connection.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in RUN_TABLES}
