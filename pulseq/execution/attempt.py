@@ -267,7 +267,9 @@ class KeptAttempt(RunningAttempt):
             self._expect_end(self.order.timeout_seconds)
 
     def _note_idle_stop(self, number: int) -> None:
-        logger.warning("a process that waited for its next test had been stopped and got %s", signal.Signals(number).name)
+        logger.warning(
+            "a process that waited for its next test had been stopped and got %s", signal.Signals(number).name
+        )
 
     def _note_stop(self, _number: int) -> None:
         self._give_keeper_up("was stopped (SIGSTOP), and nobody continued it")

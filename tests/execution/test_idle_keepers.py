@@ -21,7 +21,7 @@ TELL = CommandBody(("echo $PPID $TMPDIR",), shell=True)
 def run_bodies(tmp_path):
     """`run_bodies(steps)`: each step is a body, or called with the result before; the results of the bodies."""
 
-    async def main(steps, timeout):
+    async def main(steps, seconds):
         executor = Executor(node_id="node1", temp_root=tmp_path / "temp")
         await executor.start()
         results = []
@@ -31,7 +31,7 @@ def run_bodies(tmp_path):
                     step(results[-1])
                 else:
                     test = TestCase(body=step, id=str(len(results)), cwd=str(tmp_path))
-                    attempt = await executor.start_attempt(AttemptOrder("run", test, 1, timeout))
+                    attempt = await executor.start_attempt(AttemptOrder("run", test, 1, seconds))
                     results.append(await attempt.result())
         finally:
             await executor.close()
@@ -51,7 +51,9 @@ def test_one_after_the_other_they_have_one_keeper(run_bodies):
 
 
 def test_bodies_of_all_kinds_share_it(run_bodies, tmp_path):
-    (tmp_path / "asked.py").write_text("import os\n\n\ndef who():\n    print(os.getppid())\n    os.environ['LEFT'] = '1'\n")
+    (tmp_path / "asked.py").write_text(
+        "import os\n\n\ndef who():\n    print(os.getppid())\n    os.environ['LEFT'] = '1'\n"
+    )
     called = CallBody("asked:who", (), {})
     first, second, third = run_bodies(TELL, called, CommandBody(("echo $PPID; env",), shell=True))
     assert keeper_of(first) == keeper_of(second) == keeper_of(third)
