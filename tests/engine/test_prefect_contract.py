@@ -39,6 +39,7 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/engine/flow_run.py": (_RUNS, _DEPLOYED),
     "pulseq/engine/health_report.py": ("tests/engine/test_health_report.py", "tests/system/test_node_health.py"),
     "pulseq/engine/mending.py": ("tests/engine/test_mending.py", "tests/system/test_prefect_sync.py"),
+    "pulseq/engine/missed_states.py": ("tests/system/test_prefect_sync.py",),
     "pulseq/engine/prefect_client.py": (_DEPLOYED,),
     "pulseq/engine/prefect_run.py": ("tests/engine/test_prefect_run.py", _RUNS),
     "pulseq/engine/resident.py": (
