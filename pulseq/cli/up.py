@@ -11,7 +11,7 @@ from cyclopts import Parameter
 
 from pulseq.distributed.fleet_choice import choose_fleet
 from pulseq.distributed.run_options import default_home
-from pulseq.distributed.state_directory import prepare_home
+from pulseq.distributed.state_directory import prepare_home, require_space
 from pulseq.engine.api_address import check_api, configured_api
 from pulseq.engine.api_auth import read_auth
 from pulseq.engine.local_nodes import START_PATIENCE_SECONDS, check_fleet
@@ -47,6 +47,7 @@ def up(
     api_url = configured_api()
     if api_url is not None:
         asyncio.run(check_api(api_url))
+    require_space(home)
     prepare_home(home)
     if cluster is not None:
         _tell("what `pulseq up` had started has died; it is started anew")

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pulseq import __version__
 from pulseq.distributed.event_log import EventLog, EventSink
 from pulseq.distributed.run_options import RunOptions
-from pulseq.distributed.state_directory import prepare_home
+from pulseq.distributed.state_directory import is_full, prepare_home, require_space
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.verdict import EXIT_REASONS, code_of_stopped, ending_code, exit_code_of, say_briefly
 from pulseq.engine.api_address import check_api, configured_api
@@ -31,7 +31,7 @@ from pulseq.engine.loading import loading_much
 from pulseq.engine.local_nodes import LocalNodes, check_fleet, load_modules
 from pulseq.engine.scheduler_address import check_scheduler
 from pulseq.engine.standing import find_cluster, use_cluster
-from pulseq.errors import ExitCode, PulseqError, UsageError
+from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, Suite
@@ -109,6 +109,10 @@ class RunSession:
             # Bad input that only a node could see: nothing was run, so nothing is left behind.
             shutil.rmtree(self.options.run_directory, ignore_errors=True)
             raise
+        except InfrastructureError as error:
+            told = self._say_full(error)
+            await self._end_early(told)
+            raise told from error
         except BaseException as error:
             await self._end_early(error)
             raise
@@ -118,6 +122,7 @@ class RunSession:
     async def _check(self) -> str | None:
         """Refuse what cannot work before anything is started; the configured Prefect API, if any."""
         check_fleet(self.fleet)
+        require_space(self.options.home)
         if self.options.scheduler is not None:
             await check_scheduler(self.options.scheduler)
         refuse_used_id(self.options.run_id, self.options.home, self.options.database_path)
@@ -260,6 +265,15 @@ class RunSession:
         doing.cancel()
         await asyncio.wait({doing})
         return False
+
+    def _say_full(self, error: InfrastructureError) -> InfrastructureError:
+        """The cause of whatever a server says that finds no space."""
+        home = self.options.home
+        if not is_full(home):
+            return error
+        return InfrastructureError(
+            f"the disk of the state directory {str(home)!r} is full: free some space and run it again"
+        )
 
     async def _end_early(self, error: BaseException) -> None:
         """Close what was planned: whatever has ended a run, nobody is to take it for one that goes on."""

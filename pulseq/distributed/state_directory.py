@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import os
 import stat
 from pathlib import Path
 
 from pulseq.errors import UsageError
 from pulseq.ownership import close_to_others, make_own_directory, refuse_foreign_in, write_own
+
+#: Pages and database of Prefect's server, journal, database of results: what the first run in a directory writes.
+NEEDED_BYTES = 10_000_000
+#: With less than this whatever fails fails for want of it.
+_FULL_BYTES = 256 * 1024
 
 #: Git is to see nothing of it; and what has such a file is a state directory.
 _IGNORED = "*\n"
@@ -35,6 +41,36 @@ def prepare_home(home: Path, *parts: str) -> Path:
             "set PULSEQ_HOME to a directory that can"
         ) from error
     return directory
+
+
+def require_space(home: Path) -> None:
+    """Refuse to begin where the disk is as good as full: a server that finds no space says something else.
+
+    Raises:
+        UsageError: there is less space than a run with a server of its own takes at once.
+    """
+    place = next(folder for folder in (home, *home.absolute().parents) if folder.exists())
+    free = free_bytes(place)
+    if free < NEEDED_BYTES:
+        raise UsageError(
+            f"the disk of the state directory {str(home)!r} has {free / 1e6:.1f} MB free, expected at least "
+            f"{NEEDED_BYTES / 1e6:.0f} MB: free some space, or set PULSEQ_HOME to a directory on another disk"
+        )
+
+
+def is_full(home: Path) -> bool:
+    """Whether nothing can be written there any more."""
+    try:
+        return free_bytes(home) < _FULL_BYTES
+    except OSError:
+        return False
+
+
+def free_bytes(place: Path) -> int:
+    """What this user can still write on the file system of `place`: nothing, too, where it takes no more files."""
+    found = os.statvfs(place)
+    no_more_files = found.f_files > 0 and found.f_favail == 0
+    return 0 if no_more_files else found.f_bavail * found.f_frsize
 
 
 def _is_ours(home: Path, ignore: Path) -> bool:

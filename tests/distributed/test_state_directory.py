@@ -3,11 +3,13 @@ from __future__ import annotations
 import os
 import stat
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from pulseq.distributed import state_directory
 from pulseq.distributed.run_options import default_home
-from pulseq.distributed.state_directory import prepare_home
+from pulseq.distributed.state_directory import free_bytes, prepare_home, require_space
 from pulseq.errors import UsageError
 from tests.accounts import SOMEBODY, needs_two_accounts
 
@@ -82,3 +84,32 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
     with pytest.raises(UsageError, match=r"the state directory '.*file' cannot be written \(.*set PULSEQ_HOME"):
         prepare_home(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    ("blocks", "files", "expected"),
+    [
+        ((2000, 100), (1000, 10), 2000 * 100),
+        ((2000, 100), (1000, 0), 0),
+        ((2000, 100), (0, 0), 2000 * 100),  # one that does not count files
+    ],
+)
+def test_space_is_what_this_user_can_write(
+    monkeypatch: pytest.MonkeyPatch, blocks: tuple[int, int], files: tuple[int, int], expected: int
+) -> None:
+    found = SimpleNamespace(f_bavail=blocks[0], f_frsize=blocks[1], f_files=files[0], f_favail=files[1])
+    monkeypatch.setattr(os, "statvfs", lambda _: found)
+
+    assert expected == free_bytes(Path("/"))
+
+
+def test_where_there_is_no_space_nothing_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(state_directory, "free_bytes", lambda _: 1_500_000)
+    home = tmp_path / "not" / "yet"
+
+    with pytest.raises(
+        UsageError, match=r"^the disk of the state directory '.*yet' has 1\.5 MB free, expected at least"
+    ):
+        require_space(home)
+
+    assert list(tmp_path.iterdir()) == []

@@ -52,6 +52,30 @@ def test_a_full_disk_is_said_once_and_a_failed_test_still_counts(workplace: Work
     assert {"test_id": "bad", "status": "failed"} in workplace.sql("select test_id, status from results")
 
 
+def test_a_disk_that_is_full_from_the_first_is_refused(workplace: Workplace, small_disk: Path) -> None:
+    (small_disk / "fill").write_bytes(bytes(30 << 20))
+
+    run = workplace.run("run", workplace.write("suite.yaml", GOOD), "-n", "1")
+
+    assert run.code == 4, run.err
+    assert run.err.endswith(
+        "MB free, expected at least 10 MB: free some space, or set PULSEQ_HOME to a directory on another disk\n"
+    )
+    assert [path.name for path in small_disk.iterdir()] == ["fill"]
+
+
+def test_a_disk_that_is_full_while_the_server_starts_is_what_is_told(workplace: Workplace, small_disk: Path) -> None:
+    log = f"{small_disk}/runs/full/logs/prefect-server.log"
+    wait = f"until [ -e {log} ]; do sleep 0.02; done; cat /dev/zero > {small_disk}/fill"
+    with subprocess.Popen(["sh", "-c", wait], stderr=subprocess.DEVNULL):
+        run = workplace.run("run", workplace.write("suite.yaml", GOOD), "-n", "1", "--run-id", "full")
+
+    assert run.code == 10, run.err
+    assert run.err.splitlines()[-1].endswith(" is full: free some space and run it again")
+    assert "500" not in run.err
+    assert "Traceback" not in run.err
+
+
 def test_a_state_directory_that_is_removed_stops_the_run_at_once(workplace: Workplace) -> None:
     suite = workplace.write("suite.yaml", BAD_THEN.format(harm=f"rm -rf {workplace.home}"))
 
