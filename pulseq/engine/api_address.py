@@ -6,18 +6,27 @@ Prefect takes a second to import, in which a run's processes could be starting a
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pulseq.engine.process_id import ProcessId
+from pulseq.engine.starting_server import find_starting_server
 from pulseq.errors import InfrastructureError
+
+logger = logging.getLogger("pulseq.server")
 
 _TIMEOUT_SECONDS = 10.0
 # A server that took the connection is there: other runs may keep it busy, or all processors of its machine.
 _PATIENCE_SECONDS = 60.0
+# One that somebody is just starting here: ten seconds, some more the first time, and minutes where all is busy.
+_START_PATIENCE_SECONDS = 180.0
+_START_PAUSE_SECONDS = 0.2
 
 
 def configured_api() -> str | None:
@@ -52,16 +61,26 @@ def _says(path: Path, words: str) -> bool:
         return False
 
 
-async def check_api(url: str) -> None:
-    """Make sure that the Prefect API at `url` answers.
+async def check_api(url: str, say: Callable[[str], None] = logger.warning) -> None:
+    """Make sure that the Prefect API at `url` answers; one whose server is just being started here is waited for.
+
+    Args:
+        say: told what is waited for.
 
     Raises:
-        InfrastructureError: it does not; the text says what to do.
+        InfrastructureError: it does not answer; the text says what to do.
     """
     # Not the loop's own pool, whose threads stay: whoever asks may want to fork, and be alone for that.
     pool = ThreadPoolExecutor(1)
     try:
-        await asyncio.get_running_loop().run_in_executor(pool, _ask_health, f"{url.rstrip('/')}/health")
+        patient_until = 0.0
+        while (server := await asyncio.get_running_loop().run_in_executor(pool, _ask_api, url)) is not None:
+            if not patient_until:
+                say(f"waiting for the Prefect server that is being started (process {server.pid}), at {url!r}")
+                patient_until = time.monotonic() + _START_PATIENCE_SECONDS
+            if time.monotonic() >= patient_until:
+                raise OSError(f"its process {server.pid} has not listened for {_START_PATIENCE_SECONDS:g} s")
+            await asyncio.sleep(_START_PAUSE_SECONDS)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise InfrastructureError(
@@ -70,6 +89,18 @@ async def check_api(url: str) -> None:
         ) from error
     finally:
         pool.shutdown(wait=False)
+
+
+def _ask_api(url: str) -> ProcessId | None:
+    """None if the API answers; a server that is being started, where nothing listens yet. Raises what keeps it."""
+    try:
+        _ask_health(f"{url.rstrip('/')}/health")
+    except urllib.error.URLError as error:
+        refused = isinstance(error.reason, ConnectionRefusedError)
+        if refused and (server := find_starting_server(url)) is not None:
+            return server
+        raise
+    return None
 
 
 def _ask_health(url: str) -> None:

@@ -1,4 +1,4 @@
-"""Runs that Prefect starts: the five commands of the guide, cancelling, automations, serving."""
+"""Runs that Prefect starts: the commands of the guide, cancelling, automations, serving."""
 
 from __future__ import annotations
 
@@ -103,7 +103,7 @@ def _answers(api: httpx.Client) -> bool:
         return False
 
 
-def test_the_fifth_command_runs_what_has_been_deployed(site: Site) -> None:
+def test_the_last_command_runs_what_has_been_deployed(site: Site) -> None:
     told = site.run("deployment", "run", "run-suite/smoke", "--watch").out
 
     assert "finished successfully" in told
