@@ -30,7 +30,7 @@ class TaskRunStory:
 
     @property
     def name(self) -> str:
-        """As the API would have it from the node."""
+        """What its tests are called; from the node the API would have where they ran as well."""
         ids = [test_id for test_id, _ in self.results]
         return ids[0] if len(ids) == 1 else name_pack(ids)
 

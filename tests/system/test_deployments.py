@@ -45,7 +45,7 @@ SUITES = {
     "mixed": """
   - {id: passes, command: 'true'}
   - {id: fails, command: [sh, -c, 'exit 3']}
-  - {id: slow, timeout: 1, command: [sleep, '64.5']}
+  - {id: slow, timeout: 1, labels: [browserless], command: [sleep, '64.5']}
   - {id: no-node, command: 'true', requirements: {browser: none}}
   - {id: flaky, max_retries: 1, shell: true, command: 'test -f ../../was-here || { touch ../../was-here; exit 1; }'}
 """,
@@ -62,6 +62,7 @@ STATES = {
     "fails": ("FAILED", "Failed"),
     "slow": ("FAILED", "TimedOut"),
     "flaky": ("COMPLETED", "Flaky"),
+    "no-node": ("FAILED", "Unsatisfiable"),
 }
 
 
@@ -125,6 +126,9 @@ def test_a_run_reads_well_on_prefects_pages(site: Site) -> None:
         "every task run has the state of its test",
     )
     assert "failed (exit_code) exit code 3" in site.task_runs(flow_run)["fails"]["message"]
+    assert "no node fits" in site.task_runs(flow_run)["no-node"]["message"]
+    assert ["slow"] == site.search(flow_run, "medium, browserless")
+    assert 4 == len(site.search(flow_run, "@ node1"))
     artifacts = site.ask("/artifacts/filter", artifacts={"flow_run_id": {"any_": [flow_run]}})
     kinds = {one["key"]: one["type"] for one in artifacts}
     assert {"mixed-progress": "progress", "mixed-summary": "markdown", "mixed-failures": "table"} == kinds
