@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
+from prefect.client.schemas.objects import State
+from prefect.states import Failed
+
+from pulseq.engine.missed_states import MissedState, event_of
 from pulseq.engine.run_events import tell_events
-from pulseq.engine.tasks import task_for
 from pulseq.engine.work import shown_name
 from pulseq.models import Reason
 
@@ -41,41 +43,11 @@ async def tell_unstarted(flow_run_id: str, tests: Sequence[UnstartedTest]) -> No
         InfrastructureError: the API does not take it.
     """
     for start in range(0, len(tests), _AT_ONCE):
-        await tell_events([failed_task_run(flow_run_id, test) for test in tests[start : start + _AT_ONCE]])
+        batch = tests[start : start + _AT_ONCE]
+        await tell_events([event_of(failed_task_run(test), flow_run_id) for test in batch])
 
 
-def failed_task_run(flow_run_id: str, test: UnstartedTest) -> dict[str, Any]:
-    """The event from which the server makes a task run, as Prefect's engine tells it of one that has failed."""
-    at = datetime.fromtimestamp(test.at, UTC).isoformat()
-    task_run, name, why = str(uuid4()), shown_name(test.name), shown_name(test.why)
-    state = {"type": "FAILED", "name": _STATE_NAMES.get(test.reason, "Failed"), "message": why}
-    return {
-        "id": str(uuid4()),
-        "occurred": at,
-        "event": f"prefect.task-run.{state['name']}",
-        "resource": {
-            "prefect.resource.id": f"prefect.task-run.{task_run}",
-            "prefect.resource.name": name,
-            "prefect.run-count": "0",
-            "prefect.state-message": why,
-            "prefect.state-name": state["name"],
-            "prefect.state-timestamp": at,
-            "prefect.state-type": state["type"],
-            # The states that the server records, and does not decide.
-            "prefect.orchestration": "client",
-        },
-        "related": [{"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}],
-        "payload": {
-            "intended": {"from": None, "to": state["type"]},
-            "initial_state": None,
-            "validated_state": {**state, "state_details": {}},
-            "task_run": {
-                "name": name,
-                "task_key": task_for(0, 0.0, None).task_key,
-                "dynamic_key": task_run,
-                "expected_start_time": at,
-                # Else its page says that it goes on.
-                "end_time": at,
-            },
-        },
-    }
+def failed_task_run(test: UnstartedTest) -> MissedState:
+    """The task run that stands for a test; it began and ended with the verdict."""
+    state: State[Any] = Failed(name=_STATE_NAMES.get(test.reason, "Failed"), message=shown_name(test.why))
+    return MissedState(str(uuid4()), test.name, state, test.at, test.at)
