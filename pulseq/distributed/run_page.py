@@ -51,14 +51,16 @@ class RunPage:
     began: float = field(default_factory=time.time)
     trouble: str | None = None
     _artifacts: RunArtifacts = field(init=False)
-    _failures: FailureLog = field(default_factory=FailureLog)
     _unstarted: UnstartedLog = field(init=False)
+    _failures: FailureLog = field(init=False)
     _told_percent: float = -1.0
 
     def __post_init__(self) -> None:
         self._artifacts = RunArtifacts(self.flow_run_id, self.suite)
         self._unstarted = UnstartedLog(self.ledger)
-        for handle in (self._failures.handle, self._unstarted.handle):
+        self._failures = FailureLog(unstarted=self._unstarted.task_runs)
+        # In this order: what the log says of a test belongs to its task run.
+        for handle in (self._unstarted.handle, self._failures.handle):
             for test in self.log.record.tests.values():
                 if test.closed:
                     handle(test.closed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from uuid import uuid4
 
 from pulseq.distributed.ledger import Ledger
 from pulseq.engine.unstarted import UnstartedTest
@@ -21,10 +22,15 @@ class UnstartedLog:
 
     Args:
         most: so many in all.
+
+    Attributes:
+        told: how many were taken from here.
+        task_runs: the task run of each test, by its key.
     """
 
     def __init__(self, ledger: Ledger, most: int = MOST_TOLD) -> None:
         self.told = 0
+        self.task_runs: dict[tuple[str, str], str] = {}
         self._ledger = ledger
         self._most = most
         self._waiting: list[UnstartedTest] = []
@@ -34,14 +40,14 @@ class UnstartedLog:
         if not isinstance(event, TestClosed) or event.status is not Status.ERROR or event.attempts:
             return
         key = (event.test_id, event.variant)
-        if event.reason is None or event.reason is Reason.CANCELLED or not self._ledger.knows(key) or self._full:
+        if event.reason is None or event.reason is Reason.CANCELLED or not self._ledger.knows(key):
+            return
+        if key in self.task_runs or len(self.task_runs) >= self._most:
             return
         name = name_task_run(say_test(*key), None, [self._ledger.case(key)])
-        self._waiting.append(UnstartedTest(name, event.reason, safe_line(event.error or ""), time.time()))
-
-    @property
-    def _full(self) -> bool:
-        return self.told + len(self._waiting) >= self._most
+        self.task_runs[key] = str(uuid4())
+        why = safe_line(event.error or "")
+        self._waiting.append(UnstartedTest(self.task_runs[key], name, event.reason, why, time.time()))
 
     def take(self) -> list[UnstartedTest]:
         """Those since the last call."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from prefect.client.schemas.objects import State
 from prefect.states import Failed
@@ -25,11 +24,12 @@ class UnstartedTest:
     """A test that has its verdict and had no attempt.
 
     Attributes:
-        name: of its task run.
+        id, name: of its task run.
         why: what is said of it.
         at: Unix seconds of its end.
     """
 
+    id: str
     name: str
     reason: Reason
     why: str
@@ -50,4 +50,4 @@ async def tell_unstarted(flow_run_id: str, tests: Sequence[UnstartedTest]) -> No
 def failed_task_run(test: UnstartedTest) -> MissedState:
     """The task run that stands for a test; it began and ended with the verdict."""
     state: State[Any] = Failed(name=_STATE_NAMES.get(test.reason, "Failed"), message=shown_name(test.why))
-    return MissedState(str(uuid4()), test.name, state, test.at, test.at)
+    return MissedState(test.id, test.name, state, test.at, test.at)

@@ -115,6 +115,8 @@ def test_a_test_that_no_node_fits_is_told_as_a_task_run(page: RunPage, api: Api)
 
     [(flow_run, [test])] = [what for kind, what in api.told if kind == "unstarted"]
     assert (page.flow_run_id, "cart @ no node, medium", "no node fits") == (flow_run, test.name, test.why)
+    [(_, [line])] = [what for kind, what in api.told if kind == "log"]
+    assert (test.id, "cart: error (unsatisfiable)\nno node fits") == (line.task_run, line.text)
     assert 1 == page.task_runs
 
 

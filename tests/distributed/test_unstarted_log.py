@@ -9,7 +9,10 @@ from pulseq.distributed.unstarted_log import UnstartedLog
 from pulseq.events import TestClosed
 from pulseq.models import Priority, Reason, SimulateBody, Status, TestCase
 
-CASE = TestCase("cart", SimulateBody(), variant="chrome", priority=Priority.HIGH, labels={"smoke": True})
+CASES = [
+    TestCase(name, SimulateBody(), variant="chrome", priority=Priority.HIGH, labels={"smoke": True})
+    for name in ("cart", "desk", "till", "shop")
+]
 
 
 def _closed(
@@ -21,7 +24,8 @@ def _closed(
 @pytest.fixture
 def log() -> UnstartedLog:
     ledger = Ledger()
-    ledger.plan(CASE)
+    for case in CASES:
+        ledger.plan(case)
     return UnstartedLog(ledger, most=3)
 
 
@@ -52,11 +56,12 @@ def test_no_other_is_told(log: UnstartedLog, closed: TestClosed) -> None:
     assert [] == log.take()
 
 
-def test_of_many_the_first_ones_are_told(log: UnstartedLog) -> None:
-    for _ in range(2):
-        log.handle(_closed(Reason.UNSATISFIABLE))
+def test_of_many_the_first_ones_are_told_and_each_once(log: UnstartedLog) -> None:
+    for test in ("cart", "cart", "desk"):
+        log.handle(_closed(Reason.UNSATISFIABLE, test=test))
     first = log.take()
-    for _ in range(2):
-        log.handle(_closed(Reason.UNSATISFIABLE))
+    for test in ("cart", "till", "shop"):
+        log.handle(_closed(Reason.UNSATISFIABLE, test=test))
 
     assert (2, 1) == (len(first), len(log.take()))
+    assert log.task_runs["cart", "chrome"] == first[0].id

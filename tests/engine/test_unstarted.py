@@ -21,7 +21,7 @@ FLOW_RUN = "0f4a3c1e-9b52-4f0e-8a57-0c6f3c7d5a11"
 
 
 def _test(reason: Reason = Reason.UNSATISFIABLE, why: str = "no node fits") -> UnstartedTest:
-    return UnstartedTest("cart @ no node, high", reason, why, 1_700_000_000.0)
+    return UnstartedTest(str(uuid4()), "cart @ no node, high", reason, why, 1_700_000_000.0)
 
 
 def _received(test: UnstartedTest) -> ReceivedEvent:
