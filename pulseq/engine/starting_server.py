@@ -1,4 +1,4 @@
-"""Prefect servers of this machine that have been started and do not listen yet, which takes them some ten seconds."""
+"""Prefect servers of this machine that were started and do not answer: not yet, which takes seconds, or no more."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from pulseq.engine.process_id import ProcessId
 
 _PORT_VARIABLE = "PREFECT_SERVER_API_PORT"
 _USUAL_PORT = "4200"
+#: What `prefect server start --background` leaves, and `prefect server stop` removes.
+_BACKGROUND_PID = "server.pid"
 #: What the server's own process is called with, and what makes one in the background (`--background`).
 _FACTORIES = ("prefect.server.api.server:create_app", "server_doors:create_app")
 
@@ -27,6 +29,20 @@ def find_starting_server(url: str, proc: Path = Path("/proc")) -> ProcessId | No
     port = str(urlsplit(url).port or 80)
     servers = (found for found, words in _programs(proc) if _serves(found, words, port))
     return next(servers, None)
+
+
+def ended_in_background(url: str, prefect_home: Path) -> bool:
+    """Whether a server was started for this machine with `--background`, and is gone without having been stopped.
+
+    Its output is a pipe that nobody reads, so it ends at its first warning.
+    """
+    if not is_on_loopback(url):
+        return False
+    try:
+        told = (prefect_home / _BACKGROUND_PID).read_text()
+        return ProcessId.of(int(told)) is None
+    except (OSError, ValueError):
+        return False
 
 
 def _programs(proc: Path) -> Iterator[tuple[ProcessId, list[str]]]:

@@ -9,6 +9,7 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -64,6 +65,17 @@ def test_one_that_never_answers_is_told(listener: socket.socket, monkeypatch: py
     monkeypatch.setattr(api_address, "_PATIENCE_SECONDS", 0.3)
     with pytest.raises(InfrastructureError, match=r"does not answer \(timed out\)"):
         asyncio.run(check_api(_url(listener)))
+
+
+def test_what_ended_in_the_background_is_told_how_to_stay(
+    bound: socket.socket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    with subprocess.Popen(["true"]) as ended:
+        (tmp_path / "server.pid").write_text(str(ended.pid))
+
+    with pytest.raises(InfrastructureError, match=r"had started is gone: .* `PREFECT_SERVER_ANALYTICS_ENABLED=false"):
+        asyncio.run(check_api(_url(bound)))
 
 
 def test_where_nothing_listens_nobody_waits(listener: socket.socket) -> None:

@@ -6,10 +6,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
-from pulseq.engine.starting_server import find_starting_server
+from pulseq.engine.starting_server import ended_in_background, find_starting_server
 
 WAITS = "import sys; sys.stdin.read()"
 FOREGROUND = ("/venv/bin/prefect", "server", "start")
@@ -70,3 +71,26 @@ def test_one_that_has_ended_is_none() -> None:
         pass
 
     assert find_starting_server("http://127.0.0.1:41999/api") is None
+
+
+@pytest.mark.parametrize(
+    ("url", "gone"),
+    [("http://127.0.0.1:4200/api", True), ("https://prefect.example/api", False)],
+    ids=["here", "elsewhere"],
+)
+def test_one_in_the_background_that_nobody_has_stopped_is_known_to_be_gone(
+    tmp_path: Path, url: str, gone: bool
+) -> None:
+    with called(*BACKGROUND) as pid:
+        (tmp_path / "server.pid").write_text(str(pid))
+        assert not ended_in_background(url, tmp_path)
+
+    assert gone is ended_in_background(url, tmp_path)
+
+
+@pytest.mark.parametrize("text", [None, "", "nine"], ids=["stopped", "empty", "damaged"])
+def test_where_nothing_is_told_of_one_in_the_background_there_was_none(tmp_path: Path, text: str | None) -> None:
+    if text is not None:
+        (tmp_path / "server.pid").write_text(text)
+
+    assert not ended_in_background("http://127.0.0.1:4200/api", tmp_path)
