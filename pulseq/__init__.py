@@ -1,4 +1,4 @@
-"""PulseQ runs test suites across machines that differ."""
+"""PulseQ runs test suites on labelled nodes."""
 
 from pulseq.execution.runtime.metric import metric
 

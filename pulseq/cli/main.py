@@ -18,7 +18,7 @@ from pulseq.errors import ExitCode, PulseqError, UsageError, nearest
 
 app = cyclopts.App(
     name="pulseq",
-    help="Run test suites across machines that differ; every verdict is a row in DuckDB.",
+    help="Run test suites on labelled nodes; every verdict is a row in DuckDB.",
     version=__version__,
     help_flags=["--help", "-h"],
     # As Markdown it takes a parser of that: a hundred modules.

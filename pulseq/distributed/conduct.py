@@ -217,9 +217,8 @@ class Conduct:
             await self._health.end()
             await self._settle_nodes()
         self.close_open()
-        await truth.settle(
-            flow_run.id, self.dispatcher.task_runs, self.dispatcher.orphans, nodes_lost=self.cluster.lost
-        )
+        task_runs = self.dispatcher.task_runs + (page.task_runs if page else 0)
+        await truth.settle(flow_run.id, task_runs, self.dispatcher.orphans, nodes_lost=self.cluster.lost)
         if page is not None:
             await page.finish(self._code())
         return ending_of(self._code(), self.ledger.verdicts())

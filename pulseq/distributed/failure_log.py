@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
+from collections.abc import Mapping
+from types import MappingProxyType
 
 from pulseq.engine.run_log import LogLine
 from pulseq.events import AttemptFinished, AttemptStarted, Event, TestClosed
@@ -24,10 +26,12 @@ class FailureLog:
 
     Args:
         most: so many lines in all; one more says that there are others.
+        unstarted: the task runs of tests that had no attempt, by their keys, where they have some.
     """
 
-    def __init__(self, most: int = MOST_LINES) -> None:
+    def __init__(self, most: int = MOST_LINES, unstarted: Mapping[tuple[str, str], str] = MappingProxyType({})) -> None:
         self._left = most
+        self._unstarted = unstarted
         self._task_runs: dict[tuple[str, str, int], str | None] = {}
         self._waiting: list[LogLine] = []
 
@@ -43,7 +47,8 @@ class FailureLog:
                     self._add(_tell_attempt(result), task_run, logging.WARNING if lost else logging.ERROR)
             case TestClosed(status=Status.ERROR, attempts=0) if event.reason is not Reason.CANCELLED:
                 name = say_test(event.test_id, event.variant)
-                self._add(f"{name}: error ({event.reason})\n{safe_line(event.error or '')}", None, logging.ERROR)
+                text = f"{name}: error ({event.reason})\n{safe_line(event.error or '')}"
+                self._add(text, self._unstarted.get((event.test_id, event.variant)), logging.ERROR)
 
     def take(self) -> list[LogLine]:
         """The lines since the last call."""

@@ -117,7 +117,7 @@ class Ground:
         self._stack.callback(shutil.rmtree, place if self.config.persist_results else self.home, ignore_errors=True)
         api_url = configured_api()
         if api_url is not None:
-            await check_api(api_url)
+            await check_api(api_url, logger.warning)
         else:
             self.api_auth = choose_auth()
             self._server = await EmbeddedServer.start(

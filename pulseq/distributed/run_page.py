@@ -14,10 +14,12 @@ from pulseq.distributed.event_log import EventLog
 from pulseq.distributed.failure_log import FailureLog
 from pulseq.distributed.ledger import Ledger, is_own_failure
 from pulseq.distributed.run_options import RunOptions
+from pulseq.distributed.unstarted_log import UnstartedLog
 from pulseq.distributed.verdict import EXIT_REASONS
 from pulseq.engine.artifacts import RunArtifacts
 from pulseq.engine.run_events import RUN_FINISHED, RUN_STARTED, newly_failing_event, run_event, tell_events
 from pulseq.engine.run_log import tell_log
+from pulseq.engine.unstarted import tell_unstarted
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError
 from pulseq.events import RunFinished, TestClosed
 from pulseq.records import RunRecord
@@ -49,15 +51,25 @@ class RunPage:
     began: float = field(default_factory=time.time)
     trouble: str | None = None
     _artifacts: RunArtifacts = field(init=False)
-    _failures: FailureLog = field(default_factory=FailureLog)
+    _unstarted: UnstartedLog = field(init=False)
+    _failures: FailureLog = field(init=False)
     _told_percent: float = -1.0
 
     def __post_init__(self) -> None:
         self._artifacts = RunArtifacts(self.flow_run_id, self.suite)
-        for test in self.log.record.tests.values():
-            if test.closed:
-                self._failures.handle(test.closed)
-        self.log.show_to(self._failures.handle)
+        self._unstarted = UnstartedLog(self.ledger)
+        self._failures = FailureLog(unstarted=self._unstarted.task_runs)
+        # In this order: what the log says of a test belongs to its task run.
+        for handle in (self._unstarted.handle, self._failures.handle):
+            for test in self.log.record.tests.values():
+                if test.closed:
+                    handle(test.closed)
+            self.log.show_to(handle)
+
+    @property
+    def task_runs(self) -> int:
+        """How many task runs were made here, for tests that had no attempt."""
+        return self._unstarted.told
 
     @contextlib.asynccontextmanager
     async def kept(self, known: asyncio.Task[None] | None = None) -> AsyncIterator[None]:
@@ -96,6 +108,8 @@ class RunPage:
             await self._artifacts.show_progress(percent)
 
     async def _tell_failures(self) -> None:
+        if tests := self._unstarted.take():
+            await tell_unstarted(self.flow_run_id, tests)
         if lines := self._failures.take():
             await tell_log(self.flow_run_id, lines)
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from uuid import uuid4
 
 from pulseq.distributed.flights import Flight
 from pulseq.distributed.ledger import Key, Ledger
 from pulseq.engine.dispatch_under_way import keys_of
-from pulseq.engine.work import Dispatch, PytestWork, TestWork, pack_name
+from pulseq.engine.work import Dispatch, PytestWork, TestWork, name_task_run, pack_name
 from pulseq.models import PytestItemBody, PytestOrder, PytestSpec, TestCase
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
@@ -19,12 +20,18 @@ def build_dispatch(
 ) -> tuple[Dispatch, Flight]:
     """What is sent for a pick, and what is kept of it; `after` is the dispatch whose slot it will have."""
     work, in_place = build_work(pick.tests, ledger, specs)
+    work = [_named(unit, pick.node_id, ledger) for unit in work]
     task_runs = {uuid4(): unit.name for unit in work}
     tests = {test.key: test for test in pick.tests}
     in_order = {key: tests[key] for unit in work for key in keys_of(unit)}
     priority = max(int(test.priority) for test in pick.tests)
     dispatch = Dispatch(key, run_id, tuple(work), tuple(task_runs), after, priority)
     return dispatch, Flight(pick.node_id, in_order, in_place, task_runs, after)
+
+
+def _named(unit: TestWork | PytestWork, node_id: str, ledger: Ledger) -> TestWork | PytestWork:
+    name = name_task_run(unit.name, node_id, [ledger.case(key) for key in keys_of(unit)])
+    return replace(unit, name=name)
 
 
 def build_work(

@@ -7,17 +7,24 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from pulseq.engine.process_id import ProcessId
+from pulseq.engine.starting_server import ended_in_background, find_starting_server
 from pulseq.errors import InfrastructureError
 
 _TIMEOUT_SECONDS = 10.0
 # A server that took the connection is there: other runs may keep it busy, or all processors of its machine.
 _PATIENCE_SECONDS = 60.0
+# One that somebody is just starting here: ten seconds, some more the first time, and minutes where all is busy.
+_START_PATIENCE_SECONDS = 180.0
+_START_PAUSE_SECONDS = 0.2
 
 
 def configured_api() -> str | None:
@@ -32,9 +39,12 @@ def configured_api() -> str | None:
     return configured_api_url()
 
 
+def _prefect_home() -> Path:
+    return Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
+
+
 def _profiles_exist() -> bool:
-    prefect_home = Path(os.environ.get("PREFECT_HOME") or Path.home() / ".prefect")
-    return Path(os.environ.get("PREFECT_PROFILES_PATH") or prefect_home / "profiles.toml").exists()
+    return Path(os.environ.get("PREFECT_PROFILES_PATH") or _prefect_home() / "profiles.toml").exists()
 
 
 def _project_speaks_of_prefect() -> bool:
@@ -52,24 +62,62 @@ def _says(path: Path, words: str) -> bool:
         return False
 
 
-async def check_api(url: str) -> None:
-    """Make sure that the Prefect API at `url` answers.
+async def check_api(url: str, say: Callable[[str], None] | None = None) -> None:
+    """Make sure that the Prefect API at `url` answers; one whose server is just being started here is waited for.
+
+    Args:
+        say: told what is waited for; None writes it to stderr.
 
     Raises:
-        InfrastructureError: it does not; the text says what to do.
+        InfrastructureError: it does not answer; the text says what to do.
     """
     # Not the loop's own pool, whose threads stay: whoever asks may want to fork, and be alone for that.
     pool = ThreadPoolExecutor(1)
     try:
-        await asyncio.get_running_loop().run_in_executor(pool, _ask_health, f"{url.rstrip('/')}/health")
+        patient_until = 0.0
+        while (server := await asyncio.get_running_loop().run_in_executor(pool, _ask_api, url)) is not None:
+            if not patient_until:
+                (say or _tell)(
+                    f"waiting for the Prefect server that is being started (process {server.pid}), at {url!r}"
+                )
+                patient_until = time.monotonic() + _START_PATIENCE_SECONDS
+            if time.monotonic() >= patient_until:
+                raise OSError(f"its process {server.pid} has not listened for {_START_PATIENCE_SECONDS:g} s")
+            await asyncio.sleep(_START_PAUSE_SECONDS)
     except (OSError, ValueError) as error:
         reason = getattr(error, "reason", None) or error
         raise InfrastructureError(
             f"the Prefect API at {url!r} does not answer ({reason}); start it, or unset PREFECT_API_URL "
-            "(and choose another Prefect profile) to let pulseq start a server of its own"
+            f"(and choose another Prefect profile) to let pulseq start a server of its own{_say_how_it_ended(url)}"
         ) from error
     finally:
         pool.shutdown(wait=False)
+
+
+def _tell(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _say_how_it_ended(url: str) -> str:
+    if not ended_in_background(url, _prefect_home()):
+        return ""
+    return (
+        ". The server that `prefect server start --background` had started is gone: it ends at its first warning, "
+        "since nobody reads what it writes. "
+        "`PREFECT_SERVER_ANALYTICS_ENABLED=false prefect server start > FILE 2>&1 &` stays"
+    )
+
+
+def _ask_api(url: str) -> ProcessId | None:
+    """None if the API answers; a server that is being started, where nothing listens yet. Raises what keeps it."""
+    try:
+        _ask_health(f"{url.rstrip('/')}/health")
+    except urllib.error.URLError as error:
+        refused = isinstance(error.reason, ConnectionRefusedError)
+        if refused and (server := find_starting_server(url)) is not None:
+            return server
+        raise
+    return None
 
 
 def _ask_health(url: str) -> None:

@@ -54,7 +54,7 @@ async def tell_states(
     """
     for start in range(0, len(missed), _BATCH):
         batch = missed[start : start + _BATCH]
-        answer = await client._client.post("/events", json=[_event(one, flow_run_id) for one in batch])
+        answer = await client._client.post("/events", json=[event_of(one, flow_run_id) for one in batch])
         answer.raise_for_status()
         # The last ones of all are waited for whole; before them there may be a batch on its way.
         spare = len(missed) - start - len(batch)
@@ -70,7 +70,7 @@ async def _wait_for_few(count_missing: Callable[[], Awaitable[int]], few: int) -
         progress_at = loop.time() if missing < before else progress_at
 
 
-def _event(missed: MissedState, flow_run_id: str) -> dict[str, Any]:
+def event_of(missed: MissedState, flow_run_id: str) -> dict[str, Any]:
     """The event of a final state, as the engine of Prefect makes it for its recorder."""
     now = datetime.now(UTC).isoformat()
     state = missed.state

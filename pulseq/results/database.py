@@ -26,7 +26,9 @@ from pulseq.ownership import FILE_MODE, make_own_directory
 from pulseq.results.regular_file import expect_file
 from pulseq.results.schema_files import apply_versions
 
-Connection: TypeAlias = duckdb.DuckDBPyConnection
+#: Named in a string: a process that ends with something of this module still in use (Prefect's threads keep a
+#: flow's code) would keep the class alive, and DuckDB's extension would tell some fifty lines of what had leaked.
+Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 #: Base of what DuckDB raises.
 DuckDBError: TypeAlias = duckdb.Error
 

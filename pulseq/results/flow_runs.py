@@ -22,17 +22,20 @@ class TaskRunStory:
     Attributes:
         results: of each test the last attempt that this task run made; None where it has no result.
         retried: whether it made an attempt of a test that had failed before.
+        node_id: where it ran, as far as that is known.
     """
 
     id: str
     results: dict[Key, AttemptResult | None] = field(default_factory=dict)
     retried: bool = False
+    node_id: str = ""
 
     @property
     def name(self) -> str:
-        """As the API would have it from the node."""
+        """Its tests and its node; from there the API would have their priority and labels as well."""
         ids = [test_id for test_id, _ in self.results]
-        return ids[0] if len(ids) == 1 else name_pack(ids)
+        tests = ids[0] if len(ids) == 1 else name_pack(ids)
+        return f"{tests} @ {self.node_id}" if self.node_id else tests
 
 
 @dataclass(slots=True)
@@ -56,7 +59,7 @@ class FlowRunStory:
         if event.task_run is None:
             return
         key = (event.test_id, event.variant)
-        story = self.task_runs.setdefault(event.task_run, TaskRunStory(event.task_run))
+        story = self.task_runs.setdefault(event.task_run, TaskRunStory(event.task_run, node_id=event.node_id))
         story.retried |= key in self._failed
         story.results[key] = None
         self._attempts[key, event.attempt] = story

@@ -77,7 +77,7 @@ class Nodes:
         self.on_no_next(address, key)
 
     def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> None:
-        self.sent += [(work.name, address) for work in dispatch.work]
+        self.sent += [(work.name.partition(" @ ")[0], address) for work in dispatch.work]
         self.on_trouble = on_trouble
         asyncio.get_running_loop().call_soon(self.answer, self, dispatch, address)
 
@@ -185,7 +185,7 @@ def test_what_a_lost_node_had_begun_starts_again_on_another() -> None:
 
     assert nodes.sent == [("x", "a"), ("x", "b")]
     assert _closed(events) == {"x": ("passed", None)}
-    assert [(orphan.name, orphan.under_way) for orphan in dispatcher.orphans] == [("x", True)]
+    assert [(orphan.name, orphan.under_way) for orphan in dispatcher.orphans] == [("x @ a, medium", True)]
 
 
 def test_a_dispatch_that_ends_without_a_result_is_our_fault() -> None:
@@ -473,7 +473,7 @@ def test_an_idle_node_gets_what_a_busy_one_gives_back_and_each_test_runs_once(lo
     given_back: set[tuple[str, str]] = set()
 
     def keep_behind_the_long_one(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
-        if not slow and any(work.name == "long" for work in dispatch.work):
+        if not slow and any(work.name.startswith("long @ ") for work in dispatch.work):
             slow.add(node)
             nodes.say(node, AttemptStart("long", "", 1, "task"))
         if node in slow:

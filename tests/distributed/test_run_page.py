@@ -47,6 +47,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
             await api.take(event["event"], event)
 
     monkeypatch.setattr(run_page, "tell_events", tell)
+    monkeypatch.setattr(run_page, "tell_unstarted", lambda flow_run, tests: api.take("unstarted", (flow_run, tests)))
     monkeypatch.setattr(run_page, "tell_log", lambda flow_run, lines: api.take("log", (flow_run, lines)))
     for kind in ("progress", "summary", "failures"):
         monkeypatch.setattr(RunArtifacts, f"show_{kind}", lambda _, what, kind=kind: api.take(kind, what))
@@ -101,6 +102,22 @@ def test_what_a_test_said_that_failed_is_in_the_log_of_its_flow_run(page: RunPag
 
     [(flow_run, [line])] = [what for kind, what in api.told if kind == "log"]
     assert (page.flow_run_id, "cart: failed (assertion), attempt 1 on n1, 0.00 s\nno") == (flow_run, line.text)
+
+
+def test_a_test_that_no_node_fits_is_told_as_a_task_run(page: RunPage, api: Api) -> None:
+    async def keep() -> None:
+        async with page.kept():
+            for event in page.ledger.close(("cart", ""), Reason.UNSATISFIABLE, "no node fits"):
+                page.log.emit(event)
+        await page.finish(ExitCode.NO_VERDICT)
+
+    asyncio.run(keep())
+
+    [(flow_run, [test])] = [what for kind, what in api.told if kind == "unstarted"]
+    assert (page.flow_run_id, "cart @ no node, medium", "no node fits") == (flow_run, test.name, test.why)
+    [(_, [line])] = [what for kind, what in api.told if kind == "log"]
+    assert (test.id, "cart: error (unsatisfiable)\nno node fits") == (line.task_run, line.text)
+    assert 1 == page.task_runs
 
 
 def test_an_api_that_does_not_answer_is_asked_once(page: RunPage, api: Api) -> None:

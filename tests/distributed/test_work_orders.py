@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pulseq.distributed.ledger import Begun, Ledger
-from pulseq.distributed.work_orders import build_work
+from pulseq.distributed.work_orders import build_dispatch, build_work
 from pulseq.engine.work import PytestWork, TestWork
 from pulseq.models import (
     AttemptResult,
@@ -16,6 +16,7 @@ from pulseq.models import (
     TestCase,
 )
 from pulseq.planning.queued import QueuedTest
+from pulseq.planning.ready_queue import Pick
 
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
 
@@ -131,3 +132,13 @@ def test_a_scope_is_a_task_run_of_its_own_that_stays_whole() -> None:
         (["3"], True),
         (["4", "5"], False),
     ]
+
+
+def test_what_is_sent_is_named_after_where_it_goes() -> None:
+    case = TestCase("cart", SimulateBody(), priority=Priority.HIGH, labels={"smoke": True})
+    pick = Pick("node1", (_queued(case, packed=False),))
+
+    dispatch, flight = build_dispatch("1", "r", pick, _ledger(case), {})
+
+    assert ["cart @ node1, high, smoke"] == [unit.name for unit in dispatch.work]
+    assert dict(zip(dispatch.task_runs, ["cart @ node1, high, smoke"], strict=True)) == flight.task_runs

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 
 import pytest
 
@@ -64,8 +67,77 @@ def test_one_that_never_answers_is_told(listener: socket.socket, monkeypatch: py
         asyncio.run(check_api(_url(listener)))
 
 
+def test_what_ended_in_the_background_is_told_how_to_stay(
+    bound: socket.socket, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path))
+    with subprocess.Popen(["true"]) as ended:
+        (tmp_path / "server.pid").write_text(str(ended.pid))
+
+    with pytest.raises(InfrastructureError, match=r"had started is gone: .* `PREFECT_SERVER_ANALYTICS_ENABLED=false"):
+        asyncio.run(check_api(_url(bound)))
+
+
 def test_where_nothing_listens_nobody_waits(listener: socket.socket) -> None:
     url = _url(listener)
     listener.close()
     with pytest.raises(InfrastructureError, match=r"does not answer \(.*refused\)"):
         asyncio.run(check_api(url))
+
+
+#: Says what it was called with as any server would, and listens on the socket that it was given once it is told to.
+STARTS = """
+import socket, sys
+listening = socket.socket(fileno=int(sys.argv[1]))
+sys.stdin.readline()
+listening.listen()
+connection, _ = listening.accept()
+connection.recv(65536)
+connection.sendall(b"HTTP/1.1 200 OK\\r\\nContent-Length: 4\\r\\nConnection: close\\r\\n\\r\\ntrue")
+connection.close()
+"""
+
+
+def _start_server(bound: socket.socket) -> subprocess.Popen[bytes]:
+    number, port = str(bound.fileno()), str(bound.getsockname()[1])
+    words = ["prefect.server.api.server:create_app", "--port", port]
+    command = [sys.executable, "-c", STARTS, number, *words]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[bound.fileno()])
+
+
+@pytest.fixture
+def bound() -> Iterator[socket.socket]:
+    """A socket that has its port and does not listen yet."""
+    with closing(socket.socket()) as bound:
+        bound.bind(("127.0.0.1", 0))
+        yield bound
+
+
+def test_a_server_that_is_being_started_is_waited_for(bound: socket.socket) -> None:
+    said: list[str] = []
+    with _start_server(bound) as server:
+        assert server.stdin
+
+        def say(text: str) -> None:
+            said.append(text)
+            assert server.stdin
+            server.stdin.write(b"listen\n")
+            server.stdin.flush()
+
+        asyncio.run(check_api(_url(bound), say))
+
+    assert [f"waiting for the Prefect server that is being started (process {server.pid}), at {_url(bound)!r}"] == said
+
+
+def test_one_that_ends_while_it_starts_is_told(bound: socket.socket) -> None:
+    with _start_server(bound) as server:
+        with pytest.raises(InfrastructureError, match=r"does not answer \(.*refused\)"):
+            asyncio.run(check_api(_url(bound), lambda _: server.kill()))
+
+
+def test_one_that_starts_for_ever_is_told(bound: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(api_address, "_START_PATIENCE_SECONDS", 0.0)
+    with _start_server(bound) as server:
+        with pytest.raises(InfrastructureError, match=r"does not answer \(its process \d+ has not listened for 0 s\)"):
+            asyncio.run(check_api(_url(bound), lambda _: None))
+        server.kill()

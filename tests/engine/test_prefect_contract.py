@@ -53,6 +53,7 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/engine/short_running.py": ("tests/engine/test_short_running.py", _RUNS),
     "pulseq/engine/task_runner.py": ("tests/engine/test_task_runner.py", _RUNS),
     "pulseq/engine/tasks.py": ("tests/engine/test_tasks.py", _RUNS),
+    "pulseq/engine/unstarted.py": ("tests/engine/test_unstarted.py", _DEPLOYED),
     "flows/maintain_results.py": ("tests/flows/test_maintain_results.py", _DEPLOYED),
     "flows/node_health.py": ("tests/flows/test_node_health.py", "tests/system/test_node_health.py"),
     "flows/run_suite.py": ("tests/flows/test_run_suite.py", _DEPLOYED),

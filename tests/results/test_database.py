@@ -295,3 +295,19 @@ def test_a_file_is_written_in_small_groups_of_rows_and_leaves_no_log(tmp_path: P
         assert connection.execute(groups).fetchall() == [(True,)]
         assert connection.execute("SELECT count(*) FROM run_notes").fetchall() == [(25_000,)]
     assert [path.name for path in tmp_path.iterdir()] == ["it's one.duckdb"]
+
+
+IN_USE_AT_THE_END = """
+import ctypes
+from pulseq.results.bulk import BulkBatch
+from pulseq.results.database import Database
+for held in (BulkBatch, Database):
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))
+"""
+
+
+def test_a_process_that_ends_with_all_this_in_use_says_nothing_of_it() -> None:
+    # As Prefect's threads do: they keep the code of a flow beyond the interpreter's end.
+    ended = subprocess.run([sys.executable, "-c", IN_USE_AT_THE_END], capture_output=True, text=True, check=True)
+
+    assert "" == ended.stderr

@@ -86,13 +86,13 @@ def test_what_was_in_no_task_run_is_none_of_prefects() -> None:
     assert [] == fold_flow_runs([_start("a", "t")])
 
 
-def test_a_task_run_is_named_after_its_test_or_its_files() -> None:
+def test_a_task_run_is_named_after_its_test_or_its_files_and_its_node() -> None:
     alone, pack, wide = (
         fold_flow_runs([FLOW, *(_start(test, "t") for test in tests)])[0].task_runs["t"].name
         for tests in (["a"], ["test_x.py::one", "test_x.py::two"], ["test_x.py::one", "test_y.py::one"])
     )
 
-    assert ("a", "test_x.py (2 tests)", "test_x.py and 1 more file (2 tests)") == (alone, pack, wide)
+    assert ("a @ n", "test_x.py (2 tests) @ n", "test_x.py and 1 more file (2 tests) @ n") == (alone, pack, wide)
 
 
 def test_a_journal_is_being_written_as_long_as_its_driver_has_it(tmp_path: Path) -> None:

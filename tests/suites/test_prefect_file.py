@@ -26,6 +26,13 @@ def test_the_projects_own_file_is_read() -> None:
     assert {"pulseq"} == {one.work_pool for one in project.deployments}
 
 
+def test_of_the_repositorys_schedules_those_begin_by_themselves_that_find_something_to_do() -> None:
+    deployments = read_project(ROOT / "prefect.yaml").deployments
+    schedules = [schedule for one in deployments for schedule in one.values.get("schedules", [])]
+
+    assert ["every-night", "every-morning"] == [one["slug"] for one in schedules if one.get("active", True)]
+
+
 def test_anchors_and_merge_keys_are_followed(tmp_path: Path) -> None:
     text = "definitions:\n  a: &a {entrypoint: f.py:g, tags: [t]}\ndeployments:\n  - {<<: *a, name: one}\n"
 

@@ -74,8 +74,14 @@ class Site:
         return self.state(flow_run)
 
     def task_runs(self, flow_run: str) -> dict[str, dict[str, Any]]:
+        """The state of each task run, by what its test is called."""
         found = self.ask("/task_runs/filter", flow_runs={"id": {"any_": [flow_run]}})
-        return {one["name"]: one["state"] for one in found}
+        return {one["name"].partition(" @ ")[0]: one["state"] for one in found}
+
+    def search(self, flow_run: str, words: str) -> list[str]:
+        """What the search for task runs on the page of a flow run finds, by what their tests are called."""
+        question = {"flow_runs": {"id": {"any_": [flow_run]}}, "task_runs": {"name": {"like_": words}}}
+        return [one["name"].partition(" @ ")[0] for one in self.ask("/task_runs/filter", **question)]
 
     def bodies(self, word: str) -> list[int]:
         """Processes that run a test whose command ends with this word."""

@@ -1,4 +1,4 @@
-"""Runs that Prefect starts: the five commands of the guide, cancelling, automations, serving."""
+"""Runs that Prefect starts: the commands of the guide, cancelling, automations, serving."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ SUITES = {
     "mixed": """
   - {id: passes, command: 'true'}
   - {id: fails, command: [sh, -c, 'exit 3']}
-  - {id: slow, timeout: 1, command: [sleep, '64.5']}
+  - {id: slow, timeout: 1, labels: [browserless], command: [sleep, '64.5']}
   - {id: no-node, command: 'true', requirements: {browser: none}}
   - {id: flaky, max_retries: 1, shell: true, command: 'test -f ../../was-here || { touch ../../was-here; exit 1; }'}
 """,
@@ -62,6 +62,7 @@ STATES = {
     "fails": ("FAILED", "Failed"),
     "slow": ("FAILED", "TimedOut"),
     "flaky": ("COMPLETED", "Flaky"),
+    "no-node": ("FAILED", "Unsatisfiable"),
 }
 
 
@@ -103,7 +104,7 @@ def _answers(api: httpx.Client) -> bool:
         return False
 
 
-def test_the_fifth_command_runs_what_has_been_deployed(site: Site) -> None:
+def test_the_last_command_runs_what_has_been_deployed(site: Site) -> None:
     told = site.run("deployment", "run", "run-suite/smoke", "--watch").out
 
     assert "finished successfully" in told
@@ -125,6 +126,14 @@ def test_a_run_reads_well_on_prefects_pages(site: Site) -> None:
         "every task run has the state of its test",
     )
     assert "failed (exit_code) exit code 3" in site.task_runs(flow_run)["fails"]["message"]
+    homeless = site.task_runs(flow_run)["no-node"]
+    assert "no node fits" in homeless["message"]
+    # All that the page of a task run shows.
+    of_it = {"task_run_id": {"any_": [homeless["state_details"]["task_run_id"]]}}
+    (line,) = until(lambda: site.ask("/logs/filter", logs=of_it), "its log says so")
+    assert line["message"].startswith("no-node: error (unsatisfiable)\nno node fits")
+    assert ["slow"] == site.search(flow_run, "medium, browserless")
+    assert 4 == len(site.search(flow_run, "@ node1"))
     artifacts = site.ask("/artifacts/filter", artifacts={"flow_run_id": {"any_": [flow_run]}})
     kinds = {one["key"]: one["type"] for one in artifacts}
     assert {"mixed-progress": "progress", "mixed-summary": "markdown", "mixed-failures": "table"} == kinds

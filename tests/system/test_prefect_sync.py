@@ -93,7 +93,7 @@ def test_what_the_server_missed_is_told_and_what_it_knows_stays(
     assert PrefectReport(runs=1, flow_runs=1, task_runs=2) == report
     assert ("COMPLETED", "Passed") == _state(prefect_api, "task_runs", running)[1:]
     assert ("FAILED", "Failed") == _state(prefect_api, "task_runs", failed)[1:]
-    assert ("c", "FAILED", "Failed") == _state(prefect_api, "task_runs", unknown)
+    assert ("c @ n", "FAILED", "Failed") == _state(prefect_api, "task_runs", unknown)
     assert ("FAILED", "Failed") == _state(prefect_api, "flow_runs", flow_run)[1:]
 
 
@@ -116,7 +116,7 @@ def test_many_that_the_server_missed_are_told_together(
     assert PrefectReport(runs=1, flow_runs=1, task_runs=503) == report
     assert not one_by_one
     assert ("COMPLETED", "Passed") == _state(prefect_api, "task_runs", running[0])[1:]
-    assert ("t10", "FAILED", "Failed") == _state(prefect_api, "task_runs", bad)
+    assert ("t10 @ n", "FAILED", "Failed") == _state(prefect_api, "task_runs", bad)
     times = httpx.get(f"{prefect_api}/task_runs/{bad}").raise_for_status().json()
     assert (times["start_time"], times["end_time"]) == ("1970-01-01T00:16:40Z", "1970-01-01T00:16:42Z")
     assert times["total_run_time"] == 2.0

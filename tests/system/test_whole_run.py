@@ -51,7 +51,7 @@ def test_the_quickstart_passes_and_all_who_tell_of_it_agree(workplace: Workplace
         ),
         "every task run has its final state on the server",
     )
-    names = {one["name"] for one in runs}
+    names = {one["name"].partition(" @ ")[0] for one in runs}
     written = {row["test_id"] for row in rows if "::" not in row["test_id"]}
     assert written <= names
     packs = names - written
