@@ -33,6 +33,7 @@ app = cyclopts.App(
 )
 # By name: a verb's module is imported when the verb is used, so that `--help` costs no Prefect.
 COMMANDS = {
+    "init": ("pulseq.cli.init:init", "Write a suite and its nodes for what is in a directory."),
     "run": ("pulseq.cli.run:run", "Run suites and wait for their verdicts."),
     "check": ("pulseq.cli.check:check", "Validate suites and nodes; start nothing."),
     "up": ("pulseq.cli.up:up", "Start server, scheduler and nodes that stay between runs."),
