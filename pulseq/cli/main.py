@@ -43,6 +43,7 @@ COMMANDS = {
     "setup": ("pulseq.cli.setup:setup", "Make Prefect's automations for runs and nodes."),
     "summary": ("pulseq.cli.summary:summary", "Tell what a stored run came to."),
     "sql": ("pulseq.cli.sql:sql", "Ask the results in SQL, also while runs write."),
+    "doctor": ("pulseq.cli.doctor:doctor", "Tell whether runs can go on here; for the beginning of a bug report."),
     "results": ("pulseq.cli.results:app", "Bring journals into the database."),
 }
 for _name, (_place, _help) in COMMANDS.items():
