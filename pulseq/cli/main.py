@@ -44,6 +44,8 @@ COMMANDS = {
     "summary": ("pulseq.cli.summary:summary", "Tell what a stored run came to."),
     "sql": ("pulseq.cli.sql:sql", "Ask the results in SQL, also while runs write."),
     "doctor": ("pulseq.cli.doctor:doctor", "Tell whether runs can go on here; for the beginning of a bug report."),
+    "completion": ("pulseq.cli.completion:completion", "Print what bash, zsh or fish complete our words with."),
+    "man": ("pulseq.cli.man:man", "Print the manual page."),
     "results": ("pulseq.cli.results:app", "Bring journals into the database."),
 }
 for _name, (_place, _help) in COMMANDS.items():
@@ -54,6 +56,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Errors are told in one line each on standard error."""
     try:
         _check_verb(arguments)
+        _tell_all_of_help(arguments)
         code = app(list(arguments))
     except cyclopts.CycloptsError as error:
         usage = f"{_one_line(str(error))} (see `pulseq {' '.join(_verb(arguments))}--help`)"
@@ -123,6 +126,12 @@ def _check_verb(arguments: Sequence[str]) -> None:
         near = nearest(arguments[0], list(COMMANDS))
         hint = f"; did you mean {near!r}?" if near else ""
         raise UsageError(f"found command {arguments[0]!r}, expected one of {', '.join(COMMANDS)}{hint}")
+
+
+def _tell_all_of_help(arguments: Sequence[str]) -> None:
+    # The line that a list of verbs has for it would stand in place of all that its function says.
+    if _verb(arguments) and {"--help", "-h"} & set(arguments) and app[arguments[0]].default_command is not None:
+        app[arguments[0]].help = None
 
 
 def _verb(arguments: Sequence[str]) -> list[str]:
