@@ -87,18 +87,21 @@ def _write_junit(script: str, installed: Mapping[str, Any]) -> tuple[list[str], 
     match _tool_of(script):
         case "vitest":
             return ["--run", "--reporter=default", "--reporter=junit", f"--outputFile.junit={_REPORT}"], ""
+        case "mocha":
+            return ["--reporter", "xunit", "--reporter-option", f"output={_REPORT}"], ""
         case "jest" if "jest-junit" in installed:
             return ["--reporters=default", "--reporters=jest-junit"], ""
-        case "mocha" if "mocha-junit-reporter" in installed:
-            return ["--reporter", "mocha-junit-reporter", "--reporter-options", f"mochaFile={_REPORT}"], ""
-        case "jest" | "mocha" as tool:
-            package = {"jest": "jest-junit", "mocha": "mocha-junit-reporter"}[tool]
-            return [], f"With {package} installed, and written as JUnit, each case would be a test of its own."
+        case "jest":
+            return [], "With the package jest-junit installed each case could be a test of its own."
     return [], ""
 
 
 def _environment(script: str, extra: list[str]) -> dict[str, str]:
     told = {"CI": "true"}
     if extra and _tool_of(script) == "jest":
-        told |= {"JEST_JUNIT_OUTPUT_FILE": _REPORT, "JEST_JUNIT_REPORT_TEST_SUITE_ERRORS": "true"}
+        told |= {
+            "JEST_JUNIT_OUTPUT_FILE": _REPORT,
+            "JEST_JUNIT_CLASSNAME": "{filepath}",
+            "JEST_JUNIT_REPORT_TEST_SUITE_ERRORS": "true",
+        }
     return told
