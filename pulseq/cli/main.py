@@ -130,8 +130,9 @@ def _check_verb(arguments: Sequence[str]) -> None:
 
 def _tell_all_of_help(arguments: Sequence[str]) -> None:
     # The line that a list of verbs has for it would stand in place of all that its function says.
-    if _verb(arguments) and {"--help", "-h"} & set(arguments) and app[arguments[0]].default_command is not None:
-        app[arguments[0]].help = None
+    verb = next((word for word in arguments[:1] if word in COMMANDS), None)
+    if verb and {"--help", "-h"} & set(arguments) and app[verb].default_command is not None:
+        app[verb].help = None
 
 
 def _verb(arguments: Sequence[str]) -> list[str]:
