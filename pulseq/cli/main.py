@@ -14,6 +14,7 @@ from typing import NoReturn
 import cyclopts
 
 from pulseq import __version__
+from pulseq.cli.help_text import say_purpose
 from pulseq.errors import ExitCode, PulseqError, UsageError, nearest
 
 app = cyclopts.App(
@@ -131,8 +132,8 @@ def _check_verb(arguments: Sequence[str]) -> None:
 def _tell_all_of_help(arguments: Sequence[str]) -> None:
     # The line that a list of verbs has for it would stand in place of all that its function says.
     verb = next((word for word in arguments[:1] if word in COMMANDS), None)
-    if verb and {"--help", "-h"} & set(arguments) and app[verb].default_command is not None:
-        app[verb].help = None
+    if verb and {"--help", "-h"} & set(arguments) and (function := app[verb].default_command) is not None:
+        app[verb].help = "\n\n".join(say_purpose(function))
 
 
 def _verb(arguments: Sequence[str]) -> list[str]:

@@ -7,11 +7,11 @@ import sys
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
-from typing import Any
 
 import cyclopts
 
 from pulseq import __version__
+from pulseq.cli.help_text import say_purpose
 from pulseq.cli.main import app
 from pulseq.reports.roff import Item, Part, render_page
 
@@ -66,8 +66,9 @@ def _describe(name: str, command: cyclopts.App) -> Iterator[Part]:
     options = [argument for argument in shown if argument.names[0].startswith("-")]
     words = [argument for argument in shown if argument not in options]
     usage = " ".join([f"`pulseq {name}`", *(["[OPTIONS]"] if options else []), *map(_say_word, words)])
+    purpose = say_purpose(command.default_command) if command.default_command is not None else []
     told = [Item(_say_word(argument), _say_help(argument)) for argument in words]
-    yield Part(2, f"pulseq {name}", [usage, *_paragraphs(command.default_command)], told)
+    yield Part(2, f"pulseq {name}", [usage, *purpose], told)
     for title, group in groupby(options, _group_of):
         items = [Item(_say_names(option), _say_help(option)) for option in group]
         # What has no group of its own needs no heading.
@@ -76,18 +77,6 @@ def _describe(name: str, command: cyclopts.App) -> Iterator[Part]:
 
 def _say_first(text: str) -> str:
     return text.partition("\n\n")[0]
-
-
-def _paragraphs(function: Any) -> list[str]:
-    """What a function says of itself before it tells its arguments."""
-    text, _, _ = (inspect.getdoc(function) or "").partition("\nArgs:")
-    return [line for paragraph in text.split("\n\n") for line in _lines(paragraph)]
-
-
-def _lines(paragraph: str) -> list[str]:
-    """A paragraph is one line, but where each of its lines is a sentence of its own."""
-    lines = paragraph.strip().splitlines()
-    return lines if lines and all(line.endswith((".", ":")) for line in lines) else [" ".join(lines)]
 
 
 def _group_of(argument: cyclopts.Argument) -> str:
