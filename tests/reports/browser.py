@@ -9,6 +9,7 @@ import re
 import shutil
 import signal
 import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -84,27 +85,35 @@ class Browser:
 
 
 @contextmanager
-def open_browser(profile: Path) -> Iterator[Browser]:
-    """A browser with an empty page; it has ended when the block has."""
+def open_browser() -> Iterator[Browser]:
+    """A browser with an empty page; it has ended when the block has, and what it has written is gone."""
+    # Short, as sockets stand in it.
+    with tempfile.TemporaryDirectory(prefix="pulseq-browser-") as place, _start(place) as (process, address):
+        try:
+            with connect(address, max_size=None, compression=None) as socket:
+                browser = Browser(socket)
+                target = browser.call("Target.createTarget", url="about:blank")["targetId"]
+                browser.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+                for domain in ("Page", "Runtime", "Log"):
+                    browser.call(f"{domain}.enable")
+                yield browser
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.communicate()  # until all that have its standard error are gone
+
+
+@contextmanager
+def _start(place: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
+    """The process, and where its developer tools listen."""
     assert PROGRAM is not None
-    command = [PROGRAM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
-    process = subprocess.Popen(
-        [*command, "--remote-debugging-port=0", f"--user-data-dir={profile}", "about:blank"],
+    options = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-first-run"]
+    command = [PROGRAM, *options, "--remote-debugging-port=0", f"--user-data-dir={place}/profile", "about:blank"]
+    with subprocess.Popen(
+        command,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         start_new_session=True,
-        env={**os.environ, "HOME": str(profile)},
-    )
-    try:
+        env={**os.environ, "HOME": place, "TMPDIR": place},
+    ) as process:
         assert process.stderr is not None
-        address = next(filter(None, map(_LISTENS.search, process.stderr)))[1].decode()
-        with connect(address, max_size=None, compression=None) as socket:
-            browser = Browser(socket)
-            target = browser.call("Target.createTarget", url="about:blank")["targetId"]
-            browser.session = browser.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-            for domain in ("Page", "Runtime", "Log"):
-                browser.call(f"{domain}.enable")
-            yield browser
-    finally:
-        os.killpg(process.pid, signal.SIGKILL)
-        process.communicate()
+        yield process, next(filter(None, map(_LISTENS.search, process.stderr)))[1].decode()
