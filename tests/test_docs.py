@@ -27,15 +27,17 @@ from pulseq.suites.bodies import COMPANIONS, KINDS
 from pulseq.suites.one_test import DEFAULT_READERS
 from pulseq.suites.readers import read_capabilities, read_requirements
 from pulseq.suites.yaml_file import parse_yaml
+from tests.markdown_links import find_anchors, find_dead_links, find_links
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
 PAGES = [*sorted(DOCS.rglob("*.md")), ROOT / "README.md", ROOT / "CHANGELOG.md"]
+#: Those that have no examples to be tried as well.
+EVERY_PAGE = [*PAGES, *sorted((ROOT / "tests").rglob("*.md")), *sorted((ROOT / "deployments").rglob("*.md"))]
 SCHEMA_PAGE = DOCS / "reference" / "schema.md"
 
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
-_LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
-_HEADING = re.compile(r"^#+ +(.+?) *$", re.MULTILINE)
+_NAMED_PAGE = re.compile(r"\b(docs/[\w/.-]+\.md)(?:#([\w-]+))?")
 _CREATED = re.compile(r"^CREATE (?:TABLE|VIEW) (\w+)", re.MULTILINE)
 
 
@@ -242,35 +244,36 @@ def test_a_quoted_message_is_one_of_the_product(message: str) -> None:
 # -- links
 
 
-def _anchors(page: Path) -> set[str]:
-    """The anchors of a page's headings, as code hosts make them."""
-    text = _FENCE.sub("", page.read_text(encoding="utf-8"))
-    words = (re.sub(r"[^\w\- ]", "", heading.lower()) for heading in _HEADING.findall(text))
-    return {word.replace(" ", "-") for word in words}
+@pytest.mark.parametrize("page", EVERY_PAGE, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_link_of_a_page_is_dead(page: Path) -> None:
+    assert [] == list(find_dead_links(page, ROOT))
 
 
-LINKS = [
-    (page, target)
-    for page in PAGES
-    for target in _LINK.findall(_FENCE.sub("", page.read_text(encoding="utf-8")))
-    if not re.match(r"[a-z]+:", target)
-]
+def test_pages_have_links() -> None:
+    assert 100 < sum(len(find_links(page.read_text(encoding="utf-8"))) for page in EVERY_PAGE)
 
 
-@pytest.mark.parametrize(("page", "target"), LINKS, ids=lambda part: part.name if isinstance(part, Path) else part)
-def test_a_relative_link_leads_somewhere(page: Path, target: str) -> None:
-    path, _, anchor = target.partition("#")
-    there = (page.parent / path).resolve() if path else page
+@pytest.mark.parametrize("folder", ["pulseq", "flows", "deployments", "tests/system", "tests/benchmarks"])
+def test_a_page_that_the_code_names_is_there(folder: str) -> None:
+    files = [file for file in (ROOT / folder).rglob("*") if file.suffix in (".py", ".yaml", ".toml", ".env", ".html")]
+    named = {
+        (file.relative_to(ROOT), *found.groups())
+        for file in files
+        for found in _NAMED_PAGE.finditer(file.read_text(encoding="utf-8"))
+    }
 
-    assert there.exists()
-    assert not anchor or anchor in _anchors(there)
+    for file, path, anchor in named:
+        assert (ROOT / path).exists(), f"{file} names {path}"
+        assert not anchor or anchor in find_anchors((ROOT / path).read_text(encoding="utf-8")), (
+            f"{file}: {path}#{anchor}"
+        )
 
 
 def test_every_page_is_reached_from_the_way_in() -> None:
     index = DOCS / "index.md"
-    linked = {(page.parent / target.partition("#")[0]).resolve() for page, target in LINKS if page == index}
+    targets = [link.target.partition("#")[0] for link in find_links(index.read_text(encoding="utf-8"))]
 
-    assert set() == set(DOCS.rglob("*.md")) - linked - {index}
+    assert set() == set(DOCS.rglob("*.md")) - {(index.parent / target).resolve() for target in targets} - {index}
 
 
 # -- the schema

@@ -20,6 +20,7 @@ from pulseq.engine.machine import read_machine
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError
 from pulseq.models import CapabilityValue, Fleet, Suite
 from pulseq.suites.arguments import load_arguments
+from pulseq.suites.default_suite import complete_arguments
 from pulseq.suites.documents import Flaw
 from pulseq.suites.prefect_file import PROJECT_FILE, Project, read_project
 
@@ -42,6 +43,7 @@ def check(
         pyargs: Arguments that are no suite files are names of Python packages.
         project: A prefect.yaml; by default the one of the working directory, if there is one.
     """
+    suites = complete_arguments(suites, pyargs=pyargs)
     written = project or Path(PROJECT_FILE)
     has_project = project is not None or written.exists()
     checks: list[Callable[[], None]] = []

@@ -14,6 +14,7 @@ from typing import NoReturn
 import cyclopts
 
 from pulseq import __version__
+from pulseq.cli.help_text import say_purpose
 from pulseq.errors import ExitCode, PulseqError, UsageError, nearest
 
 app = cyclopts.App(
@@ -33,6 +34,7 @@ app = cyclopts.App(
 )
 # By name: a verb's module is imported when the verb is used, so that `--help` costs no Prefect.
 COMMANDS = {
+    "init": ("pulseq.cli.init:init", "Write a suite and its nodes for what is in a directory."),
     "run": ("pulseq.cli.run:run", "Run suites and wait for their verdicts."),
     "check": ("pulseq.cli.check:check", "Validate suites and nodes; start nothing."),
     "up": ("pulseq.cli.up:up", "Start server, scheduler and nodes that stay between runs."),
@@ -42,6 +44,9 @@ COMMANDS = {
     "setup": ("pulseq.cli.setup:setup", "Make Prefect's automations for runs and nodes."),
     "summary": ("pulseq.cli.summary:summary", "Tell what a stored run came to."),
     "sql": ("pulseq.cli.sql:sql", "Ask the results in SQL, also while runs write."),
+    "doctor": ("pulseq.cli.doctor:doctor", "Tell whether runs can go on here; for the beginning of a bug report."),
+    "completion": ("pulseq.cli.completion:completion", "Print what bash, zsh or fish complete our words with."),
+    "man": ("pulseq.cli.man:man", "Print the manual page."),
     "results": ("pulseq.cli.results:app", "Bring journals into the database."),
 }
 for _name, (_place, _help) in COMMANDS.items():
@@ -52,6 +57,7 @@ def run_command(arguments: Sequence[str]) -> int:
     """Run one command; its exit code. Errors are told in one line each on standard error."""
     try:
         _check_verb(arguments)
+        _tell_all_of_help(arguments)
         code = app(list(arguments))
     except cyclopts.CycloptsError as error:
         usage = f"{_one_line(str(error))} (see `pulseq {' '.join(_verb(arguments))}--help`)"
@@ -121,6 +127,13 @@ def _check_verb(arguments: Sequence[str]) -> None:
         near = nearest(arguments[0], list(COMMANDS))
         hint = f"; did you mean {near!r}?" if near else ""
         raise UsageError(f"found command {arguments[0]!r}, expected one of {', '.join(COMMANDS)}{hint}")
+
+
+def _tell_all_of_help(arguments: Sequence[str]) -> None:
+    # The line that a list of verbs has for it would stand in place of all that its function says.
+    verb = next((word for word in arguments[:1] if word in COMMANDS), None)
+    if verb and {"--help", "-h"} & set(arguments) and (function := app[verb].default_command) is not None:
+        app[verb].help = "\n\n".join(say_purpose(function))
 
 
 def _verb(arguments: Sequence[str]) -> list[str]:

@@ -31,7 +31,7 @@ class RunArguments:
     nodes_count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"], group=_WHERE)] = None
     """Local nodes with one slot each: a number, or `auto` for one a processor (the default)."""
     nodes: Annotated[Path | None, Parameter(group=_WHERE)] = None
-    """Nodes file; by default `../nodes/NAME.yaml` beside a suite file `NAME.yaml`, if there is one."""
+    """Nodes file; by default `NAME.nodes.yaml` or `../nodes/NAME.yaml` of a suite file `NAME.yaml`, if there is one."""
     scheduler: Annotated[str | None, Parameter(group=_WHERE)] = None
     """Address of a Dask scheduler whose nodes are to be used; no local node is started. An address is code: what
     listens there gets your tests, and can run anything as you."""
@@ -95,7 +95,7 @@ def run(*suites: str, options: RunArguments | None = None) -> int:
 
     Args:
         suites: Suite files (YAML, TOML), directories, test files, pytest node ids; with --pyargs packages.
-            Without any pytest's `testpaths`, or else the working directory.
+            Without any `pulseq.yaml` of the working directory; without that what pytest takes by itself.
     """
     arguments = options or RunArguments()
     own, pytest_arguments = split_at_dashes(sys.argv, suites)

@@ -21,6 +21,7 @@ from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet
 from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_capabilities
+from pulseq.suites.default_suite import complete_arguments
 
 
 def up(
@@ -32,13 +33,14 @@ def up(
     """Start a Prefect server, a Dask scheduler and nodes that stay, for `pulseq run` to use.
 
     Args:
-        count: Local nodes with one slot each: a number, or `auto` for one a processor (the default).
-        nodes: Nodes file.
+        count: Local nodes with one slot each: a number, or `auto` for one a processor.
+        nodes: Nodes file; by default that of the directory's `pulseq.yaml`, else one node a processor.
         no_auth: Have the server ask nobody for an auth string: every account of this machine can then use it, and
             run commands as you while `pulseq serve` or a worker is there.
     """
     home = default_home()
-    fleet = choose_fleet([], nodes_file=nodes, count=count, scheduler=None)
+    suite = () if count or nodes else complete_arguments([])
+    fleet = choose_fleet(suite, nodes_file=nodes, count=count, scheduler=None)
     wanted = fleet if count or nodes else None
     cluster = find_cluster(home)
     if cluster is not None and cluster.keeper.alive:

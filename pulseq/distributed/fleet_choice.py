@@ -8,9 +8,9 @@ from pathlib import Path
 
 from pulseq.errors import UsageError
 from pulseq.models import Fleet
+from pulseq.suites.default_suite import own_nodes_files
 from pulseq.suites.nodes_file import load_fleet, local_fleet
-
-_SUFFIXES = (".yaml", ".yml", ".toml")
+from pulseq.suites.reading import SUFFIXES
 
 
 def choose_fleet(
@@ -33,12 +33,10 @@ def choose_fleet(
 
 
 def fleet_beside(arguments: Sequence[str]) -> Path | None:
-    """`../nodes/NAME.yaml` of a single suite file `NAME.yaml`, if it exists."""
-    if len(arguments) != 1 or not arguments[0].lower().endswith(_SUFFIXES):
+    """`NAME.nodes.yaml` or `../nodes/NAME.yaml` of a single suite file `NAME.yaml`, if one exists."""
+    if len(arguments) != 1 or not arguments[0].lower().endswith(SUFFIXES):
         return None
-    suite = Path(arguments[0])
-    candidates = (suite.parent.parent / "nodes" / (suite.stem + suffix) for suffix in _SUFFIXES)
-    return next((candidate for candidate in candidates if candidate.is_file()), None)
+    return next((candidate for candidate in own_nodes_files(Path(arguments[0])) if candidate.is_file()), None)
 
 
 def read_count(count: str | None) -> int:

@@ -12,6 +12,7 @@ from pulseq.distributed.run_options import RunOptions, default_home, new_run_id
 from pulseq.distributed.standing_use import carry_environment, join_standing
 from pulseq.models import Fleet, Strategy, Suite
 from pulseq.suites.arguments import load_arguments
+from pulseq.suites.default_suite import complete_arguments
 from pulseq.suites.selection import select
 
 
@@ -66,13 +67,10 @@ def prepare_run(request: RunRequest) -> PreparedRun:
         ConfigurationError: problems in suite or nodes files.
         NothingToRunError: there is no test in them.
     """
-    suite = load_arguments(
-        list(request.suites), pytest_args=request.pytest_args, pyargs=request.pyargs, python=request.python
-    )
+    named = complete_arguments(request.suites, pyargs=request.pyargs)
+    suite = load_arguments(list(named), pytest_args=request.pytest_args, pyargs=request.pyargs, python=request.python)
     suite = _limit(select(suite, keyword=request.keyword, markers=request.markers), request)
-    fleet = choose_fleet(
-        request.suites, nodes_file=request.nodes_file, count=request.nodes_count, scheduler=request.scheduler
-    )
+    fleet = choose_fleet(named, nodes_file=request.nodes_file, count=request.nodes_count, scheduler=request.scheduler)
     told_where = bool(request.nodes_file or request.nodes_count or request.scheduler)
     options, standing = join_standing(
         _make_options(request, suite), own_nodes=told_where, beside=fleet if fleet.source else None

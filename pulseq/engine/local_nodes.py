@@ -293,6 +293,11 @@ def make_temp_root() -> Path:
     return Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
 
 
+def files_for(nodes: int) -> int:
+    """How many files the process that owns so many nodes may have open at once."""
+    return nodes * FILES_PER_NODE + _FILES_BESIDES
+
+
 def allow_open_files(nodes: int) -> None:
     """Let this process have as many files open as owning so many nodes takes.
 
@@ -302,7 +307,7 @@ def allow_open_files(nodes: int) -> None:
         InfrastructureError: the system does not let it; the text has both numbers.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    wanted = nodes * FILES_PER_NODE + _FILES_BESIDES
+    wanted = files_for(nodes)
     if resource.RLIM_INFINITY == soft or wanted <= soft:
         return
     if hard != resource.RLIM_INFINITY and hard < wanted:

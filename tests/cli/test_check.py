@@ -104,3 +104,10 @@ def test_a_project_that_is_not_there_is_refused() -> None:
 def test_nothing_to_check_is_refused() -> None:
     with pytest.raises(PulseqError):
         check()
+
+
+def test_without_a_name_the_suite_of_the_directory_is_checked(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "pulseq.yaml").write_text(SUITE.replace("shop", "own"))
+
+    assert 0 == check()
+    assert "suite own: 1 entries" in capsys.readouterr().err

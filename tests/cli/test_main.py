@@ -114,6 +114,14 @@ def test_a_command_line_that_makes_no_sense_says_what_does(
     assert words in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("verb", "words"), [("run", "What follows `--` goes to pytest."), ("sql", "Tables: runs, tests, attempts")]
+)
+def test_help_has_all_that_a_verb_says_of_itself(capsys: pytest.CaptureFixture[str], verb: str, words: str) -> None:
+    assert run_command([verb, "--help"]) == 0
+    assert words in capsys.readouterr().out
+
+
 def test_a_reader_that_has_gone_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
     _fails_with(monkeypatch, BrokenPipeError())
     monkeypatch.setattr("sys.stdout", sys.stdout)  # so that what is put in its place is taken away again

@@ -14,7 +14,7 @@ from pulseq.cli import up as up_module
 from pulseq.cli.up import up
 from pulseq.engine.api_auth import keep_auth
 from pulseq.engine.process_id import ProcessId
-from pulseq.engine.standing import Condition, StandingCluster, standing_directory, write_cluster
+from pulseq.engine.standing import Condition, StandingCluster, find_cluster, standing_directory, write_cluster
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
 
@@ -50,6 +50,27 @@ def starting(home: Path, cluster: StandingCluster, *, ours: bool) -> Callable[..
         return ours
 
     return start
+
+
+@pytest.mark.parametrize(("count", "started"), [(None, ["phone"]), ("1", ["node1"])])
+def test_the_nodes_of_the_suite_of_the_directory_are_started_where_none_are_named(
+    home: Path,
+    cluster: StandingCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    count: str | None,
+    started: list[str],
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pulseq.yaml").touch()
+    (tmp_path / "pulseq.nodes.yaml").write_text("nodes:\n  - {id: phone}\n")
+    monkeypatch.setattr(up_module, "start_cluster", starting(home, cluster, ours=True))
+
+    assert up(count=count) == 0
+
+    stands = find_cluster(home)
+    assert stands is not None
+    assert started == [node.id for node in stands.fleet.nodes]
 
 
 def test_what_was_started_is_described(

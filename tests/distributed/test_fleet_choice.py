@@ -30,6 +30,14 @@ def test_the_nodes_file_beside_a_suite_is_used(suite: Path) -> None:
     assert [(node.id, node.max_concurrent_tests) for node in fleet.nodes] == [("laptop", 3)]
 
 
+def test_a_nodes_file_in_the_folder_of_the_suite_is_nearer(suite: Path) -> None:
+    suite.with_name("shop.nodes.yaml").write_text("nodes:\n  - {id: near}\n")
+
+    fleet = choose_fleet([str(suite)], nodes_file=None, count=None, scheduler=None)
+
+    assert ["near"] == [node.id for node in fleet.nodes]
+
+
 def test_a_number_of_nodes_goes_before_the_file_beside_the_suite(suite: Path) -> None:
     fleet = choose_fleet([str(suite)], nodes_file=None, count="2", scheduler=None)
 

@@ -49,7 +49,7 @@ HOSTILE = ANY_TEXT | st.lists(st.sampled_from(ATTACKS), min_size=1, max_size=3).
 VOID = {"meta", "link", "input"}
 KNOWN_TAG = re.compile(
     "html|head|meta|title|link|style|script|body|a|header|main|section|div|p|span|h1|h2|h3|dl|dt|dd|time|svg|rect|line"
-    "|text|g|details|summary|pre|ol|ul|li|table|thead|tbody|tr|th|td|label|input|select|option|code|b"
+    "|text|g|details|summary|pre|ol|ul|li|table|thead|tbody|tr|th|td|label|input|select|option|button|code|b"
 )
 
 
