@@ -24,6 +24,7 @@ from pulseq.suites.readers import (
     read_written,
     whole_number,
 )
+from pulseq.suites.shell_signs import find_shell_sign
 
 KINDS = ("command", "call", "pytest", "http", "simulate")
 #: Keys that belong to some bodies only, and to which.
@@ -88,12 +89,28 @@ def read_line(value: Any) -> tuple[str, ...]:
 def read_argv(value: Any) -> tuple[str, ...]:
     """A program and its arguments: a list, or text that is split as a shell would split it."""
     if isinstance(value, str):
-        argv = split_line(value)
+        argv = split_line(_refuse_shell_signs(value))
     else:
         argv = list_of(read_written, "a list of a program and its arguments, or a line of text")(value)
     if not argv or not argv[0].strip():
         raise Flawed.at("no program", "a program and its arguments")
     return argv
+
+
+def _refuse_shell_signs(line: str) -> str:
+    """The line, unless it means something else to a shell: without one it would pass for the wrong reason."""
+    sign = find_shell_sign(line)
+    if sign == "\n":
+        raise Flawed.at(
+            f"{line.strip().count(sign) + 1} lines, but no shell that reads them",
+            "shell: true beside them, or one line, or a list of a program and its arguments",
+        )
+    if sign is not None:
+        raise Flawed.at(
+            f"'{sign}' in {describe(line)}, but no shell that reads it",
+            f"shell: true beside it, or a list of arguments (or quotes around '{sign}') if it is meant as one",
+        )
+    return line
 
 
 def split_line(value: str) -> tuple[str, ...]:

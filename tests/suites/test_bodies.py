@@ -17,10 +17,16 @@ ADDRESS = "an address such as http://127.0.0.1:8000/health"
 OUTCOMES = "one of passed, failed, error, skipped"
 
 
+def two_ways(sign: str) -> str:
+    return f"shell: true beside it, or a list of arguments (or quotes around '{sign}') if it is meant as one"
+
+
 @pytest.mark.parametrize(
     ("keys", "body"),
     [
-        ("command: \"a 'b c' $D\"", CommandBody(("a", "b c", "$D"))),
+        ("command: \"a 'b c' '$D' \\\\;\"", CommandBody(("a", "b c", "$D", ";"))),
+        ("command: [a, '&&', $D]", CommandBody(("a", "&&", "$D"))),
+        ("command: 'a && $D', shell: true", CommandBody(("a && $D",), shell=True)),
         ("command: [sleep, 5, 1.50, true]", CommandBody(("sleep", "5", "1.50", "true"))),
         ("pytest: [a, b::c], args: '-k \"x or y\"'", PytestBody(("a", "b::c"), ("-k", "x or y"))),
         ("call: 'a.b:C.d', args: [1.5, {x: [null]}]", CallBody("a.b:C.d", (1.5, {"x": [None]}))),
@@ -50,6 +56,19 @@ def test_a_body_means(load_test: LoadTest, keys: str, body: Body) -> None:
         ("command: [[a]]", "command[0]", "a list", "text or a number"),
         ("command: {}", "command", "an empty mapping", "a list of a program and its arguments, or a line of text"),
         ('command: "a \'b"', "command", "'a 'b' (no closing quotation)", "text that a shell could split"),
+        (
+            "command: echo a && false",
+            "command",
+            "'&&' in 'echo a && false', but no shell that reads it",
+            two_ways("&&"),
+        ),
+        ("command: a $D, shell: false", "command", "'$D' in 'a $D', but no shell that reads it", two_ways("$D")),
+        (
+            'command: "a\\nb\\n"',
+            "command",
+            "2 lines, but no shell that reads them",
+            "shell: true beside them, or one line, or a list of a program and its arguments",
+        ),
         ("command: [a], shell: true", "command", "a list", "one line of text, as shell is true"),
         ("command: a, shell: 1", "shell", "1", "true or false"),
         ("call: 'a:b', junit: x", "junit", "this key beside call", "it only beside command"),
