@@ -127,7 +127,7 @@ def read_test(mapping: Any) -> tuple[Reading, Body | None]:
         body = read_body(mapping)
     except Flawed as error:
         return Reading(reading.values, (*reading.flaws, *error.flaws)), None
-    if body is None and not any(flaw.suggestion in KINDS for flaw in reading.flaws):
+    if body is None and not any((flaw.suggestion or "").split(".")[0] in KINDS for flaw in reading.flaws):
         missing = Flaw((), "no body", f"exactly one of {', '.join(KINDS)}")
         return Reading(reading.values, (*reading.flaws, missing)), None
     return reading, body

@@ -11,6 +11,7 @@ from pulseq.capabilities import is_version_name, parse_requirement, parse_size
 from pulseq.errors import nearest
 from pulseq.models import CapabilityValue, Scalar
 from pulseq.suites.documents import Flaw, Flawed, WrittenFloat, describe
+from pulseq.suites.other_words import translate
 
 T = TypeVar("T")
 Reader: TypeAlias = Callable[[Any], T]
@@ -178,7 +179,7 @@ def read_keys(value: Any, readers: Mapping[str, Reader[Any]], *, required: Colle
 
 
 def _refuse_key(key: str, readers: Mapping[str, Reader[Any]], thing: str) -> Flaw:
-    meant = nearest(key, list(readers))
+    meant = translate(key, readers) or nearest(key, readers)
     expected = f"a key of {thing}" if meant else f"a key of {thing}: {', '.join(readers)}"
     return Flaw((key,), "an unknown key", expected, meant)
 
