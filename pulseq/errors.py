@@ -14,9 +14,10 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 #: Problems of one kind that are told one by one.
 MOST_OF_A_KIND = 20
@@ -110,6 +111,26 @@ class ConfigurationError(UsageError):
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems: tuple[Problem, ...] = tuple(problems)
         super().__init__("\n".join(_tell(self.problems)))
+
+
+def call_all(*calls: Callable[[], Any]) -> list[Any]:
+    """Call each, whatever the ones before have raised; what they gave, in their order.
+
+    Raises:
+        PulseqError: what the only one raised that did; of several one error with the lines of all.
+    """
+    given: list[Any] = []
+    errors: list[PulseqError] = []
+    for call in calls:
+        try:
+            given.append(call())
+        except PulseqError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise UsageError("\n".join(map(str, errors)))
+    return given
 
 
 def _tell(problems: Sequence[Problem]) -> Iterator[str]:

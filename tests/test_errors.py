@@ -1,4 +1,4 @@
-"""Which known word a reader is asked whether it was meant."""
+"""Which known word a reader is asked whether it was meant, and how several errors become one."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.errors import nearest
+from pulseq.errors import NothingToRunError, PulseqError, UsageError, call_all, nearest
 from pulseq.suites.bodies import KINDS
 from pulseq.suites.one_test import DEFAULT_READERS
 
@@ -89,3 +89,16 @@ def test_what_is_near_is_known_and_a_known_word_is_nearest_to_itself(word: str, 
         near = nearest(word, [*known, word])
         assert near is not None
         assert near.casefold().replace("-", "_") == word.casefold().replace("-", "_")
+
+
+def _raise(error: PulseqError) -> None:
+    raise error
+
+
+def test_all_are_called_whatever_the_first_raises() -> None:
+    assert [1, None] == call_all(lambda: 1, lambda: None)
+    with pytest.raises(NothingToRunError, match="no tests"):
+        call_all(lambda: _raise(NothingToRunError("no tests")), lambda: 1)
+    with pytest.raises(UsageError) as caught:
+        call_all(lambda: _raise(NothingToRunError("no tests")), lambda: _raise(UsageError("no nodes")))
+    assert str(caught.value) == "no tests\nno nodes"

@@ -32,13 +32,17 @@ def read_document(path: Path) -> Document:
 
 def describe_missing(path: Path) -> str:
     """That there is no such path, and which name beside it comes nearest."""
+    return f"found no file or directory '{path}'{hint_at_similar(path)}"
+
+
+def hint_at_similar(path: Path) -> str:
+    """The end of a sentence about a path that is not there: which name beside it comes nearest, if one does."""
     try:
         names = [entry.name for entry in path.parent.iterdir()] if path.name else []
     except OSError:
         names = []
     meant = nearest(path.name, names)
-    hint = f"; did you mean '{path.parent / meant}'?" if meant else ""
-    return f"found no file or directory '{path}'{hint}"
+    return f"; did you mean '{path.parent / meant}'?" if meant else ""
 
 
 def _read_bytes(path: Path) -> bytes:
