@@ -16,7 +16,7 @@ from pulseq.distributed.fleet_choice import choose_fleet
 from pulseq.distributed.run_options import default_home
 from pulseq.engine.api_address import check_api
 from pulseq.engine.known_api import configure, known_api
-from pulseq.engine.local_nodes import LOCAL_HOSTS
+from pulseq.engine.local_nodes import LOCAL_HOSTS, find_host_problem
 from pulseq.engine.machine import read_machine
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
 from pulseq.models import CapabilityValue, Fleet, NodeSpec, PytestBody, Suite, TestCase
@@ -68,6 +68,7 @@ def _check_suites(suites: Sequence[str], nodes: Path | None, count: str | None, 
     print(f"suite {suite.name}: {len(suite.tests)} entries", file=sys.stderr)
     print(f"nodes{source}: {len(fleet.nodes)} with {slots} slots", file=sys.stderr)
     troubles = [
+        *(f"{fleet.source}: {problem}" for node in fleet.nodes if (problem := find_host_problem(node))),
         *_limit(find_misses(suite, fleet), "tests that no node fits"),
         *_limit(find_troubles(suite, fleet), "things of this kind"),
     ]

@@ -33,6 +33,8 @@ def word_usage_error(error: cyclopts.CycloptsError, verb: str | None, words: Seq
             return f"{error.token.keyword}: found more than once, expected once {see}"
         case cyclopts.MissingArgumentError() if error.keyword:
             return f"{error.keyword}: found nothing behind it, expected its value {see}"
+        case cyclopts.MissingArgumentError() if error.argument is not None:
+            return f"found nothing behind `{command}`, expected {error.argument.name.lstrip('-')} {see}"
         case cyclopts.CoercionError() if error.token is not None and (expected := _describe_type(error.target_type)):
             name = error.token.keyword or (error.argument.name if error.argument else "")
             return f"{name}: found '{shorten(error.token.value)}', expected {expected} {see}"
@@ -51,6 +53,7 @@ def _describe_type(kind: object) -> str | None:
 
 def _hint_at(option: str, error: cyclopts.UnknownOptionError, verb: str | None) -> str:
     known = [name for argument in error.argument_collection if argument.parse for name in argument.names]
+    known = [name for name in known if name.startswith("-")]
     near = nearest(option.partition("=")[0].lstrip("-"), [name.lstrip("-") for name in known])
     if near is not None:
         return f" Did you mean {next(name for name in known if name.lstrip('-') == near)}?"

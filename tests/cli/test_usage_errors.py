@@ -35,7 +35,7 @@ def empty_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("run --maxfail few tests", f"--maxfail: found 'few', expected a whole number {SEE_RUN}"),
         ("run --live=maybe tests", f"--live: found 'maybe', expected no value, or true or false {SEE_RUN}"),
         ("status all", "found 'all', which `pulseq status` does not take (see `pulseq status --help`)"),
-        ("sql", 'Command "sql" parameter QUERY requires an argument. (see `pulseq sql --help`)'),
+        ("sql", "found nothing behind `pulseq sql`, expected QUERY (see `pulseq sql --help`)"),
         ("-s tests", f"found option '-s' before any command, expected one of {', '.join(COMMANDS)} first"),
         ("rum tests", f"found command 'rum', expected one of {', '.join(COMMANDS)}; did you mean 'run'?"),
     ],

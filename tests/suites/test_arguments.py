@@ -128,6 +128,15 @@ def test_an_id_that_two_files_have_is_told_with_both_places() -> None:
     assert refuse("one.yaml", "three.toml") == expected
 
 
+@pytest.mark.parametrize(
+    ("other", "also"),
+    [("one.yaml", ""), ("./one.yaml", ", which is 'one.yaml'"), ("link.yaml", ", which is 'one.yaml'")],
+)
+def test_a_file_that_is_named_again_is_refused(other: str, also: str) -> None:
+    Path("link.yaml").symlink_to("one.yaml")
+    assert refuse("one.yaml", other) == f"found '{other}' again{also}, expected each suite file once"
+
+
 def test_the_problems_of_all_files_are_told_together(write: Any) -> None:
     write("tests: [{id: a}]", "bad.yaml")
     write("tests: 5", "worse.yaml")
