@@ -53,7 +53,7 @@ def load_arguments(
     if not tests:
         raise NothingToRunError(f"found no tests in {_join(files)}")
     if pytest_args and not any(isinstance(test.body, PytestBody) for test in tests):
-        raise UsageError(f"found {_join(pytest_args)} for pytest, but no test here is pytest's")
+        raise UsageError(f"found {_join(pytest_args)} for pytest, but no test here is pytest's; leave it out")
     located = locate_python(python, Path.cwd()) if python else None
     return Suite(
         "+".join(dict.fromkeys(suite.name for suite in suites)),

@@ -90,7 +90,7 @@ def test_pytest_s_arguments_reach_every_pytest_entry() -> None:
 
 
 def test_pytest_s_arguments_without_a_pytest_entry_are_refused() -> None:
-    assert refuse("two.yml", pytest_args=["-x"]) == "found '-x' for pytest, but no test here is pytest's"
+    assert refuse("two.yml", pytest_args=["-x"]) == "found '-x' for pytest, but no test here is pytest's; leave it out"
 
 
 @pytest.mark.parametrize(
