@@ -20,7 +20,7 @@ from pulseq.engine.local_nodes import LOCAL_HOSTS, find_host_problem
 from pulseq.engine.machine import read_machine
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
 from pulseq.models import CapabilityValue, Fleet, NodeSpec, PytestBody, Suite, TestCase
-from pulseq.suites.absent import find_absent
+from pulseq.suites.absent import Absences
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.documents import Flaw
 from pulseq.suites.prefect_file import PROJECT_FILE, Project, read_project
@@ -128,9 +128,10 @@ def find_troubles(suite: Suite, fleet: Fleet) -> list[str]:
     What is not there is told of tests that may get a local node.
     """
     here = _find_offers(node for node in fleet.nodes if node.host in LOCAL_HOSTS)
+    absences = Absences()
     troubles: list[str] = []
     for test in suite.tests:
-        found = [*_find_short_timeout(test), *(find_absent(test) if _fits_any(test, here) else ())]
+        found = [*_find_short_timeout(test), *(absences.find(test) if _fits_any(test, here) else ())]
         troubles += [f"{_place(test)}: {trouble}" for trouble in found]
     return troubles
 

@@ -9,7 +9,7 @@ import os
 import re
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
 
 from pulseq.models import Body, CallBody, CommandBody, PytestBody, TestCase
@@ -24,6 +24,32 @@ _SHELLS_OWN = frozenset(
 #: Programs whose first argument is a file that they read, where it is no option.
 _TAKES_FILE = re.compile(r"(python|pypy)[0-9.]*|(ba|da|k|z)?sh|perl|ruby")
 _HASHBANG_BYTES = 256
+
+
+class Absences:
+    """What tests name that is not there; what two tests name alike is looked for once."""
+
+    def __init__(self) -> None:
+        self._known: dict[Hashable, tuple[str, ...]] = {}
+
+    def find(self, test: TestCase) -> tuple[str, ...]:
+        """As `find_absent`."""
+        key = _key_of(test)
+        if key not in self._known:
+            self._known[key] = tuple(find_absent(test))
+        return self._known[key]
+
+
+def _key_of(test: TestCase) -> Hashable:
+    """All that `find_absent` goes by."""
+    match test.body:
+        case CommandBody(argv=argv, shell=shell):
+            named: Hashable = (argv[:2], shell)
+        case PytestBody(targets=targets, args=args, pyargs=pyargs):
+            named = (targets, pyargs or "--pyargs" in args)
+        case _:
+            named = None
+    return (type(test.body), named, test.cwd, test.python, test.env.get("PATH"))
 
 
 def find_absent(test: TestCase) -> Iterator[str]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.models import TestCase
-from pulseq.suites.absent import find_absent
+from pulseq.suites.absent import Absences, find_absent
 
 LoadTest = Callable[[str], TestCase]
 
@@ -136,3 +136,18 @@ def test_a_path_of_our_own_python_is_an_interpreter(load_test: LoadTest) -> None
     python = os.path.relpath(sys.executable)
 
     assert [] == list(find_absent(load_test(f"call: 'a:b', python: {python}")))
+
+
+def test_tests_that_name_the_same_are_told_the_same_and_others_not(load_test: LoadTest) -> None:
+    absences = Absences()
+    there = [
+        "command: ./run.sh",
+        "command: own-tool, env: {PATH: tools}",
+        "pytest: none, args: --pyargs",
+        "call: 'a:b'",
+    ]
+    gone = ["command: ./gone.sh", "command: own-tool", "pytest: none", "call: 'a:b', python: none"]
+    for keys in (*there, *gone, *there, *gone):
+        test = load_test(keys)
+        assert tuple(find_absent(test)) == absences.find(test)
+        assert bool(absences.find(test)) == (keys in gone)
