@@ -142,7 +142,7 @@ def _find_short_timeout(test: TestCase) -> Iterator[str]:
         return
     if test.timeout_seconds < test.duration:
         yield (
-            f"timeout: found {test.timeout_seconds:g} seconds, expected more than the duration of {test.duration:g}: "
+            f"timeout: found {test.timeout_seconds:g} s, expected more than the duration of {test.duration:g} s: "
             "each attempt would be ended before it is done"
         )
 

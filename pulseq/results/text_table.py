@@ -15,7 +15,7 @@ from pulseq.bounds import MOST_ID_CHARACTERS
 from pulseq.results.formats import for_people, is_number, is_short, shown, shown_ends
 from pulseq.results.table import Table
 
-_COPIED = re.compile(r"(.*_)?(id|url|path|location|name|suite|variant)", re.IGNORECASE)
+_COPIED = re.compile(r"(.*_)?(id|nodeid|url|path|location|name|suite|variant)", re.IGNORECASE)
 _WIDEST = 60
 _NARROWEST = 16
 #: An id that was cut where it was stored is no longer, and neither are one's escapes.

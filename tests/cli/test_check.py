@@ -159,7 +159,7 @@ def test_of_many_that_are_not_there_the_first_are_told_and_their_number(place: P
 def test_a_timeout_below_the_duration_is_told(place: Path, keys: str, told: bool) -> None:
     (place / "suite.yaml").write_text(f"tests:\n  - {{id: a, {keys}}}\n")
     message = (
-        "suite.yaml:2: test 'a': timeout: found 5 seconds, expected more than the duration of 10: "
+        "suite.yaml:2: test 'a': timeout: found 5 s, expected more than the duration of 10 s: "
         "each attempt would be ended before it is done"
     )
 
