@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shlex
+import subprocess
+from subprocess import PIPE
 
 import pytest
 from hypothesis import given
@@ -107,3 +109,14 @@ def test_where_shlex_finds_an_operator_there_is_a_sign(line: str) -> None:
         return  # a quote that is not closed
     if words != shlex.split(line):
         assert find_shell_sign(line) is not None
+
+
+@given(st.text("ab2 '\"\\;|<>", max_size=12))
+def test_a_line_without_signs_has_the_words_that_a_shell_gives_it(line: str) -> None:
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        return  # a quote that is not closed
+    if find_shell_sign(line) is None:
+        told = subprocess.run(["/bin/sh", "-c", f'for word in {line}\ndo printf "%s\\0" "$word"; done'], stdout=PIPE)
+        assert "".join(f"{word}\0" for word in words) == told.stdout.decode()
