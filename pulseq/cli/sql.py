@@ -33,8 +33,7 @@ def sql(
 
     Args:
         query: One SQL query; DuckDB's dialect, so `from results` is one. `-` reads it from standard input.
-        output_format: How the answer is written; on a terminal with control characters as escapes, and a table that is
-            too wide for it with each row down its columns. Ids are never cut.
+        output_format: How the answer is written; on a terminal control characters are escapes, too wide rows blocks.
         raw: In CSV, leave text that a spreadsheet would take for a formula as it is, without an apostrophe before it.
         db: The DuckDB file; by default `results.duckdb` in the state directory.
         timeout: Seconds after which the query is ended.

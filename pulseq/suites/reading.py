@@ -56,7 +56,10 @@ def hint_at_similar(path: Path) -> str:
     except OSError:
         names = []
     meant = nearest(path.name, names)
-    return f"; did you mean '{path.parent / meant}'?" if meant else ""
+    # Without their endings: `a.yaml` is no slip for `b.yaml`.
+    if meant is None or nearest(path.stem, [Path(meant).stem]) is None:
+        return ""
+    return f"; did you mean '{path.parent / meant}'?"
 
 
 def _read_bytes(path: Path) -> bytes:

@@ -36,6 +36,16 @@ def test_a_missing_file_is_told_with_the_nearest_name() -> None:
     assert refuse(Path("chekout.yaml")) == expected
 
 
+def test_a_file_that_has_nothing_in_common_but_its_ending_is_not_meant() -> None:
+    Path("b.yaml").touch()
+    assert refuse(Path("a.yaml")) == "found no file or directory 'a.yaml'"
+
+
+def test_an_ending_may_be_forgotten() -> None:
+    Path("checkout.yaml").touch()
+    assert refuse(Path("checkout")) == "found no file or directory 'checkout'; did you mean 'checkout.yaml'?"
+
+
 def test_a_missing_file_in_a_missing_folder_is_told() -> None:
     assert refuse(Path("nowhere/x.yaml")) == "found no file or directory 'nowhere/x.yaml'"
 
