@@ -12,12 +12,12 @@ PulseqError                    3   something of ours went wrong
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 #: Problems of one kind that are told one by one.
 MOST_OF_A_KIND = 20
@@ -113,6 +113,26 @@ class ConfigurationError(UsageError):
         super().__init__("\n".join(_tell(self.problems)))
 
 
+def call_all(*calls: Callable[[], Any]) -> list[Any]:
+    """Call each, whatever the ones before have raised; what they gave, in their order.
+
+    Raises:
+        PulseqError: what the only one raised that did; of several one error with the lines of all.
+    """
+    given: list[Any] = []
+    errors: list[PulseqError] = []
+    for call in calls:
+        try:
+            given.append(call())
+        except PulseqError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise UsageError("\n".join(map(str, errors)))
+    return given
+
+
 def _tell(problems: Sequence[Problem]) -> Iterator[str]:
     in_all = Counter(problem.kind for problem in problems)
     told: Counter[tuple[str, str, str]] = Counter()
@@ -125,7 +145,38 @@ def _tell(problems: Sequence[Problem]) -> Iterator[str]:
             yield f"{problem.file}: and {in_all[problem.kind] - MOST_OF_A_KIND} more of this kind{place}"
 
 
-def nearest(word: str, known: Sequence[str]) -> str | None:
-    """The known word that `word` was most likely meant to be, or None."""
-    matches = difflib.get_close_matches(word, known, n=1, cutoff=0.6)
-    return matches[0] if matches else None
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """The known word that `word` was most likely meant to be, or None where none comes near.
+
+    Near is a slip of the keyboard: one letter too many, too few, wrong or swapped for each three of the word, or an
+    ending of three quarters of its length that is missing. Case does not count, and `-` and `_` are the same.
+    """
+    meant = _fold(word)
+    most = min(len(meant) // 3 + (len(meant) == 2), 3)
+    distances = {one: _count_slips(meant, _fold(one), most) for one in known}
+    near = min(distances, key=lambda one: (distances[one], _fold(one)[:1] != meant[:1]), default=None)
+    if near is not None and distances[near] <= most:
+        return near
+    begun = [one for one in distances if len(meant) > 2 and _fold(one).startswith(meant)]
+    return begun[0] if len(begun) == 1 and len(begun[0]) <= len(meant) * 1.75 else None
+
+
+def _fold(word: str) -> str:
+    return word.casefold().replace("-", "_")
+
+
+def _count_slips(one: str, other: str, most: int) -> int:
+    """Letters to add, leave out, change or swap with their neighbour until `one` is `other`; above `most`: any more."""
+    if abs(len(one) - len(other)) > most:
+        return most + 1
+    before: list[int] = []
+    last = list(range(len(other) + 1))
+    for row, letter in enumerate(one, start=1):
+        here = [row]
+        for column, wanted in enumerate(other, start=1):
+            fewest = min(last[column] + 1, here[-1] + 1, last[column - 1] + (letter != wanted))
+            if row > 1 and column > 1 and letter == other[column - 2] and one[row - 2] == wanted:
+                fewest = min(fewest, before[column - 2] + 1)
+            here.append(fewest)
+        before, last = last, here
+    return last[-1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -16,9 +16,11 @@ from pulseq.distributed.fleet_choice import choose_fleet
 from pulseq.distributed.run_options import default_home
 from pulseq.engine.api_address import check_api
 from pulseq.engine.known_api import configure, known_api
+from pulseq.engine.local_nodes import LOCAL_HOSTS, find_host_problem
 from pulseq.engine.machine import read_machine
-from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError
-from pulseq.models import CapabilityValue, Fleet, Suite
+from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
+from pulseq.models import CapabilityValue, Fleet, NodeSpec, PytestBody, Suite, TestCase
+from pulseq.suites.absent import Absences
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments
 from pulseq.suites.documents import Flaw
@@ -32,8 +34,9 @@ def check(
     pyargs: Annotated[bool, Parameter(negative="")] = False,
     project: Path | None = None,
 ) -> int:
-    """Validate suites, nodes and prefect.yaml, and tell which tests no node fits; starts nothing.
+    """Validate suites, nodes and prefect.yaml, and tell which tests no node fits or can start; starts nothing.
 
+    Of tests it tells which directory, program, interpreter or file is not on this machine, where a node is.
     Of prefect.yaml it tells what Prefect would ignore or replace with a placeholder.
 
     Args:
@@ -51,44 +54,34 @@ def check(
         checks.append(lambda: _check_suites(suites, nodes, count, pyargs=pyargs))
     if has_project:
         checks.append(lambda: check_project(written))
-    _tell_all(checks)
+    call_all(*checks)
     return 0
-
-
-def _tell_all(checks: Iterable[Callable[[], None]]) -> None:
-    """Do each check, whatever the one before has found.
-
-    Raises:
-        PulseqError: of the check that found something; of several, with the lines of all.
-    """
-    errors: list[PulseqError] = []
-    for check_one in checks:
-        try:
-            check_one()
-        except PulseqError as error:
-            errors.append(error)
-    if len(errors) > 1:
-        raise UsageError("\n".join(map(str, errors)))
-    if errors:
-        raise errors[0]
 
 
 def _check_suites(suites: Sequence[str], nodes: Path | None, count: str | None, *, pyargs: bool) -> None:
     if not suites:
         raise UsageError("found no suite, expected a suite file, a directory or a pytest path")
-    suite = load_arguments(list(suites), pyargs=pyargs)
-    fleet = choose_fleet(list(suites), nodes_file=nodes, count=count, scheduler=None)
-    misses = find_misses(suite, fleet)
+    suite, fleet = call_all(
+        lambda: load_arguments(list(suites), pyargs=pyargs),
+        lambda: choose_fleet(list(suites), nodes_file=nodes, count=count, scheduler=None),
+    )
     slots = sum(node.max_concurrent_tests for node in fleet.nodes)
     source = f" from {fleet.source}" if fleet.source else ""
     print(f"suite {suite.name}: {len(suite.tests)} entries", file=sys.stderr)
     print(f"nodes{source}: {len(fleet.nodes)} with {slots} slots", file=sys.stderr)
-    if misses:
-        more = (
-            [f"and {len(misses) - MOST_OF_A_KIND} more tests that no node fits"] if len(misses) > MOST_OF_A_KIND else []
-        )
-        raise UsageError("\n".join([*misses[:MOST_OF_A_KIND], *more]))
+    troubles = [
+        *(f"{fleet.source}: {problem}" for node in fleet.nodes if (problem := find_host_problem(node))),
+        *_limit(find_misses(suite, fleet), "tests that no node fits"),
+        *_limit(find_troubles(suite, fleet), "things of this kind"),
+    ]
+    if troubles:
+        raise UsageError("\n".join(troubles))
     print("every entry fits at least one node", file=sys.stderr)
+
+
+def _limit(lines: Sequence[str], what: str) -> list[str]:
+    more = [f"and {len(lines) - MOST_OF_A_KIND} more {what}"] if len(lines) > MOST_OF_A_KIND else []
+    return [*lines[:MOST_OF_A_KIND], *more]
 
 
 def check_project(path: Path) -> None:
@@ -123,11 +116,47 @@ def _find_missing_pools(project: Project) -> list[Flaw]:
 
 def find_misses(suite: Suite, fleet: Fleet) -> list[str]:
     """Each entry that no node of the fleet fits, with the nearest miss in words."""
-    machine = read_machine()
-    offers: dict[str, dict[str, CapabilityValue]] = {node.id: {**machine, **node.capabilities} for node in fleet.nodes}
-    misses = []
+    offers = _find_offers(fleet.nodes)
+    return [
+        f"{_place(test)}: {nearest_miss(test.requirements, offers)}"
+        for test in suite.tests
+        if not _fits_any(test, offers)
+    ]
+
+
+def find_troubles(suite: Suite, fleet: Fleet) -> list[str]:
+    """What will go wrong with tests that have a node: a limit below what they take, and what is not on this machine.
+
+    What is not there is told of tests that may get a local node.
+    """
+    here = _find_offers(node for node in fleet.nodes if node.host in LOCAL_HOSTS)
+    absences = Absences()
+    troubles: list[str] = []
     for test in suite.tests:
-        if not any(match(test.requirements, capabilities).fits for capabilities in offers.values()):
-            place = f"{test.location}: " if test.location else ""
-            misses.append(f"{place}test {test.id!r}: {nearest_miss(test.requirements, offers)}")
-    return misses
+        found = [*_find_short_timeout(test), *(absences.find(test) if _fits_any(test, here) else ())]
+        troubles += [f"{_place(test)}: {trouble}" for trouble in found]
+    return troubles
+
+
+def _find_short_timeout(test: TestCase) -> Iterator[str]:
+    # A duration of a pytest entry is that of all its items, a timeout that of each.
+    if test.timeout_seconds is None or test.duration is None or isinstance(test.body, PytestBody):
+        return
+    if test.timeout_seconds < test.duration:
+        yield (
+            f"timeout: found {test.timeout_seconds:g} s, expected more than the duration of {test.duration:g} s: "
+            "each attempt would be ended before it is done"
+        )
+
+
+def _find_offers(nodes: Iterable[NodeSpec]) -> dict[str, dict[str, CapabilityValue]]:
+    machine = read_machine()
+    return {node.id: {**machine, **node.capabilities} for node in nodes}
+
+
+def _fits_any(test: TestCase, offers: Mapping[str, Mapping[str, CapabilityValue]]) -> bool:
+    return any(match(test.requirements, capabilities).fits for capabilities in offers.values())
+
+
+def _place(test: TestCase) -> str:
+    return f"{test.location}: test {test.id!r}" if test.location else f"test {test.id!r}"

@@ -15,16 +15,18 @@ import cyclopts
 
 from pulseq import __version__
 from pulseq.cli.help_text import say_purpose
+from pulseq.cli.usage_errors import word_usage_error
 from pulseq.errors import ExitCode, PulseqError, UsageError, nearest
 
+_FLAGS = ("--help", "-h", "--version")
 app = cyclopts.App(
     name="pulseq",
     help="Run test suites on labelled nodes; every verdict is a row in DuckDB.",
     version=__version__,
-    help_flags=["--help", "-h"],
+    help_flags=_FLAGS[:2],
     # As Markdown it takes a parser of that: a hundred modules.
     help_format="plaintext",
-    version_flags=["--version"],
+    version_flags=_FLAGS[2:],
     result_action="return_value",
     exit_on_error=False,
     print_error=False,
@@ -60,8 +62,8 @@ def run_command(arguments: Sequence[str]) -> int:
         _tell_all_of_help(arguments)
         code = app(list(arguments))
     except cyclopts.CycloptsError as error:
-        usage = f"{_one_line(str(error))} (see `pulseq {' '.join(_verb(arguments))}--help`)"
-        return _end_badly(arguments, usage, ExitCode.USAGE_ERROR)
+        verb = next((word for word in arguments[:1] if word in COMMANDS), None)
+        return _end_badly(arguments, word_usage_error(error, verb, arguments[1:]), ExitCode.USAGE_ERROR)
     except PulseqError as error:
         return _end_badly(arguments, str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -123,10 +125,15 @@ def flush_streams(code: int) -> int:
 
 def _check_verb(arguments: Sequence[str]) -> None:
     # Before the parser does: to word its own error it would import every verb.
-    if arguments and not arguments[0].startswith("-") and arguments[0] not in COMMANDS:
-        near = nearest(arguments[0], list(COMMANDS))
-        hint = f"; did you mean {near!r}?" if near else ""
-        raise UsageError(f"found command {arguments[0]!r}, expected one of {', '.join(COMMANDS)}{hint}")
+    if not arguments or arguments[0] in COMMANDS or arguments[0] in _FLAGS:
+        return
+    if arguments[0].startswith("-"):
+        raise UsageError(
+            f"found option {arguments[0]!r} before any command, expected one of {', '.join(COMMANDS)} first"
+        )
+    near = nearest(arguments[0], list(COMMANDS))
+    hint = f"; did you mean {near!r}?" if near else ""
+    raise UsageError(f"found command {arguments[0]!r}, expected one of {', '.join(COMMANDS)}{hint}")
 
 
 def _tell_all_of_help(arguments: Sequence[str]) -> None:
@@ -134,14 +141,6 @@ def _tell_all_of_help(arguments: Sequence[str]) -> None:
     verb = next((word for word in arguments[:1] if word in COMMANDS), None)
     if verb and {"--help", "-h"} & set(arguments) and (function := app[verb].default_command) is not None:
         app[verb].help = "\n\n".join(say_purpose(function))
-
-
-def _verb(arguments: Sequence[str]) -> list[str]:
-    return [f"{word} " for word in arguments[:1] if word in COMMANDS]
-
-
-def _one_line(text: str) -> str:
-    return " ".join(text.split())
 
 
 def _tell(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from pulseq.cli.state import database_path
-from pulseq.results.formats import format_csv, format_json, format_table
+from pulseq.results.formats import format_csv, format_json
 from pulseq.results.table import Table
+from pulseq.results.text_table import format_table
 
 
 def sql(
@@ -31,7 +33,7 @@ def sql(
 
     Args:
         query: One SQL query; DuckDB's dialect, so `from results` is one. `-` reads it from standard input.
-        output_format: How the answer is written; on a terminal with control characters as escapes.
+        output_format: How the answer is written; on a terminal control characters are escapes, too wide rows blocks.
         raw: In CSV, leave text that a spreadsheet would take for a formula as it is, without an apostrophe before it.
         db: The DuckDB file; by default `results.duckdb` in the state directory.
         timeout: Seconds after which the query is ended.
@@ -50,4 +52,4 @@ def _write(table: Table, output_format: str, *, raw: bool) -> Iterator[str]:
             return format_json(table)
         case "csv":
             return format_csv(table, raw=raw, for_terminal=sys.stdout.isatty())
-    return format_table(table)
+    return format_table(table, width=shutil.get_terminal_size().columns if sys.stdout.isatty() else None)

@@ -10,9 +10,12 @@ from pulseq.distributed.fleet_choice import choose_fleet
 from pulseq.distributed.previous import failed_before
 from pulseq.distributed.run_options import RunOptions, default_home, new_run_id
 from pulseq.distributed.standing_use import carry_environment, join_standing
+from pulseq.errors import UsageError, call_all
 from pulseq.models import Fleet, Strategy, Suite
+from pulseq.suites.absent import describe_missing_python
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments
+from pulseq.suites.one_test import locate_python
 from pulseq.suites.selection import select
 
 
@@ -63,14 +66,11 @@ def prepare_run(request: RunRequest) -> PreparedRun:
     """Read the suites, find the nodes; nothing is started.
 
     Raises:
-        UsageError: something named is not there.
-        ConfigurationError: problems in suite or nodes files.
+        UsageError: something named is not there, or problems in suite and nodes files, of both where both have some.
         NothingToRunError: there is no test in them.
     """
-    named = complete_arguments(request.suites, pyargs=request.pyargs)
-    suite = load_arguments(list(named), pytest_args=request.pytest_args, pyargs=request.pyargs, python=request.python)
-    suite = _limit(select(suite, keyword=request.keyword, markers=request.markers), request)
-    fleet = choose_fleet(named, nodes_file=request.nodes_file, count=request.nodes_count, scheduler=request.scheduler)
+    named = replace(request, suites=complete_arguments(request.suites, pyargs=request.pyargs))
+    suite, fleet = call_all(lambda: _load_suite(named), lambda: _choose_fleet(named))
     told_where = bool(request.nodes_file or request.nodes_count or request.scheduler)
     options, standing = join_standing(
         _make_options(request, suite), own_nodes=told_where, beside=fleet if fleet.source else None
@@ -81,6 +81,25 @@ def prepare_run(request: RunRequest) -> PreparedRun:
     if request.strategy is not None:
         fleet = replace(fleet, framework=replace(fleet.framework, strategy=request.strategy))
     return PreparedRun(suite, fleet, options)
+
+
+def _load_suite(request: RunRequest) -> Suite:
+    suite = load_arguments(
+        list(request.suites), pytest_args=request.pytest_args, pyargs=request.pyargs, python=request.python
+    )
+    return _limit(select(suite, keyword=request.keyword, markers=request.markers), request)
+
+
+def _choose_fleet(request: RunRequest) -> Fleet:
+    fleet = choose_fleet(
+        request.suites, nodes_file=request.nodes_file, count=request.nodes_count, scheduler=request.scheduler
+    )
+    # Nodes of a scheduler may be anywhere; all others are on this machine, and have its interpreters.
+    if request.python and not request.scheduler:
+        located = locate_python(request.python, Path.cwd())
+        if message := describe_missing_python(located):
+            raise UsageError(f"--python: {message}")
+    return fleet
 
 
 def _limit(suite: Suite, request: RunRequest) -> Suite:

@@ -349,9 +349,14 @@ def check_fleet(fleet: Fleet) -> None:
 
 
 def _problem_of(spec: NodeSpec) -> str | None:
-    if spec.host not in LOCAL_HOSTS:
-        return f"node {spec.id!r}: host {spec.host!r} is not this machine, expected localhost"
-    return find_port_problem(spec)
+    return find_host_problem(spec) or find_port_problem(spec)
+
+
+def find_host_problem(spec: NodeSpec) -> str | None:
+    """Why a node cannot be started from this machine; None where it can."""
+    if spec.host in LOCAL_HOSTS:
+        return None
+    return f"node {spec.id!r}: host {spec.host!r} is not this machine, expected localhost"
 
 
 def find_port_problem(spec: NodeSpec) -> str | None:

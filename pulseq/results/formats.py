@@ -1,4 +1,4 @@
-"""Tables as text: for a terminal, as JSON, as CSV. Text from tests is hostile, and shown as such."""
+"""Values as text: on a terminal, as JSON, as CSV. Text from tests is hostile, and shown as such."""
 
 from __future__ import annotations
 
@@ -30,20 +30,6 @@ _PLAIN = (
     *("UTINYINT", "USMALLINT", "UINTEGER", "UBIGINT", "UHUGEINT", "UUID", "BOOLEAN", "BLOB", "BIT"),
     *("DATE", "TIME", "INTERVAL"),
 )
-
-
-def format_table(table: Table, *, max_cell_width: int = 60) -> Iterator[str]:
-    """The lines of aligned columns for people; control characters are visible, long values end in an ellipsis."""
-    heads = [shown(name, max_cell_width) for name in table.columns]
-    widths = [cell_len(head) for head in heads]
-    for row in _shown_rows(table, max_cell_width):
-        widths = [max(width, cell_len(cell)) for width, cell in zip(widths, row, strict=True)]
-    right = [kind.startswith(_NUMBERS) and kind != "UUID" and not kind.endswith("]") for kind in table.types]
-    yield _line(heads, widths, right)
-    yield "  ".join("-" * width for width in widths) + "\n"
-    for row in _shown_rows(table, max_cell_width):
-        yield _line(row, widths, right)
-    yield _count(table)
 
 
 def format_json(table: Table) -> Iterator[str]:
@@ -109,8 +95,17 @@ def shown(text: str, max_width: int) -> str:
     return cut + "…"
 
 
-def _shown_rows(table: Table, max_cell_width: int) -> Iterator[list[str]]:
-    return ([shown(_for_people(cell), max_cell_width) for cell in row] for row in table.rows)
+def shown_ends(text: str, max_width: int) -> str:
+    """The same, but what is too wide loses its middle, and keeps both ends."""
+    if len(text) <= 4 * max_width:
+        text = visible(text)
+        if cell_len(text) <= max_width:
+            return text
+    head = shown(text, max_width // 2 + 1)
+    tail = visible(text[-max_width:])
+    while cell_len(head) + cell_len(tail) > max_width:
+        tail = tail[1:]
+    return head + tail
 
 
 def _unique(names: Sequence[str]) -> list[str]:
@@ -128,21 +123,18 @@ def _visible(character: str) -> str:
     return character.encode("unicode_escape").decode("ascii")
 
 
-def _line(cells: list[str], widths: list[int], right: list[bool]) -> str:
-    padded = [
-        " " * (width - cell_len(cell)) + cell if to_right else cell + " " * (width - cell_len(cell))
-        for cell, width, to_right in zip(cells, widths, right, strict=True)
-    ]
-    return "  ".join(padded).rstrip() + "\n"
+def is_number(kind: str) -> bool:
+    """Whether values of a DuckDB type are numbers."""
+    return kind.startswith(_NUMBERS) and kind != "UUID" and not kind.endswith("]")
 
 
-def _count(table: Table) -> str:
-    count = len(table.rows)
-    more = ", and there are more" if table.truncated else ""
-    return f"({count} row{'' if count == 1 else 's'}{more})\n"
+def is_short(kind: str) -> bool:
+    """Whether values of a DuckDB type are numbers, times and the like, and not text or what holds several."""
+    return kind.startswith(_PLAIN) and not kind.startswith("BLOB") and not kind.endswith("]")
 
 
-def _for_people(value: Any) -> str:
+def for_people(value: Any) -> str:
+    """A value as a person reads it."""
     match value:
         case None:
             return ""
@@ -179,7 +171,7 @@ def _for_csv(value: Any) -> str:
         case float():
             return repr(value)
         case bool() | bytes() | list() | dict():
-            return _for_people(value)
+            return for_people(value)
     return str(value)
 
 

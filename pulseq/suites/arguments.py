@@ -41,6 +41,7 @@ def load_arguments(
     if not arguments and pyargs:
         raise UsageError("found no package, expected names of Python packages after --pyargs")
     files = [argument for argument in arguments if _is_suite_file(argument)]
+    _refuse_repeated(files)
     targets = [argument for argument in arguments if not _is_suite_file(argument)]
     for target in [] if pyargs else targets:
         _check_target(target)
@@ -52,7 +53,7 @@ def load_arguments(
     if not tests:
         raise NothingToRunError(f"found no tests in {_join(files)}")
     if pytest_args and not any(isinstance(test.body, PytestBody) for test in tests):
-        raise UsageError(f"found {_join(pytest_args)} for pytest, but no test here is pytest's")
+        raise UsageError(f"found {_join(pytest_args)} for pytest, but no test here is pytest's; leave it out")
     located = locate_python(python, Path.cwd()) if python else None
     return Suite(
         "+".join(dict.fromkeys(suite.name for suite in suites)),
@@ -63,6 +64,16 @@ def load_arguments(
 
 def _is_suite_file(argument: str) -> bool:
     return argument.lower().endswith(SUFFIXES)
+
+
+def _refuse_repeated(files: Sequence[str]) -> None:
+    first: dict[str, str] = {}
+    for file in files:
+        place = os.path.realpath(file)
+        if other := first.get(place):
+            also = "" if other == file else f", which is '{other}'"
+            raise UsageError(f"found '{file}' again{also}, expected each suite file once")
+        first[place] = file
 
 
 def _join(words: Iterable[str]) -> str:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
 from pulseq.models import Body, CallBody, CommandBody, HttpBody, PytestBody, SimulateBody, Status
-from pulseq.suites.documents import Flaw, Flawed, describe
+from pulseq.suites.documents import Flaw, Flawed, describe, shorten
 from pulseq.suites.readers import (
     Reader,
     T,
@@ -24,6 +24,7 @@ from pulseq.suites.readers import (
     read_written,
     whole_number,
 )
+from pulseq.suites.shell_signs import find_shell_sign
 
 KINDS = ("command", "call", "pytest", "http", "simulate")
 #: Keys that belong to some bodies only, and to which.
@@ -49,9 +50,7 @@ def read_body(test: Mapping[str, Any]) -> Body | None:
         found = " and ".join((", ".join(kinds[:-1]), kinds[-1]))
         raise Flawed.at(f"{len(kinds)} bodies ({found})", f"exactly one of {', '.join(KINDS)}")
     flaws = [
-        Flaw(
-            (key,), "this key" if not kinds else f"this key beside {kinds[0]}", f"it only beside {' or '.join(owners)}"
-        )
+        Flaw((key,), f"this key beside {kinds[0]}" if kinds else "this key", _say_where(key, owners, kinds))
         for key, owners in COMPANIONS.items()
         if key in test and not set(kinds) & set(owners)
     ]
@@ -64,6 +63,11 @@ def read_body(test: Mapping[str, Any]) -> Body | None:
     if flaws:
         raise Flawed(flaws)
     return body
+
+
+def _say_where(key: str, owners: Sequence[str], kinds: Sequence[str]) -> str:
+    others = "; a command's arguments stand behind its program" if key == "args" and kinds == ["command"] else ""
+    return f"it only beside {' or '.join(owners)}{others}"
 
 
 def _read_command(test: Mapping[str, Any]) -> CommandBody:
@@ -88,12 +92,28 @@ def read_line(value: Any) -> tuple[str, ...]:
 def read_argv(value: Any) -> tuple[str, ...]:
     """A program and its arguments: a list, or text that is split as a shell would split it."""
     if isinstance(value, str):
-        argv = split_line(value)
+        argv = split_line(_refuse_shell_signs(value))
     else:
         argv = list_of(read_written, "a list of a program and its arguments, or a line of text")(value)
     if not argv or not argv[0].strip():
         raise Flawed.at("no program", "a program and its arguments")
     return argv
+
+
+def _refuse_shell_signs(line: str) -> str:
+    """The line, unless it means something else to a shell: without one it would pass for the wrong reason."""
+    sign = find_shell_sign(line)
+    if sign == "\n":
+        raise Flawed.at(
+            f"{line.strip().count(sign) + 1} lines, but no shell that reads them",
+            "shell: true beside them, or one line, or a list of a program and its arguments",
+        )
+    if sign is not None:
+        raise Flawed.at(
+            f"'{sign}' in {describe(line)}, but no shell that reads it",
+            f"shell: true beside it, or a list of arguments (or quotes around '{sign}') if it is meant as one",
+        )
+    return line
 
 
 def split_line(value: str) -> tuple[str, ...]:
@@ -125,7 +145,10 @@ def _read_call(test: Mapping[str, Any]) -> CallBody:
 def _read_target(value: Any) -> str:
     target = read_text(value)
     if not _TARGET.fullmatch(target):
-        raise Flawed.at(describe(value), "a callable as 'module:function'")
+        dotted = target.removesuffix(".py").replace(".py:", ":").replace("/", ".")
+        meant = dotted if ":" in dotted else ":".join(dotted.rsplit(".", 1))
+        suggestion = meant if _TARGET.fullmatch(meant) else None
+        raise Flawed.at(describe(value), "a callable as 'module:function'", suggestion=suggestion)
     return target
 
 
@@ -160,6 +183,8 @@ def _read_http(test: Mapping[str, Any]) -> HttpBody:
 
 
 def _read_request(value: Any) -> HttpBody:
+    if isinstance(value, str):
+        raise Flawed.at(describe(value), f"a mapping, such as {{url: '{shorten(value)}'}}")
     readers: dict[str, Reader[Any]] = {
         "url": _read_url,
         "method": _read_method,
@@ -181,7 +206,8 @@ def _read_url(value: Any) -> str:
     except ValueError as error:
         raise Flawed.at(f"{describe(value)} ({error})", expected) from None
     if parts.scheme.lower() not in ("http", "https") or not parts.hostname or not port_is_number:
-        raise Flawed.at(describe(value), expected)
+        meant = None if "://" in url or any(map(str.isspace, url)) else f"http://{shorten(url)}"
+        raise Flawed.at(describe(value), expected, suggestion=meant)
     if any(character.isspace() or not character.isprintable() for character in url):
         raise Flawed.at(describe(value), f"{expected}, without spaces")
     return url

@@ -54,7 +54,7 @@ def load_fleet(path: Path) -> Fleet:
         UsageError: the file cannot be read.
         ConfigurationError: it holds problems; all of them are in it.
     """
-    document = read_document(path)
+    document = read_document(path, needs="nodes")
     readers: dict[str, Reader[Any]] = {"nodes": _leave_for_later, "framework": read_framework}
     top = read_keys(document.value, readers, required=["nodes"], thing="a nodes file")
     flaws = [*document.flaws, *top.flaws]

@@ -20,6 +20,7 @@ from pulseq.suites.readers import (
     mapping_of,
     one_of,
     read_keys,
+    read_memory,
     read_positive_seconds,
     read_requirements,
     read_seconds,
@@ -31,7 +32,7 @@ from pulseq.suites.readers import (
 
 
 def _read_variables(value: Any) -> dict[str, str]:
-    variables = mapping_of(read_written, "a mapping of names to values")(value)
+    variables = mapping_of(read_written, "a mapping of names to values, such as {MODE: fast}")(value)
     flaws = [
         Flaw((name,), "this name", "the name of an environment variable")
         for name in variables
@@ -67,7 +68,7 @@ DEFAULT_READERS: Mapping[str, Reader[Any]] = {
     "env": _read_variables,
     "cwd": read_text,
     "python": read_text,
-    "memory_limit": read_size,
+    "memory_limit": read_memory,
     "output_limit": read_size,
 }
 _OWN_READERS: Mapping[str, Reader[Any]] = {
@@ -127,7 +128,7 @@ def read_test(mapping: Any) -> tuple[Reading, Body | None]:
         body = read_body(mapping)
     except Flawed as error:
         return Reading(reading.values, (*reading.flaws, *error.flaws)), None
-    if body is None and not any(flaw.suggestion in KINDS for flaw in reading.flaws):
+    if body is None and not any((flaw.suggestion or "").split(".")[0] in KINDS for flaw in reading.flaws):
         missing = Flaw((), "no body", f"exactly one of {', '.join(KINDS)}")
         return Reading(reading.values, (*reading.flaws, missing)), None
     return reading, body

@@ -100,7 +100,7 @@ def read_project(path: Path) -> Project:
         UsageError: there is no such file.
         ConfigurationError: it holds what Prefect would ignore or refuse; all of it is told.
     """
-    document = read_document(path)
+    document = read_document(path, needs="deployments")
     top = read_keys(document.value, _TOP, required=["deployments"], thing="a prefect.yaml")
     flaws = [*document.flaws, *top.flaws]
     deployments: list[Deployment] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar, cast
@@ -11,8 +12,11 @@ from pulseq.capabilities import is_version_name, parse_requirement, parse_size
 from pulseq.errors import nearest
 from pulseq.models import CapabilityValue, Scalar
 from pulseq.suites.documents import Flaw, Flawed, WrittenFloat, describe
+from pulseq.suites.other_words import translate
 
 T = TypeVar("T")
+_LEAST_MEMORY = 100_000
+_WORD = re.compile(r"[\w.-]{1,40}")
 Reader: TypeAlias = Callable[[Any], T]
 
 
@@ -60,7 +64,7 @@ def read_positive_seconds(value: Any) -> float:
 
 def _read_number(value: Any, expected: str, fits: Callable[[float], bool]) -> float:
     if isinstance(value, bool) or not isinstance(value, (int, float)):
-        raise Flawed.at(describe(value), expected)
+        raise Flawed.at(describe(value), f"{expected}{_say_bare(value)}")
     try:
         number = float(value)
     except OverflowError:
@@ -70,13 +74,20 @@ def _read_number(value: Any, expected: str, fits: Callable[[float], bool]) -> fl
     return number
 
 
+def _say_bare(value: Any) -> str:
+    """That a number which was written as text is none: `'8000'`, `30s`."""
+    if not isinstance(value, str) or not value.strip()[:1].isdigit():
+        return ""
+    return ", without a unit" if value.strip()[-1].isalpha() else ", without quotes"
+
+
 def whole_number(lowest: int, highest: int | None = None) -> Reader[int]:
     """A reader of whole numbers from `lowest` to `highest`."""
     expected = f"a whole number, {lowest} or more" if highest is None else f"a whole number from {lowest} to {highest}"
 
     def read(value: Any) -> int:
         if isinstance(value, bool) or not isinstance(value, int):
-            raise Flawed.at(describe(value), expected)
+            raise Flawed.at(describe(value), f"{expected}{_say_bare(value)}")
         if value < lowest or (highest is not None and value > highest):
             raise Flawed.at(describe(value), expected)
         return value
@@ -106,12 +117,21 @@ def read_size(value: Any) -> int:
     return size
 
 
+def read_memory(value: Any) -> int:
+    """Bytes of memory, from a size: so few that no program can begin in them are a size without its unit."""
+    size = read_size(value)
+    if size < _LEAST_MEMORY:
+        raise Flawed.at(f"{describe(value)}, which is {size} bytes", "a size such as 512MB or 2GiB")
+    return size
+
+
 def list_of(reader: Reader[T], expected: str) -> Reader[tuple[T, ...]]:
     """A reader of lists; `expected` says of what."""
 
     def read(value: Any) -> tuple[T, ...]:
         if not isinstance(value, (list, tuple)):
-            raise Flawed.at(describe(value), expected)
+            is_word = isinstance(value, str) and _WORD.fullmatch(value)
+            raise Flawed.at(describe(value), expected, suggestion=f"[{value}]" if is_word else None)
         return tuple(item for _, item in collect((index, reader, item) for index, item in enumerate(value)))
 
     return read
@@ -173,24 +193,29 @@ def read_keys(value: Any, readers: Mapping[str, Reader[Any]], *, required: Colle
             values[key] = readers[key](item)
         except Flawed as error:
             flaws += [flaw.below(key) for flaw in error.flaws]
-    flaws += [Flaw((key,), "nothing", f"this key, which {thing} needs") for key in required if key not in value]
+    missing = set(required) - set(value) - {flaw.suggestion for flaw in flaws}
+    flaws += [Flaw((key,), "nothing", f"this key, which {thing} needs") for key in required if key in missing]
     return Reading(values, tuple(flaws))
 
 
 def _refuse_key(key: str, readers: Mapping[str, Reader[Any]], thing: str) -> Flaw:
-    meant = nearest(key, list(readers))
+    meant = translate(key, readers) or nearest(key, readers)
     expected = f"a key of {thing}" if meant else f"a key of {thing}: {', '.join(readers)}"
     return Flaw((key,), "an unknown key", expected, meant)
 
 
 def read_requirements(value: Any) -> dict[str, CapabilityValue]:
     """Requirements by capability, each of them an expression."""
-    return _read_by_capability(value, "a mapping of capabilities to what is required of them", _check_requirement)
+    return _read_by_capability(
+        value, "a mapping of capabilities to what is required of them, such as {os: linux}", _check_requirement
+    )
 
 
 def read_capabilities(value: Any) -> dict[str, CapabilityValue]:
     """What a node offers, by capability."""
-    return _read_by_capability(value, "a mapping of capabilities to what the node offers", _check_offer)
+    return _read_by_capability(
+        value, "a mapping of capabilities to what the node offers, such as {browser: chrome}", _check_offer
+    )
 
 
 def _read_by_capability(
@@ -227,7 +252,9 @@ def _check_requirement(value: CapabilityValue) -> None:
         parse_requirement(value)
     except ValueError as error:
         found, _, expected = str(error).removeprefix("found ").partition(", expected ")
-        raise Flawed.at(found, expected) from None
+        turned = isinstance(value, str) and value.strip()[:2] in ("=>", "=<")
+        meant = f"{value.strip()[1]}={value.strip()[2:]}" if isinstance(value, str) and turned else None
+        raise Flawed.at(found, expected, suggestion=meant) from None
 
 
 def _check_offer(value: CapabilityValue) -> None:

@@ -10,11 +10,20 @@ from pulseq.suites.toml_file import parse_toml
 from pulseq.suites.yaml_file import parse_yaml
 
 SUFFIXES = (".yaml", ".yml", ".toml")
+#: Files by the key that each has: what it is called, and where it belongs.
+_FILES = {
+    "tests": ("a suite", "`pulseq run SUITE --nodes NODES` takes both"),
+    "nodes": ("a nodes file", "`pulseq run SUITE --nodes NODES` takes both"),
+    "deployments": ("a prefect.yaml", "`pulseq check --project` takes a prefect.yaml"),
+}
 _LARGEST = 16 * 1024 * 1024
 
 
-def read_document(path: Path) -> Document:
+def read_document(path: Path, needs: str) -> Document:
     """Read a YAML or TOML file whose top is a mapping.
+
+    Args:
+        needs: the key that it has in any case.
 
     Raises:
         UsageError: there is no such file, or it may not be read.
@@ -23,22 +32,34 @@ def read_document(path: Path) -> Document:
     source = str(path)
     text = _decode(_read_bytes(path), source)
     document = parse_toml(text, source) if path.suffix.lower() == ".toml" else parse_yaml(text, source)
+    expected = f"a mapping of keys to values, with the key {needs}"
     if document.value is None or (document.value == {} and not document.flaws):
-        raise document.refuse([Flaw((), "an empty file", "a mapping of keys to values")])
+        raise document.refuse([Flaw((), "an empty file", expected)])
     if not isinstance(document.value, dict):
-        raise document.refuse([Flaw((), describe(document.value), "a mapping of keys to values")])
+        raise document.refuse([Flaw((), describe(document.value), expected)])
+    if needs not in document.value and needs in _FILES:
+        for key, (name, place) in _FILES.items():
+            if key in document.value:
+                raise document.refuse([Flaw((), name, f"{_FILES[needs][0]}, with the key {needs}; {place}")])
     return document
 
 
 def describe_missing(path: Path) -> str:
     """That there is no such path, and which name beside it comes nearest."""
+    return f"found no file or directory '{path}'{hint_at_similar(path)}"
+
+
+def hint_at_similar(path: Path) -> str:
+    """The end of a sentence about a path that is not there: which name beside it comes nearest, if one does."""
     try:
         names = [entry.name for entry in path.parent.iterdir()] if path.name else []
     except OSError:
         names = []
     meant = nearest(path.name, names)
-    hint = f"; did you mean '{path.parent / meant}'?" if meant else ""
-    return f"found no file or directory '{path}'{hint}"
+    # Without their endings: `a.yaml` is no slip for `b.yaml`.
+    if meant is None or nearest(path.stem, [Path(meant).stem]) is None:
+        return ""
+    return f"; did you mean '{path.parent / meant}'?"
 
 
 def _read_bytes(path: Path) -> bytes:

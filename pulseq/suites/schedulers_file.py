@@ -60,7 +60,7 @@ def load_schedulers(path: Path) -> AllowedSchedulers:
     source = f"{path.parent.name}/{path.name}"
     if not path.exists():
         return AllowedSchedulers(source, {})
-    document = read_document(path)
+    document = read_document(path, needs="schedulers")
     readers: dict[str, Reader[Any]] = {"schedulers": mapping_of(_read_address, "addresses by their names")}
     top = read_keys(document.value, readers, required=["schedulers"], thing="a file of schedulers")
     flaws = [*document.flaws, *top.flaws]

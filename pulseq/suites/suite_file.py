@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -22,13 +23,18 @@ def load_suite(path: Path) -> Suite:
         ConfigurationError: it holds problems; all of them are in it.
         NothingToRunError: it has no tests.
     """
-    document = read_document(path)
+    document = read_document(path, needs="tests")
     top = read_keys(document.value, _TOP_READERS, required=["tests"], thing="a suite")
     defaults = _read_defaults(document)
-    flaws = [*document.flaws, *top.flaws, *(flaw.below("defaults") for flaw in defaults.flaws)]
+    flaws = [
+        *document.flaws,
+        *map(_send_to_nodes_file, top.flaws),
+        *(flaw.below("defaults") for flaw in defaults.flaws),
+    ]
     entries = document.value.get("tests")
     if entries is not None and not isinstance(entries, list):
-        flaws.append(Flaw(("tests",), describe(entries), "a list of tests"))
+        written = "[[tests]] before" if path.suffix.lower() == ".toml" else "'- ' before"
+        flaws.append(Flaw(("tests",), describe(entries), f"a list of tests, with {written} each"))
         entries = None
     ground = Ground(path.absolute().parent, defaults.values)
     tests: list[TestCase] = []
@@ -42,6 +48,12 @@ def load_suite(path: Path) -> Suite:
     if not tests:
         raise NothingToRunError(f"'{path}' has no tests: add one under its key tests")
     return Suite(top.values.get("suite", path.stem), tuple(tests), str(path))
+
+
+def _send_to_nodes_file(flaw: Flaw) -> Flaw:
+    if flaw.path not in (("nodes",), ("framework",)):
+        return flaw
+    return replace(flaw, found="a key of a nodes file", expected="it in a file of its own, which --nodes names")
 
 
 def _leave_for_later(value: Any) -> Any:

@@ -29,7 +29,10 @@ def parse_toml(text: str, source: str) -> Document:
         found = _LINE_OF_ERROR.search(str(error))
         line = None if found is None else int(found["line"] or text.rstrip().count("\n") + 1)
         why = shorten(_LINE_OF_ERROR.sub("", str(error)))
-        flaw = Flaw((), f"text that is no TOML ({why})", "TOML", line=line)
+        expected = (
+            "text in quotes, a number, true, false, [a list] or {a = 'table'}" if why == "Invalid value" else "TOML"
+        )
+        flaw = Flaw((), f"text that is no TOML ({why})", expected, line=line)
         raise Document(source, None, (), lambda _: None).refuse([flaw]) from None
     lines = dict(_scan_lines(text))
     return Document(source, value, (), lambda path: _find_line(lines, path))

@@ -15,6 +15,7 @@ from typing import Any
 import yaml
 
 from pulseq.suites.documents import Document, Flaw, Flawed, KeyPath, WrittenFloat, shorten
+from pulseq.suites.yaml_errors import YamlError, explain
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 64
@@ -45,23 +46,23 @@ def parse_yaml(text: str, source: str) -> Document:
     except Flawed as error:
         raise Document(source, None, (), lambda _: None).refuse(error.flaws) from None
     except yaml.YAMLError as error:
-        line, why = _explain(error, text)
-        flaw = Flaw((), f"text that is no YAML ({why})", "YAML", line=line)
-        raise Document(source, None, (), lambda _: None).refuse([flaw]) from None
+        raise Document(source, None, (), lambda _: None).refuse([_explain(error, text)]) from None
     root = composer.root or _Node(None, 1)
     return Document(source, _unwrap(root), tuple(composer.flaws), lambda path: _find_line(root, path))
 
 
-def _explain(error: yaml.YAMLError, text: str) -> tuple[int | None, str]:
-    if isinstance(error, yaml.MarkedYAMLError):
-        mark = error.problem_mark or error.context_mark
-        why = (error.problem or "unreadable").removeprefix("found ")
-        if error.context and error.context_mark:
-            why = f"{why} {error.context} from line {error.context_mark.line + 1}"
-        return (mark.line + 1 if mark else None), why
+def _explain(error: yaml.YAMLError, text: str) -> Flaw:
+    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
+    if isinstance(error, yaml.MarkedYAMLError) and mark is not None:
+        begun = error.context_mark or mark
+        line, why, expected = explain(
+            YamlError(error.problem or "", error.context or "", mark.line, mark.column, begun.line, begun.column), text
+        )
+        return Flaw((), f"text that is no YAML ({why})", expected, line=line)
     position = getattr(error, "position", None)
-    line = text.count("\n", 0, position) + 1 if isinstance(position, int) else None
-    return line, shorten(str(getattr(error, "reason", error)))
+    why = shorten(str(getattr(error, "reason", error)))
+    found = text.count("\n", 0, position) + 1 if isinstance(position, int) else None
+    return Flaw((), f"text that is no YAML ({why})", "YAML", line=found)
 
 
 @dataclass(slots=True)

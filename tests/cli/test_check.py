@@ -111,3 +111,68 @@ def test_without_a_name_the_suite_of_the_directory_is_checked(place: Path, capsy
 
     assert 0 == check()
     assert "suite own: 1 entries" in capsys.readouterr().err
+
+
+def test_problems_of_suite_and_nodes_file_are_told_together(place: Path) -> None:
+    (place / "suite.yaml").write_text("tests: [{id: a, comand: x}]")
+    (place / "nodes.yaml").write_text("nodes: [{id: a, prt: 5}]")
+
+    with pytest.raises(PulseqError) as caught:
+        check("suite.yaml", nodes=Path("nodes.yaml"))
+
+    assert str(caught.value).splitlines() == [
+        "suite.yaml:1: tests[0].comand: found an unknown key, expected a key of a test; did you mean 'command'?",
+        "nodes.yaml:1: nodes[0].prt: found an unknown key, expected a key of a node; did you mean 'port'?",
+    ]
+
+
+def test_what_is_not_on_this_machine_is_told_beside_what_no_node_fits(place: Path) -> None:
+    lines = _lines_of(
+        "  - {id: a, command: 'none-such x'}\n"
+        "  - {id: b, command: 'none-such x', requirements: {browser: none}}\n"
+        "  - {id: c, command: 'true', cwd: gone}\n",
+        place,
+    )
+
+    starts = ["suite.yaml:4: test 'b': no node fits", "suite.yaml:3: test 'a': command", "suite.yaml:5: test 'c': cwd"]
+    assert starts == [line[: len(start)] for line, start in zip(lines, starts, strict=True)]
+
+
+def test_of_a_node_elsewhere_that_is_all_that_is_told(place: Path) -> None:
+    (place / "nodes.yaml").write_text("nodes: [{id: a, host: lab.example}]\n")
+    (place / "suite.yaml").write_text("tests: [{id: a, command: none-such}]")
+
+    with pytest.raises(UsageError) as caught:
+        check("suite.yaml", nodes=Path("nodes.yaml"))
+
+    assert str(caught.value) == "nodes.yaml: node 'a': host 'lab.example' is not this machine, expected localhost"
+
+
+def test_of_many_that_are_not_there_the_first_are_told_and_their_number(place: Path) -> None:
+    lines = _lines_of("".join(f"  - {{id: t{n}, command: none-such}}\n" for n in range(100)), place)
+
+    assert ["and 80 more things of this kind"] == lines[20:]
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"),
+    [
+        ("command: 'true', timeout: 5, duration: 10", True),
+        ("command: 'true', timeout: 10, duration: 10", False),
+        ("command: 'true', duration: 10", False),
+        ("pytest: ., timeout: 5, duration: 10", False),
+    ],
+)
+def test_a_timeout_below_the_duration_is_told(place: Path, keys: str, told: bool) -> None:
+    (place / "suite.yaml").write_text(f"tests:\n  - {{id: a, {keys}}}\n")
+    message = (
+        "suite.yaml:2: test 'a': timeout: found 5 s, expected more than the duration of 10 s: "
+        "each attempt would be ended before it is done"
+    )
+
+    if told:
+        with pytest.raises(UsageError) as caught:
+            check("suite.yaml")
+        assert message == str(caught.value)
+    else:
+        assert 0 == check("suite.yaml")

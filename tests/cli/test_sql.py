@@ -52,3 +52,17 @@ def test_nothing_reaches_a_terminal_raw(database: str, written_as: str) -> None:
         shown = b"".join(iter(lambda: read_terminal(terminal), b""))
     assert b"[31m" in shown
     assert b"\x1b" not in shown
+
+
+@pytest.mark.parametrize("columns", ["80", "200"])
+def test_an_id_is_whole_on_a_terminal_of_any_width(database: str, columns: str) -> None:
+    whole = "tests/unit/test_cart.py::TestCart::test_total[" + "x" * 60 + "]"
+    command = [sys.executable, "-m", "pulseq", "sql", f"select '{whole}' as test_id, 1 as count", "--db", database]
+    ours, theirs = os.openpty()
+    with open(ours, "rb", buffering=0) as terminal:
+        with open(theirs, "wb", buffering=0) as other_end:
+            subprocess.run(command, stdout=other_end, env={**os.environ, "COLUMNS": columns}, check=True)
+        shown = b"".join(iter(lambda: read_terminal(terminal), b"")).decode().splitlines()
+    assert any(whole in line for line in shown)
+    assert [line for line in shown if whole not in line and len(line) > int(columns)] == []
+    assert shown[0].startswith("-- row 1 -" if columns == "80" else "test_id ")

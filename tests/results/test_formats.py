@@ -10,14 +10,10 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from pulseq.results import formats
-from pulseq.results.formats import is_formula, shown, visible
+from pulseq.results.formats import is_formula, shown, shown_ends, visible
 from pulseq.results.table import Table
 
 HOSTILE = '\x1b[31m,"quoted"\r\nline\x00\x9b‮\u200b'
-
-
-def format_table(answer: Table) -> str:
-    return "".join(formats.format_table(answer))
 
 
 def format_json(answer: Table) -> str:
@@ -32,20 +28,6 @@ def table(*rows: tuple[object, ...], columns: tuple[str, ...] = ("name", "count"
     return Table(columns, ("VARCHAR", "BIGINT"), rows)
 
 
-def test_a_table_is_aligned_with_numbers_to_the_right() -> None:
-    text = format_table(table(("a", 5), ("longer", 1234)))
-    assert text == "name    count\n------  -----\na           5\nlonger   1234\n(2 rows)\n"
-
-
-def test_an_empty_table_says_so() -> None:
-    assert format_table(table()) == "name  count\n----  -----\n(0 rows)\n"
-
-
-def test_a_cut_table_says_so() -> None:
-    cut = Table(("a",), ("BIGINT",), ((1,),), truncated=True)
-    assert format_table(cut).splitlines()[-1] == "(1 row, and there are more)"
-
-
 @given(st.text(st.characters()), st.integers(2, 20))
 def test_no_text_reaches_a_terminal_raw_or_too_wide(text: str, width: int) -> None:
     safe = shown(text, width)
@@ -53,33 +35,24 @@ def test_no_text_reaches_a_terminal_raw_or_too_wide(text: str, width: int) -> No
     assert cell_len(safe) <= width
 
 
-def test_hostile_text_is_escaped_in_a_table() -> None:
-    row = format_table(table((HOSTILE, 1))).splitlines()[2]
-    assert row.startswith('\\x1b[31m,"quoted"\\r\\nline\\x00\\x9b\\u202e\\u200b')
+@given(st.text(st.characters()), st.integers(2, 20))
+def test_what_keeps_both_ends_is_safe_and_no_wider(text: str, width: int) -> None:
+    safe = shown_ends(text, width)
+    assert [character for character in safe if unicodedata.category(character) in {"Cc", "Cf", "Cs", "Zl", "Zp"}] == []
+    assert cell_len(safe) <= width
 
 
-def test_wide_characters_keep_the_columns_aligned() -> None:
-    lines = format_table(table(("日本", 1), ("abcd", 2))).splitlines()
-    assert cell_len(lines[2]) == cell_len(lines[3])
+@given(st.text("abc:/", min_size=21), st.integers(3, 20))
+def test_of_what_is_too_wide_both_ends_are_kept(text: str, width: int) -> None:
+    head, _, tail = shown_ends(text, width).partition("…")
+    assert text.startswith(head)
+    assert text.endswith(tail)
+    assert (len(head), len(tail)) == (width // 2, width - width // 2 - 1)
 
 
-def test_long_values_end_in_an_ellipsis() -> None:
+def test_long_values_have_an_ellipsis() -> None:
     assert shown("x" * 1_000_000, 5) == "xxxx…"
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        (None, ""),
-        (True, "true"),
-        (0.1 + 0.2, "0.3"),
-        (b"\xff", "ff"),
-        ({"a": 1}, '{"a": 1}'),
-        (Decimal("1.10"), "1.10"),
-    ],
-)
-def test_values_are_shown_as_a_person_reads_them(value: object, expected: str) -> None:
-    assert format_table(Table(("a",), ("VARCHAR",), ((value,),))).splitlines()[2] == expected
+    assert shown_ends("a" + "x" * 1_000_000 + "b", 5) == "ax…xb"
 
 
 def test_json_has_an_object_per_row() -> None:

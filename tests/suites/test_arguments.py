@@ -90,7 +90,7 @@ def test_pytest_s_arguments_reach_every_pytest_entry() -> None:
 
 
 def test_pytest_s_arguments_without_a_pytest_entry_are_refused() -> None:
-    assert refuse("two.yml", pytest_args=["-x"]) == "found '-x' for pytest, but no test here is pytest's"
+    assert refuse("two.yml", pytest_args=["-x"]) == "found '-x' for pytest, but no test here is pytest's; leave it out"
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,15 @@ def test_nothing_at_all_is_refused() -> None:
 def test_an_id_that_two_files_have_is_told_with_both_places() -> None:
     expected = "three.toml:1: id: found 'a' again, expected an id that no other test has; the first is at one.yaml:1"
     assert refuse("one.yaml", "three.toml") == expected
+
+
+@pytest.mark.parametrize(
+    ("other", "also"),
+    [("one.yaml", ""), ("./one.yaml", ", which is 'one.yaml'"), ("link.yaml", ", which is 'one.yaml'")],
+)
+def test_a_file_that_is_named_again_is_refused(other: str, also: str) -> None:
+    Path("link.yaml").symlink_to("one.yaml")
+    assert refuse("one.yaml", other) == f"found '{other}' again{also}, expected each suite file once"
 
 
 def test_the_problems_of_all_files_are_told_together(write: Any) -> None:

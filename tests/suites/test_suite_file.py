@@ -113,7 +113,7 @@ def test_a_test_is_a_mapping(write: Any) -> None:
 def test_tests_are_a_list(write: Any) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load_suite(write("suite: x\ntests: {a: {command: x}}"))
-    assert str(refusal.value) == "suite.yaml:2: tests: found a mapping, expected a list of tests"
+    assert str(refusal.value) == "suite.yaml:2: tests: found a mapping, expected a list of tests, with '- ' before each"
 
 
 def test_an_unknown_key_without_a_near_one_is_told_all_there_are(write: Any) -> None:

@@ -66,12 +66,19 @@ def test_decimals_are_read(written: str, value: float) -> None:
     assert parse_toml(f"a = {written}", "x.toml").value["a"] == value
 
 
-@pytest.mark.parametrize(("text", "line"), [("a = 1\nb = ", 2), ("a = 1\na = 2\n", 2), ("a = 1\nb c = 2\nd = 3", 2)])
+@pytest.mark.parametrize(("text", "line"), [("a = 1\na = 2\n", 2), ("a = 1\nb c = 2\nd = 3", 2)])
 def test_what_is_no_toml_is_refused_with_its_line(text: str, line: int) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         parse_toml(text, "x.toml")
     assert str(refusal.value).startswith(f"x.toml:{line}: (file): found text that is no TOML (")
     assert str(refusal.value).endswith("), expected TOML")
+
+
+def test_a_value_without_quotes_is_told_what_values_look_like() -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        parse_toml("a = 1\nb = text\n", "x.toml")
+    expected = "text in quotes, a number, true, false, [a list] or {a = 'table'}"
+    assert str(refusal.value) == f"x.toml:2: (file): found text that is no TOML (Invalid value), expected {expected}"
 
 
 def test_a_number_too_long_for_python_is_refused() -> None:

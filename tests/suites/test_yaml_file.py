@@ -106,19 +106,6 @@ def test_all_keys_that_stand_twice_are_told() -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "line"), [("a: [1\n", 2), ("a: 1\n\tb: 2", 2), ("a: 1\nb: \x01", 2), ("a: 1\nb\nc: 1", 3)]
-)
-def test_what_is_no_yaml_is_refused_with_its_line(text: str, line: int) -> None:
-    message = refuse(text)
-    assert message.startswith(f"x.yaml:{line}: (file): found text that is no YAML (")
-    assert message.endswith("), expected YAML")
-
-
-def test_a_list_without_an_end_names_its_beginning() -> None:
-    assert "from line 2)" in refuse("a: 1\nb: [\nc: 2\n")
-
-
-@pytest.mark.parametrize(
     ("text", "line", "found", "expected"),
     [
         ("a: 1\n---\nb: 2", 2, "a second document after ---", "one document in a file"),
