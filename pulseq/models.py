@@ -200,11 +200,20 @@ class TestCase:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Tests that run together; `source` is the file or directory they came from."""
+    """Tests that run together.
+
+    Attributes:
+        source: the file or directory they came from.
+        projects: whose history is theirs: absolute paths of suite files, and of directories that pytest's node ids
+            begin at; none where a program made the suite.
+        part: whether pytest was told to look at a part of a project.
+    """
 
     name: str
     tests: tuple[TestCase, ...]
     source: str | None = None
+    projects: tuple[str, ...] = ()
+    part: bool = False
 
     def __post_init__(self) -> None:
         if len(self.name) > MOST_ID_CHARACTERS:

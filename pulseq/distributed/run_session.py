@@ -36,6 +36,7 @@ from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
+from pulseq.results.lineage import PART, PROJECTS
 from pulseq.results.run_ids import refuse_used_id
 
 if TYPE_CHECKING:
@@ -133,6 +134,8 @@ class RunSession:
             "isolation": self.options.isolation,
             "keyword": self.options.keyword,
             "markers": self.options.markers,
+            PROJECTS: list(self.suite.projects),
+            PART: self.suite.part or any(map(bool, (self.options.keyword, self.options.markers, self.options.only))),
         }
         self.log.emit(RunStarted(self.options.run_id, self.suite.name, time.time(), __version__, options))
         for note in self.options.notes:
