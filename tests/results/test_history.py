@@ -66,7 +66,7 @@ def test_without_a_database_nothing_is_known(database: Database) -> None:
 
 def test_two_projects_of_one_name_do_not_share_durations(story, database: Database) -> None:
     for number, project in enumerate(["/work/checkout.yaml", "/copy/checkout.yaml"]):
-        story.run(f"r{number}", story.test("a", PASSED, duration=1.0 + number), projects=[project])
+        story.run(f"r{number}", story.test("a", PASSED, duration=1.0 + number), options={"projects": [project]})
     sync(story.home, database)
 
     assert measured_durations(database, LINEAGE).seconds == {("a", ""): 1.0}

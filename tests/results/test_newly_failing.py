@@ -60,7 +60,7 @@ def test_without_a_database_nothing_is_new(database: Database) -> None:
 
 
 def test_what_passed_in_another_project_of_the_same_name_is_no_news(story: Story, database: Database) -> None:
-    story.run("r0", story.test("t1", Status.PASSED), projects=["/copy/checkout.yaml"])
+    story.run("r0", story.test("t1", Status.PASSED), options={"projects": ["/copy/checkout.yaml"]})
     sync(story.home, database)
 
     assert [] == newly_failing(database, Lineage("checkout", ("/work/checkout.yaml",)), "now", [FAILED])
