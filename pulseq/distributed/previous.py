@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from pulseq.results.codec import DamagedLine, decode_line
 from pulseq.results.journal import journals_in, read_journal
 from pulseq.results.lineage import PART, Lineage, projects_of
 
-_TOLD = tuple(b'"kind":"%b"' % kind for kind in (b"test_closed", b"entry_collected", b"run_finished"))
+_CLOSED = b'"kind":"test_closed"'
+_TOLD = (_CLOSED, b'"kind":"entry_collected"', b'"kind":"run_finished"')
 #: Bytes of a line before which its kind stands.
 _HEAD_BYTES = 80
 #: How runs end that went to their end, whatever their tests said.
@@ -29,9 +31,10 @@ def failed_before(home: Path, lineage: Lineage) -> frozenset[str]:
     to a run of the whole project that left nothing out; those that are packed away are not.
     """
     verdicts: dict[Key, bool] = {}
+    decided: set[bytes] = set()
     missing = set(lineage.projects) or {""}
     for started, journal in _own_runs(home, lineage):
-        told = list(_told_in(journal))
+        told = list(_told_in(journal, decided))
         for key, bad in _last_verdicts(told).items():
             verdicts.setdefault(key, bad)
         if _is_whole(started, told):
@@ -51,15 +54,29 @@ def _own_runs(home: Path, lineage: Lineage) -> Iterator[tuple[RunStarted, Path]]
     return iter(sorted(runs, key=lambda run: (run[0].started_at, run[0].run_id), reverse=True))
 
 
-def _told_in(journal: Path) -> Iterator[Event]:
-    """The events of a journal that tell of verdicts; others are not even decoded, since they are nearly all of it."""
+def _told_in(journal: Path, decided: set[bytes]) -> Iterator[Event]:
+    """The events of a journal that tell of verdicts; others are not even decoded, since they are nearly all of it.
+
+    Nor are the verdicts on tests of which newer runs have told: those `decided`, which these are added to.
+    """
+    now: set[bytes] = set()
     with journal.open("rb") as stream:
         for line in stream:
-            if any(kind in line[:_HEAD_BYTES] for kind in _TOLD):
-                try:
-                    yield decode_line(line).event
-                except DamagedLine:
-                    continue
+            head = line[:_HEAD_BYTES]
+            if not any(kind in head for kind in _TOLD):
+                continue
+            test = _test_in(line) if _CLOSED in head and b'"reason":"cancelled"' not in line else b""
+            if test in decided:
+                continue
+            with contextlib.suppress(DamagedLine):
+                yield decode_line(line).event
+                now.add(test)
+    decided |= now - {b""}
+
+
+def _test_in(line: bytes) -> bytes:
+    """What the line of a verdict has between its kind and its status: the test and its variant."""
+    return line[line.find(b'"data":') : line.find(b',"status":')]
 
 
 def _last_verdicts(told: Iterable[Event]) -> dict[Key, bool]:
