@@ -297,14 +297,8 @@ class Ledger:
         return (entry.closed for entry in self._entries.values() if entry.closed is not None)
 
     def _close(self, entry: _Entry, result: AttemptResult) -> TestClosed:
-        return self._close_with(
-            entry,
-            result.status,
-            result.reason,
-            result.attempt,
-            result.node_id,
-            _last_lines(result.short or result.error),
-        )
+        error = _last_lines(result.short or result.error)
+        return self._close_with(entry, result.status, result.reason, result.attempt, result.node_id, error)
 
     def _close_with(
         self,

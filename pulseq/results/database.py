@@ -11,7 +11,6 @@ from __future__ import annotations
 import fcntl
 import os
 import random
-import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -24,6 +23,7 @@ import duckdb
 
 from pulseq.errors import InfrastructureError, PulseqError, SchemaVersionError, UsageError
 from pulseq.ownership import FILE_MODE, make_own_directory
+from pulseq.results.lock_holder import name_holder
 from pulseq.results.regular_file import expect_file
 from pulseq.results.schema_files import apply_versions
 
@@ -41,8 +41,6 @@ RETRY_PAUSE = (0.005, 0.05)
 ROW_GROUP_SIZE = 10_240
 
 _LOCKED = ("Could not set lock on file", "different configuration than existing connections")
-_HELD_IN = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
-_HELD_HERE = (_LOCKED[1], "already held in current process")
 _NEWER_FORMAT = ("database file with version number", "newer version of DuckDB", "storage version")
 _DAMAGED = ("not a valid DuckDB database file", "Corrupt database", "computed checksum", "Could not read enough bytes")
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
@@ -328,7 +326,7 @@ def worded(error: duckdb.Error, path: Path) -> PulseqError:
     """The error of ours that says in one line what DuckDB ran into, and what to do."""
     name = repr(str(path))
     if _says(error, _LOCKED):
-        holder = _holder(error)
+        holder = name_holder(str(error))
         told = f"the database {name} is held open by {holder}: close it there, then try again"
         return DatabaseBusyError(told, holder)
     if _says(error, _NEWER_FORMAT):
@@ -349,15 +347,6 @@ def worded(error: duckdb.Error, path: Path) -> PulseqError:
             "`pulseq results sync` makes one of ours whole"
         )
     return PulseqError(f"the database {name}: {first_line(error)}")
-
-
-def _holder(error: duckdb.Error) -> str:
-    """Who has the file open, as far as DuckDB knows."""
-    if found := _HELD_IN.search(str(error)):
-        program, pid = found.groups()
-        return f"process {pid} ({os.path.basename(program)})"
-    own = any(words in str(error) for words in _HELD_HERE)
-    return "this process itself, by another connection" if own else "another process"
 
 
 def no_database(path: Path) -> UsageError:
