@@ -14,13 +14,16 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from pulseq.distributed.run_options import RunOptions
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import Event
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
+
+if TYPE_CHECKING:
+    from pulseq.distributed.run_session import RunOutcome
 
 T = TypeVar("T")
 _TICK_SECONDS = 1.0
@@ -96,7 +99,8 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
     for path in (reports.junitxml, reports.html, options.database):
         if path is not None:
             _check_writable(path)
-    record, code = _run(suite, fleet, options, reports)
+    outcome = _run(suite, fleet, options, reports)
+    record, code = outcome.record, int(outcome.exit_code)
     locations = _locations(options, reports, record, persisted=fleet.framework.persist_results)
     trouble = _write_reports(options, reports, locations)
     if reports.output == "json":
@@ -105,6 +109,8 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
         print(json.dumps(describe_run(record, locations)))
     else:
         _print_summary(record, reports, locations, options.journal_path)
+    if outcome.trouble:
+        print(f"note: {outcome.trouble}", file=sys.stderr)
     if trouble is None:
         return code
     print(f"pulseq: {trouble}", file=sys.stderr)
@@ -112,7 +118,7 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
     return code or trouble.exit_code
 
 
-def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> tuple[RunRecord, int]:
+def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> RunOutcome:
     # Imported here, so that `--help` and refusals need not wait for Prefect.
     silence_prefect()
     from pulseq.distributed.run_session import run_suite
@@ -125,7 +131,7 @@ def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> t
         view.stop()
         if view.trouble is not None:
             print(f"pulseq: what shows the run has failed: {view.trouble!r}", file=sys.stderr)
-    return outcome.record, int(outcome.exit_code)
+    return outcome
 
 
 def silence_prefect() -> None:

@@ -44,8 +44,10 @@ from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import PrefectRunKnown, RunNote
 from pulseq.models import FrameworkConfig, Suite
 from pulseq.planning.expected import ExpectedDurations, History, slowness_of
+from pulseq.reports.tally import count_verdicts
 from pulseq.results.database import Database
 from pulseq.results.history import measured_durations
+from pulseq.results.lineage import Lineage
 
 logger = logging.getLogger("pulseq.run")
 
@@ -158,7 +160,7 @@ class Conduct:
         """What tests took in earlier runs; without it the run only plans worse."""
         database = Database(self.options.database_path, patience_seconds=1.0)
         with contextlib.suppress(PulseqError):
-            measured = await asyncio.to_thread(measured_durations, database)
+            measured = await asyncio.to_thread(measured_durations, database, Lineage.of(self.suite))
             history = History(measured.seconds, slowness_of(measured.by_class))
             self.dispatcher.queue.expected = ExpectedDurations(history)
 
@@ -221,7 +223,7 @@ class Conduct:
         await truth.settle(flow_run.id, task_runs, self.dispatcher.orphans, nodes_lost=self.cluster.lost)
         if page is not None:
             await page.finish(self._code())
-        return ending_of(self._code(), self.ledger.verdicts())
+        return ending_of(self._code(), count_verdicts(self.log.record))
 
     async def _run_tests(self) -> None:
         """Run tests while further ones are being collected, until all have their verdicts or the run is stopped."""

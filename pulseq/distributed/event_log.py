@@ -70,8 +70,8 @@ class EventLog:
         #: Many tests tell the same warnings: the record has each once.
         self._warnings: dict[PytestWarning, PytestWarning] = {}
 
-    def emit(self, event: Event) -> None:
-        """Take an event in; it is on disk after the next `commit`."""
+    def emit(self, event: Event, *, shown: bool = True) -> None:
+        """Take an event in; it is on disk after the next `commit`. Views see it, unless it is not to be `shown`."""
         if isinstance(event, AttemptFinished):
             bounded = bound_result(event.result)
             event = event if bounded is event.result else AttemptFinished(bounded)
@@ -79,7 +79,8 @@ class EventLog:
         slim = self._slim(event)
         self.record.apply(self._without_texts(slim))
         self._dirty.set()
-        for trouble in [trouble for sink in self._sinks if (trouble := self._show(sink, slim))]:
+        sinks = self._sinks if shown else []
+        for trouble in [trouble for sink in sinks if (trouble := self._show(sink, slim))]:
             self.emit(RunNote(trouble))
 
     def _show(self, sink: EventSink, event: Event) -> str | None:
@@ -164,6 +165,7 @@ class EventLog:
         if self._ingesting is not None:
             await asyncio.wait({self._ingesting})
         self._ingesting = asyncio.create_task(self._ingest(database))
+        self._ingesting.add_done_callback(_heed)
         # Its thread cannot be cancelled: the next one would meet it at the database.
         await asyncio.shield(self._ingesting)
 
@@ -216,6 +218,12 @@ class EventLog:
     def failed(self) -> bool:
         """Whether the journal could not be written, or was gone, at any time."""
         return self._failed
+
+
+def _heed(ended: asyncio.Task[None]) -> None:
+    """Take notice of what a task has ended in, also where whoever waited for it has gone: the next one says it."""
+    if not ended.cancelled() and (error := ended.exception()) is not None:
+        logger.debug("results could not be brought into the database", exc_info=error)
 
 
 async def _aside(work: Callable[[], T]) -> T:

@@ -36,6 +36,9 @@ from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
+from pulseq.results.database import DatabaseBusyError
+from pulseq.results.found_run import DATABASE
+from pulseq.results.lineage import PART, PROJECTS
 from pulseq.results.run_ids import refuse_used_id
 
 if TYPE_CHECKING:
@@ -50,11 +53,16 @@ _FEW_PROCESSORS = 2
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a run came to."""
+    """What a run came to.
+
+    Attributes:
+        trouble: what is to be done about it after its end; empty where all is done.
+    """
 
     exit_code: ExitCode
     # asyncio.run makes a text of the result when it takes its signal handler back; that of a record is huge.
     record: RunRecord = field(repr=False)
+    trouble: str = ""
 
 
 class RunSession:
@@ -138,6 +146,9 @@ class RunSession:
             "isolation": self.options.isolation,
             "keyword": self.options.keyword,
             "markers": self.options.markers,
+            DATABASE: str(self.options.database_path) if self.fleet.framework.persist_results else None,
+            PROJECTS: list(self.suite.projects),
+            PART: self.suite.part or any(map(bool, (self.options.keyword, self.options.markers, self.options.only))),
         }
         self.log.emit(RunStarted(self.options.run_id, self.suite.name, time.time(), __version__, options))
         for note in self.options.notes:
@@ -290,13 +301,15 @@ class RunSession:
         wall = time.monotonic() - self._started
         self.log.emit(RunFinished(time.time(), wall, int(code), EXIT_REASONS[code]))
         await self.log.commit()
+        trouble = ""
         if self.fleet.framework.persist_results and not self.log.failed:  # where it has, enough has been said
             try:
                 await self.log.ingest(self.options.database_path)
             except PulseqError as error:
-                self.log.emit(RunNote(_say_missing(error)))
+                trouble = _say_missing(error)
+                self.log.emit(RunNote(trouble), shown=False)  # whoever watches is to read it last
                 await self.log.commit()
-        return RunOutcome(code, self.log.record)
+        return RunOutcome(code, self.log.record, trouble)
 
     @property
     def dispatcher(self) -> Dispatcher | None:
@@ -328,7 +341,13 @@ class RunSession:
 
 
 def _say_missing(error: PulseqError) -> str:
-    told, advice = f"results are not in the database yet: {error}", "`pulseq results sync`"
+    advice = "`pulseq results sync`"
+    if isinstance(error, DatabaseBusyError):
+        return (
+            f"results are not in the database yet, since {error.holder} has it open: close it there, then {advice}; "
+            "until then `pulseq summary` tells this run from its journal"
+        )
+    told = f"results are not in the database yet: {error}"
     return told if advice in told else f"{told}; then {advice}"
 
 

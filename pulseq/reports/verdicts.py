@@ -28,9 +28,19 @@ def own_failures(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [one for one in verdicts if one[1].status in _BAD and one[1].reason not in _KEPT_FROM_A_VERDICT]
 
 
+def is_not_run(closed: TestClosed) -> bool:
+    """Whether a person, a deadline or `-x` stopped a test before it had a verdict."""
+    return closed.status is Status.ERROR and closed.reason is Reason.CANCELLED
+
+
 def kept_from_verdict(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Tests that the infrastructure or a person kept from a verdict of their own."""
-    return [one for one in verdicts if one[1].reason in _KEPT_FROM_A_VERDICT]
+    """Tests that the infrastructure kept from a verdict of their own."""
+    return [one for one in verdicts if one[1].reason in NO_VERDICT_REASONS]
+
+
+def judged(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Tests with a verdict, without those that were not run."""
+    return [one for one in verdicts if not is_not_run(one[1])]
 
 
 def evidence(test: TestRecord) -> list[AttemptResult]:
@@ -44,9 +54,24 @@ def evidence(test: TestRecord) -> list[AttemptResult]:
 
 def error_of(test: TestRecord, closed: TestClosed) -> str:
     """What the verdict says, in full where the last attempt said it; may be empty."""
-    said, whole = closed.error or "", (test.last.error if test.last else None) or ""
+    said, last = closed.error or "", test.last
+    whole = (last.error if last else None) or ""
+    decided = last is not None and (last.attempt, last.status, last.reason) == (
+        closed.attempts,
+        closed.status,
+        closed.reason,
+    )
+    if decided and closed.reason not in _KEPT_FROM_A_VERDICT:
+        return whole or said
     # A verdict has the last lines of the error that decided it.
     return whole if _lines(whole)[-len(_lines(said)) :] == _lines(said) or not said else said
+
+
+def gist_of(test: TestRecord, closed: TestClosed, limit: int = 200) -> str:
+    """What the verdict says in one line: what pytest's short summary has, where it has one; may be empty."""
+    said = (closed.error or "").strip()
+    shortly = bool(said) and len(said.splitlines()) == 1
+    return "".join(gist(said if shortly else error_of(test, closed), 1, limit)).strip()
 
 
 def _lines(text: str) -> list[str]:
@@ -78,6 +103,6 @@ def measured_durations(record: RunRecord) -> list[tuple[float, bool]]:
     """Seconds of each test's deciding attempt, as far as it ran, and whether the test went wrong."""
     return [
         (test.last.duration, closed.status in _BAD)
-        for test, closed in verdicts_of(record)
+        for test, closed in judged(verdicts_of(record))
         if test.last and test.last.started_at > 0
     ]

@@ -23,6 +23,7 @@ import duckdb
 
 from pulseq.errors import InfrastructureError, PulseqError, SchemaVersionError, UsageError
 from pulseq.ownership import FILE_MODE, make_own_directory
+from pulseq.results.lock_holder import name_holder
 from pulseq.results.regular_file import expect_file
 from pulseq.results.schema_files import apply_versions
 
@@ -33,7 +34,7 @@ Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 DuckDBError: TypeAlias = duckdb.Error
 
 #: The version of the schema that this PulseQ writes, and the highest that it reads.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 DATABASE_NAME = "results.duckdb"
 #: Seconds between two tries at a locked file: at least, at most.
 RETRY_PAUSE = (0.005, 0.05)
@@ -50,7 +51,15 @@ _one_at_a_time = threading.Lock()
 
 
 class DatabaseBusyError(InfrastructureError):
-    """Another process held the database for longer than our patience."""
+    """Another process held the database for longer than our patience.
+
+    Attributes:
+        holder: who holds it, for a person.
+    """
+
+    def __init__(self, message: str, holder: str = "another process") -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class DatabaseDamagedError(InfrastructureError):
@@ -319,9 +328,9 @@ def worded(error: duckdb.Error, path: Path) -> PulseqError:
     """The error of ours that says in one line what DuckDB ran into, and what to do."""
     name = repr(str(path))
     if _says(error, _LOCKED):
-        return DatabaseBusyError(
-            f"the database {name} is held by another process: close what has it open, then try again"
-        )
+        holder = name_holder(str(error))
+        told = f"the database {name} is held open by {holder}: close it there, then try again"
+        return DatabaseBusyError(told, holder)
     if _says(error, _NEWER_FORMAT):
         return SchemaVersionError(f"the database {name} was written by a newer DuckDB: {first_line(error)}")
     if _says(error, _DAMAGED):

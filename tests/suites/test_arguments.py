@@ -42,6 +42,32 @@ def test_several_suite_files_are_one_suite() -> None:
     assert (suite.name, suite.source, [test.id for test in suite.tests]) == ("one+second", None, ["a", "b", "c"])
 
 
+def test_a_suite_knows_the_projects_whose_history_is_its_own() -> None:
+    here = os.getcwd()
+    named, both = load_arguments(["./one.yaml"]), load_arguments(["two.yml", "one.yaml"])
+    assert (f"{here}/one.yaml",) == named.projects == load_arguments([f"{here}/one.yaml"]).projects
+    assert (f"{here}/one.yaml", f"{here}/two.yml") == both.projects
+
+    for targets in ([], ["tests"], ["tests/unit/test_x.py::test_a"]):
+        assert (here,) == load_arguments(targets).projects
+
+
+@pytest.mark.parametrize(
+    ("targets", "pytest_args", "part"),
+    [
+        (["one.yaml"], [], False),
+        ([], [], False),
+        (["tests"], [], True),
+        ([], ["-x"], True),
+        (["one.yaml"], ["-x"], True),
+    ],
+)
+def test_a_suite_knows_whether_pytest_looks_at_a_part_alone(
+    targets: list[str], pytest_args: list[str], part: bool
+) -> None:
+    assert part is load_arguments(targets, pytest_args=pytest_args).part
+
+
 @pytest.mark.parametrize(
     ("targets", "name"),
     [
