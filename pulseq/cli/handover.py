@@ -143,7 +143,8 @@ def _passing_signals_on_to(run: int) -> Iterator[None]:
         os.kill(os.getpid(), signal.SIGSTOP)
         pass_on(signal.SIGCONT, None)
 
-    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    heeded = [number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]  # not so under `nohup`
+    before = {number: signal.signal(number, pass_on) for number in heeded}
     before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, pause)
     try:
         yield

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -61,6 +62,9 @@ class EventLog:
         self._broken: set[EventSink] = set()
         self._on_failure = on_failure
         self._dirty = asyncio.Event()
+        #: Held while an event is taken in: the last ones of a run that is left at once come from another thread.
+        self._turn = threading.Lock()
+        self._sealed = False
         self._failed = False
         self._texts_left = KEPT_TEXTS
         #: Bytes of the journal that are in the database: none of a new one; of another it is asked.
@@ -75,12 +79,35 @@ class EventLog:
         if isinstance(event, AttemptFinished):
             bounded = bound_result(event.result)
             event = event if bounded is event.result else AttemptFinished(bounded)
-        self._writer.append(event)
-        slim = self._slim(event)
-        self.record.apply(self._without_texts(slim))
+        with self._turn:
+            if self._sealed:
+                return
+            slim = self._take(event)
         self._dirty.set()
         for trouble in [trouble for sink in self._sinks if (trouble := self._show(sink, slim))]:
             self.emit(RunNote(trouble))
+
+    def _take(self, event: Event) -> Event:
+        """Put an event into journal and record; as views are to see it."""
+        self._writer.append(event)
+        slim = self._slim(event)
+        self.record.apply(self._without_texts(slim))
+        return slim
+
+    def seal(self, last: Callable[[RunRecord], Iterable[Event]]) -> None:
+        """Take in these last events, bring them to the disk, and take nothing in any more; views see nothing of it.
+
+        May be called in any thread, whatever the event loop is at.
+
+        Args:
+            last: given what the run has come to, tells what ends it.
+        """
+        with self._turn:
+            if not self._sealed:
+                self._sealed = True
+                for event in last(self.record):
+                    self._take(event)
+        self.commit_here()
 
     def _show(self, sink: EventSink, event: Event) -> str | None:
         """Let a view see an event: no verdict depends on whether it can. What is to be said of it, the first time."""
@@ -183,6 +210,15 @@ class EventLog:
                     "`pulseq results sync` brings earlier runs back"
                 )
             )
+
+    def ingest_here(self, database: Path, *, patience_seconds: float) -> bool:
+        """Bring what is on the disk into DuckDB, in whatever thread; whether that was done."""
+        try:
+            ingest(self._path, Database(database, patience_seconds=patience_seconds))
+        except Exception:  # whatever it is, the journal has everything
+            logger.debug("the database was not brought up to date", exc_info=True)
+            return False
+        return True
 
     def close(self) -> None:
         """Write what is left, and let go of the journal."""

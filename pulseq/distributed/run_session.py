@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pulseq import __version__
+from pulseq.distributed.closing import closing_events
 from pulseq.distributed.event_log import EventLog, EventSink
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.state_directory import prepare_home
@@ -46,15 +47,22 @@ if TYPE_CHECKING:
 
 #: With no more than these, processes that load side by side take turns on one.
 _FEW_PROCESSORS = 2
+#: How long somebody who leaves at once waits for a database that others hold.
+_LEAVING_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class RunOutcome:
-    """What a run came to."""
+    """What a run came to.
+
+    Attributes:
+        stored: whether the database has all of it.
+    """
 
     exit_code: ExitCode
     # asyncio.run makes a text of the result when it takes its signal handler back; that of a record is huge.
     record: RunRecord = field(repr=False)
+    stored: bool = False
 
 
 class RunSession:
@@ -66,6 +74,7 @@ class RunSession:
         on_open: called with what sends and books, just before it begins; it may hold the run open for more tests.
         on_started: given where this process is the run's alone, and starts no thread before this is called, once
             all processes have been started: nodes are forked from it then, which has loaded the same.
+        on_left: called in a thread, with what there is, when a second signal has ended the run; the process then ends.
     """
 
     def __init__(
@@ -78,6 +87,7 @@ class RunSession:
         scheduler: TestScheduler | None = None,
         on_open: Callable[[Dispatcher], None] | None = None,
         on_started: Callable[[], None] | None = None,
+        on_left: Callable[[RunOutcome], None] | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._on_open = on_open
@@ -87,7 +97,8 @@ class RunSession:
         self.fleet = fleet
         self.options = options
         self._sinks = sinks
-        self._stopper = Stopper(self._on_stop)
+        self._on_left = on_left
+        self._stopper = Stopper(self._on_stop, self._on_leave)
         self._conduct: Conduct | None = None
         self._started = time.monotonic()
 
@@ -276,13 +287,15 @@ class RunSession:
         wall = time.monotonic() - self._started
         self.log.emit(RunFinished(time.time(), wall, int(code), EXIT_REASONS[code]))
         await self.log.commit()
-        if self.fleet.framework.persist_results and not self.log.failed:  # where it has, enough has been said
+        stored = self.fleet.framework.persist_results and not self.log.failed  # where it has, enough has been said
+        if stored:
             try:
                 await self.log.ingest(self.options.database_path)
             except PulseqError as error:
+                stored = False
                 self.log.emit(RunNote(_say_missing(error)))
                 await self.log.commit()
-        return RunOutcome(code, self.log.record)
+        return RunOutcome(code, self.log.record, stored)
 
     @property
     def dispatcher(self) -> Dispatcher | None:
@@ -306,6 +319,15 @@ class RunSession:
     def _on_unwritten(self, error: PulseqError) -> None:
         in_short = "the run was stopped: it could not be journalled"
         self._stopper.stop(ExitCode.INTERNAL_ERROR, str(error), in_short=in_short)
+
+    def _on_leave(self, code: ExitCode) -> None:
+        """Close the run, whatever its event loop is at: nobody is to take it for one that goes on."""
+        why = self._stopper.in_short or "the run was interrupted"
+        self.log.seal(lambda record: closing_events(record, code, why, time.time()))
+        stored = self.fleet.framework.persist_results and not self.log.failed
+        stored = stored and self.log.ingest_here(self.options.database_path, patience_seconds=_LEAVING_PATIENCE_SECONDS)
+        if self._on_left is not None:
+            self._on_left(RunOutcome(code, self.log.record, stored))
 
     def _on_stop(self, why: str) -> None:
         self.log.emit(RunNote(why))
@@ -336,14 +358,16 @@ async def run_suite(
     sinks: list[EventSink] | None = None,
     *,
     on_started: Callable[[], None] | None = None,
+    on_left: Callable[[RunOutcome], None] | None = None,
 ) -> RunOutcome:
     """Run a suite on a fleet: the one way behind the command line, the flows and the Python API.
 
     Args:
         sinks: called with each event as it becomes true (views).
-        on_started: see `RunSession`.
+        on_started, on_left: see `RunSession`.
 
     Raises:
         UsageError, InfrastructureError: see `RunSession.run`.
     """
-    return await RunSession(suite, fleet, options, sinks or [], on_started=on_started).run()
+    session = RunSession(suite, fleet, options, sinks or [], on_started=on_started, on_left=on_left)
+    return await session.run()

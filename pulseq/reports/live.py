@@ -23,6 +23,7 @@ from pulseq.reports.node_lines import ASCII, Glyphs
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.sections import fit
 from pulseq.reports.text import gist, safe_line
+from pulseq.reports.verdicts import is_not_run
 from pulseq.reports.wording import STYLES, say_test, say_verdict
 
 _REDRAW_SECONDS = 0.1
@@ -73,7 +74,7 @@ class LiveView:
         with self._lock:
             self.progress.apply(event, now)
             match event:
-                case TestClosed(status=Status.FAILED | Status.ERROR):
+                case TestClosed(status=Status.FAILED | Status.ERROR) if not is_not_run(event):
                     self._keep(_failure(event))
                 case NodeLost():
                     told = f"node {safe_line(event.node_id)} lost: {safe_line(event.why)}"

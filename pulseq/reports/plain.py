@@ -9,6 +9,7 @@ from pulseq.events import AttemptFinished, Event, NodeJoined, NodeLost, RunNote,
 from pulseq.models import Status
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.text import gist, safe_line
+from pulseq.reports.verdicts import is_not_run
 from pulseq.reports.wording import say_capabilities, say_clock, say_seconds, say_test, say_verdict
 
 _ERROR_LINES = 3
@@ -91,6 +92,8 @@ class PlainView:
 
     def _say_test(self, closed: TestClosed) -> None:
         duration = self._durations.pop((closed.test_id, closed.variant), None)
+        if is_not_run(closed):
+            return  # hundreds at once, and one line of the summary
         bad = closed.status in (Status.FAILED, Status.ERROR)
         if not bad and self._verbosity < 1:
             return

@@ -24,6 +24,7 @@ from pulseq.events import (
 )
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, CapabilityValue, Status
 from pulseq.reports.tally import Tally
+from pulseq.reports.verdicts import is_not_run
 
 TestKey = tuple[str, str]
 
@@ -196,7 +197,7 @@ class RunProgress:
                 node.finished += 1
         self._closed[key] = event
         self.tally.add(event)
-        if event.status in (Status.FAILED, Status.ERROR):
+        if event.status in (Status.FAILED, Status.ERROR) and not is_not_run(event):
             self.last_failures.append(event)
 
     def seconds_left(self, now: float) -> float | None:

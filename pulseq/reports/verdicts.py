@@ -28,6 +28,11 @@ def own_failures(verdicts: Sequence[Verdict]) -> list[Verdict]:
     return [one for one in verdicts if one[1].status in _BAD and one[1].reason not in _KEPT_FROM_A_VERDICT]
 
 
+def is_not_run(closed: TestClosed) -> bool:
+    """Whether a person, a deadline or `-x` stopped a test before it had a verdict."""
+    return closed.status is Status.ERROR and closed.reason is Reason.CANCELLED
+
+
 def kept_from_verdict(verdicts: Sequence[Verdict]) -> list[Verdict]:
     """Tests that the infrastructure or a person kept from a verdict of their own."""
     return [one for one in verdicts if one[1].reason in _KEPT_FROM_A_VERDICT]

@@ -46,6 +46,19 @@ def test_failures_losses_and_notes_stay_above_the_picture() -> None:
     assert expected == [line for line in lines if line in expected]
 
 
+def test_what_was_not_run_is_no_failure_and_takes_no_lines() -> None:
+    console = terminal()
+    view = LiveView(console)
+    view.start()
+    for number in range(300):
+        why = "the run was interrupted"
+        view.handle(TestClosed(f"t{number}", "", Status.ERROR, Reason.CANCELLED, False, 0, None, why))
+    view.stop()
+
+    assert "interrupted" not in written(console)
+    assert not view.progress.last_failures
+
+
 def test_a_whole_run_from_an_event_loop_is_counted(checkout) -> None:
     async def drive(view: LiveView) -> None:
         for event in checkout.events:

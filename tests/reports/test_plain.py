@@ -43,6 +43,14 @@ def test_a_verbose_view_has_a_line_for_every_test(plot, tell_story: Callable) ->
     assert expected == [line for line in lines if line.startswith(("PASSED", "FLAKY"))]
 
 
+@pytest.mark.parametrize("verbosity", [-1, 0, 1])
+def test_what_was_not_run_takes_no_lines(verbosity: int) -> None:
+    why = "the run was interrupted"
+    closed = [TestClosed(f"t{number}", "", Status.ERROR, Reason.CANCELLED, False, 0, None, why) for number in range(9)]
+
+    assert [] == lines_of([(0.0, event) for event in closed], verbosity)
+
+
 def test_the_run_its_nodes_and_notes_are_said_first(checkout) -> None:
     expected = [
         "checkout, run 20260528-2026-k3x9",
