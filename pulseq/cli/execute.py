@@ -68,12 +68,18 @@ class LateView:
         self.trouble: Exception | None = None
 
     def handle(self, event: Event) -> None:
-        """Have it take an event in."""
-        self._there().handle(event)
+        """Have it take an event in; the first one before it starts, so that it has something to show."""
+        if self._view is None:
+            self._view = self._make()
+            self._view.handle(event)
+            self._view.start()
+        else:
+            self._view.handle(event)
 
     def keep_drawing(self) -> None:
         """Have it draw by itself from now on."""
-        self._try(lambda: self._there().keep_drawing())
+        if self._view is not None:
+            self._try(self._view.keep_drawing)
 
     def tick(self) -> None:
         """Let it say what is due by the clock, where it has such a thing."""
@@ -91,12 +97,6 @@ class LateView:
             act()
         except Exception as error:  # noqa: BLE001 - whatever it is, no verdict depends on it
             self.trouble = self.trouble or error
-
-    def _there(self) -> View:
-        if self._view is None:
-            self._view = self._make()
-            self._view.start()
-        return self._view
 
 
 def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> int:

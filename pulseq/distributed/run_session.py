@@ -37,6 +37,7 @@ from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
+from pulseq.reports.awaited import NODES, OWN_SERVER
 from pulseq.results.run_ids import refuse_used_id
 
 if TYPE_CHECKING:
@@ -137,13 +138,15 @@ class RunSession:
             await check_api(api_url)
         return api_url
 
-    def _tell_start(self) -> None:
+    def _tell_start(self, *, own_server: bool) -> None:
         options = {
             "source": self.suite.source,
             "granularity": self.options.granularity,
             "isolation": self.options.isolation,
             "keyword": self.options.keyword,
             "markers": self.options.markers,
+            NODES: len(self.fleet.nodes) if self.options.standing or self.options.scheduler is None else None,
+            OWN_SERVER: own_server,
         }
         self.log.emit(RunStarted(self.options.run_id, self.suite.name, time.time(), __version__, options))
         for note in self.options.notes:
@@ -159,7 +162,8 @@ class RunSession:
                     processes.enter_context(use_cluster(self.options.home))
                     processes.enter_context(self._keeping_keeper())
                 server = await self._start_server(processes) if api_url is None else None
-                self._tell_start()  # now, since to whom it is told may have to be loaded first
+                # Now, since to whom it is told may have to be loaded first.
+                self._tell_start(own_server=server is not None)
                 access = (server.api_url, server.auth) if server else (api_url or "", self.options.api_auth)
                 local = self._make_nodes(processes, client_settings(*access))
                 await self._load_and_start(local, has_server=server is not None)

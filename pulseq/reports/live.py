@@ -34,7 +34,7 @@ _KEPT_AT_ONCE = 20
 class LiveView:
     """Shows a run on a terminal: `start`, `keep_drawing` once threads may be, `handle` every event, then `stop`.
 
-    `handle` may be called from any one thread and never waits for the terminal.
+    `handle` may be called from any one thread; once `keep_drawing` was called it never waits for the terminal.
     Where the terminal goes away, drawing ends and the run does not notice (given a
     `Terminal` as its console; rich's own ends the program).
     """
@@ -59,7 +59,7 @@ class LiveView:
         self._thread = threading.Thread(target=self._draw_until_done, name="pulseq-live-view", daemon=True)
 
     def start(self) -> None:
-        """Draw the first picture, which stays until `keep_drawing`; there is no thread yet."""
+        """Draw the first picture; until `keep_drawing`, for want of a thread, only an event changes it."""
         with contextlib.suppress(OSError):
             self._live.start(refresh=True)
 
@@ -81,6 +81,9 @@ class LiveView:
                     self._keep(Text(told, STYLES["error"]))
                 case RunNote():
                     self._keep(Text(f"note: {safe_line(event.text)}", STYLES["note"]))
+        if self._live.is_started and not self._thread.ident:
+            with contextlib.suppress(OSError):
+                self._redraw()
 
     def stop(self) -> None:
         """Draw what is still to be kept, take the picture off the terminal, and give it back."""
@@ -94,7 +97,8 @@ class LiveView:
     def lines(self, width: int, height: int, glyphs: Glyphs) -> list[Text]:
         """The picture of this moment."""
         with self._lock:
-            return list(draw_frame(self.progress, self._clock(), width, height, glyphs))
+            still = not self._thread.is_alive() and not self._done.is_set()
+            return list(draw_frame(self.progress, self._clock(), width, height, glyphs, still=still))
 
     def _keep(self, line: Text) -> None:
         if len(self._above) < _KEPT_AT_ONCE:

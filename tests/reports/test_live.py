@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from pulseq.events import NodeLost, RunNote, RunStarted, TestClosed
+from pulseq.events import NodeJoined, NodeLost, RunNote, RunStarted, TestClosed
 from pulseq.models import Reason, Status
 from pulseq.reports.live import LiveView
 from pulseq.reports.node_lines import Glyphs
@@ -57,6 +57,19 @@ def test_what_was_not_run_is_no_failure_and_takes_no_lines() -> None:
 
     assert "interrupted" not in written(console)
     assert not view.progress.last_failures
+
+
+def test_before_it_draws_by_itself_each_event_changes_the_picture_and_no_clock_stands_in_it() -> None:
+    console = terminal()
+    view = LiveView(console)
+    view.handle(RunStarted("r", "shop", 0.0, "1", {"nodes": 1, "own_server": True}))
+    view.start()
+    assert "waiting for the Prefect server and 1 node" in written(console)
+    assert "0:00" not in written(console)
+    view.handle(NodeJoined("n", "localhost", 1))
+    assert "waiting for the Prefect server\n" in re.sub(" *\r?\n", "\n", written(console))
+    assert not view_threads()
+    view.stop()
 
 
 def test_a_whole_run_from_an_event_loop_is_counted(checkout) -> None:
