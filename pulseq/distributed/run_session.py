@@ -38,6 +38,7 @@ from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
 from pulseq.reports.awaited import NODES, OWN_SERVER
+from pulseq.reports.start_line import DATABASE, FLEET, say_fleet
 from pulseq.results.run_ids import refuse_used_id
 
 if TYPE_CHECKING:
@@ -147,6 +148,8 @@ class RunSession:
             "markers": self.options.markers,
             NODES: len(self.fleet.nodes) if self.options.standing or self.options.scheduler is None else None,
             OWN_SERVER: own_server,
+            DATABASE: str(self.options.database_path) if self.fleet.framework.persist_results else None,
+            FLEET: say_fleet(self.fleet, standing=self.options.standing, scheduler=self.options.scheduler),
         }
         self.log.emit(RunStarted(self.options.run_id, self.suite.name, time.time(), __version__, options))
         for note in self.options.notes:

@@ -11,17 +11,19 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, Group
 from rich.live import Live
 from rich.text import Text
 
-from pulseq.events import Event, NodeLost, RunNote, TestClosed
+from pulseq.events import Event, NodeLost, RunNote, RunStarted, TestClosed
 from pulseq.models import Status
 from pulseq.reports.frame import draw_frame
 from pulseq.reports.node_lines import ASCII, Glyphs
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.sections import fit
+from pulseq.reports.start_line import say_start
 from pulseq.reports.text import gist, safe_line
 from pulseq.reports.verdicts import is_not_run
 from pulseq.reports.wording import STYLES, say_test, say_verdict
@@ -74,6 +76,8 @@ class LiveView:
         with self._lock:
             self.progress.apply(event, now)
             match event:
+                case RunStarted() if takes := say_start(event, Path.cwd()):
+                    self._keep(Text(takes, STYLES["quiet"], overflow="fold"))
                 case TestClosed(status=Status.FAILED | Status.ERROR) if not is_not_run(event):
                     self._keep(_failure(event))
                 case NodeLost():

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
 from pulseq.events import AttemptFinished, EntryCollected, Event, NodeJoined, NodeLost, RunNote, RunStarted, TestClosed
 from pulseq.models import Status
 from pulseq.reports.awaited import OWN_SERVER
 from pulseq.reports.progress import RunProgress
+from pulseq.reports.start_line import say_start
 from pulseq.reports.text import gist, safe_line
 from pulseq.reports.verdicts import is_not_run
 from pulseq.reports.wording import say_capabilities, say_clock, say_seconds, say_test, say_verdict
@@ -60,6 +62,8 @@ class PlainView:
         match event:
             case RunStarted() if self._verbosity >= 0:
                 self._write(f"{safe_line(event.suite)}, run {safe_line(event.run_id)}")
+                if takes := say_start(event, Path.cwd()):
+                    self._write(takes)
                 if event.options.get(OWN_SERVER):  # that takes its time
                     self._say_waiting()
             case NodeJoined() if self._verbosity >= 0:
