@@ -63,7 +63,8 @@ class LiveView:
     def start(self) -> None:
         """Draw the first picture; until `keep_drawing`, for want of a thread, only an event changes it."""
         with contextlib.suppress(OSError):
-            self._live.start(refresh=True)
+            self._live.start()
+            self._redraw()
 
     def keep_drawing(self) -> None:
         """Draw again and again from now on."""

@@ -62,8 +62,9 @@ def test_what_was_not_run_is_no_failure_and_takes_no_lines() -> None:
 def test_before_it_draws_by_itself_each_event_changes_the_picture_and_no_clock_stands_in_it() -> None:
     console = terminal()
     view = LiveView(console)
-    view.handle(RunStarted("r", "shop", 0.0, "1", {"nodes": 1, "own_server": True}))
+    view.handle(RunStarted("r", "shop", 0.0, "1", {"nodes": 1, "own_server": True, "fleet": "1 node"}))
     view.start()
+    assert "on 1 node" in written(console)
     assert "waiting for the Prefect server and 1 node" in written(console)
     assert "0:00" not in written(console)
     view.handle(NodeJoined("n", "localhost", 1))
