@@ -20,6 +20,8 @@ logger = logging.getLogger("pulseq.run")
 #: How long the end of a run waits for a server that records in batches, beyond what it has to record.
 RECORD_PATIENCE_SECONDS = 10.0
 RECORD_SECONDS_PER_TASK_RUN = 0.02
+#: A server that recorded nothing new for so long has lost the rest, which it is told then: twice is no harm.
+STALL_SECONDS = 4.0
 #: Past so many task runs a server may drop what it cannot record in time.
 MANY_TASK_RUNS = 2000
 
@@ -78,5 +80,5 @@ class PrefectTruth:
     async def _wait(self, flow_run_id: str, task_runs: int) -> int:
         patience = RECORD_PATIENCE_SECONDS + task_runs * RECORD_SECONDS_PER_TASK_RUN
         return await wait_until_recorded(
-            self._url, flow_run_id, task_runs, patience_seconds=patience, stall_seconds=RECORD_PATIENCE_SECONDS
+            self._url, flow_run_id, task_runs, patience_seconds=patience, stall_seconds=STALL_SECONDS
         )

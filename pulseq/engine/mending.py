@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -12,6 +12,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
 from pulseq.engine.flow_run import FlowRunEnding, state_for
+from pulseq.engine.missed_states import MissedState, tell_states
 from pulseq.engine.tasks import state_of, task_for
 from pulseq.engine.work import shown_name
 from pulseq.models import Reason
@@ -19,6 +20,8 @@ from pulseq.results.flow_runs import FlowRunStory, TaskRunStory
 
 #: The most that the API returns of a filter at once.
 _PAGE = 200
+#: So many are told one by one, and are then known at once.
+_FEW = 20
 _FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 _NO_RESULT = "no result of it came home"
 
@@ -32,11 +35,36 @@ async def mend_task_runs(client: PrefectClient, story: FlowRunStory) -> int:
         httpx.HTTPError, PrefectException: the API does not answer, or does not take it.
     """
     known = await _states(client, story.task_runs)
-    wrong = [one for one in story.task_runs.values() if known.get(one.id) not in _FINAL]
+    wrong = left = _not_final(story.task_runs.values(), known)
+    if len(wrong) > _FEW:
+        await _tell_together(client, story.id, wrong)
+        known = await _states(client, (one.id for one in wrong))
+        left = _not_final(wrong, known)
     # One after the other: a server on SQLite has one writer, and turns away what comes beside it.
-    for one in wrong:
+    for one in left:
         await _mend(client, story.id, one, known=one.id in known)
     return len(wrong)
+
+
+async def _tell_together(client: PrefectClient, flow_run_id: str, stories: Sequence[TaskRunStory]) -> None:
+    async def count_missing() -> int:
+        return len(_not_final(stories, await _states(client, (one.id for one in stories))))
+
+    missed = [MissedState(one.id, one.name, state_told_by(one), *_times_of(one)) for one in stories]
+    await tell_states(client, flow_run_id, missed, count_missing)
+
+
+def _not_final(stories: Iterable[TaskRunStory], known: Mapping[str, str]) -> list[TaskRunStory]:
+    return [one for one in stories if known.get(one.id) not in _FINAL]
+
+
+def _times_of(story: TaskRunStory) -> tuple[float, float] | tuple[None, None]:
+    """When its first test began and its last one ended, as far as results tell."""
+    results = [result for result in story.results.values() if result is not None and result.started_at > 0]
+    if not results:
+        return None, None
+    ended = max(result.started_at + result.duration for result in results)
+    return min(result.started_at for result in results), ended
 
 
 async def is_open(client: PrefectClient, flow_run_id: str) -> bool | None:

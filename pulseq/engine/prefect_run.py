@@ -15,6 +15,7 @@ from prefect.events.worker import EventsWorker
 
 from pulseq.engine.api_access import use_access
 from pulseq.engine.flow_run import suite_flow
+from pulseq.engine.short_running import hold_short_running, tell_running
 from pulseq.engine.tasks import run_as_task
 from pulseq.engine.work import PytestWork, TestWork
 
@@ -34,6 +35,7 @@ class PrefectRun:
     @classmethod
     async def enter(cls, serialized: dict[str, Any]) -> PrefectRun:
         """Enter the context that the driver sent."""
+        hold_short_running()
         run = cls()
         await run._inside(run._enter(serialized))
         return run
@@ -52,6 +54,7 @@ class PrefectRun:
 
     async def leave(self) -> None:
         """Send every state that Prefect has queued in this process, and leave the context."""
+        tell_running()
         drained = EventsWorker.drain_all(timeout=_DRAIN_SECONDS)
         if asyncio.iscoroutine(drained) or asyncio.isfuture(drained):
             with contextlib.suppress(TimeoutError):

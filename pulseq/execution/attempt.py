@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -13,7 +14,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
 from pulseq.execution.attempt_result import from_message, without_body
-from pulseq.execution.launchers import Launcher, LauncherError
+from pulseq.execution.launchers import IdleKeeper, Launcher, LauncherError
 from pulseq.execution.metrics import measured_metrics
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.keeper import GRACE_SECONDS
@@ -28,6 +29,8 @@ BEGIN_SECONDS = 60.0
 #: What a keeper may take to remove the body's temporary directory before its slot is free.
 REMOVAL_SECONDS = 1.0
 _CHUNK = 256 * 1024
+
+logger = logging.getLogger("pulseq.node")
 _SIMULATED_REASONS = {Status.FAILED: Reason.ASSERTION, Status.ERROR: Reason.EXCEPTION, Status.SKIPPED: Reason.SKIP}
 
 
@@ -163,39 +166,73 @@ class KeptAttempt(RunningAttempt):
         launcher = await self._launcher()
         if self._stopped is not None:
             return self._stopped_result(self._stopped)
-        self._line, there = socket.socketpair()
-        self._line.setblocking(False)
-        self._await_keeper()
+        if (idle := launcher.take_idle()) is not None:
+            try:
+                return await self._converse(idle.line, frame, launcher, idle.pid)
+            except (_KeeperGone, OSError):
+                if self._keeper is not None or self._stopped is not None:
+                    raise
+            # It died before the body was started, as an idle one may.
+        here, there = socket.socketpair()
+        here.setblocking(False)
         try:
             with there:
                 await launcher.place(self.order.test.body.kind, there)
-            await asyncio.get_running_loop().sock_sendall(self._line, frame)
-            return await self._listen(self._line)
+            return await self._converse(here, frame, launcher)
         except (_KeeperGone, OSError):
+            here.close()
             if self._keeper is None:
                 launcher.condemn()
             raise
+
+    async def _converse(
+        self, line: socket.socket, frame: bytes, launcher: Launcher, known: int | None = None
+    ) -> AttemptResult:
+        """Give the order and take what the keeper says until its result; `known` is the process of an idle one."""
+        self._line = line
+        is_free = False
+        self._await_keeper()
+        if known is not None:
+            self._stops = StoppedWatch(known, self._note_idle_stop)
+        try:
+            await asyncio.get_running_loop().sock_sendall(line, frame)
+            result, is_free = await self._listen(line)
         finally:
             self._unwatch()
-            self._line.close()
+            if is_free and self._stopped is None and self._keeper is not None:
+                self._line = None
+                launcher.give_back(IdleKeeper(line, self._keeper))
+            else:
+                line.close()
+        return result
 
-    async def _listen(self, line: socket.socket) -> AttemptResult:
-        """Take what the keeper says until its result."""
+    async def _listen(self, line: socket.socket) -> tuple[AttemptResult, bool]:
+        """The result, and whether the keeper can have another body after it."""
         loop = asyncio.get_running_loop()
         buffer = wire.MessageBuffer()
         while data := await loop.sock_recv(line, _CHUNK):
-            for message in buffer.feed(data):
+            messages = buffer.feed(data)
+            for position, message in enumerate(messages):
                 if message["op"] == "result":
-                    await self._wait_for_removal(line)
-                    return from_message(self.order, self._node_id, message)
+                    result = from_message(self.order, self._node_id, message)
+                    return result, await self._wait_until_clear(line, buffer, messages[position + 1 :])
                 self._watch_keeper(message["pid"])
         if self._keeper is None:
             raise _KeeperGone("no process was there to keep it")
         raise _KeeperGone("the process that kept the test was killed")
 
-    async def _wait_for_removal(self, line: socket.socket) -> None:
-        with contextlib.suppress(TimeoutError, OSError):
-            await asyncio.wait_for(asyncio.get_running_loop().sock_recv(line, 1), REMOVAL_SECONDS)
+    async def _wait_until_clear(
+        self, line: socket.socket, buffer: wire.MessageBuffer, messages: list[wire.Message]
+    ) -> bool:
+        """Until the body's directory is as new, or gone with the keeper, which then has ended (False)."""
+        with contextlib.suppress(TimeoutError, OSError, wire.WireError):
+            async with asyncio.timeout(REMOVAL_SECONDS):
+                while not messages:
+                    data = await asyncio.get_running_loop().sock_recv(line, _CHUNK)
+                    if not data:
+                        return False
+                    messages = buffer.feed(data)
+        return bool(messages) and messages[0]["op"] == "clear"
 
     def _end(self) -> None:
         if self._line is None or self._line.fileno() < 0:
@@ -228,6 +265,11 @@ class KeptAttempt(RunningAttempt):
             self._expect_end(0.0)
         elif self.order.timeout_seconds is not None:
             self._expect_end(self.order.timeout_seconds)
+
+    def _note_idle_stop(self, number: int) -> None:
+        logger.warning(
+            "a process that waited for its next test had been stopped and got %s", signal.Signals(number).name
+        )
 
     def _note_stop(self, _number: int) -> None:
         self._give_keeper_up("was stopped (SIGSTOP), and nobody continued it")

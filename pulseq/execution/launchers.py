@@ -37,6 +37,24 @@ class LauncherError(Exception):
     """An interpreter cannot be used; the text is a sentence for the user."""
 
 
+class IdleKeeper:
+    """The node's end of the line to a keeper that waits for its next body."""
+
+    def __init__(self, line: socket.socket, pid: int) -> None:
+        self.line = line
+        self.pid = pid
+
+    def is_there(self) -> bool:
+        """Whether its line is open still, and silent."""
+        try:
+            self.line.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+
 class Launcher:
     """The node's end of one launcher process."""
 
@@ -46,6 +64,7 @@ class Launcher:
         self._control = control
         self._log = log
         self._condemned = False
+        self._idle: list[IdleKeeper] = []
         self._stops = StoppedWatch(process.pid, self._note_stop)
 
     def _note_stop(self, number: int) -> None:
@@ -58,6 +77,26 @@ class Launcher:
     def condemn(self) -> None:
         """Have it replaced at the next use: it did not do what it was told."""
         self._condemned = True
+
+    def take_idle(self) -> IdleKeeper | None:
+        """A keeper that is free, if there is one; the last that was used first."""
+        while self._idle:
+            keeper = self._idle.pop()
+            if keeper.is_there():
+                return keeper
+            keeper.line.close()
+        return None
+
+    def give_back(self, keeper: IdleKeeper) -> None:
+        """Have a keeper for the next body; where this launcher is at its end it ends, too."""
+        if self.is_alive and self._control.fileno() >= 0:
+            self._idle.append(keeper)
+        else:
+            keeper.line.close()
+
+    def _dismiss(self) -> None:
+        while self._idle:
+            self._idle.pop().line.close()
 
     async def place(self, kind: str, line: socket.socket) -> None:
         """Have a keeper forked that holds the other end of `line`.
@@ -107,6 +146,7 @@ class Launcher:
 
     async def close(self) -> None:
         """End it with everything below it."""
+        self._dismiss()
         self._control.close()
         try:
             await asyncio.to_thread(self._process.wait, END_SECONDS)
@@ -119,6 +159,7 @@ class Launcher:
     def discard(self) -> None:
         """Let go of one that is dead, or has to be."""
         self._stops.close()
+        self._dismiss()
         self._control.close()
         self._process.kill()
         self._process.wait()

@@ -39,6 +39,7 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/engine/flow_run.py": (_RUNS, _DEPLOYED),
     "pulseq/engine/health_report.py": ("tests/engine/test_health_report.py", "tests/system/test_node_health.py"),
     "pulseq/engine/mending.py": ("tests/engine/test_mending.py", "tests/system/test_prefect_sync.py"),
+    "pulseq/engine/missed_states.py": ("tests/system/test_prefect_sync.py",),
     "pulseq/engine/prefect_client.py": (_DEPLOYED,),
     "pulseq/engine/prefect_run.py": ("tests/engine/test_prefect_run.py", _RUNS),
     "pulseq/engine/resident.py": (
@@ -49,6 +50,7 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/engine/server_doors.py": ("tests/engine/test_server_doors.py", "tests/system/test_doors.py"),
     "pulseq/engine/server_process.py": (_RUNS, "tests/engine/test_server_database.py"),
     "pulseq/engine/serving.py": (_DEPLOYED,),
+    "pulseq/engine/short_running.py": ("tests/engine/test_short_running.py", _RUNS),
     "pulseq/engine/task_runner.py": ("tests/engine/test_task_runner.py", _RUNS),
     "pulseq/engine/tasks.py": ("tests/engine/test_tasks.py", _RUNS),
     "flows/maintain_results.py": ("tests/flows/test_maintain_results.py", _DEPLOYED),

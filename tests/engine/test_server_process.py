@@ -3,19 +3,45 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import inspect
 import os
 from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
+from uuid import uuid4
 
 import psutil
 import pytest
+from prefect import Task
+from prefect.events import Event, Resource
+from prefect.events.worker import EventsWorker
 from prefect.server.api import server as prefect_server
+from prefect.server.events.schemas.events import Event as ServerEvent
+from prefect.server.events.schemas.events import ReceivedEvent
+from prefect.server.events.services import event_persister
 from prefect.server.services import task_run_recorder
+from prefect.server.utilities.messaging import Message
+from prefect.server.utilities.messaging.memory import MemoryMessage
+from prefect.states import Completed, Running
+from prefect.utilities.engine import emit_task_run_state_change_event
 
 from pulseq.engine.api_server import EmbeddedServer
-from pulseq.engine.server_process import ASKED_FOR, FLUSH_SECONDS, ask_first_for_ours, record_soon, set_auth
+from pulseq.engine.server_process import (
+    ASKED_FOR,
+    FLUSH_SECONDS,
+    ask_first_for_ours,
+    keep_no_states_as_events,
+    record_soon,
+    set_auth,
+)
+from pulseq.engine.tasks import new_task_run, task_for
+
+
+def _a_task_of_somebody_else() -> None:
+    """Only its name is needed."""
 
 
 def _module(*prefixes: str) -> SimpleNamespace:
@@ -86,6 +112,61 @@ def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None
     assert "async with consumer(" in source
     assert "flush_every=" in source
     assert "flush_every" in inspect.signature(task_run_recorder.consumer).parameters
+
+
+def _task_run_event(task: Task[Any, Any], state: str = "Passed") -> ReceivedEvent:
+    """An event of a task run, as Prefect's own engine makes it."""
+    task_run = new_task_run(task, "t", uuid4(), uuid4())
+    sent: list[Event] = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(EventsWorker, "send", lambda _worker, event: sent.append(event))
+        emit_task_run_state_change_event(task_run, Running(), Completed(name=state))
+    return _received(sent[0])
+
+
+def _received(event: Event) -> ReceivedEvent:
+    return ServerEvent.model_validate_json(event.model_dump_json()).receive()
+
+
+def test_the_feed_takes_all_but_the_states_of_tests() -> None:
+    taken: list[ReceivedEvent] = []
+
+    @contextlib.asynccontextmanager
+    async def create_handler(batch_size: int) -> AsyncIterator[Callable[[Message], Awaitable[None]]]:
+        async def handle(message: Message) -> None:
+            taken.append(ReceivedEvent.model_validate_json(message.data))
+
+        yield handle
+
+    async def feed(events: list[ReceivedEvent]) -> None:
+        async with persister.create_handler(batch_size=1) as handle:
+            for event in events:
+                await handle(MemoryMessage(event.model_dump_json().encode(), {}))
+                await handle(MemoryMessage(event.model_dump_json(), {}))
+
+    persister = SimpleNamespace(create_handler=create_handler)
+    keep_no_states_as_events(persister)
+    other = Task(_a_task_of_somebody_else)
+    about_us = _received(Event(event="noted", resource=Resource({"prefect.resource.id": "prefect.task-run.1"})))
+    events = [_task_run_event(task_for(0, 0.0, None)), _task_run_event(task_for(3, 1.0, 5.0), "Flaky")]
+    asyncio.run(feed([*events, _task_run_event(other), about_us]))
+
+    assert [event.event for event in taken] == ["prefect.task-run.Passed"] * 2 + ["noted"] * 2
+
+
+def test_a_feed_that_is_written_in_another_way_stays() -> None:
+    persister = SimpleNamespace()
+
+    keep_no_states_as_events(persister)
+
+    assert not hasattr(persister, "create_handler")
+
+
+def test_the_installed_feed_is_written_in_the_way_that_this_relies_on() -> None:
+    source = inspect.getsource(event_persister.EventPersister.start)
+
+    assert "async with create_handler(" in source
+    assert "as handler" in source
 
 
 @pytest.mark.parametrize("auth", [None, "pulseq:abc"])

@@ -14,6 +14,7 @@ from prefect.client.orchestration import get_client
 from prefect.states import Running
 
 from pulseq.distributed.prefect_sync import PrefectReport, sync_prefect
+from pulseq.engine import mending
 from pulseq.engine.flow_run import use_api
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import AttemptFinished, AttemptStarted, Event, PrefectRunKnown, RunFinished, TestClosed
@@ -45,10 +46,12 @@ def _known(api: str, flow_run: str, state_type: str) -> str:
     return task_run
 
 
-def _test(name: str, task_run: str, status: Status, reason: Reason | None = None) -> list[Event]:
+def _test(
+    name: str, task_run: str, status: Status, reason: Reason | None = None, started_at: float = 0.0
+) -> list[Event]:
     return [
         AttemptStarted(name, "", 1, "n", task_run),
-        AttemptFinished(AttemptResult(name, 1, "n", status, reason=reason)),
+        AttemptFinished(AttemptResult(name, 1, "n", status, reason=reason, started_at=started_at, duration=2.0)),
         TestClosed(name, "", status, reason, False, 1),
     ]
 
@@ -92,6 +95,31 @@ def test_what_the_server_missed_is_told_and_what_it_knows_stays(
     assert ("FAILED", "Failed") == _state(prefect_api, "task_runs", failed)[1:]
     assert ("c", "FAILED", "Failed") == _state(prefect_api, "task_runs", unknown)
     assert ("FAILED", "Failed") == _state(prefect_api, "flow_runs", flow_run)[1:]
+
+
+def test_many_that_the_server_missed_are_told_together(
+    tmp_path: Path, prefect_api: str, flow_run: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    running = [_known(prefect_api, flow_run, "RUNNING") for _ in range(3)]
+    unknown = [str(uuid4()) for _ in range(500)]
+    bad = unknown[7]
+    events: list[Event] = [PrefectRunKnown(flow_run, None)]
+    for number, task_run in enumerate([*running, *unknown]):
+        reason = Reason.ASSERTION if task_run == bad else None
+        events += _test(f"t{number}", task_run, Status.FAILED if reason else Status.PASSED, reason, started_at=1000.0)
+    _write(tmp_path, [*events, RunFinished(2.0, 1.0, 1, "failed")])
+    one_by_one: list[str] = []
+    monkeypatch.setattr(mending, "_mend", lambda *_, **__: one_by_one.append("mended"))
+
+    report = _sync(tmp_path, prefect_api)
+
+    assert PrefectReport(runs=1, flow_runs=1, task_runs=503) == report
+    assert not one_by_one
+    assert ("COMPLETED", "Passed") == _state(prefect_api, "task_runs", running[0])[1:]
+    assert ("t10", "FAILED", "Failed") == _state(prefect_api, "task_runs", bad)
+    times = httpx.get(f"{prefect_api}/task_runs/{bad}").raise_for_status().json()
+    assert (times["start_time"], times["end_time"]) == ("1970-01-01T00:16:40Z", "1970-01-01T00:16:42Z")
+    assert times["total_run_time"] == 2.0
 
 
 def test_a_killed_driver_ends_as_crashed_with_the_test_that_it_was_at(

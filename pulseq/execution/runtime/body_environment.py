@@ -49,6 +49,14 @@ class PrivateDirectory:
         with open(descriptor, "rb") as file:
             return file.read(LONGEST_FILE + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
+    def is_as_new(self) -> bool:
+        """Whether it holds nothing, and is as it was made: another body can have it."""
+        try:
+            modes = [stat.S_IMODE(os.lstat(path).st_mode) for path in (self.path, self.temporary)]
+            return modes == [0o700, 0o700] and os.listdir(self.path) == ["tmp"] and not os.listdir(self.temporary)
+        except OSError:
+            return False
+
     def remove(self) -> bool:
         """Remove it with all it holds, directories without permissions too; True when it is gone."""
         shutil.rmtree(self.path, ignore_errors=True)

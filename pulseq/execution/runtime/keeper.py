@@ -1,8 +1,11 @@
 """Keeps one body: starts it, watches it, ends its whole tree, and tells the node what it came to.
 
-A keeper is a process of its own, forked by the launcher for one attempt. It is a
-subreaper, so nothing that the body starts gets away from it, and every wait of it is
-bounded. The end of its line to the node means that nobody waits for the body any more.
+A keeper is a process of its own, forked by the launcher. It is a subreaper, so nothing that
+the body starts gets away from it, and every wait of it is bounded. The end of its line to the
+node means that nobody waits for the body any more.
+
+One whose body has left nothing behind keeps the next one of its slot: to fork, to set up and to
+end a keeper takes longer than a short command.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ import select
 import socket
 import time
 import traceback
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Optional, Tuple
 
 from .body_environment import PrivateDirectory, body_environment
 from .measure import Usage
@@ -39,6 +42,8 @@ BODY_MODULES = {"command": "body_command", "call": "body_call", "http": "body_ht
 ORDER_SECONDS = 30.0
 #: A node that is frozen may yet go on, and then wants its results.
 ANSWER_SECONDS = 600.0
+#: After so many a keeper ends: whatever little each of them leaves in it does not add up.
+MOST_BODIES = 500
 GRACE_SECONDS = 1.0
 LEFTOVER_GRACE_SECONDS = 0.2
 SETTLE_SECONDS = 0.03
@@ -49,7 +54,7 @@ _CHUNKS_AT_ONCE = 16
 
 
 def keep(line: socket.socket, base: Dict[str, str]) -> None:
-    """Take the order that comes over `line`, carry it out, and answer with its result.
+    """Take the orders that come over `line`, one after the other; carry each out, and answer with its result.
 
     Args:
         line: to the node.
@@ -58,26 +63,67 @@ def keep(line: socket.socket, base: Dict[str, str]) -> None:
     os.setsid()
     continue_when_orphaned()
     become_subreaper()
-    line.settimeout(ORDER_SECONDS)
-    buffer = MessageBuffer()
-    order = _receive_order(line, buffer)
-    if order is None:
-        return
-    keeper = Keeper(order, line, buffer)
-    private: Optional[PrivateDirectory] = None
+    desk = _Desk(line, base)
     try:
-        send(line, {"op": "started", "pid": os.getpid()})
-        private = PrivateDirectory(order["temp_root"])
-        result = keeper.run(private, body_environment(order, private, base))
-    except OSError as error:
-        result = keeper.report(outcome("error", "internal", f"the node could not carry out the test: {error}"))
-    except Exception:  # noqa: BLE001 - the node is told, whatever it was
-        result = keeper.report(outcome("error", "internal", traceback.format_exc()))
+        while desk.serve_one():
+            send(line, {"op": "clear"})
+    except OSError:
+        # The node is gone, and with it whoever could use a result.
+        return
     finally:
-        kill_descendants(0)
-    _answer(line, result)
-    if private is not None:
-        private.remove()
+        desk.close()
+
+
+class _Desk:
+    """What a keeper has for all its bodies."""
+
+    def __init__(self, line: socket.socket, base: Dict[str, str]) -> None:
+        self._line = line
+        self._base = base
+        self._buffer = MessageBuffer()
+        self._ends: Optional[ChildSignal] = None
+        self._private: Optional[PrivateDirectory] = None
+        self._bodies = 0
+
+    def serve_one(self) -> bool:
+        """Serve one order; True where this process is as good as new after it."""
+        self._line.settimeout(ORDER_SECONDS)
+        order = _receive_order(self._line, self._buffer)
+        if order is None or order.get("op") == "stop":
+            # The node went away, or stopped a body that had ended by itself.
+            return False
+        if self._ends is None:
+            self._ends = ChildSignal()
+        keeper = Keeper(order, self._line, self._buffer, self._ends)
+        result, is_sound = self._carry_out(keeper, order)
+        self._bodies += 1
+        self._line.settimeout(ANSWER_SECONDS)
+        send(self._line, result)
+        if self._private is not None and not self._private.is_as_new():
+            self.close()
+        return is_sound and self._bodies < MOST_BODIES
+
+    def _carry_out(self, keeper: "Keeper", order: Message) -> Tuple[Message, bool]:
+        try:
+            send(self._line, {"op": "started", "pid": os.getpid()})
+            if self._private is None:
+                self._private = PrivateDirectory(order["temp_root"])
+            result = keeper.run(self._private, body_environment(order, self._private, self._base))
+            return result, not keeper.has_survivors
+        except OSError as error:
+            result = keeper.report(outcome("error", "internal", f"the node could not carry out the test: {error}"))
+        except Exception:  # noqa: BLE001 - the node is told, whatever it was
+            result = keeper.report(outcome("error", "internal", traceback.format_exc()))
+        finally:
+            kill_descendants(0)
+            keeper.close()
+        return result, False
+
+    def close(self) -> None:
+        """Remove the directory of the bodies."""
+        private, self._private = self._private, None
+        if private is not None:
+            private.remove()
 
 
 def _receive_order(line: socket.socket, buffer: MessageBuffer) -> Optional[Message]:
@@ -92,21 +138,14 @@ def _receive_order(line: socket.socket, buffer: MessageBuffer) -> Optional[Messa
             return messages[0] if messages else None
 
 
-def _answer(line: socket.socket, result: Message) -> None:
-    try:
-        line.settimeout(ANSWER_SECONDS)
-        send(line, result)
-    except OSError:
-        # The node is gone, and with it whoever could use the result.
-        return
-
-
 class Keeper:
     """One body under watch."""
 
-    def __init__(self, order: Message, line: socket.socket, buffer: MessageBuffer) -> None:
+    def __init__(self, order: Message, line: socket.socket, buffer: MessageBuffer, ends: ChildSignal) -> None:
+        self.has_survivors = False
         self._order = order
         self._line = line
+        self._ends = ends
         self._buffer = buffer
         self._output = HeadTail()
         self._usage = Usage(memory_limited=order["memory_limit"] is not None)
@@ -131,7 +170,6 @@ class Keeper:
 
     def run(self, private: PrivateDirectory, environment: Dict[str, str]) -> Message:
         """Start the body, watch it to its end, leave nothing of it behind; the result."""
-        self._ends = ChildSignal()
         try:
             self._start(environment)
         except SetupError as error:
@@ -165,6 +203,13 @@ class Keeper:
             "metrics": metrics or {},
             "leaked": self._leaked,
         }
+
+    def close(self) -> None:
+        """Close what is open of the body: its output, where a process that could not be killed has it."""
+        for descriptor in (self._output_fd, self._verdict_fd):
+            if descriptor >= 0:
+                os.close(descriptor)
+        self._output_fd = self._verdict_fd = -1
 
     def _start(self, environment: Dict[str, str]) -> None:
         module = importlib.import_module("." + BODY_MODULES[self._order["kind"]], __package__)
@@ -246,6 +291,7 @@ class Keeper:
         )
         if not ended_by_itself:
             self._leaked = len(result.killed - {self._body})
+        self.has_survivors = bool(result.survivors)
         if result.survivors:
             self._warnings.append(f"{len(result.survivors)} processes could not be killed")
 

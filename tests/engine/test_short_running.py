@@ -1,0 +1,115 @@
+"""Which states of task runs are told, of what Prefect's own engine goes through."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from prefect import task_engine
+from prefect.client.schemas.objects import FlowRun
+from prefect.events import Event
+from prefect.events.worker import EventsWorker
+from prefect.results import ResultStore
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    temporary_settings,
+)
+from prefect.utilities import engine as prefect_engine
+
+from pulseq.engine.api_access import read_access
+from pulseq.engine.prefect_run import PrefectRun
+from pulseq.engine.short_running import HELD_SECONDS, emit_unless_short
+from pulseq.engine.work import TestWork
+from pulseq.models import AttemptResult, Reason, SimulateBody, Status, TestCase
+
+NAME = "emit_task_run_state_change_event"
+FLOW_RUN = uuid4()
+PASSED = AttemptResult("t", 1, "n1", Status.PASSED)
+FAILED = AttemptResult("t", 1, "n1", Status.FAILED, reason=Reason.ASSERTION, error="no")
+
+
+class Body:
+    """What a task run does: it takes its seconds and comes to its results, one a try."""
+
+    def __init__(self, seconds: float, *results: AttemptResult) -> None:
+        self._seconds = seconds
+        self._results = list(results)
+
+    async def perform(self, work: object, *, retry: int, task_run: str) -> list[AttemptResult]:
+        await asyncio.sleep(self._seconds)
+        return [self._results[retry]]
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., list[Event]]]:
+    """`told(body, …)`: the events of task runs of these bodies, one after the other."""
+
+    async def run(bodies: tuple[Body, ...], max_retries: int) -> None:
+        flow_run = FlowRun(id=FLOW_RUN, flow_id=uuid4(), name="f")
+        context = {"flow_run": flow_run.model_dump(), "result_store": ResultStore().model_dump(exclude_unset=True)}
+        entered = await PrefectRun.enter({"flow_run_context": context, "api_access": read_access()})
+        test = TestCase(id="t", cwd="/", body=SimulateBody(0.0, Status.PASSED), max_retries=max_retries)
+        for body in bodies:
+            await entered.perform(TestWork("t", test, 1, max_retries), body, uuid4())
+        await entered.leave()
+
+    def tell(*bodies: Body, max_retries: int = 0) -> list[Event]:
+        sent.clear()
+        asyncio.run(run(bodies, max_retries))
+        return list(sent)
+
+    settings: dict[Any, Any] = {
+        PREFECT_API_URL: "http://127.0.0.1:9/api",
+        PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,
+        PREFECT_LOGGING_TO_API_ENABLED: False,
+    }
+    sent: list[Event] = []
+    monkeypatch.setattr(EventsWorker, "send", lambda _worker, event: sent.append(event))
+    try:
+        with temporary_settings(settings):
+            yield tell
+    finally:
+        vars(task_engine)[NAME] = getattr(prefect_engine, NAME)
+
+
+def names(events: list[Event]) -> list[str]:
+    return [event.event.removeprefix("prefect.task-run.") for event in events]
+
+
+def test_of_a_short_task_run_only_its_end_is_told(told: Callable[..., list[Event]]) -> None:
+    (event,) = told(Body(0.0, PASSED))
+    assert (names([event]), event.follows) == (["Passed"], None)
+    of_run = event.payload["task_run"]
+    assert of_run["run_count"] == 1
+    assert of_run["start_time"] <= of_run["end_time"]
+
+
+def test_of_a_long_one_it_is_told_that_it_runs(told: Callable[..., list[Event]]) -> None:
+    running, passed = told(Body(HELD_SECONDS * 3, PASSED))
+    assert names([running, passed]) == ["Running", "Passed"]
+    assert passed.follows == running.id
+    assert running.payload["task_run"].get("end_time") is None
+
+
+def test_what_came_before_a_retry_is_told(told: Callable[..., list[Event]]) -> None:
+    events = told(Body(0.0, FAILED, PASSED), max_retries=1)
+    assert names(events) == ["Running", "Retrying", "Flaky"]
+    assert [event.follows for event in events] == [None, *(event.id for event in events[:-1])]
+
+
+def test_each_has_its_own(told: Callable[..., list[Event]]) -> None:
+    events = told(Body(0.0, PASSED), Body(HELD_SECONDS * 3, FAILED), Body(0.0, FAILED))
+    assert names(events) == ["Passed", "Running", "Failed", "Failed"]
+    ids: list[UUID | str] = [event.resource.id for event in events]
+    assert ids[1] == ids[2]
+    assert len(set(ids)) == 3
+
+
+def test_it_stands_where_prefect_has_its_own(told: Callable[..., list[Event]]) -> None:
+    told(Body(0.0, PASSED))
+    assert vars(task_engine)[NAME] is emit_unless_short
