@@ -57,7 +57,8 @@ def hand_over(arguments: Sequence[str]) -> int | None:
                 host.send(GO)
                 if code := host.recv(_LONGEST_ANSWER):
                     return int(code)
-    print("pulseq: the process of this run has died; what it has journalled is kept", file=sys.stderr)
+    told = "the process of this run has died; what it has journalled is kept: `pulseq results sync`, `pulseq summary`"
+    print(f"pulseq: {told}", file=sys.stderr)
     return 10
 
 

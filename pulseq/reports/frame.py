@@ -95,7 +95,8 @@ def _columns(counts: Sequence[int], total: int, room: int) -> list[int]:
 def _waiting(progress: RunProgress, waits_for: str) -> Text:
     """Before the first test: how many there are, and why none of them runs."""
     tests = f"{progress.total} test{'' if progress.total == 1 else 's'}  " if progress.total else ""
-    return Text.assemble((tests, STYLES["name"]), (f"waiting for {waits_for}", STYLES["running"]))
+    closed = [(f"{words}  ", STYLES[kind]) for kind, words in progress.tally.words(short=True)]
+    return Text.assemble((tests, STYLES["name"]), *closed, (f"waiting for {waits_for}", STYLES["running"]))
 
 
 def _counts(progress: RunProgress, width: int) -> Text:

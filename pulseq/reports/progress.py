@@ -80,6 +80,7 @@ class RunProgress:
     _open: dict[TestKey, float | None] = field(default_factory=dict)
     _closed: dict[TestKey, TestClosed] = field(default_factory=dict)
     _where: dict[TestKey, str] = field(default_factory=dict)
+    _has_run: bool = False
     _known_left: float = 0.0
     _unknown_left: int = 0
     _known_done: float = 0.0
@@ -111,7 +112,7 @@ class RunProgress:
     @property
     def waits_for(self) -> str:
         """What the first test waits for, in words; empty once one has begun, or where there is none."""
-        if self.since is None or self.finished or self.first_attempt is not None or self._closed:
+        if self.since is None or self.finished or self._has_run or (self._closed and not self._open):
             return ""
         here = sum(node.lost is None for node in self.nodes.values())
         return self._awaited.say(nodes_here=here, tests_waiting=bool(self._open))
@@ -188,6 +189,7 @@ class RunProgress:
     def _start_test(self, event: AttemptStarted, now: float) -> None:
         key = (event.test_id, event.variant)
         self._stop_test(key)
+        self._has_run = True
         if key in self._closed:
             return
         self.first_attempt = now if self.first_attempt is None else self.first_attempt
@@ -219,6 +221,7 @@ class RunProgress:
             self._unknown_done += expected is None
             if node := self.nodes.get(event.node_id or ""):
                 node.finished += 1
+        self._has_run |= event.attempts > 0
         self._closed[key] = event
         self.tally.add(event)
         if event.status in (Status.FAILED, Status.ERROR) and not is_not_run(event):

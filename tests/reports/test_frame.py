@@ -61,6 +61,9 @@ def test_until_the_first_test_runs_its_picture_says_what_that_waits_for() -> Non
     moments = [(0.0, event) for event in told]
 
     assert "1 test  waiting for the Prefect server" == drawn(progress_of(moments), 1.0)[2]
+    nowhere = TestClosed("b", "", Status.ERROR, Reason.UNSATISFIABLE, False, 0)
+    without_node = [*moments, (0.0, TestPlanned("b", "", "", "call", "medium")), (0.0, nowhere)]
+    assert "2 tests  1 error  waiting for the Prefect server" == drawn(progress_of(without_node), 1.0)[2]
     assert "0/1  1 running" == drawn(progress_of([*moments, (0.0, AttemptStarted("a", "", 1, "n"))]), 1.0)[2]
 
 

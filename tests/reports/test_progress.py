@@ -169,4 +169,7 @@ def test_what_the_first_test_waits_for_is_told_until_it_begins() -> None:
 
 
 def test_where_no_test_can_run_nothing_is_waited_for() -> None:
-    assert "" == progress_of((0.0, planned("a")), (0.0, closed("a", Status.ERROR, Reason.UNSATISFIABLE))).waits_for
+    nowhere = TestClosed("a", "", Status.ERROR, Reason.UNSATISFIABLE, False, 0)
+
+    assert "" == progress_of((0.0, planned("a")), (0.0, nowhere)).waits_for
+    assert "the Prefect server" == progress_of((0.0, planned("a")), (0.0, planned("b")), (0.0, nowhere)).waits_for
