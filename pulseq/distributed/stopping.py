@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
 import logging
 import os
 import signal
-import threading
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -98,11 +98,12 @@ class Stopper:
         self.stop(ExitCode.INTERRUPTED, why, in_short=f"the run was {told}")
 
     def _leave(self) -> None:
-        # Not here: a handler runs in the midst of anything, and what is to be closed may be locked by just that.
+        # Not here: a handler runs in the midst of anything, and what is to be closed may be locked by just that. So
+        # may be what `threading` keeps of its threads.
         if not self._leaving:
             self._leaving = True
             try:
-                threading.Thread(target=self._close_and_leave, name="pulseq-leaving", daemon=True).start()
+                _thread.start_new_thread(self._close_and_leave, ())
                 return
             except RuntimeError:
                 logger.debug("no thread is to be had", exc_info=True)
