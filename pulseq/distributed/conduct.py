@@ -51,6 +51,8 @@ logger = logging.getLogger("pulseq.run")
 
 #: How long a stopped run waits for its bodies to end; their keepers need two seconds.
 STOP_PATIENCE_SECONDS = 8.0
+#: So long after its stop, and after its pytest sessions have ended, a run waits for its nodes to let go of it.
+LEAVE_SECONDS = 1.0
 #: A flow run that has not begun after this long is told of.
 START_NOTE_SECONDS = 10.0
 
@@ -203,7 +205,10 @@ class Conduct:
         # The lean server of a single run ends with it: nobody would read its pages.
         told = self.options.with_page and self._server is None
         page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger) if told else None
-        truth = PrefectTruth(self._api_url, self.options.journal_path, self.log, passing=self._server is not None)
+        passing = self._server is not None
+        truth = PrefectTruth(
+            self._api_url, self.options.journal_path, self.log, passing=passing, stopped=self._stopper.stopped
+        )
         async with truth.watching():
             await self.dispatcher.enter_flow(flow_run.context)
             async with page.kept(self._accepting) if page else contextlib.nullcontext():
@@ -244,8 +249,10 @@ class Conduct:
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(None if self._stopper.code is None else STOP_PATIENCE_SECONDS):
                 await self.runner.finish_sessions(self.options.run_id, addresses)
-                await self.runner.leave_run(self.options.run_id, addresses)
-                await self.dispatcher.settle()
+                # What they hold for Prefect they go on to tell; who stops a run shall not wait for that.
+                async with asyncio.timeout(None if self._stopper.code is None else LEAVE_SECONDS):
+                    await self.runner.leave_run(self.options.run_id, addresses)
+                    await self.dispatcher.settle()
 
     def _code(self) -> ExitCode:
         code, verdicts = self._stopper.code, self.ledger.verdicts()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Sequence
@@ -9,7 +10,7 @@ from pathlib import Path
 
 from pulseq.distributed.event_log import EventLog
 from pulseq.distributed.prefect_sync import mend_run
-from pulseq.engine.api_client import wait_until_recorded
+from pulseq.engine.api_client import Recorded, wait_until_recorded
 from pulseq.engine.api_watch import ApiWatch
 from pulseq.engine.orphans import OrphanRun, end_orphans
 from pulseq.errors import PulseqError
@@ -22,6 +23,8 @@ RECORD_PATIENCE_SECONDS = 10.0
 RECORD_SECONDS_PER_TASK_RUN = 0.02
 #: A server that recorded nothing new for so long has lost the rest, which it is told then: twice is no harm.
 STALL_SECONDS = 4.0
+#: So long it waits for a server that goes on after the run and is behind: that records the rest by itself.
+BEHIND_SECONDS = 20.0
 #: Past so many task runs a server may drop what it cannot record in time.
 MANY_TASK_RUNS = 2000
 
@@ -33,13 +36,17 @@ class PrefectTruth:
 
     Args:
         passing: whether the server ends with the run, so that all has to be recorded before.
+        stopped: set where somebody wants the run to end now.
     """
 
-    def __init__(self, url: str, journal: Path, log: EventLog, *, passing: bool) -> None:
+    def __init__(
+        self, url: str, journal: Path, log: EventLog, *, passing: bool, stopped: asyncio.Event | None = None
+    ) -> None:
         self._url = url
         self._journal = journal
         self._log = log
         self._passing = passing
+        self._stopped = stopped or asyncio.Event()
         self._watch = ApiWatch(url)
 
     @contextlib.asynccontextmanager
@@ -58,13 +65,16 @@ class PrefectTruth:
             orphans: those whose node was lost.
             nodes_lost: whether all nodes were lost at once, with what they had to say.
         """
-        await end_orphans(self._url, flow_run_id, orphans)
+        if not self._stopped.is_set():
+            await end_orphans(self._url, flow_run_id, orphans)
         if not (self._passing or self._watch.troubled or nodes_lost or task_runs >= MANY_TASK_RUNS):
             return
         try:
-            missing = await self._wait(flow_run_id, task_runs)
+            known = await self._wait(flow_run_id, task_runs)
+            if known.missing and (self._stopped.is_set() or not (self._passing or known.stalled)):
+                self._tell_behind(known.missing)
             # Of a flow run that was retried the API counts the task runs of before as well.
-            if missing or nodes_lost or self._watch.troubled:
+            elif known.missing or nodes_lost or self._watch.troubled:
                 await self._log.commit()
                 mended = await mend_run(self._journal, flow_run_id)
                 logger.debug("Prefect was told of %d task runs that it had missed", mended)
@@ -77,8 +87,17 @@ class PrefectTruth:
                 )
             )
 
-    async def _wait(self, flow_run_id: str, task_runs: int) -> int:
+    def _tell_behind(self, missing: int) -> None:
+        lack = f"Prefect has not recorded yet how {missing} task runs of this run ended"
+        self._log.emit(RunNote(f"{lack}: `pulseq results sync --prefect` tells it what it may lose of that"))
+
+    async def _wait(self, flow_run_id: str, task_runs: int) -> Recorded:
         patience = RECORD_PATIENCE_SECONDS + task_runs * RECORD_SECONDS_PER_TASK_RUN
         return await wait_until_recorded(
-            self._url, flow_run_id, task_runs, patience_seconds=patience, stall_seconds=STALL_SECONDS
+            self._url,
+            flow_run_id,
+            task_runs,
+            patience_seconds=patience if self._passing else min(patience, BEHIND_SECONDS),
+            stall_seconds=STALL_SECONDS,
+            stopped=self._stopped,
         )

@@ -10,7 +10,8 @@ import pytest
 
 from pulseq.distributed import prefect_truth
 from pulseq.distributed.event_log import EventLog
-from pulseq.distributed.prefect_truth import MANY_TASK_RUNS, PrefectTruth
+from pulseq.distributed.prefect_truth import BEHIND_SECONDS, MANY_TASK_RUNS, PrefectTruth
+from pulseq.engine.api_client import Recorded
 from pulseq.errors import InfrastructureError
 
 
@@ -18,7 +19,8 @@ class _Api:
     """An API that has not recorded `missing` task runs, and says so, or is not there."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.missing, self.gone = 0, False
+        self.missing, self.stalled, self.gone = 0, True, False
+        self.patience = 0.0
         self.asked: list[str] = []
         for name in ("end_orphans", "wait_until_recorded", "mend_run"):
             monkeypatch.setattr(prefect_truth, name, getattr(self, name))
@@ -26,11 +28,12 @@ class _Api:
     async def end_orphans(self, *_: Any) -> None:
         self.asked.append("end orphans")
 
-    async def wait_until_recorded(self, *_: Any, **__: Any) -> int:
+    async def wait_until_recorded(self, *_: Any, patience_seconds: float, **__: Any) -> Recorded:
         self.asked.append("wait")
+        self.patience = patience_seconds
         if self.gone:
             raise InfrastructureError("nobody answers")
-        return self.missing
+        return Recorded(self.missing, self.stalled)
 
     async def mend_run(self, *_: Any) -> int:
         self.asked.append("mend")
@@ -43,13 +46,22 @@ def api(monkeypatch: pytest.MonkeyPatch) -> _Api:
 
 
 def _settle(
-    path: Path, *, passing: bool = False, task_runs: int = 5, troubled: bool = False, nodes_lost: bool = False
+    path: Path,
+    *,
+    passing: bool = False,
+    task_runs: int = 5,
+    troubled: bool = False,
+    nodes_lost: bool = False,
+    stop: bool = False,
 ) -> list[str]:
     """The notes of a run that ends so."""
 
     async def settle() -> list[str]:
         log = EventLog(path / "journal.jsonl", [], lambda error: None)
-        truth = PrefectTruth("http://127.0.0.1:9/api", path / "journal.jsonl", log, passing=passing)
+        stopped = asyncio.Event()
+        truth = PrefectTruth("http://127.0.0.1:9/api", path / "journal.jsonl", log, passing=passing, stopped=stopped)
+        if stop:
+            stopped.set()
         truth._watch.troubled = troubled
         await truth.settle("flow", task_runs, [], nodes_lost=nodes_lost)
         log.close()
@@ -88,3 +100,32 @@ def test_what_cannot_be_told_is_said_in_one_line_with_what_to_do(api: _Api, tmp_
         "`pulseq results sync --prefect` finishes it"
     )
     assert [expected] == _settle(tmp_path, troubled=True)
+
+
+BEHIND = (
+    "Prefect has not recorded yet how 7 task runs of this run ended: "
+    "`pulseq results sync --prefect` tells it what it may lose of that"
+)
+
+
+def test_a_server_that_goes_on_and_is_only_behind_is_not_waited_for_long(api: _Api, tmp_path: Path) -> None:
+    api.missing, api.stalled = 7, False
+
+    assert [BEHIND] == _settle(tmp_path, task_runs=100_000)
+    assert (["end orphans", "wait"], BEHIND_SECONDS) == (api.asked, api.patience)
+
+
+def test_a_server_that_ends_with_the_run_gets_the_time_it_needs(api: _Api, tmp_path: Path) -> None:
+    api.missing, api.stalled = 7, False
+
+    assert [] == _settle(tmp_path, task_runs=100_000, passing=True)
+    assert ["end orphans", "wait", "mend"] == api.asked
+    assert api.patience > 100_000 * 0.01
+
+
+@pytest.mark.parametrize("passing", [True, False])
+def test_who_stops_a_run_does_not_wait_for_prefect(api: _Api, tmp_path: Path, passing: bool) -> None:
+    api.missing = 7
+
+    assert [BEHIND] == _settle(tmp_path, task_runs=100_000, passing=passing, stop=True)
+    assert ["wait"] == api.asked

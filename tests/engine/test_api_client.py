@@ -12,7 +12,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
 
-from pulseq.engine.api_client import wait_until_recorded
+from pulseq.engine.api_client import Recorded, wait_until_recorded
 from pulseq.errors import InfrastructureError
 
 
@@ -54,7 +54,7 @@ def api() -> Iterator[_Api]:
 
 def _missing(port: int, task_runs: int, patience_seconds: float) -> int:
     url = f"http://127.0.0.1:{port}"
-    return asyncio.run(wait_until_recorded(url, "flow", task_runs, patience_seconds=patience_seconds))
+    return asyncio.run(wait_until_recorded(url, "flow", task_runs, patience_seconds=patience_seconds)).missing
 
 
 def test_it_waits_until_all_are_recorded(api: _Api) -> None:
@@ -68,6 +68,28 @@ def test_patience_ends_with_what_is_missing(api: _Api) -> None:
     api.counts = [2]
 
     assert _missing(api.server_port, 5, 0.05) == 3
+
+
+def test_it_tells_a_server_that_stalls_from_one_that_is_slow(api: _Api) -> None:
+    api.counts = [2]
+    url = f"http://127.0.0.1:{api.server_port}"
+
+    stalls = asyncio.run(wait_until_recorded(url, "flow", 5, patience_seconds=60, stall_seconds=0.05))
+    slow = asyncio.run(wait_until_recorded(url, "flow", 5, patience_seconds=0.05, stall_seconds=60))
+
+    assert (stalls, slow) == (Recorded(3, stalled=True), Recorded(3))
+
+
+def test_who_wants_to_go_on_waits_no_longer(api: _Api) -> None:
+    api.counts = [0]
+
+    async def ask() -> Recorded:
+        stopped = asyncio.Event()
+        asyncio.get_running_loop().call_later(0.01, stopped.set)
+        url = f"http://127.0.0.1:{api.server_port}"
+        return await wait_until_recorded(url, "flow", 5, patience_seconds=3600, stopped=stopped)
+
+    assert asyncio.run(ask()) == Recorded(5)
 
 
 def test_it_asks_as_prefects_client_would(api: _Api) -> None:

@@ -92,6 +92,16 @@ def play(machine: Machine, main: Callable[[], Awaitable[None]]) -> None:
     assert {path.name for path in machine.shared.iterdir()} <= {"rewritten"}
 
 
+async def another_node(machine: Machine) -> asyncio.subprocess.Process:
+    """A node in a process of its own that has collected."""
+    program = textwrap.dedent(ANOTHER_NODE)
+    places = (str(machine.folder.path), str(machine.folder.temp / "node0"), str(machine.shared))
+    node = await asyncio.create_subprocess_exec(sys.executable, "-c", program, *places, stdout=asyncio.subprocess.PIPE)
+    assert node.stdout is not None
+    assert await node.stdout.readline() == b"2\n"
+    return node
+
+
 async def run_item(session: PytestSession, name: str) -> AttemptResult:
     results: list[AttemptResult] = []
     nodeid = f"test_counted.py::{name}"
@@ -129,17 +139,31 @@ def test_the_first_node_may_leave_and_a_third_may_come(machine: Any) -> None:
     assert three.folder.log() == ["imported", "node2", "node3"]
 
 
+def test_a_node_that_is_stopped_for_good_keeps_the_others_from_no_end(machine: Any) -> None:
+    two = machine()
+
+    async def main() -> None:
+        stopped = await another_node(two)
+        try:
+            one = two.node("node1")
+            await one.collect()
+            assert (await run_item(one, "test_a")).status is Status.PASSED
+            stopped.send_signal(signal.SIGSTOP)
+            ended = await one.finish()
+            assert ended is not None
+            assert (ended.exit_status, ended.error) == (0, None)
+        finally:
+            stopped.kill()
+            await stopped.wait()
+
+    play(two, main)
+
+
 def test_a_node_that_is_killed_leaves_the_others_what_it_had_collected(machine: Any) -> None:
     two = machine()
 
     async def main() -> None:
-        program = textwrap.dedent(ANOTHER_NODE)
-        places = (str(two.folder.path), str(two.folder.temp / "node0"), str(two.shared))
-        killed = await asyncio.create_subprocess_exec(
-            sys.executable, "-c", program, *places, stdout=asyncio.subprocess.PIPE
-        )
-        assert killed.stdout is not None
-        assert await killed.stdout.readline() == b"2\n"
+        killed = await another_node(two)
         left = two.node("node1")
         await left.collect()
         os.kill(killed.pid, signal.SIGKILL)

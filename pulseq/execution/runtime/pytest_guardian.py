@@ -18,6 +18,7 @@ import os
 import select
 import shutil
 import socket
+import struct
 import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, NoReturn, Optional, Set
@@ -28,7 +29,7 @@ from .output import read_file
 from .pytest_answer import Answer, tell
 from .pytest_begin import begin_controller, begin_interpreter_keeper, begin_zygote, import_pytest
 from .pytest_xdist import COUNT_VARIABLE, RUN_VARIABLE, WORKER_VARIABLE
-from .stopped import StoppedLooks
+from .stopped import LOOK_SECONDS, LOOKS, StoppedLooks
 
 #: The other end has closed its line, or said that nothing more will come.
 _GONE = select.POLLHUP | select.POLLERR | select.POLLRDHUP
@@ -45,6 +46,18 @@ class NodeLine:
     buffer: wire.MessageBuffer = field(default_factory=wire.MessageBuffer)
     collects: bool = False
     finished: bool = False
+    #: How often in a row it was found stopped (SIGSTOP) while others waited for it.
+    stops: int = 0
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether the process that had connected is stopped now."""
+        try:
+            pid, _, _ = struct.unpack("3i", self.sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12))
+        except OSError:
+            return False
+        stat = process_tree.read_stat(pid) if pid > 0 else None
+        return stat is not None and stat.state == "T"
 
 
 class Guardian:
@@ -75,6 +88,8 @@ class Guardian:
         self._notice: Optional[wire.Message] = None
         self._result: Optional[wire.Message] = None
         self._finishing = False
+        #: When to look again whether those that have not finished are stopped.
+        self._next_patience: Optional[float] = None
 
     def run(self) -> NoReturn:
         """Until the last node has gone, or the session; then everything below is ended."""
@@ -119,6 +134,9 @@ class Guardian:
         for fd in self._nodes:
             poll.register(fd, select.POLLIN | select.POLLRDHUP)
         seconds = self._looks.seconds_left(time.monotonic())
+        if self._next_patience is not None:
+            left = max(0.0, self._next_patience - time.monotonic())
+            seconds = left if seconds is None else min(seconds, left)
         return dict(poll.poll(None if seconds is None else seconds * 1000 + 1))
 
     def _end_stops(self) -> None:
@@ -272,13 +290,26 @@ class Guardian:
 
     def _finish_if_all_have(self) -> None:
         """Let the session end when no node has anything more for it."""
-        if self._finishing or not all(node.finished for node in self._nodes.values()):
+        if self._finishing or not all(node.finished or node.stops >= LOOKS for node in self._nodes.values()):
+            self._look_at_the_late()
             return
-        self._finishing = True
+        self._finishing, self._next_patience = True, None
         if self._zygote_line is not None:
             tell(self._zygote_line, {"op": "finish"})
         if self._controller_line is not None:
             tell(self._controller_line, {"op": "finish"})
+
+    def _look_at_the_late(self) -> None:
+        """Count how long those are stopped for which the others wait: their run has gone on without them."""
+        late = [node for node in self._nodes.values() if not node.finished]
+        if self._finishing or not late or len(late) == len(self._nodes):
+            self._next_patience = None
+        elif self._next_patience is None:
+            self._next_patience = time.monotonic() + LOOK_SECONDS
+        elif time.monotonic() >= self._next_patience:
+            self._next_patience = time.monotonic() + LOOK_SECONDS
+            for node in late:
+                node.stops = node.stops + 1 if node.is_stopped else 0
 
     def _lost_controller(self) -> Dict[str, Any]:
         status = self._statuses.get(self._controller or 0, 0)

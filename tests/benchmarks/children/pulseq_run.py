@@ -46,9 +46,10 @@ class Clock:
                     self.recorded = asyncio.get_running_loop().create_task(self._wait_for_records())
 
     async def _wait_for_records(self) -> float:
-        self.missing = await wait_until_recorded(
+        known = await wait_until_recorded(
             self._api_url, self._flow_run_id, self._tests, patience_seconds=_RECORD_PATIENCE_SECONDS
         )
+        self.missing = known.missing
         return time.perf_counter()
 
 

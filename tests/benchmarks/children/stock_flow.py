@@ -64,12 +64,12 @@ def measure(way: str, count: int, workers: int, api_url: str) -> dict[str, float
         told = as_flow(submit_all, task_runner=runner)(count)
     else:
         told = as_flow(call_all)(count)
-    missing = asyncio.run(
+    known = asyncio.run(
         wait_until_recorded(api_url, told["flow_run_id"], told["task_runs"], patience_seconds=_RECORD_PATIENCE_SECONDS)
     )
     recorded = time.perf_counter()
-    if missing:
-        raise RuntimeError(f"the server has not recorded {missing} of {told['task_runs']} task runs")
+    if known.missing:
+        raise RuntimeError(f"the server has not recorded {known.missing} of {told['task_runs']} task runs")
     return {"verdict_seconds": told["ended"] - told["began"], "recorded_seconds": recorded - told["began"]}
 
 
