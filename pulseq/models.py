@@ -200,11 +200,20 @@ class TestCase:
 
 @dataclass(frozen=True, slots=True)
 class Suite:
-    """Tests that run together; `source` is the file or directory they came from."""
+    """Tests that run together.
+
+    Attributes:
+        source: the file or directory they came from.
+        projects: whose history is theirs: absolute paths of suite files, and of directories that pytest's node ids
+            begin at; none where a program made the suite.
+        part: whether pytest was told to look at a part of a project.
+    """
 
     name: str
     tests: tuple[TestCase, ...]
     source: str | None = None
+    projects: tuple[str, ...] = ()
+    part: bool = False
 
     def __post_init__(self) -> None:
         if len(self.name) > MOST_ID_CHARACTERS:
@@ -243,6 +252,7 @@ class AttemptResult(Struct, frozen=True, omit_defaults=True):
         duration: seconds, monotonic clock, from the start of the body to its end.
         queue_seconds: from the moment the test could have started until it did.
         error: why it is not passed, readable by a person; the last lines of a traceback.
+        short: the same in the line that pytest's short test summary has for it; None where nobody said it so.
         output: head and tail of what the body wrote, 64 kB at most of each.
         output_bytes: how much it wrote in all.
         metrics: finite numbers only; has duration, response_time, memory_usage (MB), cpu_usage (%).
@@ -278,6 +288,7 @@ class AttemptResult(Struct, frozen=True, omit_defaults=True):
     properties: tuple[tuple[str, str, str], ...] = ()
     subtests: Mapping[str, int] = msgspec.field(default_factory=dict)
     rerun: bool = False
+    short: str | None = None
 
     @property
     def key(self) -> tuple[str, str]:

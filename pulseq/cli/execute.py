@@ -186,6 +186,8 @@ def _tell(
         print(json.dumps(describe_run(outcome.record, locations)))
     else:
         _print_summary(outcome, options, reports, locations, at_once=at_once)
+    if outcome.trouble:
+        print(f"note: {outcome.trouble}", file=sys.stderr)
 
 
 def _print_summary(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from pulseq.cli.state import database_path
+from pulseq.distributed.run_options import default_home
+from pulseq.errors import PulseqError
 from pulseq.results.formats import format_csv, format_json, format_table
 from pulseq.results.table import Table
 
@@ -36,11 +39,18 @@ def sql(
         db: The DuckDB file; by default `results.duckdb` in the state directory.
         timeout: Seconds after which the query is ended.
     """
-    from pulseq.results.sandbox import run_sql  # brings DuckDB, which `--help` need not wait for
+    from pulseq.results.database import Database  # brings DuckDB, which `--help` need not wait for
+    from pulseq.results.found_run import PATIENCE_SECONDS, say_missing
+    from pulseq.results.sandbox import run_sql
 
     text = sys.stdin.read() if query == "-" else query
-    table = run_sql(database_path(db), text, timeout_seconds=timeout)
+    path = database_path(db)
+    table = run_sql(path, text, timeout_seconds=timeout)
     sys.stdout.writelines(_write(table, output_format, raw=raw))
+    sys.stdout.flush()
+    with contextlib.suppress(PulseqError):  # the answer stands
+        if missing := say_missing(default_home(), Database(path, patience_seconds=PATIENCE_SECONDS)):
+            print(f"note: {missing}", file=sys.stderr)
     return 0
 
 

@@ -12,8 +12,9 @@ from cyclopts import Parameter
 
 from pulseq.cli.flow_run_link import without_dead_link
 from pulseq.cli.state import database_path
+from pulseq.distributed.run_options import default_home
 from pulseq.reports.json_output import describe_run
-from pulseq.reports.summary import render_summary
+from pulseq.reports.summary import find_untold, render_summary
 from pulseq.reports.terminal import Terminal
 
 
@@ -36,18 +37,21 @@ def summary(
         verbose: More of each failure.
     """
     from pulseq.results.database import Database  # brings DuckDB, which `--help` need not wait for
-    from pulseq.results.stored_run import load_run
+    from pulseq.results.found_run import PATIENCE_SECONDS, find_run
 
     path = database_path(db)
-    record = load_run(Database(path), run_id)
+    found = find_run(default_home(), Database(path, patience_seconds=PATIENCE_SECONDS), run_id)
+    record, verbosity = found.record, 1 if verbose else 0
     locations = {"database": str(path)}
     if output == "json":
         print(json.dumps(describe_run(record, locations)))
+        _say(found.note)
         return 0
+    found.fill(find_untold(record, verbosity=verbosity))
     told = render_summary(
         without_dead_link(record),
         durations=durations or sys.maxsize,
-        verbosity=1 if verbose else 0,
+        verbosity=verbosity,
         locations=locations,
     )
     terminal = Terminal()
@@ -55,4 +59,11 @@ def summary(
         terminal.print(told)
     else:
         sys.stdout.write(told.plain())
+        sys.stdout.flush()
+    _say(found.note)
     return 0
+
+
+def _say(note: str) -> None:
+    if note:
+        print(f"note: {note}", file=sys.stderr)

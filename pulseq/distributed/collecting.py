@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import partial
 from typing import Any
 
 from pulseq.distributed.dispatcher import Dispatcher
-from pulseq.distributed.expansion import items_of, spec_of
+from pulseq.distributed.expansion import NO_TESTS, CollectedTests, items_of, spec_of
+from pulseq.distributed.last_failed import LastFailed
 from pulseq.distributed.run_options import MAX_NODE_LOSSES, RunOptions
 from pulseq.engine.cluster import LiveNode
 from pulseq.errors import UsageError
@@ -30,13 +32,16 @@ async def accept_suite(
         UsageError: pytest does not take what the command line gave it.
     """
     entries: list[TestCase] = []
+    choice = LastFailed(options.only)
     for test in suite.tests:
         if isinstance(test.body, PytestBody):
             dispatcher.plan(test)
             entries.append(test)
-        elif options.wants(test.id):
+        elif choice.takes(test):
             dispatcher.accept(test)
-    collecting = [asyncio.create_task(_collect(entry, dispatcher, options)) for entry in entries]
+        else:
+            choice.put_off(1, partial(_accept, dispatcher, test))
+    collecting = [asyncio.create_task(_collect(entry, dispatcher, options, choice)) for entry in entries]
     try:
         await asyncio.gather(*(task for entry, task in zip(entries, collecting, strict=True) if _is_direct(entry)))
         if may_start is not None:
@@ -45,9 +50,12 @@ async def accept_suite(
     finally:
         for task in collecting:
             task.cancel()
+    choice.settle()
+    if choice.said:
+        dispatcher.emit(RunNote(choice.said))
 
 
-async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions) -> None:
+async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions, choice: LastFailed) -> None:
     spec = spec_of(entry, options.run_id, keyword=options.keyword, markers=options.markers, isolation=options.isolation)
     dispatcher.specs[entry.id] = spec
     dispatcher.entries[entry.id] = entry
@@ -59,7 +67,7 @@ async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions)
             return
         found = await _first_collection(nodes, spec, dispatcher)
         if found is not None:
-            _expand(entry, *found, dispatcher, options)
+            _expand(entry, *found, dispatcher, choice)
             return
         # A call that fails is quicker than the scheduler's word that the node has left.
         gone |= {node.address for node in nodes}
@@ -94,7 +102,7 @@ async def _collect_on(node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher) 
     return collection
 
 
-def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: Dispatcher, options: RunOptions) -> None:
+def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: Dispatcher, choice: LastFailed) -> None:
     direct = _is_direct(entry)
     if collection.usage_error is not None:
         if direct:
@@ -108,12 +116,24 @@ def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: D
         EntryCollected(entry.id, node_id, len(collection.items), collection.deselected, collection.warnings)
     )
     collected = items_of(entry, collection, node_id, prefix=not direct)
-    items = [item for item in collected.items if options.wants(item.id)]
-    dispatcher.expand(entry, len(items) + len(collected.verdicts))
-    for case, result in collected.verdicts:
+    tests = choice.among(collected)
+    if tests is None:
+        choice.put_off(collected.count, lambda every: _put_into(dispatcher, entry, collected if every else NO_TESTS))
+    else:
+        _put_into(dispatcher, entry, tests)
+
+
+def _put_into(dispatcher: Dispatcher, entry: TestCase, tests: CollectedTests) -> None:
+    dispatcher.expand(entry, tests.count)
+    for case, result in tests.verdicts:
         dispatcher.book_collected(case, result)
-    for item in items:
+    for item in tests.items:
         dispatcher.accept(item)
+
+
+def _accept(dispatcher: Dispatcher, test: TestCase, every: bool) -> None:
+    if every:
+        dispatcher.accept(test)
 
 
 def _is_direct(entry: TestCase) -> bool:

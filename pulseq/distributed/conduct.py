@@ -46,6 +46,7 @@ from pulseq.models import FrameworkConfig, Suite
 from pulseq.planning.expected import ExpectedDurations, History, slowness_of
 from pulseq.results.database import Database
 from pulseq.results.history import measured_durations
+from pulseq.results.lineage import Lineage
 
 logger = logging.getLogger("pulseq.run")
 
@@ -158,7 +159,7 @@ class Conduct:
         """What tests took in earlier runs; without it the run only plans worse."""
         database = Database(self.options.database_path, patience_seconds=1.0)
         with contextlib.suppress(PulseqError):
-            measured = await asyncio.to_thread(measured_durations, database)
+            measured = await asyncio.to_thread(measured_durations, database, Lineage.of(self.suite))
             history = History(measured.seconds, slowness_of(measured.by_class))
             self.dispatcher.queue.expected = ExpectedDurations(history)
 

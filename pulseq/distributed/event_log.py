@@ -19,7 +19,7 @@ from pulseq.models import AttemptResult, PytestWarning, Status
 from pulseq.records import RunRecord
 from pulseq.results.bounded_result import bound_result
 from pulseq.results.database import Database
-from pulseq.results.ingest import ingest
+from pulseq.results.ingest import IngestReport, ingest
 from pulseq.results.journal import JournalWriter
 
 logger = logging.getLogger("pulseq.run")
@@ -39,6 +39,8 @@ INGEST_SHARE = 0.02
 COMMIT_PAUSE_SECONDS = 0.05
 #: How often a run that nothing happens in looks whether its journal is still there.
 LOOK_SECONDS = 1.0
+#: How long results wait for a database that another process holds.
+_PATIENCE_SECONDS = 5.0
 #: To open the database costs what so many bytes of a journal do; fewer wait for the end of the run.
 _WORTH_BYTES = 1024 * 1024
 
@@ -74,8 +76,8 @@ class EventLog:
         #: Many tests tell the same warnings: the record has each once.
         self._warnings: dict[PytestWarning, PytestWarning] = {}
 
-    def emit(self, event: Event) -> None:
-        """Take an event in; it is on disk after the next `commit`."""
+    def emit(self, event: Event, *, shown: bool = True) -> None:
+        """Take an event in; it is on disk after the next `commit`. Views see it, unless it is not to be `shown`."""
         if isinstance(event, AttemptFinished):
             bounded = bound_result(event.result)
             event = event if bounded is event.result else AttemptFinished(bounded)
@@ -84,7 +86,8 @@ class EventLog:
                 return
             slim = self._take(event)
         self._dirty.set()
-        for trouble in [trouble for sink in self._sinks if (trouble := self._show(sink, slim))]:
+        sinks = self._sinks if shown else []
+        for trouble in [trouble for sink in sinks if (trouble := self._show(sink, slim))]:
             self.emit(RunNote(trouble))
 
     def _take(self, event: Event) -> Event:
@@ -191,17 +194,13 @@ class EventLog:
         if self._ingesting is not None:
             await asyncio.wait({self._ingesting})
         self._ingesting = asyncio.create_task(self._ingest(database))
+        self._ingesting.add_done_callback(_heed)
         # Its thread cannot be cancelled: the next one would meet it at the database.
         await asyncio.shield(self._ingesting)
 
     async def _ingest(self, database: Path) -> None:
         await self.commit()
-        try:
-            report = await _aside(lambda: ingest(self._path, Database(database)))
-        except PulseqError:
-            raise
-        except Exception as error:
-            raise InfrastructureError(f"the database {str(database)!r}: {type(error).__name__}: {error}") from error
+        report = await _aside(lambda: self.ingest_here(database, patience_seconds=_PATIENCE_SECONDS))
         self._ingested = report.end_offset
         if report.set_aside is not None:
             self.emit(
@@ -211,14 +210,14 @@ class EventLog:
                 )
             )
 
-    def ingest_here(self, database: Path, *, patience_seconds: float) -> bool:
-        """Bring what is on the disk into DuckDB, in whatever thread; whether that was done."""
+    def ingest_here(self, database: Path, *, patience_seconds: float) -> IngestReport:
+        """Bring what is on the disk into DuckDB, in whatever thread. Raises as `ingest`."""
         try:
-            ingest(self._path, Database(database, patience_seconds=patience_seconds))
-        except Exception:  # whatever it is, the journal has everything
-            logger.debug("the database was not brought up to date", exc_info=True)
-            return False
-        return True
+            return ingest(self._path, Database(database, patience_seconds=patience_seconds))
+        except PulseqError:
+            raise
+        except Exception as error:
+            raise InfrastructureError(f"the database {str(database)!r}: {type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Write what is left, and let go of the journal."""
@@ -252,6 +251,12 @@ class EventLog:
     def failed(self) -> bool:
         """Whether the journal could not be written, or was gone, at any time."""
         return self._failed
+
+
+def _heed(ended: asyncio.Task[None]) -> None:
+    """Take notice of what a task has ended in, also where whoever waited for it has gone: the next one says it."""
+    if not ended.cancelled() and (error := ended.exception()) is not None:
+        logger.debug("results could not be brought into the database", exc_info=error)
 
 
 async def _aside(work: Callable[[], T]) -> T:

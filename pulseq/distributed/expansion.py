@@ -25,6 +25,13 @@ class CollectedTests:
     items: tuple[TestCase, ...]
     verdicts: tuple[tuple[TestCase, AttemptResult], ...]
 
+    @property
+    def count(self) -> int:
+        return len(self.items) + len(self.verdicts)
+
+
+NO_TESTS = CollectedTests((), ())
+
 
 def spec_of(
     entry: TestCase, run_id: str, *, keyword: str | None, markers: str | None, isolation: str = "auto"

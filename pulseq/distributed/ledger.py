@@ -297,7 +297,12 @@ class Ledger:
 
     def _close(self, entry: _Entry, result: AttemptResult) -> TestClosed:
         return self._close_with(
-            entry, result.status, result.reason, result.attempt, result.node_id, _last_lines(result.error)
+            entry,
+            result.status,
+            result.reason,
+            result.attempt,
+            result.node_id,
+            _last_lines(result.short or result.error),
         )
 
     def _close_with(

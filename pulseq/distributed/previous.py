@@ -1,40 +1,85 @@
-"""What earlier runs of a suite came to, for `--lf` and `--ff`."""
+"""What earlier runs of a project came to, for `--lf` and `--ff`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from pulseq.events import RunStarted
-from pulseq.models import Status
-from pulseq.results.journal import journals_in, read_journal, replay
+from pulseq.errors import ExitCode
+from pulseq.events import EntryCollected, Event, RunFinished, RunStarted, TestClosed
+from pulseq.models import Reason, Status
+from pulseq.results.codec import DamagedLine, decode_line
+from pulseq.results.journal import journals_in, read_journal
+from pulseq.results.lineage import PART, Lineage, projects_of
+
+_TOLD = tuple(b'"kind":"%b"' % kind for kind in (b"test_closed", b"entry_collected", b"run_finished"))
+#: Bytes of a line before which its kind stands.
+_HEAD_BYTES = 80
+#: How runs end that went to their end, whatever their tests said.
+_TO_ITS_END = (ExitCode.OK, ExitCode.TESTS_FAILED, ExitCode.NO_VERDICT)
+
+Key = tuple[str, str]
 
 
-def failed_before(home: Path, suite: str) -> frozenset[str]:
-    """Ids of the tests that had no good verdict in the last run of this suite; empty without such a run.
+def failed_before(home: Path, lineage: Lineage) -> frozenset[str]:
+    """Ids of the tests that had no good verdict when this project's runs last had a verdict of theirs.
 
-    With a case of a JUnit file comes its command, which is what can be run again.
+    As with pytest, a run of some tests leaves what is known of all others as it is, and a test that was not run
+    (`cancelled`), or of which the run told no end, is what it was before. Journals are read from the newest on, back
+    to a run of the whole project that left nothing out; those that are packed away are not.
     """
-    journals = sorted(journals_in(home), key=lambda path: path.stat().st_mtime, reverse=True)
-    for journal in journals:
+    verdicts: dict[Key, bool] = {}
+    missing = set(lineage.projects) or {""}
+    for started, journal in _own_runs(home, lineage):
+        told = list(_told_in(journal))
+        for key, bad in _last_verdicts(told).items():
+            verdicts.setdefault(key, bad)
+        if _is_whole(started, told):
+            missing -= projects_of(started)
+        if not missing:
+            break
+    return frozenset(test_id for (test_id, _), bad in verdicts.items() if bad)
+
+
+def _own_runs(home: Path, lineage: Lineage) -> Iterator[tuple[RunStarted, Path]]:
+    """The runs of a lineage and their journals, newest first."""
+    runs = []
+    for journal in journals_in(home):
         first = next(iter(read_journal(journal)), None)
-        if first is None or not isinstance(first.event, RunStarted) or first.event.suite != suite:
-            continue
-        record, _ = replay(journal)
-        if not any(test.closed for test in record.tests.values()):
-            continue  # it was refused or interrupted before its first verdict
-        bad = [
-            test.planned
-            for test in record.tests.values()
-            if test.closed is None or test.closed.status in (Status.FAILED, Status.ERROR)
-        ]
-        told = {test.planned.test_id for test in record.tests.values()}
-        commands = {one for test in bad if test.body == "command" for one in _origins(test.test_id)} - told
-        return frozenset(commands).union(test.test_id for test in bad)
-    return frozenset()
+        if first is not None and isinstance(first.event, RunStarted) and lineage.includes(first.event):
+            runs.append((first.event, journal))
+    return iter(sorted(runs, key=lambda run: (run[0].started_at, run[0].run_id), reverse=True))
 
 
-def _origins(test_id: str) -> Iterator[str]:
-    """The ids of which one may be that of the command in whose file the test was: what stands before a `::`."""
-    parts = test_id.split("::")
-    return ("::".join(parts[:count]) for count in range(1, len(parts)))
+def _told_in(journal: Path) -> Iterator[Event]:
+    """The events of a journal that tell of verdicts; others are not even decoded, since they are nearly all of it."""
+    with journal.open("rb") as stream:
+        for line in stream:
+            if any(kind in line[:_HEAD_BYTES] for kind in _TOLD):
+                try:
+                    yield decode_line(line).event
+                except DamagedLine:
+                    continue
+
+
+def _last_verdicts(told: Iterable[Event]) -> dict[Key, bool]:
+    """Whether each test that had a verdict of its own, or was kept from one by its node, was bad."""
+    return {
+        (event.test_id, event.variant): event.status in (Status.FAILED, Status.ERROR)
+        for event in told
+        if isinstance(event, TestClosed) and event.reason is not Reason.CANCELLED
+    }
+
+
+def _is_whole(started: RunStarted, told: Iterable[Event]) -> bool:
+    """Whether a run had every test of its projects, and left none of them out."""
+    ended = False
+    for event in told:
+        match event:
+            case TestClosed(reason=Reason.CANCELLED):
+                return False
+            case EntryCollected() if event.deselected:
+                return False
+            case RunFinished():
+                ended = event.exit_code in _TO_ITS_END
+    return ended and started.options.get(PART) is False

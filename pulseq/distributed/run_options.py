@@ -49,7 +49,8 @@ class RunOptions:
         isolation: how slots of pytest suites start: `fork`, `interpreter`, or `auto`, which takes forks where they do.
         deadline_seconds: after which the run is stopped with exit code 124.
         failed_first: ids of tests that go first (`--ff`).
-        only: ids of tests to run, all others are left out (`--lf`); None means no such choice.
+        only: ids of tests that are known to fail: where one of them is there, all others are left out (`--lf`);
+            None means no such choice.
     """
 
     run_id: str = field(default_factory=new_run_id)
@@ -69,10 +70,6 @@ class RunOptions:
     deadline_seconds: float | None = None
     failed_first: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
-
-    def wants(self, test_id: str) -> bool:
-        """Whether a test is among those that are to be run (`--lf`)."""
-        return self.only is None or test_id in self.only
 
     @property
     def run_directory(self) -> Path:

@@ -25,6 +25,7 @@ from pulseq.reports.artifact_table import list_failures
 from pulseq.reports.json_output import describe_run
 from pulseq.reports.markdown import render_markdown
 from pulseq.results.database import Database
+from pulseq.results.lineage import Lineage
 from pulseq.results.newly_failing import newly_failing
 
 logger = logging.getLogger("pulseq.run")
@@ -126,7 +127,9 @@ class RunPage:
     def _find_new(self, failed: dict[tuple[str, str], TestClosed]) -> list[tuple[str, str]]:
         database = Database(self.options.database_path, patience_seconds=_HISTORY_PATIENCE_SECONDS)
         try:
-            return newly_failing(database, self.suite, self.options.run_id, failed)
+            started = self.log.record.started
+            lineage = Lineage.of_run(started) if started else Lineage(self.suite)
+            return newly_failing(database, lineage, self.options.run_id, failed)
         except PulseqError as error:
             logger.debug("nothing is known of earlier runs: %s", error)
             return []

@@ -7,10 +7,12 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pulseq.distributed.fleet_choice import choose_fleet
+from pulseq.distributed.last_failed import NONE_KNOWN, above
 from pulseq.distributed.previous import failed_before
 from pulseq.distributed.run_options import RunOptions, default_home, new_run_id
 from pulseq.distributed.standing_use import carry_environment, join_standing
 from pulseq.models import Fleet, Strategy, Suite
+from pulseq.results.lineage import Lineage
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.selection import select
 
@@ -100,7 +102,7 @@ def _limit(suite: Suite, request: RunRequest) -> Suite:
 def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
     home = default_home()
     run_id = request.run_id or new_run_id()
-    failed = failed_before(home, suite.name) if request.last_failed or request.failed_first else frozenset()
+    failed = failed_before(home, Lineage.of(suite)) if request.last_failed or request.failed_first else frozenset()
     return RunOptions(
         run_id=run_id,
         home=home,
@@ -112,6 +114,7 @@ def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
         granularity=request.granularity,
         isolation=request.isolation,
         deadline_seconds=request.deadline_seconds,
-        failed_first=failed if request.failed_first else frozenset(),
+        failed_first=failed | above(failed) if request.failed_first else frozenset(),
         only=failed if request.last_failed and failed else None,
+        notes=(NONE_KNOWN,) if request.last_failed and not failed else (),
     )

@@ -38,7 +38,10 @@ from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
 from pulseq.reports.awaited import NODES, OWN_SERVER
-from pulseq.reports.start_line import DATABASE, FLEET, say_fleet
+from pulseq.reports.start_line import FLEET, say_fleet
+from pulseq.results.database import DatabaseBusyError
+from pulseq.results.found_run import DATABASE
+from pulseq.results.lineage import PART, PROJECTS
 from pulseq.results.run_ids import refuse_used_id
 
 if TYPE_CHECKING:
@@ -59,12 +62,14 @@ class RunOutcome:
 
     Attributes:
         stored: whether the database has all of it.
+        trouble: what is to be done about it after its end; empty where all is done.
     """
 
     exit_code: ExitCode
     # asyncio.run makes a text of the result when it takes its signal handler back; that of a record is huge.
     record: RunRecord = field(repr=False)
     stored: bool = False
+    trouble: str = ""
 
 
 class RunSession:
@@ -150,6 +155,8 @@ class RunSession:
             OWN_SERVER: own_server,
             DATABASE: str(self.options.database_path) if self.fleet.framework.persist_results else None,
             FLEET: say_fleet(self.fleet, standing=self.options.standing, scheduler=self.options.scheduler),
+            PROJECTS: list(self.suite.projects),
+            PART: self.suite.part or any(map(bool, (self.options.keyword, self.options.markers, self.options.only))),
         }
         self.log.emit(RunStarted(self.options.run_id, self.suite.name, time.time(), __version__, options))
         for note in self.options.notes:
@@ -294,15 +301,16 @@ class RunSession:
         wall = time.monotonic() - self._started
         self.log.emit(RunFinished(time.time(), wall, int(code), EXIT_REASONS[code]))
         await self.log.commit()
+        trouble = ""
         stored = self.fleet.framework.persist_results and not self.log.failed  # where it has, enough has been said
         if stored:
             try:
                 await self.log.ingest(self.options.database_path)
             except PulseqError as error:
-                stored = False
-                self.log.emit(RunNote(_say_missing(error)))
+                stored, trouble = False, _say_missing(error)
+                self.log.emit(RunNote(trouble), shown=False)  # whoever watches is to read it last
                 await self.log.commit()
-        return RunOutcome(code, self.log.record, stored)
+        return RunOutcome(code, self.log.record, stored, trouble)
 
     @property
     def dispatcher(self) -> Dispatcher | None:
@@ -331,10 +339,15 @@ class RunSession:
         """Close the run, whatever its event loop is at: nobody is to take it for one that goes on."""
         why = self._stopper.in_short or "the run was interrupted"
         self.log.seal(lambda record: closing_events(record, code, why, time.time()))
+        trouble = ""
         stored = self.fleet.framework.persist_results and not self.log.failed
-        stored = stored and self.log.ingest_here(self.options.database_path, patience_seconds=_LEAVING_PATIENCE_SECONDS)
+        if stored:
+            try:
+                self.log.ingest_here(self.options.database_path, patience_seconds=_LEAVING_PATIENCE_SECONDS)
+            except PulseqError as error:
+                stored, trouble = False, _say_missing(error)
         if self._on_left is not None:
-            self._on_left(RunOutcome(code, self.log.record, stored))
+            self._on_left(RunOutcome(code, self.log.record, stored, trouble))
 
     def _on_stop(self, why: str) -> None:
         self.log.emit(RunNote(why))
@@ -343,7 +356,13 @@ class RunSession:
 
 
 def _say_missing(error: PulseqError) -> str:
-    told, advice = f"results are not in the database yet: {error}", "`pulseq results sync`"
+    advice = "`pulseq results sync`"
+    if isinstance(error, DatabaseBusyError):
+        return (
+            f"results are not in the database yet, since {error.holder} has it open: close it there, then {advice}; "
+            "until then `pulseq summary` tells this run from its journal"
+        )
+    told = f"results are not in the database yet: {error}"
     return told if advice in told else f"{told}; then {advice}"
 
 

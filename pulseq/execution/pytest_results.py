@@ -27,6 +27,7 @@ MOST_WARNINGS = 100
 MOST_PROPERTIES = 100
 WARNING_CHARACTERS = 2_000
 PROPERTY_CHARACTERS = 10_000
+SHORT_CHARACTERS = 1_000
 SUMMARY_CHARACTERS = 200_000
 _OUTCOMES = ("passed", "failed", "skipped", "xfailed")
 
@@ -95,6 +96,7 @@ def _rerun(order: PytestOrder, node_id: str, attempt: int, told: Mapping[str, An
         output_bytes=len(output.encode("utf-8", "replace")),
         metrics={"duration": duration, "response_time": duration},
         rerun=True,
+        short=_clip_or_none(told.get("short"), SHORT_CHARACTERS),
     )
 
 
@@ -128,6 +130,7 @@ def attempt_result(order: PytestOrder, node_id: str, message: Mapping[str, Any])
         xpassed=_clip_or_none(message.get("xpassed"), WARNING_CHARACTERS),
         properties=_properties(message.get("properties")),
         subtests=_subtests(message.get("subtests")),
+        short=_clip_or_none(message.get("short"), SHORT_CHARACTERS),
     )
 
 
@@ -185,6 +188,7 @@ def late_result(last: AttemptResult, message: Mapping[str, Any]) -> AttemptResul
         status=last.status if own else Status.ERROR,
         reason=last.reason if own else Reason(message["reason"]),
         error="\n\n".join(text for text in (last.error if own else None, message["error"]) if text),
+        short=last.short if own else _clip_or_none(message.get("short"), SHORT_CHARACTERS),
         output="\n".join(text for text in (last.output, message["output"]) if text),
         output_bytes=last.output_bytes + len(message["output"].encode("utf-8", "replace")),
     )

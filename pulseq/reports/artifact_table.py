@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pulseq.models import Status
 from pulseq.records import RunRecord
-from pulseq.reports.text import gist, safe_line
-from pulseq.reports.verdicts import error_of, verdicts_of
+from pulseq.reports.text import safe_line
+from pulseq.reports.verdicts import gist_of, verdicts_of
 from pulseq.reports.wording import say_test, say_verdict
 
 #: Rows that a page shows without delay; the database has all.
@@ -22,7 +22,7 @@ def list_failures(record: RunRecord, limit: int = MOST_ROWS) -> list[dict[str, s
             "node": _shown(safe_line(closed.node_id or "", 100)),
             "attempts": closed.attempts,
             "seconds": round(test.last.duration, 3) if test.last else 0.0,
-            "said": _shown(" ".join(gist(error_of(test, closed), 1))),
+            "said": _shown(gist_of(test, closed)),
         }
         for test, closed in bad[:limit]
     ]

@@ -15,6 +15,7 @@ from pulseq.reports.timeline import kind_of
 from pulseq.reports.verdicts import (
     Verdict,
     error_of,
+    gist_of,
     kept_from_verdict,
     own_failures,
     say_circumstances,
@@ -234,7 +235,7 @@ def _detail(verdict: Verdict, anchor: str, allowance: Allowance) -> TestDetail:
     several = _attempts(test) if len(test.attempts) > 1 else None
     return TestDetail(
         anchor,
-        _line(verdict, _gist(error, 1), several),
+        _line(verdict, gist_of(test, closed, 300), several),
         say_circumstances(test, closed),
         shown_error or "",
         shown_output or "",

@@ -49,9 +49,24 @@ def evidence(test: TestRecord) -> list[AttemptResult]:
 
 def error_of(test: TestRecord, closed: TestClosed) -> str:
     """What the verdict says, in full where the last attempt said it; may be empty."""
-    said, whole = closed.error or "", (test.last.error if test.last else None) or ""
+    said, last = closed.error or "", test.last
+    whole = (last.error if last else None) or ""
+    decided = last is not None and (last.attempt, last.status, last.reason) == (
+        closed.attempts,
+        closed.status,
+        closed.reason,
+    )
+    if decided and closed.reason not in _KEPT_FROM_A_VERDICT:
+        return whole or said
     # A verdict has the last lines of the error that decided it.
     return whole if _lines(whole)[-len(_lines(said)) :] == _lines(said) or not said else said
+
+
+def gist_of(test: TestRecord, closed: TestClosed, limit: int = 200) -> str:
+    """What the verdict says in one line: what pytest's short summary has, where it has one; may be empty."""
+    said = (closed.error or "").strip()
+    shortly = bool(said) and len(said.splitlines()) == 1
+    return "".join(gist(said if shortly else error_of(test, closed), 1, limit)).strip()
 
 
 def _lines(text: str) -> list[str]:

@@ -45,6 +45,7 @@ def _bound_texts(result: AttemptResult) -> dict[str, str]:
         "error": (result.error, MOST_ERROR_CHARACTERS),
         "output": (result.output, MOST_OUTPUT_CHARACTERS),
         "xpassed": (result.xpassed, MOST_WARNING_CHARACTERS),
+        "short": (result.short, MOST_WARNING_CHARACTERS),
     }
     return {
         name: bound_text(text, most) for name, (text, most) in limits.items() if text is not None and len(text) > most

@@ -11,6 +11,7 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import re
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -40,6 +41,8 @@ RETRY_PAUSE = (0.005, 0.05)
 ROW_GROUP_SIZE = 10_240
 
 _LOCKED = ("Could not set lock on file", "different configuration than existing connections")
+_HELD_IN = re.compile(r"lock is held in (.+?) \(PID (\d+)\)")
+_HELD_HERE = (_LOCKED[1], "already held in current process")
 _NEWER_FORMAT = ("database file with version number", "newer version of DuckDB", "storage version")
 _DAMAGED = ("not a valid DuckDB database file", "Corrupt database", "computed checksum", "Could not read enough bytes")
 _NO_SPACE = ("No space left on device", "File too large", "Disk quota exceeded")
@@ -48,7 +51,15 @@ _one_at_a_time = threading.Lock()
 
 
 class DatabaseBusyError(InfrastructureError):
-    """Another process held the database for longer than our patience."""
+    """Another process held the database for longer than our patience.
+
+    Attributes:
+        holder: who holds it, for a person.
+    """
+
+    def __init__(self, message: str, holder: str = "another process") -> None:
+        super().__init__(message)
+        self.holder = holder
 
 
 class DatabaseDamagedError(InfrastructureError):
@@ -317,9 +328,9 @@ def worded(error: duckdb.Error, path: Path) -> PulseqError:
     """The error of ours that says in one line what DuckDB ran into, and what to do."""
     name = repr(str(path))
     if _says(error, _LOCKED):
-        return DatabaseBusyError(
-            f"the database {name} is held by another process: close what has it open, then try again"
-        )
+        holder = _holder(error)
+        told = f"the database {name} is held open by {holder}: close it there, then try again"
+        return DatabaseBusyError(told, holder)
     if _says(error, _NEWER_FORMAT):
         return SchemaVersionError(f"the database {name} was written by a newer DuckDB: {first_line(error)}")
     if _says(error, _DAMAGED):
@@ -338,6 +349,15 @@ def worded(error: duckdb.Error, path: Path) -> PulseqError:
             "`pulseq results sync` makes one of ours whole"
         )
     return PulseqError(f"the database {name}: {first_line(error)}")
+
+
+def _holder(error: duckdb.Error) -> str:
+    """Who has the file open, as far as DuckDB knows."""
+    if found := _HELD_IN.search(str(error)):
+        program, pid = found.groups()
+        return f"process {pid} ({os.path.basename(program)})"
+    own = any(words in str(error) for words in _HELD_HERE)
+    return "this process itself, by another connection" if own else "another process"
 
 
 def no_database(path: Path) -> UsageError:

@@ -8,15 +8,17 @@ from dataclasses import dataclass
 
 from pulseq.capabilities import requirement_key
 from pulseq.results.database import Connection, Database
+from pulseq.results.lineage import SAME_LINEAGE, Lineage
 
 Key = tuple[str, str]
 
 #: The last clean attempts of each test: those that passed or failed by themselves and were no stand-ins.
-_RECENT = """
+_RECENT = f"""
     SELECT run_id, node_id, test_id, variant, duration
     FROM attempts
     WHERE status IN ('passed', 'failed') AND NOT simulated
-    QUALIFY row_number() OVER (PARTITION BY test_id, variant ORDER BY started_at DESC, attempt DESC) <= ?
+        AND run_id IN (SELECT run_id FROM runs AS r WHERE {SAME_LINEAGE})
+    QUALIFY row_number() OVER (PARTITION BY test_id, variant ORDER BY started_at DESC, attempt DESC) <= $3
 """
 _OVERALL = f"SELECT test_id, variant, median(duration) FROM ({_RECENT}) GROUP BY ALL"
 _BY_CLASS = f"""
@@ -41,20 +43,21 @@ class MeasuredDurations:
     by_class: dict[Key, dict[Hashable, float]]
 
 
-def measured_durations(database: Database, limit: int = 10) -> MeasuredDurations:
-    """What the last `limit` clean attempts of each test took; nothing without a database."""
+def measured_durations(database: Database, lineage: Lineage, limit: int = 10) -> MeasuredDurations:
+    """What the last `limit` clean attempts of each test took in runs of this lineage; nothing without a database."""
     if not database.path.exists():
         return MeasuredDurations({}, {})
     with database.read() as connection:
-        rows = connection.execute(_OVERALL, [limit]).fetchall()
+        parameters = [*lineage.parameters, limit]
+        rows = connection.execute(_OVERALL, parameters).fetchall()
         seconds = {(test_id, variant): value for test_id, variant, value in rows}
-        return MeasuredDurations(seconds, _by_class(connection, limit))
+        return MeasuredDurations(seconds, _by_class(connection, parameters))
 
 
-def _by_class(connection: Connection, limit: int) -> dict[Key, dict[Hashable, float]]:
+def _by_class(connection: Connection, parameters: list[object]) -> dict[Key, dict[Hashable, float]]:
     found: dict[Key, dict[Hashable, float]] = {}
     classes: dict[str, Hashable] = {}
-    for test_id, variant, capabilities, value in connection.execute(_BY_CLASS, [limit]).fetchall():
+    for test_id, variant, capabilities, value in connection.execute(_BY_CLASS, parameters).fetchall():
         if capabilities not in classes:
             classes[capabilities] = requirement_key(json.loads(capabilities or "{}"))
         found.setdefault((test_id, variant), {})[classes[capabilities]] = value

@@ -12,6 +12,7 @@ from pulseq.models import PytestBody, Suite, TestCase
 from pulseq.suites.documents import shorten
 from pulseq.suites.one_test import locate_python
 from pulseq.suites.reading import SUFFIXES, describe_missing
+from pulseq.suites.rootdir import find_rootdir
 from pulseq.suites.suite_file import load_suite
 
 _MOST_NAMED = 3
@@ -46,7 +47,7 @@ def load_arguments(
         _check_target(target)
     suites = _load_files(files)
     if targets or not arguments:
-        suites.append(_make_pytest_suite(targets, pyargs=pyargs))
+        suites.append(_make_pytest_suite(targets, pytest_args, pyargs=pyargs))
     tests = [test for suite in suites for test in suite.tests]
     _refuse_shared_ids(suites)
     if not tests:
@@ -58,6 +59,8 @@ def load_arguments(
         "+".join(dict.fromkeys(suite.name for suite in suites)),
         tuple(_complete(test, tuple(pytest_args), located) for test in tests),
         suites[0].source if len(suites) == 1 else None,
+        tuple(sorted({project for suite in suites for project in suite.projects})),
+        part=bool(targets or pytest_args),
     )
 
 
@@ -120,12 +123,13 @@ def _refuse_shared_ids(suites: Iterable[Suite]) -> None:
         raise ConfigurationError(problems)
 
 
-def _make_pytest_suite(targets: Sequence[str], *, pyargs: bool) -> Suite:
+def _make_pytest_suite(targets: Sequence[str], pytest_args: Sequence[str], *, pyargs: bool) -> Suite:
     cwd = Path.cwd()
     entry = TestCase("pytest", PytestBody(tuple(targets), pyargs=pyargs), name="pytest", cwd=str(cwd))
     names = list(dict.fromkeys(target if pyargs else _name_target(target) for target in targets))
     name = "+".join(names) if 0 < len(names) <= _MOST_NAMED else cwd.name or "pytest"
-    return Suite(name, (entry,), targets[0] if len(targets) == 1 else None)
+    rootdir = find_rootdir([] if pyargs else targets, pytest_args, cwd)
+    return Suite(name, (entry,), targets[0] if len(targets) == 1 else None, (str(rootdir),))
 
 
 def _name_target(target: str) -> str:

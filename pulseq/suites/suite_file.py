@@ -41,7 +41,7 @@ def load_suite(path: Path) -> Suite:
         raise document.refuse(flaws)
     if not tests:
         raise NothingToRunError(f"'{path}' has no tests: add one under its key tests")
-    return Suite(top.values.get("suite", path.stem), tuple(tests), str(path))
+    return Suite(top.values.get("suite", path.stem), tuple(tests), str(path), (str(path.absolute()),))
 
 
 def _leave_for_later(value: Any) -> Any:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -101,6 +102,45 @@ def test_a_damaged_database_is_set_aside_with_a_word(tmp_path: Path) -> None:
 
     assert len(log.record.notes) == 1
     assert "was damaged and is now" in log.record.notes[0]
+
+
+def test_what_the_database_does_not_take_is_told_by_who_waits_and_never_by_asyncio(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    database = tmp_path / "file" / "results.duckdb"
+
+    async def end() -> list[str]:
+        complaints: list[str] = []
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context["message"]))
+        log = EventLog(tmp_path / "journal.jsonl", [], lambda error: None)
+        log.emit(STARTED)
+        keeping = asyncio.create_task(log.keep_ingesting(database, 0.0))
+        for _ in range(10):  # turns of the loop, for the one that keeps at it to begin
+            await asyncio.sleep(0)
+        assert log._ingesting is not None
+        keeping.cancel()
+        await asyncio.wait({keeping, log._ingesting})
+        with pytest.raises(PulseqError, match="cannot be opened"):
+            await log.ingest(database)
+        log.close()
+        gc.collect()  # what nobody has asked for its error complains when it goes
+        return complaints
+
+    assert [] == asyncio.run(end())
+
+
+def test_what_is_not_to_be_shown_is_journalled_alone(tmp_path: Path) -> None:
+    seen: list[Event] = []
+
+    async def emit() -> None:
+        log = EventLog(tmp_path / "journal.jsonl", [seen.append], lambda error: None)
+        log.emit(RunNote("for all"))
+        log.emit(RunNote("for later"), shown=False)
+        log.close()
+
+    asyncio.run(emit())
+
+    assert [RunNote("for all")] == seen
+    assert ["for all", "for later"] == replay(tmp_path / "journal.jsonl")[0].notes
 
 
 def test_what_is_over_is_brought_in_while_the_run_ends(tmp_path: Path) -> None:
@@ -295,6 +335,5 @@ def test_a_sealed_log_has_its_last_word_on_the_disk_and_takes_nothing_more(tmp_p
     log = asyncio.run(seal())
 
     assert replay(tmp_path / "journal.jsonl")[0].notes == log.record.notes == ["r1 is left"]
-    assert log.ingest_here(tmp_path / "results.duckdb", patience_seconds=1.0)
-    assert not log.ingest_here(tmp_path, patience_seconds=0.0)
+    assert "r1" == log.ingest_here(tmp_path / "results.duckdb", patience_seconds=1.0).run_id
     log.close()

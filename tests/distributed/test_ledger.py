@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 import pytest
+from msgspec.structs import replace
 
 from pulseq.distributed.ledger import Begun, Ledger, Next, is_own_failure, planned_event
 from pulseq.events import AttemptFinished, AttemptStarted, Event, RunNote, TestClosed, TestExpanded
@@ -130,6 +131,13 @@ def test_the_verdict_has_the_last_lines_of_the_error() -> None:
     ledger = begun()
     ledger.finish(result(Status.FAILED, error="1\n2\n3\n4\n5\n\n"), in_place=True)
     assert [verdict.error for verdict in ledger.verdicts()] == ["3\n4\n5"]
+
+
+def test_the_verdict_has_the_line_of_pytests_short_summary_where_there_is_one() -> None:
+    ledger = begun()
+    told = result(Status.FAILED, error="E   AssertionError: no\nE   assert 1 == 2\n\na.py:3: AssertionError")
+    ledger.finish(replace(told, short="AssertionError: no"), in_place=True)
+    assert [verdict.error for verdict in ledger.verdicts()] == ["AssertionError: no"]
 
 
 def test_a_test_whose_node_is_lost_starts_again_elsewhere() -> None:

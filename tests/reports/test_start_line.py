@@ -10,8 +10,9 @@ from hypothesis import strategies as st
 
 from pulseq.events import RunStarted
 from pulseq.models import Fleet, NodeSpec
-from pulseq.reports.start_line import say_fleet, say_start
+from pulseq.reports.start_line import DATABASE, PROJECTS, say_fleet, say_start
 from pulseq.reports.text import safe_line
+from pulseq.results import found_run, lineage
 
 TWO = Fleet((NodeSpec("a", max_concurrent_tests=1), NodeSpec("b", max_concurrent_tests=4)))
 CWD = Path("/home/me/shop")
@@ -59,3 +60,7 @@ def test_it_is_one_line_whatever_a_path_has_in_it(options: dict[str, object]) ->
 
     assert len(told.splitlines()) <= 1
     assert told == safe_line(told, 1000)
+
+
+def test_its_words_are_those_of_who_writes_and_reads_them_elsewhere() -> None:
+    assert (found_run.DATABASE, lineage.PROJECTS) == (DATABASE, PROJECTS)

@@ -9,7 +9,15 @@ import pytest
 from pulseq.events import TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import TestRecord
-from pulseq.reports.verdicts import error_of, evidence, kept_from_verdict, own_failures, say_first_failure, verdicts_of
+from pulseq.reports.verdicts import (
+    error_of,
+    evidence,
+    gist_of,
+    kept_from_verdict,
+    own_failures,
+    say_first_failure,
+    verdicts_of,
+)
 
 FAILED = (Status.FAILED, Reason.ASSERTION)
 LOST = (Status.ERROR, Reason.NODE_LOST)
@@ -53,7 +61,7 @@ def test_a_test_that_never_failed_has_no_first_failure(plot, tell_story: Callabl
     ("said", "whole", "told"),
     [
         ("c\n\nd", "E  a\nb\nc\n\nd\n", "E  a\nb\nc\n\nd\n"),
-        ("no node fits", "E  a", "no node fits"),
+        ("KeyError: 'k'", "E  KeyError: 'k'\n\na.py:3: KeyError", "E  KeyError: 'k'\n\na.py:3: KeyError"),
         (None, "E  a", "E  a"),
         ("gone", None, "gone"),
         (None, None, ""),
@@ -66,3 +74,32 @@ def test_a_verdict_that_has_an_errors_end_is_told_with_all_of_it(
     test = TestRecord(TestPlanned("a", "", "a", "call", "medium"), {1: last})
 
     assert told == error_of(test, TestClosed("a", "", Status.FAILED, Reason.ASSERTION, False, 1, "n1", said))
+
+
+def test_what_kept_a_test_from_a_verdict_is_told_and_not_what_its_last_attempt_said() -> None:
+    last = AttemptResult("a", 1, "n1", Status.FAILED, reason=Reason.ASSERTION, error="E  a")
+    test = TestRecord(TestPlanned("a", "", "a", "call", "medium"), {1: last})
+
+    said = error_of(test, TestClosed("a", "", Status.ERROR, Reason.UNSATISFIABLE, False, 1, "n1", "no node fits"))
+
+    assert "no node fits" == said
+
+
+CHAINED = "E   KeyError: 'k'\n\nDuring handling of the above exception …\n\nE   ValueError: no such key"
+
+
+@pytest.mark.parametrize(
+    ("said", "whole", "told"),
+    [
+        ("ValueError: no such key", CHAINED, "ValueError: no such key"),
+        ("E  ValueError: a\nE  b\n\na.py:3", "E  ValueError: a\nE  b\n\na.py:3", "ValueError: a"),
+        (None, None, ""),
+    ],
+)
+def test_the_one_line_of_a_verdict_is_the_one_of_pytests_summary(
+    said: str | None, whole: str | None, told: str
+) -> None:
+    last = AttemptResult("a", 1, "n1", Status.FAILED, reason=Reason.EXCEPTION, error=whole)
+    test = TestRecord(TestPlanned("a", "", "a", "pytest", "medium"), {1: last})
+
+    assert told == gist_of(test, TestClosed("a", "", Status.FAILED, Reason.EXCEPTION, False, 1, "n1", said))

@@ -1,4 +1,4 @@
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -64,10 +64,12 @@ class Story:
         why = None if statuses[-1] is Status.PASSED else reason or Reason.ASSERTION
         return [*events, TestClosed(test_id, variant, statuses[-1], why, flaky, len(statuses), node_id)]
 
-    def run(self, run_id: str, *tests: list[Event], at: float = START) -> Path:
+    def run(
+        self, run_id: str, *tests: list[Event], at: float = START, options: Mapping[str, object] | None = None
+    ) -> Path:
         """A whole run of such tests on two nodes."""
         events: list[Event] = [
-            RunStarted(run_id, "checkout", at, "0.1", {"n": 2}),
+            RunStarted(run_id, "checkout", at, "0.1", {"n": 2, **(options or {})}),
             PrefectRunKnown("flow-1", "http://127.0.0.1:4200/runs/flow-run/flow-1"),
             NodeJoined("node1", "localhost", 2, {"os": "linux", "browser": ("chrome", "firefox")}),
             NodeJoined("node2", "localhost", 1, {"os": "linux"}),

@@ -2,14 +2,13 @@ import subprocess
 import sys
 import textwrap
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from pulseq.errors import PulseqError, SchemaVersionError, UsageError
 from pulseq.results.database import SCHEMA_VERSION, Database, DatabaseBusyError, DatabaseDamagedError
+from tests.results.holding import held_by_another_process
 
 CONTRACT = {
     "results": "run_id suite test_id variant name body node_id status reason flaky attempts duration queue_seconds "
@@ -38,26 +37,6 @@ def database(tmp_path: Path) -> Database:
     database = Database(tmp_path / "results.duckdb", patience_seconds=0.2)
     with database.write():
         return database
-
-
-@contextmanager
-def held_by_another_process(path: Path, *, read_only: bool) -> Iterator[None]:
-    script = textwrap.dedent(
-        """
-        import sys, duckdb
-        connection = duckdb.connect(sys.argv[1], read_only=sys.argv[2] == "True")
-        print("held", flush=True)
-        sys.stdin.read()
-        """
-    )
-    command = [sys.executable, "-c", script, str(path), str(read_only)]
-    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
-        assert holder.stdout is not None
-        assert holder.stdout.readline() == "held\n"
-        try:
-            yield
-        finally:
-            holder.kill()
 
 
 @pytest.mark.parametrize("name", CONTRACT)
@@ -145,9 +124,11 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_file_that_stays_locked_is_busy(database: Database, read_only: bool) -> None:
-    with held_by_another_process(database.path, read_only=read_only):
-        with pytest.raises(DatabaseBusyError, match="is held by another process"), database.write():
+    with held_by_another_process(database.path, read_only=read_only) as pid:
+        held = rf"is held open by process {pid} \(python[\d.]*\): close it there"
+        with pytest.raises(DatabaseBusyError, match=held) as error, database.write():
             pass
+        assert f"process {pid} " in error.value.holder
     with database.write():
         pass
 

@@ -9,8 +9,10 @@ from pulseq.events import NodeJoined
 from pulseq.models import Reason, Status
 from pulseq.results.database import Database
 from pulseq.results.history import MeasuredDurations, measured_durations
+from pulseq.results.lineage import Lineage
 from pulseq.results.sync import sync
 
+LINEAGE = Lineage("checkout", ("/work/checkout.yaml",))
 PASSED, FAILED, ERROR, SKIPPED = Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED
 
 
@@ -31,7 +33,7 @@ def test_clean_attempts_alone_count(story, database: Database) -> None:
     sync(story.home, database)
 
     known = {("a", ""): 2.0, ("b", ""): 1.0, ("c", "browser=firefox"): 3.0}
-    assert measured_durations(database) == MeasuredDurations(known, {})
+    assert measured_durations(database, LINEAGE) == MeasuredDurations(known, {})
 
 
 def test_a_test_takes_the_median_of_its_last_attempts(story, database: Database) -> None:
@@ -39,7 +41,7 @@ def test_a_test_takes_the_median_of_its_last_attempts(story, database: Database)
     story.run("r2", story.test("a", *[FAILED] * 6, duration=2.0))
     sync(story.home, database)
 
-    assert measured_durations(database, limit=3).seconds == {("a", ""): 2.0}
+    assert measured_durations(database, LINEAGE, limit=3).seconds == {("a", ""): 2.0}
 
 
 def test_what_ran_on_different_nodes_is_known_for_each_kind(story, database: Database) -> None:
@@ -55,8 +57,16 @@ def test_what_ran_on_different_nodes_is_known_for_each_kind(story, database: Dat
     sync(story.home, database)
 
     slow, fast = requirement_key(kinds["slow1"]), requirement_key(kinds["fast"])
-    assert measured_durations(database).by_class == {("a", ""): {slow: 4.0, fast: 1.0}}
+    assert measured_durations(database, LINEAGE).by_class == {("a", ""): {slow: 4.0, fast: 1.0}}
 
 
 def test_without_a_database_nothing_is_known(database: Database) -> None:
-    assert measured_durations(database) == MeasuredDurations({}, {})
+    assert measured_durations(database, LINEAGE) == MeasuredDurations({}, {})
+
+
+def test_two_projects_of_one_name_do_not_share_durations(story, database: Database) -> None:
+    for number, project in enumerate(["/work/checkout.yaml", "/copy/checkout.yaml"]):
+        story.run(f"r{number}", story.test("a", PASSED, duration=1.0 + number), options={"projects": [project]})
+    sync(story.home, database)
+
+    assert measured_durations(database, LINEAGE).seconds == {("a", ""): 1.0}

@@ -4,6 +4,7 @@ import pytest
 
 from pulseq.models import Reason, Status
 from pulseq.results.database import Database
+from pulseq.results.lineage import Lineage
 from pulseq.results.newly_failing import newly_failing
 from pulseq.results.sync import sync
 from tests.results.conftest import START, Story
@@ -21,7 +22,7 @@ def tell(story: Story, database: Database, *verdicts: tuple[Status, Reason | Non
     for number, (status, reason) in enumerate(verdicts):
         story.run(f"r{number}", story.test("t1", status, reason=reason), at=START + number * 100)
     sync(story.home, database)
-    return newly_failing(database, "checkout", "now", [FAILED])
+    return newly_failing(database, Lineage("checkout"), "now", [FAILED])
 
 
 def test_a_test_that_passed_before_is_news(story: Story, database: Database) -> None:
@@ -39,20 +40,28 @@ def test_what_the_infrastructure_did_is_passed_over(story: Story, database: Data
 def test_a_test_without_history_is_none(story: Story, database: Database) -> None:
     tell(story, database, (Status.PASSED, None))
 
-    assert [] == newly_failing(database, "checkout", "now", [("t2", ""), ("t1", "other")])
+    assert [] == newly_failing(database, Lineage("checkout"), "now", [("t2", ""), ("t1", "other")])
 
 
 def test_another_suite_is_no_history(story: Story, database: Database) -> None:
     tell(story, database, (Status.PASSED, None))
 
-    assert [] == newly_failing(database, "payment", "now", [FAILED])
+    assert [] == newly_failing(database, Lineage("payment"), "now", [FAILED])
 
 
 def test_the_run_itself_is_no_history(story: Story, database: Database) -> None:
     tell(story, database, (Status.PASSED, None))
 
-    assert [] == newly_failing(database, "checkout", "r0", [FAILED])
+    assert [] == newly_failing(database, Lineage("checkout"), "r0", [FAILED])
 
 
 def test_without_a_database_nothing_is_new(database: Database) -> None:
-    assert [] == newly_failing(database, "checkout", "now", [FAILED])
+    assert [] == newly_failing(database, Lineage("checkout"), "now", [FAILED])
+
+
+def test_what_passed_in_another_project_of_the_same_name_is_no_news(story: Story, database: Database) -> None:
+    story.run("r0", story.test("t1", Status.PASSED), options={"projects": ["/copy/checkout.yaml"]})
+    sync(story.home, database)
+
+    assert [] == newly_failing(database, Lineage("checkout", ("/work/checkout.yaml",)), "now", [FAILED])
+    assert [FAILED] == newly_failing(database, Lineage("checkout", ("/copy/checkout.yaml",)), "now", [FAILED])

@@ -268,7 +268,7 @@ def test_a_newer_schema_is_refused(path: Path) -> None:
 
 
 def test_a_file_that_stays_locked_is_busy(path: Path) -> None:
-    with Database(path).write(), pytest.raises(DatabaseBusyError, match="is held by another process"):
+    with Database(path).write(), pytest.raises(DatabaseBusyError, match="is held open by"):
         ask(path, "from results", patience_seconds=0.1)
 
 

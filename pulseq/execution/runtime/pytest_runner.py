@@ -18,7 +18,7 @@ from .pytest_garbage import keep_again
 from .pytest_items import items_by_name
 from .pytest_sender import EventSender
 from .pytest_turns import take_turn
-from .pytest_verdict import Verdict, clip
+from .pytest_verdict import Verdict, clip, short_line
 
 #: One variable of an environment has to stay well below the kernel's limit for it.
 _LONGEST_ID = 16 * 1024
@@ -135,7 +135,8 @@ class Runner:
         item._report_sections.clear()
         keep_again()
         if broken is not None:
-            message.update(status="error", reason="exception", broken=True, error=f"{type(broken).__name__}: {broken}")
+            error = f"{type(broken).__name__}: {broken}"
+            message.update(status="error", reason="exception", broken=True, error=error, short=None)
         message["next"] = ended.stamp(upcoming) if upcoming is not None and broken is None else None
         self._tell(message)
         if broken is not None:
@@ -187,10 +188,11 @@ class Runner:
             when="teardown",
             reraise=(KeyboardInterrupt, pytest.exit.Exception),
         )
-        error = None
+        error = short = None
         if call.excinfo is not None:
-            error = clip(f"at teardown of a wider scope:\n{self._last_item.repr_failure(call.excinfo)}")
-        self._send({"op": "late", "status": "error", "reason": "setup", "error": error, "output": ""})
+            representation = self._last_item.repr_failure(call.excinfo)
+            error, short = clip(f"at teardown of a wider scope:\n{representation}"), short_line(representation)
+        self._send({"op": "late", "status": "error", "reason": "setup", "error": error, "short": short, "output": ""})
 
 
 def take_input(config: Any, sender: EventSender, answer: Dict[str, Any]) -> None:

@@ -15,6 +15,8 @@ from .pytest_sender import warning_text
 #: Text of one kind is cut to this many characters, the middle taken out.
 LONGEST_TEXT = 64 * 1024
 
+#: Characters of the one line that says why a test failed.
+LONGEST_LINE = 1_000
 _MOST_WARNINGS = 100
 _MOST_PROPERTIES = 100
 
@@ -77,6 +79,7 @@ class Verdict:
             "status": status,
             "reason": reason,
             "error": None if error is None else clip(error),
+            "short": short_line(decided.longrepr) if category in ("failed", "error") else None,
             "output": clip(output),
             "output_bytes": len(output.encode("utf-8", "replace")),
             "duration": seconds,
@@ -112,6 +115,7 @@ class Verdict:
             "status": "failed" if own else "error",
             "reason": self._reason_of_failure() if own else "setup",
             "error": clip(report.longreprtext),
+            "short": short_line(report.longrepr),
             "output": clip("\n".join(f"----- {title} -----\n{text}" for title, text in report.sections if text)),
             "duration": max(0.0, sum(one.duration for _, one in self._reports) + report.duration),
             "started_at": getattr(report, "start", 0.0),
@@ -233,6 +237,13 @@ def is_assertion(exception: BaseException) -> bool:
     if failures is not None and type(exception).__name__ == "MultipleDoctestFailures":
         return all(isinstance(failure, doctest.DocTestFailure) for failure in failures)
     return isinstance(exception, (AssertionError, pytest.fail.Exception, doctest.DocTestFailure))
+
+
+def short_line(representation: Any) -> Optional[str]:
+    """The line that pytest's short test summary has for a failure; None where that has but the test's name."""
+    crash = getattr(representation, "reprcrash", None)
+    said = str(getattr(crash, "message", "") or "").strip()
+    return said.splitlines()[0][:LONGEST_LINE] if said else None
 
 
 def reason_of_skip(report: Any) -> str:
