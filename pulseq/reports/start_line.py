@@ -17,7 +17,7 @@ FLEET = "fleet"
 
 
 def say_fleet(fleet: Fleet, *, standing: bool, scheduler: str | None) -> str:
-    """The nodes that a run takes, such as `2 nodes of this machine with 2 slots`.
+    """The nodes that a run takes, such as `2 local nodes with 5 slots`; one each goes without saying.
 
     Args:
         standing: whether they are those of `pulseq up`.
@@ -25,9 +25,10 @@ def say_fleet(fleet: Fleet, *, standing: bool, scheduler: str | None) -> str:
     """
     if scheduler is not None and not standing:
         return f"the nodes at {scheduler}"
-    slots = sum(node.max_concurrent_tests for node in fleet.nodes)
-    whose = "`pulseq up`" if standing else fleet.source or "this machine"
-    return f"{_count(len(fleet.nodes), 'node')} of {whose} with {_count(slots, 'slot')}"
+    count, slots = len(fleet.nodes), sum(node.max_concurrent_tests for node in fleet.nodes)
+    with_slots = f" with {_count(slots, 'slot')}" if slots != count else ""
+    whose = "`pulseq up`" if standing else fleet.source
+    return f"{_count(count, 'node' if whose else 'local node')}{f' of {whose}' if whose else ''}{with_slots}"
 
 
 def say_start(started: RunStarted, cwd: Path) -> str:

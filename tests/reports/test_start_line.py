@@ -25,8 +25,8 @@ def _started(**options: object) -> RunStarted:
 @pytest.mark.parametrize(
     ("fleet", "standing", "scheduler", "said"),
     [
-        (TWO, False, None, "2 nodes of this machine with 5 slots"),
-        (Fleet(TWO.nodes[:1], source="nodes/shop.yaml"), False, None, "1 node of nodes/shop.yaml with 1 slot"),
+        (TWO, False, None, "2 local nodes with 5 slots"),
+        (Fleet(TWO.nodes[:1], source="nodes/shop.yaml"), False, None, "1 node of nodes/shop.yaml"),
         (TWO, True, "tcp://s:1", "2 nodes of `pulseq up` with 5 slots"),
         (TWO, False, "tcp://s:1", "the nodes at tcp://s:1"),
     ],
