@@ -21,12 +21,19 @@ class ClassRest:
         known: expected seconds of those of known length.
         unknown: how many there are of unknown length.
         fits: the nodes that satisfy the requirements.
+        took, measured: seconds of all attempts that have finished, and how many these are.
     """
 
     requirements: Mapping[str, CapabilityValue]
     known: float = 0.0
     unknown: int = 0
     fits: set[str] = field(default_factory=set)
+    took: float = 0.0
+    measured: int = 0
+
+    def mean(self, of_all: float) -> float:
+        """What a test of unknown length is taken for; that of all tests while none of these has finished."""
+        return self.took / self.measured if self.measured else of_all
 
 
 class ClassesLeft:
@@ -64,6 +71,17 @@ class ClassesLeft:
             rest.known -= expected or 0.0
             rest.unknown -= expected is None
 
+    def note(self, test: Hashable, seconds: float) -> None:
+        """An attempt of a test took so long."""
+        if (rest := self._of.get(test)) is not None:
+            rest.took += seconds
+            rest.measured += 1
+
+    def mean(self, test: Hashable, of_all: float) -> float:
+        """What a test is taken for whose length is unknown."""
+        rest = self._of.get(test)
+        return of_all if rest is None else rest.mean(of_all)
+
     def fits(self, test: Hashable) -> set[str] | None:
         """The nodes that a test fits; None for all."""
         rest = self._of.get(test)
@@ -74,7 +92,7 @@ class ClassesLeft:
 
         Args:
             slots: of the nodes that are there.
-            mean: what a test of unknown length is taken for.
+            mean: of all tests, for those of unknown length of whose class none has finished.
             begun: running tests, each with the seconds that it has had already.
         """
         had: dict[int, float] = {}
@@ -85,7 +103,7 @@ class ClassesLeft:
         for rest in self._classes.values():
             room = sum(slots.get(node_id, 0) for node_id in rest.fits)
             if room:
-                left = rest.known + rest.unknown * mean - had.get(id(rest), 0.0)
+                left = rest.known + rest.unknown * rest.mean(mean) - had.get(id(rest), 0.0)
                 longest = max(longest, left / room)
         return longest
 

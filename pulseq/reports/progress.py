@@ -199,6 +199,7 @@ class RunProgress:
 
     def _finish_attempt(self, result: AttemptResult) -> None:
         if result.reason not in INFRASTRUCTURE_REASONS:
+            self._classes.note(result.key, result.duration)
             self._seconds += result.duration
             self._measured += 1
         node_id = self._where.get(result.key)
@@ -265,7 +266,7 @@ class RunProgress:
 
     def _expected(self, key: TestKey, mean: float) -> float:
         known = self._open.get(key)
-        return mean if known is None else known
+        return self._classes.mean(key, mean) if known is None else known
 
     def _deal_waiting(self, slots: Mapping[str, int], mean: float, running: Mapping[TestKey, float]) -> float:
         free_in: dict[str, list[float]] = {}

@@ -25,6 +25,19 @@ def test_a_class_ends_no_sooner_than_the_slots_that_fit_can_do_it() -> None:
     assert 25.0 / 2 == classes.least_seconds({"gpu": 2, "plain": 8}, 2.0, [(1, 1.0), (2, 3.0), ("other", 9.0)])
 
 
+def test_of_unknown_length_is_what_its_own_class_has_shown_to_take() -> None:
+    classes = _classes()
+    for number in range(3):
+        classes.add(number, {"gpu": True}, None)
+    assert 3.0 == classes.least_seconds({"gpu": 1}, 1.0, [])
+    classes.note(0, 4.0)
+    classes.note("any", 9.0)
+    classes.remove(0, None)
+
+    assert 8.0 == classes.least_seconds({"gpu": 1}, 1.0, [])
+    assert (4.0, 1.0) == (classes.mean(1, 1.0), classes.mean("any", 1.0))
+
+
 def test_what_is_done_or_fits_anywhere_binds_no_class() -> None:
     classes = _classes()
     classes.add("any", {}, 100.0)
