@@ -20,6 +20,7 @@ from tests.benchmarks.environments import Environments
 from tests.benchmarks.row import Measure, Outcome, Row
 from tests.benchmarks.rows import (
     cold_start,
+    commands,
     dispatch,
     ingest,
     limits,
@@ -45,7 +46,19 @@ GROUPS = (
     *(Group(suite.rows, partial(real_suites.measure, suite)) for suite in real_suites.SUITES),
     *(
         Group(module.ROWS, module.measure)
-        for module in (task_runs, dispatch, one_test, cold_start, yardstick, plan, ingest, views, memory, limits)
+        for module in (
+            task_runs,
+            dispatch,
+            commands,
+            one_test,
+            cold_start,
+            yardstick,
+            plan,
+            ingest,
+            views,
+            memory,
+            limits,
+        )
     ),
 )
 NAMES = tuple(row.name for group in GROUPS for row in group.rows)
