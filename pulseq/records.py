@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -110,10 +109,6 @@ class RunRecord:
                 self.notes.append(event.text)
             case RunFinished():
                 self.finished = event
-
-    def counts(self) -> Counter[Status]:
-        """How many tests have which verdict; tests that are not closed are not counted."""
-        return Counter(record.closed.status for record in self.tests.values() if record.closed)
 
     @property
     def deselected(self) -> int:

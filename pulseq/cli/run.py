@@ -43,9 +43,9 @@ class RunArguments:
     markers: Annotated[str | None, Parameter(name="-m", group=_WHAT)] = None
     """Only tests whose marks (pytest) or labels match the expression."""
     last_failed: Annotated[bool, Parameter(name=["--lf", "--last-failed"], negative="", group=_WHAT)] = False
-    """Only the tests that did not pass in the last run of this suite; all, if there are none."""
+    """Only the tests that are known to fail; all, where none of them is among these."""
     failed_first: Annotated[bool, Parameter(name=["--ff", "--failed-first"], negative="", group=_WHAT)] = False
-    """The tests that did not pass in the last run of this suite go first."""
+    """The tests that are known to fail go first."""
     pyargs: Annotated[bool, Parameter(negative="", group=_WHAT)] = False
     """Arguments that are no suite files are names of Python packages."""
 

@@ -28,7 +28,7 @@ def sql(
 ) -> int:
     """Ask the results in SQL: read-only, also while runs write.
 
-    Views: results, metrics, run_summary, node_summary, metric_summary, flaky_tests, slowest_tests,
+    Views: results, metrics, run_summary, node_summary, metric_summary, flaky_tests, slowest_tests, lineages,
     properties, pytest_warnings.
     Tables: runs, tests, attempts, verdicts, nodes, node_health. `pulseq sql "describe results"` tells the columns.
 

@@ -44,6 +44,7 @@ from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import PrefectRunKnown, RunNote
 from pulseq.models import FrameworkConfig, Suite
 from pulseq.planning.expected import ExpectedDurations, History, slowness_of
+from pulseq.reports.tally import count_verdicts
 from pulseq.results.database import Database
 from pulseq.results.history import measured_durations
 from pulseq.results.lineage import Lineage
@@ -223,7 +224,7 @@ class Conduct:
         )
         if page is not None:
             await page.finish(self._code())
-        return ending_of(self._code(), self.ledger.verdicts())
+        return ending_of(self._code(), count_verdicts(self.log.record))
 
     async def _run_tests(self) -> None:
         """Run tests while further ones are being collected, until all have their verdicts or the run is stopped."""

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
-from pulseq.distributed.verdict import describe
 from pulseq.engine.flow_run import FlowRunEnding
 from pulseq.errors import ExitCode
-from pulseq.events import TestClosed
+from pulseq.reports.tally import Tally
 
 
-def ending_of(code: ExitCode, verdicts: Iterable[TestClosed]) -> FlowRunEnding:
-    """What the flow run of a run that ends with this code and these verdicts is to say."""
-    message = describe(verdicts)
+def ending_of(code: ExitCode, tally: Tally) -> FlowRunEnding:
+    """What the flow run of a run that ends with this code and these verdicts is to say: as its summary counts them."""
+    message = tally.say()
     match code:
         case ExitCode.OK | ExitCode.NOTHING_TO_RUN:
             return FlowRunEnding("completed", message)

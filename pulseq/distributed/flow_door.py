@@ -10,8 +10,8 @@ from pulseq.distributed.run_request import RunRequest, prepare_run
 from pulseq.distributed.run_session import run_suite
 from pulseq.engine.flow_run import FlowRunEnding, run_logger, state_for
 from pulseq.errors import PulseqError
-from pulseq.events import Event, RunNote, TestClosed
-from pulseq.records import RunRecord
+from pulseq.events import Event, RunNote
+from pulseq.reports.tally import count_verdicts
 
 
 async def run_in_flow(request: RunRequest) -> Any:
@@ -27,11 +27,9 @@ async def run_in_flow(request: RunRequest) -> Any:
     except PulseqError as error:
         log.error("%s", error)
         return state_for(FlowRunEnding("failed", str(error)))
-    return state_for(ending_of(outcome.exit_code, _verdicts(outcome.record)))
-
-
-def _verdicts(record: RunRecord) -> list[TestClosed]:
-    return [test.closed for test in record.tests.values() if test.closed]
+    if outcome.trouble:
+        log.warning("%s", outcome.trouble)
+    return state_for(ending_of(outcome.exit_code, count_verdicts(outcome.record)))
 
 
 class _NoteLog:

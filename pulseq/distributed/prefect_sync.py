@@ -14,6 +14,7 @@ from pulseq.engine.mending import end_flow_run, is_open, mend_task_runs
 from pulseq.engine.prefect_client import open_client
 from pulseq.errors import ExitCode
 from pulseq.ownership import write_own
+from pulseq.reports.tally import count_closed
 from pulseq.results.flow_runs import FlowRunStory, is_being_written, read_flow_runs
 from pulseq.results.journal import journals_in
 
@@ -97,7 +98,7 @@ def ending_told_by(story: FlowRunStory) -> FlowRunEnding:
     """How a flow run ended, by its journal."""
     if story.finished is None:
         return _CRASHED
-    return ending_of(ExitCode(story.finished.exit_code), [*story.verdicts.values()])
+    return ending_of(ExitCode(story.finished.exit_code), count_closed(story.verdicts.values()))
 
 
 def _is_told(journal: Path, url: str) -> bool:

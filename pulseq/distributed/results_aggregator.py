@@ -73,7 +73,8 @@ class ResultsAggregator:
 
         Returns:
             total_tests, passed, failed, errors and skipped (numbers of results), pass_rate (percent of all that
-            passed), total_duration and avg_duration (seconds).
+            passed), total_duration and avg_duration (seconds). What was stopped before it had a verdict
+            (`cancelled`) is in none of them.
         """
         return self._results.summary()
 

@@ -55,19 +55,3 @@ def ending_code(error: BaseException) -> ExitCode:
 def say_briefly(error: BaseException) -> str:
     """The first line of an error, or its name where it has no words."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
-
-
-def describe(verdicts: Iterable[TestClosed]) -> str:
-    """One line for the flow run's final state: `3 of 120 tests failed`."""
-    total = bad = without = 0
-    for closed in verdicts:
-        total += 1
-        if is_own_failure(closed):
-            bad += 1
-        elif closed.reason in NO_VERDICT_REASONS or closed.reason is Reason.CANCELLED:
-            without += 1
-    if bad:
-        return f"{bad} of {total} tests failed"
-    if without:
-        return f"{without} of {total} tests have no verdict"
-    return f"{total} tests passed or were skipped"

@@ -16,6 +16,7 @@ from pulseq.reports.verdicts import (
     Verdict,
     error_of,
     gist_of,
+    judged,
     kept_from_verdict,
     own_failures,
     say_circumstances,
@@ -143,7 +144,7 @@ class Allowance:
 
 def tell_tests(record: RunRecord) -> ToldTests:
     """Everything a page shows of the tests of a run, bounded in number and in bytes."""
-    verdicts = verdicts_of(record)
+    verdicts = judged(verdicts_of(record))  # how many were not run stands among the counts
     bad, lost = own_failures(verdicts), kept_from_verdict(verdicts)
     allowance = Allowance()
     details = [_detail(one, f"t{number}", allowance) for number, one in enumerate(bad[:_DETAILED], 1)]
@@ -163,7 +164,7 @@ def tell_tests(record: RunRecord) -> ToldTests:
 
 def told_at_length(record: RunRecord) -> list[tuple[str, str]]:
     """The tests of which a page tells what their attempts said: a record may leave that out of all others."""
-    verdicts = verdicts_of(record)
+    verdicts = judged(verdicts_of(record))
     flaky = [one for one in verdicts if one[1].flaky]
     lost = kept_from_verdict(verdicts)
     return [_key(one) for one in (*own_failures(verdicts)[:_DETAILED], *flaky[:_LISTED], *lost[:_LISTED])]

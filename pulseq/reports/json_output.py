@@ -16,7 +16,9 @@ MOST_LISTED = 1_000
 
 class Counts(TypedDict):
     """Tests by verdict; `flaky` and `xpassed` are among the passed, `xfailed` among the skipped, `no_verdict` among
-    the errors. The last three are pytest's: items that it left out, warnings, attempts that a plug-in made anew.
+    the errors. With `not_run` (stopped before they had a verdict) and `not_finished`, passed, failed, errors and
+    skipped make up the total. `deselected`, `warnings` and `reruns` are pytest's: items that it left out, warnings,
+    attempts that a plug-in made anew.
     """
 
     total: int
@@ -27,6 +29,7 @@ class Counts(TypedDict):
     flaky: int
     xfailed: int
     no_verdict: int
+    not_run: int
     not_finished: int
     xpassed: int
     deselected: int
@@ -98,7 +101,8 @@ def describe_run(record: RunRecord, locations: Mapping[str, str] | None = None) 
             "flaky": tally.flaky,
             "xfailed": tally.xfailed,
             "no_verdict": tally.no_verdict,
-            "not_finished": len(record.tests) - tally.total,
+            "not_run": tally.not_run,
+            "not_finished": len(record.tests) - tally.closed,
             "xpassed": tally.xpassed,
             "deselected": tally.deselected,
             "warnings": tally.warnings,

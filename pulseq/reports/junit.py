@@ -20,7 +20,7 @@ from pulseq.records import RunRecord, TestRecord
 from pulseq.reports.case_names import name_case, tell_apart
 from pulseq.reports.tally import count_verdicts
 from pulseq.reports.text import gist, xml_attribute, xml_characters, xml_text
-from pulseq.reports.verdicts import error_of, evidence, verdicts_of
+from pulseq.reports.verdicts import error_of, evidence, is_not_run, verdicts_of
 
 _MESSAGE_LINES = 3
 #: Names that every parser takes for an attribute: no prefix of a namespace, none of those that XML keeps for itself.
@@ -62,8 +62,8 @@ def _head(record: RunRecord, suite: str, hostname: str) -> str:
         "name": suite,
         "errors": str(tally.errors),
         "failures": str(tally.failed),
-        "skipped": str(tally.skipped),
-        "tests": str(tally.total),
+        "skipped": str(tally.skipped + tally.not_run),  # the format has no other word for what was not run
+        "tests": str(tally.closed),
         "time": f"{seconds:.3f}",
         "timestamp": began.isoformat(),
         "hostname": hostname,
@@ -128,6 +128,10 @@ def _told(test: TestRecord, closed: TestClosed) -> dict[str, str]:
 
 def _verdict(test: TestRecord, closed: TestClosed) -> Iterator[str]:
     error = error_of(test, closed)
+    if is_not_run(closed):
+        yield _open("skipped", {"type": "cancelled", "message": f"not run: {_message(error, 'the run was stopped')}"})
+        yield "</skipped>"
+        return
     match closed.status:
         case Status.SKIPPED:
             kind = "pytest.xfail" if closed.reason is Reason.XFAIL else "pytest.skip"

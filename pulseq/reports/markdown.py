@@ -13,6 +13,7 @@ from pulseq.reports.text import gist, last_lines, safe_line
 from pulseq.reports.verdicts import (
     Verdict,
     error_of,
+    judged,
     kept_from_verdict,
     own_failures,
     say_circumstances,
@@ -67,9 +68,8 @@ def render_markdown(record: RunRecord, *, locations: Mapping[str, str] | None = 
 
 def _headline(record: RunRecord) -> str:
     tally = count_verdicts(record)
-    words = ", ".join(words for _, words in tally.words()) or "no test has a verdict"
-    unfinished = len(record.tests) - tally.total
-    told = [f"**{words}**", *([f"{unfinished} not finished"] if unfinished else [])]
+    unfinished = len(record.tests) - tally.closed
+    told = [f"**{tally.say()}**", *([f"{unfinished} not finished"] if unfinished else [])]
     if record.finished:
         told.append(say_seconds(record.finished.wall_seconds))
     name = plain(record.started.suite) if record.started else "a run"
@@ -114,7 +114,8 @@ def _flaky(verdicts: Sequence[Verdict]) -> str:
 
 
 def _slowest(verdicts: Sequence[Verdict]) -> str:
-    ran = sorted((last for test, _ in verdicts if (last := test.last)), key=lambda last: (-last.duration, last.test_id))
+    lasts = (last for test, _ in judged(verdicts) if (last := test.last))
+    ran = sorted(lasts, key=lambda last: (-last.duration, last.test_id))
     rows = ((say_test(last.test_id, last.variant), last.node_id, say_seconds(last.duration)) for last in ran[:_SLOWEST])
     return _table("Slowest", ("test", "node", "took"), rows, min(len(ran), _SLOWEST))
 

@@ -107,7 +107,7 @@ def _last_line(record: RunRecord, width: int) -> Text:
     room = width - said.cell_len - 2
     if room < 4:
         return said
-    style = STYLES[tally.words()[0][0]] if tally.total else STYLES["quiet"]
+    style = STYLES[tally.words()[0][0]] if tally.words() else STYLES["quiet"]
     left, right = "═" * (room // 2), "═" * (room - room // 2)
     return Text.assemble((f"{left} ", style), said, (f" {right}", style))
 

@@ -2,31 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from pulseq.events import TestClosed
 from pulseq.models import NO_VERDICT_REASONS, Reason, Status
 from pulseq.records import RunRecord
+from pulseq.reports.verdicts import is_not_run
 
 
 @dataclass(slots=True)
 class Tally:
     """Counts of closed tests.
 
-    `passed`, `failed`, `errors` and `skipped` add up to `total`. The next ones count
-    some of the same tests again: `xfailed` of the skipped, `flaky` and `xpassed` of the passed,
-    `no_verdict` (node lost, unsatisfiable, internal) and `cancelled` of the errors.
-    `deselected` items, `warnings`, `reruns` and `subtests_passed` are what pytest tells besides.
+    `passed`, `failed`, `errors` and `skipped` add up to `total`. `not_run` are those that a person, a deadline or
+    `-x` stopped before they had a verdict: they are in none of these. The next ones count some of the same tests
+    again: `xfailed` of the skipped, `flaky` and `xpassed` of the passed, `no_verdict` (node lost, unsatisfiable,
+    internal) of the errors. `deselected` items, `warnings`, `reruns` and `subtests_passed` are what pytest tells
+    besides.
     """
 
     passed: int = 0
     failed: int = 0
     errors: int = 0
     skipped: int = 0
+    not_run: int = 0
     xfailed: int = 0
     flaky: int = 0
     no_verdict: int = 0
-    cancelled: int = 0
     xpassed: int = 0
     deselected: int = 0
     warnings: int = 0
@@ -37,8 +40,16 @@ class Tally:
     def total(self) -> int:
         return self.passed + self.failed + self.errors + self.skipped
 
+    @property
+    def closed(self) -> int:
+        """Tests that nothing more is to come of: with a verdict, or not run."""
+        return self.total + self.not_run
+
     def add(self, closed: TestClosed, sign: int = 1) -> None:
         """Count a verdict, or take it back with `sign` -1."""
+        if is_not_run(closed):
+            self.not_run += sign
+            return
         match closed.status:
             case Status.PASSED:
                 self.passed += sign
@@ -51,14 +62,13 @@ class Tally:
         self.xfailed += sign * (closed.status is Status.SKIPPED and closed.reason is Reason.XFAIL)
         self.flaky += sign * closed.flaky
         self.no_verdict += sign * (closed.reason in NO_VERDICT_REASONS)
-        self.cancelled += sign * (closed.reason is Reason.CANCELLED)
 
     def words(self, *, short: bool = False) -> list[tuple[str, str]]:
         """The counts that are not zero as (kind, words), worst first; `short` leaves out what is in parentheses.
 
         The words are pytest's, and as there no test is in two of them but for `flaky`.
         """
-        causes = "" if short else self._causes()
+        causes = f" ({self.no_verdict} without a verdict)" if self.no_verdict and not short else ""
         passed, skipped = self.passed - self.xpassed, self.skipped - self.xfailed
         said = [
             ("failed", self.failed, f"{self.failed} failed"),
@@ -68,6 +78,7 @@ class Tally:
             ("skipped", self.xfailed, f"{self.xfailed} xfailed"),
             ("flaky", self.xpassed, f"{self.xpassed} xpassed"),
             ("flaky", self.flaky, f"{self.flaky} flaky"),
+            ("neutral", self.not_run, f"{self.not_run} not run"),
             ("neutral", self.deselected, f"{self.deselected} deselected"),
             ("flaky", self.warnings, f"{self.warnings} warning{'' if self.warnings == 1 else 's'}"),
             ("flaky", self.reruns, f"{self.reruns} rerun"),
@@ -75,10 +86,17 @@ class Tally:
         ]
         return [(kind, words) for kind, count, words in said if count]
 
-    def _causes(self) -> str:
-        parts = [(self.no_verdict, "without a verdict"), (self.cancelled, "cancelled")]
-        told = ", ".join(f"{count} {cause}" for count, cause in parts if count)
-        return f" ({told})" if told else ""
+    def say(self) -> str:
+        """The words in one line, as every report of a run has them."""
+        return ", ".join(words for _, words in self.words()) or "no test has a verdict"
+
+
+def count_closed(verdicts: Iterable[TestClosed]) -> Tally:
+    """The tally of verdicts alone."""
+    tally = Tally()
+    for closed in verdicts:
+        tally.add(closed)
+    return tally
 
 
 def count_verdicts(record: RunRecord) -> Tally:

@@ -34,8 +34,13 @@ def is_not_run(closed: TestClosed) -> bool:
 
 
 def kept_from_verdict(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Tests that the infrastructure or a person kept from a verdict of their own."""
-    return [one for one in verdicts if one[1].reason in _KEPT_FROM_A_VERDICT]
+    """Tests that the infrastructure kept from a verdict of their own."""
+    return [one for one in verdicts if one[1].reason in NO_VERDICT_REASONS]
+
+
+def judged(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Tests with a verdict, without those that were not run."""
+    return [one for one in verdicts if not is_not_run(one[1])]
 
 
 def evidence(test: TestRecord) -> list[AttemptResult]:
@@ -98,6 +103,6 @@ def measured_durations(record: RunRecord) -> list[tuple[float, bool]]:
     """Seconds of each test's deciding attempt, as far as it ran, and whether the test went wrong."""
     return [
         (test.last.duration, closed.status in _BAD)
-        for test, closed in verdicts_of(record)
+        for test, closed in judged(verdicts_of(record))
         if test.last and test.last.started_at > 0
     ]

@@ -48,9 +48,11 @@ def say_test(test_id: str, variant: str, limit: int = 200) -> str:
 
 
 def say_verdict(closed: TestClosed) -> str:
-    """`passed`, `failed (assertion)`, `error (timeout)`, `xfailed`, `flaky`."""
+    """`passed`, `failed (assertion)`, `error (timeout)`, `xfailed`, `flaky`, `not run`."""
     if closed.flaky:
         return "flaky"
+    if closed.status is Status.ERROR and closed.reason is Reason.CANCELLED:
+        return "not run"
     if closed.reason is Reason.XFAIL:
         return "xfailed"
     if closed.reason is None or closed.status in (Status.PASSED, Status.SKIPPED):

@@ -34,7 +34,7 @@ SELECT
     count(*) FILTER (status = 'error'), count(*) FILTER (status = 'skipped'),
     coalesce(100.0::DOUBLE * count(*) FILTER (status = 'passed') / nullif(count(*), 0), 0.0),
     coalesce(sum(duration), 0.0), coalesce(avg(duration), 0.0)
-FROM results
+FROM results WHERE (status <> 'error' OR reason IS DISTINCT FROM 'cancelled')
 """
 _METRICS = """
 SELECT name, min(value), max(value), avg(value), count(*), quantile_cont(value, 0.5), quantile_cont(value, 0.95)
@@ -106,7 +106,7 @@ class AddedResults:
     def summary(self, node_id: str | None = None) -> dict[str, Any]:
         """All results in numbers, or those of one node; zeros where there are none."""
         with self._lock:
-            where = "" if node_id is None else "WHERE node_id = ?"
+            where = "" if node_id is None else "AND node_id = ?"
             query = self._flush().execute(_SUMMARY + where, [] if node_id is None else [node_id])
             (row,) = query.fetchall()
         names = ("total_tests", "passed", "failed", "errors", "skipped", "pass_rate", "total_duration", "avg_duration")

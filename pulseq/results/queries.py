@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -36,6 +37,8 @@ class RunSummary:
     warnings: int = 0
     xpassed: int = 0
     reruns: int = 0
+    not_run: int = 0
+    projects: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +55,7 @@ class NodeShare:
     pass_rate: float
     busy_seconds: float
     attempts: int
+    not_run: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,8 +126,8 @@ def failures(database: Database, run_id: str | None = None) -> tuple[StoredResul
     Raises:
         UsageError: there is no such run.
     """
-    wanted = "status IN ('failed', 'error') ORDER BY status = 'error', test_id, variant"
-    return _results(database, run_id, wanted, [])
+    bad = "status IN ('failed', 'error') AND reason IS DISTINCT FROM 'cancelled'"
+    return _results(database, run_id, f"{bad} ORDER BY status = 'error', test_id, variant", [])
 
 
 def _results(database: Database, run_id: str | None, condition: str, parameters: list[Any]) -> tuple[StoredResult, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pulseq.distributed.verdict import EXIT_REASONS, code_of_stopped, describe, exit_code_of
+from pulseq.distributed.verdict import EXIT_REASONS, code_of_stopped, exit_code_of
 from pulseq.errors import ExitCode
 from pulseq.events import TestClosed
 from pulseq.models import Reason, Status
@@ -52,20 +52,6 @@ def test_what_tests_said_counts_where_trouble_of_our_own_has_stopped_the_run(sto
 @pytest.mark.parametrize("stopped", [ExitCode.INTERRUPTED, ExitCode.DEADLINE])
 def test_a_run_that_was_meant_to_stop_says_so(stopped: ExitCode) -> None:
     assert code_of_stopped(stopped, [FAILED]) is stopped
-
-
-@pytest.mark.parametrize(
-    ("verdicts", "line"),
-    [
-        ([PASSED, SKIPPED], "2 tests passed or were skipped"),
-        ([PASSED, FAILED, TIMED_OUT], "2 of 3 tests failed"),
-        ([PASSED, LOST, CANCELLED], "2 of 3 tests have no verdict"),
-        ([FAILED, LOST], "1 of 2 tests failed"),
-        ([], "0 tests passed or were skipped"),
-    ],
-)
-def test_a_run_is_told_in_one_line(verdicts: list[TestClosed], line: str) -> None:
-    assert describe(verdicts) == line
 
 
 def test_every_exit_code_has_its_word() -> None:

@@ -23,6 +23,7 @@ def test_a_run_is_one_object_with_its_counts_and_places(checkout) -> None:
             "flaky": 1,
             "xfailed": 1,
             "no_verdict": 1,
+            "not_run": 0,
             "not_finished": 0,
             "xpassed": 0,
             "deselected": 0,

@@ -13,6 +13,7 @@ from pulseq.reports.verdicts import (
     error_of,
     evidence,
     gist_of,
+    judged,
     kept_from_verdict,
     own_failures,
     say_first_failure,
@@ -25,21 +26,21 @@ PASSED = (Status.PASSED, None)
 
 
 @pytest.mark.parametrize(
-    ("reason", "own"),
+    ("reason", "sorted_into"),
     [
-        (Reason.TIMEOUT, True),
-        (Reason.SETUP, True),
-        (Reason.NODE_LOST, False),
-        (Reason.UNSATISFIABLE, False),
-        (Reason.INTERNAL, False),
-        (Reason.CANCELLED, False),
+        (Reason.TIMEOUT, [own_failures, judged]),
+        (Reason.SETUP, [own_failures, judged]),
+        (Reason.NODE_LOST, [kept_from_verdict, judged]),
+        (Reason.UNSATISFIABLE, [kept_from_verdict, judged]),
+        (Reason.INTERNAL, [kept_from_verdict, judged]),
+        (Reason.CANCELLED, []),
     ],
 )
-def test_an_error_is_the_tests_own_or_it_was_kept_from_a_verdict(
-    plot, tell_story: Callable, reason: Reason, own: bool
+def test_an_error_is_the_tests_own_or_it_was_kept_from_a_verdict_or_not_run(
+    plot, tell_story: Callable, reason: Reason, sorted_into: list[Callable]
 ) -> None:
     verdicts = verdicts_of(tell_story([plot("a", outcomes=((Status.ERROR, reason),))]).record)
-    assert ([1, 0] if own else [0, 1]) == [len(own_failures(verdicts)), len(kept_from_verdict(verdicts))]
+    assert sorted_into == [sort for sort in (own_failures, kept_from_verdict, judged) if sort(verdicts)]
 
 
 def test_an_attempt_lost_with_its_node_is_no_evidence(plot, tell_story: Callable) -> None:

@@ -15,11 +15,12 @@ CONTRACT = {
     "started_at finished_at priority error simulated metrics xpassed",
     "metrics": "run_id test_id variant attempt node_id name value",
     "run_summary": "run_id suite total_tests passed failed errors skipped flaky pass_rate wall_seconds test_seconds "
-    "prefect_url deselected warnings xpassed",
-    "node_summary": "run_id node_id total_tests passed failed errors skipped pass_rate busy_seconds",
+    "prefect_url deselected warnings xpassed not_run projects",
+    "node_summary": "run_id node_id total_tests passed failed errors skipped pass_rate busy_seconds not_run",
+    "lineages": "run_id suite projects",
     "metric_summary": "run_id name count min max avg p50 p95 p99",
-    "flaky_tests": "test_id variant flip_rate in_run_flakes last_seen",
-    "slowest_tests": "test_id variant p50 p95 runs",
+    "flaky_tests": "test_id variant flip_rate in_run_flakes last_seen suite projects",
+    "slowest_tests": "test_id variant p50 p95 runs suite projects",
     "runs": "run_id",
     "attempts": "run_id test_id variant attempt output exit_code signal error warnings leaked_processes simulated "
     "queue_seconds task_run_id pytest_warnings xpassed properties subtests rerun",

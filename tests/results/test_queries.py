@@ -1,3 +1,4 @@
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -51,7 +52,29 @@ def test_a_run_in_numbers(run: Database) -> None:
     started, finished = datetime.fromtimestamp(START, UTC), datetime.fromtimestamp(START + 9, UTC)
     url = "http://127.0.0.1:4200/runs/flow-run/flow-1"
     counts = (5, 2, 1, 1, 1, 1, 40.0)
-    assert run_summary(run) == RunSummary("r1", "checkout", *counts, 9.0, 11.0, url, 5, started, finished, 1, "failed")
+    told = RunSummary("r1", "checkout", *counts, 9.0, 11.0, url, 5, started, finished, 1, "failed")
+    assert run_summary(run) == replace(told, projects=["checkout"])
+
+
+def test_what_was_not_run_is_no_error_and_in_no_rate(story, database: Database) -> None:
+    stopped = [story.test(name, ERROR, reason=Reason.CANCELLED) for name in ("e", "f")]
+    lost = story.test("d", ERROR, reason=Reason.NODE_LOST)
+    ingest(story.run("r1", story.test("a", PASSED), story.test("b", FAILED), lost, *stopped), database)
+
+    summary, share = run_summary(database), node_shares(database)[0]
+
+    counts = (3, 1, 1, 1, 0)
+    assert counts == (summary.total_tests, summary.passed, summary.failed, summary.errors, summary.skipped)
+    assert (100 / 3, 2, 5) == (summary.pass_rate, summary.not_run, summary.planned)
+    assert counts == (share.total_tests, share.passed, share.failed, share.errors, share.skipped)
+    assert (100 / 3, 2) == (share.pass_rate, share.not_run)
+    assert ["b", "d"] == [one.test_id for one in failures(database)]
+
+
+def test_a_run_of_which_nothing_was_run_has_no_rate(story, database: Database) -> None:
+    ingest(story.run("r1", story.test("a", ERROR, reason=Reason.CANCELLED)), database)
+
+    assert (0, 0.0, 1) == (run_summary(database).total_tests, run_summary(database).pass_rate, 1)
 
 
 def test_a_run_without_verdicts_is_all_zeros(story, database: Database) -> None:
@@ -130,6 +153,27 @@ def test_verdicts_of_the_infrastructure_are_no_flips(story, database: Database, 
 
 def test_a_test_that_passed_at_its_second_attempt_is_flaky(run: Database) -> None:
     assert ask(run, "SELECT test_id, flip_rate, in_run_flakes FROM flaky_tests") == [("b", 0.0, 1)]
+
+
+def test_tests_of_one_name_in_two_projects_are_two(story, database: Database) -> None:
+    for number, project in enumerate(["/work/shop.yaml", "/copy/shop.yaml"] * 2):
+        status = FAILED if number % 2 else PASSED
+        story.run(f"r{number}", story.test("a", status, duration=1.0 + number % 2), options={"projects": [project]})
+    sync(story.home, database)
+
+    assert ask(database, "FROM flaky_tests") == []
+    rows = ask(database, "SELECT projects, p50, runs FROM slowest_tests")
+    assert rows == [(["/copy/shop.yaml"], 2.0, 2), (["/work/shop.yaml"], 1.0, 2)]
+
+
+def test_runs_that_tell_no_project_go_with_the_newest_of_their_suite_that_does(story, database: Database) -> None:
+    story.run("r0", story.test("a", PASSED))
+    for number, project in enumerate(["/old/shop.yaml", "/new/shop.yaml"], 1):
+        story.run(f"r{number}", story.test("a", FAILED), at=START + number, options={"projects": [project]})
+    sync(story.home, database)
+
+    assert [(["/new/shop.yaml"],)] == ask(database, "SELECT projects FROM flaky_tests")
+    assert [(["/new/shop.yaml"],)] == ask(database, "SELECT projects FROM run_summary WHERE run_id = 'r0'")
 
 
 def test_the_slowest_tests_of_all_runs(story, database: Database) -> None:

@@ -111,13 +111,14 @@ def test_the_fifth_command_runs_what_has_been_deployed(site: Site) -> None:
     assert (2, 2) == (row["total_tests"], row["passed"])
     (flow_run,) = site.ask("/flow_runs/filter", flow_runs={"id": {"any_": [row["prefect_url"].rpartition("/")[2]]}})
     assert flow_run["name"].startswith("quickstart, ")
-    assert "2 tests passed or were skipped" == flow_run["state"]["message"]
+    assert "2 passed" == flow_run["state"]["message"]
 
 
 def test_a_run_reads_well_on_prefects_pages(site: Site) -> None:
     flow_run = site.begin("mixed", name="before the merge")
 
-    assert ("FAILED", "2 of 5 tests failed") == tuple(site.ending(flow_run)[key] for key in ("type", "message"))
+    counts = "1 failed, 2 errors (1 without a verdict), 2 passed, 1 flaky"
+    assert ("FAILED", counts) == tuple(site.ending(flow_run)[key] for key in ("type", "message"))
     assert "before the merge" == site.api.get(f"/flow_runs/{flow_run}").json()["name"]
     until(lambda: len(site.task_runs(flow_run)) == len(STATES), "every task run is recorded")
     until(
@@ -131,6 +132,8 @@ def test_a_run_reads_well_on_prefects_pages(site: Site) -> None:
     data = {one["key"]: one["data"] for one in artifacts}
     assert float(data["mixed-progress"]) == 100.0
     assert "data:image/svg+xml;base64," in data["mixed-summary"]
+    assert f"**{counts}**" in data["mixed-summary"]
+    assert {"fails", "slow", "no-node"} == {row["test"] for row in json.loads(data["mixed-failures"])}
     until(lambda: set(_events(site, flow_run)) == {"pulseq.run.started", "pulseq.run.finished"}, "events are kept")
 
 

@@ -85,7 +85,7 @@ def test_failures_end_the_flow_run_failed_and_say_how_many(workplace: Workplace,
     }
     (flow_run_id,) = workplace.sql("select flow_run_id from runs")[0].values()
     state = httpx.get(f"{prefect_api}/flow_runs/{flow_run_id}").raise_for_status().json()["state"]
-    assert (state["type"], state["message"]) == ("FAILED", "3 of 4 tests failed")
+    assert (state["type"], state["message"]) == ("FAILED", "1 failed, 2 errors, 1 passed")
 
 
 def test_a_timeout_gives_a_body_all_of_its_time(workplace: Workplace, prefect_api: str) -> None:

@@ -1,0 +1,1 @@
+-- Version 3 has the tables of version 2: what its views tell further is in the options of runs.

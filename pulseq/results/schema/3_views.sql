@@ -1,0 +1,209 @@
+-- Version 3: what was not run is no error; tests of one name in two projects are not the same.
+
+CREATE VIEW lineages AS
+WITH told AS (SELECT run_id, suite, started_at, nullif(options->>'$.projects[*]', []) AS projects FROM runs)
+SELECT told.run_id, told.suite, coalesce(told.projects, newest.projects, [told.suite]) AS projects
+FROM told
+LEFT JOIN (
+    SELECT suite, max_by(projects, started_at) AS projects FROM told WHERE projects IS NOT NULL GROUP BY suite
+) AS newest ON newest.suite = told.suite;
+COMMENT ON VIEW lineages IS 'One row per run: whose history it belongs to';
+COMMENT ON COLUMN lineages.run_id IS 'The run';
+COMMENT ON COLUMN lineages.suite IS 'Name of the suite';
+COMMENT ON COLUMN lineages.projects IS 'Absolute paths of its suite files, and of the directories that pytest''s node ids begin at; of a run that told none those of the newest run of its suite that did, else the name of the suite';
+
+CREATE OR REPLACE VIEW run_summary AS
+SELECT
+    r.run_id,
+    r.suite,
+    coalesce(v.total_tests, 0) AS total_tests,
+    coalesce(v.passed, 0) AS passed,
+    coalesce(v.failed, 0) AS failed,
+    coalesce(v.errors, 0) AS errors,
+    coalesce(v.skipped, 0) AS skipped,
+    coalesce(v.flaky, 0) AS flaky,
+    coalesce(100.0::DOUBLE * v.passed / nullif(v.total_tests, 0), 0.0) AS pass_rate,
+    r.wall_seconds,
+    coalesce(a.test_seconds, 0.0) AS test_seconds,
+    r.prefect_url,
+    coalesce(t.planned, 0) AS planned,
+    r.started_at,
+    r.finished_at,
+    r.exit_code,
+    r.exit_reason,
+    coalesce(c.deselected, 0) AS deselected,
+    coalesce(a.warnings, 0) + coalesce(c.warnings, 0) + coalesce(s.warnings, 0) AS warnings,
+    coalesce(a.xpassed, 0) AS xpassed,
+    coalesce(a.reruns, 0) AS reruns,
+    coalesce(v.not_run, 0) AS not_run,
+    l.projects
+FROM runs AS r
+LEFT JOIN (
+    SELECT
+        run_id,
+        count(*) FILTER (NOT stopped) AS total_tests,
+        count(*) FILTER (status = 'passed') AS passed,
+        count(*) FILTER (status = 'failed') AS failed,
+        count(*) FILTER (status = 'error' AND NOT stopped) AS errors,
+        count(*) FILTER (status = 'skipped') AS skipped,
+        count(*) FILTER (flaky) AS flaky,
+        count(*) FILTER (stopped) AS not_run
+    FROM (SELECT *, status = 'error' AND reason IS NOT DISTINCT FROM 'cancelled' AS stopped FROM verdicts)
+    GROUP BY run_id
+) AS v ON v.run_id = r.run_id
+LEFT JOIN (
+    SELECT
+        run_id,
+        fsum(duration) AS test_seconds,
+        sum(len(pytest_warnings))::BIGINT AS warnings,
+        count(*) FILTER (status = 'passed' AND xpassed IS NOT NULL) AS xpassed,
+        count(*) FILTER (rerun) AS reruns
+    FROM attempts
+    GROUP BY run_id
+) AS a ON a.run_id = r.run_id
+LEFT JOIN (
+    SELECT run_id, sum(deselected)::BIGINT AS deselected, sum(len(warnings))::BIGINT AS warnings
+    FROM collections
+    GROUP BY run_id
+) AS c ON c.run_id = r.run_id
+LEFT JOIN (SELECT run_id, sum(len(warnings))::BIGINT AS warnings FROM sessions GROUP BY run_id) AS s
+    ON s.run_id = r.run_id
+LEFT JOIN (SELECT run_id, count(*) AS planned FROM tests GROUP BY run_id) AS t ON t.run_id = r.run_id
+LEFT JOIN lineages AS l ON l.run_id = r.run_id;
+COMMENT ON VIEW run_summary IS 'One row per run, also while it goes on';
+COMMENT ON COLUMN run_summary.run_id IS 'The run';
+COMMENT ON COLUMN run_summary.suite IS 'Name of the suite';
+COMMENT ON COLUMN run_summary.total_tests IS 'Tests with a verdict: passed, failed, errors and skipped';
+COMMENT ON COLUMN run_summary.passed IS 'Verdicts passed';
+COMMENT ON COLUMN run_summary.failed IS 'Verdicts failed';
+COMMENT ON COLUMN run_summary.errors IS 'Verdicts error, without those of tests that were not run';
+COMMENT ON COLUMN run_summary.skipped IS 'Verdicts skipped';
+COMMENT ON COLUMN run_summary.flaky IS 'Tests that passed after at least one failed attempt';
+COMMENT ON COLUMN run_summary.pass_rate IS 'Percent of the verdicts that are passed; 0 without any';
+COMMENT ON COLUMN run_summary.wall_seconds IS 'Seconds from start to end; NULL while it goes on';
+COMMENT ON COLUMN run_summary.test_seconds IS 'Seconds that the bodies of all attempts took';
+COMMENT ON COLUMN run_summary.prefect_url IS 'Where Prefect shows the flow run';
+COMMENT ON COLUMN run_summary.planned IS 'Tests accepted; more than total_tests while it goes on, or after it was cut short';
+COMMENT ON COLUMN run_summary.started_at IS 'When it first started';
+COMMENT ON COLUMN run_summary.finished_at IS 'When it ended; NULL while it goes on';
+COMMENT ON COLUMN run_summary.exit_code IS 'Exit code of the command';
+COMMENT ON COLUMN run_summary.exit_reason IS 'The word for the exit code';
+COMMENT ON COLUMN run_summary.deselected IS 'Items that pytest collected and left out';
+COMMENT ON COLUMN run_summary.warnings IS 'Warnings that pytest recorded';
+COMMENT ON COLUMN run_summary.xpassed IS 'Verdicts passed of tests that were expected to fail';
+COMMENT ON COLUMN run_summary.reruns IS 'Attempts that a plug-in of pytest followed with another one';
+COMMENT ON COLUMN run_summary.not_run IS 'Tests that a person, a deadline or -x stopped before they had a verdict';
+COMMENT ON COLUMN run_summary.projects IS 'Whose history it belongs to, as in lineages';
+
+CREATE OR REPLACE VIEW node_summary AS
+SELECT
+    n.run_id,
+    n.node_id,
+    coalesce(v.total_tests, 0) AS total_tests,
+    coalesce(v.passed, 0) AS passed,
+    coalesce(v.failed, 0) AS failed,
+    coalesce(v.errors, 0) AS errors,
+    coalesce(v.skipped, 0) AS skipped,
+    coalesce(100.0::DOUBLE * v.passed / nullif(v.total_tests, 0), 0.0) AS pass_rate,
+    coalesce(a.busy_seconds, 0.0) AS busy_seconds,
+    coalesce(a.attempts, 0) AS attempts,
+    coalesce(v.not_run, 0) AS not_run
+FROM (
+    SELECT run_id, node_id FROM nodes
+    UNION SELECT run_id, node_id FROM verdicts WHERE node_id IS NOT NULL
+    UNION SELECT run_id, node_id FROM attempts WHERE node_id IS NOT NULL
+) AS n
+LEFT JOIN (
+    SELECT
+        run_id,
+        node_id,
+        count(*) FILTER (NOT stopped) AS total_tests,
+        count(*) FILTER (status = 'passed') AS passed,
+        count(*) FILTER (status = 'failed') AS failed,
+        count(*) FILTER (status = 'error' AND NOT stopped) AS errors,
+        count(*) FILTER (status = 'skipped') AS skipped,
+        count(*) FILTER (stopped) AS not_run
+    FROM (SELECT *, status = 'error' AND reason IS NOT DISTINCT FROM 'cancelled' AS stopped FROM verdicts)
+    GROUP BY run_id, node_id
+) AS v ON v.run_id = n.run_id AND v.node_id = n.node_id
+LEFT JOIN (
+    SELECT run_id, node_id, fsum(duration) AS busy_seconds, count(*) AS attempts
+    FROM attempts
+    GROUP BY run_id, node_id
+) AS a ON a.run_id = n.run_id AND a.node_id = n.node_id;
+COMMENT ON VIEW node_summary IS 'One row per run and node, idle nodes included';
+COMMENT ON COLUMN node_summary.run_id IS 'The run';
+COMMENT ON COLUMN node_summary.node_id IS 'Id of the node';
+COMMENT ON COLUMN node_summary.total_tests IS 'Tests whose deciding attempt ran here and gave a verdict';
+COMMENT ON COLUMN node_summary.passed IS 'Of those, passed';
+COMMENT ON COLUMN node_summary.failed IS 'Of those, failed';
+COMMENT ON COLUMN node_summary.errors IS 'Of those, error, without those of tests that were not run';
+COMMENT ON COLUMN node_summary.skipped IS 'Of those, skipped';
+COMMENT ON COLUMN node_summary.pass_rate IS 'Percent of those that are passed; 0 without any';
+COMMENT ON COLUMN node_summary.busy_seconds IS 'Seconds that the bodies of all attempts here took, added up over its slots';
+COMMENT ON COLUMN node_summary.attempts IS 'Attempts made here, deciding or not';
+COMMENT ON COLUMN node_summary.not_run IS 'Tests that were stopped here before they had a verdict';
+
+CREATE OR REPLACE VIEW flaky_tests AS
+WITH recent AS (
+    SELECT
+        test_id, variant, v.run_id, l.suite, l.projects, hash(l.projects) AS project,
+        status = 'passed' AS passed, flaky, closed_at
+    FROM verdicts AS v LEFT JOIN lineages AS l ON l.run_id = v.run_id
+    WHERE status <> 'skipped'
+        AND coalesce(reason, '') NOT IN ('node_lost', 'cancelled', 'unsatisfiable', 'internal')
+    QUALIFY row_number() OVER (PARTITION BY project, test_id, variant ORDER BY closed_at DESC, v.run_id DESC) <= 20
+),
+steps AS (
+    SELECT
+        *,
+        passed <> lag(passed) OVER (PARTITION BY project, test_id, variant ORDER BY closed_at, run_id) AS flipped
+    FROM recent
+)
+SELECT
+    test_id,
+    variant,
+    coalesce(count(*) FILTER (flipped) / nullif(count(*) - 1, 0), 0.0) AS flip_rate,
+    count(*) FILTER (flaky) AS in_run_flakes,
+    max(closed_at) FILTER (flipped OR flaky) AS last_seen,
+    count(*) AS verdicts,
+    max_by(suite, closed_at) AS suite,
+    any_value(projects) AS projects
+FROM steps
+GROUP BY project, test_id, variant
+HAVING count(*) FILTER (flipped OR flaky) > 0
+ORDER BY flip_rate DESC, in_run_flakes DESC, test_id, variant, project;
+COMMENT ON VIEW flaky_tests IS 'One row per test and variant of a project that was unsteady within its last 20 verdicts. Counted are verdicts of its own: not skipped, and not node_lost, cancelled, unsatisfiable or internal';
+COMMENT ON COLUMN flaky_tests.test_id IS 'Id of the test';
+COMMENT ON COLUMN flaky_tests.variant IS 'Variant of the test';
+COMMENT ON COLUMN flaky_tests.flip_rate IS 'Changes between passed and not passed from one verdict to the next, divided by the number of such steps: 0 to 1';
+COMMENT ON COLUMN flaky_tests.in_run_flakes IS 'How many of those verdicts were passed only after a failed attempt in the same run';
+COMMENT ON COLUMN flaky_tests.last_seen IS 'When it last flipped or flaked';
+COMMENT ON COLUMN flaky_tests.verdicts IS 'How many verdicts this rests on, 20 at most';
+COMMENT ON COLUMN flaky_tests.suite IS 'Name of the suite, as last told';
+COMMENT ON COLUMN flaky_tests.projects IS 'The project, as in lineages';
+
+CREATE OR REPLACE VIEW slowest_tests AS
+SELECT
+    v.test_id,
+    v.variant,
+    quantile_cont(a.duration, 0.5) AS p50,
+    quantile_cont(a.duration, 0.95) AS p95,
+    count(*) AS runs,
+    max_by(l.suite, v.closed_at) AS suite,
+    any_value(l.projects) AS projects
+FROM verdicts AS v
+JOIN attempts AS a
+    ON a.run_id = v.run_id AND a.test_id = v.test_id AND a.variant = v.variant AND a.attempt = v.attempts
+LEFT JOIN lineages AS l ON l.run_id = v.run_id
+WHERE v.status IN ('passed', 'failed')
+GROUP BY hash(l.projects), v.test_id, v.variant
+ORDER BY p95 DESC, p50 DESC, v.test_id, v.variant;
+COMMENT ON VIEW slowest_tests IS 'One row per test and variant of a project, slowest first, over the deciding attempts of its passed and failed verdicts';
+COMMENT ON COLUMN slowest_tests.test_id IS 'Id of the test';
+COMMENT ON COLUMN slowest_tests.variant IS 'Variant of the test';
+COMMENT ON COLUMN slowest_tests.p50 IS 'Median duration in seconds, interpolated';
+COMMENT ON COLUMN slowest_tests.p95 IS '95th percentile of the duration in seconds, interpolated';
+COMMENT ON COLUMN slowest_tests.runs IS 'Runs that this rests on';
+COMMENT ON COLUMN slowest_tests.suite IS 'Name of the suite, as last told';
+COMMENT ON COLUMN slowest_tests.projects IS 'The project, as in lineages';
