@@ -56,7 +56,7 @@ def failures(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterato
 
 def without_verdict(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Text]:
     """Tests that the infrastructure kept from a verdict of their own, each with why."""
-    lost = [one for one in kept_from_verdict(verdicts) if not is_not_run(one[1])]
+    lost = kept_from_verdict(verdicts)
     if not lost:
         return
     yield Text("no verdict of their own", STYLES["error"])
