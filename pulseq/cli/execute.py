@@ -204,7 +204,9 @@ def _print_summary(
         from pulseq.results.journal_texts import restore_texts
 
         restore_texts(record, untold, options.journal_path)
-    steps = find_steps(record, reports.command, stored=outcome.stored) if reports.verbosity >= 0 else {}
+    steps: dict[str, str] = {}
+    if reports.verbosity >= 0:
+        steps = find_steps(record, reports.command, stored=outcome.stored, left_at_once=at_once)
     summary = render_summary(
         _without_dead_link(record, at_once=at_once),
         durations=reports.durations,

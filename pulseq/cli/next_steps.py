@@ -9,6 +9,7 @@ from itertools import takewhile
 from pulseq.errors import ExitCode
 from pulseq.models import Reason, Status
 from pulseq.records import RunRecord
+from pulseq.reports.awaited import OWN_SERVER
 
 _LAST_FAILED = ("--lf", "--last-failed")
 #: To run these again is no other run: nobody ran them, or no node can.
@@ -16,12 +17,15 @@ _NOT_AGAIN = (Reason.CANCELLED, Reason.UNSATISFIABLE)
 _CUT_SHORT = (ExitCode.INTERRUPTED, ExitCode.DEADLINE)
 
 
-def find_steps(record: RunRecord, command: Sequence[str], *, stored: bool) -> dict[str, str]:
+def find_steps(
+    record: RunRecord, command: Sequence[str], *, stored: bool, left_at_once: bool = False
+) -> dict[str, str]:
     """Commands by what each is for, such as `{"failed": "pulseq run suite.yaml --lf"}`.
 
     Args:
         command: the arguments of the `pulseq run` that the run was; none where it was something else.
         stored: whether the database has the run.
+        left_at_once: whether it was left without a word to Prefect.
     """
     steps: dict[str, str] = {}
     if record.started is None:
@@ -32,6 +36,9 @@ def find_steps(record: RunRecord, command: Sequence[str], *, stored: bool) -> di
             steps["failed"] = _say(_with_last_failed(words))
         if record.finished is not None and record.finished.exit_code in _CUT_SHORT:
             steps["again"] = _say(words)
+    if left_at_once and record.prefect is not None and record.started.options.get(OWN_SERVER) is False:
+        # A server of the run's own has ended with it.
+        steps["Prefect"] = _say(["results", "sync", "--prefect"])
     if stored:
         steps["summary"] = _say(["summary", record.started.run_id, *_database_of(command)])
     return steps

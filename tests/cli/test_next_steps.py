@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.cli.next_steps import find_steps
-from pulseq.events import Event, RunFinished, RunStarted, TestClosed, TestPlanned
+from pulseq.events import Event, PrefectRunKnown, RunFinished, RunStarted, TestClosed, TestPlanned
 from pulseq.models import Reason, Status
 from pulseq.records import RunRecord, fold
 
@@ -70,6 +70,21 @@ def test_a_summary_is_looked_for_where_the_results_went(option: str) -> None:
     steps = find_steps(_record(None), ["run", "shop", *option.split()], stored=True)
 
     assert f"pulseq summary r1 {option}" == steps["summary"]
+
+
+@pytest.mark.parametrize(
+    ("known", "own_server", "left", "told"),
+    [(True, False, True, True), (True, True, True, False), (False, False, True, False), (True, False, False, False)],
+)
+def test_a_prefect_that_lives_on_and_was_told_nothing_is_told_later(
+    known: bool, own_server: bool, left: bool, told: bool
+) -> None:
+    events: list[Event] = [RunStarted("r1", "shop", 1.0, "0", {"own_server": own_server})]
+    record = fold([*events, *([PrefectRunKnown("f", None)] if known else [])])
+
+    steps = find_steps(record, RUN, stored=False, left_at_once=left)
+
+    assert ({"Prefect": "pulseq results sync --prefect"} if told else {}) == steps
 
 
 def test_what_was_no_run_of_the_command_line_or_has_not_begun_has_no_next() -> None:
