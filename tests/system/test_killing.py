@@ -157,7 +157,7 @@ def test_a_second_interrupt_leaves_at_once_and_the_run_is_closed_and_told(workpl
 
     assert ended.code == 2, ended.err
     told = ended.err.splitlines()
-    assert ["again", "summary"] == [line.split()[0] for line in told[-2:]]
+    assert ["again", "Prefect", "summary"] == [line.split()[0] for line in told[-3:]]
     assert {"run       r1", "summary   pulseq summary r1"} <= set(told)
     assert "cancelled" not in "".join(line for line in told if "═" not in line)
     (row,) = workplace.sql("select exit_reason, finished_at is not null as ended from runs")
@@ -167,6 +167,7 @@ def test_a_second_interrupt_leaves_at_once_and_the_run_is_closed_and_told(workpl
         (row["test_id"], row["status"], row["reason"]) for row in rows
     ]
     assert 0 == workplace.run("summary", "r1").code
+    assert "1 flow runs" in workplace.run("results", "sync", "--prefect").err
     until(lambda: not workplace.processes(), "nothing is left of the run")
 
 
