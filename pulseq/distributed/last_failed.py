@@ -65,8 +65,8 @@ class LastFailed:
 
     @property
     def said(self) -> str:
-        """What was chosen, for whoever watches the run; empty where there was no choice to make."""
-        if self._known is None:
+        """What was chosen, for whoever watches the run; empty where there was no choice to make, or no test."""
+        if self._known is None or not self._taken + self._left:
             return ""
         if not self._taken:
             return "--lf: none of these tests is known to fail, so all are run"

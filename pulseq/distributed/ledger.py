@@ -11,6 +11,7 @@ from pulseq.bounds import bound_id, bound_text
 from pulseq.distributed.run_options import MAX_NODE_LOSSES
 from pulseq.events import AttemptFinished, AttemptStarted, Event, RunNote, TestClosed, TestExpanded, TestPlanned
 from pulseq.execution.runtime.stack_dump import FRAMES_FOLLOW
+from pulseq.execution.runtime.verdict import OUTPUT_FOLLOWS
 from pulseq.models import (
     INFRASTRUCTURE_REASONS,
     NO_VERDICT_REASONS,
@@ -396,4 +397,6 @@ def _last_lines(error: str | None, lines: int = 3) -> str | None:
     told = error.strip().splitlines()
     # Frames go on from the innermost, which is the one to be seen.
     kept = told[: lines + 1] if told[0].endswith(FRAMES_FOLLOW) else told[-lines:]
+    if told[0].endswith(OUTPUT_FOLLOWS):  # how the program ended says more than what it wrote
+        kept = [told[0], *told[1:][1 - lines :]]
     return "\n".join(bound_text(line, _LINE_CHARACTERS) for line in kept)

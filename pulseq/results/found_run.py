@@ -39,6 +39,23 @@ class FoundRun:
 
 
 @dataclass(frozen=True, slots=True)
+class StoredRun:
+    """How much of a run a database has.
+
+    Attributes:
+        end_offset: bytes of its journal.
+        ended: whether its end is there: what a journal has after that are notes.
+    """
+
+    started_at: float
+    end_offset: int
+    ended: bool
+
+    def has_all_of(self, journal: Path) -> bool:
+        return self.ended or journal.stat().st_size <= self.end_offset
+
+
+@dataclass(frozen=True, slots=True)
 class MissingRun:
     """A run of which a database has not all that its journal has."""
 
@@ -79,9 +96,12 @@ def say_missing(home: Path, database: Database) -> str:
     return _say_missing(missing, busy, database) if missing else ""
 
 
-def _look_into(database: Database) -> tuple[DatabaseBusyError | None, dict[str, tuple[int, float]]]:
-    """Of each run in a database the bytes of its journal that it has, and its start; or the error of a locked one."""
-    query = "SELECT run_id, end_offset, epoch(started_at) FROM journals JOIN runs USING (run_id)"
+def _look_into(database: Database) -> tuple[DatabaseBusyError | None, dict[str, StoredRun]]:
+    """What a database has of each run; or the error of a locked one."""
+    query = """
+        SELECT run_id, coalesce(epoch(started_at), 0.0), end_offset, finished_at IS NOT NULL
+        FROM journals JOIN runs USING (run_id)
+    """
     try:
         with database.read() as connection:
             rows = connection.execute(query).fetchall()
@@ -91,14 +111,14 @@ def _look_into(database: Database) -> tuple[DatabaseBusyError | None, dict[str, 
         if database.path.exists():
             raise
         return None, {}
-    return None, {run_id: (end_offset, started_at or 0.0) for run_id, end_offset, started_at in rows}
+    return None, {run_id: StoredRun(*told) for run_id, *told in rows}
 
 
-def _missing(home: Path, database: Path, stored: dict[str, tuple[int, float]]) -> Iterator[MissingRun]:
+def _missing(home: Path, database: Path, stored: dict[str, StoredRun]) -> Iterator[MissingRun]:
     """The runs in a state directory whose results are to be in this database, and are not all."""
     for journal in journals_in(home):
         run_id = journal.parent.name
-        if journal.stat().st_size <= stored.get(run_id, (0, 0.0))[0]:
+        if (known := stored.get(run_id)) is not None and known.has_all_of(journal):
             continue
         first = next(iter(read_journal(journal)), None)
         if first is not None and isinstance(first.event, RunStarted) and _is_for(first.event, database):
@@ -109,8 +129,8 @@ def _is_for(started: RunStarted, database: Path) -> bool:
     return started.options.get(DATABASE) == str(database)
 
 
-def _newest(missing: Iterable[MissingRun], stored: dict[str, tuple[int, float]]) -> str | None:
-    starts = {run_id: started_at for run_id, (_, started_at) in stored.items()}
+def _newest(missing: Iterable[MissingRun], stored: dict[str, StoredRun]) -> str | None:
+    starts = {run_id: run.started_at for run_id, run in stored.items()}
     starts |= {run.run_id: run.started_at for run in missing}
     return max(starts, key=lambda run_id: (starts[run_id], run_id), default=None)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -15,7 +16,7 @@ from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.run_queue import RunQueue
 from pulseq.engine.cluster import LiveNode
 from pulseq.errors import UsageError
-from pulseq.events import Event, TestClosed, TestPlanned
+from pulseq.events import Event, RunNote, TestClosed, TestExpanded, TestPlanned
 from pulseq.models import (
     CollectedItem,
     Collection,
@@ -109,6 +110,26 @@ def test_only_what_is_asked_for_is_planned() -> None:
     tests = [TestCase(name, SimulateBody()) for name in ("a", "b")]
 
     assert _planned(_accept(Nodes(one=ITEMS), *tests, only=frozenset({"b"}))) == ["b"]
+
+
+def test_where_nothing_that_is_asked_for_is_there_all_is_planned() -> None:
+    tests = [TestCase(name, SimulateBody()) for name in ("a", "b")]
+
+    events = _accept(Nodes(one=ITEMS), ENTRY, *tests, only=frozenset({"unit::test_a.py::test_renamed", "c"}))
+
+    assert _planned(events) == ["unit", "a", "b", "unit::test_a.py::test_a", "unit::test_a.py::test_b"]
+    assert RunNote("--lf: none of these tests is known to fail, so all are run") in events
+
+
+@pytest.mark.parametrize("known", ["a", "unit::test_a.py::test_b"])
+def test_what_is_asked_for_anywhere_leaves_out_all_else_everywhere(known: str) -> None:
+    other = replace(ENTRY, id="other")
+
+    events = _accept(Nodes(one=ITEMS), ENTRY, other, TestCase("a", SimulateBody()), only=frozenset({known}))
+
+    assert [known] == [test_id for test_id in _planned(events) if test_id not in ("unit", "other")]
+    assert {"unit", "other"} == {event.test_id for event in events if isinstance(event, TestExpanded)}
+    assert RunNote("--lf: 1 of 5 tests, known to fail from earlier runs") in events
 
 
 def test_a_node_that_dies_while_it_collects_is_not_missed_where_another_collects() -> None:

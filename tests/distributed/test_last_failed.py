@@ -62,6 +62,15 @@ def test_where_none_is_known_to_fail_what_was_put_off_is_taken() -> None:
     assert "--lf: none of these tests is known to fail, so all are run" == choice.said
 
 
+def test_nothing_is_said_where_there_is_no_test() -> None:
+    choice, told = LastFailed({"gone"}), list[bool]()
+    choice.put_off(0, told.append)
+
+    choice.settle()
+
+    assert ([True], "") == (told, choice.said)
+
+
 def test_where_one_is_known_to_fail_what_was_put_off_is_left_out() -> None:
     choice, told = LastFailed({"bad"}), list[bool]()
     choice.put_off(2, told.append)

@@ -133,6 +133,12 @@ def test_the_verdict_has_the_last_lines_of_the_error() -> None:
     assert [verdict.error for verdict in ledger.verdicts()] == ["3\n4\n5"]
 
 
+def test_the_verdict_on_a_program_says_how_it_ended_and_what_it_wrote_last() -> None:
+    ledger = begun()
+    ledger.finish(result(Status.FAILED, error="exit code 3; its last output:\n1\n2\n3\n4"), in_place=True)
+    assert [verdict.error for verdict in ledger.verdicts()] == ["exit code 3; its last output:\n3\n4"]
+
+
 def test_the_verdict_has_the_line_of_pytests_short_summary_where_there_is_one() -> None:
     ledger = begun()
     told = result(Status.FAILED, error="E   AssertionError: no\nE   assert 1 == 2\n\na.py:3: AssertionError")

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.errors import UsageError
+from pulseq.events import RunNote, RunStarted
 from pulseq.models import Status
 from pulseq.results.database import Database, DatabaseBusyError
 from pulseq.results.found_run import find_run, say_missing
@@ -40,6 +41,30 @@ def test_a_run_that_the_database_has_is_from_there(story: Story, database: Datab
 
     assert ("", "r1") == (found.note, _found(story, database))
     assert "" == say_missing(story.home, database)
+
+
+def test_notes_after_the_end_of_a_run_do_not_make_it_missing(story: Story, database: Database) -> None:
+    journal = _tell(story, "r1", 0)
+    sync(story.home, database)
+    with JournalWriter(journal) as writer:
+        writer.append(RunNote("a process was killed"))
+
+    assert ("", "") == (find_run(story.home, database).note, say_missing(story.home, database))
+
+
+def test_a_run_that_was_cut_off_in_the_database_is_from_its_journal(story: Story, database: Database) -> None:
+    options = {"database": str(database.path)}
+    start = [RunStarted("r1", "checkout", START, "0.1", options), *story.test("t1", Status.PASSED)]
+    journal = story.write("r1", start)
+    sync(story.home, database)
+    with JournalWriter(journal) as writer:
+        for event in story.test("t2", Status.PASSED):
+            writer.append(event)
+
+    found = find_run(story.home, database)
+
+    assert 2 == len(found.record.tests)
+    assert found.note.startswith("run r1 is not in the database")
 
 
 def test_a_newer_run_that_the_database_has_not_is_from_its_journal(story: Story, database: Database) -> None:

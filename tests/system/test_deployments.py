@@ -111,7 +111,7 @@ def test_the_fifth_command_runs_what_has_been_deployed(site: Site) -> None:
     assert (2, 2) == (row["total_tests"], row["passed"])
     (flow_run,) = site.ask("/flow_runs/filter", flow_runs={"id": {"any_": [row["prefect_url"].rpartition("/")[2]]}})
     assert flow_run["name"].startswith("quickstart, ")
-    assert "2 passed" == flow_run["state"]["message"]
+    assert "2 passed, 9 deselected" == flow_run["state"]["message"]
 
 
 def test_a_run_reads_well_on_prefects_pages(site: Site) -> None:

@@ -8,6 +8,8 @@ import time
 from dataclasses import dataclass
 from typing import Any, Dict, Optional
 
+#: What follows the words on the end of a program are the last lines of its output.
+OUTPUT_FOLLOWS = "; its last output:"
 _LAST_LINES = 5
 _LONGEST_LINE = 300
 
@@ -112,4 +114,4 @@ def signal_name(number: int) -> str:
 
 def _last(output: str) -> str:
     lines = [line.rstrip()[-_LONGEST_LINE:] for line in output.splitlines() if line.strip()][-_LAST_LINES:]
-    return "\n".join(["; its last output:", *lines]) if lines else ""
+    return "\n".join([OUTPUT_FOLLOWS, *lines]) if lines else ""

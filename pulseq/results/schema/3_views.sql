@@ -146,10 +146,9 @@ COMMENT ON COLUMN node_summary.not_run IS 'Tests that were stopped here before t
 
 CREATE OR REPLACE VIEW flaky_tests AS
 WITH recent AS (
-    SELECT
-        test_id, variant, v.run_id, l.suite, l.projects, hash(l.projects) AS project,
-        status = 'passed' AS passed, flaky, closed_at
-    FROM verdicts AS v LEFT JOIN lineages AS l ON l.run_id = v.run_id
+    SELECT test_id, variant, v.run_id, project, status = 'passed' AS passed, flaky, closed_at
+    FROM verdicts AS v
+    LEFT JOIN (SELECT run_id, hash(projects) AS project FROM lineages) AS l ON l.run_id = v.run_id
     WHERE status <> 'skipped'
         AND coalesce(reason, '') NOT IN ('node_lost', 'cancelled', 'unsatisfiable', 'internal')
     QUALIFY row_number() OVER (PARTITION BY project, test_id, variant ORDER BY closed_at DESC, v.run_id DESC) <= 20
@@ -159,20 +158,28 @@ steps AS (
         *,
         passed <> lag(passed) OVER (PARTITION BY project, test_id, variant ORDER BY closed_at, run_id) AS flipped
     FROM recent
+),
+counted AS (
+    SELECT
+        project,
+        test_id,
+        variant,
+        coalesce(count(*) FILTER (flipped) / nullif(count(*) - 1, 0), 0.0) AS flip_rate,
+        count(*) FILTER (flaky) AS in_run_flakes,
+        max(closed_at) FILTER (flipped OR flaky) AS last_seen,
+        count(*) AS verdicts
+    FROM steps
+    GROUP BY project, test_id, variant
+    HAVING count(*) FILTER (flipped OR flaky) > 0
 )
-SELECT
-    test_id,
-    variant,
-    coalesce(count(*) FILTER (flipped) / nullif(count(*) - 1, 0), 0.0) AS flip_rate,
-    count(*) FILTER (flaky) AS in_run_flakes,
-    max(closed_at) FILTER (flipped OR flaky) AS last_seen,
-    count(*) AS verdicts,
-    max_by(suite, closed_at) AS suite,
-    any_value(projects) AS projects
-FROM steps
-GROUP BY project, test_id, variant
-HAVING count(*) FILTER (flipped OR flaky) > 0
-ORDER BY flip_rate DESC, in_run_flakes DESC, test_id, variant, project;
+SELECT c.test_id, c.variant, c.flip_rate, c.in_run_flakes, c.last_seen, c.verdicts, named.suite, named.projects
+FROM counted AS c
+LEFT JOIN (
+    SELECT hash(projects) AS project, any_value(projects) AS projects, max_by(suite, run_id) AS suite
+    FROM lineages
+    GROUP BY hash(projects)
+) AS named ON named.project = c.project
+ORDER BY c.flip_rate DESC, c.in_run_flakes DESC, c.test_id, c.variant, named.projects;
 COMMENT ON VIEW flaky_tests IS 'One row per test and variant of a project that was unsteady within its last 20 verdicts. Counted are verdicts of its own: not skipped, and not node_lost, cancelled, unsatisfiable or internal';
 COMMENT ON COLUMN flaky_tests.test_id IS 'Id of the test';
 COMMENT ON COLUMN flaky_tests.variant IS 'Variant of the test';
@@ -184,21 +191,28 @@ COMMENT ON COLUMN flaky_tests.suite IS 'Name of the suite, as last told';
 COMMENT ON COLUMN flaky_tests.projects IS 'The project, as in lineages';
 
 CREATE OR REPLACE VIEW slowest_tests AS
-SELECT
-    v.test_id,
-    v.variant,
-    quantile_cont(a.duration, 0.5) AS p50,
-    quantile_cont(a.duration, 0.95) AS p95,
-    count(*) AS runs,
-    max_by(l.suite, v.closed_at) AS suite,
-    any_value(l.projects) AS projects
-FROM verdicts AS v
-JOIN attempts AS a
-    ON a.run_id = v.run_id AND a.test_id = v.test_id AND a.variant = v.variant AND a.attempt = v.attempts
-LEFT JOIN lineages AS l ON l.run_id = v.run_id
-WHERE v.status IN ('passed', 'failed')
-GROUP BY hash(l.projects), v.test_id, v.variant
-ORDER BY p95 DESC, p50 DESC, v.test_id, v.variant;
+SELECT timed.test_id, timed.variant, timed.p50, timed.p95, timed.runs, named.suite, named.projects
+FROM (
+    SELECT
+        l.project,
+        v.test_id,
+        v.variant,
+        quantile_cont(a.duration, 0.5) AS p50,
+        quantile_cont(a.duration, 0.95) AS p95,
+        count(*) AS runs
+    FROM verdicts AS v
+    JOIN attempts AS a
+        ON a.run_id = v.run_id AND a.test_id = v.test_id AND a.variant = v.variant AND a.attempt = v.attempts
+    LEFT JOIN (SELECT run_id, hash(projects) AS project FROM lineages) AS l ON l.run_id = v.run_id
+    WHERE v.status IN ('passed', 'failed')
+    GROUP BY l.project, v.test_id, v.variant
+) AS timed
+LEFT JOIN (
+    SELECT hash(projects) AS project, any_value(projects) AS projects, max_by(suite, run_id) AS suite
+    FROM lineages
+    GROUP BY hash(projects)
+) AS named ON named.project = timed.project
+ORDER BY timed.p95 DESC, timed.p50 DESC, timed.test_id, timed.variant, named.projects;
 COMMENT ON VIEW slowest_tests IS 'One row per test and variant of a project, slowest first, over the deciding attempts of its passed and failed verdicts';
 COMMENT ON COLUMN slowest_tests.test_id IS 'Id of the test';
 COMMENT ON COLUMN slowest_tests.variant IS 'Variant of the test';
