@@ -12,7 +12,7 @@ import os
 import sys
 import time
 from collections.abc import Callable, Coroutine
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
@@ -31,7 +31,11 @@ _TICK_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Reports:
-    """What a run shows and writes besides its journal and database."""
+    """What a run shows and writes besides its journal and database.
+
+    Attributes:
+        command: the arguments of the command that asked for it, for what it says of the next one.
+    """
 
     junitxml: Path | None = None
     html: Path | None = None
@@ -39,6 +43,7 @@ class Reports:
     durations: int = 5
     live: bool = True
     verbosity: int = 0
+    command: tuple[str, ...] = ()
 
 
 class View(Protocol):
@@ -63,12 +68,18 @@ class LateView:
         self.trouble: Exception | None = None
 
     def handle(self, event: Event) -> None:
-        """Have it take an event in."""
-        self._there().handle(event)
+        """Have it take an event in; the first one before it starts, so that it has something to show."""
+        if self._view is None:
+            self._view = self._make()
+            self._view.handle(event)
+            self._view.start()
+        else:
+            self._view.handle(event)
 
     def keep_drawing(self) -> None:
         """Have it draw by itself from now on."""
-        self._try(lambda: self._there().keep_drawing())
+        if self._view is not None:
+            self._try(self._view.keep_drawing)
 
     def tick(self) -> None:
         """Let it say what is due by the clock, where it has such a thing."""
@@ -87,12 +98,6 @@ class LateView:
         except Exception as error:  # noqa: BLE001 - whatever it is, no verdict depends on it
             self.trouble = self.trouble or error
 
-    def _there(self) -> View:
-        if self._view is None:
-            self._view = self._make()
-            self._view.start()
-        return self._view
-
 
 def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> int:
     """Run a suite, show it, write the reports that were asked for; the run's exit code."""
@@ -100,22 +105,14 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
         if path is not None:
             _check_writable(path)
     outcome = _run(suite, fleet, options, reports)
-    record, code = outcome.record, int(outcome.exit_code)
-    locations = _locations(options, reports, record, persisted=fleet.framework.persist_results)
+    locations = _locations(options, reports, outcome, persisted=fleet.framework.persist_results)
     trouble = _write_reports(options, reports, locations)
-    if reports.output == "json":
-        from pulseq.reports.json_output import describe_run
-
-        print(json.dumps(describe_run(record, locations)))
-    else:
-        _print_summary(record, reports, locations, options.journal_path)
-    if outcome.trouble:
-        print(f"note: {outcome.trouble}", file=sys.stderr)
+    _tell(outcome, options, reports, locations)
     if trouble is None:
-        return code
+        return int(outcome.exit_code)
     print(f"pulseq: {trouble}", file=sys.stderr)
     # What the tests said is worse than a report that is missing.
-    return code or trouble.exit_code
+    return int(outcome.exit_code or trouble.exit_code)
 
 
 def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> RunOutcome:
@@ -124,14 +121,20 @@ def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> R
     from pulseq.distributed.run_session import run_suite
 
     view = LateView(lambda: choose_view(reports))
+
+    def tell_what_there_is(outcome: RunOutcome) -> None:
+        view.stop()  # gives the terminal back
+        locations = _locations(options, Reports(), outcome, persisted=outcome.stored)
+        _tell(outcome, options, reports, locations, at_once=True)
+        flush_all()
+
     try:
-        run = run_suite(suite, fleet, options, [view.handle], on_started=view.keep_drawing)
-        outcome = asyncio.run(_with_ticks(run, view.tick))
+        run = run_suite(suite, fleet, options, [view.handle], on_started=view.keep_drawing, on_left=tell_what_there_is)
+        return asyncio.run(_with_ticks(run, view.tick))
     finally:
         view.stop()
         if view.trouble is not None:
             print(f"pulseq: what shows the run has failed: {view.trouble!r}", file=sys.stderr)
-    return outcome
 
 
 def silence_prefect() -> None:
@@ -166,20 +169,50 @@ def choose_view(reports: Reports) -> View:
     return PlainView(sys.stderr, reports.verbosity, time.monotonic)
 
 
-def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str], journal: Path) -> None:
-    from pulseq.cli.flow_run_link import without_dead_link
+def flush_all() -> None:
+    """Write what was printed, as far as somebody takes it: this process ends without doing so."""
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+
+
+def _tell(
+    outcome: RunOutcome, options: RunOptions, reports: Reports, locations: dict[str, str], *, at_once: bool = False
+) -> None:
+    """Tell what a run came to: people, or with `--output json` programs."""
+    if reports.output == "json":
+        from pulseq.reports.json_output import describe_run
+
+        print(json.dumps(describe_run(outcome.record, locations)))
+    else:
+        _print_summary(outcome, options, reports, locations, at_once=at_once)
+    if outcome.trouble:
+        print(f"note: {outcome.trouble}", file=sys.stderr)
+
+
+def _print_summary(
+    outcome: RunOutcome, options: RunOptions, reports: Reports, locations: dict[str, str], *, at_once: bool
+) -> None:
+    from pulseq.cli.next_steps import find_steps
     from pulseq.reports.summary import find_untold, render_summary
     from pulseq.reports.terminal import Terminal
 
-    if untold := find_untold(record, verbosity=reports.verbosity):
+    record = outcome.record
+    # What was in full where somebody left at once: the journal has it, and the next steps say how to see it.
+    untold = [] if at_once else find_untold(record, verbosity=reports.verbosity)
+    if untold:
         from pulseq.results.journal_texts import restore_texts
 
-        restore_texts(record, untold, journal)
+        restore_texts(record, untold, options.journal_path)
+    steps: dict[str, str] = {}
+    if reports.verbosity >= 0:
+        steps = find_steps(record, reports.command, stored=outcome.stored, left_at_once=at_once)
     summary = render_summary(
-        without_dead_link(record),
+        _without_dead_link(record, at_once=at_once),
         durations=reports.durations,
         verbosity=reports.verbosity,
-        locations=locations,
+        locations={**locations, **steps},
+        end_alone=at_once,
     )
     terminal = Terminal(stderr=True)
     if terminal.is_terminal and not os.environ.get("CI"):
@@ -190,7 +223,14 @@ def _print_summary(record: RunRecord, reports: Reports, locations: dict[str, str
             sys.stderr.flush()
 
 
-def _locations(options: RunOptions, reports: Reports, record: RunRecord, *, persisted: bool) -> dict[str, str]:
+def _without_dead_link(record: RunRecord, *, at_once: bool) -> RunRecord:
+    from pulseq.cli.flow_run_link import without_dead_link
+
+    # A server of this run alone answers still, and ends with us.
+    return replace(record, prefect=None) if at_once else without_dead_link(record)
+
+
+def _locations(options: RunOptions, reports: Reports, outcome: RunOutcome, *, persisted: bool) -> dict[str, str]:
     found = {"journal": options.journal_path}
     if persisted:
         found["database"] = options.database_path
@@ -198,7 +238,7 @@ def _locations(options: RunOptions, reports: Reports, record: RunRecord, *, pers
         found["junit"] = reports.junitxml
     if reports.html:
         found["html"] = reports.html
-    return {word: _short(path) for word, path in found.items() if record.started is not None}
+    return {word: _short(path) for word, path in found.items() if outcome.record.started is not None}
 
 
 def _short(path: Path) -> str:

@@ -57,7 +57,8 @@ def hand_over(arguments: Sequence[str]) -> int | None:
                 host.send(GO)
                 if code := host.recv(_LONGEST_ANSWER):
                     return int(code)
-    print("pulseq: the process of this run has died; what it has journalled is kept", file=sys.stderr)
+    told = "the process of this run has died; what it has journalled is kept: `pulseq results sync`, `pulseq summary`"
+    print(f"pulseq: {told}", file=sys.stderr)
     return 10
 
 
@@ -143,7 +144,8 @@ def _passing_signals_on_to(run: int) -> Iterator[None]:
         os.kill(os.getpid(), signal.SIGSTOP)
         pass_on(signal.SIGCONT, None)
 
-    before = {number: signal.signal(number, pass_on) for number in _PASSED_ON}
+    heeded = [number for number in _PASSED_ON if signal.getsignal(number) != signal.SIG_IGN]  # not so under `nohup`
+    before = {number: signal.signal(number, pass_on) for number in heeded}
     before[signal.SIGTSTP] = signal.signal(signal.SIGTSTP, pause)
     try:
         yield

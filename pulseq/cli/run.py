@@ -152,4 +152,5 @@ def _reports(arguments: RunArguments) -> Reports:
         durations=arguments.durations or sys.maxsize,
         live=arguments.live,
         verbosity=arguments.verbosity,
+        command=tuple(sys.argv[1:]),
     )

@@ -26,6 +26,7 @@ from typing import Any, NoReturn
 
 from pulseq.cli.execute import silence_prefect
 from pulseq.cli.handover import GO, PATIENCE_SECONDS, SOCKET_NAME, identity, short_address
+from pulseq.distributed.stopping import tell_before_leaving
 from pulseq.engine.child import read_configuration, tell_owner
 from pulseq.engine.loading import loading_much
 from pulseq.engine.native_threads import no_native_threads
@@ -115,12 +116,17 @@ def _run_for(caller: socket.socket, ours: dict[str, Any]) -> NoReturn:
             if caller.recv(len(GO)) == GO:
                 caller.settimeout(None)
                 threading.Thread(target=_end_with, args=(caller,), name="pulseq-caller", daemon=True).start()
+                tell_before_leaving(lambda code: _tell_code(caller, code))
                 code = _run(request["arguments"])
-                caller.send(str(code).encode())
+                _tell_code(caller, code)
     except OSError:
         pass  # the caller has left, or never came to ask
     finally:
         os._exit(code)
+
+
+def _tell_code(caller: socket.socket, code: int) -> None:
+    caller.send(str(code).encode())
 
 
 def _end_with(caller: socket.socket) -> None:

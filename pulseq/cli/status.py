@@ -121,6 +121,8 @@ def _describe_view(view: NodeView) -> dict[str, Any]:
         "capabilities": dict(view.capabilities),
         "runs": list(view.runs),
         "dispatches": view.dispatches,
+        "running": view.running,
+        "waiting": view.waiting,
         "last_heartbeat": _moment(view.last_seen),
     }
 
@@ -144,6 +146,7 @@ def render_cluster(cluster: StandingCluster, views: dict[str, NodeView], now: fl
 
 
 def _say_view(view: NodeView, now: float) -> list[str]:
-    work = f"{view.dispatches} at work for {', '.join(map(safe_line, view.runs))}" if view.runs else "idle"
+    in_line = f", {view.waiting} waiting" if view.waiting else ""
+    work = f"{view.running} running{in_line} for {', '.join(map(safe_line, view.runs))}" if view.runs else "idle"
     slots = f"{view.slots} slot{'' if view.slots == 1 else 's'}"
     return [f"{slots}, {work}", say_capabilities(view.capabilities), f"heard of {say_clock(now - view.last_seen)} ago"]

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -18,7 +19,7 @@ from pulseq.models import AttemptResult, PytestWarning, Status
 from pulseq.records import RunRecord
 from pulseq.results.bounded_result import bound_result
 from pulseq.results.database import Database
-from pulseq.results.ingest import ingest
+from pulseq.results.ingest import IngestReport, ingest
 from pulseq.results.journal import JournalWriter
 
 logger = logging.getLogger("pulseq.run")
@@ -38,6 +39,8 @@ INGEST_SHARE = 0.02
 COMMIT_PAUSE_SECONDS = 0.05
 #: How often a run that nothing happens in looks whether its journal is still there.
 LOOK_SECONDS = 1.0
+#: How long results wait for a database that another process holds.
+_PATIENCE_SECONDS = 5.0
 #: To open the database costs what so many bytes of a journal do; fewer wait for the end of the run.
 _WORTH_BYTES = 1024 * 1024
 
@@ -61,6 +64,9 @@ class EventLog:
         self._broken: set[EventSink] = set()
         self._on_failure = on_failure
         self._dirty = asyncio.Event()
+        #: Held while an event is taken in: the last ones of a run that is left at once come from another thread.
+        self._turn = threading.Lock()
+        self._sealed = False
         self._failed = False
         self._texts_left = KEPT_TEXTS
         #: Bytes of the journal that are in the database: none of a new one; of another it is asked.
@@ -75,13 +81,36 @@ class EventLog:
         if isinstance(event, AttemptFinished):
             bounded = bound_result(event.result)
             event = event if bounded is event.result else AttemptFinished(bounded)
-        self._writer.append(event)
-        slim = self._slim(event)
-        self.record.apply(self._without_texts(slim))
+        with self._turn:
+            if self._sealed:
+                return
+            slim = self._take(event)
         self._dirty.set()
         sinks = self._sinks if shown else []
         for trouble in [trouble for sink in sinks if (trouble := self._show(sink, slim))]:
             self.emit(RunNote(trouble))
+
+    def _take(self, event: Event) -> Event:
+        """Put an event into journal and record; as views are to see it."""
+        self._writer.append(event)
+        slim = self._slim(event)
+        self.record.apply(self._without_texts(slim))
+        return slim
+
+    def seal(self, last: Callable[[RunRecord], Iterable[Event]]) -> None:
+        """Take in these last events, bring them to the disk, and take nothing in any more; views see nothing of it.
+
+        May be called in any thread, whatever the event loop is at.
+
+        Args:
+            last: given what the run has come to, tells what ends it.
+        """
+        with self._turn:
+            if not self._sealed:
+                self._sealed = True
+                for event in last(self.record):
+                    self._take(event)
+        self.commit_here()
 
     def _show(self, sink: EventSink, event: Event) -> str | None:
         """Let a view see an event: no verdict depends on whether it can. What is to be said of it, the first time."""
@@ -171,12 +200,7 @@ class EventLog:
 
     async def _ingest(self, database: Path) -> None:
         await self.commit()
-        try:
-            report = await _aside(lambda: ingest(self._path, Database(database)))
-        except PulseqError:
-            raise
-        except Exception as error:
-            raise InfrastructureError(f"the database {str(database)!r}: {type(error).__name__}: {error}") from error
+        report = await _aside(lambda: self.ingest_here(database, patience_seconds=_PATIENCE_SECONDS))
         self._ingested = report.end_offset
         if report.set_aside is not None:
             self.emit(
@@ -185,6 +209,15 @@ class EventLog:
                     "`pulseq results sync` brings earlier runs back"
                 )
             )
+
+    def ingest_here(self, database: Path, *, patience_seconds: float) -> IngestReport:
+        """Bring what is on the disk into DuckDB, in whatever thread. Raises as `ingest`."""
+        try:
+            return ingest(self._path, Database(database, patience_seconds=patience_seconds))
+        except PulseqError:
+            raise
+        except Exception as error:
+            raise InfrastructureError(f"the database {str(database)!r}: {type(error).__name__}: {error}") from error
 
     def close(self) -> None:
         """Write what is left, and let go of the journal."""

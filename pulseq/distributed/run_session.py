@@ -18,6 +18,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pulseq import __version__
+from pulseq.distributed.closing import closing_events
 from pulseq.distributed.event_log import EventLog, EventSink
 from pulseq.distributed.run_options import RunOptions
 from pulseq.distributed.state_directory import is_full, prepare_home, require_space
@@ -36,6 +37,8 @@ from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
+from pulseq.reports.awaited import NODES, OWN_SERVER
+from pulseq.reports.start_line import FLEET, say_fleet
 from pulseq.results.database import DatabaseBusyError
 from pulseq.results.found_run import DATABASE
 from pulseq.results.lineage import PART, PROJECTS
@@ -49,6 +52,8 @@ if TYPE_CHECKING:
 
 #: With no more than these, processes that load side by side take turns on one.
 _FEW_PROCESSORS = 2
+#: How long somebody who leaves at once waits for a database that others hold.
+_LEAVING_PATIENCE_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,12 +61,14 @@ class RunOutcome:
     """What a run came to.
 
     Attributes:
+        stored: whether the database has all of it.
         trouble: what is to be done about it after its end; empty where all is done.
     """
 
     exit_code: ExitCode
     # asyncio.run makes a text of the result when it takes its signal handler back; that of a record is huge.
     record: RunRecord = field(repr=False)
+    stored: bool = False
     trouble: str = ""
 
 
@@ -74,6 +81,7 @@ class RunSession:
         on_open: called with what sends and books, just before it begins; it may hold the run open for more tests.
         on_started: given where this process is the run's alone, and starts no thread before this is called, once
             all processes have been started: nodes are forked from it then, which has loaded the same.
+        on_left: called in a thread, with what there is, when a second signal has ended the run; the process then ends.
     """
 
     def __init__(
@@ -86,6 +94,7 @@ class RunSession:
         scheduler: TestScheduler | None = None,
         on_open: Callable[[Dispatcher], None] | None = None,
         on_started: Callable[[], None] | None = None,
+        on_left: Callable[[RunOutcome], None] | None = None,
     ) -> None:
         self._scheduler = scheduler
         self._on_open = on_open
@@ -95,7 +104,8 @@ class RunSession:
         self.fleet = fleet
         self.options = options
         self._sinks = sinks
-        self._stopper = Stopper(self._on_stop)
+        self._on_left = on_left
+        self._stopper = Stopper(self._on_stop, self._on_leave)
         self._conduct: Conduct | None = None
         self._started = time.monotonic()
 
@@ -139,14 +149,17 @@ class RunSession:
             await check_api(api_url)
         return api_url
 
-    def _tell_start(self) -> None:
+    def _tell_start(self, *, own_server: bool) -> None:
         options = {
             "source": self.suite.source,
             "granularity": self.options.granularity,
             "isolation": self.options.isolation,
             "keyword": self.options.keyword,
             "markers": self.options.markers,
+            NODES: len(self.fleet.nodes) if self.options.standing or self.options.scheduler is None else None,
+            OWN_SERVER: own_server,
             DATABASE: str(self.options.database_path) if self.fleet.framework.persist_results else None,
+            FLEET: say_fleet(self.fleet, standing=self.options.standing, scheduler=self.options.scheduler),
             PROJECTS: list(self.suite.projects),
             PART: self.suite.part or any(map(bool, (self.options.keyword, self.options.markers, self.options.only))),
         }
@@ -164,7 +177,8 @@ class RunSession:
                     processes.enter_context(use_cluster(self.options.home))
                     processes.enter_context(self._keeping_keeper())
                 server = await self._start_server(processes) if api_url is None else None
-                self._tell_start()  # now, since to whom it is told may have to be loaded first
+                # Now, since to whom it is told may have to be loaded first.
+                self._tell_start(own_server=server is not None)
                 access = (server.api_url, server.auth) if server else (api_url or "", self.options.api_auth)
                 local = self._make_nodes(processes, client_settings(*access))
                 await self._load_and_start(local, has_server=server is not None)
@@ -302,14 +316,15 @@ class RunSession:
         self.log.emit(RunFinished(time.time(), wall, int(code), EXIT_REASONS[code]))
         await self.log.commit()
         trouble = ""
-        if self.fleet.framework.persist_results and not self.log.failed:  # where it has, enough has been said
+        stored = self.fleet.framework.persist_results and not self.log.failed  # where it has, enough has been said
+        if stored:
             try:
                 await self.log.ingest(self.options.database_path)
             except PulseqError as error:
-                trouble = _say_missing(error)
+                stored, trouble = False, _say_missing(error)
                 self.log.emit(RunNote(trouble), shown=False)  # whoever watches is to read it last
                 await self.log.commit()
-        return RunOutcome(code, self.log.record, trouble)
+        return RunOutcome(code, self.log.record, stored, trouble)
 
     @property
     def dispatcher(self) -> Dispatcher | None:
@@ -333,6 +348,20 @@ class RunSession:
     def _on_unwritten(self, error: PulseqError) -> None:
         in_short = "the run was stopped: it could not be journalled"
         self._stopper.stop(ExitCode.INTERNAL_ERROR, str(error), in_short=in_short)
+
+    def _on_leave(self, code: ExitCode) -> None:
+        """Close the run, whatever its event loop is at: nobody is to take it for one that goes on."""
+        why = self._stopper.in_short or "the run was interrupted"
+        self.log.seal(lambda record: closing_events(record, code, why, time.time()))
+        trouble = ""
+        stored = self.fleet.framework.persist_results and not self.log.failed
+        if stored:
+            try:
+                self.log.ingest_here(self.options.database_path, patience_seconds=_LEAVING_PATIENCE_SECONDS)
+            except PulseqError as error:
+                stored, trouble = False, _say_missing(error)
+        if self._on_left is not None:
+            self._on_left(RunOutcome(code, self.log.record, stored, trouble))
 
     def _on_stop(self, why: str) -> None:
         self.log.emit(RunNote(why))
@@ -369,14 +398,16 @@ async def run_suite(
     sinks: list[EventSink] | None = None,
     *,
     on_started: Callable[[], None] | None = None,
+    on_left: Callable[[RunOutcome], None] | None = None,
 ) -> RunOutcome:
     """Run a suite on a fleet: the one way behind the command line, the flows and the Python API.
 
     Args:
         sinks: called with each event as it becomes true (views).
-        on_started: see `RunSession`.
+        on_started, on_left: see `RunSession`.
 
     Raises:
         UsageError, InfrastructureError: see `RunSession.run`.
     """
-    return await RunSession(suite, fleet, options, sinks or [], on_started=on_started).run()
+    session = RunSession(suite, fleet, options, sinks or [], on_started=on_started, on_left=on_left)
+    return await session.run()

@@ -41,11 +41,10 @@ def join_standing(
     options = replace(options, api_auth=auth_for(options.home, configured or options.api_url))
     if own_nodes:
         return options, None
-    nodes = len(cluster.fleet.nodes)
-    note = f"on the {nodes} node{'' if nodes == 1 else 's'} of `pulseq up`, scheduler {cluster.scheduler}"
+    notes: tuple[str, ...] = ()
     if beside is not None and not same_fleet(beside, cluster.fleet):
-        note += f"; {beside.source} is not used: --nodes would be heeded"
-    return replace(options, scheduler=cluster.scheduler, standing=True, notes=(note,)), cluster
+        notes = (f"{beside.source} is not used, since `pulseq up` has other nodes: --nodes would be heeded",)
+    return replace(options, scheduler=cluster.scheduler, standing=True, notes=(*options.notes, *notes)), cluster
 
 
 def carry_environment(suite: Suite, nodes: Mapping[str, str], run: Mapping[str, str]) -> Suite:

@@ -2,31 +2,48 @@
 
 from __future__ import annotations
 
+import _thread
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 from collections.abc import Callable, Iterator
 from types import FrameType
-from typing import NoReturn
 
 from pulseq.errors import ExitCode
 
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+logger = logging.getLogger("pulseq.run")
+
+#: The last is what the end of a terminal sends; under `nohup` it is ignored, and stays so.
+_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_before_leaving: list[Callable[[int], None]] = []
+
+
+def tell_before_leaving(tell: Callable[[int], None]) -> None:
+    """Have somebody told the exit code of this process just before it leaves at once: who waits may see no other."""
+    _before_leaving.append(tell)
 
 
 class Stopper:
-    """Remembers the first reason to stop, and tells whoever has to act on it."""
+    """Remembers the first reason to stop, and tells whoever has to act on it.
 
-    def __init__(self, on_stop: Callable[[str], None]) -> None:
+    Args:
+        on_stop: called once, with the reason, in the event loop.
+        on_leave: called in a thread of its own when a second signal says "now", just before the process ends.
+    """
+
+    def __init__(self, on_stop: Callable[[str], None], on_leave: Callable[[ExitCode], None] | None = None) -> None:
         self.code: ExitCode | None = None
         self.why = ""
         #: The same in short, for each test that was not run for it.
         self.in_short = ""
         self.stopped = asyncio.Event()
         self._on_stop = on_stop
+        self._on_leave = on_leave
         self._over = False
         self._signals = 0
+        self._leaving = False
 
     def stop(self, code: ExitCode, why: str, *, in_short: str = "") -> None:
         """Stop the run with this exit code; only the first call counts, and none once the run is over."""
@@ -47,7 +64,7 @@ class Stopper:
         if deadline_seconds is not None:
             text = f"the deadline of {deadline_seconds:g} s has passed"
             timer = loop.call_later(deadline_seconds, lambda: self.stop(ExitCode.DEADLINE, text))
-        before = {number: signal.getsignal(number) for number in _SIGNALS}
+        before = {number: signal.getsignal(number) for number in _heeded()}
         self.install_signals()
         try:
             yield
@@ -59,7 +76,7 @@ class Stopper:
                     signal.signal(number, handler)
 
     def install_signals(self) -> None:
-        """Heed SIGINT and SIGTERM; again inside a flow, whose engine puts a handler of its own in place."""
+        """Heed signals; again inside a flow, whose engine puts a handler of its own in place."""
         loop = asyncio.get_running_loop()
 
         # Not the loop's own way of handling signals: a loop that is busy (importing, for seconds) would not
@@ -70,7 +87,7 @@ class Stopper:
             self._signals += 1
             loop.call_soon_threadsafe(self._interrupted, number)
 
-        for number in _SIGNALS:
+        for number in _heeded():
             with contextlib.suppress(ValueError):  # not the main thread: the caller's to handle
                 signal.signal(number, handle)
 
@@ -80,6 +97,39 @@ class Stopper:
         why = f"{told}: ending what runs; once more to leave at once"
         self.stop(ExitCode.INTERRUPTED, why, in_short=f"the run was {told}")
 
-    def _leave(self) -> NoReturn:
-        # Nothing is tidied up here: children see the end of their lifeline.
-        os._exit(int(self.code or ExitCode.INTERRUPTED))
+    def _leave(self) -> None:
+        # Not here: a handler runs in the midst of anything, and what is to be closed may be locked by just that. So
+        # may be what `threading` keeps of its threads.
+        if not self._leaving:
+            self._leaving = True
+            try:
+                _thread.start_new_thread(self._close_and_leave, ())
+                return
+            except RuntimeError:
+                logger.debug("no thread is to be had", exc_info=True)
+        self._end_process()
+
+    def _close_and_leave(self) -> None:
+        try:
+            if self._on_leave is not None:
+                self._on_leave(self._leaving_code)
+        except Exception:  # whatever it is, somebody has said "now"
+            logger.debug("what was to be done before leaving has failed", exc_info=True)
+        finally:
+            self._end_process()
+
+    @property
+    def _leaving_code(self) -> ExitCode:
+        return self.code or ExitCode.INTERRUPTED
+
+    def _end_process(self) -> None:
+        # Children see the end of their lifeline.
+        code = int(self._leaving_code)
+        for tell in _before_leaving:
+            with contextlib.suppress(OSError):
+                tell(code)
+        os._exit(code)
+
+
+def _heeded() -> list[signal.Signals]:
+    return [number for number in _SIGNALS if number != signal.SIGHUP or signal.getsignal(number) != signal.SIG_IGN]

@@ -29,6 +29,16 @@ class NodeView:
     dispatches: int
     last_seen: float
 
+    @property
+    def running(self) -> int:
+        """How many dispatches have a slot: a node gives each of its slots to one as long as one is there."""
+        return min(self.dispatches, self.slots)
+
+    @property
+    def waiting(self) -> int:
+        """How many dispatches stand in line for a slot."""
+        return self.dispatches - self.running
+
 
 async def ask_nodes(address: str) -> dict[str, NodeView]:
     """The nodes of the scheduler at `address`, by id.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Hashable
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
@@ -55,6 +56,14 @@ class Bundle:
         if self.head.pack is None:
             return self.head.expected_seconds
         return self.seconds if self.head.scope is not None else min(self.seconds, limits.pack_seconds)
+
+    def least_seconds(self, limits: PackLimits) -> float | None:
+        """How long the shortest dispatch takes that could be cut from it; None for a test of unknown length.
+
+        What can be spread over slots outlasts nothing, however long all of it is.
+        """
+        whole = self.head.scope is not None or math.isinf(limits.pack_seconds)
+        return self.seconds if self.head.pack is not None and whole else expected(self.head, limits)
 
     def fits(self, fill: DispatchFill) -> bool:
         """Whether a dispatch takes its first test; of a scope all of them, or it is the first in there."""

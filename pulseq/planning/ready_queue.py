@@ -226,7 +226,7 @@ class ReadyQueue:
         for group in self._classes.values():
             head = group.head() if group.own.waiting and group.bit & reachable else None
             if head is not None:
-                class_rank = self._strategy.class_rank(group.head_seconds(head[3]), group.room, remaining)
+                class_rank = self._strategy.class_rank(group.least_seconds(head[3]), group.room, remaining)
                 rank = (head[0], class_rank, head[1], group.bit)
                 if best is None or rank < best:
                     best, chosen = rank, group

@@ -98,6 +98,10 @@ class RequirementClass:
         """How long the dispatch takes that would be cut from a bundle; None for a test of unknown length."""
         return bundle.head_seconds(self.limits)
 
+    def least_seconds(self, bundle: Bundle) -> float | None:
+        """How long the shortest dispatch takes that could be cut from a bundle; None for a test of unknown length."""
+        return bundle.least_seconds(self.limits)
+
     def set_in_order(self, in_order: bool) -> None:
         """Let the items of a pytest session go in the order of their collection, or in that of the strategy."""
         if in_order == self.in_order:

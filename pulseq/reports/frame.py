@@ -21,7 +21,7 @@ _HEAD_LINES = 4
 
 
 def draw_frame(
-    progress: RunProgress, now: float, width: int, height: int, glyphs: Glyphs | None = None
+    progress: RunProgress, now: float, width: int, height: int, glyphs: Glyphs | None = None, *, still: bool = False
 ) -> Sequence[Text]:
     """The picture as at most `height` lines, none wider than `width` columns.
 
@@ -31,15 +31,21 @@ def draw_frame(
         width: columns of the terminal.
         height: lines to be used at most.
         glyphs: marks; line-drawing ones by default.
+        still: it is not drawn again soon, so that a clock in it would stand.
     """
     marks = glyphs or Glyphs()
-    lines = [_headline(progress, now, width, marks), _bar(progress, width, marks), _counts(progress, width), Text()]
+    lines = [
+        _headline(progress, now, width, marks, still=still),
+        _bar(progress, width, marks),
+        _counts(progress, width),
+        Text(),
+    ]
     lines += draw_nodes(list(progress.nodes.values()), now, width, max(height - _HEAD_LINES, 1), marks)
     return [cut(line, width) for line in lines[: max(height, 1)]]
 
 
-def _headline(progress: RunProgress, now: float, width: int, marks: Glyphs) -> Text:
-    times = say_clock(progress.elapsed(now))
+def _headline(progress: RunProgress, now: float, width: int, marks: Glyphs, *, still: bool) -> Text:
+    times = "" if still else say_clock(progress.elapsed(now))
     left = None if progress.finished else progress.seconds_left(now)
     if left is not None and progress.done < progress.total:
         times += f" {marks.dot} about {say_clock(left)} left"
@@ -86,7 +92,16 @@ def _columns(counts: Sequence[int], total: int, room: int) -> list[int]:
     return columns
 
 
+def _waiting(progress: RunProgress, waits_for: str) -> Text:
+    """Before the first test: how many there are, and why none of them runs."""
+    tests = f"{progress.total} test{'' if progress.total == 1 else 's'}  " if progress.total else ""
+    closed = [(f"{words}  ", STYLES[kind]) for kind, words in progress.tally.words(short=True)]
+    return Text.assemble((tests, STYLES["name"]), *closed, (f"waiting for {waits_for}", STYLES["running"]))
+
+
 def _counts(progress: RunProgress, width: int) -> Text:
+    if waits_for := progress.waits_for:
+        return _waiting(progress, waits_for)
     parts = [(f"{progress.done}/{progress.total}", STYLES["name"])]
     parts += [(words, STYLES[kind]) for kind, words in progress.tally.words(short=True)]
     if progress.running:

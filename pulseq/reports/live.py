@@ -11,18 +11,21 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 from rich.console import Console, ConsoleOptions, Group
 from rich.live import Live
 from rich.text import Text
 
-from pulseq.events import Event, NodeLost, RunNote, TestClosed
+from pulseq.events import Event, NodeLost, RunNote, RunStarted, TestClosed
 from pulseq.models import Status
 from pulseq.reports.frame import draw_frame
 from pulseq.reports.node_lines import ASCII, Glyphs
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.sections import fit
+from pulseq.reports.start_line import say_start
 from pulseq.reports.text import gist, safe_line
+from pulseq.reports.verdicts import is_not_run
 from pulseq.reports.wording import STYLES, say_test, say_verdict
 
 _REDRAW_SECONDS = 0.1
@@ -33,7 +36,7 @@ _KEPT_AT_ONCE = 20
 class LiveView:
     """Shows a run on a terminal: `start`, `keep_drawing` once threads may be, `handle` every event, then `stop`.
 
-    `handle` may be called from any one thread and never waits for the terminal.
+    `handle` may be called from any one thread; once `keep_drawing` was called it never waits for the terminal.
     Where the terminal goes away, drawing ends and the run does not notice (given a
     `Terminal` as its console; rich's own ends the program).
     """
@@ -58,9 +61,10 @@ class LiveView:
         self._thread = threading.Thread(target=self._draw_until_done, name="pulseq-live-view", daemon=True)
 
     def start(self) -> None:
-        """Draw the first picture, which stays until `keep_drawing`; there is no thread yet."""
+        """Draw the first picture; until `keep_drawing`, for want of a thread, only an event changes it."""
         with contextlib.suppress(OSError):
-            self._live.start(refresh=True)
+            self._live.start()
+            self._redraw()
 
     def keep_drawing(self) -> None:
         """Draw again and again from now on."""
@@ -73,13 +77,18 @@ class LiveView:
         with self._lock:
             self.progress.apply(event, now)
             match event:
-                case TestClosed(status=Status.FAILED | Status.ERROR):
+                case RunStarted() if takes := say_start(event, Path.cwd()):
+                    self._keep(Text(takes, STYLES["quiet"], overflow="fold"))
+                case TestClosed(status=Status.FAILED | Status.ERROR) if not is_not_run(event):
                     self._keep(_failure(event))
                 case NodeLost():
                     told = f"node {safe_line(event.node_id)} lost: {safe_line(event.why)}"
                     self._keep(Text(told, STYLES["error"]))
                 case RunNote():
                     self._keep(Text(f"note: {safe_line(event.text)}", STYLES["note"]))
+        if self._live.is_started and not self._thread.ident:
+            with contextlib.suppress(OSError):
+                self._redraw()
 
     def stop(self) -> None:
         """Draw what is still to be kept, take the picture off the terminal, and give it back."""
@@ -93,7 +102,8 @@ class LiveView:
     def lines(self, width: int, height: int, glyphs: Glyphs) -> list[Text]:
         """The picture of this moment."""
         with self._lock:
-            return list(draw_frame(self.progress, self._clock(), width, height, glyphs))
+            still = not self._thread.is_alive() and not self._done.is_set()
+            return list(draw_frame(self.progress, self._clock(), width, height, glyphs, still=still))
 
     def _keep(self, line: Text) -> None:
         if len(self._above) < _KEPT_AT_ONCE:

@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import TextIO
 
-from pulseq.events import AttemptFinished, Event, NodeJoined, NodeLost, RunNote, RunStarted, TestClosed
+from pulseq.events import AttemptFinished, EntryCollected, Event, NodeJoined, NodeLost, RunNote, RunStarted, TestClosed
 from pulseq.models import Status
+from pulseq.reports.awaited import OWN_SERVER
 from pulseq.reports.progress import RunProgress
+from pulseq.reports.start_line import say_start
 from pulseq.reports.text import gist, safe_line
+from pulseq.reports.verdicts import is_not_run
 from pulseq.reports.wording import say_capabilities, say_clock, say_seconds, say_test, say_verdict
 
 _ERROR_LINES = 3
+#: Before the first test whoever waits wants to hear sooner that something goes on.
+_WAITING_SECONDS = 10.0
 
 
 class PlainView:
@@ -19,7 +25,8 @@ class PlainView:
 
     Verbosity -1 (`-q`) says only what fails; 0 adds nodes, notes and a line of
     progress at every tenth of the tests or every `progress_seconds`, whichever is
-    first (though never two within a second); 1 (`-v`) has a line for every test.
+    first (though never two within a second); 1 (`-v`) has a line for every test. Until
+    the first test runs, the line says what is waited for.
     Where the stream goes away (a pipe whose reader has ended), writing ends and the
     run does not notice.
     """
@@ -55,10 +62,18 @@ class PlainView:
         match event:
             case RunStarted() if self._verbosity >= 0:
                 self._write(f"{safe_line(event.suite)}, run {safe_line(event.run_id)}")
+                if takes := say_start(event, Path.cwd()):
+                    self._write(takes)
+                if event.options.get(OWN_SERVER):  # that takes its time
+                    self._say_waiting()
             case NodeJoined() if self._verbosity >= 0:
                 slots = f"{event.slots} slot{'' if event.slots == 1 else 's'}"
                 told = say_capabilities(event.capabilities)
                 self._write(f"node {safe_line(event.node_id)}: {slots}{f', {told}' if told else ''}")
+            case EntryCollected() if self._verbosity >= 0:
+                left_out = f", {event.deselected} deselected" if event.deselected else ""
+                tests = f"{event.items} test{'' if event.items == 1 else 's'}"
+                self._write(f"collected {tests} ({safe_line(event.entry)}){left_out}")
             case NodeLost():
                 self._write(f"node {safe_line(event.node_id)} lost: {safe_line(event.why)}")
             case RunNote() if self._verbosity >= 0:
@@ -66,13 +81,21 @@ class PlainView:
             case AttemptFinished():
                 self._durations[event.result.key] = event.result.duration
             case TestClosed():
-                self._say_test(event)
-                self.tick()
+                if not is_not_run(event):  # of these hundreds come at once, and are one line of the summary
+                    self._say_test(event)
+                    self.tick()
 
     def tick(self) -> None:
         """Write the progress line if it is due: for who waits long for the next event."""
         progress, now = self.progress, self._clock()
-        if self._verbosity < 0 or not progress.total:
+        if self._verbosity < 0:
+            return
+        if progress.waits_for:
+            if now - self._said_at >= min(self._progress_seconds, _WAITING_SECONDS):
+                self._said_at = now
+                self._say_waiting(f"; {say_clock(progress.elapsed(now))} elapsed")
+            return
+        if not progress.total:
             return
         tenth = 10 * progress.done // progress.total
         waited = now - self._said_at
@@ -85,6 +108,10 @@ class PlainView:
         if left:
             parts.append(f"about {say_clock(left)} left")
         self._write("; ".join(part for part in parts if part))
+
+    def _say_waiting(self, elapsed: str = "") -> None:
+        if waits_for := self.progress.waits_for:
+            self._write(f"waiting for {waits_for}{elapsed}")
 
     def stop(self) -> None:
         """End; every line was flushed as it was written."""

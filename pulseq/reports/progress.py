@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
+    EntryCollected,
     Event,
     NodeJoined,
     NodeLost,
@@ -23,7 +24,10 @@ from pulseq.events import (
     TestPlanned,
 )
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, CapabilityValue, Status
+from pulseq.reports.awaited import Awaited
+from pulseq.reports.estimate import MOST_DEALT, ClassesLeft, deal_longest_first
 from pulseq.reports.tally import Tally
+from pulseq.reports.verdicts import is_not_run
 
 TestKey = tuple[str, str]
 
@@ -71,9 +75,12 @@ class RunProgress:
     tally: Tally = field(default_factory=Tally)
     nodes: dict[str, NodeProgress] = field(default_factory=dict)
     last_failures: deque[TestClosed] = field(default_factory=lambda: deque(maxlen=_KEPT_FAILURES))
+    _awaited: Awaited = field(default_factory=Awaited)
+    _classes: ClassesLeft = field(default_factory=ClassesLeft)
     _open: dict[TestKey, float | None] = field(default_factory=dict)
     _closed: dict[TestKey, TestClosed] = field(default_factory=dict)
     _where: dict[TestKey, str] = field(default_factory=dict)
+    _has_run: bool = False
     _known_left: float = 0.0
     _unknown_left: int = 0
     _known_done: float = 0.0
@@ -102,6 +109,14 @@ class RunProgress:
         """Slots of the nodes that are there."""
         return sum(node.slots for node in self.nodes.values() if node.lost is None)
 
+    @property
+    def waits_for(self) -> str:
+        """What the first test waits for, in words; empty once one has begun, or where there is none."""
+        if self.since is None or self.finished or self._has_run or (self._closed and not self._open):
+            return ""
+        here = sum(node.lost is None for node in self.nodes.values())
+        return self._awaited.say(nodes_here=here, tests_waiting=bool(self._open))
+
     def elapsed(self, now: float) -> float:
         if self.finished:
             return self.finished.wall_seconds
@@ -113,10 +128,14 @@ class RunProgress:
             case RunStarted():
                 self.run_id, self.suite = event.run_id, event.suite
                 self.since = now
+                self._awaited.begin(event)
             case PrefectRunKnown():
                 self.prefect_url = event.url
+                self._awaited.flow_run = False
             case NodeJoined():
                 self._join_node(event)
+            case EntryCollected():
+                self._awaited.collected(event.entry)
             case NodeLost():
                 self._lose_node(event)
             case TestPlanned():
@@ -139,6 +158,7 @@ class RunProgress:
             self._stop_test(key)
         finished = known.finished if known else 0
         self.nodes[event.node_id] = NodeProgress(event.node_id, event.slots, event.capabilities, finished=finished)
+        self._classes.add_node(event.node_id, event.capabilities)
 
     def _lose_node(self, event: NodeLost) -> None:
         if node := self.nodes.get(event.node_id):
@@ -150,12 +170,18 @@ class RunProgress:
         key = (event.test_id, event.variant)
         if key in self._open or key in self._closed:
             return
+        self._awaited.planned(event)
         self._open[key] = event.expected_seconds
+        self._classes.add(key, event.requirements, event.expected_seconds)
         self._known_left += event.expected_seconds or 0.0
         self._unknown_left += event.expected_seconds is None
 
     def _forget_test(self, key: TestKey) -> float | None:
-        expected = self._open.pop(key, 0.0)
+        if key not in self._open:
+            return 0.0
+        expected = self._open.pop(key)
+        self._awaited.collected(key[0])
+        self._classes.remove(key, expected)
         self._known_left -= expected or 0.0
         self._unknown_left -= expected is None
         return expected
@@ -163,6 +189,7 @@ class RunProgress:
     def _start_test(self, event: AttemptStarted, now: float) -> None:
         key = (event.test_id, event.variant)
         self._stop_test(key)
+        self._has_run = True
         if key in self._closed:
             return
         self.first_attempt = now if self.first_attempt is None else self.first_attempt
@@ -172,6 +199,7 @@ class RunProgress:
 
     def _finish_attempt(self, result: AttemptResult) -> None:
         if result.reason not in INFRASTRUCTURE_REASONS:
+            self._classes.note(result.key, result.duration)
             self._seconds += result.duration
             self._measured += 1
         node_id = self._where.get(result.key)
@@ -194,9 +222,10 @@ class RunProgress:
             self._unknown_done += expected is None
             if node := self.nodes.get(event.node_id or ""):
                 node.finished += 1
+        self._has_run |= event.attempts > 0
         self._closed[key] = event
         self.tally.add(event)
-        if event.status in (Status.FAILED, Status.ERROR):
+        if event.status in (Status.FAILED, Status.ERROR) and not is_not_run(event):
             self.last_failures.append(event)
 
     def seconds_left(self, now: float) -> float | None:
@@ -204,28 +233,45 @@ class RunProgress:
 
         Work is counted in expected seconds; a test of unknown length counts as the
         mean of those that have finished. What is left is divided by the pace so far,
-        which at the start is that of all slots at full use.
+        which at the start is that of all slots at full use; but no class of requirements
+        ends before the slots that it fits have done it, and a few last tests are dealt to
+        the slots that there are.
         """
         if not self._open:
             return 0.0 if self._closed else None
         if not self.slots or (self._unknown_left and not self._measured):
             return None
         mean = self._seconds / self._measured if self._measured else 0.0
-        begun, longest = self._work_begun(now, mean)
+        running, longest = self._work_begun(now, mean)
+        begun = sum(running.values())
         left = max(self._known_left + self._unknown_left * mean - begun, 0.0)
         done = self._known_done + self._unknown_done * mean + begun
         since = self.first_attempt if self.first_attempt is not None else now
         pace = (done + self.slots * _TRUST_SECONDS) / (now - since + _TRUST_SECONDS)
-        return max(left / pace, longest)
+        slots = {node.node_id: node.slots for node in self.nodes.values() if node.lost is None}
+        least = self._classes.least_seconds(slots, mean, running.items())
+        dealt = self._deal_waiting(slots, mean, running) if self.waiting <= MOST_DEALT else 0.0
+        return max(left / pace, longest, least, dealt)
 
-    def _work_begun(self, now: float, mean: float) -> tuple[float, float]:
-        """Expected seconds already spent on running tests, and what the longest of them still needs."""
-        begun, longest = 0.0, 0.0
+    def _work_begun(self, now: float, mean: float) -> tuple[dict[TestKey, float], float]:
+        """Expected seconds already spent on each running test, and what the longest of them still needs."""
+        begun: dict[TestKey, float] = {}
+        longest = 0.0
         for node in self.nodes.values():
             for key, test in node.running.items():
-                known = self._open.get(key)
-                expected = mean if known is None else known
-                spent = min(now - test.since, expected)
-                begun += spent
-                longest = max(longest, expected - spent)
+                expected = self._expected(key, mean)
+                begun[key] = min(now - test.since, expected)
+                longest = max(longest, expected - begun[key])
         return begun, longest
+
+    def _expected(self, key: TestKey, mean: float) -> float:
+        known = self._open.get(key)
+        return self._classes.mean(key, mean) if known is None else known
+
+    def _deal_waiting(self, slots: Mapping[str, int], mean: float, running: Mapping[TestKey, float]) -> float:
+        free_in: dict[str, list[float]] = {}
+        for node_id, count in slots.items():
+            busy = [self._expected(key, mean) - running[key] for key in self.nodes[node_id].running]
+            free_in[node_id] = sorted([*busy, *[0.0] * (count - len(busy))])[:count]
+        waiting = [(self._expected(key, mean), self._classes.fits(key)) for key in self._open if key not in self._where]
+        return deal_longest_first(free_in, waiting)

@@ -16,6 +16,7 @@ from pulseq.reports.text import gist, last_lines, safe_line, without_dump
 from pulseq.reports.verdicts import (
     Verdict,
     error_of,
+    is_not_run,
     kept_from_verdict,
     own_failures,
     say_circumstances,
@@ -54,7 +55,7 @@ def failures(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterato
 
 
 def without_verdict(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Text]:
-    """Tests that the infrastructure or a person kept from a verdict of their own, each with why."""
+    """Tests that the infrastructure kept from a verdict of their own, each with why."""
     lost = kept_from_verdict(verdicts)
     if not lost:
         return
@@ -65,6 +66,27 @@ def without_verdict(verdicts: Sequence[Verdict], detail: Detail) -> Iterator[Tex
         test = say_test(closed.test_id, closed.variant)
         lines.append(Text.assemble((f"  {closed.reason}  ", STYLES["error"]), test, (why, STYLES["quiet"])))
     yield from listed(lines, len(lost))
+
+
+def not_run(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[Text]:
+    """How many tests were stopped before they had a verdict, in one line; then those that had begun.
+
+    What somebody stops a run for is often one of these.
+    """
+    stopped = [test for test, closed in verdicts if is_not_run(closed)]
+    if not stopped:
+        return
+    begun = [last for test in stopped if (last := test.last) and last.started_at > 0 and last.duration > 0]
+    ended = f"; {len(begun)} of them {'was' if len(begun) == 1 else 'were'} ended while running" if begun else ""
+    yield Text(f"{len(stopped)} not run{ended}", STYLES["note"])
+    lines = []
+    for last in sorted(begun, key=_longest_first)[: detail.rows]:
+        node = safe_line(last.node_id, _NAME_COLUMNS)
+        name = fit(say_test(last.test_id, last.variant), max(width - 16 - cell_len(node), 20))
+        lines.append(Text.assemble(f"{say_seconds(last.duration):>12}  ", name, (f"  {node}", STYLES["quiet"])))
+    yield from listed(lines, len(begun))
+    if not begun:
+        yield Text()
 
 
 def flaky(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[Text]:
@@ -105,7 +127,7 @@ def warned(verdicts: Sequence[Verdict], detail: Detail, width: int) -> Iterator[
 
 def slowest(verdicts: Sequence[Verdict], count: int, width: int) -> Iterator[Text]:
     """The `count` tests whose deciding attempt took longest."""
-    ran = [last for test, _ in verdicts if (last := test.last)]
+    ran = [last for test, closed in verdicts if (last := test.last) and not is_not_run(closed)]
     if not ran or count < 1:
         return
     yield Text(f"slowest {min(count, len(ran))} of {len(ran)}", STYLES["name"])

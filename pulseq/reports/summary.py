@@ -31,17 +31,19 @@ class RunSummary:
     Attributes:
         durations: how many of the slowest tests are told.
         verbosity: -1 one line a failure, 0 the last lines of 20, 1 more of more.
-        locations: where the results are, by the word for each (journal, database, junit).
+        locations: where the results are, by the word for each (journal, database, junit), and what may be done next.
+        end_alone: only what it came to and where that is.
     """
 
     record: RunRecord
     durations: int
     verbosity: int
     locations: Mapping[str, str]
+    end_alone: bool = False
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
         for line in self.lines(options.max_width):
-            line.overflow = "fold"
+            line.overflow = "ignore" if line.no_wrap else "fold"
             yield line
 
     def plain(self, width: int = _PLAIN_WIDTH) -> str:
@@ -50,10 +52,17 @@ class RunSummary:
 
     def lines(self, width: int) -> Iterator[Text]:
         """The lines of the summary for a terminal of `width` columns."""
+        if not self.end_alone:
+            yield from self._told(width)
+        yield _last_line(self.record, width)
+        yield from _places(self.record, self.locations)
+
+    def _told(self, width: int) -> Iterator[Text]:
         verdicts = verdicts_of(self.record)
         detail = _detail(self.verbosity)
         yield from sections.failures(verdicts, detail, width)
         yield from sections.without_verdict(verdicts, detail)
+        yield from sections.not_run(verdicts, detail, width)
         if self.verbosity >= 0:
             yield from sections.flaky(verdicts, detail, width)
             yield from sections.warned(verdicts, detail, width)
@@ -62,8 +71,6 @@ class RunSummary:
             yield from sections.slowest(verdicts, self.durations, width)
             yield from sections.nodes(share_nodes(self.record), width, detail.rows)
         yield from pytest_sections.sessions(self.record, width, errors_alone=self.verbosity < 0)
-        yield _last_line(self.record, width)
-        yield from _places(self.record, self.locations)
 
 
 def render_summary(
@@ -72,9 +79,10 @@ def render_summary(
     durations: int = 5,
     verbosity: int = 0,
     locations: Mapping[str, str] | None = None,
+    end_alone: bool = False,
 ) -> RunSummary:
     """The summary of a run, complete or not, from its record."""
-    return RunSummary(record, durations, verbosity, locations or {})
+    return RunSummary(record, durations, verbosity, locations or {}, end_alone)
 
 
 def find_untold(record: RunRecord, *, verbosity: int = 0) -> list[tuple[str, str]]:
@@ -117,9 +125,13 @@ def _counted(record: RunRecord, words: list[tuple[str, str]]) -> Text:
 
 
 def _places(record: RunRecord, locations: Mapping[str, str]) -> Iterator[Text]:
-    places = dict(locations)
+    places = {"run": record.started.run_id} if record.started else {}
+    places.update(locations)
     if record.prefect:
         places["flow run"] = record.prefect.url or record.prefect.flow_run_id
     wide = max((cell_len(word) for word in places), default=0)
     for word, place in places.items():
-        yield Text.assemble((f"{word:<{wide}}  ", STYLES["quiet"]), safe_line(place, 1000))
+        # Left to the terminal to wrap, so that it can be copied whole.
+        line = Text.assemble((f"{word:<{wide}}  ", STYLES["quiet"]), safe_line(place, 1000))
+        line.no_wrap = True
+        yield line

@@ -48,7 +48,7 @@ def test_a_view_begins_with_the_first_event_and_misses_none(view: Told, ticks: l
     late.tick()
     late.stop()
 
-    assert view.words == ["start", "one", "two", "draw", *ticks, "stop"]
+    assert view.words == ["one", "start", "two", "draw", *ticks, "stop"]
 
 
 def test_a_view_of_a_run_that_never_began_is_not_made() -> None:

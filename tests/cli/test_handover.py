@@ -20,6 +20,7 @@ import pytest
 
 from pulseq.cli.handover import SOCKET_NAME, identity
 from pulseq.engine.local_process import LocalProcess
+from pulseq.results.database import Database
 from tests.system.workplace import until
 
 #: Longer than the path of a socket may be.
@@ -150,6 +151,25 @@ def test_ctrl_c_reaches_the_run(home: Path) -> None:
     assert (2, True) == (code, handed_over), err
     assert "interrupted by SIGINT" in err
     until(lambda: not forked.is_running(), "the run has ended")
+
+
+def test_ctrl_c_twice_leaves_with_its_own_code_and_closes_the_run(home: Path) -> None:
+    caller, forked = _run_of(home, "left")
+
+    caller.process.send_signal(signal.SIGINT)
+    until(lambda: "interrupted by SIGINT" in caller.errors.read_text(), "the run has heard of it")
+    caller.process.send_signal(signal.SIGINT)
+
+    code, _, err, handed_over = caller.finish()
+    assert (2, True) == (code, handed_over), err
+    assert "died" not in err
+    told = err.splitlines()
+    assert ["again     pulseq run held.yaml -n 1", "summary   pulseq summary left"] == told[-2:]
+    assert any(line.startswith("journal   ") and line.endswith("runs/left/journal.jsonl") for line in told)
+    until(lambda: not forked.is_running(), "the run has ended")
+    with Database(home / "results.duckdb").read() as connection:
+        query = "SELECT exit_reason, finished_at IS NOT NULL FROM runs WHERE run_id = 'left'"
+        assert [("interrupted", True)] == connection.execute(query).fetchall()
 
 
 def test_a_run_dies_with_its_caller(home: Path) -> None:

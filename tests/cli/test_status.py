@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pulseq.cli import status as status_module
 from pulseq.cli.status import render_cluster, status
@@ -50,10 +52,27 @@ def test_people_read_what_lives_since_when_and_what_runs_there(cluster: Standing
     assert [
         "running for 1:00: Prefect http://a",
         "  scheduler  running for 1:00",
-        "  node1      running for 0:30; 2 slots, 1 at work for r1; linux chrome; heard of 0:05 ago; "
+        "  node1      running for 0:30; 2 slots, 1 running for r1; linux chrome; heard of 0:05 ago; "
         "died 1 time, last: its process ended with -9",
         "  node2      given up for 0:10; died 5 times, last: no port",
     ] == render_cluster(cluster, {"node1": VIEW}, 100.0)
+
+
+def test_what_waits_for_a_slot_is_not_told_as_running(cluster: StandingCluster) -> None:
+    view = replace(VIEW, dispatches=5, runs=("r1", "r2"))
+
+    lines = render_cluster(cluster, {"node1": view}, 100.0)
+
+    assert any("2 slots, 2 running, 3 waiting for r1, r2; linux chrome" in line for line in lines)
+
+
+@given(slots=st.integers(1, 50), dispatches=st.integers(0, 200))
+def test_all_that_a_node_has_runs_or_waits_and_no_slot_is_free_beside_a_line(slots: int, dispatches: int) -> None:
+    view = replace(VIEW, slots=slots, dispatches=dispatches)
+
+    assert dispatches == view.running + view.waiting
+    assert view.running <= slots
+    assert view.running == slots or not view.waiting
 
 
 def test_programs_read_the_same_as_json(
@@ -72,6 +91,8 @@ def test_programs_read_the_same_as_json(
             "capabilities": {"os": "linux", "browser": "chrome"},
             "runs": ["r1"],
             "dispatches": 1,
+            "running": 1,
+            "waiting": 0,
             "last_heartbeat": "1970-01-01T00:01:35+00:00",
         }
     } == told["nodes"]

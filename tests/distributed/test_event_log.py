@@ -321,3 +321,19 @@ async def _until(holds: Callable[[], bool]) -> None:
     async with asyncio.timeout(60):
         while not holds():  # noqa: ASYNC110 - a file tells nobody that it has changed
             await asyncio.sleep(0.005)
+
+
+def test_a_sealed_log_has_its_last_word_on_the_disk_and_takes_nothing_more(tmp_path: Path) -> None:
+    async def seal() -> EventLog:
+        log = EventLog(tmp_path / "journal.jsonl", [], [].append)
+        log.emit(STARTED)
+        await asyncio.to_thread(log.seal, lambda record: [RunNote(f"{record.started.run_id} is left")])
+        log.emit(RunNote("too late"))
+        log.seal(lambda record: [RunNote("and later")])
+        return log
+
+    log = asyncio.run(seal())
+
+    assert replay(tmp_path / "journal.jsonl")[0].notes == log.record.notes == ["r1 is left"]
+    assert "r1" == log.ingest_here(tmp_path / "results.duckdb", patience_seconds=1.0).run_id
+    log.close()

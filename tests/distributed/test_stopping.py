@@ -5,25 +5,37 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import threading
 from collections.abc import Callable
-from typing import NoReturn
 
 import pytest
 
-from pulseq.distributed.stopping import Stopper
+from pulseq.distributed import stopping
+from pulseq.distributed.stopping import Stopper, tell_before_leaving
 from pulseq.errors import ExitCode
 
 
-class _Left(SystemExit):
-    """The process would be gone."""
-
-
 @pytest.fixture(autouse=True)
-def _exits(monkeypatch: pytest.MonkeyPatch) -> None:
-    def leave(code: int) -> NoReturn:
-        raise _Left(code)
+def left(monkeypatch: pytest.MonkeyPatch) -> _Leaving:
+    leaving = _Leaving()
+    monkeypatch.setattr(os, "_exit", leaving.leave)
+    return leaving
 
-    monkeypatch.setattr(os, "_exit", leave)
+
+class _Leaving:
+    """Notes the exit code of the process that would be gone, and ends the thread that would have ended it."""
+
+    def __init__(self) -> None:
+        self.codes: list[int] = []
+        self._left = threading.Event()
+
+    def leave(self, code: int) -> None:
+        self.codes.append(code)
+        self._left.set()
+
+    def first_code(self) -> int:
+        assert self._left.wait(30)
+        return self.codes[0]
 
 
 def _watch(
@@ -49,27 +61,94 @@ def test_a_signal_interrupts_the_run(number: signal.Signals) -> None:
     assert told == [f"interrupted by {number.name}: ending what runs; once more to leave at once"]
 
 
-def test_a_second_signal_means_now_though_the_loop_has_not_heard_of_the_first() -> None:
-    def twice(_: Stopper) -> None:
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
+def test_a_second_signal_means_now_though_the_loop_has_not_heard_of_the_first(left: _Leaving) -> None:
+    async def twice() -> int:
+        with Stopper(lambda _: None).watching(None):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            return left.first_code()
 
-    with pytest.raises(_Left) as left:
-        _watch(twice)
-    assert left.value.args == (2,)
+    assert 2 == asyncio.run(twice())
 
 
-def test_a_signal_to_a_run_that_is_stopping_leaves_with_its_first_reason() -> None:
-    async def stop_twice() -> None:
+def test_a_signal_to_a_run_that_is_stopping_leaves_with_its_first_reason(left: _Leaving) -> None:
+    async def stop_twice() -> int:
         stopper = Stopper(lambda _: None)
         with stopper.watching(None):
             stopper.stop(ExitCode.DEADLINE, "late")
             signal.raise_signal(signal.SIGINT)
-            await asyncio.sleep(30)
+            return left.first_code()
 
-    with pytest.raises(_Left) as left:
-        asyncio.run(stop_twice())
-    assert left.value.args == (124,)
+    assert 124 == asyncio.run(stop_twice())
+
+
+def test_what_is_left_at_once_is_closed_first_and_whoever_waits_is_told_the_code(
+    left: _Leaving, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(stopping, "_before_leaving", [])
+    tell_before_leaving(told.append)
+
+    async def twice() -> None:
+        # A lock that the loop's thread holds is one that closing has to wait for: the handler must not.
+        at_work = threading.Lock()
+
+        def close(code: ExitCode) -> None:
+            with at_work:
+                told.append(f"closed {code.name}")
+
+        with Stopper(lambda _: None, close).watching(None):
+            with at_work:
+                signal.raise_signal(signal.SIGINT)
+                signal.raise_signal(signal.SIGINT)
+                assert told == []
+            left.first_code()
+
+    asyncio.run(twice())
+
+    assert told == ["closed INTERRUPTED", 2]
+
+
+def test_what_fails_on_leaving_keeps_nobody_from_it(left: _Leaving) -> None:
+    def close(_: ExitCode) -> None:
+        raise OSError("no disk")
+
+    async def twice() -> int:
+        with Stopper(lambda _: None, close).watching(None):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            return left.first_code()
+
+    assert 2 == asyncio.run(twice())
+
+
+def test_a_third_signal_waits_for_nothing(left: _Leaving) -> None:
+    async def thrice() -> int:
+        may_close = threading.Event()
+        with Stopper(lambda _: None, lambda _: may_close.wait(30) and None).watching(None):
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            assert left.codes == []
+            signal.raise_signal(signal.SIGINT)
+            may_close.set()
+            return left.first_code()
+
+    assert 2 == asyncio.run(thrice())
+
+
+def test_the_end_of_a_terminal_interrupts_the_run_but_not_under_nohup() -> None:
+    assert _watch(lambda _: signal.raise_signal(signal.SIGHUP)).code is ExitCode.INTERRUPTED
+
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+
+        def hang_up(stopper: Stopper) -> None:
+            signal.raise_signal(signal.SIGHUP)
+            stopper.stop(ExitCode.DEADLINE, "late")
+
+        assert _watch(hang_up).code is ExitCode.DEADLINE
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_deadline_stops_the_run() -> None:
@@ -106,12 +185,13 @@ def test_a_run_that_is_over_stays_what_it_came_to() -> None:
     assert (stopper.code, stopper.stopped.is_set(), told) == (None, False, [])
 
 
-def test_a_second_signal_still_ends_what_a_finished_run_has_left_to_do() -> None:
-    def twice(stopper: Stopper) -> None:
-        stopper.run_is_over()
-        signal.raise_signal(signal.SIGINT)
-        signal.raise_signal(signal.SIGINT)
+def test_a_second_signal_still_ends_what_a_finished_run_has_left_to_do(left: _Leaving) -> None:
+    async def twice() -> int:
+        stopper = Stopper(lambda _: None)
+        with stopper.watching(None):
+            stopper.run_is_over()
+            signal.raise_signal(signal.SIGINT)
+            signal.raise_signal(signal.SIGINT)
+            return left.first_code()
 
-    with pytest.raises(_Left) as left:
-        _watch(twice)
-    assert left.value.args == (2,)
+    assert 2 == asyncio.run(twice())

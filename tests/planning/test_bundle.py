@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from pulseq.models import Priority
 from pulseq.planning.bundle import Bundle, bundle_key
-from pulseq.planning.packing import DispatchFill, PackLimits
+from pulseq.planning.packing import WHOLE_FILES, DispatchFill, PackLimits
 from pulseq.planning.queued import QueuedTest
 
 MakeTest = Callable[..., QueuedTest]
@@ -33,6 +33,15 @@ def test_what_comes_back_stands_where_it_stood(queued: MakeTest) -> None:
     bundle = bundle_of(*(queued(number, 0.1, file="a.py") for number in (1, 3, 2)))
 
     assert [1, 2, 3] == cut(bundle)
+
+
+def test_of_a_file_the_shortest_dispatch_is_its_first_test_and_of_a_scope_all_of_it(queued: MakeTest) -> None:
+    file = bundle_of(*(queued(number, 0.5, file="a.py") for number in range(4)))
+    scope = bundle_of(*(queued(number, 0.5, scope="db") for number in range(4)))
+
+    assert (0.5, 2.0) == (file.least_seconds(LIMITS), file.least_seconds(WHOLE_FILES))
+    assert 2.0 == scope.least_seconds(LIMITS)
+    assert (3.0, None) == (bundle_of(queued(1, 3.0)).least_seconds(LIMITS), bundle_of(queued(1)).least_seconds(LIMITS))
 
 
 def test_a_file_is_cut_where_a_dispatch_is_full_and_a_scope_never(queued: MakeTest) -> None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import heapq
+import math
 import random
 import sys
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import replace
 from types import FrameType
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pulseq.models import CapabilityValue, Strategy
+from pulseq.planning.packing import PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest
 from pulseq.planning.ready_queue import Pick, ReadyQueue
 
@@ -39,10 +44,11 @@ def make_tests(count: int, chance: random.Random) -> list[QueuedTest]:
 
 
 class MadeUpNodes:
-    """Nodes that take exactly as long as expected, with a clock that jumps from end to end."""
+    """Nodes that take exactly so long as `seconds` says, with a clock that jumps from end to end."""
 
-    def __init__(self, fleet: list[NodeOffer]) -> None:
+    def __init__(self, fleet: list[NodeOffer], seconds: Callable[[QueuedTest], float]) -> None:
         self.clock = 0.0
+        self._seconds = seconds
         self._idle = {node.id: node.slots for node in fleet}
         self._next: dict[str, deque[Pick]] = {node.id: deque() for node in fleet}
         self._ends: list[tuple[float, int, str]] = []
@@ -63,16 +69,27 @@ class MadeUpNodes:
 
     def _start(self, node_id: str) -> None:
         while self._idle[node_id] and self._next[node_id]:
-            seconds = sum(test.expected_seconds or 0.0 for test in self._next[node_id].popleft().tests)
+            seconds = sum(map(self._seconds, self._next[node_id].popleft().tests))
             self._idle[node_id] -= 1
             self._started += 1
             heapq.heappush(self._ends, (self.clock + seconds, self._started, node_id))
 
 
-def run_to_the_end(fleet: list[NodeOffer], tests: list[QueuedTest], strategy: Strategy = Strategy.ADAPTIVE) -> float:
+def as_expected(test: QueuedTest) -> float:
+    return test.expected_seconds or 0.0
+
+
+def run_to_the_end(
+    fleet: list[NodeOffer],
+    tests: list[QueuedTest],
+    strategy: Strategy = Strategy.ADAPTIVE,
+    *,
+    limits: PackLimits | None = None,
+    seconds: Callable[[QueuedTest], float] = as_expected,
+) -> float:
     """The makespan, in seconds."""
-    queue = ReadyQueue(fits, strategy=strategy)
-    nodes = MadeUpNodes(fleet)
+    queue = ReadyQueue(fits, strategy=strategy, limits=limits)
+    nodes = MadeUpNodes(fleet, seconds)
     for node in fleet:
         queue.node_joined(node)
     for test in tests:
@@ -111,6 +128,52 @@ def test_a_long_test_that_runs_anywhere_does_not_wait_for_those_with_less_choice
     short = [QueuedTest((f"t{number}", ""), number, "ab"[number % 2], expected_seconds=2.0) for number in range(500)]
     tests = [*short, long]
     assert run_to_the_end(fleet, tests) <= 1.1 * lower_bound(fleet, tests)
+
+
+@given(
+    scarce_slots=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    other_slots=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+    scarce=st.integers(0, 60),
+    items=st.integers(0, 300),
+    files=st.integers(1, 5),
+    scarce_first=st.booleans(),
+)
+def test_tests_with_less_choice_end_as_early_as_can_be_beside_files_of_a_first_run(
+    scarce_slots: list[int], other_slots: list[int], scarce: int, items: int, files: int, scarce_first: bool
+) -> None:
+    """Of equal tests in two nested classes no schedule ends before the bound that is asked for here."""
+    fleet = [NodeOffer(f"s{number}", slots, {"a": True}) for number, slots in enumerate(scarce_slots)]
+    fleet += [NodeOffer(f"o{number}", slots, {}) for number, slots in enumerate(other_slots)]
+    tests = [QueuedTest((f"a{number}", ""), number, "a") for number in range(scarce)]
+    of_files = [
+        QueuedTest((f"i{number}", ""), number, "", pack=("entry", f"f{number % files}")) for number in range(items)
+    ]
+    tests = tests + of_files if scarce_first else of_files + tests
+
+    makespan = run_to_the_end(fleet, tests, limits=PackLimits(most_tests=1), seconds=lambda _: 1.0)
+
+    every = sum(scarce_slots) + sum(other_slots)
+    assert max(math.ceil(scarce / sum(scarce_slots)), math.ceil(len(tests) / every)) == makespan
+
+
+@pytest.mark.parametrize("unknown", [True, False])
+@pytest.mark.parametrize("files", [1, 10])
+@pytest.mark.parametrize("slots", [1, 2, 4])
+def test_a_first_run_keeps_two_of_four_nodes_for_what_fits_nowhere_else(slots: int, files: int, unknown: bool) -> None:
+    fleet = [NodeOffer(f"n{number}", slots, {"a": True} if number < 2 else {}) for number in range(4)]
+    lengths = {"a": 1.0, "": 0.1}
+    scarce = [QueuedTest((f"a{number}", ""), number, "a") for number in range(46)]
+    items = [
+        QueuedTest((f"i{number}", ""), 46 + number, "", pack=("entry", f"f{number * files // 250}"), collected=True)
+        for number in range(250)
+    ]
+    tests = [*scarce, *items]
+    if not unknown:
+        tests = [replace(test, expected_seconds=lengths[str(test.requirement_key)]) for test in tests]
+
+    makespan = run_to_the_end(fleet, tests, seconds=lambda test: lengths[str(test.requirement_key)])
+
+    assert makespan <= 1.05 * math.ceil(46 / (2 * slots))
 
 
 @pytest.mark.parametrize("strategy", Strategy)

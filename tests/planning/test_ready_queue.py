@@ -97,6 +97,36 @@ def test_the_class_with_the_fewest_slots_is_served_first(queued: MakeTest) -> No
     assert pick_all(queue) == [("gpu", [2]), ("plain", [0])]
 
 
+def test_a_file_that_can_be_spread_outlasts_nothing_and_leaves_scarce_nodes_alone(queued: MakeTest) -> None:
+    queue = make_queue(*(offer(f"n{number}", 2, "g" if number < 2 else "") for number in range(4)))
+    for number in range(46):
+        queue.add(queued(number, needs="g"))
+    for number in range(46, 296):
+        queue.add(queued(number, file="test_items.py"))
+
+    where = {node: {queue_of(sequences)} for node, sequences in pick_all(queue)}
+
+    assert {"n0": {"scarce"}, "n1": {"scarce"}, "n2": {"any"}, "n3": {"any"}} == where
+
+
+def queue_of(sequences: list[int]) -> str:
+    return "scarce" if max(sequences) < 46 else "any"
+
+
+@pytest.mark.parametrize("whole", [{"scope": "db"}, {"file": "test_items.py"}])
+def test_what_goes_as_a_whole_and_would_outlast_all_else_goes_first(queued: MakeTest, whole: dict[str, str]) -> None:
+    limits = WHOLE_FILES if "file" in whole else PackLimits()
+    queue = ReadyQueue(fits, limits=limits)
+    for node in (offer("n0", 2, "g"), offer("n1", 2)):
+        queue.node_joined(node)
+    for number in range(4):
+        queue.add(queued(number, 1.0, needs="g"))
+    for number in range(4, 44):
+        queue.add(queued(number, 1.0, **whole))
+
+    assert list(range(4, 44)) == pick_all(queue)[0][1]
+
+
 @pytest.mark.parametrize(("with_less_choice", "first"), [(4, 1), (100, 2)])
 def test_only_what_would_outlast_all_else_goes_before_a_class_with_fewer_slots(
     queued: MakeTest, with_less_choice: int, first: int
@@ -309,11 +339,11 @@ class QueueMachine(RuleBasedStateMachine):
         assert not [test for test in self.waiting.values() for node in free if self.fit(test, node)]
 
     def free_nodes(self) -> set[str]:
-        """Nodes with room as the book has it: each slot twice while many short tests of known length wait."""
+        """Nodes with room as the book has it: of several slots each twice while many short known tests wait."""
         slots = sum(node.slots for node in self.nodes.values())
         lengths = [test.expected_seconds for test in self.waiting.values()]
         known = [round(max(length, self.limits.least_seconds) * 1000) for length in lengths if length is not None]
-        flows = len(known) == len(lengths) > slots and sum(known) / len(known) < 500
+        flows = len(known) == len(lengths) > slots > 1 and sum(known) / len(known) < 500
         held = [pick.node_id for pick in self.flights]
         return {
             name

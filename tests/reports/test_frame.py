@@ -55,9 +55,28 @@ def test_a_verdict_however_rare_has_its_column_in_the_bar(plot, tell_story: Call
     assert [span.end - span.start for span in bar.spans if str(span.style) == "red"] == [1]
 
 
+def test_until_the_first_test_runs_its_picture_says_what_that_waits_for() -> None:
+    started = RunStarted("r", "shop", 0.0, "1", {"nodes": 1, "own_server": True})
+    told = [started, NodeJoined("n", "localhost", 1), TestPlanned("a", "", "", "call", "medium")]
+    moments = [(0.0, event) for event in told]
+
+    assert "1 test  waiting for the Prefect server" == drawn(progress_of(moments), 1.0)[2]
+    nowhere = TestClosed("b", "", Status.ERROR, Reason.UNSATISFIABLE, False, 0)
+    without_node = [*moments, (0.0, TestPlanned("b", "", "", "call", "medium")), (0.0, nowhere)]
+    assert "2 tests  1 error  waiting for the Prefect server" == drawn(progress_of(without_node), 1.0)[2]
+    assert "0/1  1 running" == drawn(progress_of([*moments, (0.0, AttemptStarted("a", "", 1, "n"))]), 1.0)[2]
+
+
+def test_a_picture_that_stands_has_no_clock(checkout) -> None:
+    [line, *_] = draw_frame(progress_of(checkout.until(0.5)), 0.5, 80, 16, still=True)
+
+    assert ["checkout", "20260528-2026-k3x9"] == line.plain.split()[:2]
+    assert "0:0" not in line.plain.partition(" ·")[0]
+
+
 def test_a_run_that_has_just_begun_has_a_picture() -> None:
     lines = drawn(progress_of([(0.0, RunStarted("r", "shop", 0.0, "1"))]), 1.0)
-    assert [lines[0][:7], lines[2], lines[4]] == ["shop  r", "0/0", "no node yet"]
+    assert [lines[0][:7], lines[2], lines[4]] == ["shop  r", "waiting for the Prefect server and a node", "no node yet"]
 
 
 def test_a_terminal_that_knows_only_ascii_gets_ascii(checkout) -> None:

@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from pulseq.events import NodeLost, RunNote, RunStarted, TestClosed
+from pulseq.events import NodeJoined, NodeLost, RunNote, RunStarted, TestClosed
 from pulseq.models import Reason, Status
 from pulseq.reports.live import LiveView
 from pulseq.reports.node_lines import Glyphs
@@ -44,6 +44,33 @@ def test_failures_losses_and_notes_stay_above_the_picture() -> None:
     lines = [line.strip() for line in written(console).splitlines()]
     expected = ["failed (assertion) on n  pay", "assert 1 == 2", "node n lost: died", "note: late"]
     assert expected == [line for line in lines if line in expected]
+
+
+def test_what_was_not_run_is_no_failure_and_takes_no_lines() -> None:
+    console = terminal()
+    view = LiveView(console)
+    view.start()
+    for number in range(300):
+        why = "the run was interrupted"
+        view.handle(TestClosed(f"t{number}", "", Status.ERROR, Reason.CANCELLED, False, 0, None, why))
+    view.stop()
+
+    assert "interrupted" not in written(console)
+    assert not view.progress.last_failures
+
+
+def test_before_it_draws_by_itself_each_event_changes_the_picture_and_no_clock_stands_in_it() -> None:
+    console = terminal()
+    view = LiveView(console)
+    view.handle(RunStarted("r", "shop", 0.0, "1", {"nodes": 1, "own_server": True, "fleet": "1 node"}))
+    view.start()
+    assert "on 1 node" in written(console)
+    assert "waiting for the Prefect server and 1 node" in written(console)
+    assert "0:00" not in written(console)
+    view.handle(NodeJoined("n", "localhost", 1))
+    assert "waiting for the Prefect server\n" in re.sub(" *\r?\n", "\n", written(console))
+    assert not view_threads()
+    view.stop()
 
 
 def test_a_whole_run_from_an_event_loop_is_counted(checkout) -> None:

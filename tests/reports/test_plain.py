@@ -7,7 +7,16 @@ from collections.abc import Callable
 
 import pytest
 
-from pulseq.events import NodeLost, RunNote, RunStarted, TestClosed, TestPlanned
+from pulseq.events import (
+    EntryCollected,
+    NodeJoined,
+    NodeLost,
+    PrefectRunKnown,
+    RunNote,
+    RunStarted,
+    TestClosed,
+    TestPlanned,
+)
 from pulseq.models import Reason, Status
 from pulseq.reports.plain import PlainView
 
@@ -41,6 +50,14 @@ def test_a_verbose_view_has_a_line_for_every_test(plot, tell_story: Callable) ->
     lines = lines_of(tell_story(plots).moments, 1)
     expected = ["PASSED  good on bench-1 in 1.00 s", "FLAKY   twice (browser=chrome) on bench-1 in 2.00 s, 2 attempts"]
     assert expected == [line for line in lines if line.startswith(("PASSED", "FLAKY"))]
+
+
+@pytest.mark.parametrize("verbosity", [-1, 0, 1])
+def test_what_was_not_run_takes_no_lines(verbosity: int) -> None:
+    why = "the run was interrupted"
+    closed = [TestClosed(f"t{number}", "", Status.ERROR, Reason.CANCELLED, False, 0, None, why) for number in range(9)]
+
+    assert [] == lines_of([(9.0, event) for event in closed], verbosity)
 
 
 def test_the_run_its_nodes_and_notes_are_said_first(checkout) -> None:
@@ -79,6 +96,32 @@ def test_a_tick_says_progress_when_nothing_else_happens() -> None:
     for now[0] in (10.0, 29.0, 31.0, 32.0):
         view.tick()
     assert len(progress_lines(stream.getvalue().splitlines())) == 1
+
+
+def test_until_the_first_test_runs_what_it_waits_for_is_said() -> None:
+    stream, now = io.StringIO(), [0.0]
+    view = PlainView(stream, 0, lambda: now[0])
+    view.handle(RunStarted("r", "shop", 0.0, "1", {"nodes": 2, "own_server": True}))
+    view.start()
+    for now[0] in (9.0, 11.0, 12.0):
+        view.tick()
+    view.handle(NodeJoined("n", "localhost", 1))
+    view.handle(NodeJoined("m", "localhost", 1))
+    view.handle(PrefectRunKnown("f", None))
+    view.handle(TestPlanned("unit", "", "", "pytest", "medium"))
+    for now[0] in (22.0, 23.0):
+        view.tick()
+    view.handle(EntryCollected("unit", "n", 18, 2))
+
+    assert [
+        "shop, run r",
+        "waiting for the Prefect server and 2 nodes",
+        "waiting for the Prefect server and 2 nodes; 0:11 elapsed",
+        "node n: 1 slot",
+        "node m: 1 slot",
+        "waiting for pytest to collect its tests; 0:22 elapsed",
+        "collected 18 tests (unit), 2 deselected",
+    ] == stream.getvalue().splitlines()
 
 
 def test_a_quick_run_does_not_say_progress_twice_within_a_second() -> None:

@@ -10,6 +10,7 @@ from pulseq.events import (
     Event,
     NodeJoined,
     NodeLost,
+    PrefectRunKnown,
     RunStarted,
     TestClosed,
     TestExpanded,
@@ -143,3 +144,32 @@ def test_the_end_is_no_earlier_than_that_of_the_longest_running_test() -> None:
 
 def test_nothing_is_left_when_every_test_is_closed() -> None:
     assert progress_of((0.0, planned("a")), (1.0, closed("a"))).seconds_left(1.0) == 0.0
+
+
+def test_the_end_is_no_earlier_than_the_slots_that_a_class_fits_allow() -> None:
+    progress = progress_of((0.0, NodeJoined("gpu", "localhost", 1, {"gpu": True})))
+    for index in range(100):
+        event = TestPlanned(f"g{index}", "", "", "call", "medium", None, 2.0, {"gpu": True})
+        progress.apply(event, 0.0)
+
+    assert pytest.approx(200.0) == progress.seconds_left(0.0)
+
+
+def test_a_last_turn_of_few_slots_counts_whole() -> None:
+    assert pytest.approx(120.0) == progress_of(*((0.0, planned(name, 60.0)) for name in "abc")).seconds_left(0.0)
+
+
+def test_what_the_first_test_waits_for_is_told_until_it_begins() -> None:
+    progress = progress_of((0.0, planned("a")))
+    assert "the Prefect server" == progress.waits_for
+    progress.apply(PrefectRunKnown("f", None), 0.0)
+    assert "a free slot" == progress.waits_for
+    progress.apply(AttemptStarted("a", "", 1, "n"), 0.0)
+    assert "" == progress.waits_for
+
+
+def test_where_no_test_can_run_nothing_is_waited_for() -> None:
+    nowhere = TestClosed("a", "", Status.ERROR, Reason.UNSATISFIABLE, False, 0)
+
+    assert "" == progress_of((0.0, planned("a")), (0.0, nowhere)).waits_for
+    assert "the Prefect server" == progress_of((0.0, planned("a")), (0.0, planned("b")), (0.0, nowhere)).waits_for

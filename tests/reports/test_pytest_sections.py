@@ -26,7 +26,7 @@ def test_warnings_are_listed_with_who_told_them(plot, tell_story: Callable) -> N
     lines = lines_of(record)
     at = next(index for index, line in enumerate(lines) if "warnings summary" in line)
     assert lines[at + 1 : at + 4] == ["t.py:3: DeprecationWarning: old", "  3 times: unit, a", ""]
-    assert "2 passed, 3 warnings" in lines[-2]
+    assert "2 passed, 3 warnings" in lines[-3]
 
 
 def test_of_very_many_warnings_the_number_is_told(plot, tell_story: Callable) -> None:

@@ -8,12 +8,13 @@ from collections.abc import Callable
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 from rich.cells import cell_len
-from rich.console import Console
 
 from pulseq.events import (
     AttemptFinished,
     EntryCollected,
+    Event,
     NodeJoined,
     RunFinished,
     RunStarted,
@@ -24,6 +25,7 @@ from pulseq.events import (
 from pulseq.models import AttemptResult, PytestWarning, Reason, Status
 from pulseq.records import RunRecord, fold
 from pulseq.reports.summary import render_summary
+from pulseq.reports.terminal import Terminal
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=40)
 FAILED = (Status.FAILED, Reason.ASSERTION)
@@ -159,7 +161,7 @@ def test_places_and_the_flow_run_come_last(checkout) -> None:
 
 @pytest.mark.parametrize("width", [40, 80, 120])
 def test_a_terminal_shows_the_same_words_as_plain_lines(checkout, width: int) -> None:
-    console = Console(file=io.StringIO(), width=width, force_terminal=True, color_system="standard", record=True)
+    console = Terminal(file=io.StringIO(), width=width, force_terminal=True, color_system="standard", record=True)
     console.print(render_summary(checkout.record))
     shown = console.export_text().split()
     assert "".join(render_summary(checkout.record).plain(width).split()) == "".join(shown)
@@ -200,3 +202,50 @@ def test_no_text_of_a_test_controls_the_terminal(
     )
     said = render_summary(record, locations={"journal": error}).plain()
     assert [one for one in said if one != "\n" and (ord(one) < 32 or 127 <= ord(one) < 160)] == []
+
+
+def _stopped(*begun: float) -> RunRecord:
+    """A run of 300 tests that was stopped while as many of them as there are times had been running so long."""
+    cancelled = (Status.ERROR, Reason.CANCELLED)
+    events: list[Event] = [RunStarted("r1", "shop", 0.0, "0")]
+    for number in range(300):
+        events.append(TestPlanned(f"t{number}", "", "", "command", "medium"))
+        if number < len(begun):
+            result = AttemptResult(f"t{number}", 1, "n", *cancelled[:1], reason=cancelled[1])
+            events.append(AttemptFinished(replace(result, started_at=1.0, duration=begun[number])))
+        events.append(TestClosed(f"t{number}", "", *cancelled, False, number < len(begun)))
+    return fold([*events, RunFinished(9.0, 9.0, 2, "interrupted")])
+
+
+def test_what_was_not_run_is_one_line_and_no_slow_test() -> None:
+    lines = lines_of(_stopped())
+
+    assert "300 not run" == lines[0]
+    assert 5 > len(lines)
+
+
+def test_what_was_ended_while_it_ran_is_told_the_longest_first() -> None:
+    lines = lines_of(_stopped(1.0, 8.0))
+
+    assert ["300 not run; 2 of them were ended while running", "      8.00 s  t1  n", "      1.00 s  t0  n"] == lines[
+        :3
+    ]
+    assert not any("slowest" in line for line in lines)
+
+
+def test_the_end_alone_is_what_it_came_to_and_where(checkout) -> None:
+    summary = render_summary(checkout.record, locations={"journal": "j"}, end_alone=True)
+
+    whole = render_summary(checkout.record, locations={"journal": "j"}).plain()
+    assert 4 == len(summary.plain().splitlines())
+    assert whole.endswith(summary.plain())
+
+
+def test_a_long_place_can_be_copied_from_a_terminal_whole(checkout) -> None:
+    stream = io.StringIO()
+    command = "pulseq run " + "a-directory-with-a-long-name/" * 8 + "suite.yaml"
+    terminal = Terminal(file=stream, width=80)
+
+    terminal.print(render_summary(checkout.record, locations={"again": command}))
+
+    assert command in stream.getvalue()

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import io
 
+from rich.console import Group
+from rich.text import Text
+
 from pulseq.reports.terminal import Terminal
 
 
@@ -20,3 +23,12 @@ def test_a_pipe_that_breaks_silences_the_console_and_ends_nothing() -> None:
     for _ in range(3):
         terminal.print("line")
     assert stream.writes == 1
+
+
+def test_a_line_that_is_not_to_be_wrapped_is_left_whole_for_the_terminal_to_wrap() -> None:
+    stream = io.StringIO()
+    terminal = Terminal(file=stream, width=20, force_terminal=True, _environ={})
+
+    terminal.print(Group(Text("x" * 30, no_wrap=True, overflow="ignore")))
+
+    assert stream.getvalue() == "x" * 30 + "\n"

@@ -139,6 +139,38 @@ def test_an_interrupt_ends_bodies_keeps_verdicts_and_exits_2(workplace: Workplac
     assert (row["status"], row["reason"]) == ("error", "cancelled")
 
 
+def test_a_second_interrupt_leaves_at_once_and_the_run_is_closed_and_told(workplace: Workplace) -> None:
+    tests = "".join(f"  - {{id: t{i}, command: [sleep, '0.1']}}\n" for i in range(5))
+    # A body that heeds no wish to end, so that the run would wait for it.
+    stubborn = "trap '' TERM INT; sleep 61.6"
+    suite = workplace.write(
+        "suite.yaml",
+        f'suite: stop\ntests:\n{tests}  - {{id: long, priority: low, shell: true, command: "{stubborn}"}}\n',
+    )
+    run = workplace.start("run", suite, "-n", "1", "--run-id", "r1")
+    until(lambda: len(_closed(workplace, "r1")) >= 5, "the short tests are done")
+
+    os.kill(run.pid, signal.SIGINT)
+    until(lambda: "interrupted by SIGINT" in str(workplace.journal("r1")), "the run has heard of it")
+    os.kill(run.pid, signal.SIGINT)
+    ended = finish(run)
+
+    assert ended.code == 2, ended.err
+    told = ended.err.splitlines()
+    assert ["again", "Prefect", "summary"] == [line.split()[0] for line in told[-3:]]
+    assert {"run       r1", "summary   pulseq summary r1"} <= set(told)
+    assert "cancelled" not in "".join(line for line in told if "═" not in line)
+    (row,) = workplace.sql("select exit_reason, finished_at is not null as ended from runs")
+    assert ("interrupted", True) == (row["exit_reason"], row["ended"])
+    rows = workplace.sql("select test_id, status, reason from results order by test_id")
+    assert [("long", "error", "cancelled")] + [(f"t{i}", "passed", None) for i in range(5)] == [
+        (row["test_id"], row["status"], row["reason"]) for row in rows
+    ]
+    assert 0 == workplace.run("summary", "r1").code
+    assert "1 flow runs" in workplace.run("results", "sync", "--prefect").err
+    until(lambda: not workplace.processes(), "nothing is left of the run")
+
+
 def test_a_deadline_stops_the_run_with_its_own_exit_code(workplace: Workplace) -> None:
     suite = workplace.write("suite.yaml", "suite: late\ntests:\n  - {id: long, command: [sleep, '62.5']}\n")
 
