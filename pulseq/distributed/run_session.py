@@ -21,7 +21,7 @@ from pulseq import __version__
 from pulseq.distributed.closing import closing_events
 from pulseq.distributed.event_log import EventLog, EventSink
 from pulseq.distributed.run_options import RunOptions
-from pulseq.distributed.state_directory import is_full, prepare_home, require_space
+from pulseq.distributed.state_directory import cause_of, prepare_home, require_space
 from pulseq.distributed.stopping import Stopper
 from pulseq.distributed.verdict import EXIT_REASONS, code_of_stopped, ending_code, exit_code_of, say_briefly
 from pulseq.engine.api_address import check_api, configured_api
@@ -128,7 +128,7 @@ class RunSession:
             shutil.rmtree(self.options.run_directory, ignore_errors=True)
             raise
         except InfrastructureError as error:
-            told = self._say_full(error)
+            told = cause_of(error, self.options.home)
             await self._end_early(told)
             raise told from error
         except BaseException as error:
@@ -290,15 +290,6 @@ class RunSession:
         doing.cancel()
         await asyncio.wait({doing})
         return False
-
-    def _say_full(self, error: InfrastructureError) -> InfrastructureError:
-        """The cause of whatever a server says that finds no space."""
-        home = self.options.home
-        if not is_full(home):
-            return error
-        return InfrastructureError(
-            f"the disk of the state directory {str(home)!r} is full: free some space and run it again"
-        )
 
     async def _end_early(self, error: BaseException) -> None:
         """Close what was planned: whatever has ended a run, nobody is to take it for one that goes on."""

@@ -6,7 +6,7 @@ import os
 import stat
 from pathlib import Path
 
-from pulseq.errors import UsageError
+from pulseq.errors import InfrastructureError, UsageError
 from pulseq.ownership import close_to_others, make_own_directory, refuse_foreign_in, write_own
 
 #: Pages and database of Prefect's server, journal, database of results: what the first run in a directory writes.
@@ -58,12 +58,14 @@ def require_space(home: Path) -> None:
         )
 
 
-def is_full(home: Path) -> bool:
-    """Whether nothing can be written there any more."""
+def cause_of(error: InfrastructureError, home: Path) -> InfrastructureError:
+    """The error; but that the disk is full where nothing can be written any more: what a server says then is that."""
     try:
-        return free_bytes(home) < _FULL_BYTES
+        is_full = free_bytes(home) < _FULL_BYTES
     except OSError:
-        return False
+        return error
+    told = f"the disk of the state directory {str(home)!r} is full: free some space and run it again"
+    return InfrastructureError(told) if is_full else error
 
 
 def free_bytes(place: Path) -> int:
