@@ -14,6 +14,7 @@ from prefect.context import AsyncClientContext, hydrated_context
 from prefect.events.worker import EventsWorker
 
 from pulseq.engine.api_access import use_access
+from pulseq.engine.ended_services import forget_ended_services
 from pulseq.engine.flow_run import suite_flow
 from pulseq.engine.short_running import hold_short_running, tell_running
 from pulseq.engine.tasks import run_as_task
@@ -59,6 +60,7 @@ class PrefectRun:
         if asyncio.iscoroutine(drained) or asyncio.isfuture(drained):
             with contextlib.suppress(TimeoutError):
                 await drained
+        forget_ended_services()
         await self._inside(self._exit.aclose())
 
     async def _inside(self, step: Coroutine[Any, Any, Any]) -> None:

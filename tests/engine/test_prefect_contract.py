@@ -36,6 +36,7 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/engine/artifacts.py": ("tests/engine/test_artifacts.py", _DEPLOYED),
     "pulseq/engine/automations.py": ("tests/engine/test_automations.py", _DEPLOYED),
     "pulseq/engine/deployments.py": ("tests/engine/test_deployments.py", _DEPLOYED),
+    "pulseq/engine/ended_services.py": ("tests/engine/test_ended_services.py", _RUNS),
     "pulseq/engine/flow_run.py": (_RUNS, _DEPLOYED),
     "pulseq/engine/health_report.py": ("tests/engine/test_health_report.py", "tests/system/test_node_health.py"),
     "pulseq/engine/mending.py": ("tests/engine/test_mending.py", "tests/system/test_prefect_sync.py"),
