@@ -87,8 +87,11 @@ class Browser:
 @contextmanager
 def open_browser() -> Iterator[Browser]:
     """A browser with an empty page; it has ended when the block has, and what it has written is gone."""
-    # Short, as sockets stand in it.
-    with tempfile.TemporaryDirectory(prefix="pulseq-browser-") as place, _start(place) as (process, address):
+    # Short, as sockets stand in it: not below the long directory for temporary files that a test body has.
+    with (
+        tempfile.TemporaryDirectory(prefix="pulseq-browser-", dir="/tmp") as place,
+        _start(place) as (process, address),
+    ):
         try:
             with connect(address, max_size=None, compression=None) as socket:
                 browser = Browser(socket)
@@ -116,4 +119,10 @@ def _start(place: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
         env={**os.environ, "HOME": place, "TMPDIR": place},
     ) as process:
         assert process.stderr is not None
-        yield process, next(filter(None, map(_LISTENS.search, process.stderr)))[1].decode()
+        said: list[bytes] = []
+        for line in process.stderr:
+            if found := _LISTENS.search(line):
+                yield process, found[1].decode()
+                return
+            said.append(line)
+        raise RuntimeError(f"{PROGRAM} did not begin: {b''.join(said).decode()}")
