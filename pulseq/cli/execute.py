@@ -119,6 +119,7 @@ def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> R
     # Imported here, so that `--help` and refusals need not wait for Prefect.
     silence_prefect()
     from pulseq.distributed.run_session import run_suite
+    from pulseq.distributed.stopping import wait_if_left
 
     view = LateView(lambda: choose_view(reports))
 
@@ -132,6 +133,7 @@ def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> R
         run = run_suite(suite, fleet, options, [view.handle], on_started=view.keep_drawing, on_left=tell_what_there_is)
         return asyncio.run(_with_ticks(run, view.tick))
     finally:
+        wait_if_left()
         view.stop()
         if view.trouble is not None:
             print(f"pulseq: what shows the run has failed: {view.trouble!r}", file=sys.stderr)

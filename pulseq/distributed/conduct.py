@@ -209,7 +209,7 @@ class Conduct:
         page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger) if told else None
         passing = self._server is not None
         truth = PrefectTruth(
-            self._api_url, self.options.journal_path, self.log, passing=passing, stopped=self._stopper.stopped
+            self._api_url, self.options.journal_path, self.log, passing=passing, stopped=self._stopper.awaited
         )
         async with truth.watching():
             await self.dispatcher.enter_flow(flow_run.context)

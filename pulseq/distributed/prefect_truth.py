@@ -25,6 +25,8 @@ RECORD_SECONDS_PER_TASK_RUN = 0.02
 STALL_SECONDS = 4.0
 #: So long it waits for a server that goes on after the run and is behind: that records the rest by itself.
 BEHIND_SECONDS = 20.0
+#: So long the task runs of lost nodes may take of somebody who has stopped the run.
+STOPPED_SECONDS = 1.0
 #: Past so many task runs a server may drop what it cannot record in time.
 MANY_TASK_RUNS = 2000
 
@@ -36,7 +38,7 @@ class PrefectTruth:
 
     Args:
         passing: whether the server ends with the run, so that all has to be recorded before.
-        stopped: set where somebody wants the run to end now.
+        stopped: set where somebody waits for the run to end now.
     """
 
     def __init__(
@@ -65,8 +67,7 @@ class PrefectTruth:
             orphans: those whose node was lost.
             nodes_lost: whether all nodes were lost at once, with what they had to say.
         """
-        if not self._stopped.is_set():
-            await end_orphans(self._url, flow_run_id, orphans)
+        await self._end_orphans(flow_run_id, orphans)
         if not (self._passing or self._watch.troubled or nodes_lost or task_runs >= MANY_TASK_RUNS):
             return
         try:
@@ -86,6 +87,16 @@ class PrefectTruth:
                     "`pulseq results sync --prefect` finishes it"
                 )
             )
+
+    async def _end_orphans(self, flow_run_id: str, orphans: Sequence[OrphanRun]) -> None:
+        if not self._stopped.is_set():
+            await end_orphans(self._url, flow_run_id, orphans)
+            return
+        try:
+            async with asyncio.timeout(STOPPED_SECONDS):
+                await end_orphans(self._url, flow_run_id, orphans, patience_seconds=0.0)
+        except TimeoutError:
+            self._tell_behind(len(orphans))
 
     def _tell_behind(self, missing: int) -> None:
         lack = f"Prefect has not recorded yet how {missing} task runs of this run ended"

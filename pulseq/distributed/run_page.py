@@ -111,6 +111,7 @@ class RunPage:
     async def _tell_failures(self) -> None:
         if tests := self._unstarted.take():
             await tell_unstarted(self.flow_run_id, tests)
+            self._unstarted.told += len(tests)
         if lines := self._failures.take():
             await tell_log(self.flow_run_id, lines)
 

@@ -340,10 +340,12 @@ class RunSession:
         in_short = "the run was stopped: it could not be journalled"
         self._stopper.stop(ExitCode.INTERNAL_ERROR, str(error), in_short=in_short)
 
-    def _on_leave(self, code: ExitCode) -> None:
+    def _on_leave(self, code: ExitCode) -> ExitCode:
         """Close the run, whatever its event loop is at: nobody is to take it for one that goes on."""
         why = self._stopper.in_short or "the run was interrupted"
         self.log.seal(lambda record: closing_events(record, code, why, time.time()))
+        finished = self.log.record.finished
+        code = ExitCode(finished.exit_code) if finished else code
         trouble = ""
         stored = self.fleet.framework.persist_results and not self.log.failed
         if stored:
@@ -353,6 +355,7 @@ class RunSession:
                 stored, trouble = False, _say_missing(error)
         if self._on_left is not None:
             self._on_left(RunOutcome(code, self.log.record, stored, trouble))
+        return code
 
     def _on_stop(self, why: str) -> None:
         self.log.emit(RunNote(why))

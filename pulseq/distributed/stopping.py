@@ -8,6 +8,8 @@ import contextlib
 import logging
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable, Iterator
 from types import FrameType
 
@@ -17,6 +19,8 @@ logger = logging.getLogger("pulseq.run")
 
 #: The last is what the end of a terminal sends; under `nohup` it is ignored, and stays so.
 _SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+#: Set once this process is about to be left at once.
+_is_left = threading.Event()
 _before_leaving: list[Callable[[int], None]] = []
 
 
@@ -25,20 +29,29 @@ def tell_before_leaving(tell: Callable[[int], None]) -> None:
     _before_leaving.append(tell)
 
 
+def wait_if_left() -> None:
+    """Come back only where this process goes on: what is left at once has one exit code, and one last word."""
+    while _is_left.is_set():
+        time.sleep(1.0)
+
+
 class Stopper:
     """Remembers the first reason to stop, and tells whoever has to act on it.
 
     Args:
         on_stop: called once, with the reason, in the event loop.
-        on_leave: called in a thread of its own when a second signal says "now", just before the process ends.
+        on_leave: called in a thread of its own when a second signal says "now", just before the process ends with
+            the exit code that this returns.
     """
 
-    def __init__(self, on_stop: Callable[[str], None], on_leave: Callable[[ExitCode], None] | None = None) -> None:
+    def __init__(self, on_stop: Callable[[str], None], on_leave: Callable[[ExitCode], ExitCode] | None = None) -> None:
         self.code: ExitCode | None = None
         self.why = ""
         #: The same in short, for each test that was not run for it.
         self.in_short = ""
         self.stopped = asyncio.Event()
+        #: Set where somebody, or a deadline, waits for the end.
+        self.awaited = asyncio.Event()
         self._on_stop = on_stop
         self._on_leave = on_leave
         self._over = False
@@ -50,6 +63,8 @@ class Stopper:
         if self.code is None and not self._over:
             self.code, self.why, self.in_short = code, why, in_short or why
             self.stopped.set()
+            if code in (ExitCode.INTERRUPTED, ExitCode.DEADLINE):
+                self.awaited.set()
             self._on_stop(why)
 
     def run_is_over(self) -> None:
@@ -102,6 +117,7 @@ class Stopper:
         # may be what `threading` keeps of its threads.
         if not self._leaving:
             self._leaving = True
+            _is_left.set()
             try:
                 _thread.start_new_thread(self._close_and_leave, ())
                 return
@@ -112,7 +128,7 @@ class Stopper:
     def _close_and_leave(self) -> None:
         try:
             if self._on_leave is not None:
-                self._on_leave(self._leaving_code)
+                self.code = self._on_leave(self._leaving_code)
         except Exception:  # whatever it is, somebody has said "now"
             logger.debug("what was to be done before leaving has failed", exc_info=True)
         finally:
@@ -128,7 +144,10 @@ class Stopper:
         for tell in _before_leaving:
             with contextlib.suppress(OSError):
                 tell(code)
-        os._exit(code)
+        try:
+            os._exit(code)
+        finally:
+            _is_left.clear()  # nobody comes here, but tests for which this process goes on
 
 
 def _heeded() -> list[signal.Signals]:

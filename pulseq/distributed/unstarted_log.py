@@ -24,7 +24,7 @@ class UnstartedLog:
         most: so many in all.
 
     Attributes:
-        told: how many were taken from here.
+        told: how many Prefect was told of, by whoever took them.
         task_runs: the task run of each test, by its key.
     """
 
@@ -52,5 +52,4 @@ class UnstartedLog:
     def take(self) -> list[UnstartedTest]:
         """Those since the last call."""
         tests, self._waiting = self._waiting, []
-        self.told += len(tests)
         return tests

@@ -53,7 +53,7 @@ def examine_machine(home: Path, need: Need) -> list[Finding]:
         judge_processors(count_cpus(), need.slots, os.getloadavg()[0]),
         judge_memory(measure_memory(), available_memory(), need),
         examine_disk("state disk", home),
-        judge_temporary(examine_disk("temporary", Path(tempfile.gettempdir())), tempfile.gettempdir()),
+        examine_temporary(),
         judge_files(*_limits(resource.RLIMIT_NOFILE), files_for(need.nodes)),
         examine_processes(need),
         examine_ports(),
@@ -145,10 +145,21 @@ def examine_ports() -> Finding:
     return judge_ports(low, high)
 
 
+def examine_temporary() -> Finding:
+    """The directory for temporary files, where there is one."""
+    try:
+        place = tempfile.gettempdir()
+    except OSError as error:
+        advice = "free some space, or set TMPDIR to a directory that can be written"
+        return Finding("temporary", Grade.BAD, str(error.strerror or error), advice)
+    return judge_temporary(examine_disk("temporary", Path(place)), place)
+
+
 def examine_clock(home: Path) -> Finding:
     """The clock of this machine beside that of its files."""
     now = time.time()
-    with tempfile.TemporaryFile() as file:
+    skew = 0.0
+    with suppress(OSError), tempfile.TemporaryFile() as file:  # that none can be written is told of the disk
         skew = os.fstat(file.fileno()).st_mtime - now
     files = [file for file in (home / "runs", home / "results.duckdb") if file.exists()]
     newest = max((file.stat().st_mtime for file in files), default=now)

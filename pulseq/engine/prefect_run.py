@@ -32,6 +32,7 @@ class PrefectRun:
     def __init__(self) -> None:
         self._context = copy_context()
         self._exit = AsyncExitStack()
+        self._flow_run_id: UUID | None = None
 
     @classmethod
     async def enter(cls, serialized: dict[str, Any]) -> PrefectRun:
@@ -42,6 +43,7 @@ class PrefectRun:
         return run
 
     async def _enter(self, serialized: dict[str, Any]) -> None:
+        self._flow_run_id = UUID(str(serialized["flow_run_context"]["flow_run"]["id"]))
         self._exit.enter_context(use_access(serialized["api_access"]))
         # Made without settings of its own: a task run takes no other, and would make one each time.
         api = await self._exit.enter_async_context(AsyncClientContext())
@@ -55,7 +57,8 @@ class PrefectRun:
 
     async def leave(self) -> None:
         """Send every state that Prefect has queued in this process, and leave the context."""
-        tell_running()
+        if self._flow_run_id is not None:
+            tell_running(self._flow_run_id)
         drained = EventsWorker.drain_all(timeout=_DRAIN_SECONDS)
         if asyncio.iscoroutine(drained) or asyncio.isfuture(drained):
             with contextlib.suppress(TimeoutError):

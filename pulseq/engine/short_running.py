@@ -7,7 +7,9 @@ without it. The same is done with `Pending`, which is never told (`tasks.new_tas
 from __future__ import annotations
 
 import asyncio
+from contextvars import copy_context
 from typing import Any, ClassVar
+from uuid import UUID
 
 from prefect import task_engine
 from prefect.client.schemas.objects import State, TaskRun
@@ -30,15 +32,23 @@ class HeldRunning:
         self._task_run = task_run.model_copy()
         self._states = (before, state)
         self._follows = follows
+        self._context = copy_context()
         self._event: Event | None = None
         self.waiting.add(self)
         self._timer = asyncio.get_running_loop().call_later(HELD_SECONDS, self.tell)
+
+    @property
+    def flow_run_id(self) -> UUID | None:
+        return self._task_run.flow_run_id
 
     def tell(self) -> Event | None:
         """Tell it, if that has not been done."""
         if self in self.waiting:
             self.drop()
-            self._event = emit_task_run_state_change_event(self._task_run, *self._states, follows=self._follows)
+            # As the engine would have: the context has the API and the flow run.
+            self._event = self._context.run(
+                emit_task_run_state_change_event, self._task_run, *self._states, follows=self._follows
+            )
         return self._event
 
     def drop(self) -> None:
@@ -73,7 +83,8 @@ def hold_short_running() -> None:
     vars(task_engine)["emit_task_run_state_change_event"] = emit_unless_short
 
 
-def tell_running() -> None:
-    """Tell all that is held back."""
+def tell_running(flow_run_id: UUID) -> None:
+    """Tell all that is held back of a flow run."""
     for held in list(HeldRunning.waiting):
-        held.tell()
+        if held.flow_run_id == flow_run_id:
+            held.tell()

@@ -62,7 +62,9 @@ def _serves(process: ProcessId, words: list[str], port: str) -> bool:
         return False
     if "--port" in words[:-1]:
         return words[words.index("--port") + 1] == port
-    return process.read_environment().get(_PORT_VARIABLE, _USUAL_PORT) == port
+    environment = process.read_environment()
+    # Nobody's environment is empty: it cannot be read, since the process is somebody else's.
+    return bool(environment) and environment.get(_PORT_VARIABLE, _USUAL_PORT) == port
 
 
 def _is_prefects_command(words: list[str]) -> bool:

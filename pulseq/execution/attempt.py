@@ -74,6 +74,10 @@ class RunningAttempt(ABC):
     def _nothing(self, reason: Reason, error: str) -> AttemptResult:
         return without_body(self.order, self._node_id, reason, error, time.monotonic() - self._began)
 
+    def _stopped_now(self) -> AttemptResult | None:
+        """The result of one that was stopped before its body was asked for."""
+        return None if self._stopped is None else self._stopped_result(self._stopped)
+
     def _stopped_result(self, reason: Reason) -> AttemptResult:
         return self._nothing(reason, f"{reason}: it was ended before it was done")
 
@@ -164,8 +168,8 @@ class KeptAttempt(RunningAttempt):
 
     async def _try_once(self, frame: bytes) -> AttemptResult:
         launcher = await self._launcher()
-        if self._stopped is not None:
-            return self._stopped_result(self._stopped)
+        if (stopped := self._stopped_now()) is not None:
+            return stopped
         if (idle := launcher.take_idle()) is not None:
             try:
                 return await self._converse(idle.line, frame, launcher, idle.pid)
@@ -178,6 +182,9 @@ class KeptAttempt(RunningAttempt):
         try:
             with there:
                 await launcher.place(self.order.test.body.kind, there)
+            if (stopped := self._stopped_now()) is not None:
+                here.close()
+                return stopped
             return await self._converse(here, frame, launcher)
         except (_KeeperGone, OSError):
             here.close()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulseq.errors import UsageError
+from pulseq.errors import PulseqError, UsageError
 from pulseq.events import RunStarted
 from pulseq.records import RunRecord
 from pulseq.results.database import Database, DatabaseBusyError
@@ -154,3 +154,5 @@ def _find_holder(database: Database) -> str | None:
             return None
     except DatabaseBusyError as error:
         return error.holder
+    except PulseqError:  # it cannot be written here at all
+        return None

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from pulseq.suites.documents import shorten
-from pulseq.suites.found_project import FoundProject
+from pulseq.suites.found_project import CALLS_US, FoundProject, calls_us
 from pulseq.suites.starter import Entry, Line
 
 _FILE = "package.json"
@@ -55,7 +55,7 @@ def find_node(project: FoundProject) -> Iterator[Entry]:
         f"The test script of {_FILE}: {shorten(script.strip())}",
         lines,
         hint=hint,
-        missing=project.program(manager) or "",
+        missing=CALLS_US if calls_us(script) else project.program(manager) or "",
     )
 
 

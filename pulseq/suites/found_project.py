@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import sys
 from collections.abc import Callable, Iterator
@@ -15,6 +16,15 @@ _LARGEST = 1024 * 1024
 _MOST_LOOKED_AT = 20_000
 #: Directories of things that a project has fetched or built; names with a dot in front are left out as well.
 _NOT_ITS_OWN = {"node_modules", "venv", "env", "build", "dist", "target", "vendor", "__pycache__", "site-packages"}
+
+
+#: Why what calls `pulseq run` gets no entry: it would begin itself, again and again.
+CALLS_US = "it calls `pulseq run` itself."
+
+
+def calls_us(text: str) -> bool:
+    """Whether a recipe or script runs this very suite."""
+    return re.search(r"\bpulseq(?:['\"]|\s)+run\b", text) is not None
 
 
 @dataclass(frozen=True, slots=True)

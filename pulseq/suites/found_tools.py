@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.suites.found_node import find_node
-from pulseq.suites.found_project import FoundProject
+from pulseq.suites.found_project import CALLS_US, FoundProject, calls_us
 from pulseq.suites.found_pytest import find_pytest
 from pulseq.suites.starter import Entry, Line
 
@@ -160,6 +160,7 @@ def _find_make(project: FoundProject, ids: list[str]) -> Iterator[Entry]:
             continue
         calls = next((one for one in ids if re.search(rf"(?<![\w-]){_CALLS[one]}\b", rule[2])), None)
         missing = f"it calls what `{calls}` stands for above." if calls else project.program("make") or ""
+        missing = CALLS_US if calls_us(rule[2]) else missing
         yield Entry("make", f"{file} has a target `{target}`.", [Line("command", ["make", target])], missing=missing)
         return
 

@@ -25,8 +25,8 @@ class _Api:
         for name in ("end_orphans", "wait_until_recorded", "mend_run"):
             monkeypatch.setattr(prefect_truth, name, getattr(self, name))
 
-    async def end_orphans(self, *_: Any) -> None:
-        self.asked.append("end orphans")
+    async def end_orphans(self, *_: Any, patience_seconds: float = 1.0) -> None:
+        self.asked.append("end orphans" if patience_seconds else "end orphans at once")
 
     async def wait_until_recorded(self, *_: Any, patience_seconds: float, **__: Any) -> Recorded:
         self.asked.append("wait")
@@ -128,4 +128,4 @@ def test_who_stops_a_run_does_not_wait_for_prefect(api: _Api, tmp_path: Path, pa
     api.missing = 7
 
     assert [BEHIND] == _settle(tmp_path, task_runs=100_000, passing=passing, stop=True)
-    assert ["wait"] == api.asked
+    assert ["end orphans at once", "wait"] == api.asked

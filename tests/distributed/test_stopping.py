@@ -195,3 +195,17 @@ def test_a_second_signal_still_ends_what_a_finished_run_has_left_to_do(left: _Le
             return left.first_code()
 
     assert 2 == asyncio.run(twice())
+
+
+@pytest.mark.parametrize(
+    ("code", "awaited"),
+    [(ExitCode.INTERRUPTED, True), (ExitCode.DEADLINE, True), (ExitCode.NO_VERDICT, False)],
+)
+def test_somebody_waits_for_the_end_of_what_was_interrupted_and_not_of_what_broke(
+    code: ExitCode, awaited: bool
+) -> None:
+    stopper = Stopper(lambda why: None)
+
+    stopper.stop(code, "it is so")
+
+    assert (stopper.stopped.is_set(), stopper.awaited.is_set()) == (True, awaited)

@@ -45,13 +45,14 @@ def test_attributes_can_be_reassigned() -> None:
         ("id", 7, "node: id: found 7, expected text; put it in quotes"),
         ("host", None, "node: host: found nothing, expected text"),
         ("port", -1, "node: port: found -1, expected a whole number from 0 to 65535"),
-        ("port", "8000", "node: port: found '8000', expected a whole number from 0 to 65535"),
+        ("port", "8000", "node: port: found '8000', expected a whole number from 0 to 65535, without quotes"),
         ("max_concurrent_tests", 0, "node: max_concurrent_tests: found 0, expected a whole number, 1 or more"),
         ("max_concurrent_tests", True, "node: max_concurrent_tests: found true, expected a whole number, 1 or more"),
         (
             "capabilities",
             ["gpu"],
-            "node: capabilities: found a list, expected a mapping of capabilities to what the node offers",
+            "node: capabilities: found a list, expected a mapping of capabilities to what the node offers, "
+            "such as {browser: chrome}",
         ),
         (
             "capabilities",

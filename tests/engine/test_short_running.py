@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from contextvars import ContextVar, copy_context
 from typing import Any
 from uuid import UUID, uuid4
 
@@ -19,11 +20,14 @@ from prefect.settings import (
     PREFECT_LOGGING_TO_API_ENABLED,
     temporary_settings,
 )
+from prefect.states import Pending, Running
 from prefect.utilities import engine as prefect_engine
 
+from pulseq.engine import short_running
 from pulseq.engine.api_access import read_access
 from pulseq.engine.prefect_run import PrefectRun
-from pulseq.engine.short_running import HELD_SECONDS, emit_unless_short
+from pulseq.engine.short_running import HELD_SECONDS, HeldRunning, emit_unless_short, tell_running
+from pulseq.engine.tasks import new_task_run, task_for
 from pulseq.engine.work import TestWork
 from pulseq.models import AttemptResult, Reason, SimulateBody, Status, TestCase
 
@@ -100,6 +104,33 @@ def test_what_came_before_a_retry_is_told(told: Callable[..., list[Event]]) -> N
     events = told(Body(0.0, FAILED, PASSED), max_retries=1)
     assert names(events) == ["Running", "Retrying", "Flaky"]
     assert [event.follows for event in events] == [None, *(event.id for event in events[:-1])]
+
+
+def test_what_is_held_of_another_flow_run_waits_and_is_told_where_it_belongs(told: Callable[..., list[Event]]) -> None:
+    """Two runs share a node, and one leaves it while a test of the other has just begun."""
+    variable: ContextVar[str] = ContextVar("variable")
+    seen: list[str] = []
+
+    async def main() -> None:
+        def begin() -> HeldRunning:
+            variable.set("its own")
+            task_run = new_task_run(task_for(0, 0.0, None), "t", uuid4(), uuid4())
+            held = emit_unless_short(task_run, Pending(), Running())
+            assert isinstance(held, HeldRunning)
+            return held
+
+        held = copy_context().run(begin)
+        tell_running(uuid4())
+        assert held in HeldRunning.waiting
+        with pytest.MonkeyPatch.context() as patch:
+            note = lambda *_, **__: seen.append(variable.get("the node's"))  # noqa: E731
+            patch.setattr(short_running, NAME, note)
+            assert held.flow_run_id is not None
+            tell_running(held.flow_run_id)
+        assert held not in HeldRunning.waiting
+
+    asyncio.run(main())
+    assert seen == ["its own"]
 
 
 def test_each_has_its_own(told: Callable[..., list[Event]]) -> None:

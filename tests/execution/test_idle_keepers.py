@@ -3,13 +3,17 @@
 import asyncio
 import os
 import signal
+import socket
 import sys
 
 import psutil
 import pytest
 
+from pulseq.execution.attempt_result import order_message
 from pulseq.execution.executor import Executor
+from pulseq.execution.launchers import Launcher, LauncherPool
 from pulseq.execution.runtime import keeper as runtime_keeper
+from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.stopped import LOOK_SECONDS, LOOKS
 from pulseq.models import AttemptOrder, CallBody, CommandBody, Reason, Status, TestCase
 
@@ -116,6 +120,55 @@ def test_one_that_is_stopped_while_it_waits_is_continued(run_bodies):
 def test_after_a_timeout_there_is_a_new_one(run_bodies):
     results = run_bodies(TELL, CommandBody(("sleep", "300")), TELL, timeout=0.5)
     assert [result.reason for result in results] == [None, Reason.TIMEOUT, None]
+
+
+def test_a_stop_that_comes_while_a_keeper_is_being_placed_is_heeded(tmp_path, monkeypatch):
+    """A launcher that is busy, or stopped, takes a while to take an attempt."""
+    placing, may_place = asyncio.Event(), asyncio.Event()
+    place = Launcher.place
+
+    async def place_late(launcher, kind, line):
+        placing.set()
+        await may_place.wait()
+        await place(launcher, kind, line)
+
+    async def main():
+        executor = Executor(node_id="node1", temp_root=tmp_path / "temp")
+        await executor.start()
+        try:
+            test = TestCase(body=CommandBody(("touch began",), shell=True), id="t", cwd=str(tmp_path))
+            attempt = await executor.start_attempt(AttemptOrder("run", test, 1, None))
+            await placing.wait()
+            attempt.stop(Reason.CANCELLED)
+            may_place.set()
+            return await attempt.result()
+        finally:
+            await executor.close()
+
+    monkeypatch.setattr(Launcher, "place", place_late)
+    assert asyncio.run(main()).reason is Reason.CANCELLED
+    assert not (tmp_path / "began").exists()
+
+
+def test_a_body_whose_stop_comes_together_with_its_order_is_not_started(tmp_path):
+    order = AttemptOrder("run", TestCase(body=CommandBody(("touch began",), True), id="t", cwd=str(tmp_path)), 1, None)
+    message = order_message(order, node_id="n", temp_root=str(tmp_path / "bodies"), python_folder="/")
+
+    async def main():
+        pool = LauncherPool(tmp_path, {"PATH": os.environ["PATH"]})
+        here, there = socket.socketpair()
+        try:
+            with here, there:
+                here.sendall(wire.encode(message) + wire.encode({"op": "stop", "reason": "cancelled"}))
+                await (await pool.get(sys.executable)).place("command", there)
+                told = [await asyncio.to_thread(wire.receive, here) for _ in range(3)]
+        finally:
+            await pool.close()
+        return told
+
+    started, result, clear = asyncio.run(main())
+    assert (started["op"], result["reason"], clear["op"]) == ("started", "cancelled", "clear")
+    assert not (tmp_path / "began").exists()
 
 
 def test_none_grows_old(run_bodies, monkeypatch):

@@ -29,9 +29,9 @@ COUNTED = {
     """
 }
 
-#: A node that has collected, and does nothing else until it is killed.
+#: A node that has collected, and does nothing else until it is killed; or, with SIGUSR1, finishes.
 ANOTHER_NODE = """
-    import asyncio, sys
+    import asyncio, signal, sys
     from pathlib import Path
     from pulseq.execution.pytest_session import PytestSession
     from pulseq.models import PytestSpec
@@ -42,8 +42,12 @@ ANOTHER_NODE = """
             spec, node_id="node0", temp_root=Path(temp), slots=1, shared=Path(shared), environment={}
         )
         collection = await session.collect()
+        asked = asyncio.Event()
+        asyncio.get_running_loop().add_signal_handler(signal.SIGUSR1, asked.set)
         print(len(collection.items), flush=True)
-        await asyncio.Event().wait()
+        await asked.wait()
+        print(await session.finish(), flush=True)
+        await session.close()
 
     asyncio.run(main(*sys.argv[1:]))
 """
@@ -155,6 +159,27 @@ def test_a_node_that_is_stopped_for_good_keeps_the_others_from_no_end(machine: A
         finally:
             stopped.kill()
             await stopped.wait()
+
+    play(two, main)
+
+
+def test_one_that_goes_on_after_the_others_have_ended_the_session_ends_too(machine: Any) -> None:
+    two = machine()
+
+    async def main() -> None:
+        late = await another_node(two)
+        try:
+            one = two.node("node1")
+            await one.collect()
+            late.send_signal(signal.SIGSTOP)
+            assert await one.finish() is not None
+            late.send_signal(signal.SIGCONT)
+            late.send_signal(signal.SIGUSR1)
+            assert late.stdout is not None
+            assert await asyncio.wait_for(late.stdout.readline(), 30) == b"None\n"
+        finally:
+            late.kill()
+            await late.wait()
 
     play(two, main)
 

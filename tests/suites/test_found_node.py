@@ -24,6 +24,12 @@ def keys_of(entry: Entry) -> dict[str, Any]:
     return {line.key: line.value for line in entry.lines}
 
 
+@pytest.mark.parametrize("script", ["pulseq run", "npm run build && npx pulseq  run -n 2"])
+def test_a_script_that_calls_us_gets_no_entry_that_runs(tmp_path: Path, script: str) -> None:
+    [entry] = find(tmp_path, {"scripts": {"test": script}})
+    assert entry.missing == "it calls `pulseq run` itself."
+
+
 @pytest.mark.parametrize(
     ("lock", "command"),
     [

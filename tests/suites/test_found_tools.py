@@ -158,3 +158,9 @@ def test_of_everything_at_once_a_suite_can_be_made(tmp_path: Path) -> None:
 
     assert [test.id for test in load_suite(tmp_path / "pulseq.yaml").tests] == [entry.id for entry in entries]
     assert len(entries) == 10
+
+
+@pytest.mark.parametrize("recipe", ["pulseq run", ".venv/bin/pulseq run -n auto", "pytest\n\tpulseq run"])
+def test_a_target_that_calls_us_gets_no_entry_that_runs(tmp_path: Path, recipe: str) -> None:
+    [entry] = find(tmp_path, {"Makefile": f"test:\n\t{recipe}\n"})
+    assert entry.missing == "it calls `pulseq run` itself."

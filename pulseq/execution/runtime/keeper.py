@@ -88,13 +88,13 @@ class _Desk:
     def serve_one(self) -> bool:
         """Serve one order; True where this process is as good as new after it."""
         self._line.settimeout(ORDER_SECONDS)
-        order = _receive_order(self._line, self._buffer)
+        order, later = _receive_order(self._line, self._buffer)
         if order is None or order.get("op") == "stop":
             # The node went away, or stopped a body that had ended by itself.
             return False
         if self._ends is None:
             self._ends = ChildSignal()
-        keeper = Keeper(order, self._line, self._buffer, self._ends)
+        keeper = Keeper(order, self._line, self._buffer, self._ends, later)
         result, is_sound = self._carry_out(keeper, order)
         self._bodies += 1
         self._line.settimeout(ANSWER_SECONDS)
@@ -126,22 +126,24 @@ class _Desk:
             private.remove()
 
 
-def _receive_order(line: socket.socket, buffer: MessageBuffer) -> Optional[Message]:
-    """The first message that comes; None when the node went away instead."""
+def _receive_order(line: socket.socket, buffer: MessageBuffer) -> Tuple[Optional[Message], List[Message]]:
+    """The first message that comes, None when the node went away instead; and what came with it."""
     while True:
         try:
             data = line.recv(_CHUNK)
         except OSError:
-            return None
+            return None, []
         messages = buffer.feed(data)
         if messages or not data:
-            return messages[0] if messages else None
+            return (messages[0] if messages else None), messages[1:]
 
 
 class Keeper:
-    """One body under watch."""
+    """One body under watch; `stops` came together with its order, and then it is not even started."""
 
-    def __init__(self, order: Message, line: socket.socket, buffer: MessageBuffer, ends: ChildSignal) -> None:
+    def __init__(
+        self, order: Message, line: socket.socket, buffer: MessageBuffer, ends: ChildSignal, stops: List[Message]
+    ) -> None:
         self.has_survivors = False
         self._order = order
         self._line = line
@@ -155,6 +157,8 @@ class Keeper:
             memory_limit=order["memory_limit"],
             output_limit=order["output_limit"],
         )
+        if stops:
+            self._ending.cause = stops[0]["reason"]
         self._verdict_buffer = MessageBuffer()
         self._verdict_at: Optional[float] = None
         self._nobody_waits = False
@@ -170,6 +174,8 @@ class Keeper:
 
     def run(self, private: PrivateDirectory, environment: Dict[str, str]) -> Message:
         """Start the body, watch it to its end, leave nothing of it behind; the result."""
+        if self._ending.cause is not None:
+            return self.report(decide(self._ending))
         try:
             self._start(environment)
         except SetupError as error:

@@ -172,6 +172,8 @@ class Guardian:
                 self._fork(node, message, descriptors)
             elif message["op"] == "finish":
                 node.finished = True
+                if self._result is not None:  # it was given up, and goes on after all
+                    tell(node.sock, {"op": "over"})
         for descriptor in descriptors:
             os.close(descriptor)
 
