@@ -44,8 +44,3 @@ def test_a_runs_files_are_in_a_directory_of_its_own(tmp_path: Path) -> None:
 
 def test_a_database_that_is_named_is_used(tmp_path: Path) -> None:
     assert RunOptions(home=tmp_path, database=tmp_path / "other.duckdb").database_path == tmp_path / "other.duckdb"
-
-
-@pytest.mark.parametrize(("only", "wanted"), [(None, True), (frozenset({"a"}), True), (frozenset({"b"}), False)])
-def test_a_choice_of_tests_leaves_out_the_others(only: frozenset[str] | None, wanted: bool) -> None:
-    assert RunOptions(only=only).wants("a") is wanted

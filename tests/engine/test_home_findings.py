@@ -80,7 +80,7 @@ def test_a_database_that_somebody_holds_is_told_with_who(tmp_path: Path) -> None
         holder.communicate()
 
     assert (finding.grade, f"({holder.pid})" in finding.found) == (Grade.ATTENTION, True)
-    assert "close what has it open" in finding.advice
+    assert "close it there" in finding.advice
 
 
 def test_a_damaged_database_is_bad(tmp_path: Path) -> None:
