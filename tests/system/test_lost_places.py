@@ -65,10 +65,14 @@ def test_a_disk_that_is_full_from_the_first_is_refused(workplace: Workplace, sma
 
 
 def test_a_disk_that_is_full_while_the_server_starts_is_what_is_told(workplace: Workplace, small_disk: Path) -> None:
+    del workplace.environment["PREFECT_API_URL"]  # this run is to start a server of its own
     log = f"{small_disk}/runs/full/logs/prefect-server.log"
     wait = f"until [ -e {log} ]; do sleep 0.02; done; cat /dev/zero > {small_disk}/fill"
-    with subprocess.Popen(["sh", "-c", wait], stderr=subprocess.DEVNULL):
-        run = workplace.run("run", workplace.write("suite.yaml", GOOD), "-n", "1", "--run-id", "full")
+    with subprocess.Popen(["sh", "-c", wait], stderr=subprocess.DEVNULL) as filling:
+        try:
+            run = workplace.run("run", workplace.write("suite.yaml", GOOD), "-n", "1", "--run-id", "full")
+        finally:
+            filling.kill()
 
     assert run.code == 10, run.err
     assert run.err.splitlines()[-1].endswith(" is full: free some space and run it again")
