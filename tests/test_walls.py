@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import graphlib
+import re
 import sys
 from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
@@ -290,6 +291,12 @@ def test_a_breach_is_told(wall: Wall, file: str, source: str, breach: str, tmp_p
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert [breach] == list(wall(read_modules(tmp_path)))
+
+
+def test_the_page_on_architecture_names_the_rooms_that_there_are() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    named = set(re.findall(r"(?m)^\| `(\w+)` \|", page))
+    assert named == {folder.parent.name for folder in (ROOT / "pulseq").glob("*/__init__.py")}
 
 
 def test_what_is_allowed_is_there() -> None:
