@@ -207,7 +207,7 @@ def test_forks_that_are_asked_for_at_once_wait_for_one_server(place: Place) -> N
 OWNER = """
 import asyncio, importlib, os, signal, sys, threading
 from pathlib import Path
-from tests.engine.test_fork_server import MODULE, Place
+from tests.processes.test_fork_server import MODULE, Place
 
 async def main():
     place = Place(Path(sys.argv[1]))
@@ -282,7 +282,7 @@ IN_TROUBLE = """
 import asyncio, contextlib, importlib, os, sys, threading
 from pathlib import Path
 from pulseq.processes.fork_process import may_be_forked
-from tests.engine.test_fork_server import MODULE, Place
+from tests.processes.test_fork_server import MODULE, Place
 
 async def main():
     place = Place(Path(sys.argv[1]))
@@ -316,7 +316,7 @@ import asyncio, importlib, logging, os, sys
 from pathlib import Path
 from rich.console import Console
 from rich.live import Live
-from tests.engine.test_fork_server import MODULE, PATIENCE_SECONDS, Place
+from tests.processes.test_fork_server import MODULE, PATIENCE_SECONDS, Place
 
 async def main():
     place = Place(Path(sys.argv[1]))
