@@ -9,7 +9,7 @@ from prefect import flow
 from prefect.client.schemas.objects import State
 from pydantic import AfterValidator, Field
 
-from pulseq.distributed.health_check import HealthRequest, check_nodes
+from pulseq.run.health_check import HealthRequest, check_nodes
 from pulseq.suites.schedulers_file import AUTOMATIC, load_schedulers
 
 SCHEDULERS = load_schedulers(Path(__file__).resolve().parent.parent / "deployments" / "schedulers.yaml")

@@ -12,10 +12,10 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from pulseq.distributed.flow_door import run_in_flow
-from pulseq.distributed.run_request import RunRequest
-from pulseq.engine.run_names import given_name
 from pulseq.models import Strategy
+from pulseq.orchestration.run_names import given_name
+from pulseq.run.flow_door import run_in_flow
+from pulseq.run.run_request import RunRequest
 from pulseq.suites.schedulers_file import AUTOMATIC, load_schedulers
 
 DEPLOYMENTS = Path(__file__).resolve().parent.parent / "deployments"

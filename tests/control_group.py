@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.engine.machine import find_groups
+from pulseq.node.machine import find_groups
 
 _LIMITS = ("memory.limit_in_bytes", "memory.max")
 _COUNTS = ("memory.oom_control", "memory.events")

@@ -8,8 +8,8 @@ import pickle
 import pytest
 from msgspec.structs import replace
 
-from pulseq.engine.work import AttemptStart
 from pulseq.models import AttemptResult, CollectedItem, PytestOrder, Reason, Status
+from pulseq.protocol.work import AttemptStart
 
 RESULT = AttemptResult("a", 2, "node1", Status.FAILED, "chrome", Reason.ASSERTION, metrics={"x": 1.5}, warnings=("w",))
 

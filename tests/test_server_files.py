@@ -12,7 +12,7 @@ import pytest
 import yaml
 from prefect.settings import Settings
 
-from pulseq.engine.server_doors import origins_of, read_origins
+from pulseq.orchestration.server_doors import origins_of, read_origins
 from tests.system.postgres import SERVER, read_environment
 
 COMPOSE = yaml.safe_load((SERVER / "compose.yaml").read_text())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import functools
 import graphlib
+import re
 import sys
 from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
@@ -17,7 +18,10 @@ FLOORS = (
     {"capabilities", "ownership"},
     {"planning", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
-    {"engine"},
+    {"processes", "protocol"},
+    {"node", "cluster", "orchestration"},
+    {"standing"},
+    {"run"},
     {"distributed"},
     {"cli", "flows"},
     {"__main__"},
@@ -26,7 +30,43 @@ FLOOR = {room: floor for floor, rooms in enumerate(FLOORS) for room in rooms}
 RUNTIME = "pulseq.execution.runtime"
 ADDRESSES = {
     "duckdb": ("pulseq.results.database",),
-    **dict.fromkeys(("prefect", "prefect_dask", "distributed", "dask"), ("pulseq.engine", "flows")),
+    # `resident` loads both in the process that nodes are forked from.
+    "prefect": ("pulseq.orchestration", "pulseq.processes.resident", "flows"),
+    "prefect_dask": ("pulseq.orchestration.task_runner",),
+    **dict.fromkeys(
+        ("distributed", "dask"),
+        (
+            "pulseq.cluster",
+            "pulseq.node.node_agent",  # a node is a worker of Dask's
+            "pulseq.node.node_process",
+            "pulseq.orchestration.task_runner",
+            "pulseq.processes.resident",
+            "pulseq.standing.standing_nodes",
+        ),
+    ),
+}
+#: What does not stand where it should yet, and why; nothing may be added. Each is a step of the way to these rooms.
+ALLOWED: Mapping[str, str] = {
+    "pulseq.cluster.health imports pulseq.node.probe": "the question and its answer belong to the protocol",
+    "pulseq.cluster.node_calls imports pulseq.node.agent_registry": "what Dask runs on a node is named there",
+    "pulseq.cluster.local_nodes imports pulseq.orchestration.api_server": "nodes speak to Prefect themselves",
+    "pulseq.node.node_agent imports pulseq.orchestration.prefect_run": "the one module that makes task runs",
+    "pulseq.orchestration.task_runner imports pulseq.cluster.node_calls": "it sends, and Dask carries",
+    "pulseq.orchestration.health_report imports pulseq.cluster.health_watch": "a table of what the cluster tells",
+    **{
+        f"pulseq.orchestration.{stem} imports pulseq.standing.standing": "which API, asks what stands"
+        for stem in ("api_auth", "known_api")
+    },
+    **{
+        f"pulseq.run.{stem} imports pulseq.distributed.{there}": "the run stands on a part of the documented API"
+        for stem, there in (
+            ("conduct", "session"),
+            ("conduct", "test_scheduler"),
+            ("run_health", "node_manager"),
+            ("run_health", "session"),
+            ("run_session", "test_scheduler"),
+        )
+    },
 }
 _BY_RUNS = "tests/system, whose real runs go through it"
 #: Modules without a test file of their own name, and where they are tested.
@@ -44,35 +84,44 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("execute", "results", "run", "state")), _BY_RUNS),
     **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("main", "summary")), _BY_RUNS),
     **{
-        f"pulseq.distributed.{stem}": _BY_RUNS
+        f"pulseq.run.{stem}": _BY_RUNS
         for stem in ("collecting", "conduct", "dispatcher", "event_log", "run_options", "run_session", "stopping")
     },
-    "pulseq.engine.prefect_client": "tests/system/test_deployments",
+    "pulseq.orchestration.prefect_client": "tests/system/test_deployments",
     **dict.fromkeys(
-        ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.engine.known_api", "pulseq.engine.serving"),
+        ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.orchestration.known_api", "pulseq.orchestration.serving"),
         "tests/system/test_deployments",
     ),
-    "pulseq.distributed.run_request": _BY_RUNS,
-    "pulseq.distributed.work_orders": _BY_RUNS,
+    "pulseq.run.run_request": _BY_RUNS,
+    "pulseq.run.work_orders": _BY_RUNS,
     **dict.fromkeys(
         (f"pulseq.distributed.{stem}" for stem in ("ground", "loose_run", "session_runs")),
         "tests/system/test_python_api",
     ),
-    **{
-        f"pulseq.engine.{stem}": _BY_RUNS
-        for stem in (
-            *("agent_registry", "api_address", "api_client", "api_server", "cluster", "flow_run", "local_nodes"),
-            *(
+    **dict.fromkeys(
+        (
+            f"pulseq.cluster.{stem}"
+            for stem in (
+                "cluster",
+                "local_nodes",
                 "node_calls",
-                "node_process",
-                "prefect_run",
                 "node_watch",
                 "scheduler_address",
                 "scheduler_process",
-            ),
-            *("server_process", "task_runner", "work"),
-        )
-    },
+            )
+        ),
+        _BY_RUNS,
+    ),
+    **dict.fromkeys((f"pulseq.node.{stem}" for stem in ("agent_registry", "node_process")), _BY_RUNS),
+    **dict.fromkeys(
+        (
+            f"pulseq.orchestration.{stem}"
+            for stem in ("api_address", "api_client", "api_server", "flow_run", "prefect_run", "server_process")
+        ),
+        _BY_RUNS,
+    ),
+    "pulseq.protocol.work": _BY_RUNS,
+    "pulseq.orchestration.task_runner": _BY_RUNS,
     **{
         f"pulseq.execution.{stem}": "tests/execution/test_pytest_session"
         for stem in ("pytest_lines", "runtime.pytest_fork", "runtime.pytest_process")
@@ -81,7 +130,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         f"pulseq.execution.runtime.{stem}": "tests/execution/test_pytest_zygote"
         for stem in ("pytest_guardian", "pytest_zygote")
     },
-    "pulseq.engine.fork_process": "tests/engine/test_fork_server",
+    "pulseq.processes.fork_process": "tests/processes/test_fork_server",
     "pulseq.execution.runtime.__main__": "every test of a launcher or a zygote",
     "pulseq.execution.runtime.forked_body": "tests/execution/runtime/test_keeper",
 }
@@ -137,8 +186,9 @@ def room_of(name: str) -> str:
 def imports_that_do_not_go_down(modules: Modules) -> Iterator[str]:
     for name, target in find_imports(modules):
         here, there = room_of(name), room_of(target)
-        if there and there != here and FLOOR[there] >= FLOOR[here] and FLOOR[there] > 0:
-            yield f"{name} imports {target}"
+        breach = f"{name} imports {target}"
+        if there and there != here and FLOOR[there] >= FLOOR[here] and FLOOR[there] > 0 and breach not in ALLOWED:
+            yield breach
 
 
 def cycles_of_imports(modules: Modules) -> Iterator[str]:
@@ -186,7 +236,7 @@ def runtime_that_an_old_python_cannot_read(modules: Modules) -> Iterator[str]:
 
 #: Each wall with a file that breaks it, and what is then said.
 WALLS: tuple[tuple[Wall, str, str, str], ...] = (
-    (imports_that_do_not_go_down, "results/a.py", "import pulseq.engine.b", "pulseq.results.a imports pulseq.engine.b"),
+    (imports_that_do_not_go_down, "results/a.py", "import pulseq.node.b", "pulseq.results.a imports pulseq.node.b"),
     (
         imports_that_do_not_go_down,
         "suites/a.py",
@@ -241,6 +291,17 @@ def test_a_breach_is_told(wall: Wall, file: str, source: str, breach: str, tmp_p
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text(text)
     assert [breach] == list(wall(read_modules(tmp_path)))
+
+
+def test_the_page_on_architecture_names_the_rooms_that_there_are() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    named = set(re.findall(r"(?m)^\| `(\w+)` \|", page))
+    assert named == {folder.parent.name for folder in (ROOT / "pulseq").glob("*/__init__.py")}
+
+
+def test_what_is_allowed_is_there() -> None:
+    found = {f"{name} imports {target}" for name, target in find_imports(read_modules(ROOT))}
+    assert ALLOWED.keys() - found == set()
 
 
 def test_duckdb_is_imported_in_one_file() -> None:

@@ -12,14 +12,14 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from pulseq.capabilities import match, nearest_miss
-from pulseq.distributed.fleet_choice import choose_fleet
-from pulseq.distributed.run_options import default_home
-from pulseq.engine.api_address import check_api
-from pulseq.engine.known_api import configure, known_api
-from pulseq.engine.local_nodes import LOCAL_HOSTS, find_host_problem
-from pulseq.engine.machine import read_machine
+from pulseq.cluster.local_nodes import LOCAL_HOSTS, find_host_problem
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
 from pulseq.models import CapabilityValue, Fleet, NodeSpec, PytestBody, Suite, TestCase
+from pulseq.node.machine import read_machine
+from pulseq.orchestration.api_address import check_api
+from pulseq.orchestration.known_api import configure, known_api
+from pulseq.run.fleet_choice import choose_fleet
+from pulseq.run.run_options import default_home
 from pulseq.suites.absent import Absences
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments
@@ -93,7 +93,7 @@ def check_project(path: Path) -> None:
     project = read_project(path)
     # Prefect takes its time; what the file itself says wrong has been told by now.
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
-    from pulseq.engine.deployments import find_flaws
+    from pulseq.orchestration.deployments import find_flaws
 
     flaws = [*find_flaws(project), *_find_missing_pools(project)]
     if flaws:
@@ -109,7 +109,7 @@ def _find_missing_pools(project: Project) -> list[Flaw]:
     except PulseqError as error:
         print(f"work pools are not checked: {error}", file=sys.stderr)
         return []
-    from pulseq.engine.deployments import find_missing_pools
+    from pulseq.orchestration.deployments import find_missing_pools
 
     return asyncio.run(find_missing_pools(project))
 

@@ -10,10 +10,10 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pulseq.distributed.fleet_choice import choose_fleet
-from pulseq.engine.findings import Finding, Grade, Need, worst
 from pulseq.errors import ConfigurationError, ExitCode, NothingToRunError, PulseqError
 from pulseq.reports.text import safe_line
+from pulseq.run.fleet_choice import choose_fleet
+from pulseq.standing.findings import Finding, Grade, Need, worst
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments
 
@@ -47,9 +47,9 @@ def doctor(
 
 def _examine() -> list[Finding]:
     # These bring DuckDB and more, which `--help` need not wait for.
-    from pulseq.engine.api_findings import examine_api, examine_standing
-    from pulseq.engine.examination import examine_machine
-    from pulseq.engine.home_findings import examine_database, examine_home
+    from pulseq.standing.api_findings import examine_api, examine_standing
+    from pulseq.standing.examination import examine_machine
+    from pulseq.standing.home_findings import examine_database, examine_home
 
     home = Path(os.environ.get("PULSEQ_HOME") or ".pulseq").absolute()
     project, need = examine_project()

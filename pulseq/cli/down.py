@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from pulseq.distributed.run_options import default_home
-from pulseq.engine.standing_control import end_cluster
+from pulseq.run.run_options import default_home
+from pulseq.standing.standing_control import end_cluster
 
 
 def down() -> int:

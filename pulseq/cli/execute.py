@@ -16,14 +16,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
-from pulseq.distributed.run_options import RunOptions
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import Event
 from pulseq.models import Fleet, Suite
 from pulseq.records import RunRecord
+from pulseq.run.run_options import RunOptions
 
 if TYPE_CHECKING:
-    from pulseq.distributed.run_session import RunOutcome
+    from pulseq.run.run_session import RunOutcome
 
 T = TypeVar("T")
 _TICK_SECONDS = 1.0
@@ -118,8 +118,8 @@ def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -
 def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> RunOutcome:
     # Imported here, so that `--help` and refusals need not wait for Prefect.
     silence_prefect()
-    from pulseq.distributed.run_session import run_suite
-    from pulseq.distributed.stopping import wait_if_left
+    from pulseq.run.run_session import run_suite
+    from pulseq.run.stopping import wait_if_left
 
     view = LateView(lambda: choose_view(reports))
 

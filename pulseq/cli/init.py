@@ -6,8 +6,8 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from pulseq.engine.machine import count_cpus
 from pulseq.errors import UsageError
+from pulseq.node.machine import count_cpus
 from pulseq.suites.default_suite import DEFAULT_STEM, default_files, own_nodes_files
 from pulseq.suites.found_project import FoundProject
 from pulseq.suites.found_tools import find_entries

@@ -10,8 +10,8 @@ from typing import Annotated
 from cyclopts import App, Parameter
 
 from pulseq.cli.state import database_path
-from pulseq.distributed.run_options import default_home
 from pulseq.errors import ExitCode
+from pulseq.run.run_options import default_home
 
 app = App(name="results", help="Journals and the database that is built from them.")
 
@@ -49,7 +49,7 @@ def sync(
 
 
 def _sync_prefect() -> None:
-    from pulseq.distributed.prefect_sync import sync_prefect
+    from pulseq.run.prefect_sync import sync_prefect
 
     told = asyncio.run(sync_prefect(default_home()))
     line = f"Prefect: {told.runs} runs compared, {told.flow_runs} flow runs and {told.task_runs} task runs ended"

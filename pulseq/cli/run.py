@@ -13,8 +13,8 @@ from cyclopts import Group, Parameter
 
 from pulseq.cli.arguments import split_at_dashes
 from pulseq.cli.execute import Reports, execute
-from pulseq.distributed.run_request import RunRequest, prepare_run
 from pulseq.errors import UsageError
+from pulseq.run.run_request import RunRequest, prepare_run
 
 _WHERE = Group("Where it runs", sort_key=1)
 _WHAT = Group("What is run", sort_key=2)

@@ -26,12 +26,12 @@ from typing import Any, NoReturn
 
 from pulseq.cli.execute import silence_prefect
 from pulseq.cli.handover import GO, PATIENCE_SECONDS, SOCKET_NAME, identity, short_address
-from pulseq.distributed.stopping import tell_before_leaving
-from pulseq.engine.child import read_configuration, tell_owner
-from pulseq.engine.loading import loading_much
-from pulseq.engine.native_threads import no_native_threads
 from pulseq.execution.runtime.process_tree import continue_when_orphaned
 from pulseq.ownership import is_own_peer
+from pulseq.processes.child import read_configuration, tell_owner
+from pulseq.processes.loading import loading_much
+from pulseq.processes.native_threads import no_native_threads
+from pulseq.run.stopping import tell_before_leaving
 
 _LONGEST_REQUEST = 1 << 20
 _BACKLOG = 128
@@ -39,8 +39,8 @@ _BACKLOG = 128
 LOADED = (
     "pulseq.cli.main",
     "pulseq.cli.run",
-    "pulseq.distributed.run_session",
-    "pulseq.distributed.conduct",
+    "pulseq.run.run_session",
+    "pulseq.run.conduct",
     "pulseq.reports.json_output",
     "pulseq.reports.junit",
     "pulseq.reports.live",
@@ -57,7 +57,7 @@ def main() -> None:
     with loading_much(), no_native_threads():
         for module in LOADED:
             importlib.import_module(module)
-        from pulseq.engine.resident import load_late_modules  # brings Prefect, which has to be silenced before
+        from pulseq.processes.resident import load_late_modules  # brings Prefect, which has to be silenced before
 
         load_late_modules()
     # What is there now is never garbage, and looking for some would copy its pages in every fork.
@@ -138,7 +138,7 @@ def _end_with(caller: socket.socket) -> None:
 
 def _move_in(request: dict[str, Any], descriptors: list[int]) -> None:
     """Be where the caller is."""
-    from pulseq.engine.resident import read_settings_again
+    from pulseq.processes.resident import read_settings_again
 
     os.environ.clear()
     os.environ.update(request["environment"])

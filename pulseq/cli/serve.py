@@ -6,10 +6,10 @@ import asyncio
 import sys
 from pathlib import Path
 
-from pulseq.distributed.run_options import default_home
-from pulseq.engine.api_address import check_api
-from pulseq.engine.known_api import configure, known_api
 from pulseq.errors import UsageError
+from pulseq.orchestration.api_address import check_api
+from pulseq.orchestration.known_api import configure, known_api
+from pulseq.run.run_options import default_home
 from pulseq.suites.prefect_file import PROJECT_FILE, read_project
 
 
@@ -28,7 +28,7 @@ def serve(*names: str, project: Path | None = None, limit: int = 2) -> int:
     api = known_api(default_home())
     asyncio.run(check_api(api.url))
     configure(api)
-    from pulseq.engine.deployments import serve_deployments
+    from pulseq.orchestration.deployments import serve_deployments
 
     print(f"serving {', '.join(one.name for one in deployments)} for {api.url}; Ctrl-C ends it", file=sys.stderr)
     asyncio.run(serve_deployments(written, deployments, limit=limit))

@@ -6,9 +6,9 @@ import asyncio
 import os
 import sys
 
-from pulseq.distributed.run_options import default_home
-from pulseq.engine.api_address import check_api
-from pulseq.engine.known_api import configure, known_api
+from pulseq.orchestration.api_address import check_api
+from pulseq.orchestration.known_api import configure, known_api
+from pulseq.run.run_options import default_home
 
 _ADVICE = (
     "they notify nobody yet: make a notification block (`prefect block create slack-webhook`, or on the page Blocks) "
@@ -28,7 +28,7 @@ def setup(*, notify: str | None = None) -> int:
     asyncio.run(check_api(api.url))
     configure(api)
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "ERROR")
-    from pulseq.engine.automations import set_up_automations
+    from pulseq.orchestration.automations import set_up_automations
 
     results = asyncio.run(set_up_automations(notify=notify))
     for result in results:

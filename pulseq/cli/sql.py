@@ -12,11 +12,11 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from pulseq.cli.state import database_path
-from pulseq.distributed.run_options import default_home
 from pulseq.errors import PulseqError
 from pulseq.results.formats import format_csv, format_json
 from pulseq.results.table import Table
 from pulseq.results.text_table import format_table
+from pulseq.run.run_options import default_home
 
 
 def sql(

@@ -10,8 +10,6 @@ from pathlib import Path
 
 from pulseq import __version__
 from pulseq.bounds import bound_id, bound_whole
-from pulseq.distributed.run_options import new_run_id
-from pulseq.distributed.state_directory import prepare_home
 from pulseq.errors import ExitCode, PulseqError
 from pulseq.events import AttemptFinished, RunFinished, RunStarted, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Reason, Status
@@ -20,6 +18,8 @@ from pulseq.results.bounded_result import bound_result
 from pulseq.results.database import DATABASE_NAME, Database
 from pulseq.results.ingest import ingest
 from pulseq.results.journal import JournalWriter, journal_path
+from pulseq.run.run_options import new_run_id
+from pulseq.run.state_directory import prepare_home
 
 SUITE = "added results"
 #: Results between two commits, at most.

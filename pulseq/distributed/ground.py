@@ -12,17 +12,17 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pulseq.distributed.run_options import default_home, new_run_id
-from pulseq.distributed.state_directory import prepare_home
-from pulseq.engine.api_address import check_api, configured_api
-from pulseq.engine.api_auth import choose_auth, client_settings
-from pulseq.engine.api_server import EmbeddedServer
-from pulseq.engine.local_nodes import LOCAL_HOSTS, LocalNodes, find_port_problem
+from pulseq.cluster.local_nodes import LOCAL_HOSTS, LocalNodes, find_port_problem
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec
+from pulseq.orchestration.api_address import check_api, configured_api
+from pulseq.orchestration.api_auth import choose_auth, client_settings
+from pulseq.orchestration.api_server import EmbeddedServer
+from pulseq.run.run_options import default_home, new_run_id
+from pulseq.run.state_directory import prepare_home
 
 if TYPE_CHECKING:
-    from pulseq.engine.cluster import Cluster
+    from pulseq.cluster.cluster import Cluster
 
 logger = logging.getLogger("pulseq.nodes")
 
@@ -135,7 +135,7 @@ class Ground:
         self._stack.push_async_callback(nodes.stop)
         await nodes.start()
         # Only now, so that processes start while Dask and Prefect are imported here.
-        from pulseq.engine.cluster import Cluster
+        from pulseq.cluster.cluster import Cluster
 
         self.address = await nodes.join()
         self._cluster = cluster = Cluster()

@@ -6,18 +6,18 @@ import asyncio
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from pulseq.distributed.run_options import RunOptions
-from pulseq.distributed.run_session import RunOutcome, RunSession
 from pulseq.distributed.test_result import TestResult, result_of
 from pulseq.errors import InfrastructureError
 from pulseq.events import Event, TestClosed
 from pulseq.models import Fleet, FrameworkConfig, Reason, Suite, TestCase
+from pulseq.run.run_options import RunOptions
+from pulseq.run.run_session import RunOutcome, RunSession
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from pulseq.distributed.dispatcher import Dispatcher
     from pulseq.distributed.test_scheduler import TestScheduler
+    from pulseq.run.dispatcher import Dispatcher
 
 Key = tuple[str, str]
 T = TypeVar("T")

@@ -10,10 +10,10 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pulseq.cluster.health import Sighting, look_at_nodes, reach_scheduler
+from pulseq.cluster.health_watch import HealthWatch, Look
 from pulseq.distributed.session import Session, config_of, current_session
 from pulseq.distributed.test_node import TestNode, node_of
-from pulseq.engine.health import Sighting, look_at_nodes, reach_scheduler
-from pulseq.engine.health_watch import HealthWatch, Look
 from pulseq.errors import InfrastructureError
 from pulseq.models import FrameworkConfig, Liveness
 from pulseq.planning.liveness import LivenessRule, LivenessWatch

@@ -9,21 +9,21 @@ from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pulseq.distributed.event_log import EventSink
 from pulseq.distributed.ground import Ground
 from pulseq.distributed.loose_run import LooseRun
-from pulseq.distributed.run_options import RunOptions
-from pulseq.distributed.run_session import RunOutcome, RunSession
 from pulseq.distributed.test_result import TestResult, TestResults, result_of
-from pulseq.engine.quiet_flow_runs import quiet_flow_runs
 from pulseq.errors import InfrastructureError
 from pulseq.events import Event, TestClosed
 from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec, PytestBody, Suite, TestCase
+from pulseq.orchestration.quiet_flow_runs import quiet_flow_runs
 from pulseq.records import RunRecord
+from pulseq.run.event_log import EventSink
+from pulseq.run.run_options import RunOptions
+from pulseq.run.run_session import RunOutcome, RunSession
 
 if TYPE_CHECKING:
-    from pulseq.distributed.dispatcher import Dispatcher
     from pulseq.distributed.test_scheduler import TestScheduler
+    from pulseq.run.dispatcher import Dispatcher
 
 logger = logging.getLogger("pulseq.run")
 
@@ -180,8 +180,8 @@ class SessionRuns:
         url, told = self.ground.api_url, sum(self._told.values())
         if url is None or not told:
             return
-        from pulseq.engine.api_client import wait_until_recorded
-        from pulseq.engine.flow_run import use_api
+        from pulseq.orchestration.api_client import wait_until_recorded
+        from pulseq.orchestration.flow_run import use_api
 
         patience = asyncio.timeout(RECORD_PATIENCE_SECONDS + told * RECORD_SECONDS_PER_TASK_RUN)
         try:

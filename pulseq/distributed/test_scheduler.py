@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.capabilities import nearest_miss
-from pulseq.distributed.run_queue import RunQueue
+from pulseq.cluster.local_nodes import LOCAL_HOSTS
 from pulseq.distributed.scheduled_tests import ScheduledTests
 from pulseq.distributed.session import Session, config_of, current_session
 from pulseq.distributed.test_node import TestNode, node_of
-from pulseq.engine.local_nodes import LOCAL_HOSTS
-from pulseq.engine.machine import read_machine
 from pulseq.errors import nearest
 from pulseq.models import CapabilityValue, FrameworkConfig, TestCase
+from pulseq.node.machine import read_machine
 from pulseq.planning.queued import NodeOffer
+from pulseq.run.run_queue import RunQueue
 from pulseq.suites.one_test import test_from_mapping
 
 logger = logging.getLogger("pulseq.schedule")

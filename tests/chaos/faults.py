@@ -20,11 +20,11 @@ FATAL = frozenset({"driver", "server", "scheduler"})
 BODY = "body"
 
 _MODULES = {
-    "pulseq.engine.node_process": "node",
-    "pulseq.engine.scheduler_process": "scheduler",
-    "pulseq.engine.server_process": "server",
-    "pulseq.engine.fork_server": "fork server",
-    "pulseq.engine.local_nodes": "fork server",
+    "pulseq.node.node_process": "node",
+    "pulseq.cluster.scheduler_process": "scheduler",
+    "pulseq.orchestration.server_process": "server",
+    "pulseq.processes.fork_server": "fork server",
+    "pulseq.cluster.local_nodes": "fork server",
 }
 
 

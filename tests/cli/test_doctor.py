@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.cli.doctor import doctor, examine_project, render_findings
-from pulseq.engine.findings import Finding, Grade, Need
+from pulseq.standing.findings import Finding, Grade, Need
 
 SUITE = "suite: shop\ntests:\n  - {id: a, command: 'true'}\n"
 

@@ -19,7 +19,7 @@ import psutil
 import pytest
 
 from pulseq.cli.handover import SOCKET_NAME, identity
-from pulseq.engine.local_process import LocalProcess
+from pulseq.processes.local_process import LocalProcess
 from pulseq.results.database import Database
 from tests.system.workplace import until
 

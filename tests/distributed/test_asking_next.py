@@ -16,16 +16,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulseq.distributed.dispatcher import Dispatcher
-from pulseq.distributed.ledger import Ledger
-from pulseq.distributed.recalls import units_of
-from pulseq.distributed.run_queue import RunQueue
-from pulseq.engine.cluster import LiveNode
-from pulseq.engine.node_agent import RunOnNode
-from pulseq.engine.node_slots import NodeSlots
-from pulseq.engine.work import Dispatch, NodeMessage, PytestWork
+from pulseq.cluster.cluster import LiveNode
 from pulseq.events import AttemptStarted, Event, TestClosed
 from pulseq.models import AttemptResult, FrameworkConfig, PytestItemBody, PytestOrder, PytestSpec, Status, TestCase
+from pulseq.node.node_agent import RunOnNode
+from pulseq.node.node_slots import NodeSlots
+from pulseq.protocol.work import Dispatch, NodeMessage, PytestWork
+from pulseq.run.dispatcher import Dispatcher
+from pulseq.run.ledger import Ledger
+from pulseq.run.recalls import units_of
+from pulseq.run.run_queue import RunQueue
 
 SPECS = {entry: PytestSpec("r", entry, ("tests",), (), False, ".", None) for entry in ("unit", "other")}
 Key = tuple[str, str]

@@ -15,15 +15,9 @@ from typing import Any, cast
 
 import pytest
 
-from pulseq.distributed.dispatcher import Dispatcher
-from pulseq.distributed.ledger import Ledger
-from pulseq.distributed.run_health import RunHealth
-from pulseq.distributed.run_queue import RunQueue
-from pulseq.engine.cluster import Cluster
-from pulseq.engine.health import Sighting
-from pulseq.engine.health_watch import HealthWatch
-from pulseq.engine.probe import Answer
-from pulseq.engine.work import AttemptStart, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork
+from pulseq.cluster.cluster import Cluster
+from pulseq.cluster.health import Sighting
+from pulseq.cluster.health_watch import HealthWatch
 from pulseq.events import AttemptFinished, AttemptStarted, Event, NodeLost, TestClosed
 from pulseq.models import (
     AttemptResult,
@@ -35,7 +29,13 @@ from pulseq.models import (
     Status,
     TestCase,
 )
+from pulseq.node.probe import Answer
 from pulseq.planning.liveness import LivenessRule
+from pulseq.protocol.work import AttemptStart, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork
+from pulseq.run.dispatcher import Dispatcher
+from pulseq.run.ledger import Ledger
+from pulseq.run.run_health import RunHealth
+from pulseq.run.run_queue import RunQueue
 
 SPEC = PytestSpec("r", "p", ("tests",), (), False, "/", None)
 ANSWER = Answer(0.001, 0.1, 1, 1, 1, 1, 0)
@@ -318,7 +318,7 @@ def test_an_entering_that_failed_is_tried_again() -> None:
 
 
 def test_a_node_that_is_there_and_never_takes_part_makes_nothing_unsatisfiable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pulseq.distributed.node_door.OPEN_AGAIN_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("pulseq.run.node_door.OPEN_AGAIN_SECONDS", (0.0, 0.0))
 
     async def run() -> list[TestClosed]:
         fleet = Fleet(refusals=100)

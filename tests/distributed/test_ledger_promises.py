@@ -9,10 +9,10 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pulseq.distributed.ledger import Begun, Key, Ledger, Next, is_own_failure
 from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded, TestPlanned
 from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
 from pulseq.records import fold
+from pulseq.run.ledger import Begun, Key, Ledger, Next, is_own_failure
 
 OUTCOMES = st.sampled_from(
     [

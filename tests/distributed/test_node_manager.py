@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
+from pulseq.cluster.health_watch import Look
 from pulseq.distributed import node_manager
 from pulseq.distributed.node_manager import NodeManager
 from pulseq.distributed.session import Session
 from pulseq.distributed.test_node import TestNode
-from pulseq.engine.health_watch import Look
 from pulseq.models import FrameworkConfig, Liveness
 
 CONFIG = {"heartbeat_interval": 30, "node_timeout": 60}

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.engine.machine import read_machine
 from pulseq.errors import ConfigurationError
+from pulseq.node.machine import read_machine
 from pulseq.suites.nodes_file import load_fleet
 from pulseq.suites.one_test import DEFAULT_READERS
 from pulseq.suites.other_words import _CAPABILITIES, _PLACES, _WORDS, translate

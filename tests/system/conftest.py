@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.engine.api_server import EmbeddedServer
+from pulseq.orchestration.api_server import EmbeddedServer
 from tests.system.workplace import Workplace, until
 
 

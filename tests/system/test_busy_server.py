@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from pulseq.engine.flow_run import RETRIES_OF_A_CONFIGURED_API
+from pulseq.orchestration.flow_run import RETRIES_OF_A_CONFIGURED_API
 from tests.system.busy_api import busy
 from tests.system.workplace import Workplace, finish
 

@@ -16,7 +16,7 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from pulseq.engine.api_server import STANDING_SERVER_SETTINGS, bind_loopback
+from pulseq.orchestration.api_server import STANDING_SERVER_SETTINGS, bind_loopback
 from tests.system.conftest import open_workplace
 from tests.system.site import Site, running
 from tests.system.workplace import PATIENCE_SECONDS, Workplace, until

@@ -101,7 +101,7 @@ def test_a_test_that_kills_its_node_every_time_is_named_and_the_others_finish(wo
         "killer.py",
         # body, keeper, launcher, node: the node is the body's great-grandparent
         "import os, signal, psutil\n"
-        "node = next(p for p in psutil.Process().parents() if 'pulseq.engine.node_process' in p.cmdline())\n"
+        "node = next(p for p in psutil.Process().parents() if 'pulseq.node.node_process' in p.cmdline())\n"
         "os.kill(node.pid, signal.SIGKILL)\n",
     )
     others = "".join(f"  - {{id: t{i}, simulate: {{duration: 0.05}}}}\n" for i in range(20))

@@ -21,7 +21,7 @@ import psutil, pytest
 def nodes():
     for process in psutil.process_iter():
         try:
-            if "pulseq.engine.node_process" in process.cmdline() and process.environ().get("PLACE_OF_ALL") == PLACE:
+            if "pulseq.node.node_process" in process.cmdline() and process.environ().get("PLACE_OF_ALL") == PLACE:
                 yield Path(os.readlink(f"/proc/{process.pid}/fd/2")).stem, process.pid
         except (psutil.Error, OSError):
             pass

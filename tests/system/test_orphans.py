@@ -11,8 +11,8 @@ import pytest
 from prefect import flow
 from prefect.client.orchestration import get_client
 
-from pulseq.engine.flow_run import use_api
-from pulseq.engine.orphans import OrphanRun, end_orphans
+from pulseq.orchestration.flow_run import use_api
+from pulseq.orchestration.orphans import OrphanRun, end_orphans
 
 
 @flow(name="carries-orphans")

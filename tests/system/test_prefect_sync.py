@@ -13,13 +13,13 @@ from prefect import flow
 from prefect.client.orchestration import get_client
 from prefect.states import Running
 
-from pulseq.distributed.prefect_sync import PrefectReport, sync_prefect
-from pulseq.engine import mending
-from pulseq.engine.flow_run import use_api
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import AttemptFinished, AttemptStarted, Event, PrefectRunKnown, RunFinished, TestClosed
 from pulseq.models import AttemptResult, Reason, Status
+from pulseq.orchestration import mending
+from pulseq.orchestration.flow_run import use_api
 from pulseq.results.journal import JournalWriter, journal_path
+from pulseq.run.prefect_sync import PrefectReport, sync_prefect
 
 
 @flow(name="missed")

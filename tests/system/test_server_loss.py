@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from pulseq.engine.api_server import EmbeddedServer
+from pulseq.orchestration.api_server import EmbeddedServer
 from tests.system.workplace import Workplace, finish, until
 
 TESTS = 200

@@ -8,8 +8,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from pulseq.engine.api_server import bind_loopback
-from pulseq.engine.process_id import ProcessId
+from pulseq.orchestration.api_server import bind_loopback
+from pulseq.processes.process_id import ProcessId
 from tests.system.workplace import Workplace, finish, until
 
 

@@ -150,9 +150,7 @@ def test_scheduler_and_nodes_are_forked_from_the_command(api: str, bare_workplac
     # One process forks all of them: itself a fork of the command, which has loaded what they need.
     nodes = {process.ppid() for process in bare_workplace.nodes().values()}
     (forking,) = nodes
-    names = {
-        " ".join(child.cmdline()).split("pulseq.engine.")[-1].strip() for child in psutil.Process(forking).children()
-    }
+    names = {" ".join(child.cmdline()).rpartition(".")[2].strip() for child in psutil.Process(forking).children()}
     assert names == {"node_process", "scheduler_process"}
     assert psutil.Process(forking).ppid() == run.pid
     run.send_signal(signal.SIGINT)

@@ -15,7 +15,7 @@ from typing import Any
 import httpx
 import psutil
 
-from pulseq.engine.api_auth import client_settings, read_auth
+from pulseq.orchestration.api_auth import client_settings, read_auth
 
 #: A generous bound on things that take seconds: reached only when something hangs.
 PATIENCE_SECONDS = 120.0
@@ -138,7 +138,7 @@ def _names(process: psutil.Process, place: Path) -> bool:
 def _node_of(process: psutil.Process) -> str | None:
     # A node's log has its name; a process may end while it is looked at.
     try:
-        if "pulseq.engine.node_process" in process.cmdline():
+        if "pulseq.node.node_process" in process.cmdline():
             return Path(os.readlink(f"/proc/{process.pid}/fd/2")).stem
     except (psutil.Error, OSError):
         pass

@@ -12,12 +12,12 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from pulseq.distributed.event_log import COMMIT_PAUSE_SECONDS
 from pulseq.events import AttemptFinished, AttemptStarted, Event, RunFinished, RunStarted, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.results.database import Database
 from pulseq.results.ingest import ingest
 from pulseq.results.journal import JournalWriter, journal_path
+from pulseq.run.event_log import COMMIT_PAUSE_SECONDS
 from tests.benchmarks.children.made_up import MadeUp, make_results
 
 #: Seconds between two visits to the database. A run's are rarer, since its tests want the processors.

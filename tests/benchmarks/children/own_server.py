@@ -8,7 +8,7 @@ import sys
 import time
 from pathlib import Path
 
-from pulseq.engine.api_server import EmbeddedServer
+from pulseq.orchestration.api_server import EmbeddedServer
 
 
 async def start(directory: Path) -> float:

@@ -12,11 +12,11 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from pulseq.distributed.run_options import RunOptions
-from pulseq.distributed.run_session import run_suite
-from pulseq.engine.api_client import wait_until_recorded
 from pulseq.events import Event, PrefectRunKnown, TestClosed
 from pulseq.models import Body, CallBody, Fleet, SimulateBody, Suite, TestCase
+from pulseq.orchestration.api_client import wait_until_recorded
+from pulseq.run.run_options import RunOptions
+from pulseq.run.run_session import run_suite
 
 _RECORD_PATIENCE_SECONDS = 300.0
 

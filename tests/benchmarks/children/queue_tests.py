@@ -11,11 +11,11 @@ from pathlib import Path
 
 import psutil
 
-from pulseq.distributed.conduct import Conduct
-from pulseq.distributed.event_log import EventLog
-from pulseq.distributed.run_options import RunOptions
-from pulseq.distributed.stopping import Stopper
 from pulseq.models import AttemptResult, CommandBody, FrameworkConfig, Reason, Status, Suite, TestCase
+from pulseq.run.conduct import Conduct
+from pulseq.run.event_log import EventLog
+from pulseq.run.run_options import RunOptions
+from pulseq.run.stopping import Stopper
 
 _COMMIT_EVERY = 1000
 _METRICS = ("duration", "response_time", "memory_usage", "cpu_usage")

@@ -7,9 +7,9 @@ import json
 import sys
 from pathlib import Path
 
-from pulseq.engine.api_server import EmbeddedServer
-from pulseq.engine.local_nodes import LocalNodes
+from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.models import Fleet, NodeSpec
+from pulseq.orchestration.api_server import EmbeddedServer
 
 
 async def stand(directory: Path, nodes: int, slots: int) -> None:

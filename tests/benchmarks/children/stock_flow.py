@@ -12,7 +12,7 @@ from prefect import flow, task
 from prefect.context import FlowRunContext
 from prefect_dask.task_runners import DaskTaskRunner
 
-from pulseq.engine.api_client import wait_until_recorded
+from pulseq.orchestration.api_client import wait_until_recorded
 
 _RECORD_PATIENCE_SECONDS = 300.0
 #: Before the clock starts, so that each worker has imported Prefect.

@@ -11,9 +11,9 @@ from typing import Any
 
 import httpx
 
-from pulseq.engine.api_access import access_headers
-from pulseq.engine.api_client import wait_until_recorded
-from pulseq.engine.flow_run import use_api
+from pulseq.orchestration.api_access import access_headers
+from pulseq.orchestration.api_client import wait_until_recorded
+from pulseq.orchestration.flow_run import use_api
 from tests.benchmarks.bench import Bench, run_command
 from tests.benchmarks.row import Measured, Row, Samples, at_least
 from tests.benchmarks.rows.real_suites import NETWORKX

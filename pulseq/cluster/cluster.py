@@ -1,0 +1,188 @@
+"""The nodes of a run as its driver sees them: who is there, who comes and goes."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from distributed import Client
+
+from pulseq.cluster.local_nodes import START_PATIENCE_SECONDS, LocalNodes
+from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
+from pulseq.cluster.scheduler_address import no_scheduler
+from pulseq.errors import InfrastructureError
+from pulseq.models import CapabilityValue
+
+#: How long the scheduler may take to notice that a local node's process has ended.
+GONE_PATIENCE_SECONDS = 3.0
+_CLIENT_POLL_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class LiveNode:
+    """A node that is there: where it listens, what it offers.
+
+    `incarnation` is of one start of its process: a node that comes back by itself has another one.
+    """
+
+    id: str
+    address: str
+    host: str
+    slots: int
+    capabilities: Mapping[str, CapabilityValue]
+    incarnation: str = ""
+
+
+class Cluster:
+    """The members of a Dask cluster, seen by one driver through one asynchronous client.
+
+    Attributes:
+        on_joined, on_left: called as nodes come and go; a node that left has said its last before.
+        lost: whether the scheduler is gone.
+        on_lost: called once when the scheduler is gone, and with it everything.
+    """
+
+    def __init__(self) -> None:
+        self.nodes: dict[str, LiveNode] = {}
+        self.address = ""
+        self.lost = False
+        self.on_joined: Callable[[LiveNode], None] = lambda node: None
+        self.on_left: Callable[[str, str], None] = lambda node_id, why: None
+        self.on_lost: Callable[[], None] = lambda: None
+        self._membership = asyncio.Event()
+        self._closing = False
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def connect(self, address: str, *, name: str, foreign: bool) -> None:
+        """Connect to the scheduler at `address` as `name`; `foreign` where it is not one of this run's.
+
+        Raises:
+            InfrastructureError: nothing answers there.
+        """
+        self.address = address
+        try:
+            self.client: Any = await Client(  # type: ignore[no-untyped-call]
+                address, asynchronous=True, set_as_default=False, timeout=10, name=name
+            )
+        except (OSError, ValueError) as error:
+            raise InfrastructureError(no_scheduler(address, error)) from error
+        self.client.subscribe_topic(NODE_TOPIC, self._handle_node_event)
+        if foreign:
+            await self.client.register_plugin(PortableNodeWatch(), name=NodeWatch.name)
+            self._spawn(self._watch_client())
+        identity = await self.client.scheduler.identity(n_workers=-1)
+        for node_address, info in identity["workers"].items():
+            self._joined(node_address, info.get("pulseq", {}))
+
+    def has_address(self, address: str) -> bool:
+        """Whether a node with this address is a member."""
+        return any(node.address == address for node in self.nodes.values())
+
+    async def wait_for(self, node_id: str, patience_seconds: float) -> LiveNode:
+        """Until a node is a member.
+
+        Raises:
+            TimeoutError: it has not come in time.
+        """
+        async with asyncio.timeout(patience_seconds):
+            while node_id not in self.nodes:
+                self._membership.clear()
+                await self._membership.wait()
+        return self.nodes[node_id]
+
+    async def follow(self, local: LocalNodes) -> None:
+        """Take note of the ends of local processes, and wait until all local nodes are members."""
+        local.on_node_ended = lambda node_id, why: self._spawn(self._confirm_end(node_id, why))
+        local.on_scheduler_ended = self._scheduler_lost
+        wanted = {spec.id for spec in local.fleet.nodes}
+        # Ready is the node's word; that it has joined is the scheduler's, and comes on another way.
+        try:
+            async with asyncio.timeout(START_PATIENCE_SECONDS):
+                while not wanted <= set(self.nodes):
+                    self._membership.clear()
+                    await self._membership.wait()
+        except TimeoutError:
+            missing = ", ".join(sorted(wanted - set(self.nodes)))
+            within = f"within {START_PATIENCE_SECONDS:g} s after they were ready"
+            raise InfrastructureError(f"the Dask scheduler did not take these nodes in {within}: {missing}") from None
+
+    async def _confirm_end(self, node_id: str, why: str) -> None:
+        # The scheduler's own word comes after the node's last results; the process's end may come before them.
+        before = self.nodes.get(node_id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(GONE_PATIENCE_SECONDS):
+                while before is not None and self.nodes.get(node_id) is before:
+                    self._membership.clear()
+                    await self._membership.wait()
+        if before is not None and self.nodes.get(node_id) is before:
+            self._left(node_id, why)
+
+    async def _watch_client(self) -> None:
+        while self.client.status in ("running", "connecting"):
+            if self.client.status == "connecting":
+                break
+            await asyncio.sleep(_CLIENT_POLL_SECONDS)
+        self._scheduler_lost()
+
+    def _scheduler_lost(self) -> None:
+        if not self._closing:
+            self.lost = self._closing = True
+            self.on_lost()
+
+    async def _handle_node_event(self, event: tuple[float, dict[str, Any]]) -> None:
+        message = event[1]
+        if message["event"] == "joined":
+            self._joined(message["address"], message["labels"])
+            return
+        for node in list(self.nodes.values()):
+            if node.address == message["address"]:
+                self._left(node.id, message["why"])
+
+    def _joined(self, address: str, labels: Mapping[str, Any]) -> None:
+        known = self.nodes.get(labels.get("id", ""))
+        incarnation = labels.get("incarnation", "")
+        if not labels or (known is not None and (known.address, known.incarnation) == (address, incarnation)):
+            return
+        if known is not None:
+            self._left(known.id, "its process ended, and another one has its place")
+        host = address.split("://")[-1].rsplit(":", 1)[0]
+        node = LiveNode(labels["id"], address, host, labels["slots"], labels["capabilities"], incarnation)
+        self.nodes[node.id] = node
+        self._membership.set()
+        self.on_joined(node)
+
+    def _left(self, node_id: str, why: str) -> None:
+        left = self.nodes.pop(node_id, None)
+        self._membership.set()
+        if left is not None and not self._closing:
+            self.on_left(node_id, why)
+
+    def _spawn(self, coroutine: Any) -> None:
+        task = asyncio.get_running_loop().create_task(coroutine)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def close(self) -> None:
+        """Leave the cluster; its processes are not touched."""
+        self._closing = True
+        for task in list(self._tasks):
+            task.cancel()
+        if hasattr(self, "client"):
+            with contextlib.suppress(TimeoutError, OSError):
+                await self.client.close(timeout=2)
+
+
+class PortableNodeWatch(NodeWatch):
+    """The same plug-in for a scheduler that somebody else started: it meets its scheduler there."""
+
+    #: Where one is, by `pulseq up` or an earlier run, it stays.
+    idempotent = True
+
+    def __init__(self) -> None:
+        pass
+
+    async def start(self, scheduler: Any) -> None:
+        self._scheduler = scheduler

@@ -1,0 +1,55 @@
+"""What the scheduler between runs does when a run's driver has gone, however it went."""
+
+from __future__ import annotations
+
+import asyncio
+import pickle
+
+from distributed import Scheduler, SchedulerPlugin
+
+from pulseq.cluster.node_calls import leave_run
+from pulseq.protocol.work import run_topic
+
+_CLASS = "Client-"
+_DRIVER = "pulseq-run-"
+_UUID_LENGTH = 36
+
+
+def driver_name(run_id: str) -> str:
+    """The name that a driver gives its Dask client, for the scheduler to know whose it is."""
+    return f"{_DRIVER}{run_id}"
+
+
+def run_of(client: str) -> str | None:
+    """The run that a client's id tells of (`Client-NAME-UUID`), or None."""
+    name = client.removeprefix(_CLASS)[: -_UUID_LENGTH - 1]
+    return name.removeprefix(_DRIVER) if name.startswith(_DRIVER) else None
+
+
+class RunWatch(SchedulerPlugin):
+    """Lets nodes and scheduler forget a run whose driver has left.
+
+    A driver that ends well has told its nodes before; one that was killed has not, and its bodies
+    would go on. Nodes that live for one run need none of this: they die with their driver.
+    """
+
+    name = "pulseq-run-watch"
+
+    def __init__(self) -> None:
+        self._farewells: set[asyncio.Task[object]] = set()
+
+    def remove_client(self, scheduler: Scheduler, client: str) -> None:
+        run_id = run_of(client)
+        if run_id is None:
+            return
+        message = {"op": "run", "function": pickle.dumps(leave_run), "args": pickle.dumps((run_id,))}
+        farewell = asyncio.get_running_loop().create_task(
+            scheduler.broadcast(msg=message, on_error="ignore"), name=f"leave {run_id}"
+        )
+        self._farewells.add(farewell)
+        farewell.add_done_callback(lambda task: self._forget(scheduler, run_id, task))
+
+    def _forget(self, scheduler: Scheduler, run_id: str, farewell: asyncio.Task[object]) -> None:
+        self._farewells.discard(farewell)
+        # The last messages of a run stay with its topic: of some use to its driver, of none to the next.
+        scheduler._broker.truncate(run_topic(run_id))

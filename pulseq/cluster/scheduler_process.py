@@ -1,0 +1,75 @@
+"""A Dask scheduler in a process of its own (`python -m pulseq.cluster.scheduler_process`)."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import resource
+import shutil
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Scheduler
+
+from pulseq.cluster.node_watch import NodeWatch
+from pulseq.cluster.run_watch import RunWatch
+from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
+
+#: Retries are PulseQ's to count, so a lost worker must never make Dask judge a task (its `KilledWorker`
+#: befalls tasks that never ran); stealing and memory management would move what is pinned to a node.
+SCHEDULER_SETTINGS: dict[str, Any] = {
+    "distributed.scheduler.allowed-failures": 1_000_000,
+    "distributed.scheduler.work-stealing": False,
+    "distributed.scheduler.active-memory-manager.start": False,
+    "distributed.scheduler.validate": False,
+    "distributed.admin.low-level-log-length": 50,
+    "distributed.admin.tick.interval": "100ms",
+    "distributed.diagnostics.nvml": False,
+    "distributed.comm.retry.count": 0,
+    "distributed.scheduler.http.routes": [],
+}
+
+
+async def serve(configuration: dict[str, Any]) -> None:
+    """Run the scheduler until the process is ended."""
+    worker_ttl = configuration["worker_ttl_seconds"]
+    # Nodes share in there what they need not do twice on one machine.
+    Path(configuration["temp_root"]).mkdir(mode=0o700, parents=True, exist_ok=True)
+    settings = {**SCHEDULER_SETTINGS, "distributed.scheduler.worker-ttl": f"{worker_ttl} s"}
+    dask.config.set({**settings, "temporary-directory": configuration["temp_root"]})
+    async with Scheduler(
+        host=configuration["host"], port=configuration["port"], dashboard=False, dashboard_address="127.0.0.1:0"
+    ) as scheduler:
+        scheduler.add_plugin(NodeWatch(scheduler))
+        if configuration.get("outlives_runs"):
+            scheduler.add_plugin(RunWatch())
+        tell_owner({"address": scheduler.address})
+        await scheduler.finished()
+
+
+def _remove(directory: str) -> None:
+    # By another name: what nodes still write to the old one fails, and cannot keep it from being empty.
+    doomed = f"{directory}.ended"
+    with contextlib.suppress(OSError):
+        os.rename(directory, doomed)
+    for name in (doomed, directory):
+        shutil.rmtree(name, ignore_errors=True)
+
+
+def _allow_connections() -> None:
+    """Hundreds of nodes have more connections than files may be open by default; bodies are none of this process's."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def main() -> None:
+    configuration = read_configuration()
+    watch_lifeline(lambda: _remove(configuration["temp_root"]))
+    _allow_connections()
+    asyncio.run(serve(configuration))
+
+
+if __name__ == "__main__":
+    main()

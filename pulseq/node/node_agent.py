@@ -1,0 +1,390 @@
+"""What a node does with what it is sent: bodies run here, messages go home.
+
+One agent lives in each node's process, beside its Dask worker and on the same event loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pickle
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+from distributed import Worker
+
+from pulseq.execution.executor import Executor
+from pulseq.execution.pytest_session import PytestSession
+from pulseq.models import (
+    AttemptOrder,
+    AttemptResult,
+    Collection,
+    PytestOrder,
+    PytestSpec,
+    Reason,
+    TestCase,
+)
+from pulseq.node.agent_registry import register_agent
+from pulseq.node.dispatch_under_way import DispatchUnderWay, Key, key_of
+from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
+from pulseq.node.junit_files import Mark
+from pulseq.node.machine_memory import MachineMemory
+from pulseq.node.next_items import NextItems
+from pulseq.node.node_slots import NodeSlots, Place
+from pulseq.node.outbox import Outbox
+from pulseq.node.probe import answer_probes
+from pulseq.orchestration.prefect_run import PrefectRun
+from pulseq.protocol.work import (
+    AttemptStart,
+    Dispatch,
+    DispatchDone,
+    NextAsked,
+    NodeMessage,
+    PytestWork,
+    SessionEnd,
+    TestsRecalled,
+    TestWork,
+    run_topic,
+)
+
+#: How long cancelled bodies may take to end; their keepers are quicker, grace included.
+CANCEL_TIMEOUT_SECONDS = 5.0
+#: What is told is on its way this much later, should this process be killed then.
+TOLD_SECONDS = 0.05
+
+AskNext = Callable[[], Awaitable[PytestOrder | None]]
+
+
+class NodeAgent:
+    """Runs the dispatches of any number of runs on one node.
+
+    `first_worker` is the number of the first of its pytest workers on this machine, `shared` where its pytest
+    sessions share what they collect with other nodes there, `machine_slots` how many slots all of these have.
+    """
+
+    def __init__(
+        self,
+        worker: Worker,
+        *,
+        node_id: str,
+        slots: int,
+        temp_root: Path,
+        first_worker: int = 0,
+        shared: Path | None = None,
+        machine_slots: int | None = None,
+    ) -> None:
+        self.first_worker = first_worker
+        self.shared = shared
+        self.machine_slots = machine_slots or slots
+        self.node_id = node_id
+        self.slots = slots
+        self.node_slots = NodeSlots(slots)
+        self.temp_root = temp_root
+        self.executor = Executor(node_id=node_id, temp_root=temp_root)
+        self._worker = worker
+        self._runs: dict[str, RunOnNode] = {}
+
+    async def start(self) -> None:
+        """Make the node able to run bodies; from here on `current_agent` finds it."""
+        await self.executor.start()
+        register_agent(self)
+        answer_probes(self._worker, self.temp_root, lambda: sum(run.dispatches for run in self._runs.values()))
+
+    def begin_run(self, run_id: str) -> None:
+        """Get ready to collect for a run; dispatches need its context too (`RunOnNode.open`)."""
+        if run_id not in self._runs:
+            self._runs[run_id] = RunOnNode(self, run_id)
+
+    def knows(self, run_id: str) -> bool:
+        return run_id in self._runs
+
+    def run(self, run_id: str) -> RunOnNode:
+        return self._runs[run_id]
+
+    async def leave_run(self, run_id: str) -> None:
+        """End what is left of a run here and forget it."""
+        if run := self._runs.pop(run_id, None):
+            await run.close()
+
+    def send(self, run_id: str, messages: list[NodeMessage]) -> None:
+        """Hand messages to the driver of a run, by way of the scheduler."""
+        self._worker.log_event(
+            run_topic(run_id), {"node": self.node_id, "messages": pickle.dumps(messages, protocol=5)}
+        )
+
+    async def close(self) -> None:
+        for run_id in list(self._runs):
+            await self.leave_run(run_id)
+        await self.executor.close()
+
+
+class RunOnNode:
+    """One run on this node: its Prefect context, its pytest sessions, what it has to say."""
+
+    def __init__(self, agent: NodeAgent, run_id: str) -> None:
+        self.run_id = run_id
+        self._agent = agent
+        self._prefect: PrefectRun | None = None
+        self._entering = asyncio.Lock()
+        self._sessions: dict[PytestSpec, PytestSession] = {}
+        self._places: dict[str, Place] = {}
+        self._next_items = NextItems(agent.node_slots, self._ask_next)
+        #: Recalled of dispatches that have not come yet.
+        self._not_to_run: dict[str, frozenset[Key]] = {}
+        self._outbox: Outbox[NodeMessage] = Outbox(lambda messages: agent.send(run_id, messages))
+        #: Attempts that plug-ins have made in a task run, by its id.
+        self._reruns: dict[str, Counter[Key]] = {}
+        self._memory = MachineMemory()
+        self._cancelled = False
+        self._stoppers: set[Callable[[], None]] = set()
+        self._stopping: set[asyncio.Task[None]] = set()
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def open(self, prefect_context: dict[str, Any]) -> None:
+        """Enter the flow run that the dispatches belong to, once; returns when that is done, also by another call."""
+        async with self._entering:
+            if self._prefect is None:
+                self._prefect = await PrefectRun.enter(prefect_context)
+
+    async def handle(self, dispatch: Dispatch) -> None:
+        """Run all of a dispatch, one task run after the other, as soon as there is a slot for it."""
+        trouble: str | None = None
+        done = 0
+        under_way = DispatchUnderWay(dispatch, self._not_to_run.pop(dispatch.key, frozenset()))
+        place = self._places[dispatch.key] = Place(under_way, dispatch.priority, self.run_id)
+        self._idle.clear()
+        try:
+            await self._take_turn(place, dispatch)
+            for work, task_run_id in under_way:
+                if self._cancelled:
+                    break
+                assert self._prefect is not None
+                await self._prefect.perform(work, _Performer(self, dispatch.key, place), task_run_id)
+                done += 1
+        except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
+            trouble = f"{type(error).__name__}: {error}"
+        finally:
+            async with under_way.asking:
+                del self._places[dispatch.key]
+                self.tell(DispatchDone(dispatch.key, done, trouble))
+            self._outbox.flush()
+            self._next_items.forget(dispatch.key)
+            self._agent.node_slots.leave(place)
+            if not self._places:
+                self._idle.set()
+
+    async def _take_turn(self, place: Place, dispatch: Dispatch) -> None:
+        self._agent.node_slots.enter(place, self._places.get(dispatch.after or ""))
+        self._next_items.note_arrival(dispatch.key, dispatch.after)
+        if not self._cancelled:
+            await place.turn.wait()
+
+    @property
+    def dispatches(self) -> int:
+        """How many are being run."""
+        return sum(place.has_slot for place in self._places.values())
+
+    def _ask_next(self, key: str) -> None:
+        self.tell(NextAsked(key, frozenset(self._places)))
+        self._outbox.flush()
+
+    def no_next(self, key: str, coming: str | None = None) -> None:
+        """The driver sends nothing to follow this dispatch; `coming` is one for any slot that was on its way."""
+        self._next_items.note_decline(key, coming)
+
+    async def next_item(self, key: str, place: Place, spec: PytestSpec) -> PytestOrder | None:
+        """What its slot runs after the last batch of this dispatch that was begun, should that be known."""
+        return await self._next_items.find(key, place, spec)
+
+    async def recall(self, key: str, tests: frozenset[Key]) -> None:
+        """Give back those of these tests, the last ones of a dispatch, that have not begun, and tell which."""
+        place = self._places.get(key)
+        if place is None:
+            # It has not come yet. Or it is over: then that was told before this is.
+            self._not_to_run[key] = self._not_to_run.get(key, frozenset()) | tests
+            self.tell(TestsRecalled(key, tuple(tests)))
+        else:
+            under_way = place.under_way
+            async with under_way.asking:
+                given = under_way.recall(tests)
+                if isinstance(under_way.begun, PytestWork) and (orders := under_way.orders_of(tests)):
+                    back = await self._session(under_way.begun.spec).recall(orders)
+                    given += [key_of(order) for order in back]
+                self.tell(TestsRecalled(key, tuple(given)))
+        self._outbox.flush()
+
+    async def perform(
+        self, work: TestWork | PytestWork, *, retry: int, task_run: str, ask_next: AskNext
+    ) -> list[AttemptResult]:
+        """One go at a piece of work; called by its Prefect task, once per try."""
+        if isinstance(work, PytestWork):
+            return await self._perform_items(work, retry, task_run, ask_next)
+        return [await self._perform_test(work, retry, task_run)]
+
+    async def _perform_test(self, work: TestWork, retry: int, task_run: str) -> AttemptResult:
+        attempt = work.attempt + retry
+        kills = self._memory.kills()
+        before = await asyncio.to_thread(note_files, work.test) if leaves_cases(work.test) else None
+        self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
+        if work.suspect:
+            await self._see_told()
+        order = AttemptOrder(self.run_id, work.test, attempt, work.timeout_seconds)
+        running = await self._agent.executor.start_attempt(order)
+        outcome = asyncio.ensure_future(running.result())
+        with self._stoppable(lambda: running.stop(Reason.CANCELLED)):
+            try:
+                result = self._memory.judge(await asyncio.shield(outcome), kills)
+            except asyncio.CancelledError:
+                # Prefect's timeout, since something hangs on the way: the body ends first, then the task run does.
+                running.stop(Reason.TIMEOUT)
+                late = await _see_through(outcome)
+                with anyio.CancelScope(shield=True):
+                    await self._tell_result(work.test, late, before)
+                raise
+        await self._tell_result(work.test, result, before)
+        return result
+
+    async def _tell_result(self, test: TestCase, result: AttemptResult, before: frozenset[Mark] | None) -> None:
+        """Tell what an attempt came to, after the cases in the JUnit files that it left."""
+        if before is not None and result.reason is not Reason.NODE_LOST:
+            self.tell(await asyncio.to_thread(find_cases, test, result, before))
+        self.tell(result)
+
+    async def _perform_items(
+        self, work: PytestWork, retry: int, task_run: str, ask_next: AskNext
+    ) -> list[AttemptResult]:
+        results: list[AttemptResult] = []
+        made = self._reruns.setdefault(task_run, Counter())
+        orders = [_later_attempt(order, retry, made[key_of(order)]) for order in work.orders]
+        busy = len(orders) > 1
+        kills = self._memory.kills()
+
+        def on_start(order: PytestOrder) -> None:
+            self.tell(AttemptStart(order.test_id, order.variant, order.attempt, task_run), busy=busy)
+
+        def on_result(result: AttemptResult) -> None:
+            nonlocal kills
+            result = self._memory.judge(result, kills)
+            if result.reason in (Reason.CRASH, Reason.NODE_LOST, Reason.MEMORY):
+                kills = self._memory.kills()  # the next one in this pack is not ended by the same kill
+            if result.rerun:
+                made[result.key] += 1
+            else:
+                results.append(result)
+            self.tell(result, busy=busy)
+
+        session = self._session(work.spec)
+        if work.suspect:
+            on_start(orders[0])
+            await self._see_told()
+
+        def stop() -> None:
+            task = asyncio.get_running_loop().create_task(session.stop(frozenset(orders), Reason.CANCELLED))
+            self._stopping.add(task)
+            task.add_done_callback(self._stopping.discard)
+
+        with self._stoppable(stop):
+            fresh = work.fresh or retry > 0
+            await session.run_items(orders, on_start=on_start, on_result=on_result, fresh=fresh, ask_next=ask_next)
+        return results
+
+    def _session(self, spec: PytestSpec) -> PytestSession:
+        if spec not in self._sessions:
+            self._sessions[spec] = PytestSession(
+                spec,
+                node_id=self._agent.node_id,
+                temp_root=self._agent.temp_root,
+                slots=self._agent.slots,
+                on_late=self.tell,
+                first_worker=self._agent.first_worker,
+                shared=self._agent.shared,
+                machine_slots=self._agent.machine_slots,
+            )
+        return self._sessions[spec]
+
+    async def collect(self, spec: PytestSpec) -> Collection:
+        """What the pytest session of `spec` holds; collected here once."""
+        return await self._session(spec).collect()
+
+    async def finish_sessions(self) -> None:
+        """End the pytest sessions, and tell what came of it."""
+        sessions = list(self._sessions.items())
+        for (spec, _), result in zip(
+            sessions, await asyncio.gather(*(session.finish() for _, session in sessions)), strict=True
+        ):
+            if result is not None:
+                self.tell(SessionEnd(spec.entry, result))
+        self._outbox.flush()
+
+    async def cancel(self) -> None:
+        """End every body of this run on this node; each attempt says `cancelled`."""
+        self._cancelled = True
+        self._next_items.give_up()
+        for place in self._places.values():
+            place.turn.set()
+        for stop in list(self._stoppers):
+            stop()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._idle.wait(), CANCEL_TIMEOUT_SECONDS)
+
+    @contextlib.contextmanager
+    def _stoppable(self, stop: Callable[[], None]) -> Iterator[None]:
+        self._stoppers.add(stop)
+        if self._cancelled:
+            stop()
+        try:
+            yield
+        finally:
+            self._stoppers.discard(stop)
+
+    async def _see_told(self) -> None:
+        """Until the driver knows what it was told, whatever becomes of this process now."""
+        self._outbox.flush()
+        await asyncio.sleep(TOLD_SECONDS)
+
+    def tell(self, message: NodeMessage, *, busy: bool = False) -> None:
+        """Queue a message to the driver; a `busy` one is of a pack, whose next may come at any moment."""
+        self._outbox.put(message, busy=busy)
+
+    async def close(self) -> None:
+        await self.cancel()
+        for session in self._sessions.values():
+            await session.close()
+        self._outbox.flush()
+        if self._prefect is not None:
+            await self._prefect.leave()
+
+
+class _Performer:
+    """A run on this node as the tasks of one dispatch see it."""
+
+    def __init__(self, run: RunOnNode, key: str, place: Place) -> None:
+        self._run = run
+        self._key = key
+        self._place = place
+
+    async def perform(self, work: TestWork | PytestWork, *, retry: int, task_run: str) -> list[AttemptResult]:
+        async def ask_next() -> PytestOrder | None:
+            assert isinstance(work, PytestWork)
+            return await self._run.next_item(self._key, self._place, work.spec)
+
+        return await self._run.perform(work, retry=retry, task_run=task_run, ask_next=ask_next)
+
+
+async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:
+    # Shielded: Prefect's timeout delivers its cancellation again and again for as long as it is awaited.
+    with anyio.CancelScope(shield=True):
+        await asyncio.wait({outcome})
+    return outcome.result()
+
+
+def _later_attempt(order: PytestOrder, retry: int, reruns: int) -> PytestOrder:
+    if retry == 0:
+        return order
+    return PytestOrder(
+        order.test_id, order.variant, order.nodeid, order.attempt + retry + reruns, order.timeout_seconds, order.metrics
+    )

@@ -1,0 +1,204 @@
+"""A run of a suite as one Prefect flow run: the one it is called in, or one that it makes."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Awaitable, Callable, Iterator
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any, cast
+from uuid import UUID
+
+import httpx
+from prefect import flow, get_run_logger
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.objects import State
+from prefect.context import FlowRunContext
+from prefect.exceptions import PrefectException
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_SSL_CERT_FILE,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_MAX_RETRIES,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    PREFECT_UI_URL,
+    temporary_settings,
+)
+from prefect.states import Cancelled, Completed, Crashed, Failed
+
+from pulseq.orchestration.task_runner import NodeTaskRunner, flow_context
+from pulseq.processes.loopback import loopback_settings
+from pulseq.protocol.work import shown_name
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunEnding:
+    """What the flow run shall say in the end: `kind` is completed, failed, cancelled or crashed.
+
+    Its state has Prefect's own name for the kind: automations of any maker wait for these.
+    """
+
+    kind: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class FlowRunHandle:
+    """The flow run that carries a suite: its id, and its context as nodes get it."""
+
+    id: str
+    context: dict[str, Any]
+
+
+FlowBody = Callable[[FlowRunHandle], Awaitable[FlowRunEnding]]
+#: In a list that is emptied: threads of Prefect's keep copies of a flow's context until the program ends, and
+#: with them all that is in it.
+_body: ContextVar[list[FlowBody]] = ContextVar("pulseq-flow-body")
+
+_STATES = {"completed": Completed, "failed": Failed, "cancelled": Cancelled, "crashed": Crashed}
+
+
+# The cast: a Dask task runner is a `TaskRunner` of its own kind of future, which Prefect's own types leave out.
+@flow(name="run-suite", task_runner=cast(Any, NodeTaskRunner()), validate_parameters=False, log_prints=False, retries=0)
+async def suite_flow(suite: str, run_id: str) -> State[Any]:
+    """Run a suite of tests on the nodes of a cluster.
+
+    Args:
+        suite: The name of the suite.
+        run_id: The run's id in journal and database.
+    """
+    context = FlowRunContext.get()
+    assert context is not None
+    return state_for(await _body.get()[0](handle_of(context)))
+
+
+def state_for(ending: FlowRunEnding) -> State[Any]:
+    """The Prefect state that tells an ending."""
+    return _STATES[ending.kind](message=ending.message)
+
+
+def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
+    """The log of the current flow run, which its page shows."""
+    return get_run_logger()
+
+
+def handle_of(context: FlowRunContext) -> FlowRunHandle:
+    """The handle of a flow run from inside it."""
+    assert context.flow_run is not None
+    return FlowRunHandle(str(context.flow_run.id), flow_context())
+
+
+async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str) -> None:
+    """Run `body` within a flow run: the current one if there is one, else one of its own called `name`.
+
+    In the current one the caller turns the ending into its state; nothing is nested.
+    """
+    current = FlowRunContext.get()
+    if current is not None and current.flow_run is not None:
+        await body(handle_of(current))
+        return
+    with _patient_start() as begun:
+        await _run_own_flow(body, begun, name=name, suite=suite, run_id=run_id)
+
+
+async def _run_own_flow(body: FlowBody, begun: Callable[[], None], *, name: str, suite: str, run_id: str) -> None:
+    async def begin(flow_run: FlowRunHandle) -> FlowRunEnding:
+        begun()
+        return await body(flow_run)
+
+    bodies: list[FlowBody] = [begin]
+    token = _body.set(bodies)
+    try:
+        await suite_flow.with_options(flow_run_name=shown_name(name))(
+            suite=shown_name(suite), run_id=run_id, return_state=True
+        )
+    finally:
+        _body.reset(token)
+        bodies.clear()
+
+
+def within_flow_run() -> bool:
+    """Whether this is called inside a flow run already."""
+    return FlowRunContext.get() is not None
+
+
+async def forget_flow_run(flow_run_id: str) -> None:
+    """Delete a flow run of our own in which nothing has run; one that cannot be deleted stays."""
+    async with get_client() as client:
+        with contextlib.suppress(httpx.HTTPError, PrefectException):
+            await client.delete_flow_run(UUID(flow_run_id))
+
+
+def configured_api_url() -> str | None:
+    """The Prefect API that the environment or the active profile names, if any."""
+    return PREFECT_API_URL.value() or None
+
+
+#: How often Prefect's client asks again where an API does not answer, waiting 2, 4, 8 … s between: its own
+#: five times, at each of the calls that end a flow run, keep a finished run waiting for minutes.
+RETRIES_OF_A_CONFIGURED_API = 3
+RETRIES_OF_AN_EMBEDDED_SERVER = 1
+#: Before anything has run there is nothing to be kept waiting, and a minute is better than no run: a server on
+#: SQLite refuses (503) what comes while it writes, as it does where many runs start at once. Its waits have jitter.
+RETRIES_AT_START = 5
+
+
+@contextlib.contextmanager
+def _patient_start() -> Iterator[Callable[[], None]]:
+    """Ask a busy API again for as long as a start may take, until what this gives is called."""
+    with contextlib.ExitStack() as patience:
+        retries = max(RETRIES_AT_START, PREFECT_CLIENT_MAX_RETRIES.value())
+        patience.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: retries}))
+        yield patience.close
+
+
+@contextlib.contextmanager
+def use_configured_api(*, auth: str | None = None) -> Iterator[None]:
+    """Let Prefect in this context talk to the configured API, with an end to its patience.
+
+    Args:
+        auth: an auth string for where none is configured.
+    """
+    defaults: dict[Any, Any] = {PREFECT_CLIENT_MAX_RETRIES: RETRIES_OF_A_CONFIGURED_API}
+    if auth is not None:
+        defaults[PREFECT_API_AUTH_STRING] = auth
+    with temporary_settings(set_defaults=defaults):
+        yield
+
+
+@contextlib.contextmanager
+def use_api(
+    url: str,
+    *,
+    auth: str | None = None,
+    retries: int = RETRIES_OF_AN_EMBEDDED_SERVER,
+    same_release: bool = False,
+) -> Iterator[None]:
+    """Let Prefect in this context talk to the embedded server at `url`.
+
+    Without sending logs there: the handler would go on doing so in its own time, after the server's end.
+
+    Args:
+        auth: its auth string; None leaves the configured one, if any.
+        same_release: the server was started by this very process, and need not be asked for its version.
+    """
+    settings: dict[Any, Any] = {
+        PREFECT_API_URL: url,
+        PREFECT_LOGGING_TO_API_ENABLED: False,
+        PREFECT_CLIENT_MAX_RETRIES: retries,
+        PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: not same_release,
+    }
+    if auth is not None:
+        settings[PREFECT_API_AUTH_STRING] = auth
+    if certificates := loopback_settings(url):
+        settings[PREFECT_API_SSL_CERT_FILE] = certificates[PREFECT_API_SSL_CERT_FILE.name]
+    with temporary_settings(settings):
+        yield
+
+
+def flow_run_url(flow_run_id: str, api_url: str) -> str:
+    """Where the flow run can be looked at in the Prefect UI."""
+    base = PREFECT_UI_URL.value() or api_url.removesuffix("/").removesuffix("/api")
+    return f"{base}/runs/flow-run/{flow_run_id}"

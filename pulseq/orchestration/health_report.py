@@ -1,0 +1,103 @@
+"""How nodes do, as Prefect shows and tells it: a table artifact, and an event for each change."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from prefect.artifacts import acreate_table_artifact
+from prefect.client.schemas.objects import State
+from prefect.runtime import flow_run
+from prefect.states import Completed, Failed
+
+from pulseq.cluster.health_watch import HealthChange
+from pulseq.events import NodeHealth
+from pulseq.models import Liveness
+from pulseq.orchestration.run_events import tell_events
+from pulseq.protocol.work import shown_name
+
+ARTIFACT_KEY = "node-health"
+CHANGED_EVENT = "pulseq.node.changed"
+
+
+async def publish_health(rows: Sequence[NodeHealth], *, description: str) -> None:
+    """Show the rows of a look as the table `node-health` of the current flow run."""
+    await acreate_table_artifact([table_row(row) for row in rows], key=ARTIFACT_KEY, description=description)
+
+
+def table_row(health: NodeHealth) -> dict[str, str]:
+    """One line of the table, in units for people."""
+    return {
+        "node": shown_name(health.node_id),
+        "state": health.liveness.value,
+        "answered in": "" if health.latency is None else f"{health.latency * 1000:.0f} ms",
+        "last heartbeat": "" if health.heartbeat_age is None else f"{health.heartbeat_age:.1f} s ago",
+        "running": "" if health.running is None else f"{health.running} of {health.slots}",
+        "load": "" if health.load is None else f"{health.load:.2f}",
+        "memory free": _share(health.memory_available, health.memory_total),
+        "disk free": _share(health.disk_free, health.disk_total),
+        "why": shown_name(health.why or ""),
+    }
+
+
+def _share(part: int | None, whole: int | None) -> str:
+    return "" if part is None or not whole else f"{part / 1e9:.1f} GB ({part / whole:.0%})"
+
+
+async def tell_changes(changes: Sequence[HealthChange]) -> None:
+    """Emit `pulseq.node.changed` for each, from the current flow run; automations of Prefect can wait for it."""
+    await tell_events([change_event(change, flow_run.id or "none") for change in changes])
+
+
+def change_event(change: HealthChange, flow_run_id: str) -> dict[str, Any]:
+    """The event that a node has changed."""
+    return {
+        "id": str(uuid4()),
+        "occurred": datetime.now(UTC).isoformat(),
+        "event": CHANGED_EVENT,
+        "resource": resource_of(change.health),
+        "related": [{"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}],
+        "payload": payload_of(change),
+    }
+
+
+def resource_of(health: NodeHealth) -> dict[str, str]:
+    """The node as the resource of an event; its labels can be matched by a trigger."""
+    return {
+        "prefect.resource.id": f"pulseq.node.{shown_name(health.node_id)}",
+        "prefect.resource.name": shown_name(health.node_id),
+        "pulseq.node.status": health.liveness.value,
+        "pulseq.scheduler": health.scheduler or "unknown",
+    }
+
+
+def payload_of(change: HealthChange) -> dict[str, Any]:
+    """What has changed, and why."""
+    return {
+        "before": change.before.value,
+        "after": change.health.liveness.value,
+        "why": shown_name(change.health.why or "it answers"),
+    }
+
+
+def state_of_look(rows: Sequence[NodeHealth]) -> State[Any]:
+    """The state of a flow run that has looked: `Healthy`, or `Degraded` with the nodes that are not active."""
+    bad = [row for row in rows if row.liveness is not Liveness.ACTIVE]
+    if not rows:
+        return Completed(name="NoNodes", message="the scheduler has no node")
+    if not bad:
+        return Completed(name="Healthy", message=f"{len(rows)} node{'' if len(rows) == 1 else 's'} active")
+    told = ", ".join(f"{row.node_id} {row.liveness} ({row.why})" for row in bad)
+    return Completed(name="Degraded", message=shown_name(f"{len(bad)} of {len(rows)} nodes not active: {told}"))
+
+
+def nothing_stands(message: str) -> State[Any]:
+    """The state of a flow run that found nothing to look at."""
+    return Completed(name="NothingRuns", message=message)
+
+
+def no_scheduler(message: str) -> State[Any]:
+    """The state of a flow run whose scheduler is not there."""
+    return Failed(name="NoScheduler", message=message)

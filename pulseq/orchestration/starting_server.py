@@ -1,0 +1,75 @@
+"""Prefect servers of this machine that were started and do not answer: not yet, which takes seconds, or no more."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pulseq.processes.loopback import is_on_loopback
+from pulseq.processes.process_id import ProcessId
+
+_PORT_VARIABLE = "PREFECT_SERVER_API_PORT"
+_USUAL_PORT = "4200"
+#: What `prefect server start --background` leaves, and `prefect server stop` removes.
+_BACKGROUND_PID = "server.pid"
+#: What the server's own process is called with, and what makes one in the background (`--background`).
+_FACTORIES = ("prefect.server.api.server:create_app", "server_doors:create_app")
+
+
+def find_starting_server(url: str, proc: Path = Path("/proc")) -> ProcessId | None:
+    """A process of this machine that serves the API at `url`, or is about to: to be asked where nothing listens there.
+
+    Args:
+        url: the API; for one that is not on loopback the answer is None.
+        proc: where the kernel tells of processes.
+    """
+    if not is_on_loopback(url):
+        return None
+    port = str(urlsplit(url).port or 80)
+    servers = (found for found, words in _programs(proc) if _serves(found, words, port))
+    return next(servers, None)
+
+
+def ended_in_background(url: str, prefect_home: Path) -> bool:
+    """Whether a server was started for this machine with `--background`, and is gone without having been stopped.
+
+    Its output is a pipe that nobody reads, so it ends at its first warning.
+    """
+    if not is_on_loopback(url):
+        return False
+    try:
+        told = (prefect_home / _BACKGROUND_PID).read_text()
+        return ProcessId.of(int(told)) is None
+    except (OSError, ValueError):
+        return False
+
+
+def _programs(proc: Path) -> Iterator[tuple[ProcessId, list[str]]]:
+    for place in proc.iterdir():
+        if not place.name.isdecimal():
+            continue
+        try:
+            words = (place / "cmdline").read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue  # it has ended
+        if (found := ProcessId.of(int(place.name))) is not None:
+            yield found, words
+
+
+def _serves(process: ProcessId, words: list[str], port: str) -> bool:
+    if not (any(word.endswith(_FACTORIES) for word in words) or _is_prefects_command(words)):
+        return False
+    if "--port" in words[:-1]:
+        return words[words.index("--port") + 1] == port
+    environment = process.read_environment()
+    # Nobody's environment is empty: it cannot be read, since the process is somebody else's.
+    return bool(environment) and environment.get(_PORT_VARIABLE, _USUAL_PORT) == port
+
+
+def _is_prefects_command(words: list[str]) -> bool:
+    # `/bin/python /bin/prefect server start`, and `python -m prefect server start`.
+    pairs = zip(words, words[1:], words[2:], strict=False)
+    return any(
+        Path(first).name == "prefect" and (second, third) == ("server", "start") for first, second, third in pairs
+    )

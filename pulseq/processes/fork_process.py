@@ -1,0 +1,215 @@
+"""The process that nodes are forked from (`python -m pulseq.processes.fork_process`, or a fork of its owner).
+
+It has loaded what a node needs, one and a half seconds of a processor, so that each node after that costs
+milliseconds. It has one thread, and only ever answers its owner's requests: of such a process a fork is safe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import gc
+import importlib
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import traceback
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pulseq.execution.runtime.process_tree import continue_when_orphaned
+from pulseq.ownership import open_own
+from pulseq.processes.child import read_configuration
+from pulseq.processes.loading import loading_much
+
+_LONGEST_REQUEST = 65536
+_ARGUMENTS_FIELD = 45
+
+
+def main() -> None:
+    configuration = read_configuration()
+    with loading_much():
+        importlib.import_module(configuration["module"])
+    # What is there now is never garbage, and looking for some would copy its pages in every fork.
+    gc.collect()
+    gc.freeze()
+    serve_forks(socket.socket(fileno=configuration["socket_fd"]))()
+
+
+def may_be_forked() -> bool:
+    """Whether this process has no other thread, and all three of its streams."""
+    streams = (sys.stdin, sys.stdout, sys.stderr)
+    return len(os.listdir("/proc/self/task")) == 1 and all(stream is not None for stream in streams)
+
+
+def fork_this_process(requests: socket.socket, log: int, environment: Mapping[str, str]) -> int:
+    """Have a fork of this process serve forks; its number.
+
+    To be called where it `may_be_forked`, and by no task of a loop: a callback, at most.
+
+    Args:
+        requests: the end of the socket that the fork is to have; all else that is open stays the owner's alone.
+        log: a descriptor for what the fork says.
+        environment: what it and its forks have besides ours.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        # Else the fork might say it once more; of a reader that has gone, or a full disk, views think nothing.
+        with contextlib.suppress(OSError, ValueError):
+            stream.flush()
+    pid = os.fork()
+    if pid == 0:
+        with _ending_here():
+            _leave_owner(requests.fileno(), log)
+            os.environ.update(environment)
+            sys.path.insert(0, os.getcwd())  # as `python -m` has it
+            if "prefect" in sys.modules:
+                from pulseq.processes.resident import read_settings_again
+
+                read_settings_again()
+            gc.freeze()
+            show_as(__name__)
+            serve_forks(requests)()
+    return pid
+
+
+@contextlib.contextmanager
+def _ending_here() -> Iterator[None]:
+    """End this process with what it does, without a word of what its owner would do at its own end."""
+    code = 1
+    try:
+        yield
+        code = 0
+    except SystemExit as error:
+        code = error.code if isinstance(error.code, int) else 1
+    except BaseException:  # noqa: BLE001 - nobody above may see it: above is the owner's program
+        os.write(2, traceback.format_exc().encode())
+    finally:
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+
+
+def _leave_owner(requests: int, log: int) -> None:
+    """Be a process of its own: session, signals, streams, and nothing open that is the owner's."""
+    os.setsid()
+    continue_when_orphaned()
+    signal.set_wakeup_fd(-1)
+    for handled in signal.valid_signals():
+        if callable(signal.getsignal(handled)):
+            signal.signal(handled, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    nothing = os.open(os.devnull, os.O_RDWR)
+    for descriptor in {int(name) for name in os.listdir("/proc/self/fd")} - {requests, nothing}:
+        # Filled, not closed: objects of the owner's have these numbers, and may yet close them.
+        with contextlib.suppress(OSError):
+            os.fstat(descriptor)  # what listed them has closed its own
+            os.dup2(log if descriptor == 2 else nothing, descriptor, inheritable=descriptor <= 2)
+    _OWNERS_STREAMS.extend((sys.stdin, sys.stdout, sys.stderr))
+    for number, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        errors = "backslashreplace" if number == 2 else "strict"
+        stream = open(number, mode, buffering=-1 if number == 1 else 1, errors=errors, closefd=False)  # noqa: SIM115
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
+    _part_loggers_from_views()
+
+
+def _part_loggers_from_views() -> None:
+    """Have loggers write here what they would give to a view of the owner's, which draws its picture with each line.
+
+    Their handlers have as their stream what Rich has put in the place of the owner's while it draws.
+    """
+    loggers = [logging.root, *logging.root.manager.loggerDict.values()]
+    handlers = {handler for logger in loggers for handler in getattr(logger, "handlers", ())}
+    for handler in handlers:
+        owners: Any = getattr(handler, "stream", None)
+        if hasattr(owners, "rich_proxied_file") and isinstance(handler, logging.StreamHandler):
+            # Not by `setStream`: it flushes the view.
+            handler.stream = sys.stdout if owners.fileno() == 1 else sys.stderr
+
+
+#: Kept, since whoever frees a stream flushes it.
+_OWNERS_STREAMS: list[Any] = []
+
+
+def serve_forks(requests: socket.socket) -> Callable[[], None]:
+    """Do what the owner asks for until it has gone, which ends the process; returns in a fork alone: what it runs."""
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, no fork could be asked for its code
+    while True:
+        message, pipes, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 2)
+        if not message:
+            os._exit(0)
+        request: dict[str, Any] = json.loads(message)
+        match request["do"]:
+            case "fork":
+                if not _fork(requests, pipes):
+                    requests.close()
+                    _move_in(pipes, request["log"])
+                    name = request["module"]
+                    show_as(name)
+                    main: Callable[[], None] = importlib.import_module(name).main
+                    return main
+            case "tell":
+                _answer(requests, {"code": code_of(request["pid"])})
+            case "bury":
+                os.waitpid(request["pid"], 0)
+
+
+def _fork(requests: socket.socket, pipes: list[int]) -> int:
+    """The number of a new fork, which is 0 there; the owner is told."""
+    try:
+        pid = os.fork()
+    except OSError as error:
+        _answer(requests, {"error": str(error)})
+        pid = -1
+    if pid:
+        # First of all: as long as we have them, too, a fork would not see the end of its owner.
+        for end in pipes:
+            os.close(end)
+    if pid > 0:
+        _answer(requests, {"pid": pid})
+    return pid
+
+
+def _move_in(pipes: list[int], log_path: str) -> None:
+    """Have a session, an input, an output and a log of one's own."""
+    os.setsid()
+    log = open_own(Path(log_path))
+    for number, descriptor in enumerate((*pipes, log)):
+        os.dup2(descriptor, number)
+        os.close(descriptor)
+
+
+def _answer(requests: socket.socket, message: dict[str, Any]) -> None:
+    try:
+        requests.send(json.dumps(message).encode())
+    except OSError:
+        os._exit(0)  # the owner has gone
+
+
+def code_of(pid: int) -> int:
+    """The return code of a child that has ended, which keeps its number until it is waited for."""
+    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    assert ended is not None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
+
+
+def show_as(module: str) -> None:
+    """Have `ps` show this process as `python -m MODULE`, where that is no longer than what it was started as."""
+    line = Path("/proc/self/cmdline").read_bytes()
+    ours = b"\0pulseq.processes.fork_process\0"
+    name = b"\0" + module.encode() + b"\0"
+    whole = os.fsencode(sys.executable) + b"\0-m" + name
+    new = line.replace(ours, name, 1) if ours in line and len(ours) == len(name) else whole.ljust(len(line), b"\0")
+    fields = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    start = int(fields[_ARGUMENTS_FIELD])
+    if len(new) == len(line) and start and ctypes.string_at(start, len(line)) == line:
+        ctypes.memmove(start, new, len(new))
+
+
+if __name__ == "__main__":
+    main()

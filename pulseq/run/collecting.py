@@ -1,0 +1,146 @@
+"""Putting a suite's tests into the queue; pytest entries when a node has said what they hold."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from typing import Any
+
+from pulseq.cluster.cluster import LiveNode
+from pulseq.errors import UsageError
+from pulseq.events import EntryCollected, RunNote
+from pulseq.models import Collection, PytestBody, PytestSpec, Reason, Suite, TestCase
+from pulseq.run.dispatcher import Dispatcher
+from pulseq.run.expansion import NO_TESTS, CollectedTests, items_of, spec_of
+from pulseq.run.last_failed import LastFailed
+from pulseq.run.run_options import MAX_NODE_LOSSES, RunOptions
+
+logger = logging.getLogger("pulseq.collect")
+
+
+async def accept_suite(
+    suite: Suite, dispatcher: Dispatcher, options: RunOptions, may_start: asyncio.Event | None = None
+) -> None:
+    """Queue every test of a suite that was asked for.
+
+    Args:
+        may_start: set as soon as no bad input can be found any more, although entries of suite files are
+            still being collected.
+
+    Raises:
+        UsageError: pytest does not take what the command line gave it.
+    """
+    entries: list[TestCase] = []
+    choice = LastFailed(options.only)
+    for test in suite.tests:
+        if isinstance(test.body, PytestBody):
+            dispatcher.plan(test)
+            entries.append(test)
+        elif choice.takes(test):
+            dispatcher.accept(test)
+        else:
+            choice.put_off(1, partial(_accept, dispatcher, test))
+    collecting = [asyncio.create_task(_collect(entry, dispatcher, options, choice)) for entry in entries]
+    try:
+        await asyncio.gather(*(task for entry, task in zip(entries, collecting, strict=True) if _is_direct(entry)))
+        if may_start is not None:
+            may_start.set()
+        await asyncio.gather(*collecting)
+    finally:
+        for task in collecting:
+            task.cancel()
+    choice.settle()
+    if choice.said:
+        dispatcher.emit(RunNote(choice.said))
+
+
+async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions, choice: LastFailed) -> None:
+    spec = spec_of(entry, options.run_id, keyword=options.keyword, markers=options.markers, isolation=options.isolation)
+    dispatcher.specs[entry.id] = spec
+    dispatcher.entries[entry.id] = entry
+    nodes = dispatcher.fits(entry)
+    gone: set[str] = set()
+    for _ in range(MAX_NODE_LOSSES):
+        if not nodes:
+            dispatcher.end_unsatisfiable([entry.key])
+            return
+        found = await _first_collection(nodes, spec, dispatcher)
+        if found is not None:
+            _expand(entry, *found, dispatcher, choice)
+            return
+        # A call that fails is quicker than the scheduler's word that the node has left.
+        gone |= {node.address for node in nodes}
+        nodes = await dispatcher.wait_for_nodes(entry, gone)
+    dispatcher.close(entry, Reason.NODE_LOST, "every node that collected it was lost; it is probably what kills them")
+
+
+async def _first_collection(
+    nodes: list[LiveNode], spec: PytestSpec, dispatcher: Dispatcher
+) -> tuple[Collection, str] | None:
+    """What the first of these nodes collected, and its id; None where all of them are gone."""
+    collecting = {asyncio.create_task(_collect_on(node, spec, dispatcher)): node for node in nodes}
+    for task in collecting:
+        task.add_done_callback(_retrieve)
+    waiting = set(collecting)
+    try:
+        while waiting:
+            done, waiting = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+            for task in done:
+                if not isinstance(task.exception(), OSError):
+                    # The others go on: each node needs its own collection to fork from.
+                    return task.result(), collecting[task].id
+    except asyncio.CancelledError:
+        for task in waiting:
+            task.cancel()
+        raise
+    return None
+
+
+async def _collect_on(node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher) -> Collection:
+    collection: Collection = await dispatcher.runner.collect(dispatcher.run_id, node.address, spec)
+    return collection
+
+
+def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: Dispatcher, choice: LastFailed) -> None:
+    direct = _is_direct(entry)
+    if collection.usage_error is not None:
+        if direct:
+            raise UsageError(f"pytest: {collection.usage_error}")
+        dispatcher.close(entry, Reason.SETUP, collection.usage_error, node_id)
+        return
+    if collection.isolation_reason is not None:
+        why = f"each slot is an interpreter of its own, since {collection.isolation_reason}"
+        dispatcher.emit(RunNote(f"{entry.id}: {why}"))
+    dispatcher.emit(
+        EntryCollected(entry.id, node_id, len(collection.items), collection.deselected, collection.warnings)
+    )
+    collected = items_of(entry, collection, node_id, prefix=not direct)
+    tests = choice.among(collected)
+    if tests is None:
+        choice.put_off(collected.count, lambda every: _put_into(dispatcher, entry, collected if every else NO_TESTS))
+    else:
+        _put_into(dispatcher, entry, tests)
+
+
+def _put_into(dispatcher: Dispatcher, entry: TestCase, tests: CollectedTests) -> None:
+    dispatcher.expand(entry, tests.count)
+    for case, result in tests.verdicts:
+        dispatcher.book_collected(case, result)
+    for item in tests.items:
+        dispatcher.accept(item)
+
+
+def _accept(dispatcher: Dispatcher, test: TestCase, every: bool) -> None:
+    if every:
+        dispatcher.accept(test)
+
+
+def _is_direct(entry: TestCase) -> bool:
+    """Whether the command line has named it, and no line of a suite file."""
+    return entry.location is None
+
+
+def _retrieve(task: asyncio.Task[Any]) -> None:
+    if not task.cancelled() and task.exception() is not None:
+        logger.debug("a further node could not collect: %s", task.exception())

@@ -1,0 +1,106 @@
+"""One look at the nodes of a standing cluster, and everything that comes of it: rows, table, events, state."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pulseq.cluster.health import Sighting, look_at_nodes, reach_scheduler
+from pulseq.cluster.health_watch import HealthWatch, Look
+from pulseq.cluster.scheduler_address import check_scheduler
+from pulseq.errors import InfrastructureError, PulseqError
+from pulseq.models import FrameworkConfig
+from pulseq.orchestration.health_report import no_scheduler, nothing_stands, publish_health, state_of_look, tell_changes
+from pulseq.planning.liveness import LivenessRule
+from pulseq.results.database import DATABASE_NAME, Database
+from pulseq.results.health_journal import ingest_health, recall_health, record_health
+from pulseq.run.run_options import default_home
+from pulseq.run.state_directory import prepare_home
+from pulseq.standing.standing import StandingCluster, find_cluster
+
+logger = logging.getLogger("pulseq.health")
+
+
+@dataclass(frozen=True, slots=True)
+class HealthRequest:
+    """What is to be looked at; None takes what `pulseq up` has in the state directory, or the defaults.
+
+    Attributes:
+        home: the state directory; None is `$PULSEQ_HOME` or `.pulseq`.
+        scheduler: address of a Dask scheduler.
+        heartbeat_interval, node_timeout: seconds, as in a nodes file.
+    """
+
+    home: Path | None = None
+    scheduler: str | None = None
+    heartbeat_interval: float | None = None
+    node_timeout: float | None = None
+
+
+async def check_nodes(request: HealthRequest) -> Any:
+    """Look once, within the current flow run; the Prefect state that it shall end in.
+
+    Nodes that an earlier look has seen and that are gone are inactive; so are all of them where the scheduler
+    does not answer.
+    """
+    home = (request.home or default_home()).absolute()
+    cluster = find_cluster(home)
+    address = request.scheduler or (cluster.scheduler if cluster else "")
+    if not address:
+        return nothing_stands(f"`pulseq up` has nothing running in {home}, and no scheduler's address was given")
+    watch = make_watch(request, address, cluster)
+    for at, health in await asyncio.to_thread(recall_health, home, address):
+        watch.remember(health, at)
+    trouble: str | None = None
+    sightings: list[Sighting] = []
+    try:
+        if request.scheduler is None and cluster is not None and not cluster.keeper.alive:
+            # An address that nobody answers for is not even asked: who wrote it down is not known.
+            raise InfrastructureError(f"what `pulseq up` had started in {home} has died")
+        sightings = await _see(address, watch.rule)
+    except PulseqError as error:
+        trouble = str(error)
+    look = watch.take(sightings, time.time(), trouble=trouble)
+    await asyncio.to_thread(_keep, home, look)
+    await tell_changes(look.changes)
+    latest = [*{row.node_id: row for row in look.rows}.values()]
+    await publish_health(latest, description=f"Nodes of the scheduler at {address}")
+    return state_of_look(latest) if trouble is None else no_scheduler(trouble)
+
+
+def make_watch(request: HealthRequest, address: str, cluster: StandingCluster | None) -> HealthWatch:
+    """A watch with the limits that are asked for, else those of the cluster if that is the one to be looked at."""
+    standing = cluster if cluster is not None and cluster.scheduler == address else None
+    framework = standing.fleet.framework if standing else FrameworkConfig()
+    rule = LivenessRule(
+        request.heartbeat_interval or framework.heartbeat_interval, request.node_timeout or framework.node_timeout
+    )
+    expected = frozenset(spec.id for spec in standing.fleet.nodes) if standing else frozenset()
+    return HealthWatch(rule, address, expected)
+
+
+async def _see(address: str, rule: LivenessRule) -> list[Sighting]:
+    await _reach(address)
+    async with reach_scheduler(address) as scheduler:
+        return await look_at_nodes(scheduler, probe_seconds=rule.probe_seconds)
+
+
+async def _reach(address: str) -> None:
+    # Dask itself tries for half a minute.
+    try:
+        await check_scheduler(address)
+    except InfrastructureError as error:
+        raise InfrastructureError(f"no Dask scheduler answers at {address!r}") from error
+
+
+def _keep(home: Path, look: Look) -> None:
+    prepare_home(home)
+    record_health(home, look.rows)
+    try:
+        ingest_health(home, Database(home / DATABASE_NAME))
+    except PulseqError as error:
+        logger.warning("this look is not in the database yet: %s; then `pulseq results sync`", error)

@@ -1,0 +1,178 @@
+"""Slots that are idle while others have a queue of their own: what is asked back for them."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import groupby
+
+from pulseq.planning.queued import QueuedTest
+from pulseq.planning.sharing import Lane, Left, share_out
+from pulseq.protocol.work import TestsRecalled
+from pulseq.run.flights import Flight, Flights
+from pulseq.run.ledger import Key, Ledger
+from pulseq.run.run_queue import RunQueue
+
+#: A dispatch of which nothing could be had is asked again after this long, if then it still is worth it.
+_PAUSE_SECONDS = 0.25
+#: An answer that takes longer than this is not waited for.
+_PATIENCE_SECONDS = 5.0
+
+#: (dispatch, its node, tests): ask for these.
+Ask = Callable[[str, str, list[Key]], None]
+
+
+#: What a slot can give back, with the dispatch that it is of: a test, or all that is of one scope.
+_Unit = tuple[str, tuple[QueuedTest, ...]]
+
+
+@dataclass(slots=True)
+class _SlotQueue:
+    """Dispatches that one slot of a node does one after the other: what can be had of them, the last at the end.
+
+    `running_seconds` is what runs, with what cannot be had; `seconds` is all.
+    """
+
+    running_seconds: float
+    units: list[_Unit]
+    seconds: float
+
+    def append(self, other: _SlotQueue) -> None:
+        """What `other` has is done after this."""
+        self.units += other.units
+        self.seconds += other.seconds
+
+
+class Recalls:
+    """Asks nodes for tests that they have not begun, for as many slots as have nothing to do.
+
+    Args:
+        ask: sends the question; the answer is for `take`.
+    """
+
+    def __init__(self, flights: Flights, queue: RunQueue, ask: Ask) -> None:
+        self._flights = flights
+        self._queue = queue
+        self._ask = ask
+        #: Dispatches that were asked, and when.
+        self._asked: dict[str, float] = {}
+        #: Of those that had answered with nothing, when they may be asked again.
+        self._not_before: dict[str, float] = {}
+        self._next_look = float("-inf")
+        self._looks_again = False
+
+    def look(self, now: float) -> None:
+        """Ask for what is worth it; does nothing while no slot is idle."""
+        self._looks_again = False
+        if not self._queue.recalls or not self._queue.has_idle_slots:
+            return
+        if now < self._next_look:
+            self._looks_again = True
+            return
+        began = time.monotonic()
+        self._forget_old(now)
+        lanes = self._slot_queues(now)
+        idle = self._keep_wanted(lanes)
+        counts = share_out([self._as_lane(lane) for lane in lanes], idle - len(self._asked))
+        for lane, count in zip(lanes, counts, strict=True):
+            self._ask_back(lane.units[len(lane.units) - count :], now)
+        self._looks_again = bool(self._not_before)
+        # A large fleet takes long to look at: a tenth of the time at most goes into that.
+        self._next_look = now + max(_PAUSE_SECONDS / 10, 10 * (time.monotonic() - began))
+
+    def _keep_wanted(self, lanes: list[_SlotQueue]) -> int:
+        """Leave of each lane its last units that idle slots fit; how many such slots there are."""
+        known: dict[tuple[object, frozenset[str]], int] = {}
+        for lane in lanes:
+            keep = len(lane.units)
+            for _, tests in reversed(lane.units):
+                kinds = {(test.requirement_key, test.avoid): test for test in tests}
+                for kind in kinds.keys() - known.keys():
+                    known[kind] = self._queue.idle_slots(kinds[kind])
+                if not all(known[kind] for kind in kinds):
+                    break
+                keep -= 1
+            del lane.units[:keep]
+        return max(known.values(), default=0)
+
+    def take(self, answer: TestsRecalled, ledger: Ledger) -> list[QueuedTest]:
+        """A node has answered: the tests that it will not run, which are anybody's now.
+
+        None where the node was lost meanwhile, or the dispatch is over: then all was told otherwise.
+        """
+        flight = self._flights.by_key.get(answer.key)
+        tests = {key: flight.tests[key] for key in answer.tests if flight is not None and key in flight.tests}
+        self._asked.pop(answer.key, None)
+        if not tests:  # left alone for a while
+            self._not_before[answer.key] = time.monotonic() + _PAUSE_SECONDS
+        for key in tests:
+            self._flights.drop(key)
+        return [test for key, test in tests.items() if ledger.give_back(key)]
+
+    def seconds_left(self) -> float | None:
+        """Until it is worth another look, should nothing happen."""
+        return _PAUSE_SECONDS if self._looks_again else None
+
+    def _forget_old(self, now: float) -> None:
+        under_way = self._flights.by_key
+        self._asked = {key: at for key, at in self._asked.items() if key in under_way and now - at < _PATIENCE_SECONDS}
+        self._not_before = {key: at for key, at in self._not_before.items() if key in under_way and at > now}
+
+    def _slot_queues(self, now: float) -> list[_SlotQueue]:
+        by_node: dict[str, list[_SlotQueue]] = {}
+        for key, flight in self._flights.by_key.items():
+            if flight.follows in self._flights.by_key:
+                continue  # it comes with that one
+            lanes = by_node.setdefault(flight.node_id, [])
+            one = self._slot_queue(key, flight, now)
+            if (following := self._flights.follower_of(key)) is not None:
+                self._bind(one, self._slot_queue(*following, now))
+            if flight.running is not None or len(lanes) < self._queue.slots_of(flight.node_id):
+                lanes.append(one)
+            else:  # it waits on the node for the slot that is free first
+                min(lanes, key=lambda lane: lane.seconds).append(one)
+        return [lane for lanes in by_node.values() for lane in lanes]
+
+    def _bind(self, lane: _SlotQueue, follower: _SlotQueue) -> None:
+        """What was promised to a slot begins there, and all before it."""
+        lane.append(follower)
+        lane.units = follower.units[1:]
+        lane.running_seconds = lane.seconds - sum(self._seconds_of(unit) for _, unit in lane.units)
+
+    def _slot_queue(self, key: str, flight: Flight, now: float) -> _SlotQueue:
+        units = units_of(flight)
+        running = flight.tests.get(flight.running) if flight.running is not None else None
+        elapsed = now - flight.began_at if running is not None else 0.0
+        expected = self._queue.seconds_of(running) if running is not None else 0.0
+        # One that takes longer than it was expected to may go on for as long again.
+        left = expected - elapsed if elapsed < expected else elapsed
+        # What has not begun but has to stay runs before what can be had.
+        left += sum(map(self._queue.seconds_of, flight.not_begun())) - sum(map(self._seconds_of, units))
+        seconds = left + sum(map(self._seconds_of, units))
+        may = key not in self._asked and key not in self._not_before
+        return _SlotQueue(left, [(key, unit) for unit in units] if may else [], seconds)
+
+    def _seconds_of(self, unit: tuple[QueuedTest, ...]) -> float:
+        return sum(map(self._queue.seconds_of, unit))
+
+    def _as_lane(self, lane: _SlotQueue) -> Lane:
+        return Lane(
+            lane.running_seconds,
+            tuple(Left(self._seconds_of(unit), unit[0].group or unit[0].key) for _, unit in lane.units),
+        )
+
+    def _ask_back(self, units: list[_Unit], now: float) -> None:
+        by_dispatch: dict[str, list[Key]] = {}
+        for key, tests in units:
+            by_dispatch.setdefault(key, []).extend(test.key for test in tests)
+        for key, wanted in by_dispatch.items():
+            self._asked[key] = now
+            self._ask(key, self._flights.by_key[key].node_id, wanted)
+
+
+def units_of(flight: Flight) -> list[tuple[QueuedTest, ...]]:
+    """What of a flight can be given back, in its order: single tests, and whole scopes of which nothing has begun."""
+    waiting = [test for test in flight.not_begun() if (test.pack, test.scope) not in flight.scopes_begun]
+    runs = groupby(waiting, key=lambda test: test.key if test.scope is None else (test.pack, test.scope))
+    return [tuple(tests) for _, tests in runs]

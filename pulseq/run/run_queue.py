@@ -1,0 +1,198 @@
+"""The ready queue of a run, and the decisions about it: what is picked for whom, and what fits nobody."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from typing import TypeVar, cast
+
+from pulseq.capabilities import match, requirement_key
+from pulseq.models import CapabilityValue, FrameworkConfig, Priority, PytestItemBody, SimulateBody, TestCase
+from pulseq.planning.expected import ExpectedDurations
+from pulseq.planning.packing import WHOLE_FILES, PackLimits
+from pulseq.planning.queued import NodeOffer, QueuedTest
+from pulseq.planning.ready_queue import Pick, ReadyQueue
+from pulseq.run.deciding_words import say_pick, say_promise, say_waiting
+from pulseq.run.homeless import HomelessWatch
+
+T = TypeVar("T", bound=Hashable)
+Key = tuple[str, str]
+logger = logging.getLogger("pulseq.schedule")
+
+#: A pytest item that is expected to take this long is a task run of its own.
+LONG_ITEM_SECONDS = 1.0
+
+
+class RunQueue:
+    """The ready queue of a run, and its decisions: what is picked for whom, what fits nobody.
+
+    Args:
+        granularity: `test` makes every pytest item a task run of its own, `file` a whole file, `auto` short ones.
+        failed_first: ids of tests that go before all others.
+
+    Attributes:
+        expected: what earlier runs know of durations.
+    """
+
+    def __init__(
+        self, config: FrameworkConfig, *, granularity: str = "auto", failed_first: frozenset[str] = frozenset()
+    ) -> None:
+        self.config = config
+        self.expected = ExpectedDurations()
+        self._granularity = granularity
+        self._failed_first = failed_first
+        self._homeless = HomelessWatch(config.node_timeout)
+        limits = WHOLE_FILES if granularity == "file" else PackLimits()
+        self._queue = ReadyQueue(self._class_fits, strategy=config.strategy, limits=limits)
+        self._requirements: dict[Hashable, Mapping[str, CapabilityValue]] = {}
+        self._offers: dict[str, NodeOffer] = {}
+        self._shared: dict[Hashable, Hashable] = {}
+        self._sequence = 0
+
+    def add(self, case: TestCase, *, alone: bool = False, avoid: frozenset[str] = frozenset()) -> None:
+        """A test is ready to run; `alone` keeps it out of packs, `avoid` are nodes that were lost under it."""
+        self._sequence += 1
+        class_key = self._share(requirement_key(case.requirements))
+        self._requirements.setdefault(class_key, case.requirements)
+        first = case.id in self._failed_first
+        scope = None if alone else self._scope_of(case)
+        self._queue.add(
+            QueuedTest(
+                case.key,
+                self._sequence,
+                class_key,
+                Priority.CRITICAL if first else case.priority,
+                self._expected(case),
+                None if alone else self._pack_of(case),
+                avoid,
+                self._group_of(case),
+                scope,
+                collected=not alone and isinstance(case.body, PytestItemBody),
+            )
+        )
+
+    def add_again(self, test: QueuedTest) -> None:
+        """A test that was picked waits again, where it stood."""
+        self._queue.add(test)
+
+    def node_joined(self, node_id: str, slots: int, capabilities: Mapping[str, CapabilityValue]) -> None:
+        """A node is there, all of its slots free."""
+        slowness = self.expected.slowness(requirement_key(capabilities))
+        self._offers[node_id] = offer = NodeOffer(node_id, slots, capabilities, slowness)
+        self._queue.node_joined(offer)
+
+    def node_left(self, node_id: str) -> None:
+        """A node is gone."""
+        self._offers.pop(node_id, None)
+        self._queue.node_left(node_id)
+
+    def set_open(self, node_id: str, is_open: bool) -> None:
+        """Let a node have more tests, or none."""
+        if node_id in self._offers:
+            self._queue.set_open(node_id, is_open)
+
+    def slot_freed(self, node_id: str) -> None:
+        """A dispatch that a node held is done."""
+        self._queue.slot_freed(node_id)
+
+    def learn(self, test: QueuedTest, seconds: float) -> None:
+        """A test took so long: others of its file may, too."""
+        self._queue.learn(test, seconds)
+
+    @property
+    def recalls(self) -> bool:
+        """Whether a part of a dispatch may be had back: whole files stay whole."""
+        return self._granularity != "file"
+
+    @property
+    def has_idle_slots(self) -> bool:
+        """Whether a slot has nothing to do."""
+        return self._queue.has_idle_slots
+
+    def idle_slots(self, test: QueuedTest) -> int:
+        """How many slots have nothing to do that a test can go to."""
+        return self._queue.idle_slots(test)
+
+    def slots_of(self, node_id: str) -> int:
+        """The slots of a node; none of one that has left."""
+        return self._queue.slots_of(node_id)
+
+    def seconds_of(self, test: QueuedTest) -> float:
+        """What a test is reckoned with, whatever is known of it."""
+        return self._queue.seconds_of(test)
+
+    @property
+    def waiting(self) -> int:
+        """How many tests wait."""
+        return self._queue.waiting
+
+    def picks(self) -> Iterator[Pick]:
+        """What to send now, and where; each pick has its slot and its tests as it is made."""
+        for pick in self._queue.picks():
+            if logger.isEnabledFor(logging.DEBUG):
+                logger.debug("%s", self._say(pick))
+            yield pick
+        if logger.isEnabledFor(logging.DEBUG):
+            for key, count in self._queue.waiting_by_class().items():
+                logger.debug("%s", say_waiting(count, self._requirements[key], self._offers))
+
+    def promise(self, node_id: str, behind_seconds: float, wanted: Callable[[QueuedTest], bool]) -> Pick | None:
+        """What is to follow on a slot that is not free yet, as `ReadyQueue.promise` says."""
+        pick = self._queue.promise(node_id, behind_seconds, wanted)
+        if pick is not None and logger.isEnabledFor(logging.DEBUG):
+            logger.debug("%s", say_promise([test.key[0] for test in pick.tests], node_id))
+        return pick
+
+    def end_homeless(self, now: float) -> list[Key]:
+        """Take out the tests that no node fits, or none any more for longer than `node_timeout`."""
+        due = self._homeless.due(self._queue.homeless(), now)
+        return [test.key for key in due for test in self._queue.withdraw(key)]
+
+    def seconds_left(self, now: float) -> float | None:
+        """Until `end_homeless` has something to end; None when nothing waits for a node."""
+        return self._homeless.seconds_left(now)
+
+    def withdraw(self) -> None:
+        """Forget all that waits."""
+        self._queue.withdraw()
+
+    def _class_fits(self, key: Hashable, capabilities: Mapping[str, CapabilityValue]) -> bool:
+        fits = match(self._requirements[key], capabilities).fits
+        if fits:
+            self._homeless.note_fit(key)
+        return fits
+
+    def _expected(self, case: TestCase) -> float | None:
+        if isinstance(case.body, SimulateBody):
+            return case.body.duration
+        nodeid = case.body.nodeid if isinstance(case.body, PytestItemBody) else None
+        return self.expected.seconds(case.key, declared=case.duration, nodeid=nodeid)
+
+    def _pack_of(self, case: TestCase) -> tuple[object, str] | None:
+        if not isinstance(case.body, PytestItemBody) or self._granularity == "test":
+            return None
+        if case.body.scope is not None:  # also what is known to be long: it is not alone
+            return self._share((case.body.entry, case.body.scope))
+        if self._granularity == "auto" and (self._expected(case) or 0.0) >= LONG_ITEM_SECONDS:
+            return None
+        return self._share((case.body.entry, case.body.nodeid.split("::", 1)[0]))
+
+    def _scope_of(self, case: TestCase) -> str | None:
+        """What an item has to stay with, unless each was asked to go by itself."""
+        return case.body.scope if isinstance(case.body, PytestItemBody) and self._granularity != "test" else None
+
+    def _group_of(self, case: TestCase) -> str | None:
+        """The class that an item is in: its fixtures may be set up for all of it."""
+        if not isinstance(case.body, PytestItemBody):
+            return None
+        where = case.body.nodeid.partition("[")[0].rpartition("::")[0]
+        return self._share(where) if "::" in where else None
+
+    def _share(self, value: T) -> T:
+        """The first object that was equal to this one: many tests have few classes and files."""
+        return cast(T, self._shared.setdefault(value, value))
+
+    def _say(self, pick: Pick) -> str:
+        names = [test.key[0] for test in pick.tests]
+        requirements = self._requirements[pick.tests[0].requirement_key]
+        return say_pick(names, requirements, pick.node_id, self._offers, self._queue.loads(), self.config.strategy)

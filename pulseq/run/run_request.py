@@ -1,0 +1,137 @@
+"""What is asked of a run, by a command line or by a form, and the run that is made of it."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pulseq.errors import UsageError, call_all
+from pulseq.models import Fleet, Strategy, Suite
+from pulseq.results.lineage import Lineage
+from pulseq.run.fleet_choice import choose_fleet
+from pulseq.run.last_failed import NONE_KNOWN, above
+from pulseq.run.previous import failed_before
+from pulseq.run.run_options import RunOptions, default_home, new_run_id
+from pulseq.run.standing_use import carry_environment, join_standing
+from pulseq.suites.absent import describe_missing_python
+from pulseq.suites.arguments import load_arguments
+from pulseq.suites.default_suite import complete_arguments
+from pulseq.suites.one_test import locate_python
+from pulseq.suites.selection import select
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunRequest:
+    """A run as it is asked for; whoever asks has checked that numbers make sense.
+
+    Attributes:
+        suites: suite files, directories, test files, pytest node ids; with `pyargs` packages.
+        pytest_args: what pytest gets besides.
+        nodes_file, nodes_count, scheduler: where tests run; at most one of them.
+        strategy: before what the nodes file says; None leaves it to that.
+        timeout_seconds, reruns: for tests that say nothing themselves.
+    """
+
+    suites: tuple[str, ...]
+    pytest_args: tuple[str, ...] = ()
+    pyargs: bool = False
+    python: str | None = None
+    keyword: str | None = None
+    markers: str | None = None
+    last_failed: bool = False
+    failed_first: bool = False
+    nodes_file: Path | None = None
+    nodes_count: str | None = None
+    scheduler: str | None = None
+    strategy: Strategy | None = None
+    timeout_seconds: float | None = None
+    reruns: int | None = None
+    max_failures: int | None = None
+    deadline_seconds: float | None = None
+    granularity: str = "auto"
+    isolation: str = "auto"
+    run_id: str | None = None
+    database: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class PreparedRun:
+    """All that `run_suite` takes."""
+
+    suite: Suite
+    fleet: Fleet
+    options: RunOptions
+
+
+def prepare_run(request: RunRequest) -> PreparedRun:
+    """Read the suites, find the nodes; nothing is started.
+
+    Raises:
+        UsageError: something named is not there, or problems in suite and nodes files, of both where both have some.
+        NothingToRunError: there is no test in them.
+    """
+    named = replace(request, suites=complete_arguments(request.suites, pyargs=request.pyargs))
+    suite, fleet = call_all(lambda: _load_suite(named), lambda: _choose_fleet(named))
+    told_where = bool(request.nodes_file or request.nodes_count or request.scheduler)
+    options, standing = join_standing(
+        _make_options(request, suite), own_nodes=told_where, beside=fleet if fleet.source else None
+    )
+    if standing is not None:
+        fleet = standing.fleet
+        suite = carry_environment(suite, standing.keeper.read_environment(), os.environ)
+    if request.strategy is not None:
+        fleet = replace(fleet, framework=replace(fleet.framework, strategy=request.strategy))
+    return PreparedRun(suite, fleet, options)
+
+
+def _load_suite(request: RunRequest) -> Suite:
+    suite = load_arguments(
+        list(request.suites), pytest_args=request.pytest_args, pyargs=request.pyargs, python=request.python
+    )
+    return _limit(select(suite, keyword=request.keyword, markers=request.markers), request)
+
+
+def _choose_fleet(request: RunRequest) -> Fleet:
+    fleet = choose_fleet(
+        request.suites, nodes_file=request.nodes_file, count=request.nodes_count, scheduler=request.scheduler
+    )
+    # Nodes of a scheduler may be anywhere; all others are on this machine, and have its interpreters.
+    if request.python and not request.scheduler:
+        located = locate_python(request.python, Path.cwd())
+        if message := describe_missing_python(located):
+            raise UsageError(f"--python: {message}")
+    return fleet
+
+
+def _limit(suite: Suite, request: RunRequest) -> Suite:
+    """Timeout and retries of the request, for tests that say nothing themselves."""
+    tests = suite.tests
+    if request.timeout_seconds is not None:
+        limit = request.timeout_seconds
+        tests = tuple(replace(t, timeout_seconds=limit) if t.timeout_seconds is None else t for t in tests)
+    if request.reruns:
+        reruns = request.reruns
+        tests = tuple(replace(t, max_retries=reruns) if t.max_retries == 0 else t for t in tests)
+    return replace(suite, tests=tests)
+
+
+def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
+    home = default_home()
+    run_id = request.run_id or new_run_id()
+    failed = failed_before(home, Lineage.of(suite)) if request.last_failed or request.failed_first else frozenset()
+    return RunOptions(
+        run_id=run_id,
+        home=home,
+        database=request.database.absolute() if request.database else None,
+        scheduler=request.scheduler,
+        keyword=request.keyword,
+        markers=request.markers,
+        max_failures=request.max_failures,
+        granularity=request.granularity,
+        isolation=request.isolation,
+        deadline_seconds=request.deadline_seconds,
+        failed_first=failed | above(failed) if request.failed_first else frozenset(),
+        only=failed if request.last_failed and failed else None,
+        notes=(NONE_KNOWN,) if request.last_failed and not failed else (),
+    )

@@ -1,0 +1,65 @@
+"""What `pulseq up` has started, as a run of the command line uses it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+
+from pulseq.models import Fleet, Suite
+from pulseq.orchestration.api_address import configured_api
+from pulseq.orchestration.api_auth import auth_for
+from pulseq.run.run_options import RunOptions
+from pulseq.standing.standing import StandingCluster, choose_cluster, find_cluster, judge, same_fleet
+
+#: Variables that bodies do not get from a run's own nodes either, or get anew.
+_NOT_CARRIED = ("PREFECT_", "DASK_", "PULSEQ_", "TMPDIR")
+
+
+def join_standing(
+    options: RunOptions, *, own_nodes: bool, beside: Fleet | None
+) -> tuple[RunOptions, StandingCluster | None]:
+    """Let a run use what `pulseq up` has started in its state directory, if it has and if it fits.
+
+    Args:
+        own_nodes: whether the run was told where its tests run; then it shares the Prefect server alone.
+        beside: the fleet of the nodes file beside its suite, which stands back for nodes that are there.
+
+    Returns:
+        Its options, and the cluster whose nodes it is going to use, or None.
+    """
+    found = find_cluster(options.home)
+    if found is None:
+        return options, None
+    configured = configured_api()
+    choice = judge(found, configured) if own_nodes else choose_cluster(options.home, configured)
+    cluster = choice.cluster
+    if cluster is None:
+        return (options if own_nodes or not choice.note else replace(options, notes=(choice.note,))), None
+    if configured is None and (cluster.ui_url or not own_nodes):
+        # Nodes tell the API that they were started with, so their runs have to use that one too.
+        options = replace(options, api_url=cluster.api_url)
+    options = replace(options, api_auth=auth_for(options.home, configured or options.api_url))
+    if own_nodes:
+        return options, None
+    notes: tuple[str, ...] = ()
+    if beside is not None and not same_fleet(beside, cluster.fleet):
+        notes = (f"{beside.source} is not used, since `pulseq up` has other nodes: --nodes would be heeded",)
+    return replace(options, scheduler=cluster.scheduler, standing=True, notes=(*options.notes, *notes)), cluster
+
+
+def carry_environment(suite: Suite, nodes: Mapping[str, str], run: Mapping[str, str]) -> Suite:
+    """The suite with the variables in which a run differs from nodes that were started elsewhere.
+
+    Its bodies would get them from nodes of its own; what a test's own `env` says goes before them.
+    A variable that the nodes have and the run has not cannot be taken away.
+    """
+    differing = {
+        name: value
+        for name, value in run.items()
+        if nodes.get(name) != value and not name.startswith(_NOT_CARRIED) and name != "_"
+    }
+    if not differing:
+        return suite
+    # One mapping for all tests that add nothing to it: there may be a hundred thousand.
+    tests = (replace(test, env={**differing, **test.env} if test.env else differing) for test in suite.tests)
+    return replace(suite, tests=tuple(tests))

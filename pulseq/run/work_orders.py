@@ -1,0 +1,84 @@
+"""From the tests that were picked for a node to what is sent there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from uuid import uuid4
+
+from pulseq.models import PytestItemBody, PytestOrder, PytestSpec, TestCase
+from pulseq.node.dispatch_under_way import keys_of
+from pulseq.planning.queued import QueuedTest
+from pulseq.planning.ready_queue import Pick
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork, name_task_run, pack_name
+from pulseq.run.flights import Flight
+from pulseq.run.ledger import Key, Ledger
+
+
+def build_dispatch(
+    key: str, run_id: str, pick: Pick, ledger: Ledger, specs: Mapping[str, PytestSpec], *, after: str | None = None
+) -> tuple[Dispatch, Flight]:
+    """What is sent for a pick, and what is kept of it; `after` is the dispatch whose slot it will have."""
+    work, in_place = build_work(pick.tests, ledger, specs)
+    work = [_named(unit, pick.node_id, ledger) for unit in work]
+    task_runs = {uuid4(): unit.name for unit in work}
+    tests = {test.key: test for test in pick.tests}
+    in_order = {key: tests[key] for unit in work for key in keys_of(unit)}
+    priority = max(int(test.priority) for test in pick.tests)
+    dispatch = Dispatch(key, run_id, tuple(work), tuple(task_runs), after, priority)
+    return dispatch, Flight(pick.node_id, in_order, in_place, task_runs, after)
+
+
+def _named(unit: TestWork | PytestWork, node_id: str, ledger: Ledger) -> TestWork | PytestWork:
+    name = name_task_run(unit.name, node_id, [ledger.case(key) for key in keys_of(unit)])
+    return replace(unit, name=name)
+
+
+def build_work(
+    tests: Iterable[QueuedTest], ledger: Ledger, specs: Mapping[str, PytestSpec]
+) -> tuple[list[TestWork | PytestWork], frozenset[Key]]:
+    """The task runs that carry these tests, and the tests that Prefect retries in place.
+
+    A test of its own is retried by its task run; one of a pack is not, since the whole pack would be.
+    What is packed of one entry shares a task run, whatever files it is of: a dispatch takes a few seconds.
+    A scope has one of its own: it can be asked back as a whole, or not at all.
+    """
+    work: list[TestWork | PytestWork] = []
+    packs: list[list[QueuedTest]] = []
+    latest: dict[object, list[QueuedTest]] = {}
+    in_place: set[Key] = set()
+    for test in tests:
+        if test.pack is None:
+            in_place.add(test.key)
+            work.append(_single(ledger.case(test.key), ledger, specs))
+            continue
+        entry = test.pack[0]
+        if entry not in latest or latest[entry][-1].scope != test.scope:
+            latest[entry] = []
+            packs.append(latest[entry])
+        latest[entry].append(test)
+    work.extend(_pack(pack, ledger, specs) for pack in packs)
+    return work, frozenset(in_place)
+
+
+def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> TestWork | PytestWork:
+    attempt, retries = ledger.next_attempt(case.key), ledger.retries_left(case.key)
+    failed, suspect = ledger.has_failed(case.key), ledger.is_suspect(case.key)
+    if not isinstance(case.body, PytestItemBody):
+        return TestWork(case.id, case, attempt, retries, failed, suspect)
+    order = _order(case, case.body, attempt)
+    spec = specs[case.body.entry]
+    # A further attempt gets a fork that no earlier test has touched.
+    delay = case.retry_delay_seconds
+    return PytestWork(case.id, spec, (order,), retries, delay, attempt > 1, failed, suspect=suspect)
+
+
+def _pack(tests: Sequence[QueuedTest], ledger: Ledger, specs: Mapping[str, PytestSpec]) -> PytestWork:
+    cases = [ledger.case(test.key) for test in tests]
+    bodies = [case.body for case in cases if isinstance(case.body, PytestItemBody)]
+    orders = tuple(_order(case, body, ledger.next_attempt(case.key)) for case, body in zip(cases, bodies, strict=True))
+    return PytestWork(pack_name(orders), specs[bodies[0].entry], orders, whole=tests[0].scope is not None)
+
+
+def _order(case: TestCase, body: PytestItemBody, attempt: int) -> PytestOrder:
+    return PytestOrder(case.id, case.variant, body.nodeid, attempt, case.timeout_seconds, case.metrics)

@@ -1,0 +1,128 @@
+"""What PulseQ asks of Prefect beyond its documented interface, held against the Prefect that is installed.
+
+Each file that touches Prefect is named here with the tests that hold it; they are what has to pass before another
+minor version of Prefect is allowed in `pyproject.toml`.
+"""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+from prefect import Task
+from prefect.client.orchestration import PrefectClient
+from prefect.context import FlowRunContext, hydrated_context
+from prefect.events.worker import EventsWorker
+from prefect.runner import Runner
+from prefect.server.api.server import create_app
+from prefect.server.database import provide_database_interface
+from prefect.settings import Settings
+from prefect.task_engine import run_task_async
+from prefect_dask.task_runners import DaskTaskRunner
+
+from pulseq.orchestration.api_server import LEAN_SERVER_SETTINGS, QUIET_SETTINGS, STANDING_SERVER_SETTINGS
+
+ROOT = Path(__file__).parents[2]
+_RUNS = "tests/system/test_whole_run.py"
+_DEPLOYED = "tests/system/test_deployments.py"
+#: Where Prefect is touched, and what holds it.
+TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
+    "pulseq/orchestration/api_access.py": ("tests/orchestration/test_api_access.py", _RUNS),
+    "pulseq/orchestration/artifacts.py": ("tests/orchestration/test_artifacts.py", _DEPLOYED),
+    "pulseq/orchestration/automations.py": ("tests/orchestration/test_automations.py", _DEPLOYED),
+    "pulseq/orchestration/deployments.py": ("tests/orchestration/test_deployments.py", _DEPLOYED),
+    "pulseq/orchestration/ended_services.py": ("tests/orchestration/test_ended_services.py", _RUNS),
+    "pulseq/orchestration/flow_run.py": (_RUNS, _DEPLOYED),
+    "pulseq/orchestration/health_report.py": (
+        "tests/orchestration/test_health_report.py",
+        "tests/system/test_node_health.py",
+    ),
+    "pulseq/orchestration/mending.py": ("tests/orchestration/test_mending.py", "tests/system/test_prefect_sync.py"),
+    "pulseq/orchestration/missed_states.py": ("tests/system/test_prefect_sync.py",),
+    "pulseq/orchestration/prefect_client.py": (_DEPLOYED,),
+    "pulseq/orchestration/prefect_run.py": ("tests/orchestration/test_prefect_run.py", _RUNS),
+    "pulseq/processes/resident.py": (
+        "tests/processes/test_resident.py",
+        "tests/system/test_standing.py",
+    ),
+    "pulseq/orchestration/run_names.py": ("tests/orchestration/test_run_names.py", _DEPLOYED),
+    "pulseq/orchestration/server_doors.py": ("tests/orchestration/test_server_doors.py", "tests/system/test_doors.py"),
+    "pulseq/orchestration/server_process.py": (_RUNS, "tests/orchestration/test_server_database.py"),
+    "pulseq/orchestration/serving.py": (_DEPLOYED,),
+    "pulseq/orchestration/short_running.py": ("tests/orchestration/test_short_running.py", _RUNS),
+    "pulseq/orchestration/task_runner.py": ("tests/orchestration/test_task_runner.py", _RUNS),
+    "pulseq/orchestration/tasks.py": ("tests/orchestration/test_tasks.py", _RUNS),
+    "pulseq/orchestration/unstarted.py": ("tests/orchestration/test_unstarted.py", _DEPLOYED),
+    "flows/maintain_results.py": ("tests/flows/test_maintain_results.py", _DEPLOYED),
+    "flows/node_health.py": ("tests/flows/test_node_health.py", "tests/system/test_node_health.py"),
+    "flows/run_suite.py": ("tests/flows/test_run_suite.py", _DEPLOYED),
+}
+
+
+def _imports_prefect(path: Path) -> bool:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            names.append(node.module or "")
+    return any(name.partition(".")[0] in ("prefect", "prefect_dask") for name in names)
+
+
+def test_every_file_that_touches_prefect_is_named() -> None:
+    found = [path for room in ("pulseq", "flows") for path in (ROOT / room).rglob("*.py") if _imports_prefect(path)]
+
+    assert set() == {str(path.relative_to(ROOT)) for path in found} ^ TOUCHING_POINTS.keys()
+
+
+def test_what_holds_them_is_there() -> None:
+    named = {test for tests in TOUCHING_POINTS.values() for test in tests}
+
+    assert set() == {test for test in named if not (ROOT / test).exists()}
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters"),
+    [
+        (run_task_async, {"task", "task_run", "parameters", "return_type"}),
+        (
+            Task.__init__,
+            {"name", "retries", "retry_delay_seconds", "timeout_seconds", "retry_condition_fn", "cache_policy"},
+        ),
+        (hydrated_context, {"serialized_context", "client"}),
+        (FlowRunContext.serialize, set()),
+        (EventsWorker.drain_all, {"timeout"}),
+        (DaskTaskRunner.submit, {"task", "parameters"}),
+        (Runner.__init__, {"limit", "query_seconds", "prefetch_seconds"}),
+        (Runner.aadd_deployment, {"deployment"}),
+        (Runner.astop, set()),
+        (Runner.handle_sigterm, set()),
+        (PrefectClient.set_flow_run_state, {"flow_run_id", "state", "force"}),
+        (create_app, {"settings"}),
+        (provide_database_interface, set()),
+    ],
+)
+def test_what_is_called_takes_what_it_is_given(function: Callable[..., Any], parameters: set[str]) -> None:
+    assert set() == parameters - inspect.signature(function).parameters.keys()
+
+
+def test_the_client_has_the_http_client_that_events_and_mending_go_through() -> None:
+    assert hasattr(PrefectClient("http://127.0.0.1:9/api")._client, "post")
+
+
+@pytest.mark.parametrize("settings", [STANDING_SERVER_SETTINGS, LEAN_SERVER_SETTINGS, QUIET_SETTINGS])
+def test_prefect_knows_the_settings_of_our_servers(
+    monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]
+) -> None:
+    ours = {name: value for name, value in settings.items() if name.startswith("PREFECT_")}
+    for name, value in ours.items():
+        monkeypatch.setenv(name, value)
+
+    assert Settings()  # it takes their values
+    known = json.dumps(Settings.model_json_schema()).upper()
+    assert set() == {name for name in ours if f'"{name}"' not in known}

@@ -1,0 +1,186 @@
+"""How a suite's tests get into the queue, and what becomes of entries whose nodes die meanwhile."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from pulseq.cluster.cluster import LiveNode
+from pulseq.errors import UsageError
+from pulseq.events import Event, RunNote, TestClosed, TestExpanded, TestPlanned
+from pulseq.models import (
+    CollectedItem,
+    Collection,
+    FrameworkConfig,
+    PytestBody,
+    PytestSpec,
+    SimulateBody,
+    Suite,
+    TestCase,
+)
+from pulseq.run.collecting import accept_suite
+from pulseq.run.dispatcher import Dispatcher
+from pulseq.run.ledger import Ledger
+from pulseq.run.run_options import RunOptions
+from pulseq.run.run_queue import RunQueue
+
+ENTRY = TestCase("unit", PytestBody(("tests",)), location="suite.yaml:3")
+ITEMS = Collection((CollectedItem("test_a.py::test_a", "test_a.py:1"), CollectedItem("test_a.py::test_b", "")))
+
+
+class Nodes:
+    """Nodes that answer what they are told to, and are gone where that is an OSError."""
+
+    def __init__(self, **answers: Collection | Exception) -> None:
+        self.answers = answers
+        self.nodes = {name: LiveNode(name, name, "localhost", 1, {"os": "linux"}) for name in answers}
+        self.asked: list[str] = []
+        self.comes_back_at: str | None = None
+
+    async def collect(self, _run_id: str, address: str, _spec: PytestSpec) -> Collection:
+        self.asked.append(address)
+        answer = self.answers[address]
+        if isinstance(answer, OSError) and self.comes_back_at:  # and the old one is not yet known to be gone
+            back = self.comes_back_at
+            self.nodes[back] = LiveNode(back, back, "localhost", 1, {"os": "linux"})
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+
+def test_tests_may_start_while_entries_of_a_file_are_collected() -> None:
+    async def accept() -> list[bool]:
+        may_start, collected = asyncio.Event(), asyncio.Event()
+        nodes = Nodes(node1=ITEMS)
+
+        async def collect(_run_id: str, _address: str, spec: PytestSpec) -> Collection:
+            if spec.targets == ("slow",):
+                await collected.wait()
+            return ITEMS
+
+        nodes.collect = collect  # type: ignore[method-assign]
+        dispatcher = _dispatcher(nodes, [])
+        slow = TestCase("slow", PytestBody(("slow",)), location="suite.yaml:4")
+        named = TestCase("named", PytestBody(("named",)))
+        suite = Suite("s", (slow, named))
+        accepting = asyncio.create_task(accept_suite(suite, dispatcher, RunOptions(run_id="r"), may_start))
+        await asyncio.wait_for(may_start.wait(), 60)
+        before = accepting.done()
+        collected.set()
+        await accepting
+        return [before, accepting.done()]
+
+    assert [False, True] == asyncio.run(accept())
+
+
+def _dispatcher(nodes: Nodes, events: list[Event]) -> Dispatcher:
+    cluster = cast(Any, SimpleNamespace(nodes=nodes.nodes))
+    queue = RunQueue(FrameworkConfig(node_timeout=0.01))
+    return Dispatcher("r", cluster, cast(Any, nodes), Ledger(), events.append, queue)
+
+
+def _accept(nodes: Nodes, *tests: TestCase, only: frozenset[str] | None = None) -> list[Event]:
+    events: list[Event] = []
+    dispatcher = _dispatcher(nodes, events)
+    asyncio.run(accept_suite(Suite("s", tests), dispatcher, RunOptions(run_id="r", only=only)))
+    return events
+
+
+def _planned(events: list[Event]) -> list[str]:
+    return [event.test_id for event in events if isinstance(event, TestPlanned)]
+
+
+def _closed(events: list[Event]) -> list[tuple[str, str | None]]:
+    return [(event.test_id, event.reason) for event in events if isinstance(event, TestClosed)]
+
+
+def test_an_entry_becomes_its_items() -> None:
+    assert _planned(_accept(Nodes(one=ITEMS), ENTRY)) == [
+        "unit",
+        "unit::test_a.py::test_a",
+        "unit::test_a.py::test_b",
+    ]
+
+
+def test_only_what_is_asked_for_is_planned() -> None:
+    tests = [TestCase(name, SimulateBody()) for name in ("a", "b")]
+
+    assert _planned(_accept(Nodes(one=ITEMS), *tests, only=frozenset({"b"}))) == ["b"]
+
+
+def test_where_nothing_that_is_asked_for_is_there_all_is_planned() -> None:
+    tests = [TestCase(name, SimulateBody()) for name in ("a", "b")]
+
+    events = _accept(Nodes(one=ITEMS), ENTRY, *tests, only=frozenset({"unit::test_a.py::test_renamed", "c"}))
+
+    assert _planned(events) == ["unit", "a", "b", "unit::test_a.py::test_a", "unit::test_a.py::test_b"]
+    assert RunNote("--lf: none of these tests is known to fail, so all are run") in events
+
+
+@pytest.mark.parametrize("known", ["a", "unit::test_a.py::test_b"])
+def test_what_is_asked_for_anywhere_leaves_out_all_else_everywhere(known: str) -> None:
+    other = replace(ENTRY, id="other")
+
+    events = _accept(Nodes(one=ITEMS), ENTRY, other, TestCase("a", SimulateBody()), only=frozenset({known}))
+
+    assert [known] == [test_id for test_id in _planned(events) if test_id not in ("unit", "other")]
+    assert {"unit", "other"} == {event.test_id for event in events if isinstance(event, TestExpanded)}
+    assert RunNote("--lf: 1 of 5 tests, known to fail from earlier runs") in events
+
+
+def test_a_node_that_dies_while_it_collects_is_not_missed_where_another_collects() -> None:
+    events = _accept(Nodes(one=ConnectionError(), two=ITEMS), ENTRY)
+
+    assert len(_planned(events)) == 3
+    assert _closed(events) == []
+
+
+def test_an_entry_whose_only_node_dies_waits_for_its_return_and_then_has_no_place_to_run() -> None:
+    assert _closed(_accept(Nodes(one=ConnectionError()), ENTRY)) == [("unit", "unsatisfiable")]
+
+
+def test_an_entry_that_kills_every_node_which_collects_it_is_named() -> None:
+    nodes = Nodes(one=ConnectionError())
+    nodes.comes_back_at = "two"
+    nodes.answers["two"] = ConnectionError()
+
+    assert _closed(_accept(nodes, ENTRY)) == [("unit", "node_lost")]
+    assert nodes.asked == ["one", "two"]
+
+
+def test_an_entry_is_collected_by_the_node_that_comes_back() -> None:
+    nodes = Nodes(one=ConnectionError())
+    nodes.comes_back_at = "two"
+    nodes.answers["two"] = ITEMS
+
+    assert len(_planned(_accept(nodes, ENTRY))) == 3
+
+
+def test_an_entry_that_fits_no_node_ends_at_once_and_is_not_collected() -> None:
+    nodes = Nodes(one=ITEMS)
+    picky = TestCase("unit", PytestBody(("tests",)), requirements={"os": "windows"})
+
+    assert _closed(_accept(nodes, picky)) == [("unit", "unsatisfiable")]
+    assert nodes.asked == []
+
+
+def test_what_pytest_does_not_take_ends_an_entry_of_a_suite_file() -> None:
+    refused = Collection((), usage_error="unrecognized arguments: --nope")
+
+    assert _closed(_accept(Nodes(one=refused), ENTRY)) == [("unit", "setup")]
+
+
+def test_what_pytest_does_not_take_from_the_command_line_is_a_usage_error() -> None:
+    refused = Collection((), usage_error="unrecognized arguments: --nope")
+
+    with pytest.raises(UsageError, match="pytest: unrecognized arguments: --nope"):
+        _accept(Nodes(one=refused), TestCase("tests", PytestBody(("tests",))))
+
+
+def test_an_error_of_our_own_is_not_taken_for_a_lost_node() -> None:
+    with pytest.raises(KeyError):
+        _accept(Nodes(one=KeyError("ours"), two=KeyError("ours")), ENTRY)

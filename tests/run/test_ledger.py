@@ -1,0 +1,450 @@
+"""From the plan of a test to its one verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+import pytest
+from msgspec.structs import replace
+
+from pulseq.events import AttemptFinished, AttemptStarted, Event, RunNote, TestClosed, TestExpanded
+from pulseq.models import AttemptResult, CommandBody, PytestItemBody, Reason, SimulateBody, Status, TestCase
+from pulseq.run.ledger import Begun, Ledger, Next, is_own_failure, planned_event
+
+KEY = ("t", "")
+
+
+def case(retries: int = 0, name: str = "t") -> TestCase:
+    return TestCase(name, CommandBody(("true",)), max_retries=retries)
+
+
+def result(
+    status: Status = Status.PASSED,
+    reason: Reason | None = None,
+    *,
+    attempt: int = 1,
+    node: str = "n1",
+    error: str | None = None,
+    name: str = "t",
+) -> AttemptResult:
+    if reason is None and status is not Status.PASSED:
+        reason = Reason.SKIP if status is Status.SKIPPED else Reason.EXIT_CODE
+    return AttemptResult(name, attempt, node, status, reason=reason, error=error)
+
+
+def closed(
+    status: Status, reason: Reason | None = None, attempts: int = 1, node: str | None = "n1", **more: object
+) -> TestClosed:
+    flaky = more.get("flaky") is True
+    error = more.get("error")
+    assert error is None or isinstance(error, str)
+    return TestClosed("t", "", status, reason, flaky, attempts, node, error)
+
+
+def lose(ledger: Ledger, why: str, untold: Begun = Begun.NO) -> tuple[list[Event], bool]:
+    """The test's node is lost; the events, and whether the test is to be queued again."""
+    lost = ledger.lose({KEY: untold}, why)
+    return lost.events, KEY in (*lost.alone, *lost.apart, *lost.again)
+
+
+def begun(retries: int = 0, node: str = "n1", clock: Callable[[], float] = lambda: 0.0) -> Ledger:
+    """A ledger with one test, which a node has begun."""
+    ledger = Ledger(clock)
+    ledger.plan(case(retries))
+    begin(ledger, node)
+    return ledger
+
+
+def begin(ledger: Ledger, node: str = "n1", task_run: str | None = None) -> list[Event]:
+    ledger.sent(KEY, node)
+    return ledger.start(KEY, ledger.next_attempt(KEY), node, task_run)
+
+
+def test_a_planned_test_is_open_and_its_first_attempt_is_next() -> None:
+    ledger = Ledger()
+    assert ledger.plan(case()) == [planned_event(case())]
+    assert (ledger.open, ledger.open_keys(), ledger.next_attempt(KEY)) == (1, [KEY], 1)
+    assert (ledger.knows(KEY), ledger.is_open(KEY), ledger.case(KEY)) == (True, True, case())
+
+
+def test_a_test_is_planned_once() -> None:
+    ledger = begun()
+    assert (ledger.plan(case()), ledger.open) == ([], 1)
+
+
+def test_a_begun_attempt_is_told_with_its_task_run() -> None:
+    ledger = Ledger()
+    ledger.plan(case())
+    assert begin(ledger, task_run="run-1") == [AttemptStarted("t", "", 1, "n1", "run-1")]
+
+
+def test_an_attempt_begins_once() -> None:
+    assert begun().start(KEY, 1, "n1", None) == []
+
+
+def test_an_attempt_begins_only_where_the_test_was_sent() -> None:
+    assert begun().start(KEY, 1, "n2", None) == []
+
+
+@pytest.mark.parametrize("status", [Status.PASSED, Status.SKIPPED, Status.FAILED, Status.ERROR])
+def test_a_result_without_retries_is_the_verdict(status: Status) -> None:
+    ledger = begun()
+    outcome = result(status)
+    assert ledger.finish(outcome, in_place=True) == (
+        [AttemptFinished(outcome), closed(status, outcome.reason)],
+        Next.CLOSED,
+    )
+    assert (ledger.open, list(ledger.verdicts())) == (0, [closed(status, outcome.reason)])
+
+
+@pytest.mark.parametrize(("in_place", "following"), [(True, Next.RETRY_THERE), (False, Next.RETRY_ALONE)])
+def test_a_failure_with_retries_left_is_tried_again(in_place: bool, following: Next) -> None:
+    ledger = begun(retries=1)
+    failure = result(Status.FAILED)
+    assert ledger.finish(failure, in_place=in_place) == ([AttemptFinished(failure)], following)
+    assert (ledger.next_attempt(KEY), ledger.retries_left(KEY), ledger.open) == (2, 0, 1)
+
+
+def test_a_test_that_passes_after_a_failure_is_flaky() -> None:
+    ledger = begun(retries=1)
+    ledger.finish(result(Status.FAILED), in_place=True)
+    ledger.start(KEY, 2, "n1", None)
+    ledger.finish(result(attempt=2), in_place=True)
+    assert list(ledger.verdicts()) == [closed(Status.PASSED, attempts=2, flaky=True)]
+
+
+def test_the_last_failure_is_the_verdict_of_a_test_that_never_passes() -> None:
+    ledger = begun(retries=1)
+    ledger.finish(result(Status.FAILED), in_place=True)
+    ledger.start(KEY, 2, "n1", None)
+    assert ledger.finish(result(Status.ERROR, Reason.TIMEOUT, attempt=2), in_place=True)[1] is Next.CLOSED
+    assert list(ledger.verdicts()) == [closed(Status.ERROR, Reason.TIMEOUT, attempts=2)]
+
+
+def test_a_cancelled_attempt_is_not_tried_again() -> None:
+    ledger = begun(retries=3)
+    assert ledger.finish(result(Status.ERROR, Reason.CANCELLED), in_place=True)[1] is Next.CLOSED
+    assert ledger.failures == 0
+
+
+def test_the_verdict_has_the_last_lines_of_the_error() -> None:
+    ledger = begun()
+    ledger.finish(result(Status.FAILED, error="1\n2\n3\n4\n5\n\n"), in_place=True)
+    assert [verdict.error for verdict in ledger.verdicts()] == ["3\n4\n5"]
+
+
+def test_the_verdict_on_a_program_says_how_it_ended_and_what_it_wrote_last() -> None:
+    ledger = begun()
+    ledger.finish(result(Status.FAILED, error="exit code 3; its last output:\n1\n2\n3\n4"), in_place=True)
+    assert [verdict.error for verdict in ledger.verdicts()] == ["exit code 3; its last output:\n3\n4"]
+
+
+def test_the_verdict_has_the_line_of_pytests_short_summary_where_there_is_one() -> None:
+    ledger = begun()
+    told = result(Status.FAILED, error="E   AssertionError: no\nE   assert 1 == 2\n\na.py:3: AssertionError")
+    ledger.finish(replace(told, short="AssertionError: no"), in_place=True)
+    assert [verdict.error for verdict in ledger.verdicts()] == ["AssertionError: no"]
+
+
+def test_a_test_whose_node_is_lost_starts_again_elsewhere() -> None:
+    ledger = begun()
+    events, again = lose(ledger, "its process ended")
+    lost = result(Status.ERROR, Reason.NODE_LOST, error="node n1 was lost: its process ended")
+    assert (events, again) == ([AttemptFinished(lost)], True)
+    assert (ledger.next_attempt(KEY), ledger.lost_on(KEY), ledger.open) == (2, {"n1"}, 1)
+
+
+def test_an_attempt_that_was_lost_says_when_it_began_and_how_long_it_ran() -> None:
+    now = iter([10.0, 12.0, 17.5])
+    ledger = begun(clock=lambda: next(now))
+    ((event,), _) = lose(ledger, "gone")
+    assert isinstance(event, AttemptFinished)
+    assert (event.result.started_at, event.result.duration) == (12.0, 5.5)
+
+
+@pytest.mark.parametrize("untold", [Begun.NEXT, Begun.PERHAPS])
+def test_a_start_that_was_not_told_uses_up_its_number(untold: Begun) -> None:
+    ledger = Ledger(lambda: 7.0)
+    ledger.plan(case())
+    ledger.sent(KEY, "n1")
+    events, again = lose(ledger, "gone", untold)
+    why = "node n1 was lost: gone; whether this had begun is not known"
+    lost = AttemptResult("t", 1, "n1", Status.ERROR, reason=Reason.NODE_LOST, started_at=7.0, error=why)
+    assert (events, again) == ([AttemptStarted("t", "", 1, "n1"), AttemptFinished(lost)], True)
+    assert (ledger.next_attempt(KEY), ledger.is_suspect(KEY)) == (2, True)
+
+
+def lose_together(*losses: Mapping[str, bool]) -> dict[str, str]:
+    """Tests that are on a node whenever it is lost, with whether each had told its start; those that were closed."""
+    ledger = Ledger()
+    for name in dict.fromkeys(name for loss in losses for name in loss):
+        ledger.plan(case(name=name))
+    events: list[Event] = []
+    for number, loss in enumerate(losses):
+        for name, told in loss.items():
+            ledger.sent((name, ""), f"n{number}")
+            if told:
+                ledger.start((name, ""), ledger.next_attempt((name, "")), f"n{number}", None)
+        events += ledger.lose({(name, ""): Begun.NEXT for name in loss}, "gone").events
+    return {event.test_id: str(event.reason) for event in events if isinstance(event, TestClosed)}
+
+
+def test_a_test_that_was_alone_on_the_second_node_is_named() -> None:
+    assert {"bad": "node_lost"} == lose_together({"bad": True, "a": True}, {"bad": True})
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_one_that_had_company_at_each_loss_is_named_when_it_was_there_once_more(told: bool) -> None:
+    twice = {"bad": True, "a": told}, {"bad": True, "b": told}
+    assert {} == lose_together(*twice)
+    assert {"bad": "node_lost"} == lose_together(*twice, {"bad": True, "c": told})
+
+
+def test_of_two_that_were_always_there_none_is_named_until_they_part() -> None:
+    both = {"bad": True, "a": True}
+    assert {} == lose_together(both, both)
+    assert {"bad": "node_lost"} == lose_together(both, both, {"bad": True})
+
+
+def test_two_that_never_part_have_an_end() -> None:
+    both = {"bad": True, "a": True}
+    assert {"bad": "node_lost", "a": "node_lost"} == lose_together(both, both, both, both)
+
+
+def test_a_suspect_that_had_not_said_that_it_began_did_not_begin() -> None:
+    assert {} == lose_together({"a": False}, {"a": False}, {"a": False})
+    assert {"a": "node_lost"} == lose_together({"a": False}, {"a": True})
+
+
+def test_a_lost_node_is_no_evidence_against_the_test() -> None:
+    ledger = begun()
+    lose(ledger, "gone")
+    begin(ledger, "n2")
+    ledger.finish(result(attempt=2, node="n2"), in_place=True)
+    assert list(ledger.verdicts()) == [closed(Status.PASSED, attempts=2, node="n2")]
+
+
+def test_a_lost_node_uses_up_no_retry() -> None:
+    ledger = begun(retries=1)
+    lose(ledger, "gone")
+    begin(ledger, "n2")
+    assert ledger.finish(result(Status.FAILED, attempt=2, node="n2"), in_place=True)[1] is Next.RETRY_THERE
+
+
+def test_a_test_that_had_not_begun_has_no_attempt_to_lose() -> None:
+    ledger = Ledger()
+    ledger.plan(case())
+    ledger.sent(KEY, "n1")
+    assert lose(ledger, "gone") == ([], True)
+    assert (ledger.next_attempt(KEY), ledger.lost_on(KEY)) == (1, frozenset())
+
+
+def test_a_node_lost_between_two_attempts_loses_none() -> None:
+    ledger = begun(retries=1)
+    ledger.finish(result(Status.FAILED), in_place=True)
+    assert lose(ledger, "gone") == ([], True)
+    assert ledger.next_attempt(KEY) == 2
+
+
+def test_a_test_that_loses_two_nodes_is_named_as_what_kills_them() -> None:
+    ledger = begun()
+    lose(ledger, "gone")
+    begin(ledger, "n2")
+    events, again = lose(ledger, "killed")
+    text = "2 nodes were lost while this test ran on them; it is probably what kills them (killed)"
+    assert (events[-1], again) == (closed(Status.ERROR, Reason.NODE_LOST, 2, "n2", error=text), False)
+    assert (ledger.open, ledger.failures) == (0, 0)
+
+
+def test_a_closed_test_loses_nothing_with_its_node() -> None:
+    ledger = begun()
+    ledger.finish(result(), in_place=True)
+    assert lose(ledger, "gone") == ([], False)
+
+
+def test_a_late_result_of_a_lost_attempt_is_kept_and_not_counted() -> None:
+    ledger = begun()
+    lose(ledger, "gone")
+    assert ledger.finish(result(), in_place=True) == ([AttemptFinished(result())], Next.NOTHING)
+    begin(ledger, "n2")
+    ledger.finish(result(Status.FAILED, attempt=2, node="n2"), in_place=True)
+    assert ledger.finish(result(), in_place=True) == ([AttemptFinished(result())], Next.NOTHING)
+    assert list(ledger.verdicts()) == [closed(Status.FAILED, Reason.EXIT_CODE, 2, "n2")]
+
+
+def test_a_late_result_never_takes_the_number_of_another_nodes_attempt() -> None:
+    ledger = Ledger()
+    ledger.plan(case())
+    ledger.sent(KEY, "n1")
+    lose(ledger, "silent before it said that it had begun")
+    begin(ledger, "n2")
+    late = ledger.finish(result(node="n1"), in_place=True)
+    assert late == ([RunNote("a late result of 't' from n1 does not count: passed")], Next.NOTHING)
+
+
+def test_a_late_start_is_no_start() -> None:
+    ledger = begun()
+    lose(ledger, "gone")
+    assert ledger.start(KEY, 1, "n1", None) == []
+
+
+@pytest.mark.parametrize("status", [Status.PASSED, Status.SKIPPED])
+def test_a_teardown_that_fails_later_amends_the_verdict(status: Status) -> None:
+    ledger = begun()
+    ledger.finish(result(status), in_place=True)
+    late = result(Status.ERROR, Reason.EXCEPTION)
+    assert ledger.finish(late, in_place=True) == (
+        [AttemptFinished(late), closed(Status.ERROR, Reason.EXCEPTION)],
+        Next.NOTHING,
+    )
+    assert (ledger.open, ledger.failures) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    "late",
+    [
+        result(Status.PASSED),
+        result(Status.FAILED),
+        result(Status.ERROR, Reason.CANCELLED),
+        result(Status.ERROR, Reason.EXCEPTION, attempt=2),
+    ],
+)
+def test_nothing_else_amends_a_verdict(late: AttemptResult) -> None:
+    ledger = begun()
+    ledger.finish(result(), in_place=True)
+    assert not [event for event in ledger.finish(late, in_place=True)[0] if isinstance(event, TestClosed)]
+
+
+def test_a_bad_verdict_is_not_amended() -> None:
+    ledger = begun()
+    ledger.finish(result(Status.FAILED), in_place=True)
+    ledger.finish(result(Status.ERROR, Reason.EXCEPTION), in_place=True)
+    assert (list(ledger.verdicts()), ledger.failures) == ([closed(Status.FAILED, Reason.EXIT_CODE)], 1)
+
+
+def test_a_test_without_a_place_is_closed_without_an_attempt() -> None:
+    ledger = Ledger()
+    ledger.plan(case())
+    verdict = closed(Status.ERROR, Reason.UNSATISFIABLE, 0, None, error="no node fits")
+    assert ledger.close(KEY, Reason.UNSATISFIABLE, "no node fits") == [verdict]
+    assert (ledger.open, ledger.failures) == (0, 0)
+
+
+def test_a_test_that_is_closed_while_it_runs_has_had_that_attempt() -> None:
+    (verdict,) = begun().close(KEY, Reason.CANCELLED, "stopped")
+    assert verdict == closed(Status.ERROR, Reason.CANCELLED, 1, None, error="stopped")
+
+
+def test_a_closed_test_stays_as_it_is() -> None:
+    ledger = begun()
+    ledger.finish(result(), in_place=True)
+    assert (ledger.close(KEY, Reason.CANCELLED, "stopped"), ledger.is_open(KEY)) == ([], False)
+
+
+def test_an_entry_that_became_tests_has_no_verdict_of_its_own() -> None:
+    ledger = begun()
+    assert ledger.expand(KEY, 3) == [TestExpanded("t", "", 3)]
+    assert (ledger.open, ledger.knows(KEY), ledger.is_open(KEY)) == (0, False, False)
+
+
+def test_messages_about_an_expanded_entry_say_nothing() -> None:
+    ledger = begun()
+    ledger.expand(KEY, 3)
+    assert ledger.start(KEY, 2, "n1", None) == []
+    assert ledger.finish(result(), in_place=True) == ([], Next.NOTHING)
+
+
+@pytest.mark.parametrize(
+    ("verdict", "own"),
+    [
+        (closed(Status.PASSED), False),
+        (closed(Status.SKIPPED, Reason.XFAIL), False),
+        (closed(Status.FAILED, Reason.ASSERTION), True),
+        (closed(Status.ERROR, Reason.TIMEOUT), True),
+        (closed(Status.ERROR, Reason.SETUP), True),
+        (closed(Status.ERROR, Reason.NODE_LOST), False),
+        (closed(Status.ERROR, Reason.UNSATISFIABLE), False),
+        (closed(Status.ERROR, Reason.INTERNAL), False),
+        (closed(Status.ERROR, Reason.CANCELLED), False),
+    ],
+)
+def test_a_bad_verdict_is_the_tests_own_unless_infrastructure_kept_it(verdict: TestClosed, own: bool) -> None:
+    assert is_own_failure(verdict) is own
+
+
+@pytest.mark.parametrize(
+    ("test", "name", "seconds"),
+    [
+        (TestCase("a", CommandBody(("true",)), duration=2.0), "a", 2.0),
+        (TestCase("a", CommandBody(("true",)), name="the first"), "the first", None),
+        (TestCase("a", SimulateBody(duration=0.5)), "a", 0.5),
+        (TestCase("e::f.py::test_x[1]", PytestItemBody("e", "f.py::test_x[1]")), "test_x[1]", None),
+    ],
+)
+def test_a_plan_has_a_name_and_an_expected_length(test: TestCase, name: str, seconds: float | None) -> None:
+    assert (planned_event(test).name, planned_event(test).expected_seconds) == (name, seconds)
+
+
+def rerun(attempt: int = 1) -> AttemptResult:
+    return AttemptResult("t", attempt, "n1", Status.FAILED, reason=Reason.ASSERTION, rerun=True)
+
+
+def test_an_attempt_that_pytest_made_anew_is_followed_by_the_next_in_the_same_task_run() -> None:
+    ledger = Ledger()
+    ledger.plan(case())
+    begin(ledger, task_run="run-1")
+    following = AttemptStarted("t", "", 2, "n1", "run-1")
+    assert ledger.finish(rerun(), in_place=True) == ([AttemptFinished(rerun()), following], Next.UNDER_WAY)
+    assert (ledger.open, ledger.next_attempt(KEY), ledger.failures) == (1, 2, 0)
+
+
+def test_a_pass_after_an_attempt_that_pytest_made_anew_is_flaky() -> None:
+    ledger = begun()
+    ledger.finish(rerun(), in_place=True)
+    ledger.finish(rerun(2), in_place=True)
+    assert ledger.finish(result(attempt=3), in_place=True)[1] is Next.CLOSED
+    assert list(ledger.verdicts()) == [closed(Status.PASSED, attempts=3, flaky=True)]
+
+
+def test_an_attempt_that_pytest_made_anew_uses_up_no_retry() -> None:
+    ledger = begun(retries=1)
+    ledger.finish(rerun(), in_place=False)
+    assert ledger.retries_left(KEY) == 1
+    assert ledger.finish(result(Status.FAILED, attempt=2), in_place=False)[1] is Next.RETRY_ALONE
+    assert begin(ledger) == [AttemptStarted("t", "", 3, "n1")]
+    ledger.finish(rerun(3), in_place=False)
+    ledger.finish(result(Status.FAILED, attempt=4), in_place=False)
+    assert list(ledger.verdicts()) == [closed(Status.FAILED, Reason.EXIT_CODE, attempts=4)]
+
+
+def test_a_node_that_is_lost_between_the_attempts_of_a_start_loses_the_one_under_way() -> None:
+    ledger = begun()
+    ledger.finish(rerun(), in_place=True)
+    ((event,), again) = lose(ledger, "gone")
+    assert isinstance(event, AttemptFinished)
+    assert (event.result.attempt, event.result.reason, again) == (2, Reason.NODE_LOST, True)
+
+
+def test_what_a_machine_lost_is_tried_again_alone_and_uses_up_no_retry() -> None:
+    ledger = begun(retries=1)
+    lost = result(Status.ERROR, Reason.NODE_LOST, error="no memory")
+
+    assert ledger.finish(lost, in_place=True) == ([AttemptFinished(lost)], Next.RETRY_ALONE)
+    assert (ledger.lost_on(KEY), ledger.retries_left(KEY), ledger.has_failed(KEY)) == ({"n1"}, 1, False)
+
+    begin(ledger, "n2")
+    ledger.finish(result(attempt=2, node="n2"), in_place=True)
+    assert list(ledger.verdicts()) == [closed(Status.PASSED, attempts=2, node="n2")]
+
+
+def test_what_machines_lose_twice_has_no_verdict_of_its_own() -> None:
+    ledger = begun()
+    ledger.finish(result(Status.ERROR, Reason.NODE_LOST), in_place=True)
+    begin(ledger, "n2")
+    lost = result(Status.ERROR, Reason.NODE_LOST, attempt=2, node="n2", error="no memory")
+
+    events, following = ledger.finish(lost, in_place=True)
+
+    expected = closed(Status.ERROR, Reason.NODE_LOST, attempts=2, node="n2", error="no memory")
+    assert (events, following) == ([AttemptFinished(lost), expected], Next.CLOSED)
+    assert ledger.failures == 0

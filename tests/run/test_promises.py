@@ -1,0 +1,176 @@
+"""What a node is told to follow a dispatch, and what it is not told."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulseq.models import (
+    AttemptResult,
+    Body,
+    CommandBody,
+    FrameworkConfig,
+    PytestItemBody,
+    Reason,
+    Status,
+    TestCase,
+)
+from pulseq.planning.ready_queue import Pick
+from pulseq.protocol.work import NextAsked
+from pulseq.run.flights import Flight, Flights
+from pulseq.run.ledger import Ledger
+from pulseq.run.promises import Promises
+from pulseq.run.run_queue import RunQueue
+
+
+class Asking:
+    """A node of one slot that has the first of these tests, and asks what follows it; others wait."""
+
+    def __init__(self, *bodies: Body, seconds: float = 0.5) -> None:
+        self.flights = Flights()
+        self.ledger = Ledger()
+        self.queue = RunQueue(FrameworkConfig(), granularity="test")
+        self.sent: list[tuple[list[str], str]] = []
+        self.declined: list[tuple[str, str | None]] = []
+        self.promises = Promises(
+            self.flights,
+            self.queue,
+            self.ledger,
+            self._send,
+            lambda key, _, coming: self.declined.append((key, coming)),
+        )
+        self.cases = [TestCase(f"t{number}", body, duration=seconds) for number, body in enumerate(bodies)]
+        self.queue.node_joined("a", 1, {})
+        self._queue(self.cases[0])
+        (pick,) = self.queue.picks()
+        self.fly("1", pick)
+        for case in self.cases[1:]:
+            self._queue(case)
+
+    def _queue(self, case: TestCase) -> None:
+        self.ledger.plan(case)
+        self.queue.add(case)
+
+    def fly(self, key: str, pick: Pick, follows: str | None = None) -> None:
+        for test in pick.tests:
+            self.ledger.sent(test.key, pick.node_id)
+        self.flights.add(key, Flight(pick.node_id, {test.key: test for test in pick.tests}, frozenset(), {}, follows))
+
+    def _send(self, pick: Pick, key: str) -> None:
+        self.sent.append(([test.key[0] for test in pick.tests], key))
+        self.fly(f"after {key}", pick, key)
+
+    def ask(self, *, held: str = "1", admitting: bool = True) -> None:
+        self.promises.ask("a", NextAsked("1", frozenset(held)))
+        self.promises.answer(admitting=admitting)
+
+
+def item(name: str = "x", entry: str = "unit") -> PytestItemBody:
+    return PytestItemBody(entry, f"test_a.py::{name}")
+
+
+def test_what_waits_is_sent_to_follow() -> None:
+    node = Asking(item(), item())
+
+    node.ask()
+
+    assert ([(["t1"], "1")], []) == (node.sent, node.declined)
+
+
+def test_where_nothing_waits_the_node_hears_so() -> None:
+    node = Asking(item())
+
+    node.ask()
+
+    assert ([], [("1", None)]) == (node.sent, node.declined)
+
+
+def test_who_asks_again_is_not_sent_more() -> None:
+    node = Asking(item(), item(), item())
+
+    node.ask()
+    node.ask()
+
+    assert ([(["t1"], "1")], []) == (node.sent, node.declined)
+
+
+@pytest.mark.parametrize("other", [CommandBody(("true",)), item(entry="other")])
+def test_what_no_runner_of_the_session_goes_on_with_is_not_promised(other: Body) -> None:
+    node = Asking(item(), other)
+
+    node.ask()
+
+    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
+
+
+def test_what_is_tried_again_is_not_promised() -> None:
+    node = Asking(item())
+    again = TestCase("again", item("again"), max_retries=1)
+    node.ledger.plan(again)
+    node.ledger.sent(again.key, "a")
+    node.ledger.finish(AttemptResult("again", 1, "a", Status.FAILED, reason=Reason.ASSERTION), in_place=False)
+    node.queue.add(again, alone=True)
+
+    node.ask()
+
+    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
+
+
+def test_nothing_is_promised_once_the_run_is_stopped() -> None:
+    node = Asking(item(), item())
+
+    node.ask(admitting=False)
+
+    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
+
+
+def test_a_node_that_takes_nothing_more_is_promised_nothing() -> None:
+    node = Asking(item(), item())
+    node.queue.set_open("a", False)
+
+    node.ask()
+
+    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
+
+
+def test_a_node_that_was_lost_is_promised_nothing() -> None:
+    node = Asking(item(), item())
+    node.flights.land_node("a")
+    node.queue.node_left("a")
+
+    node.ask()
+
+    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
+
+
+def test_a_dispatch_that_is_on_its_way_to_the_node_is_not_overtaken() -> None:
+    node = Asking(item(), item(), item())
+    node.queue.slot_freed("a")
+    node.fly("2", next(node.queue.picks()))
+
+    node.ask()
+    assert ([("1", "2")], 1) == (node.declined, node.queue.waiting)
+    node.ask(held="12")
+
+    assert [(["t2"], "1")] == node.sent
+
+
+@pytest.mark.parametrize(("seconds", "bodies", "sent"), [(1.0, 2, 1), (2.0, 4, 0), (2.0, 5, 1)])
+def test_nothing_is_promised_that_would_wait_longer_than_all_others_work(
+    seconds: float, bodies: int, sent: int
+) -> None:
+    node = Asking(*[item()] * bodies, seconds=seconds)
+    node.queue.node_joined("b", 1, {})
+
+    node.ask()
+
+    assert sent == len(node.sent)
+
+
+def test_where_one_slot_fits_nothing_waits_too_long() -> None:
+    node = Asking(item(), item(), seconds=60.0)
+    node.queue.node_joined("b", 1, {})
+    node.queue.node_left("b")
+
+    node.ask()
+
+    assert [(["t1"], "1")] == node.sent

@@ -1,0 +1,177 @@
+"""What is asked back when slots are idle, and what becomes of the answers."""
+
+from __future__ import annotations
+
+import pytest
+
+from pulseq.models import FrameworkConfig, PytestItemBody, TestCase
+from pulseq.planning.ready_queue import Pick
+from pulseq.protocol.work import TestsRecalled
+from pulseq.run.flights import Flight, Flights
+from pulseq.run.ledger import Ledger
+from pulseq.run.recalls import Recalls
+from pulseq.run.run_queue import RunQueue
+
+Asked = list[tuple[str, str, list[str]]]
+
+
+class Busy:
+    """A run with a node `a` of one slot that has all its tests, and a node `b` that comes later."""
+
+    def __init__(self, count: int, *, seconds: float = 1.0, granularity: str = "auto", scopes: str = "") -> None:
+        self.asked: Asked = []
+        self.flights = Flights()
+        self.ledger = Ledger()
+        self.queue = RunQueue(FrameworkConfig(), granularity=granularity)
+        self.recalls = Recalls(self.flights, self.queue, self._note)
+        self.queue.node_joined("a", 1, {})
+        self._seconds = seconds
+        self._scopes = scopes
+        for number in range(count):
+            self._add(number)
+        self.send(*self.queue.picks())
+
+    def _add(self, number: int) -> None:
+        scope = self._scopes[number] if self._scopes else None
+        body = PytestItemBody("unit", f"test_a.py::t{number}", scope)
+        case = TestCase(f"t{number}", body, duration=self._seconds)
+        self.ledger.plan(case)
+        self.queue.add(case)
+
+    def send(self, *picks: Pick) -> None:
+        for pick in picks:
+            for test in pick.tests:
+                self.ledger.sent(test.key, pick.node_id)
+            key = str(len(self.flights.by_key) + 1)
+            self.flights.add(key, Flight(pick.node_id, {test.key: test for test in pick.tests}, frozenset()))
+
+    def begin(self, name: str) -> None:
+        self.flights.begin((name, ""), None)
+        self.ledger.start((name, ""), 1, "a", None)
+
+    def _note(self, key: str, node_id: str, tests: list[tuple[str, str]]) -> None:
+        self.asked.append((key, node_id, [test for test, _ in tests]))
+
+
+def short_run(**options: object) -> Busy:
+    run = Busy(4, seconds=0.4, **options)  # type: ignore[arg-type]
+    while run.queue.waiting:  # no slot is left for what the first dispatch did not take
+        run.queue.slot_freed("a")
+        run.send(*run.queue.picks())
+    return run
+
+
+def test_while_no_slot_is_idle_nobody_is_asked() -> None:
+    run = short_run()
+
+    run.recalls.look(1.0)
+
+    assert run.asked == []
+
+
+def test_for_an_idle_slot_the_last_tests_of_a_busy_one_are_asked_back() -> None:
+    run = short_run()
+    run.queue.node_joined("b", 1, {})
+
+    run.recalls.look(1.0)
+
+    assert [name for _, _, names in run.asked for name in names] == ["t2", "t3"]
+    assert {node for _, node, _ in run.asked} == {"a"}
+
+
+def test_what_runs_is_not_asked_back() -> None:
+    run = short_run()
+    for name in ("t0", "t1", "t2", "t3"):
+        run.begin(name)
+    run.queue.node_joined("b", 1, {})
+
+    run.recalls.look(1.0)
+
+    assert run.asked == []
+
+
+def test_a_whole_file_stays_whole() -> None:
+    run = short_run(granularity="file")
+    run.queue.node_joined("b", 1, {})
+
+    run.recalls.look(1.0)
+
+    assert run.asked == []
+
+
+@pytest.mark.parametrize(
+    ("scopes", "begun", "asked"),
+    [
+        ("aabb", ["t0"], ["t2", "t3"]),
+        ("abbb", ["t0"], ["t1", "t2", "t3"]),
+        ("aabb", ["t0", "t1", "t2"], []),
+        ("aaaa", ["t0"], []),
+        ("aaaa", [], ["t0", "t1", "t2", "t3"]),
+    ],
+)
+def test_a_scope_is_asked_back_as_a_whole_or_not_at_all(scopes: str, begun: list[str], asked: list[str]) -> None:
+    run = short_run(scopes=scopes)
+    for name in begun:
+        run.begin(name)
+    run.queue.node_joined("b", 1, {})
+
+    run.recalls.look(1.0)
+
+    assert [name for _, _, names in run.asked for name in names] == asked
+
+
+def test_a_dispatch_is_asked_once_until_it_has_answered() -> None:
+    run = short_run()
+    run.queue.node_joined("b", 1, {})
+
+    run.recalls.look(1.0)
+    count = len(run.asked)
+    run.recalls.look(2.0)
+
+    assert len(run.asked) == count
+
+
+def test_what_is_given_back_is_queued_again_and_nothing_else() -> None:
+    run = short_run()
+    run.begin("t0")
+    key = next(key for key, flight in run.flights.by_key.items() if ("t1", "") in flight.tests)
+
+    assert [test.key for test in run.recalls.take(TestsRecalled(key, (("t1", ""),)), run.ledger)] == [("t1", "")]
+    assert run.recalls.take(TestsRecalled(key, (("t1", ""),)), run.ledger) == []
+
+
+def test_the_answer_of_a_node_that_was_lost_means_nothing() -> None:
+    run = short_run()
+    keys = list(run.flights.by_key)
+    run.flights.land_node("a")
+
+    assert run.recalls.take(TestsRecalled(keys[0], (("t0", ""),)), run.ledger) == []
+
+
+def test_a_test_that_has_begun_is_not_queued_again_whatever_a_node_says() -> None:
+    run = short_run()
+    run.begin("t0")
+
+    assert run.recalls.take(TestsRecalled("1", (("t0", ""),)), run.ledger) == []
+
+
+def test_what_was_promised_to_a_slot_is_not_asked_back() -> None:
+    run = Busy(60, seconds=0.2)
+    run.queue.slot_freed("a")
+    run.send(*run.queue.picks())
+    pick = run.queue.promise("a", 0.4, lambda _test: True)
+    assert pick is not None
+    tests = {test.key: test for test in pick.tests}
+    run.flights.add("p", Flight("a", tests, frozenset(), follows="1"))
+    for test in tests:
+        run.ledger.sent(test, "a")
+    run.queue.withdraw()
+    run.queue.node_joined("b", 9, {})
+
+    run.recalls.look(1.0)
+
+    asked = {key: names for key, _, names in run.asked}
+    assert "1" not in asked
+    assert asked["2"] == [name for name, _ in run.flights.by_key["2"].tests]
+    _, *others = [name for name, _ in tests]
+    assert asked["p"] == others[len(others) - len(asked["p"]) :]

@@ -1,0 +1,129 @@
+"""What of `pulseq up` a run of the command line uses."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pulseq.models import Fleet, NodeSpec, SimulateBody, Suite, TestCase
+from pulseq.processes.process_id import ProcessId
+from pulseq.run import standing_use
+from pulseq.run.run_options import RunOptions
+from pulseq.run.standing_use import carry_environment, join_standing
+from pulseq.standing.standing import Condition, StandingCluster, write_cluster
+
+API = "http://127.0.0.1:4200/api"
+
+
+@pytest.fixture
+def cluster() -> StandingCluster:
+    keeper = ProcessId.of(os.getpid())
+    assert keeper is not None
+    fleet = Fleet((NodeSpec("tower"),))
+    return StandingCluster(keeper, Condition.RUNNING, API, "http://127.0.0.1:4200", "tcp://s:1", fleet, 0.0)
+
+
+@pytest.fixture
+def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
+    monkeypatch.setattr(standing_use, "configured_api", lambda: None)
+    return RunOptions(home=tmp_path)
+
+
+def test_a_run_that_was_not_told_where_uses_nodes_and_server(options: RunOptions, cluster: StandingCluster) -> None:
+    write_cluster(options.home, cluster)
+
+    joined, joining = join_standing(options, own_nodes=False, beside=None)
+
+    assert cluster == joining
+    assert ("tcp://s:1", True, API) == (joined.scheduler, joined.standing, joined.api_url)
+    assert () == joined.notes
+
+
+def test_a_nodes_file_beside_the_suite_stands_back_and_that_is_said(
+    options: RunOptions, cluster: StandingCluster
+) -> None:
+    write_cluster(options.home, cluster)
+
+    joined, _ = join_standing(options, own_nodes=False, beside=Fleet((NodeSpec("laptop"),), source="nodes/shop.yaml"))
+
+    assert ("nodes/shop.yaml is not used, since `pulseq up` has other nodes: --nodes would be heeded",) == joined.notes
+
+
+def test_a_nodes_file_beside_the_suite_that_is_up_needs_no_word(options: RunOptions, cluster: StandingCluster) -> None:
+    write_cluster(options.home, cluster)
+
+    joined, _ = join_standing(options, own_nodes=False, beside=replace(cluster.fleet, source="nodes/shop.yaml"))
+
+    assert () == joined.notes
+
+
+def test_a_run_that_was_told_where_shares_the_server_alone(options: RunOptions, cluster: StandingCluster) -> None:
+    write_cluster(options.home, cluster)
+
+    assert (replace(options, api_url=API), None) == join_standing(options, own_nodes=True, beside=None)
+
+
+@pytest.mark.parametrize(
+    ("configured", "own_nodes", "used"), [(None, False, API), (None, True, None), (API, False, None), (API, True, None)]
+)
+def test_an_api_that_is_not_ours_is_taken_from_the_nodes_where_it_is_not_configured(
+    options: RunOptions,
+    cluster: StandingCluster,
+    monkeypatch: pytest.MonkeyPatch,
+    configured: str | None,
+    own_nodes: bool,
+    used: str | None,
+) -> None:
+    monkeypatch.setattr(standing_use, "configured_api", lambda: configured)
+    write_cluster(options.home, replace(cluster, ui_url=None))
+
+    joined, _ = join_standing(options, own_nodes=own_nodes, beside=None)
+
+    assert used == joined.api_url
+
+
+def test_what_has_died_is_said_and_the_run_goes_its_own_way(options: RunOptions, cluster: StandingCluster) -> None:
+    write_cluster(options.home, replace(cluster, keeper=ProcessId(2**22 + 1, 1)))
+
+    joined, joining = join_standing(options, own_nodes=False, beside=None)
+
+    assert (None, None, False) == (joining, joined.scheduler, joined.standing)
+    assert "has died" in joined.notes[0]
+
+
+def test_a_run_with_its_own_nodes_has_nothing_to_say_of_what_it_does_not_use(
+    options: RunOptions, cluster: StandingCluster
+) -> None:
+    write_cluster(options.home, replace(cluster, condition=Condition.RESTARTING))
+
+    assert (options, None) == join_standing(options, own_nodes=True, beside=None)
+
+
+def test_where_nothing_stands_a_run_is_as_it_was(options: RunOptions) -> None:
+    assert (options, None) == join_standing(options, own_nodes=False, beside=None)
+
+
+PLAIN = TestCase("plain", SimulateBody())
+OWN = TestCase("own", SimulateBody(), env={"MODE": "fast", "DEPTH": "3"})
+
+
+def test_bodies_get_the_variables_in_which_the_run_differs_and_their_own_go_first() -> None:
+    nodes = {"HOME": "/home", "MODE": "slow", "ONLY": "there"}
+    run = {"HOME": "/home", "MODE": "brave", "URL": "http://shop"}
+
+    carried = carry_environment(Suite("s", (PLAIN, OWN)), nodes, run)
+
+    assert [
+        {"MODE": "brave", "URL": "http://shop"},
+        {"MODE": "fast", "URL": "http://shop", "DEPTH": "3"},
+    ] == [test.env for test in carried.tests]
+
+
+@pytest.mark.parametrize("name", ["PULSEQ_HOME", "PREFECT_API_URL", "DASK_X", "TMPDIR", "_"])
+def test_variables_that_are_ours_or_made_anew_are_not_carried(name: str) -> None:
+    suite = Suite("s", (PLAIN, OWN))
+
+    assert suite == carry_environment(suite, {}, {name: "x"})

@@ -1,0 +1,43 @@
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+
+from pulseq.errors import InfrastructureError
+from pulseq.processes.local_process import LocalProcess
+from pulseq.standing.standing_nodes import NodeView, ask_nodes, view_node
+
+LABELS = {"id": "node1", "slots": 2, "capabilities": {"os": "linux"}, "version": "1", "pid": 1}
+
+
+def test_a_node_is_seen_with_the_runs_that_have_work_there() -> None:
+    keys = [["pulseq-test", "r1", "d1"], ("pulseq-test", "r2", "d1"), ("pulseq-test", "r1", "d2"), "other", ("a", "b")]
+
+    view = view_node({"pulseq": LABELS, "last_seen": 5.0}, keys)
+
+    assert NodeView(2, {"os": "linux"}, ("r1", "r2"), 3, 5.0) == view
+
+
+def test_a_scheduler_that_is_not_there_is_told_in_one_line() -> None:
+    with pytest.raises(InfrastructureError, match=r"the scheduler at 'tcp://127.0.0.1:1' does not answer"):
+        asyncio.run(ask_nodes("tcp://127.0.0.1:1"))
+
+
+@pytest.mark.system
+def test_a_scheduler_without_nodes_has_none(tmp_path: Path) -> None:
+    async def ask() -> dict[str, NodeView]:
+        told = {"host": "127.0.0.1", "port": 0, "worker_ttl_seconds": 60, "outlives_runs": True}
+        process = await LocalProcess.start(
+            "scheduler",
+            "pulseq.cluster.scheduler_process",
+            {**told, "temp_root": str(tmp_path / "t")},
+            log_path=tmp_path / "scheduler.log",
+        )
+        try:
+            return await ask_nodes((await process.ready(60))["address"])
+        finally:
+            await process.stop()
+
+    assert asyncio.run(ask()) == {}
