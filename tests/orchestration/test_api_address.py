@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 import pytest
@@ -89,6 +89,7 @@ def test_where_nothing_listens_nobody_waits(listener: socket.socket) -> None:
 STARTS = """
 import socket, sys
 listening = socket.socket(fileno=int(sys.argv[1]))
+print(flush=True)
 sys.stdin.readline()
 listening.listen()
 connection, _ = listening.accept()
@@ -98,11 +99,19 @@ connection.close()
 """
 
 
-def _start_server(bound: socket.socket) -> subprocess.Popen[bytes]:
+@contextmanager
+def _start_server(bound: socket.socket) -> Iterator[subprocess.Popen[bytes]]:
     number, port = str(bound.fileno()), str(bound.getsockname()[1])
     words = ["prefect.server.api.server:create_app", "--port", port]
     command = [sys.executable, "-c", STARTS, number, *words]
-    return subprocess.Popen(command, stdin=subprocess.PIPE, pass_fds=[bound.fileno()])
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, pass_fds=[bound.fileno()]) as server:
+        try:
+            assert server.stdout is not None
+            server.stdout.readline()  # just after its start the kernel does not know its words yet
+            yield server
+        finally:
+            server.kill()
 
 
 @pytest.fixture
@@ -137,7 +146,6 @@ def test_one_that_ends_while_it_starts_is_told(bound: socket.socket) -> None:
 
 def test_one_that_starts_for_ever_is_told(bound: socket.socket, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(api_address, "_START_PATIENCE_SECONDS", 0.0)
-    with _start_server(bound) as server:
+    with _start_server(bound):
         with pytest.raises(InfrastructureError, match=r"does not answer \(its process \d+ has not listened for 0 s\)"):
             asyncio.run(check_api(_url(bound), lambda _: None))
-        server.kill()
