@@ -240,6 +240,9 @@ class ZygoteLine:
             else:
                 await self._loop.sock_sendall(self._sock, data)
         except OSError as error:
+            # Known before the loop tells of it: who asks again is to find another one.
+            self._hear()
+            self._end()
             raise LineClosedError from error
 
     def _hear(self) -> None:
