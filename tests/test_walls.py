@@ -57,16 +57,6 @@ ALLOWED: Mapping[str, str] = {
         f"pulseq.orchestration.{stem} imports pulseq.standing.standing": "which API, asks what stands"
         for stem in ("api_auth", "known_api")
     },
-    **{
-        f"pulseq.run.{stem} imports pulseq.distributed.{there}": "the run stands on a part of the documented API"
-        for stem, there in (
-            ("conduct", "session"),
-            ("conduct", "test_scheduler"),
-            ("run_health", "node_manager"),
-            ("run_health", "session"),
-            ("run_session", "test_scheduler"),
-        )
-    },
 }
 _BY_RUNS = "tests/system, whose real runs go through it"
 #: Modules without a test file of their own name, and where they are tested.

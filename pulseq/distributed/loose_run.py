@@ -42,7 +42,12 @@ class LooseRun:
     ) -> None:
         self.options = options
         self.session = RunSession(
-            Suite(SUITE, ()), Fleet((), framework), options, [self._note], scheduler=scheduler, on_open=self._open
+            Suite(SUITE, ()),
+            Fleet((), framework),
+            options,
+            [self._note],
+            decided_by=scheduler.config if scheduler else None,
+            on_open=self._open,
         )
         self._tell_open = on_open
         self._released = False

@@ -10,18 +10,14 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pulseq.cluster.health import Sighting, look_at_nodes, reach_scheduler
 from pulseq.cluster.health_watch import HealthWatch, Look
+from pulseq.cluster.lookout import judge, pause_seconds, see
 from pulseq.distributed.session import Session, config_of, current_session
 from pulseq.distributed.test_node import TestNode, node_of
-from pulseq.errors import InfrastructureError
 from pulseq.models import FrameworkConfig, Liveness
 from pulseq.planning.liveness import LivenessRule, LivenessWatch
 
 logger = logging.getLogger("pulseq.health")
-
-#: A suspect node gets no tests, so it is looked at again sooner.
-SUSPECT_POLL_SECONDS = 1.0
 
 
 @dataclass(slots=True)
@@ -217,13 +213,10 @@ class NodeManager:
         cluster = self._cluster
         if cluster is None:
             return None
-        sightings, trouble = await _see(cluster.health)
+        sightings, trouble = await see(cluster.health)
         if cluster is not self._cluster:  # it was left meanwhile
             return None
-        look = cluster.health.take(sightings, self._clock(), trouble=trouble)
-        for change in look.changes:
-            health = change.health
-            logger.debug("node %s is %s: %s", health.node_id, health.liveness, health.why or "it answers")
+        look = judge(cluster.health, sightings, trouble, self._clock())
         cluster.on_look(look)
         return look
 
@@ -250,19 +243,8 @@ class NodeManager:
             await asyncio.wait_for(self._wake.wait(), self._pause_seconds())
 
     def _pause_seconds(self) -> float:
-        interval = self._reported.rule.poll_interval
         latest = self._cluster.health.latest.values() if self._cluster is not None else ()
-        suspect = any(health.liveness is Liveness.SUSPECT for health in latest)
-        return min(interval, SUSPECT_POLL_SECONDS) if suspect else interval
-
-
-async def _see(health: HealthWatch) -> tuple[list[Sighting], str | None]:
-    """Who is there, or what kept us from seeing it."""
-    try:
-        async with reach_scheduler(health.scheduler) as scheduler:
-            return await look_at_nodes(scheduler, probe_seconds=health.rule.probe_seconds), None
-    except InfrastructureError as error:
-        return [], str(error)
+        return pause_seconds(self._reported.rule, latest)
 
 
 class _Done:

@@ -71,7 +71,7 @@ class SessionRuns:
             Fleet((), self.config),
             self._options(),
             [watch],
-            scheduler=scheduler,
+            decided_by=scheduler.config if scheduler else None,
             on_open=self._open_run,
         )
         running = self._follow(session, session.run())

@@ -18,7 +18,6 @@ from pulseq.errors import nearest
 from pulseq.models import CapabilityValue, FrameworkConfig, TestCase
 from pulseq.node.machine import read_machine
 from pulseq.planning.queued import NodeOffer
-from pulseq.run.run_queue import RunQueue
 from pulseq.suites.one_test import test_from_mapping
 
 logger = logging.getLogger("pulseq.schedule")
@@ -119,10 +118,6 @@ class TestScheduler:
             session.waiting.append(self.tests)
         self.session = session
         self._assign()
-
-    def open_queue(self, *, granularity: str = "auto", failed_first: frozenset[str] = frozenset()) -> RunQueue:
-        """The queue of a run that is decided on as this scheduler does."""
-        return RunQueue(self.config, granularity=granularity, failed_first=failed_first)
 
     def _assign(self) -> None:
         self.tests.assign(self._offers().values(), self.config.strategy)

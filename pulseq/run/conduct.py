@@ -11,8 +11,6 @@ from typing import Any
 from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.cluster.run_watch import driver_name
-from pulseq.distributed.session import Session
-from pulseq.distributed.test_scheduler import TestScheduler
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import PrefectRunKnown, RunNote
 from pulseq.models import FrameworkConfig, Suite
@@ -45,6 +43,7 @@ from pulseq.run.prefect_truth import PrefectTruth
 from pulseq.run.run_health import RunHealth
 from pulseq.run.run_options import RunOptions
 from pulseq.run.run_page import RunPage
+from pulseq.run.run_queue import RunQueue
 from pulseq.run.stopping import Stopper
 from pulseq.run.verdict import code_of_stopped, exit_code_of, say_briefly
 from pulseq.standing.standing import say_loss
@@ -64,7 +63,7 @@ class Conduct:
 
     Args:
         stopper: says when, and why, the run is to end early.
-        scheduler: decides what goes where; None is one for this run alone.
+        decided_by: what goes where is decided as this says; None is as `framework` does.
         on_open: called with what sends and books, just before it begins.
     """
 
@@ -76,7 +75,7 @@ class Conduct:
         log: EventLog,
         stopper: Stopper,
         *,
-        scheduler: TestScheduler | None = None,
+        decided_by: FrameworkConfig | None = None,
         on_open: Callable[[Dispatcher], None] | None = None,
     ) -> None:
         self.suite = suite
@@ -94,8 +93,7 @@ class Conduct:
         self._accepting: asyncio.Task[None] | None = None
         self._may_start = asyncio.Event()
         self._on_open = on_open
-        scheduler = scheduler or TestScheduler(config=framework, session=Session(framework))
-        queue = scheduler.open_queue(granularity=options.granularity, failed_first=options.failed_first)
+        queue = RunQueue(decided_by or framework, granularity=options.granularity, failed_first=options.failed_first)
         self.dispatcher = Dispatcher(
             options.run_id, self.cluster, self.runner, self.ledger, log.emit, queue, options.max_failures
         )

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from pulseq.cluster.cluster import Cluster, LiveNode
-from pulseq.cluster.health_watch import HealthChange, Look
-from pulseq.distributed.node_manager import NodeManager
-from pulseq.distributed.session import Session
+from pulseq.cluster.health_watch import HealthChange, HealthWatch, Look
+from pulseq.cluster.lookout import Lookout
 from pulseq.events import Event, NodeHealth
 from pulseq.models import FrameworkConfig, Liveness
+from pulseq.planning.liveness import LivenessRule
 from pulseq.run.dispatcher import Dispatcher
 
 
@@ -26,18 +26,20 @@ class RunHealth:
         self._cluster = cluster
         self._dispatcher = dispatcher
         self._emit = emit
-        self._manager = NodeManager(config=framework, session=Session(framework))
+        self._rule = LivenessRule(framework.heartbeat_interval, framework.node_timeout)
+        self._lookout: Lookout | None = None
         self._held: set[str] = set()
         self._given_up: dict[str, LiveNode] = {}
 
     async def begin(self) -> None:
         """Look at the nodes from now on; the first look is one interval away, so a short run costs nothing."""
-        self._manager.watch_cluster(self._cluster.address, self.take)
-        await self._manager.start_monitoring(look_at_once=False)
+        self._lookout = Lookout(HealthWatch(self._rule, self._cluster.address), self.take)
+        self._lookout.begin()
 
     async def end(self) -> None:
         """Look no more; safe to call at any time."""
-        await self._manager.stop_monitoring()
+        if self._lookout is not None:
+            await self._lookout.end()
 
     def take(self, look: Look) -> None:
         """Journal what a look has found, and act on what has changed."""

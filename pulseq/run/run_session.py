@@ -23,7 +23,7 @@ from pulseq.cluster.scheduler_address import check_scheduler
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.execution.stopped_watch import StoppedWatch
-from pulseq.models import Fleet, Suite
+from pulseq.models import Fleet, FrameworkConfig, Suite
 from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.orchestration.api_auth import choose_auth, client_settings
 from pulseq.orchestration.api_server import EmbeddedServer
@@ -45,7 +45,6 @@ from pulseq.run.verdict import EXIT_REASONS, code_of_stopped, ending_code, exit_
 from pulseq.standing.standing import find_cluster, use_cluster
 
 if TYPE_CHECKING:
-    from pulseq.distributed.test_scheduler import TestScheduler
     from pulseq.run.conduct import Conduct
     from pulseq.run.dispatcher import Dispatcher
 
@@ -91,12 +90,12 @@ class RunSession:
         options: RunOptions,
         sinks: list[EventSink],
         *,
-        scheduler: TestScheduler | None = None,
+        decided_by: FrameworkConfig | None = None,
         on_open: Callable[[Dispatcher], None] | None = None,
         on_started: Callable[[], None] | None = None,
         on_left: Callable[[RunOutcome], None] | None = None,
     ) -> None:
-        self._scheduler = scheduler
+        self._decided_by = decided_by
         self._on_open = on_open
         self._may_fork = on_started is not None
         self._on_started = on_started or (lambda: None)
@@ -207,7 +206,7 @@ class RunSession:
             self.options,
             self.log,
             self._stopper,
-            scheduler=self._scheduler,
+            decided_by=self._decided_by,
             on_open=self._on_open,
         )
         stack.push_async_callback(conduct.close)

@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
+from pulseq.cluster import lookout
 from pulseq.cluster.health_watch import Look
-from pulseq.distributed import node_manager
 from pulseq.distributed.node_manager import NodeManager
 from pulseq.distributed.session import Session
 from pulseq.distributed.test_node import TestNode
@@ -61,7 +61,7 @@ def scheduler(monkeypatch: pytest.MonkeyPatch) -> _Scheduler:
     async def reach(_: str) -> AsyncIterator[_Scheduler]:
         yield double
 
-    monkeypatch.setattr(node_manager, "reach_scheduler", reach)
+    monkeypatch.setattr(lookout, "reach_scheduler", reach)
     return double
 
 

@@ -1,0 +1,81 @@
+"""Looks at the nodes of a scheduler again and again, for as long as somebody wants to know."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable, Iterable
+
+from pulseq.cluster.health import Sighting, look_at_nodes, reach_scheduler
+from pulseq.cluster.health_watch import HealthWatch, Look
+from pulseq.errors import InfrastructureError
+from pulseq.events import NodeHealth
+from pulseq.models import Liveness
+from pulseq.planning.liveness import LivenessRule
+
+logger = logging.getLogger("pulseq.health")
+
+#: A suspect node gets no tests, so it is looked at again sooner.
+SUSPECT_POLL_SECONDS = 1.0
+
+
+class Lookout:
+    """Looks once each interval of the watch's rule, sooner where a node is suspect.
+
+    Args:
+        on_look: called with what each look has found.
+    """
+
+    def __init__(self, health: HealthWatch, on_look: Callable[[Look], None]) -> None:
+        self._health = health
+        self._on_look = on_look
+        self._looking: asyncio.Task[None] | None = None
+
+    def begin(self) -> None:
+        """Look from now on, in the background; the first look is one interval away."""
+        self._looking = asyncio.get_running_loop().create_task(self._keep_looking(), name="pulseq lookout")
+
+    async def end(self) -> None:
+        """Look no more; safe to call at any time."""
+        task, self._looking = self._looking, None
+        if task is not None:
+            task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(pause_seconds(self._health.rule, self._health.latest.values()))
+            self._on_look(await look(self._health, time.monotonic))
+
+
+async def look(health: HealthWatch, clock: Callable[[], float]) -> Look:
+    """Look once."""
+    sightings, trouble = await see(health)
+    return judge(health, sightings, trouble, clock())
+
+
+async def see(health: HealthWatch) -> tuple[list[Sighting], str | None]:
+    """Who is there, or what kept us from seeing it."""
+    try:
+        async with reach_scheduler(health.scheduler) as scheduler:
+            return await look_at_nodes(scheduler, probe_seconds=health.rule.probe_seconds), None
+    except InfrastructureError as error:
+        return [], str(error)
+
+
+def judge(health: HealthWatch, sightings: Iterable[Sighting], trouble: str | None, now: float) -> Look:
+    """What has been seen, beside what was seen before."""
+    found = health.take(sightings, now, trouble=trouble)
+    for change in found.changes:
+        node = change.health
+        logger.debug("node %s is %s: %s", node.node_id, node.liveness, node.why or "it answers")
+    return found
+
+
+def pause_seconds(rule: LivenessRule, latest: Iterable[NodeHealth]) -> float:
+    """How long until the next look."""
+    suspect = any(health.liveness is Liveness.SUSPECT for health in latest)
+    return min(rule.poll_interval, SUSPECT_POLL_SECONDS) if suspect else rule.poll_interval
