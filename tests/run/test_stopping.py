@@ -209,3 +209,16 @@ def test_somebody_waits_for_the_end_of_what_was_interrupted_and_not_of_what_brok
     stopper.stop(code, "it is so")
 
     assert (stopper.stopped.is_set(), stopper.awaited.is_set()) == (True, awaited)
+
+
+def test_what_is_left_at_once_ends_with_the_code_that_was_written_down(left: _Leaving) -> None:
+    """A test has failed and the scheduler is lost (10): the run is closed with 1, and so is the process."""
+
+    async def leave() -> int:
+        stopper = Stopper(lambda _: None, lambda _: ExitCode.TESTS_FAILED)
+        with stopper.watching(None):
+            stopper.stop(ExitCode.NO_VERDICT, "the scheduler is gone")
+            signal.raise_signal(signal.SIGINT)
+            return left.first_code()
+
+    assert 1 == asyncio.run(leave())

@@ -112,3 +112,19 @@ def test_a_file_from_the_future_is_told(tmp_path: Path) -> None:
     os.utime(tmp_path / "runs", (2**33, 2**33))
 
     assert (fine.grade, examination.examine_clock(tmp_path).grade) == (Grade.OK, Grade.ATTENTION)
+
+
+def test_a_machine_on_which_no_temporary_file_can_be_made_is_told_and_looked_at_to_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise FileNotFoundError(2, "No usable temporary directory found")
+
+    monkeypatch.setattr(examination.tempfile, "gettempdir", refuse)
+    monkeypatch.setattr(examination.tempfile, "TemporaryFile", refuse)
+
+    found = {finding.name: finding for finding in examination.examine_machine(tmp_path, Need(1, 1))}
+
+    assert (found["temporary"].grade, found["temporary"].found) == (Grade.BAD, "No usable temporary directory found")
+    assert "set TMPDIR" in found["temporary"].advice
+    assert "clock" in found
