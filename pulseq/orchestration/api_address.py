@@ -6,6 +6,7 @@ Prefect takes a second to import, in which a run's processes could be starting a
 from __future__ import annotations
 
 import asyncio
+import http.client
 import os
 import sys
 import time
@@ -14,6 +15,7 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pulseq.errors import InfrastructureError
 from pulseq.orchestration.starting_server import ended_in_background, find_starting_server
@@ -78,20 +80,38 @@ async def check_api(url: str, say: Callable[[str], None] | None = None) -> None:
         while (server := await asyncio.get_running_loop().run_in_executor(pool, _ask_api, url)) is not None:
             if not patient_until:
                 (say or _tell)(
-                    f"waiting for the Prefect server that is being started (process {server.pid}), at {url!r}"
+                    f"waiting for the Prefect server that is being started (process {server.pid}), at {say_url(url)!r}"
                 )
                 patient_until = time.monotonic() + _START_PATIENCE_SECONDS
             if time.monotonic() >= patient_until:
                 raise OSError(f"its process {server.pid} has not listened for {_START_PATIENCE_SECONDS:g} s")
             await asyncio.sleep(_START_PAUSE_SECONDS)
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         raise InfrastructureError(
-            f"the Prefect API at {url!r} does not answer ({reason}); start it, or unset PREFECT_API_URL "
+            f"the Prefect API at {say_url(url)!r} does not answer ({reason}); start it, or unset PREFECT_API_URL "
             f"(and choose another Prefect profile) to let pulseq start a server of its own{_say_how_it_ended(url)}"
         ) from error
     finally:
         pool.shutdown(wait=False)
+
+
+def without_secrets(url: str) -> str:
+    """Scheme, host, port and path of an address: not who asks, nor with what."""
+    try:
+        parts = urlsplit(url)
+        port = f":{parts.port}" if parts.port is not None else ""
+        host = parts.hostname or ""
+    except ValueError:
+        return "an address that is none"
+    if not parts.scheme or not host:
+        return "an address that is none"
+    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
+
+
+def say_url(url: str) -> str:
+    """An address as a message may have it: as it was given, but for what may be a secret."""
+    return without_secrets(url) if set("@?#") & set(url) else url
 
 
 def _tell(text: str) -> None:

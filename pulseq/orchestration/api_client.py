@@ -11,6 +11,7 @@ import httpx
 
 from pulseq.errors import InfrastructureError
 from pulseq.orchestration.api_access import access_headers
+from pulseq.orchestration.api_address import say_url
 
 #: Between two questions at first, and at most: the more there is to record the less it is to be disturbed.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
@@ -99,4 +100,4 @@ async def _open_client(url: str) -> AsyncIterator[httpx.AsyncClient]:
         async with httpx.AsyncClient(verify=not url.startswith("http://"), headers=access_headers()) as client:
             yield client
     except httpx.ConnectError as error:
-        raise InfrastructureError(f"the Prefect API at {url!r} does not answer any more") from error
+        raise InfrastructureError(f"the Prefect API at {say_url(url)!r} does not answer any more") from error

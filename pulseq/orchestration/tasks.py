@@ -145,9 +145,11 @@ def state_of(results: list[AttemptResult], *, retried: bool = False, planned: in
         return Cancelled(message="stopped before its first test")
     if len(results) == 1 and planned <= 1:
         return _state_of_one(results[0], retried)
-    bad = [result for result in results if result.status in (Status.FAILED, Status.ERROR)]
-    if bad and all(result.reason is Reason.CANCELLED for result in bad):
-        return Cancelled(message=f"{len(bad)} of {len(results)} tests were stopped")
+    failing = [result for result in results if result.status in (Status.FAILED, Status.ERROR)]
+    bad = [result for result in failing if result.reason is not Reason.CANCELLED]
+    stopped = [result for result in failing if result.reason is Reason.CANCELLED]
+    if stopped and not bad:
+        return Cancelled(message=f"{len(stopped)} of {len(results)} tests were stopped")
     if bad:
         return Failed(message=f"{len(bad)} of {len(results)} tests failed: {shown_name(bad[0].test_id)}")
     if planned > len(results):

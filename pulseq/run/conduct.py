@@ -14,6 +14,7 @@ from pulseq.cluster.run_watch import driver_name
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import PrefectRunKnown, RunNote
 from pulseq.models import FrameworkConfig, Suite
+from pulseq.orchestration.api_address import say_url
 from pulseq.orchestration.api_server import EmbeddedServer
 from pulseq.orchestration.flow_run import (
     RETRIES_OF_A_CONFIGURED_API,
@@ -166,7 +167,7 @@ class Conduct:
         """The flow run: everything between its start and its end is dispatching."""
         name = f"suite-{self.suite.name}-{self.options.run_id}"
         within = within_flow_run()
-        waits = RunNote(f"waiting for the Prefect API at {self._api_url!r} to take the flow run: it is busy")
+        waits = RunNote(f"waiting for the Prefect API at {say_url(self._api_url)!r} to take the flow run: it is busy")
         self._waiting = asyncio.get_running_loop().call_later(START_NOTE_SECONDS, self.log.emit, waits)
         try:
             await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
@@ -174,7 +175,7 @@ class Conduct:
             # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
             if (self.ledger.open or not self._flow_run_id) and self._flow_error is None:
                 raise InfrastructureError(
-                    f"the Prefect API at {self._api_url!r} cannot start a flow run: {error}"
+                    f"the Prefect API at {say_url(self._api_url)!r} cannot start a flow run: {error}"
                 ) from error
             logger.debug("the flow run could not be ended", exc_info=True)
             advice = "`pulseq results sync --prefect` finishes it"

@@ -11,9 +11,9 @@ from http.client import HTTPException
 from pathlib import Path
 
 from pulseq.errors import InfrastructureError, UsageError
-from pulseq.orchestration.api_address import configured_api
+from pulseq.orchestration.api_address import configured_api, without_secrets
 from pulseq.orchestration.known_api import KnownApi, configure, known_api
-from pulseq.standing.findings import Finding, Grade, without_secrets
+from pulseq.standing.findings import Finding, Grade
 from pulseq.standing.standing import Condition, find_cluster
 
 _PATIENCE_SECONDS = 5.0

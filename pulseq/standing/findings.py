@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from urllib.parse import urlsplit
 
 from packaging.requirements import InvalidRequirement, Requirement
 
@@ -201,19 +200,6 @@ def judge_proxy(names: Sequence[str], bypassed: bool) -> Finding:
         return Finding("proxy", Grade.OK, f"{told}, and not for 127.0.0.1")
     advice = "a run cannot reach its own server through it: set NO_PROXY=127.0.0.1,localhost"
     return Finding("proxy", Grade.BAD, f"{told}, also for 127.0.0.1", advice)
-
-
-def without_secrets(url: str) -> str:
-    """Scheme, host, port and path of an address: not who asks, nor with what."""
-    try:
-        parts = urlsplit(url)
-        port = f":{parts.port}" if parts.port is not None else ""
-        host = parts.hostname or ""
-    except ValueError:
-        return "an address that is none"
-    if not parts.scheme or not host:
-        return "an address that is none"
-    return f"{parts.scheme}://{f'[{host}]' if ':' in host else host}{port}{parts.path}"
 
 
 def _say_size(size: int) -> str:

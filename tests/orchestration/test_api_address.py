@@ -149,3 +149,20 @@ def test_one_that_starts_for_ever_is_told(bound: socket.socket, monkeypatch: pyt
     with _start_server(bound):
         with pytest.raises(InfrastructureError, match=r"does not answer \(its process \d+ has not listened for 0 s\)"):
             asyncio.run(check_api(_url(bound), lambda _: None))
+
+
+@pytest.mark.parametrize(
+    ("url", "told"),
+    [
+        ("http://me:secret@127.0.0.1:9/api", "the Prefect API at 'http://127.0.0.1:9/api' does not answer"),
+        ("http://127.0.0.1:9/api?token=secret", "the Prefect API at 'http://127.0.0.1:9/api' does not answer"),
+        ("http://127.0.0.1:many/api", "the Prefect API at 'http://127.0.0.1:many/api' does not answer"),
+        ("nonsense", "the Prefect API at 'nonsense' does not answer"),
+    ],
+)
+def test_an_address_is_told_without_its_secrets_whatever_is_wrong_with_it(url: str, told: str) -> None:
+    with pytest.raises(InfrastructureError) as caught:
+        asyncio.run(check_api(url))
+
+    assert str(caught.value).startswith(told)
+    assert "secret" not in str(caught.value)

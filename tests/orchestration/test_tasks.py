@@ -92,6 +92,13 @@ def test_a_pack_that_failed_names_the_first() -> None:
     assert (state.type, state.message) == (StateType.FAILED, "2 of 3 tests failed: a")
 
 
+def test_what_was_stopped_in_a_pack_is_no_failure() -> None:
+    cancelled = result(Status.ERROR, Reason.CANCELLED, name="b")
+    failed = result(Status.FAILED, Reason.ASSERTION, name="a")
+    assert state_of([failed, cancelled, cancelled]).message == "1 of 3 tests failed: a"
+    assert state_of([result(Status.PASSED), cancelled]).message == "1 of 2 tests were stopped"
+
+
 def test_a_task_run_without_a_result_was_stopped() -> None:
     assert state_of([]).type is StateType.CANCELLED
 

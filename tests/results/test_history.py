@@ -12,7 +12,7 @@ from pulseq.results.history import MeasuredDurations, measured_durations
 from pulseq.results.lineage import Lineage
 from pulseq.results.sync import sync
 
-LINEAGE = Lineage("checkout", ("/work/checkout.yaml",))
+LINEAGE = Lineage("checkout", ("/mine/checkout.yaml",))
 PASSED, FAILED, ERROR, SKIPPED = Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED
 
 
@@ -65,7 +65,7 @@ def test_without_a_database_nothing_is_known(database: Database) -> None:
 
 
 def test_two_projects_of_one_name_do_not_share_durations(story, database: Database) -> None:
-    for number, project in enumerate(["/work/checkout.yaml", "/copy/checkout.yaml"]):
+    for number, project in enumerate(["/mine/checkout.yaml", "/copy/checkout.yaml"]):
         story.run(f"r{number}", story.test("a", PASSED, duration=1.0 + number), options={"projects": [project]})
     sync(story.home, database)
 

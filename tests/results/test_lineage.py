@@ -13,7 +13,7 @@ from pulseq.results.lineage import SAME_LINEAGE, Lineage
 from pulseq.results.sync import sync
 from tests.results.conftest import Story
 
-OWN, OTHER = "/work/checkout.yaml", "/copy/checkout.yaml"
+OWN, OTHER = "/mine/checkout.yaml", "/copy/checkout.yaml"
 
 
 @pytest.mark.parametrize(

@@ -63,5 +63,5 @@ def test_what_passed_in_another_project_of_the_same_name_is_no_news(story: Story
     story.run("r0", story.test("t1", Status.PASSED), options={"projects": ["/copy/checkout.yaml"]})
     sync(story.home, database)
 
-    assert [] == newly_failing(database, Lineage("checkout", ("/work/checkout.yaml",)), "now", [FAILED])
+    assert [] == newly_failing(database, Lineage("checkout", ("/mine/checkout.yaml",)), "now", [FAILED])
     assert [FAILED] == newly_failing(database, Lineage("checkout", ("/copy/checkout.yaml",)), "now", [FAILED])

@@ -156,14 +156,14 @@ def test_a_test_that_passed_at_its_second_attempt_is_flaky(run: Database) -> Non
 
 
 def test_tests_of_one_name_in_two_projects_are_two(story, database: Database) -> None:
-    for number, project in enumerate(["/work/shop.yaml", "/copy/shop.yaml"] * 2):
+    for number, project in enumerate(["/mine/shop.yaml", "/copy/shop.yaml"] * 2):
         status = FAILED if number % 2 else PASSED
         story.run(f"r{number}", story.test("a", status, duration=1.0 + number % 2), options={"projects": [project]})
     sync(story.home, database)
 
     assert ask(database, "FROM flaky_tests") == []
     rows = ask(database, "SELECT projects, p50, runs FROM slowest_tests")
-    assert rows == [(["/copy/shop.yaml"], 2.0, 2), (["/work/shop.yaml"], 1.0, 2)]
+    assert rows == [(["/copy/shop.yaml"], 2.0, 2), (["/mine/shop.yaml"], 1.0, 2)]
 
 
 def test_runs_that_tell_no_project_go_with_the_newest_of_their_suite_that_does(story, database: Database) -> None:

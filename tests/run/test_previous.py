@@ -15,7 +15,7 @@ from pulseq.results.journal import JournalWriter
 from pulseq.results.lineage import Lineage
 from pulseq.run.previous import failed_before
 
-SHOP = Lineage("shop", ("/work/shop.yaml",))
+SHOP = Lineage("shop", ("/mine/shop.yaml",))
 PASSED, FAILED, ERROR, SKIPPED = Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED
 NOT_RUN = "not run"
 Verdicts = Mapping[str, Status | str | None]
@@ -27,7 +27,7 @@ def _write_run(
     verdicts: Verdicts,
     *,
     suite: str = "shop",
-    projects: tuple[str, ...] = ("/work/shop.yaml",),
+    projects: tuple[str, ...] = ("/mine/shop.yaml",),
     part: bool = True,
     deselected: int = 0,
 ) -> None:
@@ -97,12 +97,12 @@ def test_projects_of_one_name_know_nothing_of_each_other(tmp_path: Path) -> None
 
 
 def test_a_run_of_two_projects_is_in_the_history_of_both(tmp_path: Path) -> None:
-    bank = "/work/bank.yaml"
-    _write_run(tmp_path, 1, {"a": FAILED, "b": FAILED}, suite="shop+bank", projects=("/work/shop.yaml", bank))
+    bank = "/mine/bank.yaml"
+    _write_run(tmp_path, 1, {"a": FAILED, "b": FAILED}, suite="shop+bank", projects=("/mine/shop.yaml", bank))
     _write_run(tmp_path, 2, {"a": PASSED}, part=False)
 
     assert "b" in failed_before(tmp_path, Lineage("bank", (bank,)))
-    assert {"b"} == failed_before(tmp_path, Lineage("shop+bank", ("/work/shop.yaml", bank)))
+    assert {"b"} == failed_before(tmp_path, Lineage("shop+bank", ("/mine/shop.yaml", bank)))
 
 
 def test_a_run_that_tells_no_project_is_known_by_its_suite(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulseq.orchestration.api_address import without_secrets
 from pulseq.standing.findings import (
     Finding,
     Grade,
@@ -21,7 +22,6 @@ from pulseq.standing.findings import (
     judge_proxy,
     judge_python,
     judge_temporary,
-    without_secrets,
     worst,
 )
 
