@@ -30,7 +30,7 @@ def parse_expression(text: str, option: str) -> Expression:
 
 
 class _Parser:
-    """Reads one text from left to right, one token ahead."""
+    """ReadBy one text from left to right, one token ahead."""
 
     def __init__(self, text: str, option: str) -> None:
         self.text = text

@@ -9,10 +9,19 @@ from typing import Any
 
 from pulseq.errors import NothingToRunError
 from pulseq.models import Suite, TestCase
-from pulseq.suites.documents import Document, Flaw, describe, shorten
-from pulseq.suites.one_test import DEFAULT_READERS, Ground, read_test
-from pulseq.suites.readers import Reading, read_keys, read_text
+from pulseq.suites.bodies import read_test
+from pulseq.suites.common_keys import DefaultKeys
+from pulseq.suites.documents import Document, Flaw, Flawed, describe, find_repeated_ids
+from pulseq.suites.one_test import TestBase
 from pulseq.suites.reading import read_document
+from pulseq.suites.schema import Keys, read
+from pulseq.suites.values import Text
+
+
+class SuiteKeys(Keys, thing="a suite", needs=("tests",)):
+    suite: Text
+    defaults: DefaultKeys | None
+    tests: Any
 
 
 def load_suite(path: Path) -> Suite:
@@ -24,30 +33,24 @@ def load_suite(path: Path) -> Suite:
         NothingToRunError: it has no tests.
     """
     document = read_document(path, needs="tests")
-    top = read_keys(document.value, _TOP_READERS, required=["tests"], thing="a suite")
-    defaults = _read_defaults(document)
-    flaws = [
-        *document.flaws,
-        *map(_send_to_nodes_file, top.flaws),
-        *(flaw.below("defaults") for flaw in defaults.flaws),
-    ]
-    entries = document.value.get("tests")
-    if entries is not None and not isinstance(entries, list):
-        written = "[[tests]] before" if path.suffix.lower() == ".toml" else "'- ' before"
-        flaws.append(Flaw(("tests",), describe(entries), f"a list of tests, with {written} each"))
-        entries = None
-    ground = Ground(path.absolute().parent, defaults.values)
+    flaws = [*document.flaws]
+    top: dict[str, Any] = {}
+    try:
+        top = read(SuiteKeys, document.value)
+    except Flawed as error:
+        flaws += map(_send_to_nodes_file, error.flaws)
     tests: list[TestCase] = []
-    for part in _read_tests(document, entries or [], ground):
+    for part in _read_tests(document, TestBase(path.absolute().parent, top.get("defaults") or {})):
         if isinstance(part, Flaw):
             flaws.append(part)
         else:
             tests.append(part)
+    flaws += find_repeated_ids(document, "tests", "an id that no other test has; the first is at line")
     if flaws:
         raise document.refuse(flaws)
     if not tests:
         raise NothingToRunError(f"'{path}' has no tests: add one under its key tests")
-    return Suite(top.values.get("suite", path.stem), tuple(tests), str(path), (str(path.absolute()),))
+    return Suite(top.get("suite", path.stem), tuple(tests), str(path), (str(path.absolute()),))
 
 
 def _send_to_nodes_file(flaw: Flaw) -> Flaw:
@@ -56,32 +59,17 @@ def _send_to_nodes_file(flaw: Flaw) -> Flaw:
     return replace(flaw, found="a key of a nodes file", expected="it in a file of its own, which --nodes names")
 
 
-def _leave_for_later(value: Any) -> Any:
-    return value
-
-
-_TOP_READERS = {"suite": read_text, "defaults": _leave_for_later, "tests": _leave_for_later}
-
-
-def _read_defaults(document: Document) -> Reading:
-    value = document.value.get("defaults")
-    if value is None:
-        return Reading({}, ())
-    return read_keys(value, DEFAULT_READERS, thing="defaults")
-
-
-def _read_tests(document: Document, entries: list[Any], ground: Ground) -> Iterator[TestCase | Flaw]:
-    """Each test, or what is wrong with it; an id that another test has is wrong as well."""
-    first: dict[str, int] = {}
+def _read_tests(document: Document, base: TestBase) -> Iterator[TestCase | Flaw]:
+    """Each test, or what is wrong with it."""
+    entries = document.value.get("tests") or []
+    if not isinstance(entries, list):
+        written = "[[tests]] before" if document.source.lower().endswith(".toml") else "'- ' before"
+        yield Flaw(("tests",), describe(entries), f"a list of tests, with {written} each")
+        return
     for index, entry in enumerate(entries):
-        reading, body = read_test(entry)
-        yield from (flaw.below("tests", index) for flaw in reading.flaws)
-        test_id = reading.values.get("id")
-        if test_id in first:
-            place = document.find_line(("tests", first[test_id], "id"))
-            expected = f"an id that no other test has; the first is at line {place}"
-            yield Flaw(("tests", index, "id"), f"'{shorten(test_id)}' again", expected)
-        elif test_id is not None:
-            first[test_id] = index
-        if body is not None and not reading.flaws:
-            yield ground.complete(reading.values, body, document.place("tests", index))
+        try:
+            values, body = read_test(entry)
+        except Flawed as error:
+            yield from (flaw.below("tests", index) for flaw in error.flaws)
+        else:
+            yield base.complete(values, body, document.place("tests", index))
