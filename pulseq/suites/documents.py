@@ -75,8 +75,8 @@ class Document:
 
     source: str
     value: Any
-    flaws: tuple[Flaw, ...]
-    find_line: Callable[[KeyPath], int | None]
+    flaws: tuple[Flaw, ...] = ()
+    find_line: Callable[[KeyPath], int | None] = lambda _: None
 
     def refuse(self, flaws: Iterable[Flaw]) -> ConfigurationError:
         """The error that tells all flaws of the file, in its order."""
