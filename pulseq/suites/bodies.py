@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -218,6 +218,9 @@ class SimulateKeys(TestKeys):
 _KEYS: Mapping[str, type[TestKeys]] = dict(
     zip(KINDS, (CommandKeys, CallKeys, PytestKeys, HttpKeys, SimulateKeys), strict=True)
 )
+_BODIES: Mapping[str, Callable[..., Body]] = dict(
+    zip(KINDS, (CommandBody, CallBody, PytestBody, HttpBody, SimulateBody), strict=True)
+)
 
 
 def read_test(test: Any, *, needs_body: bool = True) -> tuple[dict[str, Any], Body]:
@@ -252,16 +255,8 @@ def read_test(test: Any, *, needs_body: bool = True) -> tuple[dict[str, Any], Bo
 
 
 def _make(kind: str, values: Mapping[str, Any]) -> Body:
-    match kind:
-        case "command":
-            return CommandBody(values["command"], values.get("shell", False), values.get("junit"))
-        case "call":
-            return CallBody(values["call"], values.get("args", ()), values.get("kwargs", {}))
-        case "pytest":
-            return PytestBody(values["pytest"], values.get("args", ()))
-        case "http":
-            return HttpBody(**values["http"])
-    return SimulateBody(**values["simulate"])
+    what, beside = values[kind], {key: values[key] for key in COMPANIONS if key in values}
+    return _BODIES[kind](**what) if isinstance(what, dict) else _BODIES[kind](what, **beside)
 
 
 def _send_away(key: str, kinds: Sequence[str]) -> Flaw:

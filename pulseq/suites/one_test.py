@@ -34,7 +34,7 @@ class TestBase:
         for key in ("requirements", "env"):
             known[key] = {**self.defaults.get(key, {}), **values.get(key, {})}
         known["name"] = known.get("name", known["id"])
-        known["cwd"] = sys.intern(os.path.abspath(self.folder / known.get("cwd", ".")))
+        known["cwd"] = sys.intern(os.path.abspath(os.path.join(self.folder, known.get("cwd", "."))))
         if "python" in known:
             known["python"] = locate_python(known["python"], self.folder)
         fields = {_FIELDS.get(key, key): value for key, value in known.items() if key in CommonKeys.kinds()}

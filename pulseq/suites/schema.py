@@ -104,7 +104,8 @@ class Keys:
             raise Flawed(flaw for flaw in flaws if flaw.path[0] in places or flaw.path[0] not in meant) from None
 
     @classmethod
-    def _refuse(cls, key: str) -> Flaw:
+    def refuse_key(cls, key: str) -> Flaw:
+        """What is said of a key that is no annotation: the nearest that is one, or all."""
         known = cls._known or list(cls.kinds())
         meant = translate(key, known) or nearest(key, known)
         expected = f"a key of {cls._thing}" if meant else f"a key of {cls._thing}: {', '.join(known)}"
@@ -158,7 +159,7 @@ def _word(error: Any, keys: type[Keys]) -> Iterator[Flaw]:
             case "value_error":
                 yield from (flaw.below(*path) for flaw in one["ctx"]["error"].flaws)
             case "extra_forbidden":
-                yield keys._refuse(str(path[0]))
+                yield keys.refuse_key(str(path[0]))
             case "missing":
                 yield Flaw(path, "nothing", f"this key, which {keys._thing} needs")
             case _:

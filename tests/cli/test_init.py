@@ -8,7 +8,8 @@ import pytest
 
 from pulseq.cli.init import init
 from pulseq.errors import UsageError
-from pulseq.suites import load_fleet, load_suite
+from pulseq.suites.nodes_file import load_fleet
+from pulseq.suites.suite_file import load_suite
 
 
 @pytest.fixture(autouse=True)

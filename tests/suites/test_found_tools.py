@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from pulseq.suites import load_suite
 from pulseq.suites.found_project import FoundProject
 from pulseq.suites.found_tools import find_entries
 from pulseq.suites.starter import FoundTests, render_suite
+from pulseq.suites.suite_file import load_suite
 
 EVERY_PROGRAM = str
 

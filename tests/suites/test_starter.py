@@ -9,8 +9,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from pulseq.models import CommandBody
-from pulseq.suites import load_fleet, load_suite
+from pulseq.suites.nodes_file import load_fleet
 from pulseq.suites.starter import EXAMPLE_NODES, EXAMPLES, FoundTests, Line, render_nodes, render_suite
+from pulseq.suites.suite_file import load_suite
 
 WORD = st.text(st.characters(exclude_characters="\0"), min_size=1, max_size=30) | st.sampled_from(
     [
