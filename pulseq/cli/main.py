@@ -27,6 +27,7 @@ app = cyclopts.App(
     # As Markdown it takes a parser of that: a hundred modules.
     help_format="plaintext",
     version_flags=_FLAGS[2:],
+    default_parameter=cyclopts.Parameter(negative=""),
     result_action="return_value",
     exit_on_error=False,
     print_error=False,

@@ -24,7 +24,7 @@ def sql(
     /,
     *,
     output_format: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
-    raw: Annotated[bool, Parameter(negative="")] = False,
+    raw: bool = False,
     db: Path | None = None,
     timeout: float = 60.0,
 ) -> int:

@@ -9,9 +9,7 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
-
-from cyclopts import Parameter
+from typing import Any, Literal
 
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, auth_path, login_url, read_auth
@@ -25,8 +23,8 @@ from pulseq.standing.standing_nodes import NodeView, ask_nodes
 def status(
     *,
     output: Literal["text", "json"] = "text",
-    url: Annotated[bool, Parameter(negative="")] = False,
-    env: Annotated[bool, Parameter(negative="")] = False,
+    url: bool = False,
+    env: bool = False,
 ) -> int:
     """Tell whether server, scheduler and nodes stand, since when, and what runs there.
 

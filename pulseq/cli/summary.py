@@ -25,7 +25,7 @@ def summary(
     db: Path | None = None,
     durations: int = 5,
     output: Literal["text", "json"] = "text",
-    verbose: Annotated[bool, Parameter(name=["-v", "--verbose"], negative="")] = False,
+    verbose: Annotated[bool, Parameter(name=["-v", "--verbose"])] = False,
 ) -> int:
     """Tell what a run came to: failures, flaky and slow tests, what each node did.
 

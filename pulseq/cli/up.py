@@ -28,7 +28,7 @@ def up(
     *,
     count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"])] = None,
     nodes: Path | None = None,
-    no_auth: Annotated[bool, Parameter(negative="")] = False,
+    no_auth: bool = False,
 ) -> int:
     """Start a Prefect server, a Dask scheduler and nodes that stay, for `pulseq run` to use.
 
