@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -93,12 +93,10 @@ class Document:
         ]
         return ConfigurationError(sorted(problems, key=lambda problem: problem.line or 0))
 
-    def entries(self, key: str) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """The mappings of a list under a key, with their indexes; none where it is no such thing."""
+    def entries(self, key: str) -> list[Mapping[str, Any]]:
+        """The mappings of the list under a key, empty ones in the place of anything else."""
         found = self.value.get(key)
-        for index, entry in enumerate(found if isinstance(found, list) else ()):
-            if isinstance(entry, dict):
-                yield index, entry
+        return [entry if isinstance(entry, dict) else {} for entry in found] if isinstance(found, list) else []
 
     def place(self, *path: str | int) -> str:
         """`file:line` of the value at a path."""
@@ -106,14 +104,20 @@ class Document:
         return self.source if line is None else f"{self.source}:{line}"
 
 
+def find_repeated(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
+    """The index of each value that was there before, and where it was first; None may be there any number of times."""
+    first: dict[Hashable, int] = {}
+    for index, value in enumerate(values):
+        if value is not None and (other := first.setdefault(value, index)) != index:
+            yield index, other
+
+
 def find_repeated_ids(document: Document, key: str, expected: str) -> Iterator[Flaw]:
     """Each id in the list under a key that another before it has; `expected` is to be followed by the line of that."""
-    first: dict[str, int] = {}
-    for index, entry in document.entries(key):
-        one = entry.get("id")
-        if isinstance(one, str) and one.strip() and (other := first.setdefault(one, index)) != index:
-            line = document.find_line((key, other, "id"))
-            yield Flaw((key, index, "id"), f"'{shorten(one)}' again", f"{expected} {line}")
+    ids = [entry.get("id") for entry in document.entries(key)]
+    for index, other in find_repeated(one if isinstance(one, str) and one.strip() else None for one in ids):
+        line = document.find_line((key, other, "id"))
+        yield Flaw((key, index, "id"), f"'{shorten(str(ids[index]))}' again", f"{expected} {line}")
 
 
 def format_path(path: Sequence[str | int]) -> str:

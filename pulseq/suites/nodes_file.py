@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from pulseq.errors import UsageError
 from pulseq.models import Fleet, FrameworkConfig, NodeSpec, Strategy
-from pulseq.suites.documents import Document, Flaw, Flawed, find_repeated_ids
+from pulseq.suites.documents import Document, Flaw, Flawed, find_repeated, find_repeated_ids
 from pulseq.suites.reading import read_document
 from pulseq.suites.schema import Expected, Keys, ReadBy, read, read_whole
 from pulseq.suites.values import Capabilities, FileName, Flag, PositiveSeconds, Text, one_of
@@ -77,17 +77,16 @@ def local_fleet(count: int) -> Fleet:
 
 def _find_repeated_ports(document: Document) -> Iterator[Flaw]:
     """Each port that another node of the same host has."""
-    first: dict[tuple[str, int], int] = {}
-    for index, node in document.entries("nodes"):
-        host, port = str(node.get("host", "localhost")).lower(), node.get("port", 0)
-        if (
-            port
-            and isinstance(port, int)
-            and (other := first.setdefault((_LOOPBACK.get(host, host), port), index)) != index
-        ):
-            line = document.find_line(("nodes", other, "port"))
-            expected = f"a port of its own (0: any that is free); line {line} has it on the same host"
-            yield Flaw(("nodes", index, "port"), f"{port} again", expected)
+    places = [_place_of(node) for node in document.entries("nodes")]
+    for index, other in find_repeated(places):
+        line = document.find_line(("nodes", other, "port"))
+        expected = f"a port of its own (0: any that is free); line {line} has it on the same host"
+        yield Flaw(("nodes", index, "port"), f"{document.value['nodes'][index]['port']} again", expected)
+
+
+def _place_of(node: Mapping[str, Any]) -> tuple[str, int] | None:
+    host, port = str(node.get("host", "localhost")).lower(), node.get("port")
+    return (_LOOPBACK.get(host, host), port) if port and isinstance(port, int) else None
 
 
 def _make_framework(values: Mapping[str, Any]) -> FrameworkConfig:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
 from pulseq.errors import UsageError, nearest
-from pulseq.suites.documents import Document, Flaw, Flawed, KeyPath, describe, shorten
+from pulseq.suites.documents import Document, Flaw, Flawed, KeyPath, describe, find_repeated, shorten
 from pulseq.suites.reading import read_document
 from pulseq.suites.schema import Expected, Keys, ReadBy, read, read_whole
 from pulseq.suites.values import Flag, Key, Text, Written, read_text
@@ -102,7 +102,7 @@ def read_project(path: Path) -> Project:
         ConfigurationError: it holds what Prefect would ignore or refuse; all of it is told.
     """
     document = read_document(path, needs="deployments")
-    values = read_whole(document, ProjectKeys, list(_find_repeated(document)))
+    values = read_whole(document, ProjectKeys, list(_find_repeated_names(document)))
     deployments = tuple(
         Deployment(("deployments", index), one["name"], one["entrypoint"], one)
         for index, one in enumerate(values["deployments"] or ())
@@ -110,14 +110,11 @@ def read_project(path: Path) -> Project:
     return Project(document, path.absolute().parent, deployments)
 
 
-def _find_repeated(document: Document) -> Iterator[Flaw]:
-    known: set[tuple[str, str]] = set()
-    for index, entry in document.entries("deployments"):
-        place = (str(entry.get("entrypoint")), str(entry.get("name")))
-        if place in known:
-            expected = "a name that no other deployment of the flow has"
-            yield Flaw(("deployments", index, "name"), f"'{shorten(place[1])}' again", expected)
-        known.add(place)
+def _find_repeated_names(document: Document) -> Iterator[Flaw]:
+    names = [(str(entry.get("entrypoint")), str(entry.get("name"))) for entry in document.entries("deployments")]
+    for index, _ in find_repeated(names):
+        expected = "a name that no other deployment of the flow has"
+        yield Flaw(("deployments", index, "name"), f"'{shorten(names[index][1])}' again", expected)
 
 
 def _or_template(kind: Any) -> Any:
