@@ -7,11 +7,9 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from pulseq.capabilities import match, nearest_miss
+from pulseq.cli.common_options import NodeCount
 from pulseq.cluster.local_nodes import LOCAL_HOSTS, find_host_problem
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
 from pulseq.models import CapabilityValue, Fleet, NodeSpec, PytestBody, Suite, TestCase
@@ -30,7 +28,7 @@ from pulseq.suites.prefect_file import PROJECT_FILE, Project, read_project
 def check(
     *suites: str,
     nodes: Path | None = None,
-    count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"])] = None,
+    count: NodeCount = None,
     pyargs: bool = False,
     project: Path | None = None,
 ) -> int:

@@ -6,10 +6,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from pulseq.cli.common_options import Output
 from pulseq.errors import ConfigurationError, ExitCode, NothingToRunError, PulseqError
 from pulseq.reports.text import safe_line
 from pulseq.run.fleet_choice import choose_fleet
@@ -22,7 +23,7 @@ _LONGEST = 1000
 
 def doctor(
     *,
-    output: Literal["text", "json"] = "text",
+    output: Output = "text",
     json_: Annotated[bool, Parameter(name="--json")] = False,
 ) -> int:
     """Tell whether runs can go on here: Python, libraries, memory, disks, limits, ports, clock, Prefect, state.

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from cyclopts import App
 
-from pulseq.cli.state import database_path
+from pulseq.cli.common_options import database_path
 from pulseq.errors import ExitCode
 from pulseq.run.run_options import default_home
 

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from pulseq.cli.common_options import NodeCount, Output, Verbose
 from pulseq.cli.execute import Reports, execute
 from pulseq.errors import UsageError
 from pulseq.run.run_request import RunRequest, prepare_run
@@ -27,7 +28,7 @@ _OUTPUT = Group("What is shown and kept", sort_key=4)
 class RunArguments:
     """Options of `pulseq run`; letters and meanings are pytest's and its plug-ins' where they have them."""
 
-    nodes_count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"], group=_WHERE)] = None
+    nodes_count: Annotated[NodeCount, Parameter(group=_WHERE)] = None
     """Local nodes with one slot each: a number, or `auto` for one a processor (the default)."""
     nodes_file: Annotated[Path | None, Parameter(name="--nodes", group=_WHERE)] = None
     """Nodes file; by default `NAME.nodes.yaml` or `../nodes/NAME.yaml` of a suite file `NAME.yaml`, if there is one."""
@@ -73,11 +74,11 @@ class RunArguments:
     """Write a report as one HTML page to this file."""
     database: Annotated[Path | None, Parameter(name="--db", group=_OUTPUT)] = None
     """The DuckDB file that results go to; by default `results.duckdb` in the state directory."""
-    output: Annotated[Literal["text", "json"], Parameter(group=_OUTPUT)] = "text"
+    output: Annotated[Output, Parameter(group=_OUTPUT)] = "text"
     """`json`: one JSON object with the run's id, counts, exit reason and paths on standard output."""
     live: Annotated[bool, Parameter(name="--live", negative="--no-live", group=_OUTPUT)] = True
     """A live picture of the run where standard error is a terminal."""
-    verbose: Annotated[bool, Parameter(name=["-v", "--verbose"], group=_OUTPUT)] = False
+    verbose: Annotated[Verbose, Parameter(group=_OUTPUT)] = False
     """A line for each test; tracebacks of errors of our own."""
     quiet: Annotated[bool, Parameter(name=["-q", "--quiet"], group=_OUTPUT)] = False
     """Failures and the last line alone."""

@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pulseq.cli.state import database_path
+from pulseq.cli.common_options import database_path
 from pulseq.errors import PulseqError
 from pulseq.results.formats import format_csv, format_json
 from pulseq.results.table import Table

@@ -9,8 +9,9 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
+from pulseq.cli.common_options import Output
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, auth_path, login_url, read_auth
 from pulseq.reports.text import safe_line
@@ -22,7 +23,7 @@ from pulseq.standing.standing_nodes import NodeView, ask_nodes
 
 def status(
     *,
-    output: Literal["text", "json"] = "text",
+    output: Output = "text",
     url: bool = False,
     env: bool = False,
 ) -> int:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
+from pulseq.cli.common_options import NodeCount
 from pulseq.cluster.local_nodes import START_PATIENCE_SECONDS, check_fleet
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet
@@ -26,7 +24,7 @@ from pulseq.suites.default_suite import complete_arguments
 
 def up(
     *,
-    count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"])] = None,
+    count: NodeCount = None,
     nodes: Path | None = None,
     no_auth: bool = False,
 ) -> int:

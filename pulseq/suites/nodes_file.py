@@ -86,7 +86,7 @@ def _find_repeated_ports(document: Document) -> Iterator[Flaw]:
 
 def _place_of(node: Mapping[str, Any]) -> tuple[str, int] | None:
     host, port = str(node.get("host", "localhost")).lower(), node.get("port")
-    return (_LOOPBACK.get(host, host), port) if port and isinstance(port, int) else None
+    return (_LOOPBACK.get(host, host), port) if port and type(port) is int else None
 
 
 def _make_framework(values: Mapping[str, Any]) -> FrameworkConfig:
