@@ -156,7 +156,7 @@ OPTIONS = [
     Option(command, name)
     for command, child in COMMANDS.items()
     if child.default_command is not None
-    for argument in child.assemble_argument_collection()
+    for argument in child.assemble_argument_collection(default_parameter=app.default_parameter)
     for name in argument.names
     if argument.show and name.startswith("-")
 ]
