@@ -22,8 +22,7 @@ from pulseq.errors import ExitCode
 from pulseq.models import Reason, Status, Strategy
 from pulseq.results.database import SCHEMA_VERSION, Database
 from pulseq.results.schema_files import schema_script
-from pulseq.suites.bodies import COMPANIONS, KINDS
-from pulseq.suites.common_keys import DefaultKeys
+from pulseq.suites.common_keys import COMPANIONS, KINDS, DefaultKeys
 from pulseq.suites.nodes_file import load_fleet
 from pulseq.suites.schema import read
 from pulseq.suites.suite_file import load_suite

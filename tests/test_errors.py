@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.errors import NothingToRunError, PulseqError, UsageError, call_all, nearest
-from pulseq.suites.bodies import KINDS
-from pulseq.suites.common_keys import DefaultKeys
+from pulseq.suites.common_keys import KINDS, DefaultKeys
 
 KEYS = ("id", "name", "labels", "args", "kwargs", "shell", "duration", *KINDS, *DefaultKeys.kinds())
 #: But for `kwargs`, of which `wargs` is as near to `args`.

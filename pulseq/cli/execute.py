@@ -45,7 +45,7 @@ class Reports:
     command: tuple[str, ...] = ()
 
 
-class View(Protocol):
+class RunView(Protocol):
     """Somebody who watches a run."""
 
     def start(self) -> None: ...
@@ -61,9 +61,9 @@ class LateView:
         trouble: the first error that it ended in, apart from those that `handle` raises.
     """
 
-    def __init__(self, make: Callable[[], View]) -> None:
+    def __init__(self, make: Callable[[], RunView]) -> None:
         self._make = make
-        self._view: View | None = None
+        self._view: RunView | None = None
         self.trouble: Exception | None = None
 
     def handle(self, event: Event) -> None:
@@ -157,7 +157,7 @@ async def _with_ticks(run: Coroutine[Any, Any, T], tick: Callable[[], None]) -> 
         ticking.cancel()
 
 
-def choose_view(reports: Reports) -> View:
+def choose_view(reports: Reports) -> RunView:
     """The live picture on a terminal, plain lines elsewhere and in CI."""
     from pulseq.reports.live import LiveView
     from pulseq.reports.plain import PlainView

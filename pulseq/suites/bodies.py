@@ -9,7 +9,7 @@ from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pulseq.models import Body, CallBody, CommandBody, HttpBody, PytestBody, SimulateBody, Status
-from pulseq.suites.common_keys import CommonKeys, DefaultKeys
+from pulseq.suites.common_keys import COMPANIONS, KINDS, TestKeys
 from pulseq.suites.documents import Flaw, Flawed, describe, shorten
 from pulseq.suites.schema import Expected, Keys, ReadBy, read
 from pulseq.suites.shell_signs import find_shell_sign
@@ -25,24 +25,9 @@ from pulseq.suites.values import (
     read_written,
 )
 
-KINDS = ("command", "call", "pytest", "http", "simulate")
-#: Keys that belong to some bodies only, and to which.
-COMPANIONS: Mapping[str, tuple[str, ...]] = {
-    "args": ("call", "pytest"),
-    "kwargs": ("call",),
-    "shell": ("command",),
-    "junit": ("command",),
-}
-_OF_BODIES = (*KINDS, *COMPANIONS)
-#: Every key that a test may have, in the order in which people are told of them.
-TEST_KEYS = ("id", *_OF_BODIES, "name", "duration", "labels", *DefaultKeys.kinds())
 _ONE_BODY = f"exactly one of {', '.join(KINDS)}"
 _TARGET = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _METHOD = re.compile(r"[A-Za-z]{1,20}")
-
-
-class TestKeys(CommonKeys, known=TEST_KEYS):
-    """The keys of a test with a body, which is for a subclass to say."""
 
 
 def _read_line(value: Any) -> tuple[str, ...]:
@@ -235,7 +220,7 @@ def read_test(test: Any, *, needs_body: bool = True) -> tuple[dict[str, Any], Bo
     keys = _KEYS[kinds[0]] if len(kinds) == 1 else TestKeys
     if keys is CommandKeys and test.get("shell") not in (None, False):
         keys = ShellKeys
-    elsewhere = [key for key in _OF_BODIES if key in test and key not in keys.kinds()]
+    elsewhere = [key for key in (*KINDS, *COMPANIONS) if key in test and key not in keys.kinds()]
     flaws: list[Flaw] = []
     values: dict[str, Any] = {}
     try:

@@ -20,6 +20,14 @@ from pulseq.suites.values import (
     one_of,
 )
 
+KINDS = ("command", "call", "pytest", "http", "simulate")
+#: Keys that belong to some bodies only, and to which.
+COMPANIONS: Mapping[str, tuple[str, ...]] = {
+    "args": ("call", "pytest"),
+    "kwargs": ("call",),
+    "shell": ("command",),
+    "junit": ("command",),
+}
 _PRIORITIES = {priority.word: priority for priority in sorted(Priority, reverse=True)}
 _Variables = Annotated[dict[Key, Written], Expected("a mapping of names to values, such as {MODE: fast}")]
 
@@ -64,8 +72,12 @@ class DefaultKeys(Keys, thing="defaults"):
     output_limit: Size
 
 
-class CommonKeys(DefaultKeys, thing="a test", needs=("id",)):
-    """Keys that a test has besides those of its body."""
+#: Every key that a test may have, in the order in which people are told of them.
+TEST_KEYS = ("id", *KINDS, *COMPANIONS, "name", "duration", "labels", *DefaultKeys.kinds())
+
+
+class TestKeys(DefaultKeys, thing="a test", needs=("id",), known=TEST_KEYS):
+    """Keys that a test has besides those of its body; a subclass for each body has these."""
 
     id: Text
     name: Text

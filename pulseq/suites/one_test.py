@@ -11,8 +11,8 @@ from typing import Any
 
 from pulseq.errors import nearest
 from pulseq.models import Body, TestCase
-from pulseq.suites.bodies import TEST_KEYS, read_test
-from pulseq.suites.common_keys import CommonKeys
+from pulseq.suites.bodies import read_test
+from pulseq.suites.common_keys import TEST_KEYS, TestKeys
 from pulseq.suites.documents import Flawed, describe
 
 #: The field of TestCase that a key fills, where it is not called like the key.
@@ -37,7 +37,7 @@ class TestBase:
         known["cwd"] = sys.intern(os.path.abspath(os.path.join(self.folder, known.get("cwd", "."))))
         if "python" in known:
             known["python"] = locate_python(known["python"], self.folder)
-        fields = {_FIELDS.get(key, key): value for key, value in known.items() if key in CommonKeys.kinds()}
+        fields = {_FIELDS.get(key, key): value for key, value in known.items() if key in TestKeys.kinds()}
         return TestCase(body=body, location=location, **fields)
 
 

@@ -105,7 +105,7 @@ def read_project(path: Path) -> Project:
     values = read_whole(document, ProjectKeys, list(_find_repeated_names(document)))
     deployments = tuple(
         Deployment(("deployments", index), one["name"], one["entrypoint"], one)
-        for index, one in enumerate(values["deployments"] or ())
+        for index, one in enumerate(values["deployments"])
     )
     return Project(document, path.absolute().parent, deployments)
 
@@ -202,8 +202,6 @@ class ScheduleKeys(Keys, thing="a schedule", free=(*_SELECTORS, "timezone", "anc
 
 _TRIGGER = ("type", "name", "description", "enabled", "parameters", "job_variables", "schedule_after")
 _EVENTS = ("match", "match_related", "posture")
-
-
 #: The keys of each type of trigger.
 _TRIGGERS: Mapping[str, Any] = {
     kind: type(kind, (Keys,), {}, thing=f"a trigger of type {kind}", free=(*_TRIGGER, *keys))

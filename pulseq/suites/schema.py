@@ -158,7 +158,7 @@ def _word(error: Any, keys: type[Keys]) -> Iterator[Flaw]:
         match one["type"]:
             case "value_error":
                 yield from (flaw.below(*path) for flaw in one["ctx"]["error"].flaws)
-            case "extra_forbidden":
+            case "extra_forbidden" | "invalid_key":
                 yield keys.refuse_key(str(path[0]))
             case "missing":
                 yield Flaw(path, "nothing", f"this key, which {keys._thing} needs")

@@ -63,6 +63,12 @@ def test_all_that_is_wrong_is_told_in_the_order_in_which_it_is_written() -> None
     ]
 
 
+def test_a_key_that_is_no_text_is_unknown() -> None:
+    assert refuse(InnerKeys, {"size": 1, 5: 1}) == [
+        "5: found an unknown key, expected a key of an inner thing: size",
+    ]
+
+
 def test_a_key_that_is_missing_is_told_unless_it_was_probably_meant() -> None:
     assert refuse(InnerKeys, {}) == ["size: found nothing, expected this key, which an inner thing needs"]
     assert refuse(InnerKeys, {"siez": 1}) == [
