@@ -214,7 +214,7 @@ def _check_scalar(value: object) -> Scalar:
         raise ValueError("found an empty string, expected a word, a number, a size or a version")
     if isinstance(value, (str, int, float)):
         return value
-    kind = _KINDS.get(type(value), f"a {type(value).__name__}")
+    kind = next((words for known, words in _KINDS.items() if isinstance(value, known)), f"a {type(value).__name__}")
     raise ValueError(f"found {kind}, expected a word, a number, a size, a version, true, false, or a list of these")
 
 

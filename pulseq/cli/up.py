@@ -104,8 +104,7 @@ def _describe(home: Path, cluster: StandingCluster, *, for_all: bool) -> None:
 
 def _count(fleet: Fleet) -> str:
     nodes = len(fleet.nodes)
-    slots = sum(node.max_concurrent_tests for node in fleet.nodes)
-    return f"{nodes} node{'' if nodes == 1 else 's'} with {slots} slot{'' if slots == 1 else 's'}"
+    return f"{nodes} node{'' if nodes == 1 else 's'} with {fleet.slots} slot{'' if fleet.slots == 1 else 's'}"
 
 
 def _source(fleet: Fleet) -> str:

@@ -111,10 +111,11 @@ def read_project(path: Path) -> Project:
 
 
 def _find_repeated_names(document: Document) -> Iterator[Flaw]:
-    names = [(str(entry.get("entrypoint")), str(entry.get("name"))) for entry in document.entries("deployments")]
-    for index, _ in find_repeated(names):
+    names = [(entry.get("entrypoint"), entry.get("name")) for entry in document.entries("deployments")]
+    written = (name if all(isinstance(one, str) and one.strip() for one in name) else None for name in names)
+    for index, _ in find_repeated(written):
         expected = "a name that no other deployment of the flow has"
-        yield Flaw(("deployments", index, "name"), f"'{shorten(names[index][1])}' again", expected)
+        yield Flaw(("deployments", index, "name"), f"'{shorten(str(names[index][1]))}' again", expected)
 
 
 def _or_template(kind: Any) -> Any:
@@ -194,7 +195,10 @@ class LimitKeys(Keys, thing="a concurrency limit", needs=("limit",)):
     grace_period_seconds: TemplateOrCount
 
 
-class ScheduleKeys(Keys, thing="a schedule", free=(*_SELECTORS, "timezone", "anchor_date", "slug", "replaces")):
+class ScheduleKeys(Keys, thing="a schedule", free=("timezone", "anchor_date", "slug", "replaces")):
+    cron: Any
+    interval: Any
+    rrule: Any
     active: TemplateOrFlag
     day_or: TemplateOrFlag
     parameters: Parameters
@@ -220,13 +224,7 @@ class WorkPoolKeys(Keys, thing="a work pool"):
     job_variables: Parameters
 
 
-class StepsKeys(Keys):
-    build: Steps
-    push: Steps
-    pull: Steps
-
-
-class DeploymentKeys(StepsKeys, thing="a deployment", needs=("name", "entrypoint"), free=("schedule", "sla")):
+class DeploymentKeys(Keys, thing="a deployment", needs=("name", "entrypoint"), free=("schedule", "sla")):
     name: Text
     entrypoint: Annotated[str, ReadBy(_read_entrypoint)]
     description: Text
@@ -241,8 +239,14 @@ class DeploymentKeys(StepsKeys, thing="a deployment", needs=("name", "entrypoint
     concurrency_limit: Annotated[Any, _or_template(Annotated[Any, ReadBy(_read_limit)])]
     work_pool: WorkPoolKeys
     triggers: Annotated[tuple[Annotated[Any, ReadBy(_read_trigger)], ...], Expected("a list of triggers")]
+    build: Steps
+    push: Steps
+    pull: Steps
 
 
-class ProjectKeys(StepsKeys, thing="a prefect.yaml", needs=("deployments",), free=("prefect-version", "definitions")):
+class ProjectKeys(Keys, thing="a prefect.yaml", needs=("deployments",), free=("prefect-version", "definitions")):
     name: Text
     deployments: Annotated[tuple[DeploymentKeys, ...], Expected("a list of deployments")]
+    build: Steps
+    push: Steps
+    pull: Steps

@@ -52,7 +52,7 @@ class Expected:
 
     def _check(self, kinds: tuple[type[Any], ...], value: Any) -> Any:
         if not isinstance(value, kinds) or len(value) < self._bounds.get("min_length", 0):
-            could_be_item = list in kinds and isinstance(value, str) and _WORD.fullmatch(value)
+            could_be_item = list in kinds and not self._bounds and isinstance(value, str) and _WORD.fullmatch(value)
             raise Flawed.at(describe(value), self._expected, suggestion=f"[{value}]" if could_be_item else None)
         return value
 

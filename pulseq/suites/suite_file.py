@@ -51,12 +51,12 @@ def load_suite(path: Path) -> Suite:
 
 def _read_tests(document: Document, flaws: list[Flaw]) -> Iterator[tuple[int, tuple[dict[str, Any], Body]]]:
     """What is written of each test, with its index; what is wrong with the others goes to `flaws`."""
-    entries = document.value.get("tests") or []
-    if not isinstance(entries, list):
+    entries = document.value.get("tests")
+    if not isinstance(entries, list | None):
         written = "[[tests]] before" if document.source.lower().endswith(".toml") else "'- ' before"
         flaws.append(Flaw(("tests",), describe(entries), f"a list of tests, with {written} each"))
         return
-    for index, entry in enumerate(entries):
+    for index, entry in enumerate(entries or ()):
         try:
             yield index, read_test(entry)
         except Flawed as error:

@@ -88,7 +88,7 @@ def test_a_class_has_the_keys_of_the_one_it_is_made_of_and_tells_of_those_that_i
     [
         ([], "more: found an empty list, expected a list of at least one count"),
         ({}, "more: found an empty mapping, expected a list of at least one count"),
-        ("one", "more: found 'one', expected a list of at least one count; did you mean '[one]'?"),
+        ("one", "more: found 'one', expected a list of at least one count"),
         ([1, True], "more[1]: found true, expected a whole number, 1 or more"),
         ([1, "2"], "more[1]: found '2', expected a whole number, 1 or more, without quotes"),
         ([1, "2s"], "more[1]: found '2s', expected a whole number, 1 or more, without a unit"),
@@ -97,6 +97,12 @@ def test_a_class_has_the_keys_of_the_one_it_is_made_of_and_tells_of_those_that_i
 )
 def test_a_list_is_told_what_it_is_to_hold(value: object, told: str) -> None:
     assert refuse(MoreKeys, {"more": value}) == [told]
+
+
+def test_a_word_in_the_place_of_a_list_of_words_is_told_how_to_write_one() -> None:
+    kind = Annotated[tuple[str, ...], Expected("a list of names")]
+    assert refuse(kind, "one") == ["found 'one', expected a list of names; did you mean '[one]'?"]
+    assert refuse(kind, "one two") == ["found 'one two', expected a list of names"]
 
 
 def test_what_is_no_mapping_has_no_keys() -> None:
