@@ -36,7 +36,7 @@ _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgtp]?i?b)", re.IGNO
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _COMPARISON = re.compile(r"(?P<operator>>=|<=|==|!=|>|<)\s*(?P<text>[^\s<>=!~].*)", re.DOTALL)
 _ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {">=": ge, "<=": le, ">": gt, "<": lt}
-_KINDS = {type(None): "nothing", list: "a list", tuple: "a list", dict: "a mapping"}
+_KINDS: Mapping[type[Any], str] = {type(None): "nothing", list: "a list", tuple: "a list", dict: "a mapping"}
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
