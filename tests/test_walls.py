@@ -66,7 +66,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("pulseq.results.catalogue", "pulseq.results.row_stamps"), "tests/results/test_sync"),
     "pulseq.results.stored_run": "tests/system, where summaries agree",
     "pulseq.reports.sections": "tests/reports/test_summary",
-    **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("execute", "results", "run", "state")), _BY_RUNS),
+    **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("execute", "results", "common_options")), _BY_RUNS),
     **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("main", "summary")), _BY_RUNS),
     **{
         f"pulseq.run.{stem}": _BY_RUNS
