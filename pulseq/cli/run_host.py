@@ -57,7 +57,7 @@ def main() -> None:
     with loading_much(), no_native_threads():
         for module in LOADED:
             importlib.import_module(module)
-        from pulseq.processes.resident import load_late_modules  # brings Prefect, which has to be silenced before
+        from pulseq.processes.preload import load_late_modules  # brings Prefect, which has to be silenced before
 
         load_late_modules()
     # What is there now is never garbage, and looking for some would copy its pages in every fork.
@@ -138,7 +138,7 @@ def _end_with(caller: socket.socket) -> None:
 
 def _move_in(request: dict[str, Any], descriptors: list[int]) -> None:
     """Be where the caller is."""
-    from pulseq.processes.resident import read_settings_again
+    from pulseq.processes.preload import read_settings_again
 
     os.environ.clear()
     os.environ.update(request["environment"])

@@ -29,7 +29,7 @@ from pulseq.orchestration.api_server import QUIET_SETTINGS
 from pulseq.processes.fork_server import ForkServer
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.native_threads import native_thread_limits, no_native_threads
-from pulseq.processes.outwait import SAY_SECONDS
+from pulseq.processes.patience import SAY_SECONDS
 
 logger = logging.getLogger("pulseq.nodes")
 
@@ -242,7 +242,7 @@ class LocalNodes:
 def load_modules() -> None:
     """Import all that scheduler and nodes run, so that they can be forked from this process."""
     with no_native_threads():
-        from pulseq.processes.resident import load_late_modules  # Prefect and Dask, which nobody else here needs
+        from pulseq.processes.preload import load_late_modules  # Prefect and Dask, which nobody else here needs
 
         for name in (_SCHEDULER_MODULE, _NODE_MODULE):
             importlib.import_module(name)

@@ -19,8 +19,8 @@ from pulseq.execution.metrics import measured_metrics
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.keeper import GRACE_SECONDS
 from pulseq.execution.runtime.process_tree import alive, descendants
-from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import AttemptOrder, AttemptResult, Reason, SimulateBody, Status
+from pulseq.processes.stopped_watch import StoppedWatch
 
 #: What a keeper may take beyond timeout and grace before it counts as gone itself.
 KEEPER_SECONDS = 10.0

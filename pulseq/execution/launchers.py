@@ -18,7 +18,7 @@ from typing import IO
 
 from pulseq.execution.runtime import launcher as runtime_launcher
 from pulseq.execution.runtime import wire
-from pulseq.execution.stopped_watch import StoppedWatch
+from pulseq.processes.stopped_watch import StoppedWatch
 
 logger = logging.getLogger("pulseq.node")
 

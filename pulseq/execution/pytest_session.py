@@ -15,9 +15,9 @@ from pathlib import Path
 
 from pulseq.execution.pytest_lines import AskNext, Batch, KeeperLine, LineClosedError, file_of, nothing_next
 from pulseq.execution.pytest_results import SessionResult, collection_of, session_result, unmeasured_result
-from pulseq.execution.pytest_zygote import ZygoteLine
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
+from pulseq.execution.shared_zygote import ZygoteLine
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.

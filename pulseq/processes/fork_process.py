@@ -67,7 +67,7 @@ def fork_this_process(requests: socket.socket, log: int, environment: Mapping[st
             os.environ.update(environment)
             sys.path.insert(0, os.getcwd())  # as `python -m` has it
             if "prefect" in sys.modules:
-                from pulseq.processes.resident import read_settings_again
+                from pulseq.processes.preload import read_settings_again
 
                 read_settings_again()
             gc.freeze()

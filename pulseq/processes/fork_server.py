@@ -198,7 +198,7 @@ class ForkServer:
             if self._socket is None or process is None:
                 raise ConnectionError("closed")
             self._tell(request)
-            return await process.outwait(answer, self._patience_seconds, self.on_note)
+            return await process.wait_patiently(answer, self._patience_seconds, self.on_note)
         except TimeoutError as error:
             # Nobody is to wait for it once more: the next fork is of another one.
             if process is not None and process is self._process:

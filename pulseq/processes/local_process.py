@@ -16,10 +16,10 @@ from typing import IO, Any, Protocol, TypeVar
 
 from pulseq.errors import InfrastructureError
 from pulseq.execution.runtime.process_tree import read_stat
-from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.ownership import make_own_directory, open_own
 from pulseq.processes.fork_process import code_of
-from pulseq.processes.outwait import outwait
+from pulseq.processes.patience import wait_patiently
+from pulseq.processes.stopped_watch import StoppedWatch
 
 logger = logging.getLogger("pulseq.processes")
 
@@ -266,13 +266,13 @@ class LocalProcess:
         return self._child.returncode is None
 
     async def ready(self, patience_seconds: float, say: Callable[[str], None] = logger.info) -> dict[str, Any]:
-        """The child's first message; waited for as in `outwait`.
+        """The child's first message; waited for as in `wait_patiently`.
 
         Raises:
             InfrastructureError: it ended, said nothing in time or something else; the text has its last words.
         """
         try:
-            line = await self.outwait(self._hear(), patience_seconds, say)
+            line = await self.wait_patiently(self._hear(), patience_seconds, say)
         except TimeoutError as error:
             late = f"{self.name} did not get ready within {error}"
             raise InfrastructureError(f"{late}; its log is {self.log_path}") from None
@@ -287,7 +287,7 @@ class LocalProcess:
             ) from None
         return message
 
-    async def outwait(
+    async def wait_patiently(
         self, doing: Awaitable[T], patience_seconds: float, say: Callable[[str], None] = logger.info
     ) -> T:
         """The result of something that the child is at, waited for as long as it is.
@@ -301,7 +301,7 @@ class LocalProcess:
         Raises:
             TimeoutError: patience has ended; its text says after how long.
         """
-        return await outwait(
+        return await wait_patiently(
             doing,
             self._signs_of_life,
             patience_seconds,

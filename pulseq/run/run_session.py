@@ -22,13 +22,13 @@ from pulseq.cluster.local_nodes import LocalNodes, check_fleet, load_modules
 from pulseq.cluster.scheduler_address import check_scheduler
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
-from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, FrameworkConfig, Suite
 from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.orchestration.api_auth import choose_auth, client_settings
 from pulseq.orchestration.api_server import EmbeddedServer
 from pulseq.processes.fork_process import may_be_forked
 from pulseq.processes.loading import loading_much
+from pulseq.processes.stopped_watch import StoppedWatch
 from pulseq.records import RunRecord
 from pulseq.reports.awaited import NODES, OWN_SERVER
 from pulseq.reports.start_line import FLEET, say_fleet

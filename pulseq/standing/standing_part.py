@@ -32,7 +32,7 @@ class Process(Protocol):
 
 
 @dataclass(slots=True)
-class Patience:
+class RestartBackoff:
     """When to start a part again after a death, and when not to any more."""
 
     deaths: deque[float] = field(default_factory=deque)
@@ -65,7 +65,7 @@ class Part:
         self.on_death: Callable[[], Awaitable[None]] | None = None
         self._start = start
         self._on_change = on_change
-        self._patience = Patience()
+        self._backoff = RestartBackoff()
         self._process: Process | None = None
 
     @property
@@ -89,7 +89,7 @@ class Part:
             logger.warning("%s: %s", self.name, why)
             if self.on_death is not None:
                 await self.on_death()
-            pause = FIRST_PAUSE_SECONDS if self.is_excused() else self._patience.pause_after_death(time.monotonic())
+            pause = FIRST_PAUSE_SECONDS if self.is_excused() else self._backoff.pause_after_death(time.monotonic())
             deaths = self.state.deaths + 1
             if pause is None:
                 logger.error("%s died %d times within %.0f s and is given up", self.name, MAX_DEATHS, WINDOW_SECONDS)

@@ -46,7 +46,7 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/orchestration/missed_states.py": ("tests/system/test_prefect_sync.py",),
     "pulseq/orchestration/prefect_client.py": (_DEPLOYED,),
     "pulseq/orchestration/prefect_run.py": ("tests/orchestration/test_prefect_run.py", _RUNS),
-    "pulseq/processes/resident.py": (
+    "pulseq/processes/preload.py": (
         "tests/processes/test_resident.py",
         "tests/system/test_standing.py",
     ),

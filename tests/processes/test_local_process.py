@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pulseq.errors import InfrastructureError
-from pulseq.processes import local_process, outwait
+from pulseq.processes import local_process, patience
 from pulseq.processes.local_process import LocalProcess
 
 #: Far more than anything here takes; nothing waits for it to pass.
@@ -388,7 +388,7 @@ def test_a_child_that_uses_a_processor_is_waited_for_past_all_patience(tmp_path:
 
 
 def test_who_waits_for_a_child_is_told_what_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(outwait, "SAY_SECONDS", 0.5)
+    monkeypatch.setattr(patience, "SAY_SECONDS", 0.5)
     told: list[str] = []
 
     async def work() -> None:

@@ -10,7 +10,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing import standing_part
 from pulseq.standing.standing import Condition
-from pulseq.standing.standing_part import MAX_DEATHS, WINDOW_SECONDS, Part, Patience
+from pulseq.standing.standing_part import MAX_DEATHS, WINDOW_SECONDS, Part, RestartBackoff
 
 
 class Mortal:
@@ -45,17 +45,17 @@ def starting(mortals: list[Mortal]) -> Callable[[], Awaitable[Mortal]]:
 
 def test_pauses_grow_until_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standing_part, "FIRST_PAUSE_SECONDS", 0.25)
-    patience = Patience()
+    backoff = RestartBackoff()
 
-    assert [0.25, 0.5, 1.0, 2.0, None] == [patience.pause_after_death(now) for now in range(MAX_DEATHS)]
+    assert [0.25, 0.5, 1.0, 2.0, None] == [backoff.pause_after_death(now) for now in range(MAX_DEATHS)]
 
 
 def test_deaths_that_are_far_apart_are_forgiven() -> None:
-    patience = Patience()
+    backoff = RestartBackoff()
 
-    pauses = [patience.pause_after_death(number * WINDOW_SECONDS * 2) for number in range(20)]
+    pauses = [backoff.pause_after_death(number * WINDOW_SECONDS * 2) for number in range(20)]
 
-    assert {patience.pause_after_death(1e6)} == set(pauses)
+    assert {backoff.pause_after_death(1e6)} == set(pauses)
 
 
 def test_a_part_that_dies_is_started_again() -> None:

@@ -12,9 +12,9 @@ import unittest
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from .ending import outcome
 from .forked_body import Verdict, start_fork
 from .metric import install_stand_in
-from .verdict import outcome
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LAST_LINES = 30

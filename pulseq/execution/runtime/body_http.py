@@ -12,9 +12,9 @@ import urllib.request
 from types import FrameType
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+from .ending import outcome
 from .forked_body import Verdict, start_fork
 from .http_redirects import MOST_REDIRECTS, Asked, NotFollowed, follow, hide_password, with_credentials
-from .verdict import outcome
 
 #: No more than this is read of an answer.
 LONGEST_ANSWER = 8 * 1024 * 1024

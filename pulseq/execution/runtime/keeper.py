@@ -20,6 +20,7 @@ import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
 from .body_environment import PrivateDirectory, body_environment
+from .ending import Ending, SetupError, decide, outcome
 from .measure import Usage
 from .metric import parse_metrics
 from .output import HeadTail
@@ -33,7 +34,6 @@ from .process_tree import (
     kill_descendants,
     reap,
 )
-from .verdict import Ending, SetupError, decide, outcome
 from .wire import Message, MessageBuffer, send
 
 #: Kind of body → the module that starts it.

@@ -18,6 +18,7 @@ import traceback
 from typing import Set
 
 from . import wire
+from .ending import outcome, unstarted
 from .keeper import BODY_MODULES, keep
 from .process_tree import (
     ChildSignal,
@@ -30,7 +31,6 @@ from .process_tree import (
     send_signals,
 )
 from .stopped import LOOKS, StoppedLooks
-from .verdict import outcome, unstarted
 
 KINDS = tuple(BODY_MODULES)
 _LAST_KEEPERS_SECONDS = 1.5

@@ -23,7 +23,7 @@ from pulseq.execution.pytest_lines import END_SECONDS, KeeperLine, LineClosedErr
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from pulseq.execution.runtime.output import read_file
-from pulseq.execution.stopped_watch import StoppedWatch
+from pulseq.processes.stopped_watch import StoppedWatch
 
 logger = logging.getLogger("pulseq.node")
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 import psutil
 
-from pulseq.execution.stopped_watch import StoppedWatch
+from pulseq.processes.stopped_watch import StoppedWatch
 
 PATIENCE_SECONDS = 60.0
 STOPS_ITSELF = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
