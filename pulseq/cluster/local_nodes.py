@@ -40,7 +40,7 @@ START_PATIENCE_SECONDS = 60.0
 #: So many nodes start side by side: more would only wait for each other, and for processors.
 NODES_AT_ONCE = 32
 #: What the owner of a node has open for it, and besides: for those that start, for the flow run and the results.
-FILES_PER_NODE = 3
+FILES_PER_NODE = 2
 _FILES_BESIDES = 400
 #: A local node that dies is started again this often; one that still dies has a reason that stays.
 MAX_RESTARTS = 5

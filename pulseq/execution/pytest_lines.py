@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pulseq.execution.pytest_results import attempt_results, late_result, unmeasured_result
 from pulseq.execution.runtime import wire
 from pulseq.models import AttemptResult, PytestOrder, Reason
+from pulseq.processes.message_line import LineClosedError, MessageLine
 
-_READ_BYTES = 256 * 1024
 #: How long a process that was told to end may take; it answers at once unless the machine is choking.
 END_SECONDS = 5.0
 
@@ -27,40 +27,6 @@ Answer = asyncio.Future[tuple[PytestOrder, ...]]
 async def nothing_next() -> PytestOrder | None:
     """The answer where a batch is followed by nothing that is known."""
     return None
-
-
-class LineClosedError(Exception):
-    """The process at the other end has gone."""
-
-
-class MessageLine:
-    """Messages over a socket, in the event loop."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        self.sock = sock
-        self._buffer = wire.MessageBuffer()
-        self._sending = asyncio.Lock()
-
-    async def send(self, message: wire.Message) -> None:
-        async with self._sending:
-            try:
-                await asyncio.get_running_loop().sock_sendall(self.sock, wire.encode(message))
-            except OSError as error:
-                raise LineClosedError from error
-
-    async def receive(self) -> list[wire.Message]:
-        """What has come, one message at least; empty at the end of the line."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                data = await loop.sock_recv(self.sock, _READ_BYTES)
-            except OSError:
-                return []
-            if not data:
-                return []
-            if messages := self._buffer.feed(data):
-                return messages
 
 
 @dataclass(eq=False)
@@ -214,8 +180,7 @@ class KeeperLine:
     async def close(self) -> None:
         """Hang up, which ends the keeper and all below it; back when they have gone."""
         self.dead = True
-        with contextlib.suppress(OSError):
-            self._line.sock.shutdown(socket.SHUT_WR)
+        self._line.hang_up()
         if self._listener is not None:
             # The keeper closes its end when its runner and what that has written are gone.
             await asyncio.wait([self._listener], timeout=END_SECONDS)
@@ -225,7 +190,7 @@ class KeeperLine:
             self._asking.cancel()
         if self._batch is not None:
             self._lose(self._batch)
-        self._line.sock.close()
+        self._line.close()
 
     async def _listen(self) -> None:
         while messages := await self._line.receive():

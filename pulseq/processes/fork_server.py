@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import os
 import socket
 from collections import deque
 from collections.abc import Callable, Mapping
@@ -15,21 +13,16 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.errors import InfrastructureError
+from pulseq.execution.runtime import wire
 from pulseq.ownership import make_own_directory
 from pulseq.processes.fork_process import fork_this_process
-from pulseq.processes.local_process import (
-    UNKNOWN_CODE,
-    Ears,
-    LocalProcess,
-    OwnChild,
-    connect_pipes,
-    open_log,
-    open_pipe,
-)
+from pulseq.processes.local_process import LocalProcess
+from pulseq.processes.message_line import MessageLine
+from pulseq.processes.spawn import open_log
+from pulseq.processes.watched_process import UNKNOWN_CODE, OwnChild, SessionLeader
 
 logger = logging.getLogger("pulseq.nodes")
 
-_LONGEST_ANSWER = 65536
 NAME = "the process that nodes are forked from"
 
 
@@ -45,7 +38,7 @@ class _Request:
 class ForkServer:
     """Starts processes of one module: the first as fast as any, the others in milliseconds.
 
-    Each has a session, pipes and a log of its own and ends with its owner, whatever becomes of the process
+    Each has a session, a line and a log of its own and ends with its owner, whatever becomes of the process
     that it was forked from; where that has died, the next fork has it started again.
 
     Args:
@@ -102,9 +95,10 @@ class ForkServer:
 
         def fork_now() -> None:
             try:
-                ears = Ears()
-                pid = fork_this_process(theirs, log.fileno(), self._environment)
-                self._process = LocalProcess(NAME, OwnChild(pid, ears), ears, self._log_path)
+                child = OwnChild(fork_this_process(theirs, log.fileno(), self._environment))
+                assert self._socket is not None
+                # Its requests are its line.
+                self._process = LocalProcess(NAME, child, MessageLine(self._socket.dup()), self._log_path)
             except Exception as error:  # noqa: BLE001 - nobody else hears of it: this is a callback
                 if not forked.done():
                     forked.set_exception(InfrastructureError(f"this process cannot be forked: {error!r}"))
@@ -140,21 +134,20 @@ class ForkServer:
             if self._socket is None:
                 await self.start()
         make_own_directory(log_path.parent)
-        their_input, to_them = open_pipe()
-        from_them, their_output = open_pipe()
+        ours, theirs = socket.socketpair()
         try:
-            with their_input, their_output:
+            with theirs:
                 request = {"do": "fork", "log": str(log_path.absolute()), "module": module or self._module}
-                told = await self._ask(request, their_input.fileno(), their_output.fileno())
+                told = await self._ask(request, theirs.fileno())
             if "error" in told:
                 raise InfrastructureError(f"{name} cannot be started: {told['error']}")
-        except BaseException:
-            for ours in (to_them, from_them):
-                ours.close()
+            forked = Forked(self, told["pid"])
+        except BaseException as error:
+            ours.close()
+            if isinstance(error, ProcessLookupError):
+                raise InfrastructureError(f"{name} ended while it started; its log is {log_path}") from error
             raise
-        ears = Ears()
-        child = ForkedChild(self, told["pid"], *await connect_pipes(to_them, from_them, ears), ears)
-        return LocalProcess(name, child, ears, log_path)
+        return LocalProcess(name, forked, MessageLine(ours), log_path)
 
     async def stop(self) -> None:
         """End the process that forks are made from; what was forked from it lives on."""
@@ -162,29 +155,18 @@ class ForkServer:
         if self._process is not None:
             await self._process.stop()
 
-    def watch(self, child: ForkedChild) -> None:
-        """Have a child learn of its end."""
-        loop = asyncio.get_running_loop()
-        try:
-            descriptor = os.pidfd_open(child.pid)
-        except ProcessLookupError:
-            child.note_end(UNKNOWN_CODE)
-            return
+    def tell_code(self, forked: Forked) -> None:
+        """Have a fork that has ended learn what with."""
 
-        def note() -> None:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-            learning = loop.create_task(self._learn_code(child))
-            self._learning.add(learning)
-            learning.add_done_callback(self._learning.discard)
+        async def learn() -> None:
+            code = UNKNOWN_CODE
+            with contextlib.suppress(InfrastructureError):
+                code = (await self._ask({"do": "tell", "pid": forked.pid}))["code"]
+            forked.note_end(code)
 
-        loop.add_reader(descriptor, note)
-
-    async def _learn_code(self, child: ForkedChild) -> None:
-        code = UNKNOWN_CODE
-        with contextlib.suppress(InfrastructureError):
-            code = (await self._ask({"do": "tell", "pid": child.pid}))["code"]
-        child.note_end(code)
+        learning = asyncio.get_running_loop().create_task(learn())
+        self._learning.add(learning)
+        learning.add_done_callback(self._learning.discard)
 
     def bury(self, pid: int) -> None:
         """Let the number of a process that has ended be used again."""
@@ -225,7 +207,7 @@ class ForkServer:
         try:
             while self._untold:
                 request = self._untold[0]
-                socket.send_fds(ours, [json.dumps(request.message).encode()], list(request.descriptors))
+                wire.send(ours, request.message, *request.descriptors)
                 self._untold.popleft()
                 if request.answer is not None:
                     self._answers.append(request.answer)
@@ -237,17 +219,16 @@ class ForkServer:
             loop.remove_writer(ours)
 
     def _hear(self, ours: socket.socket) -> None:
-        try:
-            message = ours.recv(_LONGEST_ANSWER)
-        except OSError:
-            message = b""
-        if not message:
+        message = None
+        with contextlib.suppress(OSError):
+            message, _ = wire.receive_packet(ours)
+        if message is None:
             self._lose(ours)
             return
         # Answers come in the order of the requests; who had asked may have left since.
         answer = self._answers.popleft()
         if not answer.done():
-            answer.set_result(json.loads(message))
+            answer.set_result(message)
 
     def _lose(self, ours: socket.socket | None) -> None:
         if ours is None:
@@ -269,40 +250,17 @@ class ForkServer:
         return f"{NAME} does not answer: {words}; its log is {self._log_path}"
 
 
-class ForkedChild:
-    """A fork, as its owner holds it without being its parent."""
+class Forked(SessionLeader):
+    """A fork, as its owner holds it without being its parent, who knows its return code."""
 
-    def __init__(
-        self,
-        server: ForkServer,
-        pid: int,
-        lifeline: asyncio.WriteTransport,
-        hearing: asyncio.ReadTransport,
-        ears: Ears,
-    ) -> None:
-        self.pid = pid
-        self.returncode: int | None = None
+    def __init__(self, server: ForkServer, pid: int) -> None:
+        super().__init__(pid)
         self._server = server
-        self._lifeline = lifeline
-        self._hearing = hearing
-        self._ears = ears
-        self._closed = False
-        server.watch(self)
 
-    def write(self, data: bytes) -> None:
-        self._lifeline.write(data)
-
-    def end_input(self) -> None:
-        self._lifeline.close()
-
-    def note_end(self, code: int) -> None:
-        """The process has ended."""
-        self.returncode = code
-        self._ears.process_exited()
+    def learn_code(self) -> None:
+        self._server.tell_code(self)
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._lifeline.close()
-            self._hearing.close()
+        if self.is_held:
+            super().close()
             self._server.bury(self.pid)

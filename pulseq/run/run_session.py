@@ -268,7 +268,7 @@ class RunSession:
             yield
             return
         note = "the keeper of `pulseq up` had been stopped by SIGSTOP and is continued"
-        watch = StoppedWatch(cluster.keeper.pid, lambda _: self._say(note), continuations=sys.maxsize)
+        watch = StoppedWatch(cluster.keeper, lambda _: self._say(note), continuations=sys.maxsize)
         try:
             yield
         finally:

@@ -328,7 +328,7 @@ async def keep_standing(configuration: dict[str, Any]) -> None:
             shutil.rmtree(standing_directory(home), ignore_errors=True)
         else:
             logger.error(trouble)
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(ConnectionError):
                 tell_owner({"failed": trouble})
 
 
@@ -354,10 +354,9 @@ async def _bring_up(keeper: Keeper) -> str | None:
 
 
 def leave_owner() -> None:
-    """Let go of the pipes to the caller: it sees their end, and is no more needed."""
+    """Let go of the line to the caller: it sees its end, and is no more needed."""
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1):
-        os.dup2(nowhere, number)
+    os.dup2(nowhere, 0)
     os.close(nowhere)
 
 

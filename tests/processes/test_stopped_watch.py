@@ -7,6 +7,7 @@ from collections.abc import Callable
 
 import psutil
 
+from pulseq.processes.handle import ProcessHandle
 from pulseq.processes.stopped_watch import StoppedWatch
 
 PATIENCE_SECONDS = 60.0
@@ -26,11 +27,13 @@ def watch(program: str, look: Callable[[int], object] = bool, **options: int) ->
             sent.append(number)
             look(process.pid)
 
-        watched = StoppedWatch(process.pid, note, **options)
+        handle = ProcessHandle(process.pid)
+        watched = StoppedWatch(handle, note, **options)
         try:
             return sent, await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
         finally:
             watched.close()
+            handle.close()
             if process.returncode is None:
                 process.kill()
 

@@ -11,6 +11,7 @@ import sys
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from .body_command import check_cwd
+from .forking import flush_streams, fork_into
 from .wire import encode
 
 Verdict = Dict[str, Any]
@@ -33,15 +34,12 @@ def start_fork(
     """
     check_cwd(order["cwd"])
     verdict_fd, write_fd = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            _become_body(order["cwd"], environment, output_fd, keep_fd=write_fd)
-            _run_and_tell(run, order, write_fd)
-        except BaseException:  # noqa: BLE001
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(1)
+
+    def become() -> None:
+        _become_body(order["cwd"], environment, output_fd, keep_fd=write_fd)
+        _run_and_tell(run, order, write_fd)
+
+    pid = fork_into(become)
     os.close(write_fd)
     return pid, verdict_fd
 
@@ -78,17 +76,7 @@ def _run_and_tell(run: Callable[[Mapping[str, Any]], Verdict], order: Mapping[st
     # A body that forked and let both of them return has one verdict all the same: the parent's.
     if os.getpid() != own:
         os._exit(0)
-    _flush()
+    flush_streams()
     with open(write_fd, "wb") as line:
         line.write(encode(verdict))
     atexit._run_exitfuncs()
-    _flush()
-    os._exit(0)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            continue

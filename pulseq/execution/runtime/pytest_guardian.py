@@ -160,11 +160,9 @@ class Guardian:
 
     def _hear_node(self, node: NodeLine) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(node.sock, _READ_BYTES, 8)
+            data, descriptors = wire.read_bytes(node.sock, _READ_BYTES, 8)
         except OSError:
             return
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)
         for message in node.buffer.feed(data):
             if message["op"] == "collect":
                 self._collect(node, message)
@@ -215,7 +213,7 @@ class Guardian:
             if line is None or line.fileno() not in ready:
                 continue
             try:
-                data, descriptors, _, _ = socket.recv_fds(line, _READ_BYTES, 1)
+                data, descriptors = wire.read_bytes(line, _READ_BYTES, 1)
             except OSError:
                 data, descriptors = b"", []
             if not data:
@@ -239,7 +237,6 @@ class Guardian:
             self._give_result(message)
         elif message["op"] == "answer":
             self._answer = descriptors[0]
-            os.set_inheritable(self._answer, False)
             for node in self._nodes.values():
                 if node.collects:
                     tell(node.sock, {"op": "answer"}, self._answer)

@@ -113,21 +113,19 @@ class Zygote:
 
     def _fork_keepers(self, session: Any) -> RunnerLink:
         while True:
-            data, descriptors, _, _ = socket.recv_fds(self._guardian, 64 * 1024, 1)
-            messages = wire.MessageBuffer().feed(data) if data else []
-            for message in messages:
-                if message["op"] == "finish":
-                    self._end()
-                pid = self._fork_keeper() if descriptors else -1
-                if pid == 0:
-                    return self._keep(session, socket.socket(fileno=descriptors[0]), message)
-                for descriptor in descriptors:
-                    os.close(descriptor)
-                if pid > 0:
-                    self._keepers.add(pid)
-                wire.send(self._guardian, {"op": "forked", "line": message["line"], "pid": pid})
-            if not messages:
+            message, descriptors = wire.receive_packet(self._guardian, 1)
+            if message is None:
                 os._exit(0)
+            if message["op"] == "finish":
+                self._end()
+            pid = self._fork_keeper() if descriptors else -1
+            if pid == 0:
+                return self._keep(session, socket.socket(fileno=descriptors[0]), message)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if pid > 0:
+                self._keepers.add(pid)
+            wire.send(self._guardian, {"op": "forked", "line": message["line"], "pid": pid})
 
     def _fork_keeper(self) -> int:
         self._keepers = {pid for pid in self._keepers if os.waitpid(pid, os.WNOHANG)[0] == 0}
