@@ -17,9 +17,8 @@ from pathlib import Path
 from typing import IO
 
 from pulseq.execution.runtime import launcher as runtime_launcher
-from pulseq.execution.runtime import wire
 from pulseq.processes.handle import ProcessHandle
-from pulseq.processes.message_line import MessageLine
+from pulseq.processes.message_line import MessageLine, PacketLine
 from pulseq.processes.spawn import spawn
 from pulseq.processes.watched_process import OwnChild
 
@@ -57,7 +56,7 @@ class KeeperProcess:
 class LauncherProcess:
     """The node's hold on one launcher."""
 
-    def __init__(self, python: str, process: OwnChild, control: socket.socket, log: IO[bytes]) -> None:
+    def __init__(self, python: str, process: OwnChild, control: PacketLine, log: IO[bytes]) -> None:
         self.python = python
         self._process = process
         self._control = control
@@ -75,7 +74,7 @@ class LauncherProcess:
 
     @property
     def is_alive(self) -> bool:
-        return not self._condemned and self._control.fileno() >= 0 and not self._process.has_ended()
+        return not self._condemned and self._control.is_open and not self._process.has_ended()
 
     def condemn(self) -> None:
         """Have it replaced at the next use: it did not do what it was told."""
@@ -103,13 +102,12 @@ class LauncherProcess:
         Raises:
             OSError: when the launcher is gone, or does not take it in time.
         """
-        for _ in range(round(PLACING_SECONDS / 0.01)):
-            try:
-                wire.send(self._control, {"kind": kind}, line.fileno())
-                return
-            except BlockingIOError:
-                await asyncio.sleep(0.01)
-        raise TimeoutError(f"the launcher of {self.python!r} took no attempt within {PLACING_SECONDS:g} s")
+        try:
+            async with asyncio.timeout(PLACING_SECONDS):
+                await self._control.send({"kind": kind}, line.fileno())
+        except TimeoutError:
+            text = f"the launcher of {self.python!r} took no attempt within {PLACING_SECONDS:g} s"
+            raise TimeoutError(text) from None
 
     def last_words(self) -> str:
         """The end of what the launcher and its keepers wrote to their standard error."""
@@ -124,10 +122,9 @@ class LauncherProcess:
         """
         try:
             async with asyncio.timeout(READY_SECONDS):
-                ready = await asyncio.get_running_loop().sock_recv(self._control, wire.LONGEST_PACKET)
-            if not ready:
-                raise LauncherError(f"cannot run tests under {self.python!r}: {await self._post_mortem()}")
-            wire.send(self._control, {"temp_root": str(temp_root)})
+                if await self._control.receive() is None:
+                    raise LauncherError(f"cannot run tests under {self.python!r}: {await self._post_mortem()}")
+            self._control.send_at_once({"temp_root": str(temp_root)})
         except TimeoutError:
             raise LauncherError(f"{self.python!r} was not ready to run tests after {READY_SECONDS:g} s") from None
         except OSError as error:
@@ -188,7 +185,6 @@ class LauncherPool:
         if program is None:
             raise LauncherError(f"the interpreter {python!r} does not exist on this node, or is not executable")
         here, there = socket.socketpair(type=socket.SOCK_SEQPACKET)
-        here.setblocking(False)
         log = tempfile.TemporaryFile()  # noqa: SIM115
         try:
             with there:
@@ -198,7 +194,7 @@ class LauncherPool:
                     errors=log,
                     pass_fds=[there.fileno()],
                 )
-            return LauncherProcess(python, OwnChild(pid), here, log)
+            return LauncherProcess(python, OwnChild(pid), PacketLine(here), log)
         except OSError as error:
             with contextlib.closing(here), contextlib.closing(log):
                 if error.errno in _MACHINE_ERRORS:

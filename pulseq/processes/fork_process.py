@@ -114,7 +114,7 @@ _OWNERS_STREAMS: list[Any] = []
 
 
 def serve_forks(requests: socket.socket) -> NoReturn:
-    """Do what the owner asks for until it has gone, which ends the process."""
+    """Do what the owner asks for until it has gone, which ends the process; each request brings the line to answer."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, no fork could be asked for its code
     while True:
         request, descriptors = wire.receive_packet(requests, 1)
@@ -122,14 +122,17 @@ def serve_forks(requests: socket.socket) -> NoReturn:
             os._exit(0)
         match request["do"]:
             case "fork":
-                _answer(requests, _fork(requests, descriptors[0], request))
+                _fork(requests, descriptors[0], request)
             case "tell":
-                _answer(requests, {"code": code_of(request["pid"])})
+                _answer(descriptors[0], {"code": code_of(request["pid"])})
             case "bury":
-                os.waitpid(request["pid"], 0)
+                for pid in request["pids"]:
+                    os.waitpid(pid, 0)
 
 
-def _fork(requests: socket.socket, line: int, request: wire.Message) -> wire.Message:
+def _fork(requests: socket.socket, line: int, request: wire.Message) -> None:
+    """Make a fork that has this line to the owner, who hears first of all what its number is."""
+
     def become() -> None:
         requests.close()
         _move_in(line, request["log"])
@@ -138,12 +141,16 @@ def _fork(requests: socket.socket, line: int, request: wire.Message) -> wire.Mes
         importlib.import_module(name).main()
 
     try:
-        return {"pid": fork_into(become)}
+        answer: wire.Message = {"pid": fork_into(become)}
     except OSError as error:
-        return {"error": str(error)}
-    finally:
-        # Before the owner is told: as long as we have it, too, a fork would not see the end of its owner.
-        os.close(line)
+        answer = {"error": str(error)}
+    _answer(line, answer)
+
+
+def _answer(line: int, message: wire.Message) -> None:
+    # Closed at once: as long as we have it, too, a fork would not see the end of its owner.
+    with contextlib.suppress(OSError), socket.socket(fileno=line) as sock:
+        wire.send(sock, message)
 
 
 def _move_in(line: int, log_path: str) -> None:
@@ -153,13 +160,6 @@ def _move_in(line: int, log_path: str) -> None:
     for number, descriptor in enumerate((line, nowhere, open_own(Path(log_path)))):
         os.dup2(descriptor, number)
         os.close(descriptor)
-
-
-def _answer(requests: socket.socket, message: wire.Message) -> None:
-    try:
-        wire.send(requests, message)
-    except OSError:
-        os._exit(0)  # the owner has gone
 
 
 def show_as(module: str) -> None:

@@ -87,3 +87,70 @@ class MessageLine:
     def close(self) -> None:
         """Let go of it."""
         self._sock.close()
+
+
+class PacketLine:
+    """Messages over a socket of packets, and descriptors with those that are sent."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        sock.setblocking(False)
+        self._sock = sock
+        self._sending = asyncio.Lock()
+        self._room: asyncio.Future[None] | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it was not closed here."""
+        return self._sock.fileno() >= 0
+
+    async def send(self, message: wire.Message, *descriptors: int) -> None:
+        """Send a message, waiting where the socket holds all that it can until the other end reads.
+
+        Raises:
+            OSError: the other end has gone, or the line was closed.
+        """
+        async with self._sending:
+            while not self.send_at_once(message, *descriptors):
+                await self._wait_for_room()
+
+    def send_at_once(self, message: wire.Message, *descriptors: int) -> bool:
+        """Send a message, where there is room for it; whether there was.
+
+        Raises:
+            OSError: the other end has gone, or the line was closed.
+        """
+        try:
+            wire.send(self._sock, message, *descriptors)
+        except BlockingIOError:
+            return False
+        return True
+
+    async def _wait_for_room(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._room = loop.create_future()
+        loop.add_writer(self._sock, self._tell_room)
+        try:
+            await self._room
+        finally:
+            self._tell_room()
+
+    def _tell_room(self) -> None:
+        room, self._room = self._room, None
+        if room is not None:
+            asyncio.get_running_loop().remove_writer(self._sock)
+            if not room.done():
+                room.set_result(None)
+
+    async def receive(self) -> wire.Message | None:
+        """The next message; None at the end of the line.
+
+        Raises:
+            wire.WireError: something else has come.
+        """
+        data = await asyncio.get_running_loop().sock_recv(self._sock, wire.LONGEST_PACKET)
+        return wire.decode_packet(data)
+
+    def close(self) -> None:
+        """Let go of it; who waits for room is told."""
+        self._tell_room()
+        self._sock.close()

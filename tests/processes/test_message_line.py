@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Iterator
 import pytest
 
 from pulseq.execution.runtime import wire
-from pulseq.processes.message_line import LineClosedError, MessageLine
+from pulseq.processes.message_line import LineClosedError, MessageLine, PacketLine
 
 PATIENCE_SECONDS = 60.0
 
@@ -119,5 +119,71 @@ def test_a_line_is_quiet_as_long_as_nothing_has_come() -> None:
             assert await here.receive() == [{}]
             there.close()
             assert [*quiet, here.is_quiet()] == [True, False, False]
+
+    run(work)
+
+
+@contextlib.contextmanager
+def packets() -> Iterator[tuple[PacketLine, socket.socket]]:
+    ours, theirs = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    with ours, theirs:
+        yield PacketLine(ours), theirs
+
+
+def fill(here: PacketLine) -> int:
+    """Send as much as there is room for; how much that is."""
+    sent = 0
+    while here.send_at_once({"number": sent}):
+        sent += 1
+    return sent
+
+
+def test_packets_wait_for_room_and_keep_their_order() -> None:
+    async def work() -> None:
+        with packets() as (here, there):
+            sent = fill(here)
+            waiting = [asyncio.create_task(here.send({"number": sent + more})) for more in range(3)]
+            await asyncio.sleep(0)
+            heard = [await asyncio.to_thread(wire.receive_packet, there) for _ in range(sent + 3)]
+            await asyncio.gather(*waiting)
+        assert list(range(sent + 3)) == [message["number"] for message, _ in heard if message]
+
+    run(work)
+
+
+def test_who_waits_for_room_is_told_that_the_line_was_closed() -> None:
+    async def work() -> None:
+        with packets() as (here, _):
+            fill(here)
+            waiting = asyncio.create_task(here.send({}))
+            await asyncio.sleep(0)
+            here.close()
+            with pytest.raises(OSError, match="Bad file descriptor"):
+                await waiting
+            assert not here.is_open
+
+    run(work)
+
+
+def test_one_that_leaves_gives_its_turn_to_the_next() -> None:
+    async def work() -> None:
+        with packets() as (here, there):
+            sent = fill(here)
+            leaving, staying = (asyncio.create_task(here.send({"who": who})) for who in ("leaves", "stays"))
+            await asyncio.sleep(0)
+            leaving.cancel()
+            heard = [await asyncio.to_thread(wire.receive_packet, there) for _ in range(sent + 1)]
+            await staying
+            assert (heard[-1][0], leaving.cancelled()) == ({"who": "stays"}, True)
+
+    run(work)
+
+
+def test_packets_are_received_as_they_were_sent_until_the_end() -> None:
+    async def work() -> None:
+        with packets() as (here, there):
+            wire.send(there, {"op": "one"})
+            there.close()
+            assert (await here.receive(), await here.receive()) == ({"op": "one"}, None)
 
     run(work)

@@ -1,4 +1,4 @@
-"""A fork that ends where its work does: nothing that its parent had set out to do happens in it."""
+"""Forks that end where their work does: nothing that the parent had set out to do happens in them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import contextlib
 import os
 import sys
 import traceback
+import warnings
 from typing import Callable, Optional
 
 
@@ -35,6 +36,13 @@ def fork_into(run: Callable[[], Optional[int]]) -> int:
             finally:
                 os._exit(code)
     return pid
+
+
+def fork_silently() -> int:
+    """`os.fork`, without the warning that the code under test has threads: its threads stay behind."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return os.fork()
 
 
 def flush_streams() -> None:

@@ -17,12 +17,12 @@ import signal
 import socket
 import tempfile
 import time
-import warnings
 from itertools import islice
 from typing import Any, Dict, List, Optional, Set
 
 from . import process_tree, wire
 from .body_environment import PrivateDirectory
+from .forking import fork_silently
 from .pytest_fork import RunnerLink, Starter, die_with_parent
 from .pytest_process import RunnerProcess, Running
 from .pytest_turns import MOST_TURNS, Turns
@@ -106,7 +106,7 @@ class Keeper:
         link = RunnerLink(
             theirs, output_write_fd, captured, private, turns.read_fd, self._worker, self._starter.directory
         )
-        pid = fork()
+        pid = fork_silently()
         if pid == 0:
             die_with_parent()
             self._leave_keeper(sock, output_fd)
@@ -362,13 +362,6 @@ class Keeper:
         if self._runner is not None:
             self._runner.remove_directory()
         os._exit(0)
-
-
-def fork() -> int:
-    """`os.fork`, without the warning that the code under test has threads: its threads stay behind."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return os.fork()
 
 
 def _how(runner: RunnerProcess) -> str:

@@ -14,13 +14,14 @@ import sys
 from typing import Any, Dict, NoReturn, Optional, Set
 
 from . import metric, originals, process_tree, wire
+from .forking import fork_silently
 from .pytest_answer import Answer
 from .pytest_collection import WorkerPlugin
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
 from .pytest_garbage import keep_collection
 from .pytest_items import items_by_name
-from .pytest_keeper import Keeper, fork
+from .pytest_keeper import Keeper
 from .pytest_leaving import RandomState, disown_inheritance, leave, refresh_greenlets
 from .pytest_options import pose_as_pytest, printed
 from .pytest_own_values import OwnValues
@@ -130,7 +131,7 @@ class Zygote:
     def _fork_keeper(self) -> int:
         self._keepers = {pid for pid in self._keepers if os.waitpid(pid, os.WNOHANG)[0] == 0}
         try:
-            return fork()
+            return fork_silently()
         except OSError:
             # Processes or memory have run out: the node learns it by the end of the line that it passed.
             return -1

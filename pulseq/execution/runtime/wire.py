@@ -62,11 +62,20 @@ def receive_packet(
         WireError: a packet holds something else.
     """
     data, passed = read_bytes(sock, longest, descriptors)
-    if not data:
-        return None, passed
+    return decode_packet(data), passed
+
+
+def decode_packet(data: bytes) -> Optional[Message]:
+    """The message of one packet; None of an empty one, which is the end of the line.
+
+    Raises:
+        WireError: it holds something else.
+    """
     for message in MessageBuffer().feed(data):
-        return message, passed
-    raise WireError(f"a packet of {len(data)} bytes holds no whole message")
+        return message
+    if data:
+        raise WireError(f"a packet of {len(data)} bytes holds no whole message")
+    return None
 
 
 def read_bytes(sock: socket.socket, longest: int, descriptors: int) -> Tuple[bytes, List[int]]:
