@@ -21,7 +21,7 @@ END_SECONDS = 5.0
 #: Tells what a slot goes on with after a batch.
 AskNext = Callable[[], Awaitable[PytestOrder | None]]
 #: The orders that were taken back.
-Answer = asyncio.Future[tuple[PytestOrder, ...]]
+Recalled = asyncio.Future[tuple[PytestOrder, ...]]
 
 
 async def nothing_next() -> PytestOrder | None:
@@ -30,7 +30,7 @@ async def nothing_next() -> PytestOrder | None:
 
 
 @dataclass(eq=False)
-class Batch:
+class OrderBatch:
     """Orders that a keeper works through, and whom to tell.
 
     Attributes:
@@ -47,7 +47,7 @@ class Batch:
     left: dict[int, None] = field(default_factory=dict)
     running: int | None = None
     stopped: bool = False
-    _recalls: dict[int, Answer] = field(default_factory=dict)
+    _recalls: dict[int, Recalled] = field(default_factory=dict)
 
     def message(self, *, final: bool) -> wire.Message:
         self.left = dict.fromkeys(range(len(self.orders)))
@@ -69,7 +69,7 @@ class Batch:
         if not self.left:
             self.end(())
 
-    def ask_back(self, wanted: AbstractSet[PytestOrder]) -> tuple[wire.Message, Answer]:
+    def ask_back(self, wanted: AbstractSet[PytestOrder]) -> tuple[wire.Message, Recalled]:
         """The message that asks for the last orders, as many as are wanted of those without a result; its answer."""
         request = len(self._recalls) + 1
         self._recalls[request] = asyncio.get_running_loop().create_future()
@@ -109,7 +109,7 @@ class KeeperLine:
         self.last_file = ""
         self.dead = False
         self._line = MessageLine(sock)
-        self._batch: Batch | None = None
+        self._batch: OrderBatch | None = None
         self._last: AttemptResult | None = None
         self._listener: asyncio.Task[None] | None = None
         self.promised: PytestOrder | None = None
@@ -122,7 +122,7 @@ class KeeperLine:
         self._on_late = on_late
         self._listener = asyncio.create_task(self._listen())
 
-    async def run(self, batch: Batch, *, final: bool) -> tuple[PytestOrder, ...]:
+    async def run(self, batch: OrderBatch, *, final: bool) -> tuple[PytestOrder, ...]:
         """Work through a batch; the orders that a stop kept from starting."""
         self._batch = batch
         self.promised = None
@@ -145,7 +145,7 @@ class KeeperLine:
         with contextlib.suppress(LineClosedError):
             await self._line.send({"op": "warm"})
 
-    async def _answer_next(self, batch: Batch) -> None:
+    async def _answer_next(self, batch: OrderBatch) -> None:
         try:
             self.promised = await batch.ask_next()
         except Exception as error:  # noqa: BLE001 as for callbacks
@@ -155,7 +155,7 @@ class KeeperLine:
         with contextlib.suppress(LineClosedError):
             await self._line.send({"op": "next", "name": name})
 
-    async def recall(self, batch: Batch, wanted: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
+    async def recall(self, batch: OrderBatch, wanted: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
         """Take back those of these orders, the last ones of a batch, that have not begun; they are not run here."""
         message, answer = batch.ask_back(wanted)
         if batch is not self._batch or batch.done.done():
@@ -218,7 +218,7 @@ class KeeperLine:
             if batch is not None and not batch.done.done():
                 batch.done.set_exception(error)
 
-    def _advance(self, batch: Batch, message: wire.Message) -> None:
+    def _advance(self, batch: OrderBatch, message: wire.Message) -> None:
         match message["op"]:
             case "start":
                 self._start(batch, message["next"][0])
@@ -241,11 +241,11 @@ class KeeperLine:
             case "stopped":
                 batch.end(message["left"])
 
-    def _start(self, batch: Batch, number: int) -> None:
+    def _start(self, batch: OrderBatch, number: int) -> None:
         self.last_file = file_of(batch.orders[number])
         batch.start(number)
 
-    def _lose(self, batch: Batch) -> None:
+    def _lose(self, batch: OrderBatch) -> None:
         """The keeper has gone: the test that ran may be why, the others were never started."""
         if (number := batch.running) is not None:
             text = "the pytest session of this node ended while it ran"

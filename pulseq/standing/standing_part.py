@@ -47,7 +47,7 @@ class RestartBackoff:
         return FIRST_PAUSE_SECONDS * 2.0 ** (len(self.deaths) - 1)
 
 
-class Part:
+class StandingPart:
     """A process and what is to be done when it ends.
 
     Args:

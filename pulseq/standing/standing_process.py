@@ -46,7 +46,7 @@ from pulseq.standing.standing import (
     users_path,
     write_cluster,
 )
-from pulseq.standing.standing_part import Part, Process
+from pulseq.standing.standing_part import Process, StandingPart
 
 logger = logging.getLogger("pulseq.standing")
 #: How long the server outlives scheduler and nodes, for runs that go on to tell it how they ended.
@@ -56,7 +56,7 @@ HOME_POLL_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
-class Keeper:
+class StandingKeeper:
     """Server, scheduler and nodes of one state directory, and the file that tells of them.
 
     Args:
@@ -93,15 +93,15 @@ class Keeper:
         self._ending = False
         self._started = False
         self._since = time.time()
-        self._server = Part("server", self._start_server, self._note) if self._listener else None
-        self._scheduler = Part("scheduler", self._start_scheduler, self._note)
+        self._server = StandingPart("server", self._start_server, self._note) if self._listener else None
+        self._scheduler = StandingPart("scheduler", self._start_scheduler, self._note)
         self._scheduler.on_death = self._end_nodes
         self._nodes = [self._node_part(spec) for spec in fleet.nodes]
         self._run_host_module = run_host
-        self._run_host = Part("run host", self._start_run_host, self._note) if run_host else None
+        self._run_host = StandingPart("run host", self._start_run_host, self._note) if run_host else None
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[StandingPart]:
         own = [part for part in (self._server, self._scheduler, self._run_host) if part]
         return [*own, *self._nodes]
 
@@ -161,7 +161,7 @@ class Keeper:
                 group.create_task(self._start_and_tell(part))
         self._started = True
 
-    async def _start_and_tell(self, part: Part) -> None:
+    async def _start_and_tell(self, part: StandingPart) -> None:
         await part.start()
         tell_owner({"ready": part.name})
 
@@ -260,8 +260,8 @@ class Keeper:
             await process.ready(START_PATIENCE_SECONDS, self._say)
         return process
 
-    def _node_part(self, spec: NodeSpec) -> Part:
-        part = Part(spec.id, lambda: self._start_node(spec), self._note)
+    def _node_part(self, spec: NodeSpec) -> StandingPart:
+        part = StandingPart(spec.id, lambda: self._start_node(spec), self._note)
         part.is_excused = lambda: not self._scheduler_runs.is_set()
         return part
 
@@ -307,7 +307,7 @@ async def keep_standing(configuration: dict[str, Any]) -> None:
             tell_owner({"taken": True})
             return
         api_url = configuration["api_url"]
-        keeper = Keeper(
+        keeper = StandingKeeper(
             home,
             decode_fleet(configuration["fleet"]),
             api_url,
@@ -332,7 +332,7 @@ async def keep_standing(configuration: dict[str, Any]) -> None:
                 tell_owner({"failed": trouble})
 
 
-async def _bring_up(keeper: Keeper) -> str | None:
+async def _bring_up(keeper: StandingKeeper) -> str | None:
     """Start everything and tell the caller; what went wrong, or None."""
     starting = asyncio.ensure_future(keeper.start())
     ended = asyncio.ensure_future(keeper.ended.wait())

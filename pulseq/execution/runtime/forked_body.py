@@ -14,11 +14,11 @@ from .body_command import check_cwd
 from .forking import flush_streams, fork_into
 from .wire import encode
 
-Verdict = Dict[str, Any]
+Outcome = Dict[str, Any]
 
 
 def start_fork(
-    run: Callable[[Mapping[str, Any]], Verdict],
+    run: Callable[[Mapping[str, Any]], Outcome],
     order: Mapping[str, Any],
     environment: Dict[str, str],
     output_fd: int,
@@ -70,7 +70,7 @@ def _close_all_but(*kept: int) -> None:
                 os.close(descriptor)
 
 
-def _run_and_tell(run: Callable[[Mapping[str, Any]], Verdict], order: Mapping[str, Any], write_fd: int) -> None:
+def _run_and_tell(run: Callable[[Mapping[str, Any]], Outcome], order: Mapping[str, Any], write_fd: int) -> None:
     own = os.getpid()
     verdict = run(order)
     # A body that forked and let both of them return has one verdict all the same: the parent's.

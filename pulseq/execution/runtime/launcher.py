@@ -17,7 +17,7 @@ import time
 from typing import Set
 
 from . import wire
-from .ending import outcome, unstarted
+from .body_ending import outcome, unstarted
 from .forking import fork_into
 from .keeper import BODY_MODULES, keep
 from .process_tree import (

@@ -11,7 +11,7 @@ from typing import Any, Dict, Optional
 from . import wire
 
 
-class Answer:
+class AnswerFile:
     """A message that would not fit into a socket; and whoever has stopped would make the others wait."""
 
     def __init__(self, message: Dict[str, Any], directory: Optional[str]) -> None:

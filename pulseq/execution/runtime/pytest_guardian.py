@@ -26,7 +26,7 @@ from typing import Any, Dict, List, NoReturn, Optional, Set
 from . import originals, process_tree, wire
 from .body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from .output import read_file
-from .pytest_answer import Answer, tell
+from .pytest_answer import AnswerFile, tell
 from .pytest_begin import begin_controller, begin_interpreter_keeper, begin_zygote, import_pytest
 from .pytest_xdist import COUNT_VARIABLE, RUN_VARIABLE, WORKER_VARIABLE
 from .stopped import LOOK_SECONDS, LOOKS, StoppedLooks
@@ -39,7 +39,7 @@ _SAID_CHARACTERS = 8 * 1024
 
 
 @dataclass
-class NodeLine:
+class JoinedNode:
     """A node that is connected."""
 
     sock: socket.socket
@@ -72,7 +72,7 @@ class Guardian:
         self._listener = listener
         self._private = private
         self._temporary = temporary
-        self._nodes: Dict[int, NodeLine] = {}
+        self._nodes: Dict[int, JoinedNode] = {}
         self._statuses: Dict[int, int] = {}
         self._request: Optional[Dict[str, Any]] = None
         self._controller: Optional[int] = None
@@ -156,9 +156,9 @@ class Guardian:
             except OSError:
                 sock.close()
             else:
-                self._nodes[sock.fileno()] = NodeLine(sock)
+                self._nodes[sock.fileno()] = JoinedNode(sock)
 
-    def _hear_node(self, node: NodeLine) -> None:
+    def _hear_node(self, node: JoinedNode) -> None:
         try:
             data, descriptors = wire.read_bytes(node.sock, _READ_BYTES, 8)
         except OSError:
@@ -177,7 +177,7 @@ class Guardian:
 
     # -- from the first request to the answer
 
-    def _collect(self, node: NodeLine, request: wire.Message) -> None:
+    def _collect(self, node: JoinedNode, request: wire.Message) -> None:
         node.collects = True
         if self._answer is not None:
             tell(node.sock, {"op": "answer"}, self._answer)
@@ -266,7 +266,7 @@ class Guardian:
                 tell(node.sock, self._notice)
 
     def _give_answer(self, message: wire.Message) -> None:
-        with contextlib.closing(Answer(message, self._private)) as answer:
+        with contextlib.closing(AnswerFile(message, self._private)) as answer:
             self._answer = os.dup(answer.fileno())
         for node in self._nodes.values():
             if node.collects:
@@ -274,7 +274,7 @@ class Guardian:
 
     # -- slots
 
-    def _fork(self, node: NodeLine, message: wire.Message, descriptors: List[int]) -> None:
+    def _fork(self, node: JoinedNode, message: wire.Message, descriptors: List[int]) -> None:
         if self._notice is not None and descriptors and self._request is not None:
             pid = begin_interpreter_keeper(self._lines(), descriptors[0], message, self._request, self._private)
             if pid is not None:

@@ -36,7 +36,7 @@ _KEPT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _READ_BYTES = 256 * 1024
 
 
-class Keeper:
+class RunnerKeeper:
     """The loop of one keeper; `serve` returns in the runners alone."""
 
     def __init__(self, node: socket.socket, request: Dict[str, Any], starter: Starter) -> None:

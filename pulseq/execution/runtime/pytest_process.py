@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, Dict
 
 from . import process_tree, wire
+from .body_ending import Ending, decide
 from .body_environment import PrivateDirectory
-from .ending import Ending, decide
 from .output import KEPT_BYTES, HeadTail
 from .pytest_turns import Turns
 from .stack_dump import FRAMES_FOLLOW, say_stacks

@@ -15,15 +15,15 @@ from typing import Any, Dict, NoReturn, Optional, Set
 
 from . import metric, originals, process_tree, wire
 from .forking import fork_silently
-from .pytest_answer import Answer
+from .pytest_answer import AnswerFile
 from .pytest_collection import WorkerPlugin
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
 from .pytest_garbage import keep_collection
 from .pytest_items import items_by_name
-from .pytest_keeper import Keeper
+from .pytest_keeper import RunnerKeeper
 from .pytest_leaving import RandomState, disown_inheritance, leave, refresh_greenlets
-from .pytest_options import pose_as_pytest, printed
+from .pytest_neutral import pose_as_pytest, printed
 from .pytest_own_values import OwnValues
 from .pytest_runner import take_input
 from .pytest_sender import EventSender
@@ -88,7 +88,7 @@ class Zygote:
         leave(code)
 
     def _answer(self, message: Dict[str, Any]) -> None:
-        with contextlib.closing(Answer(message, self._private)) as answer:
+        with contextlib.closing(AnswerFile(message, self._private)) as answer:
             answer.give(self._guardian)
 
     def _serve(self, session: Any) -> Optional[RunnerLink]:
@@ -142,7 +142,7 @@ class Zygote:
         self._guardian.close()
         self._line.close()
         config = session.config
-        link = Keeper(line, message, Starter(self._private, config)).serve()
+        link = RunnerKeeper(line, message, Starter(self._private, config)).serve()
         disown_inheritance()
         refresh_greenlets()
         self._random.restore()
