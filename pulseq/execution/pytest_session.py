@@ -14,12 +14,13 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from pulseq.execution.pytest_lines import AskNext, KeeperLine, OrderBatch, file_of, nothing_next
-from pulseq.execution.pytest_results import SessionResult, collection_of, session_result, unmeasured_result
+from pulseq.execution.pytest_results import collection_of, session_result, unmeasured_result
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
 from pulseq.execution.shared_zygote import ZygoteLine
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
 from pulseq.processes.message_line import LineClosedError
+from pulseq.protocol.from_node import SessionResult
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0
