@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -229,7 +230,7 @@ class StandingKeeper:
     async def _start_scheduler(self) -> Process:
         # The same port again: clients and the file in the state directory know it by that.
         port = int(self._scheduler_address.rpartition(":")[2] or 0)
-        process = await LocalProcess.start(
+        process, told = await self._start_module(
             "the Dask scheduler",
             "pulseq.cluster.scheduler_process",
             {
@@ -239,26 +240,26 @@ class StandingKeeper:
                 "outlives_runs": True,
                 "temp_root": str(self._scheduler_temp_root),
             },
-            log_path=self._directory / "logs" / "scheduler.log",
+            log="scheduler.log",
         )
-        process.keep_going(self._say)
-        async with _ended_unless_ready(process):
-            self._scheduler_address = (await process.ready(START_PATIENCE_SECONDS, self._say))["address"]
+        self._scheduler_address = told["address"]
         self._scheduler_runs.set()
         return process
 
     async def _start_run_host(self) -> Process:
         assert self._run_host_module is not None
-        process = await LocalProcess.start(
-            "the process that runs start from",
-            self._run_host_module,
-            {"directory": str(self._directory)},
-            log_path=self._directory / "logs" / "run-host.log",
-        )
+        name, configuration = "the process that runs start from", {"directory": str(self._directory)}
+        process, _ = await self._start_module(name, self._run_host_module, configuration, log="run-host.log")
+        return process
+
+    async def _start_module(
+        self, name: str, module: str, configuration: Mapping[str, Any], *, log: str
+    ) -> tuple[Process, dict[str, Any]]:
+        """A process that is ready, and what it then said."""
+        process = await LocalProcess.start(name, module, configuration, log_path=self._directory / "logs" / log)
         process.keep_going(self._say)
         async with _ended_unless_ready(process):
-            await process.ready(START_PATIENCE_SECONDS, self._say)
-        return process
+            return process, await process.ready(START_PATIENCE_SECONDS, self._say)
 
     def _node_part(self, spec: NodeSpec) -> StandingPart:
         part = StandingPart(spec.id, lambda: self._start_node(spec), self._note)

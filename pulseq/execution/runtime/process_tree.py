@@ -72,6 +72,11 @@ def continue_when_orphaned() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
 
 
+def die_with_parent() -> None:
+    """Have this process killed when its parent, which must have one thread only, dies."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 class ChildSignal:
     """A file descriptor that becomes readable when a child has ended: something to poll for.
 

@@ -8,7 +8,7 @@ import socket
 import sys
 from typing import Any, Dict, Iterable, NoReturn, Optional
 
-from .pytest_fork import die_with_parent
+from .process_tree import die_with_parent
 
 
 def import_pytest() -> Optional[str]:

@@ -23,7 +23,7 @@ from typing import Any, Dict, List, Optional, Set
 from . import process_tree, wire
 from .body_environment import PrivateDirectory
 from .forking import fork_silently
-from .pytest_fork import RunnerLink, Starter, die_with_parent
+from .pytest_fork import RunnerLink, Starter
 from .pytest_process import RunnerProcess, Running
 from .pytest_turns import MOST_TURNS, Turns
 from .stopped import StoppedLooks
@@ -108,7 +108,7 @@ class RunnerKeeper:
         )
         pid = fork_silently()
         if pid == 0:
-            die_with_parent()
+            process_tree.die_with_parent()
             self._leave_keeper(sock, output_fd)
             turns.part()
             return self._starter.become_runner(link)

@@ -21,8 +21,8 @@ from typing import Any, Callable, Iterable, Iterator
 from _pytest.assertion import rewrite
 
 from .forking import fork_silently
+from .process_tree import die_with_parent
 from .pytest_files import FilesAhead
-from .pytest_fork import die_with_parent
 from .pytest_rewrite_store import Store, make_private
 
 #: Parameters of the functions of pytest's that are used here; a pytest with others shares nothing.
