@@ -141,7 +141,7 @@ def _fork(requests: socket.socket, line: int, request: wire.Message) -> None:
         importlib.import_module(name).main()
 
     try:
-        answer: wire.Message = {"pid": fork_into(become)}
+        answer: wire.Message = {"pid": fork_into(become), "parent": os.getpid()}
     except OSError as error:
         answer = {"error": str(error)}
     _answer(line, answer)

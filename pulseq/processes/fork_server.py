@@ -125,7 +125,7 @@ class ForkServer:
         try:
             if "error" in told:
                 raise InfrastructureError(f"{name} cannot be started: {told['error']}")
-            return LocalProcess(name, Forked(self, told["pid"]), line, log_path)
+            return LocalProcess(name, Forked(self, told["pid"], told["parent"]), line, log_path)
         except BaseException as error:
             line.close()
             if isinstance(error, ProcessLookupError):
@@ -149,20 +149,21 @@ class ForkServer:
 
         async def learn() -> None:
             code = UNKNOWN_CODE
-            with contextlib.suppress(InfrastructureError):
-                line, told = await self._ask({"do": "tell", "pid": forked.pid})
-                line.close()
-                code = told["code"]
+            if forked.parent == self.pid:  # who was started after that one has died knows nothing
+                with contextlib.suppress(InfrastructureError):
+                    line, told = await self._ask({"do": "tell", "pid": forked.pid})
+                    line.close()
+                    code = told["code"]
             forked.note_end(code)
 
         learning = asyncio.get_running_loop().create_task(learn())
         self._learning.add(learning)
         learning.add_done_callback(self._learning.discard)
 
-    def bury(self, pid: int) -> None:
-        """Let the number of a process that has ended be used again, at once or with the next."""
-        self._unburied.append(pid)
-        if self._requests is not None:
+    def bury(self, forked: Forked) -> None:
+        """Let the number of a fork that has ended be used again, at once or with the next."""
+        if self._requests is not None and forked.parent == self.pid:
+            self._unburied.append(forked.pid)
             with contextlib.suppress(OSError):
                 if self._requests.send_at_once({"do": "bury", "pids": self._unburied}):
                     self._unburied.clear()
@@ -220,10 +221,15 @@ class ForkServer:
 
 
 class Forked(SessionLeader):
-    """A fork, as its owner holds it without being its parent, who knows its return code."""
+    """A fork, as its owner holds it without being its parent, who knows its return code.
 
-    def __init__(self, server: ForkServer, pid: int) -> None:
+    Attributes:
+        parent: the number of the process that it was forked from.
+    """
+
+    def __init__(self, server: ForkServer, pid: int, parent: int) -> None:
         super().__init__(pid)
+        self.parent = parent
         self._server = server
 
     def learn_code(self) -> None:
@@ -232,4 +238,4 @@ class Forked(SessionLeader):
     def close(self) -> None:
         if self.is_held:
             super().close()
-            self._server.bury(self.pid)
+            self._server.bury(self)
