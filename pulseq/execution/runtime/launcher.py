@@ -26,13 +26,14 @@ from .process_tree import (
     become_subreaper,
     continue_when_orphaned,
     kill_descendants,
-    kill_strays,
     reap,
     send_signals,
 )
 from .stopped import LOOKS, StoppedLooks
 
 _LAST_KEEPERS_SECONDS = 1.5
+#: How long new attempts may wait for the end of what a keeper that was killed has left.
+_STRAYS_SECONDS = 2.0
 
 
 def main(fd: int) -> None:
@@ -118,7 +119,7 @@ class Launcher:
         if self._died:
             # A keeper was killed, and what it kept is now below this process: nobody else would end it.
             self._died = False
-            kill_strays(self._keepers, self._note)
+            kill_descendants(0, spare=self._keepers, record=self._note, limit_seconds=_STRAYS_SECONDS)
 
     def _note(self, ended: Ended) -> None:
         if ended.pid in self._keepers:
