@@ -194,7 +194,7 @@ class LocalNodes:
             self._restarts.pop(spec.id, None)
         if self._closing or self._nodes.get(spec.id) is not process:
             return
-        await process.stop()  # for its pipes and its number
+        await process.stop()  # for its line and its number
         self.on_node_ended(spec.id, f"its process ended with {code}")
         while not self._closing and spec.id in self._nodes and self._restarts[spec.id] < MAX_RESTARTS:
             self._restarts[spec.id] += 1

@@ -104,7 +104,7 @@ class StandingPart:
                 await self.start()
             assert self._process is not None
             why = f"its process ended with {await self._process.wait()}"
-            await self._process.stop()  # for its pipes
+            await self._process.stop()  # for its line
         except (InfrastructureError, OSError) as error:
             why = str(error)
         self._process = None
