@@ -18,9 +18,8 @@ from pulseq.execution.pytest_results import collection_of, session_result, unmea
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
 from pulseq.execution.shared_zygote import ZygoteLine
-from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
+from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason, SessionResult
 from pulseq.processes.message_line import LineClosedError
-from pulseq.protocol.from_node import SessionResult
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0
