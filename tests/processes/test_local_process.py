@@ -378,7 +378,7 @@ def test_a_child_that_uses_a_processor_is_waited_for_past_all_patience(tmp_path:
 
     async def work() -> None:
         async with running(tmp_path, busy.replace('print("step", step, file=sys.stderr, flush=True)', "")) as process:
-            assert await process.ready(0.5) == {"slow": True}
+            assert await process.ready(1.0) == {"slow": True}
 
     run(work)
 
