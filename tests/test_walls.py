@@ -85,7 +85,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.run.run_request": _BY_RUNS,
     "pulseq.run.work_orders": _BY_RUNS,
     **dict.fromkeys(
-        (f"pulseq.distributed.{stem}" for stem in ("ground", "loose_run", "session_runs")),
+        (f"pulseq.distributed.{stem}" for stem in ("local_backend", "open_run", "session_runs")),
         "tests/system/test_python_api",
     ),
     **dict.fromkeys(

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pulseq.nodes")
 
 
-class Ground:
+class LocalBackend:
     """Starts what runs need when it is first needed, and ends all of it.
 
     Attributes:
