@@ -18,8 +18,8 @@ from pulseq.models import CapabilityValue, Fleet, NodeSpec, PytestBody, Suite, T
 from pulseq.node.machine import read_machine
 from pulseq.orchestration.api_address import check_api
 from pulseq.orchestration.known_api import configure, known_api
+from pulseq.ownership import default_home
 from pulseq.run.fleet_choice import choose_fleet
-from pulseq.run.run_options import default_home
 from pulseq.suites.absent import Absences
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments

@@ -11,7 +11,7 @@ from cyclopts import App, Parameter
 
 from pulseq.cli.state import database_path
 from pulseq.errors import ExitCode
-from pulseq.run.run_options import default_home
+from pulseq.ownership import default_home
 
 app = App(name="results", help="Journals and the database that is built from them.")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pulseq.run.run_options import default_home
+from pulseq.ownership import default_home
 
 
 def database_path(named: Path | None) -> Path:

@@ -13,12 +13,12 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, find_cluster, standing_directory
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, auth_path, login_url, read_auth
+from pulseq.ownership import default_home
 from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_capabilities, say_clock
-from pulseq.run.run_options import default_home
-from pulseq.standing.standing import Condition, PartState, StandingCluster, find_cluster, standing_directory
 from pulseq.standing.standing_nodes import NodeView, ask_nodes
 
 

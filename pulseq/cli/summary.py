@@ -12,10 +12,10 @@ from cyclopts import Parameter
 
 from pulseq.cli.flow_run_link import without_dead_link
 from pulseq.cli.state import database_path
+from pulseq.ownership import default_home
 from pulseq.reports.json_output import describe_run
 from pulseq.reports.summary import find_untold, render_summary
 from pulseq.reports.terminal import Terminal
-from pulseq.run.run_options import default_home
 
 
 def summary(

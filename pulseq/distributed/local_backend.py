@@ -18,7 +18,8 @@ from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec
 from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.orchestration.api_auth import choose_auth, client_settings
 from pulseq.orchestration.api_server import EmbeddedServer
-from pulseq.run.run_options import default_home, new_run_id
+from pulseq.ownership import default_home
+from pulseq.run.run_options import new_run_id
 from pulseq.run.state_directory import prepare_home
 
 if TYPE_CHECKING:

@@ -11,10 +11,10 @@ import secrets
 from collections.abc import Mapping
 from pathlib import Path
 
+from pulseq.cluster.standing_cluster import find_cluster, standing_directory
 from pulseq.orchestration.server_doors import LOGIN_PATH
 from pulseq.ownership import write_own
 from pulseq.processes.loopback import loopback_settings
-from pulseq.standing.standing import find_cluster, standing_directory
 
 #: In the directory of what stands, and gone with it.
 AUTH_NAME = "prefect-auth"

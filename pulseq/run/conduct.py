@@ -11,6 +11,7 @@ from typing import Any
 from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.cluster.run_watch import driver_name
+from pulseq.cluster.standing_cluster import say_loss
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import PrefectRunKnown, RunNote
 from pulseq.models import FrameworkConfig, Suite
@@ -47,7 +48,6 @@ from pulseq.run.run_page import RunPage
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.stopping import Stopper
 from pulseq.run.verdict import code_of_stopped, exit_code_of, say_briefly
-from pulseq.standing.standing import say_loss
 
 logger = logging.getLogger("pulseq.run")
 

@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING, Any
 from pulseq import __version__
 from pulseq.cluster.local_nodes import LocalNodes, check_fleet, load_modules
 from pulseq.cluster.scheduler_address import check_scheduler
+from pulseq.cluster.standing_cluster import find_cluster, use_cluster
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.execution.stopped_watch import StoppedWatch
@@ -42,7 +43,6 @@ from pulseq.run.run_options import RunOptions
 from pulseq.run.state_directory import cause_of, prepare_home, require_space
 from pulseq.run.stopping import Stopper
 from pulseq.run.verdict import EXIT_REASONS, code_of_stopped, ending_code, exit_code_of, say_briefly
-from pulseq.standing.standing import find_cluster, use_cluster
 
 if TYPE_CHECKING:
     from pulseq.run.conduct import Conduct

@@ -13,11 +13,11 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
 
+from pulseq.cluster.standing_cluster import StandingCluster, find_cluster, forget_cluster, own_home, standing_directory
 from pulseq.errors import InfrastructureError
 from pulseq.models import Fleet
 from pulseq.ownership import make_own_directory, open_own
 from pulseq.processes.process_id import ProcessId
-from pulseq.standing.standing import StandingCluster, find_cluster, forget_cluster, own_home, standing_directory
 
 #: A keeper ends its parts in less than this, also when runs have something to say to the server.
 END_PATIENCE_SECONDS = 20.0

@@ -27,15 +27,7 @@ from pulseq.cluster.local_nodes import (
     node_configuration,
     node_fork_server,
 )
-from pulseq.errors import PulseqError
-from pulseq.models import Fleet, NodeSpec
-from pulseq.orchestration.api_auth import choose_auth, client_settings, keep_auth
-from pulseq.orchestration.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
-from pulseq.ownership import open_own
-from pulseq.processes.child import read_configuration, tell_owner
-from pulseq.processes.local_process import LocalProcess
-from pulseq.processes.process_id import ProcessId
-from pulseq.standing.standing import (
+from pulseq.cluster.standing_cluster import (
     FILE_NAME,
     Condition,
     StandingCluster,
@@ -46,6 +38,14 @@ from pulseq.standing.standing import (
     users_path,
     write_cluster,
 )
+from pulseq.errors import PulseqError
+from pulseq.models import Fleet, NodeSpec
+from pulseq.orchestration.api_auth import choose_auth, client_settings, keep_auth
+from pulseq.orchestration.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
+from pulseq.ownership import open_own
+from pulseq.processes.child import read_configuration, tell_owner
+from pulseq.processes.local_process import LocalProcess
+from pulseq.processes.process_id import ProcessId
 from pulseq.standing.standing_part import Part, Process
 
 logger = logging.getLogger("pulseq.standing")

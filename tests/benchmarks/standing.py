@@ -13,8 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pulseq.cluster.standing_cluster import find_cluster
 from pulseq.orchestration.api_auth import client_settings, read_auth
-from pulseq.standing.standing import find_cluster
 from tests.benchmarks.bench import ROOT, clean_environment, run_command
 from tests.benchmarks.children.ports import free_port
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulseq.cluster.standing_cluster import Condition, StandingCluster, standing_directory, write_cluster
 from pulseq.models import Fleet
 from pulseq.orchestration.api_auth import (
     auth_for,
@@ -20,7 +21,6 @@ from pulseq.orchestration.api_auth import (
     read_auth,
 )
 from pulseq.processes.process_id import ProcessId
-from pulseq.standing.standing import Condition, StandingCluster, standing_directory, write_cluster
 
 API = "http://127.0.0.1:4200/api"
 
