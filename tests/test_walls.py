@@ -107,6 +107,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     ),
     "pulseq.protocol.work": _BY_RUNS,
     "pulseq.orchestration.task_runner": _BY_RUNS,
+    "pulseq.orchestration.task_process": "tests/node/test_task_processes",
     **{
         f"pulseq.execution.{stem}": "tests/execution/test_pytest_session"
         for stem in ("pytest_lines", "runtime.pytest_fork", "runtime.pytest_process")

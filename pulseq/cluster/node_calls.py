@@ -21,6 +21,11 @@ async def run_dispatch(payload: bytes) -> None:
     await current_agent().run(dispatch.run_id).handle(dispatch)
 
 
+async def run_task(flow: str, setup: bytes, request: bytes) -> bytes:
+    """Run a task of anybody's flow in a slot; the answer of its process."""
+    return await current_agent().flow_tasks.run(flow, setup, request)
+
+
 async def begin_run(run_id: str) -> None:
     """Get ready to collect for a run."""
     current_agent().begin_run(run_id)
@@ -33,7 +38,7 @@ async def enter_run(run_id: str, context: bytes) -> None:
 
 
 async def leave_run(run_id: str) -> None:
-    """End what is left of a run and forget it."""
+    """End what is left of a run, or of the tasks of anybody's flow run, and forget it."""
     await current_agent().leave_run(run_id)
 
 

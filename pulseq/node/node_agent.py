@@ -36,6 +36,7 @@ from pulseq.node.next_items import NextItems
 from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.node.outbox import Outbox
 from pulseq.node.probe import answer_probes
+from pulseq.node.task_processes import FlowTasks
 from pulseq.orchestration.prefect_run import PrefectRun
 from pulseq.protocol.work import (
     AttemptStart,
@@ -84,6 +85,7 @@ class NodeAgent:
         self.node_slots = NodeSlots(slots)
         self.temp_root = temp_root
         self.executor = Executor(node_id=node_id, temp_root=temp_root)
+        self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
 
@@ -91,7 +93,12 @@ class NodeAgent:
         """Make the node able to run bodies; from here on `current_agent` finds it."""
         await self.executor.start()
         register_agent(self)
-        answer_probes(self._worker, self.temp_root, lambda: sum(run.dispatches for run in self._runs.values()))
+        answer_probes(self._worker, self.temp_root, lambda: self.dispatches)
+
+    @property
+    def dispatches(self) -> int:
+        """How many slots are in use."""
+        return sum(run.dispatches for run in self._runs.values()) + self.flow_tasks.running
 
     def begin_run(self, run_id: str) -> None:
         """Get ready to collect for a run; dispatches need its context too (`RunOnNode.open`)."""
@@ -106,6 +113,7 @@ class NodeAgent:
 
     async def leave_run(self, run_id: str) -> None:
         """End what is left of a run here and forget it."""
+        await self.flow_tasks.leave(run_id)
         if run := self._runs.pop(run_id, None):
             await run.close()
 
@@ -118,6 +126,7 @@ class NodeAgent:
     async def close(self) -> None:
         for run_id in list(self._runs):
             await self.leave_run(run_id)
+        await self.flow_tasks.close()
         await self.executor.close()
 
 

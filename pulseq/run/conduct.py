@@ -170,7 +170,9 @@ class Conduct:
         waits = RunNote(f"waiting for the Prefect API at {say_url(self._api_url)!r} to take the flow run: it is busy")
         self._waiting = asyncio.get_running_loop().call_later(START_NOTE_SECONDS, self.log.emit, waits)
         try:
-            await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
+            await run_as_flow(
+                self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id, runner=self.runner
+            )
         except Exception as error:
             # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
             if (self.ledger.open or not self._flow_run_id) and self._flow_error is None:
