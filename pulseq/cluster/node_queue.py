@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 from collections import Counter, deque
 from collections.abc import Hashable, Iterator, Mapping
@@ -10,11 +11,13 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pulseq.capabilities import match, nearest_miss, requirement_key
-from pulseq.cluster import node_calls
 from pulseq.cluster.cluster import Cluster, LiveNode
+from pulseq.cluster.node_client import NodeClient
 from pulseq.cluster.run_watch import driver_name
 from pulseq.errors import InfrastructureError, NoNodeFitsError
 from pulseq.models import CapabilityValue
+from pulseq.protocol.coding import decode
+from pulseq.protocol.to_node import RunTask
 
 #: How long calls wait for a node to come back, where those that fitted have all left.
 COMES_BACK_SECONDS = 60.0
@@ -29,7 +32,7 @@ class _Call:
     number: int
     key: Hashable
     requirements: Mapping[str, CapabilityValue]
-    arguments: tuple[bytes, ...]
+    task: RunTask
     answer: asyncio.Future[bytes]
     lost_with: list[str] = field(default_factory=list)
 
@@ -47,6 +50,7 @@ class NodeQueue:
     def __init__(self, owner: str) -> None:
         self._owner = owner
         self._cluster = Cluster()
+        self._client = NodeClient()
         self._numbers = itertools.count()
         self._waiting: dict[Hashable, deque[_Call]] = {}
         #: By class of requirements, as they came up; and those that a node has fitted.
@@ -66,9 +70,10 @@ class NodeQueue:
         self._cluster.on_left = self._lose
         self._cluster.on_lost = self._lose_scheduler
         await self._cluster.connect(address, name=driver_name(self._owner), foreign=True)
+        self._client.bind(self._cluster.client, self._cluster.has_address)
 
-    async def call(self, requirements: Mapping[str, CapabilityValue], *arguments: bytes) -> bytes:
-        """Have a node that fits run a task (`node_calls.run_task`); its answer.
+    async def call(self, requirements: Mapping[str, CapabilityValue], task: RunTask) -> bytes:
+        """Have a node that fits run a task; its answer.
 
         Raises:
             NoNodeFitsError: no node fits, or those that did have left and none has come back.
@@ -81,7 +86,7 @@ class NodeQueue:
         if not any(self._fits(key, node) for node in self._nodes) and (key not in self._fitted or self._hoping is None):
             raise NoNodeFitsError(self._say_miss(requirements))
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
-        call = _Call(next(self._numbers), key, requirements, arguments, answer)
+        call = _Call(next(self._numbers), key, requirements, task, answer)
         self._waiting.setdefault(key, deque()).append(call)
         self._send_all()
         return await answer
@@ -96,8 +101,8 @@ class NodeQueue:
             task.cancel()
         await asyncio.gather(*self._sent, return_exceptions=True)
         if not self._cluster.lost and hasattr(self._cluster, "client"):
-            addresses = [node.address for node in self._nodes]
-            await self._cluster.client.run(node_calls.leave_run, self._owner, workers=addresses, on_error="ignore")
+            with contextlib.suppress(OSError):
+                await self._client.leave_run(self._owner, [node.address for node in self._nodes])
         await self._cluster.close()
 
     @property
@@ -136,17 +141,11 @@ class NodeQueue:
         task.add_done_callback(self._note_end)
 
     async def _carry_out(self, call: _Call, node: LiveNode) -> None:
-        future = self._cluster.client.submit(
-            node_calls.run_task,
-            self._owner,
-            *call.arguments,
-            key=("pulseq-test", self._owner, f"{call.number}-{len(call.lost_with)}"),
-            workers=[node.address],
-            allow_other_workers=False,
-            pure=False,
-        )
+        key = f"{call.number}-{len(call.lost_with)}"
+        future = self._client.send_task(self._owner, call.task, node.address, key=key)
+        answer: bytes | Exception
         try:
-            answer = await future
+            answer = decode(await future, bytes)
         except Exception as error:  # noqa: BLE001 - whatever the node says of it
             answer = error
         finally:

@@ -18,6 +18,7 @@ from multiprocessing.connection import Connection
 from pulseq.errors import InfrastructureError
 from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.node.node_slots import NodeSlots, Place
+from pulseq.protocol.to_node import RunTask
 from pulseq.protocol.work import Dispatch
 
 _MODULE = "pulseq.orchestration.task_process"
@@ -43,7 +44,7 @@ class FlowTasks:
         """How many tasks have a slot."""
         return sum(place.has_slot for places in self._places.values() for place in places)
 
-    async def run(self, flow: str, setup: bytes, request: bytes) -> bytes:
+    async def run(self, flow: str, task: RunTask) -> bytes:
         """Run a task of a flow run as soon as there is a slot for it; the answer of its process.
 
         Raises:
@@ -56,8 +57,8 @@ class FlowTasks:
             await place.turn.wait()
             if place not in self._places.get(flow, ()):
                 raise InfrastructureError("the flow run of this task has ended")
-            processes = self._processes.setdefault(flow, TaskProcesses(setup))
-            return await asyncio.get_running_loop().run_in_executor(self._threads, processes.ask, request)
+            processes = self._processes.setdefault(flow, TaskProcesses(task.setup))
+            return await asyncio.get_running_loop().run_in_executor(self._threads, processes.ask, task.request)
         finally:
             self._places.get(flow, set()).discard(place)
             self._slots.leave(place)

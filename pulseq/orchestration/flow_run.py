@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
 import httpx
-from prefect import Flow, flow, get_run_logger
+from prefect import flow, get_run_logger
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
@@ -28,9 +28,9 @@ from prefect.settings import (
 )
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
-from pulseq.orchestration.task_runner import NodeTaskRunner, flow_context
+from pulseq.orchestration.task_runner import NodeTaskRunner
 from pulseq.processes.loopback import loopback_settings
-from pulseq.protocol.work import shown_name
+from pulseq.protocol.names import shown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,9 @@ class FlowRunEnding:
 
 @dataclass(frozen=True, slots=True)
 class FlowRunHandle:
-    """The flow run that carries a suite: its id, and its context as nodes get it."""
+    """The flow run that carries a suite."""
 
     id: str
-    context: dict[str, Any]
 
 
 FlowBody = Callable[[FlowRunHandle], Awaitable[FlowRunEnding]]
@@ -60,7 +59,8 @@ _body: ContextVar[list[FlowBody]] = ContextVar("pulseq-flow-body")
 _STATES = {"completed": Completed, "failed": Failed, "cancelled": Cancelled, "crashed": Crashed}
 
 
-@flow(name="run-suite", validate_parameters=False, log_prints=False, retries=0)
+# The cast: a Dask task runner is a `TaskRunner` of its own kind of future, which Prefect's own types leave out.
+@flow(name="run-suite", task_runner=cast(Any, NodeTaskRunner()), validate_parameters=False, log_prints=False, retries=0)
 async def suite_flow(suite: str, run_id: str) -> State[Any]:
     """Run a suite of tests on the nodes of a cluster.
 
@@ -86,35 +86,23 @@ def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
 def handle_of(context: FlowRunContext) -> FlowRunHandle:
     """The handle of a flow run from inside it."""
     assert context.flow_run is not None
-    return FlowRunHandle(str(context.flow_run.id), flow_context())
+    return FlowRunHandle(str(context.flow_run.id))
 
 
-async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str, runner: NodeTaskRunner) -> None:
+async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str) -> None:
     """Run `body` within a flow run: the current one if there is one, else one of its own called `name`.
 
     In the current one the caller turns the ending into its state; nothing is nested.
-
-    Args:
-        runner: what sends the tests, and the task runner of a flow run of its own.
     """
     current = FlowRunContext.get()
     if current is not None and current.flow_run is not None:
         await body(handle_of(current))
         return
     with _patient_start() as begun:
-        # The cast: a Dask task runner has its own kind of future, which Prefect's own types leave out.
-        flow_of_run = suite_flow.with_options(flow_run_name=shown_name(name), task_runner=cast(Any, runner))
-        await _run_own_flow(flow_of_run, body, begun, suite=suite, run_id=run_id)
+        await _run_own_flow(body, begun, name=name, suite=suite, run_id=run_id)
 
 
-async def _run_own_flow(
-    flow_of_run: Flow[..., Coroutine[Any, Any, Any]],
-    body: FlowBody,
-    begun: Callable[[], None],
-    *,
-    suite: str,
-    run_id: str,
-) -> None:
+async def _run_own_flow(body: FlowBody, begun: Callable[[], None], *, name: str, suite: str, run_id: str) -> None:
     async def begin(flow_run: FlowRunHandle) -> FlowRunEnding:
         begun()
         return await body(flow_run)
@@ -122,7 +110,9 @@ async def _run_own_flow(
     bodies: list[FlowBody] = [begin]
     token = _body.set(bodies)
     try:
-        await flow_of_run(suite=shown_name(suite), run_id=run_id, return_state=True)
+        await suite_flow.with_options(flow_run_name=shown_name(name))(
+            suite=shown_name(suite), run_id=run_id, return_state=True
+        )
     finally:
         _body.reset(token)
         bodies.clear()

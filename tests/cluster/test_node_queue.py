@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
 from pulseq.cluster import node_queue
 from pulseq.cluster.node_queue import NodeQueue
 from pulseq.errors import InfrastructureError, NoNodeFitsError
+from pulseq.protocol.coding import decode, encode
+from pulseq.protocol.to_node import Order, RunTask
 
 CHROME = {"browser": "chrome"}
 
@@ -29,17 +31,22 @@ class Nodes:
         self.queue = NodeQueue("flow")
         self.cluster = self.queue._cluster
         self.cluster.client = self
+        self.queue._client.bind(cast(Any, self))
+        self.scheduler = self
         self.cluster.on_joined = lambda _: self.queue._send_all()
         self.cluster.on_left = self.queue._lose
         self.cluster.on_lost = self.queue._lose_scheduler
         self.sent: list[tuple[str, bytes, Sent]] = []
 
-    def submit(self, _function: Any, _owner: str, call: bytes, *, workers: list[str], **_: Any) -> Sent:
-        self.sent.append((workers[0], call, Sent()))
+    def submit(self, _function: Any, order: bytes, *, workers: list[str], **_: Any) -> Sent:
+        task = decode(order, Order).message
+        assert isinstance(task, RunTask)
+        self.sent.append((workers[0], task.request, Sent()))
         return self.sent[-1][2]
 
-    async def run(self, *_: Any, **__: Any) -> None:
+    async def run(self, _function: Any, _order: bytes, *, workers: list[str], **_: Any) -> dict[str, bytes]:
         """Farewell to the nodes."""
+        return dict.fromkeys(workers, encode(None))
 
     async def close(self, **_: Any) -> None:
         """Farewell to the scheduler."""
@@ -52,7 +59,7 @@ class Nodes:
         self.cluster._left(node_id, "it has died")
 
     def call(self, name: str, **requirements: Any) -> asyncio.Task[bytes]:
-        return asyncio.create_task(self.queue.call(requirements, name.encode()))
+        return asyncio.create_task(self.queue.call(requirements, RunTask(b"", name.encode())))
 
     @property
     def at(self) -> list[tuple[str, str]]:
@@ -60,7 +67,9 @@ class Nodes:
         return [(node, call.decode()) for node, call, answer in self.sent if not answer.done()]
 
     async def answer(self, name: str) -> None:
-        next(sent for _, call, sent in self.sent if call == name.encode() and not sent.done()).set_result(b"done")
+        next(sent for _, call, sent in self.sent if call == name.encode() and not sent.done()).set_result(
+            encode(b"done")
+        )
         await settle()
 
     async def answer_soon(self, name: str) -> None:
@@ -147,7 +156,7 @@ async def test_a_call_that_no_node_fits_ends_at_once_with_the_nearest_miss(nodes
     nodes.join("one", browser="chrome")
 
     with pytest.raises(NoNodeFitsError, match="no node fits browser=safari: nearest is one, which has browser=chrome"):
-        await nodes.queue.call({"browser": "safari"}, b"a")
+        await nodes.queue.call({"browser": "safari"}, RunTask(b"", b"a"))
 
 
 @with_nodes
@@ -155,7 +164,7 @@ async def test_without_nodes_a_call_ends_at_once(nodes: Nodes) -> None:
     nodes.cluster.address = "tcp://here:1"
 
     with pytest.raises(NoNodeFitsError, match="the scheduler at 'tcp://here:1' has no PulseQ node"):
-        await nodes.queue.call({}, b"a")
+        await nodes.queue.call({}, RunTask(b"", b"a"))
 
 
 @with_nodes

@@ -19,6 +19,7 @@ import pytest
 from pulseq.errors import InfrastructureError
 from pulseq.node.node_slots import NodeSlots
 from pulseq.node.task_processes import FlowTasks, TaskProcesses
+from pulseq.protocol.to_node import RunTask
 from tests.system.workplace import until
 
 SETUP = json.dumps({"environment": {"WORD": "told"}, "directory": "/", "path": ["/nowhere", *sys.path]}).encode()
@@ -106,7 +107,7 @@ def test_what_waits_for_a_slot_ends_with_its_flow_run() -> None:
         slots = NodeSlots(0)
         with ThreadPoolExecutor(1) as threads:
             tasks = FlowTasks(slots, threads)
-            waiting = asyncio.create_task(tasks.run("flow", SETUP, b""))
+            waiting = asyncio.create_task(tasks.run("flow", RunTask(SETUP, b"")))
             await asyncio.sleep(0)
             assert 0 == tasks.running
             await tasks.leave("flow")
