@@ -45,6 +45,11 @@ class Background:
         self._timers.add(timer)
         return timer
 
+    @property
+    def busy(self) -> bool:
+        """Whether a task goes on."""
+        return bool(self._tasks)
+
     async def settle(self) -> None:
         """Until no task is left."""
         while self._tasks:

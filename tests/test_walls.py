@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"bounds", "errors", "models", "events", "records"},
-    {"capabilities", "ownership"},
+    {"background", "capabilities", "ownership"},
     {"planning", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
     {"processes", "protocol"},

@@ -10,6 +10,7 @@ from collections.abc import Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from pulseq.background import Background
 from pulseq.capabilities import match, nearest_miss, requirement_key
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
@@ -59,6 +60,7 @@ class NodeQueue:
         self._used: Counter[str] = Counter()
         self._sent: dict[asyncio.Task[None], tuple[_Call, LiveNode]] = {}
         self._hoping: asyncio.TimerHandle | None = None
+        self._background = Background()
 
     async def open(self, address: str) -> None:
         """Connect to a scheduler.
@@ -93,13 +95,9 @@ class NodeQueue:
 
     async def close(self) -> None:
         """Give up what waits, end what runs, and leave the scheduler."""
-        if self._hoping is not None:
-            self._hoping.cancel()
         for call in self._drop_waiting():
             call.answer.cancel()
-        for task in list(self._sent):
-            task.cancel()
-        await asyncio.gather(*self._sent, return_exceptions=True)
+        await self._background.end()
         if not self._cluster.lost and hasattr(self._cluster, "client"):
             with contextlib.suppress(OSError):
                 await self._client.leave_run(self._owner, [node.address for node in self._nodes])
@@ -136,7 +134,7 @@ class NodeQueue:
 
     def _send(self, call: _Call, node: LiveNode) -> None:
         self._used[node.id] += 1
-        task = asyncio.get_running_loop().create_task(self._carry_out(call, node))
+        task = self._background.start(self._carry_out(call, node), f"call {call.number} on node {node.id}")
         self._sent[task] = call, node
         task.add_done_callback(self._note_end)
 
@@ -181,7 +179,7 @@ class NodeQueue:
                 call.answer.set_exception(InfrastructureError(f"it was lost with its nodes ({nodes}); {why}"))
         if self._hoping is not None:
             self._hoping.cancel()
-        self._hoping = asyncio.get_running_loop().call_later(COMES_BACK_SECONDS, self._stop_hoping)
+        self._hoping = self._background.later(COMES_BACK_SECONDS, self._stop_hoping)
         self._send_all()
 
     def _stop_hoping(self) -> None:

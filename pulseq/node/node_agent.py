@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 from distributed import Worker
 
+from pulseq.background import Background
 from pulseq.execution.executor import Executor
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import (
@@ -179,7 +180,7 @@ class RunOnNode:
         self._memory = MachineMemory()
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -323,9 +324,7 @@ class RunOnNode:
             await self._see_told()
 
         def stop() -> None:
-            task = asyncio.get_running_loop().create_task(session.stop(frozenset(orders), Reason.CANCELLED))
-            self._stopping.add(task)
-            task.add_done_callback(self._stopping.discard)
+            self._background.start(session.stop(frozenset(orders), Reason.CANCELLED), "ending pytest items")
 
         with self._stoppable(stop):
             fresh = work.fresh or retry > 0
