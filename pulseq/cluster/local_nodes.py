@@ -166,7 +166,7 @@ class LocalNodes:
         if process := self._nodes.pop(node_id, None):
             await process.stop()
         if temp_root := self._temp_roots.pop(node_id, None):
-            shutil.rmtree(temp_root, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
     async def _join_node(self, spec: NodeSpec, address: str) -> None:
         self._temp_roots[spec.id] = make_temp_root()
@@ -200,7 +200,7 @@ class LocalNodes:
         self.on_node_ended(spec.id, f"its process ended with {code}")
         while not self._closing and spec.id in self._nodes and self._restarts[spec.id] < MAX_RESTARTS:
             self._restarts[spec.id] += 1
-            shutil.rmtree(self._temp_roots[spec.id], ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._temp_roots[spec.id], ignore_errors=True)
             try:
                 await self._join_node(spec, address)
                 return
@@ -222,7 +222,7 @@ class LocalNodes:
             await self._scheduler.stop()
         await self._fork_server.stop()  # last: it buries what it has forked
         for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
-            shutil.rmtree(temp_root, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
 
 def load_modules() -> None:

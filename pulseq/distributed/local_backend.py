@@ -116,7 +116,8 @@ class LocalBackend:
 
     async def _open(self) -> None:
         place = prepare_home(self.home, "sessions", new_run_id())
-        self._stack.callback(shutil.rmtree, place if self.config.persist_results else self.home, ignore_errors=True)
+        temporary = place if self.config.persist_results else self.home
+        self._stack.push_async_callback(asyncio.to_thread, shutil.rmtree, temporary, ignore_errors=True)
         api_url = configured_api()
         if api_url is not None:
             await check_api(api_url, logger.warning)

@@ -126,7 +126,7 @@ class RunSession:
             if self.log.in_database:
                 await self._end_early(error)
             # Bad input that only a node could see: nothing was run, so nothing is left behind.
-            shutil.rmtree(self.options.run_directory, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self.options.run_directory, ignore_errors=True)
             raise
         except InfrastructureError as error:
             told = cause_of(error, self.options.home)

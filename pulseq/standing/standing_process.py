@@ -196,7 +196,7 @@ class Keeper:
         if self._listener is not None:
             self._listener.close()
         for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
-            shutil.rmtree(temp_root, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
     async def _wait_for_users(self) -> None:
         end = time.monotonic() + FAREWELL_SECONDS
@@ -267,7 +267,7 @@ class Keeper:
 
     async def _start_node(self, spec: NodeSpec) -> Process:
         if spec.id in self._temp_roots:
-            shutil.rmtree(self._temp_roots[spec.id], ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._temp_roots[spec.id], ignore_errors=True)
         self._temp_roots[spec.id] = make_temp_root()
         await self._scheduler_runs.wait()
         log_path = self._directory / "logs" / f"{spec.id}.log"
