@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import signal
 import subprocess
@@ -9,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
+import psutil
 import pytest
 
 from tests.system.conftest import open_workplace
@@ -268,6 +270,23 @@ def test_a_task_whose_node_dies_runs_again_where_a_node_comes_back(place: Workpl
     (place.path / "go").touch()
 
     assert [after.pid] * 2 == told_by(flow)
+
+
+def test_what_runs_ends_with_its_flow_however_that_ends(place: Workplace) -> None:
+    flow = start_flow(place, WAITS.replace("begun-", "started-").replace('"go"', '"never"'))
+    until(lambda: list(place.path.glob("started-a-*")), "the first task has begun")
+
+    flow.kill()
+    flow.communicate()
+
+    def of_tasks() -> list[str]:
+        found: list[str] = []
+        for process in place.processes():
+            with contextlib.suppress(psutil.Error):  # it may end while it is looked at
+                found.append(" ".join(process.cmdline()))
+        return [line for line in found if "task_process" in line]
+
+    until(lambda: not of_tasks(), "the processes of its tasks have ended", 30)
 
 
 def test_without_a_fleet_the_flow_says_what_to_do(place: Workplace) -> None:
