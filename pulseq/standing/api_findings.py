@@ -13,8 +13,8 @@ from pathlib import Path
 from pulseq.cluster.standing_cluster import Condition, find_cluster
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.orchestration.api_address import configured_api, without_secrets
-from pulseq.orchestration.known_api import KnownApi, configure, known_api
 from pulseq.standing.findings import Finding, Grade
+from pulseq.standing.known_api import KnownApi, configure, known_api
 
 _PATIENCE_SECONDS = 5.0
 
