@@ -169,7 +169,7 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _values_frozen(mapping: Mapping[str, Any]) -> dict[str, Any]:
+def values_frozen(mapping: Mapping[str, Any]) -> dict[str, Any]:
     """Capabilities as models have them: lists are tuples."""
     return {key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items()}
 
@@ -204,9 +204,9 @@ _CONVERSIONS: dict[Any, dict[str, Callable[[Any], Any]]] = {
     EntryCollected: {"warnings": _warnings},
     SessionFinished: {"warnings": _warnings, "properties": _tuples},
     TestClosed: {"status": Status, "reason": Reason},
-    NodeJoined: {"capabilities": _values_frozen},
+    NodeJoined: {"capabilities": values_frozen},
     NodeHealth: {"liveness": Liveness},
-    TestPlanned: {"requirements": _values_frozen},
+    TestPlanned: {"requirements": values_frozen},
 }
 _ENCODE = msgspec.json.Encoder().encode
 _NUMBERS = frozenset({int, float})

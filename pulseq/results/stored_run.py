@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
+from pulseq.errors import UsageError
 from pulseq.events import (
     AttemptFinished,
     Event,
@@ -21,8 +22,8 @@ from pulseq.events import (
 )
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import RunRecord, fold
+from pulseq.results.codec import values_frozen
 from pulseq.results.database import Connection, Database
-from pulseq.results.queries import find_run_id
 from pulseq.results.sessions import as_warnings, load_sessions
 
 _ATTEMPT_FIELDS = (
@@ -39,18 +40,34 @@ def load_run(database: Database, run_id: str | None = None) -> RunRecord:
         UsageError: there is no such run, or no database.
     """
     with database.read() as connection:
-        known = find_run_id(connection, database, run_id)
-        return fold(_events(connection, known))
+        return fold(_events(connection, _find_run_id(connection, database, run_id)))
+
+
+def _find_run_id(connection: Connection, database: Database, wanted: str | None) -> str:
+    """The wanted run if it is there, the last one for None."""
+    if wanted is None:
+        query = "SELECT run_id FROM runs ORDER BY started_at DESC NULLS LAST, run_id DESC LIMIT 1"
+        rows = connection.execute(query).fetchall()
+    else:
+        rows = connection.execute("SELECT run_id FROM runs WHERE run_id = ?", [wanted]).fetchall()
+    if rows:
+        return str(rows[0][0])
+    if wanted is None:
+        raise UsageError(f"the database {str(database.path)!r} has no run yet: `pulseq run` makes one")
+    raise UsageError(
+        f"the database {str(database.path)!r} has no run {wanted!r}: `pulseq results sync` takes in "
+        'what is missing, `pulseq sql "select run_id from runs"` lists what is there'
+    )
 
 
 def _events(connection: Connection, run_id: str) -> Iterator[Event]:
     yield from _run_events(connection, run_id)
     for node_id, host, slots, capabilities in _rows(connection, "node_id, host, slots, capabilities", "nodes", run_id):
-        yield NodeJoined(node_id, host, slots, json.loads(capabilities or "{}"))
+        yield NodeJoined(node_id, host, slots, values_frozen(json.loads(capabilities or "{}")))
     fields = "test_id, variant, name, body, priority, location, expected_seconds, requirements"
     for row in _rows(connection, fields, "tests", run_id):
         planned = dict(zip(fields.split(", "), row, strict=True))
-        yield TestPlanned(**planned | {"requirements": json.loads(planned["requirements"] or "{}")})
+        yield TestPlanned(**planned | {"requirements": values_frozen(json.loads(planned["requirements"] or "{}"))})
     for row in _rows(connection, _ATTEMPT_FIELDS, "attempts", run_id):
         yield AttemptFinished(_attempt(row))
     fields = "test_id, variant, status, reason, flaky, attempts, node_id, error"
