@@ -1,12 +1,7 @@
-"""What pytest tells of whole entries, collected and ended, as rows and back. There are few: one by one will do."""
+"""What pytest tells of whole entries, collected and ended, as rows. There are few: one by one will do."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
-
-from pulseq.events import EntryCollected, SessionFinished
-from pulseq.models import PytestWarning
 from pulseq.results.database import Connection
 from pulseq.results.staging import RunEvents, clean, clean_or_none, json_text, warnings_text
 
@@ -28,23 +23,3 @@ def store_sessions(connection: Connection, run_id: str, events: RunEvents) -> No
         words = [session.exit_status, clean_or_none(session.error), clean(session.summary)]
         told = [warnings_text(session.warnings), json_text(session.properties), at]
         connection.execute(_FINISHED, [*key, *words, *told])
-
-
-def load_sessions(connection: Connection, run_id: str) -> Iterator[EntryCollected | SessionFinished]:
-    """The events that a stored run has of its entries."""
-    for entry, node_id, items, deselected, warnings in connection.execute(
-        "SELECT entry, node_id, items, deselected, warnings FROM collections WHERE run_id = ? ORDER BY rowid", [run_id]
-    ).fetchall():
-        yield EntryCollected(entry, node_id, items, deselected, as_warnings(warnings))
-    for entry, node_id, status, error, summary, warnings, properties in connection.execute(
-        "SELECT entry, node_id, exit_status, error, summary, warnings, properties FROM sessions "
-        "WHERE run_id = ? ORDER BY rowid",
-        [run_id],
-    ).fetchall():
-        recorded = tuple((name, value) for name, value in properties)
-        yield SessionFinished(entry, node_id, status, error, summary, as_warnings(warnings), recorded)
-
-
-def as_warnings(rows: list[dict[str, Any]] | None) -> tuple[PytestWarning, ...]:
-    """Warnings from a column of the database."""
-    return tuple(PytestWarning(**row) for row in rows or ())

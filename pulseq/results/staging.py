@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import Any, TypeAlias
 
 from msgspec.structs import asdict
@@ -32,6 +33,10 @@ Row: TypeAlias = tuple[Any, ...]
 
 #: Unix seconds that a timestamp may have: the years 1 to 9999.
 _EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_799.0
+_NUMBERS_OF_HEALTH: Callable[[NodeHealth], tuple[float | None, ...]] = attrgetter(
+    *("latency", "heartbeat_age", "load", "memory_available", "memory_total", "disk_free", "disk_total"),
+    *("slots", "running"),
+)
 
 
 @dataclass(slots=True)
@@ -90,25 +95,8 @@ class RunEvents:
 
 def health_row(seq: int, event: str, health: NodeHealth, at: int | None) -> Row:
     """The row of `node_health`, without its run."""
-    return (
-        seq,
-        clean(health.node_id),
-        at,
-        event,
-        health.liveness.value,
-        clean_or_none(health.why),
-        clean_or_none(health.scheduler or None),
-        clean_or_none(health.address),
-        health.latency,
-        health.heartbeat_age,
-        health.load,
-        health.memory_available,
-        health.memory_total,
-        health.disk_free,
-        health.disk_total,
-        health.slots,
-        health.running,
-    )
+    words = (clean_or_none(health.why), clean_or_none(health.scheduler or None), clean_or_none(health.address))
+    return (seq, clean(health.node_id), at, event, health.liveness.value, *words, *_NUMBERS_OF_HEALTH(health))
 
 
 def microseconds(seconds: float) -> int | None:
