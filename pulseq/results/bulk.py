@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
 from pulseq.models import Reason, Status
-from pulseq.results.codec import DamagedLine, Entry, decode_line, encode_line
+from pulseq.results.codec import DamagedLine, JournalEntry, decode_line, encode_line
 from pulseq.results.database import Connection, DuckDBError, append_rows
 from pulseq.results.schema_files import schema_script
 from pulseq.results.slices import Slice
@@ -99,7 +99,7 @@ class BulkBatch:
         if understood != self._read_by_duckdb and not self._slow:
             raise UnreadableLinesError(self._end)
 
-    def _decode(self, lines: Iterable[bytes]) -> Iterator[Entry]:
+    def _decode(self, lines: Iterable[bytes]) -> Iterator[JournalEntry]:
         for line in lines:
             try:
                 yield decode_line(line)

@@ -38,7 +38,7 @@ class DamagedLine(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One event of a journal.
 
     Attributes:
@@ -69,7 +69,7 @@ def encode_stamped(seq: int, stamp: bytes, event: Event) -> bytes:
     return b'%b,"crc":"%08x"}\n' % (head, zlib.crc32(head))
 
 
-def decode_line(line: bytes, end_offset: int = 0) -> Entry:
+def decode_line(line: bytes, end_offset: int = 0) -> JournalEntry:
     """The entry of a line.
 
     Raises:
@@ -83,7 +83,7 @@ def decode_line(line: bytes, end_offset: int = 0) -> Entry:
         raise DamagedLine("its checksum is wrong")
     try:
         raw = json.loads(head + b"}")
-        return Entry(int(raw["seq"]), float(raw["time"]), _event_of(raw["kind"], raw["data"]), end_offset)
+        return JournalEntry(int(raw["seq"]), float(raw["time"]), _event_of(raw["kind"], raw["data"]), end_offset)
     except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
         raise DamagedLine(f"it is no event that this version knows: {error}") from error
 

@@ -27,7 +27,7 @@ from pulseq.events import (
     TestExpanded,
 )
 from pulseq.models import Liveness, PytestWarning
-from pulseq.results.codec import Entry
+from pulseq.results.codec import JournalEntry
 
 Row: TypeAlias = tuple[Any, ...]
 
@@ -56,7 +56,7 @@ class RunEvents:
     sessions: dict[tuple[str, str], tuple[SessionFinished, int | None]] = field(default_factory=dict)
     rows: defaultdict[str, list[Row]] = field(default_factory=lambda: defaultdict(list))
 
-    def add(self, entry: Entry) -> None:
+    def add(self, entry: JournalEntry) -> None:
         """Take one entry in; entries come in the order of the journal."""
         self.entries += 1
         seq, at = entry.seq, microseconds(entry.time)

@@ -5,14 +5,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.events import Event, NodeJoined, NodeLost, RunFinished, RunStarted
-from pulseq.results.codec import Entry
+from pulseq.results.codec import JournalEntry
 from pulseq.results.staging import RunEvents, clean, json_text, microseconds
 
 
 def rows(*events: Event) -> dict[str, Any]:
     told = RunEvents()
     for seq, event in enumerate(events, 1):
-        told.add(Entry(seq, 5.0, event, 0))
+        told.add(JournalEntry(seq, 5.0, event, 0))
     return dict(told.rows)
 
 
@@ -33,7 +33,7 @@ def test_the_first_start_of_a_run_and_its_last_end_count() -> None:
     told = RunEvents()
     starts = [RunStarted("r", suite, 1.0, "0") for suite in "ab"]
     for seq, event in enumerate([*starts, *(RunFinished(9.0, 8.0, code, "failed") for code in (2, 1))]):
-        told.add(Entry(seq, 5.0, event, 0))
+        told.add(JournalEntry(seq, 5.0, event, 0))
     assert (told.run["suite"], told.run["exit_code"], told.run_ended, dict(told.rows)) == ("a", 1, True, {})
 
 
