@@ -9,7 +9,7 @@ from pulseq.records import RunRecord
 from pulseq.reports.artifact_picture import data_uri, draw_run
 from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.text import gist, last_lines, safe_line
-from pulseq.reports.wording import say_seconds, say_test
+from pulseq.reports.wording import say_count, say_seconds, say_test
 
 _FAILURES = 20
 _ROWS = 20
@@ -106,7 +106,7 @@ def _failures(run: RunDigest) -> str:
     bad = run.failures
     if not bad:
         return ""
-    parts = [f"## {len(bad)} failure{'' if len(bad) == 1 else 's'}"]
+    parts = [f"## {say_count(len(bad), 'failure')}"]
     for one in bad[:_FAILURES]:
         said = last_lines(one.error, _ERROR_LINES, 300)
         parts.append(f"**{plain(one.name)}** {plain(one.verdict)}  \n{plain(one.circumstances)}")

@@ -9,7 +9,7 @@ from pulseq.events import TestClosed
 from pulseq.models import INFRASTRUCTURE_REASONS, NO_VERDICT_REASONS, AttemptResult, Reason, Status
 from pulseq.records import TestRecord
 from pulseq.reports.text import gist, safe_line
-from pulseq.reports.wording import say_seconds, say_test, say_verdict
+from pulseq.reports.wording import say_count, say_seconds, say_test, say_verdict
 
 BAD = (Status.FAILED, Status.ERROR)
 _KEPT_FROM_A_VERDICT = NO_VERDICT_REASONS | {Reason.CANCELLED}
@@ -118,7 +118,7 @@ class ClosedTest:
         counts = self.subtests
         told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
         total = sum(counts.values())
-        return f"{total} subtest{'' if total == 1 else 's'}: {told}" if total else ""
+        return f"{say_count(total, 'subtest')}: {told}" if total else ""
 
     @property
     def hides_subtests(self) -> bool:

@@ -12,7 +12,7 @@ from pulseq.errors import UsageError
 from pulseq.results.bulk import BulkBatch, UnreadableLinesError
 from pulseq.results.database import Connection, Database, DatabaseDamagedError
 from pulseq.results.journal_mark import JournalMark, read_mark
-from pulseq.results.row_stamps import TABLES, stamp_rows
+from pulseq.results.row_stamps import TABLES, note_place, stamp_rows
 from pulseq.results.schema_files import schema_script
 from pulseq.results.sessions import store_sessions
 from pulseq.results.slices import read_slice
@@ -186,13 +186,7 @@ def _merge(connection: Connection, mark: JournalMark, batch: BulkBatch, end: int
         _merge_run(connection, mark.run_id, batch)
     else:
         _merge_all(connection, mark.run_id, batch)
-    connection.execute(
-        """INSERT INTO journals (run_id, end_offset, damaged_lines, first_line) VALUES (?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET
-            end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines,
-            rows_count = NULL, rows_checksum = NULL""",
-        [mark.run_id, end, batch.damaged, mark.first_line],
-    )
+    note_place(connection, mark.run_id, mark, end, batch.damaged)
 
 
 def _merge_run(connection: Connection, run_id: str, batch: BulkBatch) -> None:
