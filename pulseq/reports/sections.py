@@ -79,7 +79,7 @@ def flaky(run: RunDigest, detail: Detail, width: int) -> Iterator[Text]:
     """Tests that passed after they had failed, with what they said first."""
 
     def tell(test: ClosedTest) -> Text:
-        first = f"; first: {test.first_failure}" if test.first_failure else ""
+        first = f"; first: {said}" if (said := test.first_failure) else ""
         return _one_line(test, f"passed on attempt {test.closed.attempts}{first}", width)
 
     yield from _listed(run.flaky, detail, tell, Text("flaky", STYLES["flaky"]))
@@ -96,8 +96,7 @@ def warned(run: RunDigest, detail: Detail, width: int) -> Iterator[Text]:
 def subtests(run: RunDigest, detail: Detail, width: int) -> Iterator[Text]:
     """Tests with subtests that were skipped or expected to fail, which no verdict tells."""
     title = Text("subtests", STYLES["skipped"])
-    tell: Callable[[ClosedTest], Text] = lambda test: _one_line(test, test.said_of_subtests, width)  # noqa: E731
-    yield from _listed(run.hides_subtests, detail, tell, title)
+    yield from _listed(run.hides_subtests, detail, lambda test: _one_line(test, test.said_of_subtests, width), title)
 
 
 def pytest_warnings(run: RunDigest, detail: Detail, width: int) -> Iterator[Text]:
