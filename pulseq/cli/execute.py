@@ -18,7 +18,6 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, Suite
-from pulseq.records import RunRecord
 from pulseq.reports.late_view import LateView, RunView
 from pulseq.run.run_options import RunOptions
 
@@ -147,6 +146,7 @@ def _tell(
 def _print_summary(
     outcome: RunOutcome, options: RunOptions, reports: Reports, locations: dict[str, str], *, at_once: bool
 ) -> None:
+    from pulseq.cli.flow_run_link import without_dead_link
     from pulseq.cli.next_steps import find_steps
     from pulseq.reports.summary import find_untold, render_summary
     from pulseq.reports.terminal import Terminal
@@ -162,7 +162,8 @@ def _print_summary(
     if reports.verbosity >= 0:
         steps = find_steps(record, reports.command, stored=outcome.stored, left_at_once=at_once)
     summary = render_summary(
-        _without_dead_link(record, at_once=at_once),
+        # A server of this run alone answers still, and ends with us.
+        replace(record, prefect=None) if at_once else without_dead_link(record),
         durations=reports.durations,
         verbosity=reports.verbosity,
         locations={**locations, **steps},
@@ -175,13 +176,6 @@ def _print_summary(
         with contextlib.suppress(OSError):  # whoever read it has gone, or its disk is full; the verdicts stand
             sys.stderr.write(summary.plain())
             sys.stderr.flush()
-
-
-def _without_dead_link(record: RunRecord, *, at_once: bool) -> RunRecord:
-    from pulseq.cli.flow_run_link import without_dead_link
-
-    # A server of this run alone answers still, and ends with us.
-    return replace(record, prefect=None) if at_once else without_dead_link(record)
 
 
 def _locations(options: RunOptions, reports: Reports, outcome: RunOutcome, *, persisted: bool) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pulseq.cli import execute
 from pulseq.errors import ExitCode
 from pulseq.events import RunStarted
 from pulseq.models import Fleet, Suite
+from pulseq.records import RunRecord
 from pulseq.reports import html, json_output, junit, summary
 from pulseq.results.journal import JournalWriter
 from pulseq.run.run_options import RunOptions
@@ -35,7 +36,7 @@ def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
     started = RunStarted("r", "shop", 1.0, "0")
     with JournalWriter(options.journal_path) as journal:
         journal.append(started)
-    record = execute.RunRecord()
+    record = RunRecord()
     record.apply(started)
     outcome = RunOutcome(ExitCode.TESTS_FAILED, record, stored=True)
     monkeypatch.setattr(execute, "_run", lambda *_: outcome)
