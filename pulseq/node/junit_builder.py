@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from pulseq.models import Status
-from pulseq.reports.junit_time import read_seconds
+from pulseq.node.junit_time import read_seconds
 
 #: The name of what a suite says of itself as a whole.
 WHOLE_SUITE = "[suite]"
