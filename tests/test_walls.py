@@ -67,8 +67,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.records": "tests/results/test_journal and tests/reports",
     "pulseq.results.schema_files": "tests/results/test_database",
     **dict.fromkeys(("pulseq.results.catalogue", "pulseq.results.row_stamps"), "tests/results/test_sync"),
-    "pulseq.results.stored_run": "tests/system, where summaries agree",
-    "pulseq.reports.sections": "tests/reports/test_summary",
     **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("execute", "results", "common_options")), _BY_RUNS),
     **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("main", "summary")), _BY_RUNS),
     **{
