@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psutil
@@ -18,13 +18,6 @@ import pytest
 from prefect import Task
 from prefect.events import Event, Resource
 from prefect.events.worker import EventsWorker
-from prefect.server.api import server as prefect_server
-from prefect.server.events.schemas.events import Event as ServerEvent
-from prefect.server.events.schemas.events import ReceivedEvent
-from prefect.server.events.services import event_persister
-from prefect.server.services import task_run_recorder
-from prefect.server.utilities.messaging import Message
-from prefect.server.utilities.messaging.memory import MemoryMessage
 from prefect.states import Completed, Running
 from prefect.utilities.engine import emit_task_run_state_change_event
 
@@ -38,6 +31,10 @@ from pulseq.orchestration.server_process import (
     set_auth,
 )
 from pulseq.orchestration.tasks import new_task_run, task_for
+
+if TYPE_CHECKING:  # a server takes a second to load, for which the collection of all tests does not wait
+    from prefect.server.events.schemas.events import ReceivedEvent
+    from prefect.server.utilities.messaging import Message
 
 
 def _a_task_of_somebody_else() -> None:
@@ -65,6 +62,8 @@ def test_a_release_without_a_list_of_routers_is_left_as_it_is() -> None:
 
 
 def test_the_installed_release_has_all_that_is_asked_for_and_no_path_twice() -> None:
+    from prefect.server.api import server as prefect_server
+
     routers = prefect_server.API_ROUTERS
 
     assert set() == ASKED_FOR - {router.prefix for router in routers}
@@ -107,6 +106,8 @@ def test_a_recorder_that_is_made_in_another_way_keeps_its_own(consumer: object) 
 
 
 def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None:
+    from prefect.server.services import task_run_recorder
+
     source = inspect.getsource(task_run_recorder.TaskRunRecorder.start)
 
     assert "async with consumer(" in source
@@ -125,10 +126,15 @@ def _task_run_event(task: Task[Any, Any], state: str = "Passed") -> ReceivedEven
 
 
 def _received(event: Event) -> ReceivedEvent:
+    from prefect.server.events.schemas.events import Event as ServerEvent
+
     return ServerEvent.model_validate_json(event.model_dump_json()).receive()
 
 
 def test_the_feed_takes_all_but_the_states_of_tests() -> None:
+    from prefect.server.events.schemas.events import ReceivedEvent
+    from prefect.server.utilities.messaging.memory import MemoryMessage
+
     taken: list[ReceivedEvent] = []
 
     @contextlib.asynccontextmanager
@@ -163,6 +169,8 @@ def test_a_feed_that_is_written_in_another_way_stays() -> None:
 
 
 def test_the_installed_feed_is_written_in_the_way_that_this_relies_on() -> None:
+    from prefect.server.events.services import event_persister
+
     source = inspect.getsource(event_persister.EventPersister.start)
 
     assert "async with create_handler(" in source
