@@ -2,28 +2,25 @@ from __future__ import annotations
 
 import asyncio
 import types
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Any
 
-import pytest
-
+from pulseq.cluster.health import reach_scheduler
 from pulseq.node.probe import PROBE_OPERATION, Answer, answer_probes, measure_machine, probe_node
+from tests.dask_nodes import open_scheduler, open_worker
 
 
-class _Scheduler:
-    """A scheduler whose only worker answers a broadcast as the test says."""
+def _probe(handler: Callable[[], Awaitable[object]] | None, seconds: float = 60) -> Answer | None:
+    """What a scheduler's only worker answers, where its handler of a probe is this one."""
 
-    def __init__(self, answer: Any, seconds: float = 0) -> None:
-        self._answer, self._seconds = answer, seconds
+    async def ask() -> Answer | None:
+        async with open_scheduler() as scheduler, open_worker(scheduler, "n") as worker:
+            if handler is not None:
+                worker.handlers[PROBE_OPERATION] = handler
+            async with reach_scheduler(scheduler.address) as asked:
+                return await probe_node(asked, worker.address, seconds)
 
-    async def broadcast(self, *, msg: dict[str, Any], workers: list[str], on_error: str) -> dict[str, Any]:
-        assert ({"op": PROBE_OPERATION}, "ignore") == (msg, on_error)
-        await asyncio.sleep(self._seconds)
-        return {} if self._answer is None else dict.fromkeys(workers, self._answer)
-
-
-def _probe(answer: Any, *, seconds: float = 0) -> Answer | None:
-    return asyncio.run(probe_node(_Scheduler(answer, seconds), "tcp://h:1", 0.05 if seconds else 60))
+    return asyncio.run(ask())
 
 
 def test_a_node_says_how_its_machine_does(tmp_path: Path) -> None:
@@ -42,14 +39,34 @@ def test_a_directory_that_is_gone_leaves_the_disk_out(tmp_path: Path) -> None:
     assert {"load", "memory_available", "memory_total"} == measure_machine(tmp_path / "none").keys()
 
 
-def test_an_answer_is_taken_with_its_latency() -> None:
-    answer = _probe({"load": 1.5, "running": 2, "of a later version": 1})
+def test_an_answer_is_taken_with_its_latency_and_without_what_a_later_version_adds() -> None:
+    async def tell() -> dict[str, float]:
+        return {"load": 1.5, "running": 2, "of a later version": 1}
+
+    answer = _probe(tell)
 
     assert answer is not None
     assert (1.5, 2, None) == (answer.load, answer.running, answer.disk_free)
     assert answer.latency > 0
 
 
-@pytest.mark.parametrize(("told", "seconds"), [(None, 0), ({}, 3600)], ids=["left", "frozen"])
-def test_a_node_that_does_not_answer_in_time_has_no_answer(told: Any, seconds: float) -> None:
-    assert _probe(told, seconds=seconds) is None
+def test_a_node_that_does_not_answer_in_time_has_no_answer() -> None:
+    async def freeze() -> None:
+        await asyncio.get_running_loop().create_future()
+
+    assert _probe(freeze, 0.05) is None
+
+
+def test_a_worker_that_knows_no_probe_has_no_answer() -> None:
+    assert _probe(None) is None
+
+
+def test_a_worker_that_has_left_has_no_answer() -> None:
+    async def ask() -> Answer | None:
+        async with open_scheduler() as scheduler:
+            async with open_worker(scheduler, "n") as worker:
+                address = worker.address
+            async with reach_scheduler(scheduler.address) as asked:
+                return await probe_node(asked, address, 0.05)
+
+    assert asyncio.run(ask()) is None
