@@ -17,7 +17,9 @@ import psutil
 import pytest
 from prefect import Task
 from prefect.events import Event, Resource
+from prefect.events.clients import AssertingEventsClient
 from prefect.events.worker import EventsWorker
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Running
 from prefect.utilities.engine import emit_task_run_state_change_event
 
@@ -118,11 +120,17 @@ def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None
 def _task_run_event(task: Task[Any, Any], state: str = "Passed") -> ReceivedEvent:
     """An event of a task run, as Prefect's own engine makes it."""
     task_run = new_task_run(task, "t", uuid4(), uuid4())
-    sent: list[Event] = []
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(EventsWorker, "send", lambda _worker, event: sent.append(event))
-        emit_task_run_state_change_event(task_run, Running(), Completed(name=state))
-    return _received(sent[0])
+    # Where it asks for an API and has none, it would start a server.
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        EventsWorker.set_client_override(AssertingEventsClient)
+        try:
+            emit_task_run_state_change_event(task_run, Running(), Completed(name=state))
+            EventsWorker.drain_all()
+        finally:
+            EventsWorker.set_client_override(None)
+    assert AssertingEventsClient.last is not None
+    (sent,) = AssertingEventsClient.last.events
+    return _received(sent)
 
 
 def _received(event: Event) -> ReceivedEvent:
