@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import gc
 from collections.abc import Generator
 
@@ -23,3 +24,5 @@ def pytest_collection() -> Generator[None, object, object]:
     finally:
         gc.enable()
         gc.freeze()
+        atexit.register(gc.unfreeze)  # what extension modules own has to be found at the end
+        atexit.register(gc.disable)  # by one look, not by two

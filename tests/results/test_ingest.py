@@ -38,11 +38,6 @@ from tests.results.asking import ask, everything
 PASSED, FAILED, ERROR = Status.PASSED, Status.FAILED, Status.ERROR
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "results.duckdb")
-
-
 def finished(test_id: str, attempt: int, status: Status, reason: Reason | None = None, **more: Any) -> AttemptFinished:
     return AttemptFinished(AttemptResult(test_id, attempt, more.pop("node_id", "n"), status, reason=reason, **more))
 

@@ -26,11 +26,6 @@ START = 1_700_000_000.0
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "results.duckdb")
-
-
-@pytest.fixture
 def run(story, database: Database) -> Database:
     tests = [
         story.test("a", PASSED, duration=2.0),

@@ -22,11 +22,6 @@ from tests.results.asking import ask, everything
 PASSED, FAILED = Status.PASSED, Status.FAILED
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "results.duckdb")
-
-
 def change(database: Database, *statements: str) -> None:
     """What a client with the file open may do."""
     with database.write() as connection:
@@ -249,6 +244,7 @@ def test_of_two_journals_of_one_run_that_in_its_own_directory_counts(story, data
 
 @pytest.mark.parametrize("rebuild", [True, False])
 def test_a_database_that_is_a_fifo_is_refused_at_once(story, database, rebuild: bool) -> None:
+    database.path.unlink()
     os.mkfifo(database.path)
     with pytest.raises(UsageError, match="is a FIFO, expected a file: --db names another"):
         sync(story.home, database, rebuild=rebuild)
