@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 
 import pytest
 from distributed import Client, Scheduler
@@ -11,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.cluster.run_watch import RunWatch, driver_name, run_of
-from pulseq.node import agent_registry
-from pulseq.node.agent_registry import register_agent
-from pulseq.node.node_agent import NodeAgent
-from pulseq.protocol.work import run_topic
+from pulseq.protocol import entry_points
+from pulseq.protocol.coding import decode, encode
+from pulseq.protocol.entry_points import register_node
+from pulseq.protocol.names import run_topic
+from pulseq.protocol.to_node import LeaveRun, Order
 from tests.dask_nodes import open_scheduler, open_worker
 
 UUID = "0b7c0f2e-c7a1-11f0-9d5c-0242ac110002"
@@ -40,28 +40,41 @@ async def _come_and_go(scheduler: Scheduler, name: str) -> None:
         await asyncio.sleep(0.001)
 
 
-async def _outlived(directory: Path, name: str) -> tuple[bool, bool]:
-    """Whether the node still knows the run `r1`, and the scheduler what it said, after a client of this name left."""
-    watch = RunWatch()
-    async with open_scheduler() as scheduler, open_worker(scheduler, "n") as worker:
+class _Node:
+    """What takes messages on a node; it notes them."""
+
+    def __init__(self) -> None:
+        self.orders: list[Order] = []
+
+    async def take(self, order: bytes) -> bytes:
+        self.orders.append(decode(order, Order))
+        return encode(None)
+
+
+async def _watch(name: str) -> tuple[list[Order], bool]:
+    """What a node hears when a client of this name has left, and whether what it said of `r1` is still there."""
+    watch, node = RunWatch(), _Node()
+    async with open_scheduler() as scheduler, open_worker(scheduler, "n"):
         scheduler.add_plugin(watch)
-        agent = NodeAgent(worker, node_id="n", slots=1, temp_root=directory)
-        register_agent(agent)
-        agent.begin_run("r1")
+        register_node(node)
         await _come_and_go(scheduler, name)
         while watch._farewells:
             await asyncio.wait(watch._farewells)
             await asyncio.sleep(0)
-        return agent.knows("r1"), bool(scheduler.get_events(run_topic("r1")))
+        return node.orders, bool(scheduler.get_events(run_topic("r1")))
 
 
 @pytest.mark.parametrize(
-    ("name", "outlived"),
-    [(driver_name("r1"), (False, False)), (driver_name("r2"), (True, True)), ("user", (True, True))],
+    ("name", "heard"),
+    [
+        (driver_name("r1"), ([Order("r1", LeaveRun())], False)),
+        (driver_name("r2"), ([Order("r2", LeaveRun())], True)),
+        ("user", ([], True)),
+    ],
 )
 def test_a_run_is_forgotten_with_its_driver_and_with_no_other_client(
-    name: str, outlived: tuple[bool, bool], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, heard: tuple[list[Order], bool], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(agent_registry, "_agent", None)  # and again afterwards: it is this process's
+    monkeypatch.setattr(entry_points, "_node", None)  # and again afterwards: it is this process's
 
-    assert outlived == asyncio.run(_outlived(tmp_path, name))
+    assert heard == asyncio.run(_watch(name))
