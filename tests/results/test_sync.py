@@ -67,15 +67,15 @@ CHANGES = (
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=3, unique=True))
 def test_rows_that_a_client_has_changed_are_as_their_journals_say_again(
-    story, tmp_path_factory, changes: list[str]
+    story, tmp_path_factory, make_database, changes: list[str]
 ) -> None:
     if not (story.home / "runs").exists():
         for run_id in ("r1", "r2"):
             story.run(run_id, story.test("a", FAILED, PASSED), story.test("b", FAILED))
-    database = Database(tmp_path_factory.mktemp("changed") / "results.duckdb")
+    database = make_database(tmp_path_factory.mktemp("changed") / "results.duckdb")
     sync(story.home, database)
     before = everything(database)
     change(database, *changes)

@@ -10,6 +10,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, finish, until
 
 TESTS = 60
@@ -89,7 +90,7 @@ def test_a_run_that_is_ended_ends_what_is_stopped(bare_workplace: Workplace) -> 
             process.suspend()
     os.kill(run.pid, signal.SIGKILL)
 
-    until(lambda: not bare_workplace.processes(), "nothing is left of the run")
+    until(lambda: not bare_workplace.processes(), "nothing is left of the run", OUTLIVED_SECONDS)
     finish(run)
 
 
