@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import atexit
 import gc
-from collections.abc import Generator
+import os
+from collections.abc import Generator, Iterator
 
 import pytest
 from hypothesis import settings
@@ -26,3 +27,13 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
         atexit.register(gc.unfreeze)  # what extension modules own has to be found at the end
         atexit.register(gc.disable)  # by one look, not by two
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """What a test, or what it calls, sets in the environment is no other test's business."""
+    before = dict(os.environ)
+    yield
+    if os.environ != before:
+        os.environ.clear()
+        os.environ.update(before)
