@@ -119,7 +119,7 @@ def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None
 
 def _task_run_event(task: Task[Any, Any], state: str = "Passed") -> ReceivedEvent:
     """An event of a task run, as Prefect's own engine makes it."""
-    task_run = new_task_run(task, "t", uuid4(), uuid4())
+    task_run = new_task_run(task, "t", uuid4())
     # Where it asks for an API and has none, it would start a server.
     with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
         EventsWorker.set_client_override(AssertingEventsClient)
@@ -196,6 +196,7 @@ def test_the_server_asks_for_what_its_owner_says_and_not_for_what_the_environmen
     assert auth == os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
 
 
+@pytest.mark.system
 def test_the_server_of_a_single_run_does_not_load_dask(tmp_path: Path) -> None:
     async def load() -> set[str]:
         server = await EmbeddedServer.start(state_directory=tmp_path, run_directory=tmp_path / "run")
