@@ -92,7 +92,8 @@ def test_a_run_that_is_ended_ends_what_is_stopped(bare_workplace: Workplace) -> 
                 process.suspend()
     os.kill(run.pid, signal.SIGKILL)
 
-    until(lambda: not bare_workplace.processes(), "nothing is left of the run", OUTLIVED_SECONDS)
+    # What is above a body has to be continued before it can end it.
+    until(lambda: not bare_workplace.processes(), "nothing is left of the run", 2 * OUTLIVED_SECONDS)
     finish(run)
 
 
