@@ -1,40 +1,12 @@
 from __future__ import annotations
 
 import base64
-import os
-import stat
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.models import Fleet
-from pulseq.orchestration.api_auth import (
-    auth_for,
-    auth_path,
-    choose_auth,
-    client_settings,
-    keep_auth,
-    login_url,
-    read_auth,
-)
-from pulseq.processes.process_id import ProcessId
-from pulseq.standing.standing import Condition, StandingCluster, standing_directory, write_cluster
-
-API = "http://127.0.0.1:4200/api"
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Path:
-    standing_directory(tmp_path).mkdir()
-    return tmp_path
-
-
-def stand(home: Path, *, ui_url: str | None = "http://127.0.0.1:4200", keeper: ProcessId | None = None) -> None:
-    process = keeper or ProcessId.of(os.getpid())
-    assert process is not None
-    write_cluster(home, StandingCluster(process, Condition.RUNNING, API, ui_url, "tcp://s:1", Fleet(()), 0.0))
+from pulseq.orchestration.api_auth import choose_auth, login_url
 
 
 def test_nobody_can_guess_it_and_each_server_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -50,49 +22,6 @@ def test_one_that_the_environment_names_is_taken(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "admin:ours")
 
     assert "admin:ours" == choose_auth()
-
-
-@pytest.mark.parametrize("auth", ["pulseq:abc", "admin:ü #%", "a:b\n"])
-def test_it_is_kept_for_this_user_alone(home: Path, auth: str) -> None:
-    before = os.umask(0)
-    try:
-        keep_auth(home, auth)
-    finally:
-        os.umask(before)
-
-    assert auth == read_auth(home)
-    assert 0o600 == stat.S_IMODE(auth_path(home).stat().st_mode)
-
-
-def test_a_server_without_one_leaves_none_of_an_earlier_one(home: Path) -> None:
-    keep_auth(home, "pulseq:abc")
-    keep_auth(home, None)
-
-    assert (None, []) == (read_auth(home), os.listdir(standing_directory(home)))
-
-
-def test_it_is_for_the_api_of_what_stands_here_alone(home: Path) -> None:
-    keep_auth(home, "pulseq:abc")
-    assert auth_for(home, API) is None
-
-    stand(home)
-
-    assert ("pulseq:abc", None) == (auth_for(home, API), auth_for(home, "http://elsewhere/api"))
-
-
-def test_it_is_not_for_an_api_of_others_nor_for_what_has_died(home: Path) -> None:
-    keep_auth(home, "pulseq:abc")
-
-    stand(home, ui_url=None)
-    assert auth_for(home, API) is None
-    stand(home, keeper=ProcessId(2**22 + 1, 1))
-    assert auth_for(home, API) is None
-
-
-def test_clients_are_told_where_and_with_what() -> None:
-    assert "pulseq:abc" == client_settings(API, "pulseq:abc")["PREFECT_API_AUTH_STRING"]
-    assert "PREFECT_API_AUTH_STRING" not in client_settings(API, None)
-    assert API == client_settings(API, None)["PREFECT_API_URL"]
 
 
 @given(st.text(min_size=1))

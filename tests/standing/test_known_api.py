@@ -10,9 +10,10 @@ import pytest
 
 from pulseq.errors import UsageError
 from pulseq.models import Fleet, NodeSpec
-from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, keep_auth
-from pulseq.orchestration.known_api import KnownApi, configure, known_api
+from pulseq.orchestration.api_auth import CLIENTS_VARIABLE
 from pulseq.processes.process_id import ProcessId
+from pulseq.standing.kept_auth import keep_auth
+from pulseq.standing.known_api import KnownApi, configure, known_api
 from pulseq.standing.standing import Condition, StandingCluster, standing_directory, write_cluster
 
 STANDING, CONFIGURED = "http://127.0.0.1:4201/api", "http://127.0.0.1:4200/api"
