@@ -56,7 +56,6 @@ KNOWN_TO_NODES = (
 #: Modules without a test file at the same path, where they are tested, and why not there.
 TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.__main__": "tests/system: one call, which every command line there goes through",
-    "pulseq.cli.run": "tests/cli/test_mistakes and test_usage_errors for its options, tests/system for what it starts",
     "pulseq.cli.run_host": "tests/cli/test_handover: it is the other end of what hands over",
     **dict.fromkeys(
         ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.orchestration.prefect_client", "pulseq.orchestration.serving"),

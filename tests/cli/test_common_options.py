@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.cli.state import database_path
+from pulseq.cli.common_options import database_path
 
 
 def test_a_database_that_is_named_is_meant_from_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
