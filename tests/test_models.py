@@ -58,5 +58,5 @@ def test_a_pack_is_called_after_its_first_file(nodeids: list[str], name: str) ->
 
 
 def test_models_are_frozen() -> None:
-    with pytest.raises(dataclasses.FrozenInstanceError):
-        CommandBody(("true",)).shell = True  # type: ignore[misc]
+    with pytest.raises(AttributeError):
+        CommandBody(("true",)).shell = True
