@@ -1,60 +1,108 @@
-"""The parts of a summary that pytest's own has."""
+"""The parts of a summary, each by itself."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
-from pulseq.events import EntryCollected, SessionFinished
-from pulseq.models import PytestWarning
-from pulseq.records import RunRecord
-from pulseq.reports.summary import render_summary
+import pytest
+from rich.cells import cell_len
+from rich.text import Text
 
-OLD = PytestWarning("DeprecationWarning", "old", "t.py:3")
+from pulseq.models import Reason, Status
+from pulseq.reports import sections
+from pulseq.reports.run_digest import RunDigest
+from pulseq.reports.sections import Detail
 
-
-def lines_of(record: RunRecord, **more: object) -> list[str]:
-    return render_summary(record, **more).plain().splitlines()
-
-
-def heads_of(record: RunRecord, **more: object) -> list[str]:
-    return [line.strip("─ ") for line in lines_of(record, **more) if line.startswith("─")]
-
-
-def test_warnings_are_listed_with_who_told_them(plot, tell_story: Callable) -> None:
-    record = tell_story([plot("a", told={"pytest_warnings": (OLD, OLD)}), plot("b")]).record
-    record.apply(EntryCollected("unit", "n", 2, 0, (OLD,)))
-    lines = lines_of(record)
-    at = next(index for index, line in enumerate(lines) if "warnings summary" in line)
-    assert lines[at + 1 : at + 4] == ["t.py:3: DeprecationWarning: old", "  3 times: unit, a", ""]
-    assert "2 passed, 3 warnings" in lines[-3]
+FULL = Detail(sections=10, error_lines=3, output_lines=2, rows=10)
+SHORT = Detail(sections=1, error_lines=1, output_lines=1, rows=1)
+FAILED = ((Status.FAILED, Reason.ASSERTION),)
+PASSED = ((Status.PASSED, None),)
 
 
-def test_of_very_many_warnings_the_number_is_told(plot, tell_story: Callable) -> None:
-    warnings = tuple(PytestWarning("UserWarning", f"w{index}") for index in range(40))
-    assert "  … and 10 more" in lines_of(tell_story([plot("a", told={"pytest_warnings": warnings})]).record)
+def lines(texts: Iterable[Text]) -> list[str]:
+    return [text.plain for text in texts]
 
 
-def test_subtests_that_no_verdict_tells_are_named(plot, tell_story: Callable) -> None:
-    plots = [plot("a", told={"subtests": {"passed": 2, "skipped": 1}}), plot("b", told={"subtests": {"passed": 2}})]
-    lines = lines_of(tell_story(plots).record)
-    assert lines[lines.index("subtests") + 1 :][:2] == ["  a  3 subtests: 2 passed, 1 skipped", ""]
+@pytest.fixture
+def verdicts(plot, tell_story: Callable) -> Callable[..., RunDigest]:
+    """`verdicts(name={…}, …)`: closed tests of these names, each told by the fields of a plot."""
+    return lambda **tests: RunDigest(tell_story([plot(name, **fields) for name, fields in tests.items()]).record)
 
 
-def test_what_plug_ins_printed_stands_under_the_name_of_the_entry(plot, tell_story: Callable) -> None:
-    record = tell_story([plot("a")]).record
-    record.apply(SessionFinished("unit", "n", 1, "coverage is 3 %", "\nName  Cover\n\x1b[31ma.py  3 %\x1b[0m\n"))
-    lines = lines_of(record)
-    at = next(index for index, line in enumerate(lines) if line.startswith("─") and " unit " in line)
-    assert lines[at + 1 : at + 5] == ["coverage is 3 %", "Name  Cover", "a.py  3 %", ""]
+def test_where_all_is_well_nothing_is_told(verdicts) -> None:
+    well = verdicts(a={}, b={})
+
+    assert [[]] * 5 == [
+        lines(sections.failures(well, FULL, 80)),
+        lines(sections.without_verdict(well, FULL, 80)),
+        lines(sections.not_run(well, FULL, 80)),
+        lines(sections.flaky(well, FULL, 80)),
+        lines(sections.warned(well, FULL, 80)),
+    ]
 
 
-def test_a_quiet_summary_has_of_sessions_their_errors_alone(plot, tell_story: Callable) -> None:
-    record = tell_story([plot("a", told={"pytest_warnings": (OLD,)})]).record
-    record.apply(SessionFinished("unit", "n", 0, summary="a table"))
-    record.apply(SessionFinished("e2e", "n", 1, "it failed", "another table"))
-    lines = lines_of(record, verbosity=-1)
-    assert (heads_of(record, verbosity=-1), "it failed" in lines, "another table" in lines) == (["e2e"], True, False)
+def test_a_failure_has_the_last_lines_of_error_and_output(verdicts) -> None:
+    failed = verdicts(a={"outcomes": FAILED, "error": "one\ntwo\nthree\nE four", "output": "x\ny\nz"})
+
+    told = lines(sections.failures(failed, FULL, 80))
+
+    assert "failures" in told[0]
+    assert "failed (assertion)  a" == told[1]
+    assert ["  … 1 earlier line", "  two", "  three", "  E four"] == told[3:7]
+    assert ["  output:", "  │ … 1 earlier line", "  │ y", "  │ z"] == told[7:11]
 
 
-def test_a_run_of_which_pytest_told_nothing_has_no_such_part(checkout) -> None:
-    assert heads_of(checkout.record) == ["failures"]
+def test_failures_that_are_not_told_in_full_are_listed_and_then_counted(verdicts) -> None:
+    failed = verdicts(**{name: {"outcomes": FAILED, "error": "no"} for name in "abcd"})
+
+    told = lines(sections.failures(failed, SHORT, 80))
+
+    assert ["failed (assertion)  b", "  … and 2 more", ""] == told[-3:]
+
+
+def test_what_no_node_ran_is_told_with_why_and_is_no_failure(verdicts) -> None:
+    lost = verdicts(a={"outcomes": (), "error": "no node fits browser=edge"})
+
+    assert [] == lines(sections.failures(lost, FULL, 80))
+    assert "  unsatisfiable  a\n      no node fits browser=edge" in lines(sections.without_verdict(lost, FULL, 80))
+
+
+def test_what_was_stopped_is_counted_and_what_had_begun_is_listed(verdicts) -> None:
+    stopped = ((Status.ERROR, Reason.CANCELLED),)
+
+    told = lines(sections.not_run(verdicts(a={"outcomes": stopped, "seconds": 3.0}, b={}), FULL, 80))
+
+    assert "1 not run; 1 of them was ended while running" == told[0]
+    assert "a" in told[1]
+
+
+def test_what_passed_after_a_failure_is_told_with_what_it_said_first(verdicts) -> None:
+    (heading, line, _) = lines(sections.flaky(verdicts(a={"outcomes": FAILED + PASSED}), FULL, 200))
+
+    assert "flaky" == heading
+    assert line.startswith("  a  passed on attempt 2; first: ")
+
+
+def test_warnings_are_those_of_tests_that_did_not_fail(verdicts) -> None:
+    told = verdicts(a={"warnings": ("odd",)}, b={"warnings": ("bad",), "outcomes": FAILED})
+
+    assert ["warnings", "  a  odd", ""] == lines(sections.warned(told, FULL, 80))
+
+
+def test_the_slowest_come_first(verdicts) -> None:
+    told = lines(sections.slowest(verdicts(a={"seconds": 1.0}, b={"seconds": 3.0}, c={"seconds": 2.0}), 2, 80))
+
+    assert "slowest 2 of 3" == told[0]
+    assert ["b", "c"] == [line.split()[2] for line in told[1:3]]
+
+
+@pytest.mark.parametrize(("text", "columns", "fitted"), [("abc", 3, "abc"), ("abcd", 3, "ab…"), ("日本語", 4, "日 …")])
+def test_what_is_too_wide_ends_in_an_ellipsis(text: str, columns: int, fitted: str) -> None:
+    found = sections.fit(text, columns)
+
+    assert cell_len(found) <= columns
+    assert fitted == found
+
+
+def test_a_rule_is_as_wide_as_it_is_to_be() -> None:
+    assert 40 == cell_len(sections.rule("failures", 40, "red").plain)

@@ -18,6 +18,7 @@ from pulseq.results.codec import encode_line
 from pulseq.results.database import Database
 from pulseq.results.ingest import RUN_TABLES, ingest
 from pulseq.results.slices import read_slice
+from tests.results.conftest import MakeDatabase
 
 PASSED, FAILED = Status.PASSED, Status.FAILED
 PLANNED = TestPlanned("a", "", "a", "call", "low")
@@ -53,13 +54,13 @@ def stage(journal: Path, *, slow: bool = False) -> tuple[BulkBatch, dict[str, in
     return batch, {table: count for table, count in sorted(counts.items()) if count}
 
 
-def rows_of(journal: Path, database: Path, monkeypatch: pytest.MonkeyPatch, *, slow: bool) -> dict[str, list[Any]]:
+def rows_of(journal: Path, database: Database, monkeypatch: pytest.MonkeyPatch, *, slow: bool) -> dict[str, list[Any]]:
     """All rows of a journal, read by DuckDB where that can be or by Python alone."""
     with monkeypatch.context() as patch:
         if slow:
             patch.setattr("pulseq.results.ingest.BulkBatch", lambda part, slow: BulkBatch(part, slow=True))
-        ingest(journal, Database(database))
-    with Database(database).read() as connection:
+        ingest(journal, database)
+    with database.read() as connection:
         return {table: connection.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in RUN_TABLES}
 
 
@@ -145,13 +146,13 @@ def test_python_can_look_at_all_of_it_first(tmp_path: Path) -> None:
     ],
 )
 def test_metrics_are_the_same_whether_they_are_those_of_the_first_result_or_others(
-    tmp_path: Path, usual: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_database: MakeDatabase, usual: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = [usual, {"duration": 3.0}, {}, {"size": 1.0, "duration": 2.0}, {"Duration": 1.0, "size": 7}, usual]
     results = [AttemptResult(str(number), 1, "n", PASSED, metrics=metrics) for number, metrics in enumerate(told)]
     journal = write(tmp_path, *map(AttemptFinished, results))
-    quick = rows_of(journal, tmp_path / "quick.duckdb", monkeypatch, slow=False)
-    assert quick == rows_of(journal, tmp_path / "slow.duckdb", monkeypatch, slow=True)
+    quick = rows_of(journal, make_database(tmp_path / "quick.duckdb"), monkeypatch, slow=False)
+    assert quick == rows_of(journal, make_database(tmp_path / "slow.duckdb"), monkeypatch, slow=True)
     assert [len(metrics) for metrics in told] == [len(row[15]) for row in quick["attempts"]]
 
 
@@ -222,9 +223,12 @@ events = st.lists(
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=events)
 def test_duckdb_and_python_read_the_same_rows(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, history: list[Event]
+    tmp_path_factory: pytest.TempPathFactory,
+    make_database: MakeDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    history: list[Event],
 ) -> None:
     home = tmp_path_factory.mktemp("home")
     journal = write(home, *history)
-    quick = rows_of(journal, home / "quick.duckdb", monkeypatch, slow=False)
-    assert quick == rows_of(journal, home / "slow.duckdb", monkeypatch, slow=True)
+    quick = rows_of(journal, make_database(home / "quick.duckdb"), monkeypatch, slow=False)
+    assert quick == rows_of(journal, make_database(home / "slow.duckdb"), monkeypatch, slow=True)

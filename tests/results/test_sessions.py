@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -31,8 +30,7 @@ LAST = AttemptResult(
 
 
 @pytest.fixture
-def database(story: Any, tmp_path: Path) -> Database:
-    database = Database(tmp_path / "results.duckdb")
+def database(story: Any, database: Database) -> Database:
     planned = story.test("a", Status.PASSED)[:1]
     told = [*map(AttemptFinished, (FIRST, LAST)), TestClosed("a", "", Status.PASSED, None, True, 2, "node1")]
     start, end = RunStarted("r1", "s", 1.0, "0"), RunFinished(9.0, 8.0, 1, "failed")

@@ -1,7 +1,6 @@
 """The public views of the database."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
@@ -14,11 +13,6 @@ from tests.results.asking import ask, told
 
 PASSED, FAILED, ERROR, SKIPPED = Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED
 START = 1_700_000_000.0
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "results.duckdb")
 
 
 @pytest.fixture
