@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"bounds", "errors", "models", "events", "records", "runtime"},
-    {"background", "capabilities", "ownership"},
+    {"background", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol"},
     {"planning", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
@@ -65,7 +65,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         "tests/system/test_deployments: calls of a whole Prefect server, which is there alone",
     ),
     **dict.fromkeys(
-        ("pulseq.cluster.scheduler_process", "pulseq.node.node_process", "pulseq.orchestration.api_server"),
+        ("pulseq.cluster.scheduler_process", "pulseq.orchestration.api_server"),
         "tests/system: a process of its own, which every run there starts and ends",
     ),
     **dict.fromkeys(

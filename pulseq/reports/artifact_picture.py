@@ -9,8 +9,8 @@ from html import escape
 
 from pulseq.reports.histogram import Histogram
 from pulseq.reports.run_digest import RunDigest
-from pulseq.reports.text import safe_line
 from pulseq.reports.timeline import KINDS, Bar, Timeline, Track
+from pulseq.safe_text import safe_line
 
 _WIDTH = 960
 _NAMES = 150

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulseq.records import RunRecord
 from pulseq.reports.run_digest import RunDigest
-from pulseq.reports.text import safe_line
+from pulseq.safe_text import safe_line
 
 #: Rows that a page shows without delay; the database has all.
 MOST_ROWS = 500

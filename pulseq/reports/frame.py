@@ -14,8 +14,8 @@ from rich.text import Text
 from pulseq.reports.node_lines import Glyphs, cut, draw_nodes
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.sections import fit
-from pulseq.reports.text import safe_line
 from pulseq.reports.wording import STYLES, say_clock, say_count
+from pulseq.safe_text import safe_line
 
 _HEAD_LINES = 4
 

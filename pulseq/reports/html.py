@@ -22,9 +22,9 @@ from pulseq.reports.html_pytest import tell_pytest
 from pulseq.reports.html_tests import Some, tell_tests
 from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.shares import NodeWork
-from pulseq.reports.text import safe_line
 from pulseq.reports.timeline import KINDS
 from pulseq.reports.wording import say_capabilities, say_clock, say_seconds
+from pulseq.safe_text import safe_line
 
 _NODE_ROWS = 500
 _NOTES = 200

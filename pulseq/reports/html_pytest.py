@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pulseq.events import SessionFinished
 from pulseq.reports.html_tests import Allowance, Some
 from pulseq.reports.run_digest import RunDigest
-from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_test
+from pulseq.safe_text import safe_line
 
 _WARNINGS = 200
 _SESSIONS = 50

@@ -10,10 +10,10 @@ from typing import Generic, TypeVar
 from pulseq.models import AttemptResult, Status
 from pulseq.records import RunRecord
 from pulseq.reports.run_digest import RunDigest
-from pulseq.reports.text import gist, safe_line, safe_lines
 from pulseq.reports.timeline import kind_of
 from pulseq.reports.verdicts import ClosedTest
 from pulseq.reports.wording import say_clock, say_seconds, say_test
+from pulseq.safe_text import gist, safe_line, safe_lines
 
 T = TypeVar("T")
 S = TypeVar("S")

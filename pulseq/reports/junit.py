@@ -18,8 +18,8 @@ from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import RunRecord, TestRecord
 from pulseq.reports.case_names import name_case, tell_apart
 from pulseq.reports.run_digest import RunDigest
-from pulseq.reports.text import gist, xml_attribute, xml_characters, xml_text
 from pulseq.reports.verdicts import ClosedTest, is_not_run
+from pulseq.safe_text import gist, xml_attribute, xml_characters, xml_text
 
 _MESSAGE_LINES = 3
 #: Names that every parser takes for an attribute: no prefix of a namespace, none of those that XML keeps for itself.

@@ -24,9 +24,9 @@ from pulseq.reports.node_lines import ASCII, Glyphs
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.sections import fit
 from pulseq.reports.start_line import say_start
-from pulseq.reports.text import gist, safe_line
 from pulseq.reports.verdicts import is_not_run
 from pulseq.reports.wording import STYLES, say_test, say_verdict
+from pulseq.safe_text import gist, safe_line
 
 _REDRAW_SECONDS = 0.1
 _ERROR_LINES = 3

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pulseq.records import RunRecord
 from pulseq.reports.artifact_picture import data_uri, draw_run
 from pulseq.reports.run_digest import RunDigest
-from pulseq.reports.text import gist, last_lines, safe_line
 from pulseq.reports.wording import say_count, say_seconds, say_test
+from pulseq.safe_text import gist, last_lines, safe_line
 
 _FAILURES = 20
 _ROWS = 20

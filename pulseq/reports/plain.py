@@ -11,9 +11,9 @@ from pulseq.models import Status
 from pulseq.reports.awaited import OWN_SERVER
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.start_line import say_start
-from pulseq.reports.text import gist, safe_line
 from pulseq.reports.verdicts import is_not_run
 from pulseq.reports.wording import say_capabilities, say_clock, say_count, say_seconds, say_test, say_verdict
+from pulseq.safe_text import gist, safe_line
 
 _ERROR_LINES = 3
 #: Before the first test whoever waits wants to hear sooner that something goes on.

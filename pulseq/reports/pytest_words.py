@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pulseq.events import SessionFinished
 from pulseq.models import PytestWarning
 from pulseq.records import RunRecord
-from pulseq.reports.text import safe_line
+from pulseq.safe_text import safe_line
 
 #: Tests that are named with a warning; of the others their number is told.
 NAMED_TESTS = 5

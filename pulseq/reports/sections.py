@@ -12,9 +12,9 @@ from rich.text import Text
 from pulseq.models import AttemptResult
 from pulseq.reports.run_digest import RunDigest, longest_first
 from pulseq.reports.shares import NodeWork
-from pulseq.reports.text import gist, last_lines, safe_line, safe_lines, without_dump
 from pulseq.reports.verdicts import ClosedTest
 from pulseq.reports.wording import STYLES, say_seconds, say_test
+from pulseq.safe_text import gist, last_lines, safe_line, safe_lines, without_dump
 
 T = TypeVar("T")
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from pulseq.events import RunStarted
 from pulseq.models import Fleet
-from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_count
+from pulseq.safe_text import safe_line
 
 #: Options of a run's first event: absolute paths of its projects, its database (None where none is kept), its nodes.
 PROJECTS = "projects"

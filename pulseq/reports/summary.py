@@ -13,8 +13,8 @@ from pulseq.records import RunRecord
 from pulseq.reports import sections
 from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.sections import Detail
-from pulseq.reports.text import safe_line
 from pulseq.reports.wording import STYLES, say_seconds
+from pulseq.safe_text import safe_line
 
 _PLAIN_WIDTH = 80
 _QUIET = Detail(sections=0, error_lines=0, output_lines=0, rows=100)

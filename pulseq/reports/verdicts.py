@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from pulseq.events import TestClosed
 from pulseq.models import INFRASTRUCTURE_REASONS, NO_VERDICT_REASONS, AttemptResult, Reason, Status
 from pulseq.records import TestRecord
-from pulseq.reports.text import gist, safe_line
 from pulseq.reports.wording import say_count, say_seconds, say_test, say_verdict
+from pulseq.safe_text import gist, safe_line
 
 BAD = (Status.FAILED, Status.ERROR)
 _KEPT_FROM_A_VERDICT = NO_VERDICT_REASONS | {Reason.CANCELLED}

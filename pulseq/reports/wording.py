@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pulseq.events import TestClosed
 from pulseq.models import CapabilityValue, Reason, Status
-from pulseq.reports.text import safe_line
+from pulseq.safe_text import safe_line
 
 #: Colours of a terminal's own palette, so that they fit light and dark themes.
 STYLES: Mapping[str, str] = {
