@@ -33,14 +33,14 @@ from pulseq.protocol.work import (
 )
 from pulseq.run.command_cases import CommandCases
 from pulseq.run.expansion import session_row
-from pulseq.run.flights import Flights, begun_of
+from pulseq.run.in_flight import Flights, begun_of
 from pulseq.run.ledger import Begun, Key, Ledger, Next
-from pulseq.run.node_door import NodeDoor
-from pulseq.run.promises import Promises
+from pulseq.run.prefetch import Promises
 from pulseq.run.queue_times import QueueTimes
-from pulseq.run.recalls import Recalls
+from pulseq.run.run_nodes import NodeDoor
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.work_orders import build_dispatch
+from pulseq.run.work_stealing import Recalls
 
 logger = logging.getLogger("pulseq.dispatch")
 

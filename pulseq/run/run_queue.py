@@ -12,8 +12,8 @@ from pulseq.planning.expected import ExpectedDurations
 from pulseq.planning.packing import WHOLE_FILES, PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest
 from pulseq.planning.ready_queue import Pick, ReadyQueue
-from pulseq.run.deciding_words import say_pick, say_promise, say_waiting
-from pulseq.run.homeless import HomelessWatch
+from pulseq.run.explained_picks import say_pick, say_promise, say_waiting
+from pulseq.run.unmatched import HomelessWatch
 
 T = TypeVar("T", bound=Hashable)
 Key = tuple[str, str]

@@ -11,7 +11,7 @@ from pulseq.node.dispatch_under_way import keys_of
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, name_task_run, pack_name
-from pulseq.run.flights import Flight
+from pulseq.run.in_flight import Flight
 from pulseq.run.ledger import Key, Ledger
 
 

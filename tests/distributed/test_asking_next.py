@@ -24,8 +24,8 @@ from pulseq.node.node_slots import NodeSlots
 from pulseq.protocol.work import Dispatch, NodeMessage, PytestWork
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.ledger import Ledger
-from pulseq.run.recalls import units_of
 from pulseq.run.run_queue import RunQueue
+from pulseq.run.work_stealing import units_of
 
 SPECS = {entry: PytestSpec("r", entry, ("tests",), (), False, ".", None) for entry in ("unit", "other")}
 Key = tuple[str, str]

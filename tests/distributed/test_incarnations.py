@@ -318,7 +318,7 @@ def test_an_entering_that_failed_is_tried_again() -> None:
 
 
 def test_a_node_that_is_there_and_never_takes_part_makes_nothing_unsatisfiable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pulseq.run.node_door.OPEN_AGAIN_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("pulseq.run.run_nodes.OPEN_AGAIN_SECONDS", (0.0, 0.0))
 
     async def run() -> list[TestClosed]:
         fleet = Fleet(refusals=100)

@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from pulseq.orchestration.orphans import OrphanRun
 from pulseq.planning.queued import QueuedTest
-from pulseq.run.flights import Flight, Flights, begun_of
+from pulseq.run.in_flight import Flight, Flights, begun_of
 from pulseq.run.ledger import Begun
 
 ONE, TWO = ("one", ""), ("two", "")

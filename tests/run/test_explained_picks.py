@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulseq.models import Strategy
 from pulseq.planning.queued import NodeLoad, NodeOffer
-from pulseq.run.deciding_words import say_pick, say_promise, say_waiting
+from pulseq.run.explained_picks import say_pick, say_promise, say_waiting
 
 OFFERS = {
     "a": NodeOffer("a", 2, {"browser": "chrome"}),

@@ -10,7 +10,7 @@ from itertools import groupby
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.sharing import Lane, Left, share_out
 from pulseq.protocol.work import TestsRecalled
-from pulseq.run.flights import Flight, Flights
+from pulseq.run.in_flight import Flight, Flights
 from pulseq.run.ledger import Key, Ledger
 from pulseq.run.run_queue import RunQueue
 

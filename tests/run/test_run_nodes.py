@@ -10,7 +10,7 @@ import pytest
 
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.run import node_door
-from pulseq.run.node_door import NodeDoor
+from pulseq.run.run_nodes import NodeDoor
 
 NODE = LiveNode("n", "tcp://h:1", "h", 2, {}, "first")
 

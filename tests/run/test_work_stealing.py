@@ -7,10 +7,10 @@ import pytest
 from pulseq.models import FrameworkConfig, PytestItemBody, TestCase
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.work import TestsRecalled
-from pulseq.run.flights import Flight, Flights
+from pulseq.run.in_flight import Flight, Flights
 from pulseq.run.ledger import Ledger
-from pulseq.run.recalls import Recalls
 from pulseq.run.run_queue import RunQueue
+from pulseq.run.work_stealing import Recalls
 
 Asked = list[tuple[str, str, list[str]]]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pulseq.run.homeless import HomelessWatch
+from pulseq.run.unmatched import HomelessWatch
 
 
 def test_what_no_node_ever_fitted_is_due_at_once() -> None:

@@ -16,9 +16,9 @@ from pulseq.models import (
 )
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.work import NextAsked
-from pulseq.run.flights import Flight, Flights
+from pulseq.run.in_flight import Flight, Flights
 from pulseq.run.ledger import Ledger
-from pulseq.run.promises import Promises
+from pulseq.run.prefetch import Promises
 from pulseq.run.run_queue import RunQueue
 
 
