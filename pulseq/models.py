@@ -22,6 +22,8 @@ from pulseq.bounds import MOST_ID_CHARACTERS, bound_id, bound_whole
 #: What a requirement or a capability may be written as; a list means "any of".
 Scalar: TypeAlias = str | int | float | bool
 CapabilityValue: TypeAlias = Scalar | tuple[Scalar, ...]
+#: The identity of a test within a run: (test id, variant).
+TestKey: TypeAlias = tuple[str, str]
 
 
 class Status(StrEnum):
@@ -193,8 +195,8 @@ class TestCase:
             object.__setattr__(self, "name", bound_id(self.name))
 
     @property
-    def key(self) -> tuple[str, str]:
-        """The identity of a test within a run: (test id, variant)."""
+    def key(self) -> TestKey:
+        """Its identity within a run."""
         return (self.id, self.variant)
 
 
@@ -291,7 +293,7 @@ class AttemptResult(Struct, frozen=True, omit_defaults=True):
     short: str | None = None
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> TestKey:
         return (self.test_id, self.variant)
 
 

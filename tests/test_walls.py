@@ -66,7 +66,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.errors": "every test of a refusal",
     "pulseq.events": "tests/results/test_codec, each event there and back",
     "pulseq.models": "every test",
-    "pulseq.records": "tests/results/test_journal and tests/reports",
     "pulseq.results.schema_files": "tests/results/test_database",
     **dict.fromkeys(("pulseq.results.catalogue", "pulseq.results.row_stamps"), "tests/results/test_sync"),
     "pulseq.results.stored_run": "tests/system, where summaries agree",

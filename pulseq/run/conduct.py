@@ -82,7 +82,7 @@ class Conduct:
         self.suite = suite
         self.options = options
         self.log = log
-        self.ledger = Ledger()
+        self.ledger = Ledger(log.record, log.emit)
         self.cluster = Cluster()
         self.runner = NodeTaskRunner()
         self._stopper = stopper
@@ -96,9 +96,9 @@ class Conduct:
         self._on_open = on_open
         queue = RunQueue(decided_by or framework, granularity=options.granularity, failed_first=options.failed_first)
         self.dispatcher = Dispatcher(
-            options.run_id, self.cluster, self.runner, self.ledger, log.emit, queue, options.max_failures
+            options.run_id, self.cluster, self.runner, self.ledger, queue, options.max_failures
         )
-        self._health = RunHealth(self.cluster, self.dispatcher, log.emit, framework)
+        self._health = RunHealth(self.cluster, self.dispatcher.nodes, log.emit, framework)
 
     def speak_to(self, server: EmbeddedServer | None, api_url: str | None) -> contextlib.AbstractContextManager[None]:
         """Have Prefect speak to this server of the run's own, or to this API, within the context."""

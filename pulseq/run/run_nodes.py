@@ -1,87 +1,124 @@
-"""How nodes come to take part in a run: what each has to know first, and which are there and cannot."""
+"""The nodes of a run: which take part, which get nothing more, which fit a test."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Coroutine
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any
 
+from pulseq.capabilities import match
 from pulseq.cluster.cluster import Cluster, LiveNode
+from pulseq.events import Event, NodeJoined, RunNote
+from pulseq.models import TestCase
 from pulseq.orchestration.task_runner import NodeTaskRunner
-
-#: How long a node is left alone after each time that it could not be made to know the run.
-OPEN_AGAIN_SECONDS = (0.2, 1.0, 3.0)
+from pulseq.run.in_flight import InFlight
+from pulseq.run.node_admission import NodeAdmission
+from pulseq.run.run_queue import RunQueue
 
 
 @dataclass(slots=True)
-class NodeDoor:
-    """Lets nodes in, each start of one by itself.
+class RunNodes:
+    """Nodes from their coming to their going, as the queue of a run is to see them.
 
     Args:
-        on_open: called with a node that may have tests from now on.
-        on_trouble: called with a node that is there and cannot take part, and why.
-
-    Attributes:
-        context: the flow run's context; None as long as there is none, and no node can have tests.
-        unable: why nodes cannot take part that are there, by their ids.
+        changed: set whenever something has changed that others may wait for, and waited for here.
+        spawn: does something in the background.
     """
 
     run_id: str
     cluster: Cluster
     runner: NodeTaskRunner
-    on_open: Callable[[LiveNode], None]
-    on_trouble: Callable[[LiveNode, str], None]
-    context: dict[str, Any] | None = None
-    unable: dict[str, str] = field(default_factory=dict)
-    _inside: dict[str, LiveNode] = field(default_factory=dict)
-    #: Incarnations that were given up; one that was only silent may come back.
-    _given_up: set[str] = field(default_factory=set)
+    queue: RunQueue
+    in_flight: InFlight
+    changed: asyncio.Event
+    tell: Callable[[Event], None]
+    spawn: Callable[[Coroutine[Any, Any, None]], None]
+    _admission: NodeAdmission = field(init=False)
+    #: Nodes that get nothing more, and whose end is no loss.
+    _retired: set[str] = field(default_factory=set)
 
-    async def open(self, node: LiveNode) -> None:
-        """Make a node know the run, and its flow run where there is one; it then takes part."""
-        for pause in (*OPEN_AGAIN_SECONDS, None):
-            try:
-                await self._make_known(node)
-                break
-            except (OSError, RuntimeError) as error:
-                if not self._is_here(node):
-                    return
-                if pause is None:
-                    self.unable[node.id] = str(error)
-                    self.on_trouble(node, str(error))
-                    return
-            await asyncio.sleep(pause)
-        # A node that joins while the flow run starts comes here twice.
-        if self.context is not None and self._is_here(node) and self._inside.get(node.id) is not node:
-            self._inside[node.id] = node
-            self.unable.pop(node.id, None)
-            self.on_open(node)
+    def __post_init__(self) -> None:
+        self._admission = NodeAdmission(self.run_id, self.cluster, self.runner, self._let_in, self._leave_out)
 
-    async def open_all(self, context: dict[str, Any]) -> None:
-        """The flow run exists: give all nodes its context."""
-        self.context = context
-        await asyncio.gather(*(self.open(node) for node in list(self.cluster.nodes.values())))
+    def join(self, node: LiveNode) -> None:
+        """A node has come: let it take tests as soon as it knows the run."""
+        self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities))
+        self._retired.discard(node.id)
+        self.spawn(self._admission.admit(node))
 
-    def close(self, node_id: str) -> int:
-        """A node is gone; how many slots it had here."""
-        self.unable.pop(node_id, None)
-        node = self._inside.pop(node_id, None)
-        if node is None:
-            return 0
-        self._given_up.add(node.incarnation)
-        return node.slots
+    def _let_in(self, node: LiveNode) -> None:
+        self.queue.node_joined(node.id, node.slots, node.capabilities)
+        self.changed.set()
 
-    def _is_here(self, node: LiveNode) -> bool:
-        return self.cluster.nodes.get(node.id) is node
+    def _leave_out(self, node: LiveNode, why: str) -> None:
+        self.tell(RunNote(f"node {node.id} cannot take part: {why}"))
+        self.changed.set()
 
-    async def _make_known(self, node: LiveNode) -> None:
-        if node.incarnation in self._given_up:
-            # What it was at when it fell silent others have, or will have.
-            await self.runner.leave_run(self.run_id, [node.address])
-            self._given_up.discard(node.incarnation)
-        if self.context is None:
-            await self.runner.begin_run(self.run_id, [node.address])
-        # Also where the flow run came to be meanwhile; this makes the node know the run, too.
-        if self.context is not None:
-            await self.runner.enter_run(self.run_id, [node.address], self.context)
+    async def enter_flow(self, context: dict[str, Any]) -> None:
+        """The flow run exists: give all nodes its context and let them take tests."""
+        await self._admission.admit_all(context)
+
+    def leave(self, node_id: str) -> int:
+        """A node is gone; how many slots it had in this run."""
+        self.queue.node_left(node_id)
+        return self._admission.leave(node_id)
+
+    async def drain(self, node_id: str) -> None:
+        """Give a node nothing more, and wait until all that it has is done and told; its end is then no loss."""
+        self.retire(node_id)
+        while self.in_flight.is_on(node_id):
+            self.changed.clear()
+            await self.changed.wait()
+        if node := self.cluster.nodes.get(node_id):
+            with contextlib.suppress(OSError):  # it has gone by itself
+                await self.runner.leave_run(self.run_id, [node.address])
+
+    def retire(self, node_id: str) -> None:
+        """Give a node nothing more, for good."""
+        self._retired.add(node_id)
+        self.queue.set_open(node_id, False)
+
+    def is_retired(self, node_id: str) -> bool:
+        """Whether the end of a node is awaited."""
+        return node_id in self._retired
+
+    def hold(self, node_id: str) -> None:
+        """Give a node nothing more for now; what it has goes on."""
+        self.queue.set_open(node_id, False)
+
+    def reopen(self, node_id: str) -> None:
+        """Let a node that was held have tests again, unless it is being drained."""
+        if node_id not in self._retired:
+            self.queue.set_open(node_id, True)
+            self.changed.set()
+
+    async def cancel(self) -> None:
+        """End what runs, on every node."""
+        if self._admission.context is not None:
+            with contextlib.suppress(OSError):  # what is gone needs no cancelling
+                addresses = [node.address for node in self.cluster.nodes.values()]
+                await self.runner.cancel_run(self.run_id, addresses)
+
+    def fitting(self, case: TestCase, gone: AbstractSet[str] = frozenset()) -> list[LiveNode]:
+        """The nodes of now that a test fits, but for those at addresses that are known to be dead."""
+        nodes = (node for node in self.cluster.nodes.values() if node.address not in gone)
+        return [node for node in nodes if match(case.requirements, node.capabilities).fits]
+
+    async def wait_for_fitting(self, case: TestCase, gone: AbstractSet[str]) -> list[LiveNode]:
+        """As `fitting`; where no such node is left, waits `node_timeout` for one to come back."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.queue.config.node_timeout):
+                while not self.fitting(case, gone):
+                    self.changed.clear()
+                    await self.changed.wait()
+        return self.fitting(case, gone)
+
+    def why_unable(self, nodes: list[LiveNode]) -> str | None:
+        """Why none of these nodes can take part; None where one can, or is still to learn of the run."""
+        unable = self._admission.unable
+        if not all(node.id in unable for node in nodes):
+            return None
+        return "; ".join(f"{node.id}: {unable[node.id]}" for node in nodes)

@@ -6,18 +6,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from uuid import uuid4
 
-from pulseq.models import PytestItemBody, PytestOrder, PytestSpec, TestCase
+from pulseq.models import PytestItemBody, PytestOrder, PytestSpec, TestCase, TestKey
 from pulseq.node.dispatch_under_way import keys_of
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, name_task_run, pack_name
-from pulseq.run.in_flight import Flight
-from pulseq.run.ledger import Key, Ledger
+from pulseq.run.in_flight import DispatchInFlight
+from pulseq.run.ledger import Ledger
 
 
 def build_dispatch(
     key: str, run_id: str, pick: Pick, ledger: Ledger, specs: Mapping[str, PytestSpec], *, after: str | None = None
-) -> tuple[Dispatch, Flight]:
+) -> tuple[Dispatch, DispatchInFlight]:
     """What is sent for a pick, and what is kept of it; `after` is the dispatch whose slot it will have."""
     work, in_place = build_work(pick.tests, ledger, specs)
     work = [_named(unit, pick.node_id, ledger) for unit in work]
@@ -26,7 +26,7 @@ def build_dispatch(
     in_order = {key: tests[key] for unit in work for key in keys_of(unit)}
     priority = max(int(test.priority) for test in pick.tests)
     dispatch = Dispatch(key, run_id, tuple(work), tuple(task_runs), after, priority)
-    return dispatch, Flight(pick.node_id, in_order, in_place, task_runs, after)
+    return dispatch, DispatchInFlight(pick.node_id, in_order, in_place, task_runs, after)
 
 
 def _named(unit: TestWork | PytestWork, node_id: str, ledger: Ledger) -> TestWork | PytestWork:
@@ -36,7 +36,7 @@ def _named(unit: TestWork | PytestWork, node_id: str, ledger: Ledger) -> TestWor
 
 def build_work(
     tests: Iterable[QueuedTest], ledger: Ledger, specs: Mapping[str, PytestSpec]
-) -> tuple[list[TestWork | PytestWork], frozenset[Key]]:
+) -> tuple[list[TestWork | PytestWork], frozenset[TestKey]]:
     """The task runs that carry these tests, and the tests that Prefect retries in place.
 
     A test of its own is retried by its task run; one of a pack is not, since the whole pack would be.
@@ -46,7 +46,7 @@ def build_work(
     work: list[TestWork | PytestWork] = []
     packs: list[list[QueuedTest]] = []
     latest: dict[object, list[QueuedTest]] = {}
-    in_place: set[Key] = set()
+    in_place: set[TestKey] = set()
     for test in tests:
         if test.pack is None:
             in_place.add(test.key)
@@ -62,11 +62,11 @@ def build_work(
 
 
 def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> TestWork | PytestWork:
-    attempt, retries = ledger.next_attempt(case.key), ledger.retries_left(case.key)
-    failed, suspect = ledger.has_failed(case.key), ledger.is_suspect(case.key)
+    test = ledger.test(case.key)
+    attempt, retries, failed, suspect = test.next_attempt, test.retries_left, test.has_failed, test.is_suspect
     if not isinstance(case.body, PytestItemBody):
         return TestWork(case.id, case, attempt, retries, failed, suspect)
-    order = _order(case, case.body, attempt)
+    order = _order(case, case.body, ledger)
     spec = specs[case.body.entry]
     # A further attempt gets a fork that no earlier test has touched.
     delay = case.retry_delay_seconds
@@ -76,9 +76,10 @@ def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> 
 def _pack(tests: Sequence[QueuedTest], ledger: Ledger, specs: Mapping[str, PytestSpec]) -> PytestWork:
     cases = [ledger.case(test.key) for test in tests]
     bodies = [case.body for case in cases if isinstance(case.body, PytestItemBody)]
-    orders = tuple(_order(case, body, ledger.next_attempt(case.key)) for case, body in zip(cases, bodies, strict=True))
+    orders = tuple(_order(case, body, ledger) for case, body in zip(cases, bodies, strict=True))
     return PytestWork(pack_name(orders), specs[bodies[0].entry], orders, whole=tests[0].scope is not None)
 
 
-def _order(case: TestCase, body: PytestItemBody, attempt: int) -> PytestOrder:
+def _order(case: TestCase, body: PytestItemBody, ledger: Ledger) -> PytestOrder:
+    attempt = ledger.test(case.key).next_attempt
     return PytestOrder(case.id, case.variant, body.nodeid, attempt, case.timeout_seconds, case.metrics)

@@ -37,8 +37,8 @@ from pulseq.protocol.work import (
     TestWork,
 )
 from pulseq.run.dispatcher import Dispatcher
-from pulseq.run.ledger import Ledger
 from pulseq.run.run_queue import RunQueue
+from tests.run.told import Told
 
 Answer = Callable[["Nodes", Dispatch, str], None]
 
@@ -115,11 +115,11 @@ def silent(nodes: Nodes, dispatch: Dispatch, _node: str) -> None:
 
 
 def _run(nodes: Nodes, *tests: TestCase, timeout: float = 60.0, **options: Any) -> tuple[list[Event], Dispatcher]:
-    events: list[Event] = []
+    events = Told()
 
     async def run() -> Dispatcher:
         queue = RunQueue(FrameworkConfig(node_timeout=timeout))
-        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, queue, **options)
+        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), events.ledger(), queue, **options)
         nodes.dispatcher = dispatcher
         for test in tests:
             dispatcher.accept(test)
@@ -346,11 +346,11 @@ def test_a_case_that_failed_to_the_end_counts_for_the_number_that_was_asked_for(
 
 def test_a_failure_in_collection_counts_for_the_number_that_was_asked_for() -> None:
     nodes = Nodes(passing, "a")
-    events: list[Event] = []
+    events = Told()
 
     async def run() -> None:
         queue = RunQueue(FrameworkConfig())
-        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, queue, max_failures=1)
+        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), events.ledger(), queue, max_failures=1)
         nodes.dispatcher = dispatcher
         dispatcher.accept(_case("x"))
         dispatcher.book_collected(
@@ -379,19 +379,17 @@ def test_an_entry_that_is_collected_last_ends_the_run(how: str) -> None:
 
     async def run() -> None:
         nodes = Nodes(passing, "a")
-        dispatcher = Dispatcher(
-            "r", cast(Any, nodes), cast(Any, nodes), Ledger(), lambda _: None, RunQueue(FrameworkConfig())
-        )
+        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), Told().ledger(), RunQueue(FrameworkConfig()))
         nodes.dispatcher = dispatcher
-        dispatcher.plan(entry)
+        dispatcher.ledger.plan(entry)
         await dispatcher.enter_flow({})
         running = asyncio.create_task(dispatcher.run())
         await asyncio.sleep(0)
         assert not running.done()
         if how == "expands to nothing":
-            dispatcher.expand(entry, 0)
+            dispatcher.ledger.expand(entry.key, 0)
         else:
-            dispatcher.close(entry, Reason.SETUP, "no pytest")
+            dispatcher.ledger.close(entry.key, Reason.SETUP, "no pytest")
         await asyncio.wait_for(running, 60)
 
     asyncio.run(run())
@@ -404,11 +402,11 @@ def test_a_run_that_is_held_takes_tests_until_it_is_released() -> None:
 
     answered = asyncio.Event()
     nodes = Nodes(answer, "a")
-    events: list[Event] = []
+    events = Told()
 
     async def run() -> None:
         dispatcher = Dispatcher(
-            "r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, RunQueue(FrameworkConfig()), held=True
+            "r", cast(Any, nodes), cast(Any, nodes), events.ledger(), RunQueue(FrameworkConfig()), held=True
         )
         nodes.dispatcher = dispatcher
         await dispatcher.enter_flow({})
@@ -434,15 +432,14 @@ def test_a_node_that_is_drained_ends_what_it_has_and_is_not_lost() -> None:
     held: list[tuple[Dispatch, str]] = []
     sent = asyncio.Event()
     nodes = Nodes(keep, "a")
-    events: list[Event] = []
+    events = Told()
 
     async def run() -> None:
         dispatcher = Dispatcher(
             "r",
             cast(Any, nodes),
             cast(Any, nodes),
-            Ledger(),
-            events.append,
+            events.ledger(),
             RunQueue(FrameworkConfig(node_timeout=0.01)),
         )
         nodes.dispatcher = dispatcher
@@ -451,7 +448,7 @@ def test_a_node_that_is_drained_ends_what_it_has_and_is_not_lost() -> None:
         await dispatcher.enter_flow({})
         running = asyncio.create_task(dispatcher.run())
         await sent.wait()
-        draining = asyncio.create_task(dispatcher.drain_node("a"))
+        draining = asyncio.create_task(dispatcher.nodes.drain("a"))
         await asyncio.sleep(0)
         assert not draining.done()
         passing(nodes, *held[0])

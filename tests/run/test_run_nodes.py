@@ -1,117 +1,173 @@
-"""Letting nodes into a run."""
+"""Which nodes take part in a run, and which get nothing more."""
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass, field, replace
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 
 from pulseq.cluster.cluster import Cluster, LiveNode
-from pulseq.run import node_door
-from pulseq.run.run_nodes import NodeDoor
+from pulseq.events import NodeJoined, RunNote
+from pulseq.models import FrameworkConfig, SimulateBody, TestCase
+from pulseq.planning.queued import QueuedTest
+from pulseq.run import node_admission
+from pulseq.run.in_flight import DispatchInFlight, InFlight
+from pulseq.run.run_nodes import RunNodes
+from pulseq.run.run_queue import RunQueue
+from tests.run.told import Told
 
-NODE = LiveNode("n", "tcp://h:1", "h", 2, {}, "first")
+NODE = LiveNode("n", "tcp://h:1", "h", 2, {"os": "linux"}, "first")
+ON_LINUX = TestCase("t", SimulateBody(), requirements={"os": "linux"})
+ON_BEOS = TestCase("t", SimulateBody(), requirements={"os": "beos"})
 
 
 @dataclass
 class Runner:
-    """What is asked of nodes; `refuses` is how often they do not do it."""
+    """What is asked of nodes."""
 
-    refuses: int = 0
-    asked: list[str] = field(default_factory=list)
+    refuses: bool = False
+    asked: list[tuple[str, list[str]]] = field(default_factory=list)
 
-    async def begin_run(self, _run_id: str, _addresses: list[str]) -> None:
-        self.asked.append("begin")
+    async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
+        self.asked.append(("begin", addresses))
 
-    async def enter_run(self, _run_id: str, _addresses: list[str], _context: dict[str, Any]) -> None:
-        self.asked.append("enter")
+    async def enter_run(self, _run_id: str, addresses: list[str], _context: dict[str, Any]) -> None:
+        self.asked.append(("enter", addresses))
         if self.refuses:
-            self.refuses -= 1
             raise OSError("no way there")
 
-    async def leave_run(self, _run_id: str, _addresses: list[str]) -> None:
-        self.asked.append("leave")
+    async def leave_run(self, _run_id: str, addresses: list[str]) -> None:
+        self.asked.append(("leave", addresses))
+
+    async def cancel_run(self, _run_id: str, addresses: list[str]) -> None:
+        self.asked.append(("cancel", addresses))
+
+
+class Site:
+    """A run with one node that has come."""
+
+    def __init__(self, *, refuses: bool = False, node_timeout: float = 60.0) -> None:
+        self.told = Told()
+        self.runner = Runner(refuses)
+        self.cluster = Cluster()
+        self.cluster.nodes["n"] = NODE
+        self.queue = RunQueue(FrameworkConfig(node_timeout=node_timeout))
+        self.in_flight = InFlight()
+        self.changed = asyncio.Event()
+        self.background: list[Coroutine[Any, Any, None]] = []
+        self.nodes = RunNodes(
+            "r",
+            self.cluster,
+            cast(Any, self.runner),
+            self.queue,
+            self.in_flight,
+            self.changed,
+            self.told.emit,
+            self.background.append,
+        )
+
+    async def admit(self) -> None:
+        await self.nodes.enter_flow({})
+        self.nodes.join(NODE)
+        await self.background.pop()
+
+    @property
+    def takes_tests(self) -> bool:
+        """Whether the node gets a test that is queued now."""
+        self.queue.add(ON_LINUX)
+        picks = list(self.queue.picks())
+        for pick in picks:
+            self.queue.slot_freed(pick.node_id)
+        self.queue.withdraw()
+        return bool(picks)
 
 
 @pytest.fixture(autouse=True)
 def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(node_door, "OPEN_AGAIN_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(node_admission, "ADMIT_AGAIN_SECONDS", ())
 
 
-@dataclass
-class Place:
-    """A door with one node before it."""
-
-    runner: Runner = field(default_factory=Runner)
-    cluster: Cluster = field(default_factory=Cluster)
-    let_in: list[LiveNode] = field(default_factory=list)
-    left_out: list[str] = field(default_factory=list)
-
-    def __post_init__(self) -> None:
-        self.cluster.nodes["n"] = NODE
-        note = lambda node, why: self.left_out.append(f"{node.id}: {why}")  # noqa: E731
-        self.door = NodeDoor("r", self.cluster, cast(Any, self.runner), self.let_in.append, note)
+def test_a_node_that_joins_is_told_and_takes_tests_once_it_knows_the_run() -> None:
+    site = Site()
+    assert not site.takes_tests
+    asyncio.run(site.admit())
+    assert [NodeJoined("n", "h", 2, {"os": "linux"})] == site.told
+    assert site.takes_tests
+    assert 2 == site.nodes.leave("n")
+    assert not site.takes_tests
 
 
-def test_a_node_is_let_in_once_however_often_it_comes() -> None:
-    place = Place()
-
-    async def come() -> None:
-        await place.door.open(NODE)
-        await asyncio.gather(place.door.open_all({}), place.door.open(NODE))
-
-    asyncio.run(come())
-    assert ([NODE], []) == (place.let_in, place.left_out)
-    assert 2 == place.door.close("n")
-    assert 0 == place.door.close("n")
+def test_one_that_cannot_take_part_is_told_with_the_reason() -> None:
+    site = Site(refuses=True)
+    assert site.nodes.why_unable([NODE]) is None
+    asyncio.run(site.nodes.enter_flow({}))
+    assert [RunNote("node n cannot take part: no way there")] == site.told
+    assert "n: no way there" == site.nodes.why_unable([NODE])
 
 
-def test_one_that_was_silent_leaves_the_run_before_it_takes_part_again() -> None:
-    place = Place()
-
-    async def come_back() -> None:
-        await place.door.open_all({})
-        place.door.close("n")
-        await place.door.open(NODE)
-
-    asyncio.run(come_back())
-    assert ["enter", "leave", "enter"] == place.runner.asked
-    assert [NODE, NODE] == place.let_in
-
-
-def test_another_process_of_the_same_node_has_nothing_to_leave() -> None:
-    place = Place()
-    second = replace(NODE, incarnation="second")
-
-    async def come_back() -> None:
-        await place.door.open_all({})
-        place.door.close("n")
-        place.cluster.nodes["n"] = second
-        await place.door.open(second)
-
-    asyncio.run(come_back())
-    assert ["enter", "enter"] == place.runner.asked
-    assert [NODE, second] == place.let_in
+@pytest.mark.parametrize("retired", [False, True])
+def test_a_node_that_is_held_has_tests_again_unless_it_was_retired(retired: bool) -> None:
+    site = Site()
+    asyncio.run(site.admit())
+    site.nodes.hold("n")
+    assert not site.takes_tests
+    if retired:
+        site.nodes.retire("n")
+    site.nodes.reopen("n")
+    assert (not retired, retired) == (site.takes_tests, site.nodes.is_retired("n"))
 
 
-@pytest.mark.parametrize(("refuses", "expected"), [(2, []), (3, ["n: no way there"])])
-def test_one_that_cannot_be_told_of_the_run_is_tried_again(refuses: int, expected: list[str]) -> None:
-    place = Place(Runner(refuses))
-    asyncio.run(place.door.open_all({}))
-    assert (expected, len(expected)) == (place.left_out, len(place.door.unable))
-    assert len(place.let_in) == 1 - len(expected)
+def test_a_node_is_drained_when_all_that_it_had_has_landed() -> None:
+    site = Site()
+    site.in_flight.add("1", DispatchInFlight("n", {("t", ""): QueuedTest(("t", ""), 1, ())}, frozenset()))
 
-
-def test_one_that_has_gone_meanwhile_is_no_trouble() -> None:
-    place = Place(Runner(1))
-
-    async def go() -> None:
-        opening = asyncio.create_task(place.door.open_all({}))
+    async def drain() -> bool:
+        draining = asyncio.create_task(site.nodes.drain("n"))
         await asyncio.sleep(0)
-        del place.cluster.nodes["n"]
-        await opening
+        before = draining.done()
+        site.in_flight.land("1")
+        site.changed.set()
+        await draining
+        return before
 
-    asyncio.run(go())
-    assert ([], []) == (place.let_in, place.left_out)
+    assert not asyncio.run(drain())
+    assert [("leave", [NODE.address])] == site.runner.asked
+
+
+def test_before_the_flow_run_there_is_nothing_to_cancel() -> None:
+    site = Site()
+    asyncio.run(site.nodes.cancel())
+    assert [] == site.runner.asked
+    asyncio.run(site.nodes.enter_flow({}))
+    asyncio.run(site.nodes.cancel())
+    assert ("cancel", [NODE.address]) == site.runner.asked[-1]
+
+
+def test_the_nodes_that_fit_are_those_that_are_there() -> None:
+    site = Site()
+    assert [NODE] == site.nodes.fitting(ON_LINUX)
+    assert [] == site.nodes.fitting(ON_BEOS)
+    assert [] == site.nodes.fitting(ON_LINUX, gone={NODE.address})
+
+
+def test_a_node_that_comes_back_in_time_is_waited_for() -> None:
+    site = Site(node_timeout=60.0)
+    del site.cluster.nodes["n"]
+
+    async def come_back() -> list[LiveNode]:
+        waiting = asyncio.create_task(site.nodes.wait_for_fitting(ON_LINUX, set()))
+        await asyncio.sleep(0)
+        site.cluster.nodes["n"] = NODE
+        site.changed.set()
+        return await waiting
+
+    assert [NODE] == asyncio.run(come_back())
+
+
+def test_a_node_that_does_not_come_back_is_not_waited_for_longer() -> None:
+    site = Site(node_timeout=0.0)
+    del site.cluster.nodes["n"]
+    assert [] == asyncio.run(site.nodes.wait_for_fitting(ON_LINUX, set()))

@@ -6,8 +6,8 @@ import pytest
 
 from pulseq.events import TestClosed
 from pulseq.models import Priority, Reason, SimulateBody, Status, TestCase
-from pulseq.run.ledger import Ledger
 from pulseq.run.unstarted_log import UnstartedLog
+from tests.run.told import Told
 
 CASES = [
     TestCase(name, SimulateBody(), variant="chrome", priority=Priority.HIGH, labels={"smoke": True})
@@ -23,7 +23,7 @@ def _closed(
 
 @pytest.fixture
 def log() -> UnstartedLog:
-    ledger = Ledger()
+    ledger = Told().ledger()
     for case in CASES:
         ledger.plan(case)
     return UnstartedLog(ledger, most=3)

@@ -1,0 +1,87 @@
+"""How nodes come to take part in a run: what each has to know first, and which are there and cannot."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from pulseq.cluster.cluster import Cluster, LiveNode
+from pulseq.orchestration.task_runner import NodeTaskRunner
+
+#: How long a node is left alone after each time that it could not be made to know the run.
+ADMIT_AGAIN_SECONDS = (0.2, 1.0, 3.0)
+
+
+@dataclass(slots=True)
+class NodeAdmission:
+    """Admits nodes to a run, each start of one by itself.
+
+    Args:
+        on_admitted: called with a node that may have tests from now on.
+        on_trouble: called with a node that is there and cannot take part, and why.
+
+    Attributes:
+        context: the flow run's context; None as long as there is none, and no node can have tests.
+        unable: why nodes cannot take part that are there, by their ids.
+    """
+
+    run_id: str
+    cluster: Cluster
+    runner: NodeTaskRunner
+    on_admitted: Callable[[LiveNode], None]
+    on_trouble: Callable[[LiveNode, str], None]
+    context: dict[str, Any] | None = None
+    unable: dict[str, str] = field(default_factory=dict)
+    _admitted: dict[str, LiveNode] = field(default_factory=dict)
+    #: Incarnations that were given up; one that was only silent may come back.
+    _given_up: set[str] = field(default_factory=set)
+
+    async def admit(self, node: LiveNode) -> None:
+        """Make a node know the run, and its flow run where there is one; it then takes part."""
+        for pause in (*ADMIT_AGAIN_SECONDS, None):
+            try:
+                await self._make_known(node)
+                break
+            except (OSError, RuntimeError) as error:
+                if not self._is_here(node):
+                    return
+                if pause is None:
+                    self.unable[node.id] = str(error)
+                    self.on_trouble(node, str(error))
+                    return
+            await asyncio.sleep(pause)
+        # A node that joins while the flow run starts comes here twice.
+        if self.context is not None and self._is_here(node) and self._admitted.get(node.id) is not node:
+            self._admitted[node.id] = node
+            self.unable.pop(node.id, None)
+            self.on_admitted(node)
+
+    async def admit_all(self, context: dict[str, Any]) -> None:
+        """The flow run exists: give all nodes its context."""
+        self.context = context
+        await asyncio.gather(*(self.admit(node) for node in list(self.cluster.nodes.values())))
+
+    def leave(self, node_id: str) -> int:
+        """A node is gone; how many slots it had here."""
+        self.unable.pop(node_id, None)
+        node = self._admitted.pop(node_id, None)
+        if node is None:
+            return 0
+        self._given_up.add(node.incarnation)
+        return node.slots
+
+    def _is_here(self, node: LiveNode) -> bool:
+        return self.cluster.nodes.get(node.id) is node
+
+    async def _make_known(self, node: LiveNode) -> None:
+        if node.incarnation in self._given_up:
+            # What it was at when it fell silent others have, or will have.
+            await self.runner.leave_run(self.run_id, [node.address])
+            self._given_up.discard(node.incarnation)
+        if self.context is None:
+            await self.runner.begin_run(self.run_id, [node.address])
+        # Also where the flow run came to be meanwhile; this makes the node know the run, too.
+        if self.context is not None:
+            await self.runner.enter_run(self.run_id, [node.address], self.context)
