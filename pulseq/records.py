@@ -26,11 +26,11 @@ from pulseq.models import (
     INFRASTRUCTURE_REASONS,
     NO_VERDICT_REASONS,
     AttemptResult,
+    Key,
     PytestWarning,
     Reason,
     Status,
     TestCase,
-    TestKey,
 )
 
 #: Shared by all tests that wait: an empty dictionary of its own would be a 30th of what one takes.
@@ -80,7 +80,7 @@ class TestRecord:
     ready_at: float | None = field(default=None, compare=False)
 
     @property
-    def key(self) -> TestKey:
+    def key(self) -> Key:
         return (self.planned.test_id, self.planned.variant)
 
     def take(self, result: AttemptResult, *, node_is_gone: bool = False) -> None:
@@ -168,7 +168,7 @@ class RunRecord:
     started: RunStarted | None = None
     prefect: PrefectRunKnown | None = None
     finished: RunFinished | None = None
-    tests: dict[TestKey, TestRecord] = field(default_factory=dict)
+    tests: dict[Key, TestRecord] = field(default_factory=dict)
     open: int = 0
     failures: int = 0
     nodes: dict[str, NodeJoined] = field(default_factory=dict)
@@ -221,7 +221,7 @@ class RunRecord:
             self.tests[key] = TestRecord(event)
             self.open += 1
 
-    def _drop(self, key: TestKey) -> None:
+    def _drop(self, key: Key) -> None:
         test = self.tests.pop(key, None)
         self.open -= test is not None and test.closed is None
 

@@ -35,7 +35,7 @@ from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Liveness, Pytes
 from pulseq.results.codec import Entry
 
 Row: TypeAlias = tuple[Any, ...]
-TestKey: TypeAlias = tuple[str, str]
+Key: TypeAlias = tuple[str, str]
 AttemptKey: TypeAlias = tuple[str, str, int]
 
 #: Unix seconds that a timestamp may have: the years 1 to 9999.
@@ -52,14 +52,14 @@ class Batch:
     #: The last words on each entry, and on each of its sessions, with their time (`sessions` stores them).
     collected: dict[str, tuple[EntryCollected, int | None]] = field(default_factory=dict)
     sessions: dict[tuple[str, str], tuple[SessionFinished, int | None]] = field(default_factory=dict)
-    _tests: dict[TestKey, Row] = field(default_factory=dict)
-    _expanded: dict[TestKey, Row] = field(default_factory=dict)
+    _tests: dict[Key, Row] = field(default_factory=dict)
+    _expanded: dict[Key, Row] = field(default_factory=dict)
     _running: dict[AttemptKey, Row] = field(default_factory=dict)
     _attempts: dict[AttemptKey, Row] = field(default_factory=dict)
     _given_up: set[AttemptKey] = field(default_factory=set)
     _late: dict[AttemptKey, Row] = field(default_factory=dict)
     _task_runs: dict[AttemptKey, str | None] = field(default_factory=dict)
-    _verdicts: dict[TestKey, Row] = field(default_factory=dict)
+    _verdicts: dict[Key, Row] = field(default_factory=dict)
     _nodes: dict[str, Row] = field(default_factory=dict)
     _health: list[Row] = field(default_factory=list)
     _notes: list[Row] = field(default_factory=list)
@@ -135,7 +135,7 @@ class Batch:
         more = (planned.expected_seconds, json_text(planned.requirements), clean_or_none(planned.whole_id))
         self._tests.setdefault(key, (seq, *key, *words, *more))
 
-    def _expand(self, test_key: TestKey) -> None:
+    def _expand(self, test_key: Key) -> None:
         self._expanded[test_key] = test_key
         self._tests.pop(test_key, None)
         self._verdicts.pop(test_key, None)
@@ -165,7 +165,7 @@ class Batch:
                 self._running.clear()
                 self.run_ended = True
 
-    def _drop_running(self, test_key: TestKey) -> None:
+    def _drop_running(self, test_key: Key) -> None:
         for key in [known for known in self._running if known[:2] == test_key]:
             del self._running[key]
 

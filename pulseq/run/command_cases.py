@@ -8,8 +8,8 @@ from msgspec import structs
 
 from pulseq.bounds import bound_id
 from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded
-from pulseq.models import AttemptResult, Reason, Status, TestCase, TestKey
-from pulseq.protocol.work import CasesFound
+from pulseq.models import AttemptResult, Key, Reason, Status, TestCase
+from pulseq.protocol.from_node import CasesFound
 from pulseq.run.ledger import Ledger
 
 _BAD = (Status.FAILED, Status.ERROR)
@@ -25,15 +25,15 @@ class CommandCases:
     """
 
     ledger: Ledger
-    _found: dict[TestKey, CasesFound] = field(default_factory=dict)
+    _found: dict[Key, CasesFound] = field(default_factory=dict)
     #: By command, then by the id that its node gave: what each of its tests was last found to be.
-    _said: dict[TestKey, dict[str, AttemptResult]] = field(default_factory=dict)
+    _said: dict[Key, dict[str, AttemptResult]] = field(default_factory=dict)
 
     def take(self, found: CasesFound) -> None:
         """Keep what was found in the files of an attempt until its result is there."""
         self._found[found.test_id, found.variant] = found
 
-    def has(self, key: TestKey) -> bool:
+    def has(self, key: Key) -> bool:
         """Whether files of a command have been told of, and not its result."""
         return key in self._found
 
@@ -85,7 +85,7 @@ class CommandCases:
         self._said[command.key][given] = result
         self.ledger.note(result)
 
-    def _plan(self, command: TestCase, name: str, given: str) -> TestKey:
+    def _plan(self, command: TestCase, name: str, given: str) -> Key:
         case = replace(command, id=self._unused(given, command.variant), name=name, max_retries=0)
         self.ledger.plan(case)
         return case.key

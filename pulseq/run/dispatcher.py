@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import pickle
 import time
 from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass, field
@@ -15,19 +14,22 @@ from msgspec import structs
 
 from pulseq.capabilities import nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
+from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, RunNote, SessionFinished
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, TestCase, TestKey
-from pulseq.orchestration.orphans import OrphanRun
-from pulseq.orchestration.task_runner import NodeTaskRunner
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, PytestSpec, Reason, TestCase
+from pulseq.orchestration.delivery import Delivery
 from pulseq.planning.ready_queue import Pick
-from pulseq.protocol.work import (
+from pulseq.protocol.from_node import (
+    AttemptEnd,
     AttemptStart,
     CasesFound,
     DispatchDone,
     NextAsked,
     NodeMessage,
     SessionEnd,
+    TaskRunState,
     TestsRecalled,
+    decode_report,
 )
 from pulseq.run.command_cases import CommandCases
 from pulseq.run.expansion import session_row
@@ -52,19 +54,18 @@ class Dispatcher:
 
     Attributes:
         specs, entries: the pytest sessions of the run and what they are of, by the ids of their entries.
-        task_runs: how many its nodes say that they have made.
     """
 
     run_id: str
     cluster: Cluster
-    runner: NodeTaskRunner
+    runner: NodeClient
     ledger: Ledger
     queue: RunQueue
     max_failures: int | None = None
     specs: dict[str, PytestSpec] = field(default_factory=dict)
     entries: dict[str, TestCase] = field(default_factory=dict)
     held: bool = False
-    task_runs: int = 0
+    delivery: Delivery = field(default_factory=Delivery)
     nodes: RunNodes = field(init=False)
     in_flight: InFlight = field(default_factory=InFlight)
     _stealing: WorkStealing = field(init=False)
@@ -96,7 +97,7 @@ class Dispatcher:
         self._cases.follow(event)
         self._changed.set()  # it may have been the last that was waited for
 
-    def _ask_back(self, key: str, node_id: str, tests: list[TestKey]) -> None:
+    def _ask_back(self, key: str, node_id: str, tests: list[Key]) -> None:
         if node := self.cluster.nodes.get(node_id):
             self._spawn(self.runner.recall(self.run_id, node.address, key, tests))
 
@@ -116,7 +117,7 @@ class Dispatcher:
         self.ledger.finish(result, in_place=True)
         self._heed_failures()
 
-    def _enqueue(self, key: TestKey, *, alone: bool = False) -> None:
+    def _enqueue(self, key: Key, *, alone: bool = False) -> None:
         self.ledger.note_ready(key)
         self.queue.add(self.ledger.case(key), alone=alone, avoid=self.ledger.test(key).lost_on)
         self._changed.set()
@@ -125,15 +126,17 @@ class Dispatcher:
         """A node has come."""
         self.nodes.join(node)
 
-    async def enter_flow(self, context: dict[str, Any]) -> None:
-        """The flow run exists: give all nodes its context and let them take tests."""
+    async def begin(self) -> None:
+        """Let all nodes take tests."""
         self.ledger.begin()
-        await self.nodes.enter_flow(context)
+        await self.nodes.begin()
 
     def lose_node(self, node_id: str, why: str) -> None:
         """A node is gone: what it had starts again elsewhere, or ends."""
         slots = self.nodes.leave(node_id)
         dispatches = self.in_flight.lose_node(node_id)
+        for dispatch in dispatches:
+            self.delivery.lose(dispatch.on_lost_node())
         expected = self.nodes.is_retired(node_id)
         lost = self.ledger.lose_node(node_id, begun_of(dispatches, slots), why, expected=expected)
         tests = {key: test for dispatch in dispatches for key, test in dispatch.tests.items()}
@@ -175,13 +178,13 @@ class Dispatcher:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), timeout)
 
-    def end_unsatisfiable(self, key: TestKey) -> None:
+    def end_unsatisfiable(self, key: Key) -> None:
         """End a test that no node fits, with the nearest miss."""
         offers = {node.id: node.capabilities for node in self.cluster.nodes.values()}
         why = nearest_miss(self.ledger.case(key).requirements, offers) if offers else "no node is left"
         self.ledger.close(key, Reason.UNSATISFIABLE, why)
 
-    def _end_unmatched(self, keys: Iterable[TestKey]) -> None:
+    def _end_unmatched(self, keys: Iterable[Key]) -> None:
         """End tests that no node fits, or none that can take part; one that is still to learn of the run may."""
         for key in keys:
             fitting = self.nodes.fitting(self.ledger.case(key))
@@ -210,11 +213,14 @@ class Dispatcher:
 
     def receive(self, event: tuple[float, dict[str, Any]]) -> None:
         """Messages of a node, by way of the run's topic."""
-        node_id: str = event[1]["node"]
         try:
-            messages: list[NodeMessage] = pickle.loads(event[1]["messages"])
-            for message in messages:
-                self._take(node_id, message)
+            report = decode_report(event[1]["report"])
+            node = self.cluster.nodes.get(report.node_id)
+            if node is None or node.incarnation != report.incarnation:
+                logger.debug("node %s was taken for lost before it said this", report.node_id)
+                return
+            for message in report.messages:
+                self._take(report.node_id, message)
         except Exception as error:  # noqa: BLE001 - Dask would log it and go on; the run would wait for ever
             self._error = error
         self._changed.set()
@@ -225,8 +231,10 @@ class Dispatcher:
                 self._begin(node_id, message)
             case CasesFound():
                 self._cases.take(message)
-            case AttemptResult():
-                self._book(message)
+            case AttemptEnd(result):
+                self._book(result)
+            case TaskRunState():
+                self.delivery.put(message)
             case DispatchDone():
                 self._land(message)
             case SessionEnd():
@@ -260,18 +268,18 @@ class Dispatcher:
             self._requeue_later(key)
         self._heed_failures()
 
-    def _carrier_of(self, key: TestKey) -> DispatchInFlight | None:
+    def _carrier_of(self, key: Key) -> DispatchInFlight | None:
         """The dispatch in flight that carries a test."""
         test = self.ledger.record.tests.get(key)
         return self.in_flight.at(test.place) if test is not None else None
 
-    def _requeue_later(self, key: TestKey) -> None:
+    def _requeue_later(self, key: Key) -> None:
         if delay := self.ledger.case(key).retry_delay_seconds:
             asyncio.get_running_loop().call_later(delay, self._requeue, key)
         else:
             self._requeue(key)
 
-    def _requeue(self, key: TestKey) -> None:
+    def _requeue(self, key: Key) -> None:
         if self._admitting and self.ledger.is_open(key):
             self._enqueue(key, alone=True)
 
@@ -290,7 +298,6 @@ class Dispatcher:
             self.cancel_soon()
 
     def _land(self, message: DispatchDone) -> None:
-        self.task_runs += message.task_runs
         dispatch = self.in_flight.land(message.key)
         if dispatch is None:
             return
@@ -300,20 +307,15 @@ class Dispatcher:
             if self.ledger.is_open(key):
                 self._end_unreported(key, message.trouble or "its dispatch ended without a result for it")
 
-    def _end_unreported(self, key: TestKey, why: str) -> None:
+    def _end_unreported(self, key: Key, why: str) -> None:
         if self._admitting:
             self.ledger.close(key, Reason.INTERNAL, f"the node could not run this test: {why}")
         else:
             self.ledger.close(key, Reason.CANCELLED, "the run was stopped before this test had run")
 
     def _trouble(self, key: str, why: str) -> None:
-        self._land(DispatchDone(key, 0, why))
+        self._land(DispatchDone(key, why))
         self._changed.set()
-
-    @property
-    def orphans(self) -> list[OrphanRun]:
-        """Task runs whose node was lost, and which Prefect may take for running."""
-        return self.in_flight.orphans
 
     def stop_admitting(self) -> None:
         """Send nothing more; what runs goes on until it ends or is cancelled."""

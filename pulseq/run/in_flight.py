@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pulseq.models import TestKey
-from pulseq.orchestration.orphans import OrphanRun
+from pulseq.models import Key
+from pulseq.orchestration.delivery import OnLostNode
 from pulseq.planning.queued import QueuedTest
 from pulseq.records import Place
 from pulseq.run.ledger import Begun
-
-#: A node that is lost this soon after its dispatch was done may not have told Prefect so.
-_FRESH_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -32,17 +28,17 @@ class DispatchInFlight:
     """
 
     node_id: str
-    tests: dict[TestKey, QueuedTest]
-    in_place: frozenset[TestKey]
+    tests: dict[Key, QueuedTest]
+    in_place: frozenset[Key]
     task_runs: Mapping[UUID, str] = field(default_factory=dict)
     follows: str | None = None
     begun: set[str] = field(default_factory=set)
     scopes_begun: set[tuple[object, str]] = field(default_factory=set)
-    running: TestKey | None = None
+    running: Key | None = None
     began_at: float = 0.0
-    _tests_begun: set[TestKey] = field(default_factory=set)
+    _tests_begun: set[Key] = field(default_factory=set)
 
-    def begin(self, test: TestKey, task_run: str | None) -> None:
+    def begin(self, test: Key, task_run: str | None) -> None:
         """The node has begun a test, in this task run."""
         if task_run is not None:
             self.begun.add(task_run)
@@ -56,22 +52,19 @@ class DispatchInFlight:
         """The tests that the node has not begun, as far as is known here, in their order."""
         return [test for key, test in self.tests.items() if key not in self._tests_begun]
 
-    def orphans(self, *, landed: bool) -> list[OrphanRun]:
+    def on_lost_node(self) -> list[OnLostNode]:
         """Its task runs, should its node be lost."""
-        return [OrphanRun(id, name, not landed and str(id) in self.begun) for id, name in self.task_runs.items()]
+        return [OnLostNode(id, name, str(id) in self.begun) for id, name in self.task_runs.items()]
 
 
 class InFlight:
     """Every dispatch in flight; a test is in one of them at most.
 
     Attributes:
-        orphans: the task runs that were on nodes when these were lost.
         by_key: all of them, by their keys, the first that left first.
     """
 
     def __init__(self) -> None:
-        self.orphans: list[OrphanRun] = []
-        self._landed: deque[tuple[float, DispatchInFlight]] = deque()
         self.by_key: dict[str, DispatchInFlight] = {}
         self._by_node: dict[str, dict[str, DispatchInFlight]] = {}
         self._followers: dict[str, str] = {}
@@ -105,12 +98,13 @@ class InFlight:
 
     def land(self, key: str) -> DispatchInFlight | None:
         """A dispatch is done; None for one that is not known any more."""
-        dispatch = self._remove(key)
-        if dispatch is not None:
-            now = time.monotonic()
-            self._landed.append((now, dispatch))
-            while now - self._landed[0][0] > _FRESH_SECONDS:
-                self._landed.popleft()
+        dispatch = self.by_key.pop(key, None)
+        if dispatch is None:
+            return None
+        there = self._by_node[dispatch.node_id]
+        del there[key]
+        if not there:
+            del self._by_node[dispatch.node_id]
         return dispatch
 
     def hand_on(self, key: str, landed: DispatchInFlight) -> bool:
@@ -123,42 +117,24 @@ class InFlight:
             following[1].follows = None
         return following is not None
 
-    def _remove(self, key: str) -> DispatchInFlight | None:
-        dispatch = self.by_key.pop(key, None)
-        if dispatch is None:
-            return None
-        there = self._by_node[dispatch.node_id]
-        del there[key]
-        if not there:
-            del self._by_node[dispatch.node_id]
-        return dispatch
-
     def lose_node(self, node_id: str) -> list[DispatchInFlight]:
         """All that was on a node that is gone."""
-        fresh = time.monotonic() - _FRESH_SECONDS
-        for landed_at, landed in self._landed:
-            if landed.node_id == node_id and landed_at > fresh:
-                self.orphans += landed.orphans(landed=True)
         keys = list(self.on(node_id))
-        lost = [dispatch for key in keys if (dispatch := self._remove(key)) is not None]
+        lost = [dispatch for key in keys if (dispatch := self.land(key)) is not None]
         for key in keys:
             self._followers.pop(key, None)
-        for under_way in lost:
-            self.orphans += under_way.orphans(landed=False)
         return lost
 
     def clear(self) -> None:
         """Forget all: nobody is there any more."""
-        for dispatch in self.by_key.values():
-            self.orphans += dispatch.orphans(landed=False)
         for book in (self.by_key, self._by_node, self._followers):
             book.clear()
 
 
-def begun_of(lost: Iterable[DispatchInFlight], slots: int) -> dict[TestKey, Begun]:
+def begun_of(lost: Iterable[DispatchInFlight], slots: int) -> dict[Key, Begun]:
     """What may have begun, of all that was on a node with so many slots: what it said last did not come home."""
     dispatches = list(lost)
-    begun: dict[TestKey, Begun] = {}
+    begun: dict[Key, Begun] = {}
     at_work = sorted((one for one in dispatches if one.follows is None), key=lambda one: one.running is None)[:slots]
     for dispatch in dispatches:
         # What it was to follow is done, or nearly: its last result may have been on its way.

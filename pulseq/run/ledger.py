@@ -25,12 +25,12 @@ from pulseq.execution.runtime.verdict import OUTPUT_FOLLOWS
 from pulseq.models import (
     INFRASTRUCTURE_REASONS,
     AttemptResult,
+    Key,
     PytestItemBody,
     Reason,
     SimulateBody,
     Status,
     TestCase,
-    TestKey,
 )
 from pulseq.records import Place, RunRecord, TestRecord
 from pulseq.run.run_options import MAX_NODE_LOSSES
@@ -60,9 +60,9 @@ class Lost:
         again: tests that had not begun, to stand where they stood.
     """
 
-    alone: list[TestKey] = field(default_factory=list)
-    apart: list[TestKey] = field(default_factory=list)
-    again: list[TestKey] = field(default_factory=list)
+    alone: list[Key] = field(default_factory=list)
+    apart: list[Key] = field(default_factory=list)
+    again: list[Key] = field(default_factory=list)
 
 
 class Next(Enum):
@@ -109,18 +109,18 @@ class Ledger:
         """Tests that have a bad verdict of their own."""
         return self.record.failures
 
-    def test(self, key: TestKey) -> TestRecord:
+    def test(self, key: Key) -> TestRecord:
         return self.record.tests[key]
 
-    def case(self, key: TestKey) -> TestCase:
+    def case(self, key: Key) -> TestCase:
         case = self.record.tests[key].case
         assert case is not None
         return case
 
-    def knows(self, key: TestKey) -> bool:
+    def knows(self, key: Key) -> bool:
         return key in self.record.tests
 
-    def is_open(self, key: TestKey) -> bool:
+    def is_open(self, key: Key) -> bool:
         """Whether a test was accepted and has no verdict."""
         test = self.record.tests.get(key)
         return test is not None and test.closed is None
@@ -135,7 +135,7 @@ class Ledger:
             test.case = case
         return test is not None
 
-    def expand(self, key: TestKey, count: int) -> None:
+    def expand(self, key: Key, count: int) -> None:
         """An entry has become tests of its own, which are planned by themselves."""
         self.tell(TestExpanded(key[0], key[1], count))
 
@@ -143,7 +143,7 @@ class Ledger:
         """The flow run exists: tests can start from now on."""
         self._flow_began = time.monotonic()
 
-    def note_ready(self, key: TestKey) -> None:
+    def note_ready(self, key: Key) -> None:
         """A test could start from now on, or again."""
         if self._flow_began is not None:
             self.test(key).ready_at = time.monotonic()
@@ -160,11 +160,11 @@ class Ledger:
             return result
         return replace(result, queue_seconds=max(time.monotonic() - ready - result.duration, 0.0))
 
-    def sent(self, key: TestKey, node_id: str, dispatch: str = "") -> None:
+    def sent(self, key: Key, node_id: str, dispatch: str = "") -> None:
         """A test was given to a node."""
         self.test(key).place = Place(node_id, dispatch)
 
-    def give_back(self, key: TestKey) -> bool:
+    def give_back(self, key: Key) -> bool:
         """A node will not run a test that it was given; whether it is to be queued again."""
         test = self.test(key)
         if test.closed is not None or test.begun is not None:
@@ -172,7 +172,7 @@ class Ledger:
         test.place = None
         return True
 
-    def start(self, key: TestKey, attempt: int, node_id: str, task_run: str | None) -> None:
+    def start(self, key: Key, attempt: int, node_id: str, task_run: str | None) -> None:
         """A node says that an attempt begins."""
         test = self.record.tests.get(key)
         if test is None or test.closed or test.place is None or test.place.node_id != node_id:
@@ -215,7 +215,7 @@ class Ledger:
         if self.is_open(result.key):
             self._close_as(self.test(result.key), result)
 
-    def lose_node(self, node_id: str, tests: Mapping[TestKey, Begun], why: str, *, expected: bool = False) -> Lost:
+    def lose_node(self, node_id: str, tests: Mapping[Key, Begun], why: str, *, expected: bool = False) -> Lost:
         """A node is gone, with the tests that it had.
 
         What may have begun is tried again, under the next number and alone. One that is there whenever a node is
@@ -268,13 +268,13 @@ class Ledger:
         text = f"{test.losses} nodes were lost while this test ran on them; it is probably what kills them ({why})"
         self._close(test, Status.ERROR, Reason.NODE_LOST, test.last_attempt, node_id, text)
 
-    def close(self, key: TestKey, reason: Reason, error: str, node_id: str | None = None) -> None:
+    def close(self, key: Key, reason: Reason, error: str, node_id: str | None = None) -> None:
         """End a test that gets no (further) attempt: unsatisfiable, cancelled, internal, setup."""
         test = self.test(key)
         if test.closed is None:
             self._close(test, Status.ERROR, reason, test.last_attempt, node_id, error)
 
-    def open_keys(self) -> list[TestKey]:
+    def open_keys(self) -> list[Key]:
         """The tests without a verdict, in the order of their planning."""
         return [key for key, test in self.record.tests.items() if test.closed is None]
 

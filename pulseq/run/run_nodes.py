@@ -11,9 +11,9 @@ from typing import Any
 
 from pulseq.capabilities import match
 from pulseq.cluster.cluster import Cluster, LiveNode
+from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, NodeJoined, RunNote
 from pulseq.models import TestCase
-from pulseq.orchestration.task_runner import NodeTaskRunner
 from pulseq.run.in_flight import InFlight
 from pulseq.run.node_admission import NodeAdmission
 from pulseq.run.run_queue import RunQueue
@@ -30,7 +30,7 @@ class RunNodes:
 
     run_id: str
     cluster: Cluster
-    runner: NodeTaskRunner
+    runner: NodeClient
     queue: RunQueue
     in_flight: InFlight
     changed: asyncio.Event
@@ -57,9 +57,9 @@ class RunNodes:
         self.tell(RunNote(f"node {node.id} cannot take part: {why}"))
         self.changed.set()
 
-    async def enter_flow(self, context: dict[str, Any]) -> None:
-        """The flow run exists: give all nodes its context and let them take tests."""
-        await self._admission.admit_all(context)
+    async def begin(self) -> None:
+        """Let all nodes take tests, those that are there and those that will come."""
+        await self._admission.admit_all()
 
     def leave(self, node_id: str) -> int:
         """A node is gone; how many slots it had in this run."""
@@ -97,7 +97,7 @@ class RunNodes:
 
     async def cancel(self) -> None:
         """End what runs, on every node."""
-        if self._admission.context is not None:
+        if self._admission.is_open:
             with contextlib.suppress(OSError):  # what is gone needs no cancelling
                 addresses = [node.address for node in self.cluster.nodes.values()]
                 await self.runner.cancel_run(self.run_id, addresses)

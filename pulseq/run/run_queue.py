@@ -7,7 +7,7 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TypeVar, cast
 
 from pulseq.capabilities import match, requirement_key
-from pulseq.models import CapabilityValue, FrameworkConfig, Priority, PytestItemBody, SimulateBody, TestCase, TestKey
+from pulseq.models import CapabilityValue, FrameworkConfig, Key, Priority, PytestItemBody, SimulateBody, TestCase
 from pulseq.planning.expected import ExpectedDurations
 from pulseq.planning.packing import WHOLE_FILES, PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest
@@ -142,7 +142,7 @@ class RunQueue:
             logger.debug("%s", explain_prefetch([test.key[0] for test in pick.tests], node_id))
         return pick
 
-    def withdraw_unmatched(self, now: float) -> list[TestKey]:
+    def withdraw_unmatched(self, now: float) -> list[Key]:
         """Take out the tests that no node fits, or none any more for longer than `node_timeout`."""
         due = self._unmatched.due(self._queue.unmatched(), now)
         return [test.key for key in due for test in self._queue.withdraw(key)]

@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 
-from pulseq.models import TestKey
+from pulseq.models import Key
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.sharing import Lane, Left, share_out
-from pulseq.protocol.work import TestsRecalled
+from pulseq.protocol.from_node import TestsRecalled
 from pulseq.run.in_flight import DispatchInFlight, InFlight
 from pulseq.run.ledger import Ledger
 from pulseq.run.run_queue import RunQueue
@@ -21,7 +21,7 @@ _PAUSE_SECONDS = 0.25
 _PATIENCE_SECONDS = 5.0
 
 #: (dispatch, its node, tests): ask for these.
-Ask = Callable[[str, str, list[TestKey]], None]
+Ask = Callable[[str, str, list[Key]], None]
 
 
 #: What a slot can give back, with the dispatch that it is of: a test, or all that is of one scope.
@@ -163,7 +163,7 @@ class WorkStealing:
         )
 
     def _ask_back(self, units: list[_Unit], now: float) -> None:
-        by_dispatch: dict[str, list[TestKey]] = {}
+        by_dispatch: dict[str, list[Key]] = {}
         for key, tests in units:
             by_dispatch.setdefault(key, []).extend(test.key for test in tests)
         for key, wanted in by_dispatch.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from collections.abc import Set as AbstractSet
@@ -21,19 +20,21 @@ from pulseq.events import AttemptStarted, TestClosed
 from pulseq.models import (
     AttemptResult,
     FrameworkConfig,
+    Key,
     PytestItemBody,
     PytestOrder,
     PytestSpec,
     Status,
     TestCase,
-    TestKey,
 )
 from pulseq.node.node_agent import RunOnNode
 from pulseq.node.node_slots import NodeSlots
-from pulseq.protocol.work import Dispatch, NodeMessage, PytestWork
+from pulseq.protocol.from_node import NodeMessage
+from pulseq.protocol.work import Dispatch, PytestWork
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.work_stealing import units_of
+from tests.reports_home import said_by
 from tests.run.told import Told
 
 SPECS = {entry: PytestSpec("r", entry, ("tests",), (), False, ".", None) for entry in ("unit", "other")}
@@ -172,15 +173,12 @@ class Fleet:
 
     def _hear(self, node: str, messages: list[NodeMessage]) -> None:
         if node in self.nodes:
-            self.dispatcher.receive((0.0, {"node": node, "messages": pickle.dumps(messages)}))
+            self.dispatcher.receive(said_by(node, *messages))
 
     def send(self, dispatch: Dispatch, address: str, **_: Any) -> None:
         self._later(address, lambda run: run.handle(dispatch))
 
-    async def enter_run(self, *_: Any) -> None:
-        return None
-
-    async def recall(self, _run_id: str, address: str, key: str, tests: list[TestKey]) -> None:
+    async def recall(self, _run_id: str, address: str, key: str, tests: list[Key]) -> None:
         self._later(address, lambda run: run.recall(key, frozenset(tests)))
 
     async def no_next(self, _run_id: str, address: str, key: str, coming: str | None) -> None:
@@ -235,7 +233,7 @@ async def run_all(fleet: Fleet, cases: list[TestCase], events: Told, chance: ran
     )
     for case in cases:
         dispatcher.accept(case)
-    await dispatcher.enter_flow({})
+    await dispatcher.begin()
     running = asyncio.create_task(dispatcher.run())
     stealing = asyncio.create_task(
         steal(fleet, chance) if len(fleet.nodes) > 1 or fleet.of_name["n0"].slots > 1 else asyncio.sleep(0)

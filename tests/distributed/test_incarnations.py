@@ -6,7 +6,6 @@ Only what Dask carries is made up here: bodies run in a `Fleet`, which writes do
 from __future__ import annotations
 
 import asyncio
-import pickle
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -31,10 +30,12 @@ from pulseq.models import (
 )
 from pulseq.node.probe import Answer
 from pulseq.planning.liveness import LivenessRule
-from pulseq.protocol.work import AttemptStart, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork
+from pulseq.protocol.from_node import AttemptStart, DispatchDone, NodeMessage
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_health import RunHealth
 from pulseq.run.run_queue import RunQueue
+from tests.reports_home import said_by
 from tests.run.told import Told
 
 SPEC = PytestSpec("r", "p", ("tests",), (), False, "/", None)
@@ -82,15 +83,12 @@ class Fleet:
 
     async def _call(self, what: str, addresses: list[str]) -> None:
         self.calls += [(what, address) for address in addresses]
-        if what == "enter" and self.refusals:
+        if what == "begin" and self.refusals:
             self.refusals -= 1
             raise RuntimeError("the API is not there")
 
     async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
         await self._call("begin", addresses)
-
-    async def enter_run(self, _run_id: str, addresses: list[str], _context: dict[str, Any]) -> None:
-        await self._call("enter", addresses)
 
     async def leave_run(self, _run_id: str, addresses: list[str]) -> None:
         await self._call("leave", addresses)
@@ -106,7 +104,7 @@ class Fleet:
         asyncio.get_running_loop().call_soon(self._run, dispatch, process)
 
     def _run(self, dispatch: Dispatch, process: Process) -> None:
-        untold: list[NodeMessage] = []
+        untold: list[NodeMessage | AttemptResult] = []
         for work, task_run in zip(dispatch.work, dispatch.task_runs, strict=True):
             for name, attempt in _bodies(work):
                 if process.dead or process.frozen:
@@ -121,10 +119,10 @@ class Fleet:
                     self.kill(process)
                     return
                 untold.append(AttemptResult(name, attempt, process.node_id, Status.PASSED))
-        self._say(process, *untold, DispatchDone(dispatch.key, len(dispatch.work)))
+        self._say(process, *untold, DispatchDone(dispatch.key))
 
-    def _say(self, process: Process, *messages: NodeMessage) -> None:
-        self.dispatcher.receive((0.0, {"node": process.node_id, "messages": pickle.dumps(list(messages))}))
+    def _say(self, process: Process, *messages: NodeMessage | AttemptResult) -> None:
+        self.dispatcher.receive(said_by(process.node_id, *messages, incarnation=process.incarnation))
 
     def start(self, node_id: str, address: str | None = None) -> Process:
         """A node's process begins, and joins."""
@@ -163,7 +161,7 @@ class Fleet:
         """Run tests; the verdicts."""
         for case in cases:
             self.dispatcher.accept(case)
-        await self.dispatcher.enter_flow({})
+        await self.dispatcher.begin()
         running = asyncio.create_task(self.dispatcher.run())
         if during is not None:
             await during()

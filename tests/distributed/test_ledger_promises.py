@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from pulseq.events import AttemptStarted, TestClosed, TestExpanded, TestPlanned
-from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase, TestKey
+from pulseq.models import AttemptResult, CommandBody, Key, Reason, Status, TestCase
 from pulseq.records import fold, is_own_failure
 from pulseq.results.codec import decode_line, encode_line
 from pulseq.run.ledger import Begun, Next
@@ -32,7 +32,7 @@ OUTCOMES = st.sampled_from(
 class Body:
     """A test at work on a node, as the node sees it: it may not know that it was given up."""
 
-    key: TestKey
+    key: Key
     node: str
     attempt: int
     in_place: bool
@@ -46,7 +46,7 @@ class LedgerMachine(RuleBasedStateMachine):
         super().__init__()
         self.events = Told()
         self.ledger = self.events.ledger()
-        self.queued: list[TestKey] = []
+        self.queued: list[Key] = []
         self.at_work: list[Body] = []
         self.given_up: list[Body] = []
         self.nodes = 0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -13,7 +12,7 @@ from msgspec import structs
 
 from pulseq.events import AttemptFinished, TestClosed, TestExpanded, TestPlanned
 from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
-from pulseq.protocol.work import CasesFound
+from pulseq.protocol.from_node import CasesFound
 from pulseq.run.command_cases import CommandCases, row_of_command
 from pulseq.run.ledger import Begun
 from tests.run.told import Told
@@ -29,7 +28,7 @@ def said(name: str, status: Status) -> AttemptResult:
 
 def found(said_of: Said, /, **more: Any) -> CasesFound:
     results = tuple(said(name, status) for name, status in said_of.items())
-    return replace(CasesFound("java", "", results, None if results else "no file"), **more)
+    return structs.replace(CasesFound("java", "", results, None if results else "no file"), **more)
 
 
 class Command:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from pulseq.orchestration.orphans import OrphanRun
+from pulseq.orchestration.delivery import OnLostNode
 from pulseq.planning.queued import QueuedTest
 from pulseq.records import Place
 from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
@@ -50,39 +50,16 @@ def test_a_lost_node_takes_its_dispatches_and_no_others() -> None:
     assert in_flight.land("2") is kept
 
 
-def test_of_a_lost_node_every_task_run_is_an_orphan_and_the_begun_ones_are_known() -> None:
+def test_of_a_lost_node_every_task_run_is_known_and_which_have_begun() -> None:
     first, second = uuid4(), uuid4()
     in_flight = InFlight()
     dispatch = DispatchInFlight("node1", _dispatch("node1", ONE, TWO).tests, frozenset(), {first: "one", second: "two"})
     in_flight.add("1", dispatch)
 
     dispatch.begin(ONE, str(first))
-    in_flight.lose_node("node1")
+    (lost,) = in_flight.lose_node("node1")
 
-    assert in_flight.orphans == [OrphanRun(first, "one", under_way=True), OrphanRun(second, "two", under_way=False)]
-
-
-def test_what_had_just_landed_may_not_be_told_to_prefect() -> None:
-    task_run = uuid4()
-    in_flight = InFlight()
-    in_flight.add("1", DispatchInFlight("node1", {}, frozenset(), {task_run: "one"}))
-    in_flight.add("2", DispatchInFlight("node2", {}, frozenset(), {uuid4(): "two"}))
-    in_flight.land("1")
-    in_flight.land("2")
-
-    in_flight.lose_node("node1")
-
-    assert in_flight.orphans == [OrphanRun(task_run, "one", under_way=False)]
-
-
-def test_what_is_forgotten_under_way_is_an_orphan() -> None:
-    task_run = uuid4()
-    in_flight = InFlight()
-    in_flight.add("1", DispatchInFlight("node1", {}, frozenset(), {task_run: "one"}))
-
-    in_flight.clear()
-
-    assert in_flight.orphans == [OrphanRun(task_run, "one", under_way=False)]
+    assert lost.on_lost_node() == [OnLostNode(first, "one", begun=True), OnLostNode(second, "two", begun=False)]
 
 
 def test_what_is_under_way_on_a_node_is_known() -> None:

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from pulseq.events import AttemptFinished, AttemptStarted, Event, NodeLost, RunNote, TestClosed, TestExpanded
-from pulseq.models import AttemptResult, CommandBody, PytestItemBody, Reason, SimulateBody, Status, TestCase, TestKey
+from pulseq.models import AttemptResult, CommandBody, Key, PytestItemBody, Reason, SimulateBody, Status, TestCase
 from pulseq.run.ledger import Begun, Ledger, Next, planned_event
 from tests.run.told import Told, told_by
 
@@ -455,7 +455,7 @@ def test_what_machines_lose_twice_has_no_verdict_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("nodes_tests", [{}, {KEY: Begun.NO}])
-def test_the_end_of_a_node_is_a_loss_unless_it_was_awaited_and_had_nothing(nodes_tests: dict[TestKey, Begun]) -> None:
+def test_the_end_of_a_node_is_a_loss_unless_it_was_awaited_and_had_nothing(nodes_tests: dict[Key, Begun]) -> None:
     ledger = planned()
     ledger.lose_node("n1", nodes_tests, "it was drained", expected=True)
     assert told_by(ledger) == [NodeLost("n1", "it was drained")] * len(nodes_tests)

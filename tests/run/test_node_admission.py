@@ -24,9 +24,6 @@ class Runner:
 
     async def begin_run(self, _run_id: str, _addresses: list[str]) -> None:
         self.asked.append("begin")
-
-    async def enter_run(self, _run_id: str, _addresses: list[str], _context: dict[str, Any]) -> None:
-        self.asked.append("enter")
         if self.refuses:
             self.refuses -= 1
             raise OSError("no way there")
@@ -60,7 +57,7 @@ def test_a_node_is_admitted_once_however_often_it_comes() -> None:
 
     async def come() -> None:
         await site.admission.admit(NODE)
-        await asyncio.gather(site.admission.admit_all({}), site.admission.admit(NODE))
+        await asyncio.gather(site.admission.admit_all(), site.admission.admit(NODE))
 
     asyncio.run(come())
     assert ([NODE], []) == (site.admitted, site.refused)
@@ -72,12 +69,12 @@ def test_one_that_was_silent_leaves_the_run_before_it_takes_part_again() -> None
     site = Site()
 
     async def come_back() -> None:
-        await site.admission.admit_all({})
+        await site.admission.admit_all()
         site.admission.leave("n")
         await site.admission.admit(NODE)
 
     asyncio.run(come_back())
-    assert ["enter", "leave", "enter"] == site.runner.asked
+    assert ["begin", "leave", "begin"] == site.runner.asked
     assert [NODE, NODE] == site.admitted
 
 
@@ -86,20 +83,20 @@ def test_another_process_of_the_same_node_has_nothing_to_leave() -> None:
     second = replace(NODE, incarnation="second")
 
     async def come_back() -> None:
-        await site.admission.admit_all({})
+        await site.admission.admit_all()
         site.admission.leave("n")
         site.cluster.nodes["n"] = second
         await site.admission.admit(second)
 
     asyncio.run(come_back())
-    assert ["enter", "enter"] == site.runner.asked
+    assert ["begin", "begin"] == site.runner.asked
     assert [NODE, second] == site.admitted
 
 
 @pytest.mark.parametrize(("refuses", "expected"), [(2, []), (3, ["n: no way there"])])
 def test_one_that_cannot_be_told_of_the_run_is_tried_again(refuses: int, expected: list[str]) -> None:
     site = Site(Runner(refuses))
-    asyncio.run(site.admission.admit_all({}))
+    asyncio.run(site.admission.admit_all())
     assert (expected, len(expected)) == (site.refused, len(site.admission.unable))
     assert len(site.admitted) == 1 - len(expected)
 
@@ -108,7 +105,7 @@ def test_one_that_has_gone_meanwhile_is_no_trouble() -> None:
     site = Site(Runner(1))
 
     async def go() -> None:
-        opening = asyncio.create_task(site.admission.admit_all({}))
+        opening = asyncio.create_task(site.admission.admit_all())
         await asyncio.sleep(0)
         del site.cluster.nodes["n"]
         await opening

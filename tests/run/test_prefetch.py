@@ -15,7 +15,7 @@ from pulseq.models import (
     TestCase,
 )
 from pulseq.planning.ready_queue import Pick
-from pulseq.protocol.work import NextAsked
+from pulseq.protocol.from_node import NextAsked
 from pulseq.run.in_flight import DispatchInFlight, InFlight
 from pulseq.run.prefetch import Prefetch
 from pulseq.run.run_queue import RunQueue

@@ -33,9 +33,6 @@ class Runner:
 
     async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
         self.asked.append(("begin", addresses))
-
-    async def enter_run(self, _run_id: str, addresses: list[str], _context: dict[str, Any]) -> None:
-        self.asked.append(("enter", addresses))
         if self.refuses:
             raise OSError("no way there")
 
@@ -70,7 +67,7 @@ class Site:
         )
 
     async def admit(self) -> None:
-        await self.nodes.enter_flow({})
+        await self.nodes.begin()
         self.nodes.join(NODE)
         await self.background.pop()
 
@@ -103,7 +100,7 @@ def test_a_node_that_joins_is_told_and_takes_tests_once_it_knows_the_run() -> No
 def test_one_that_cannot_take_part_is_told_with_the_reason() -> None:
     site = Site(refuses=True)
     assert site.nodes.why_unable([NODE]) is None
-    asyncio.run(site.nodes.enter_flow({}))
+    asyncio.run(site.nodes.begin())
     assert [RunNote("node n cannot take part: no way there")] == site.told
     assert "n: no way there" == site.nodes.why_unable([NODE])
 
@@ -137,11 +134,11 @@ def test_a_node_is_drained_when_all_that_it_had_has_landed() -> None:
     assert [("leave", [NODE.address])] == site.runner.asked
 
 
-def test_before_the_flow_run_there_is_nothing_to_cancel() -> None:
+def test_before_nodes_take_tests_there_is_nothing_to_cancel() -> None:
     site = Site()
     asyncio.run(site.nodes.cancel())
     assert [] == site.runner.asked
-    asyncio.run(site.nodes.enter_flow({}))
+    asyncio.run(site.nodes.begin())
     asyncio.run(site.nodes.cancel())
     assert ("cancel", [NODE.address]) == site.runner.asked[-1]
 

@@ -6,6 +6,8 @@ import pytest
 
 from pulseq.events import TestClosed
 from pulseq.models import Priority, Reason, SimulateBody, Status, TestCase
+from pulseq.orchestration.delivery import Delivery
+from pulseq.protocol.from_node import TaskRunState
 from pulseq.run.unstarted_log import UnstartedLog
 from tests.run.told import Told
 
@@ -21,22 +23,41 @@ def _closed(
     return TestClosed(test, "chrome", status, reason, False, attempts, error="no node\nfits")
 
 
+class Kept(Delivery):
+    """Keeps what it is to tell."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.put_in: list[TaskRunState] = []
+
+    def put(self, state: TaskRunState) -> None:
+        self.put_in.append(state)
+
+
 @pytest.fixture
-def log() -> UnstartedLog:
+def kept() -> Kept:
+    return Kept()
+
+
+@pytest.fixture
+def log(kept: Kept) -> UnstartedLog:
     ledger = Told().ledger()
     for case in CASES:
         ledger.plan(case)
-    return UnstartedLog(ledger, most=3)
+    return UnstartedLog(ledger, kept, most=3)
 
 
-def test_one_that_no_node_fits_is_told_once_with_its_reason(log: UnstartedLog) -> None:
+def test_one_that_no_node_fits_is_told_once_with_its_reason(log: UnstartedLog, kept: Kept) -> None:
+    log.handle(_closed(Reason.UNSATISFIABLE))
     log.handle(_closed(Reason.UNSATISFIABLE))
 
-    (told,) = log.take()
-    assert ("cart (chrome) @ no node, high, smoke", Reason.UNSATISFIABLE) == (told.name, told.reason)
-    assert "no node" in told.why
-    assert [] == log.take()
-    assert 0 == log.told  # until Prefect has taken it
+    (told,) = kept.put_in
+    assert ("cart (chrome) @ no node, high, smoke", "FAILED", "Unsatisfiable") == (
+        told.name,
+        told.state_type,
+        told.state,
+    )
+    assert "no node" in told.message
 
 
 @pytest.mark.parametrize(
@@ -50,18 +71,15 @@ def test_one_that_no_node_fits_is_told_once_with_its_reason(log: UnstartedLog) -
     ],
     ids=["stopped", "had-an-attempt", "passed", "skipped", "not-planned"],
 )
-def test_no_other_is_told(log: UnstartedLog, closed: TestClosed) -> None:
+def test_no_other_is_told(log: UnstartedLog, kept: Kept, closed: TestClosed) -> None:
     log.handle(closed)
 
-    assert [] == log.take()
+    assert [] == kept.put_in
 
 
-def test_of_many_the_first_ones_are_told_and_each_once(log: UnstartedLog) -> None:
-    for test in ("cart", "cart", "desk"):
-        log.handle(_closed(Reason.UNSATISFIABLE, test=test))
-    first = log.take()
-    for test in ("cart", "till", "shop"):
+def test_of_many_the_first_ones_are_told_and_each_once(log: UnstartedLog, kept: Kept) -> None:
+    for test in ("cart", "cart", "desk", "cart", "till", "shop"):
         log.handle(_closed(Reason.UNSATISFIABLE, test=test))
 
-    assert (2, 1) == (len(first), len(log.take()))
-    assert log.task_runs["cart", "chrome"] == first[0].id
+    assert ["cart", "desk", "till"] == [told.name.partition(" ")[0] for told in kept.put_in]
+    assert log.task_runs["cart", "chrome"] == str(kept.put_in[0].id)

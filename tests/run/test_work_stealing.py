@@ -6,7 +6,7 @@ import pytest
 
 from pulseq.models import FrameworkConfig, PytestItemBody, TestCase
 from pulseq.planning.ready_queue import Pick
-from pulseq.protocol.work import TestsRecalled
+from pulseq.protocol.from_node import TestsRecalled
 from pulseq.run.in_flight import DispatchInFlight, InFlight
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.work_stealing import WorkStealing
