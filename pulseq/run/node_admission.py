@@ -33,6 +33,8 @@ class NodeAdmission:
     on_trouble: Callable[[LiveNode, str], None]
     is_open: bool = False
     unable: dict[str, str] = field(default_factory=dict)
+    #: Those that know the run, and those that take part in it.
+    _told: dict[str, LiveNode] = field(default_factory=dict)
     _admitted: dict[str, LiveNode] = field(default_factory=dict)
     #: Incarnations that were given up; one that was only silent may come back.
     _given_up: set[str] = field(default_factory=set)
@@ -65,6 +67,7 @@ class NodeAdmission:
     def leave(self, node_id: str) -> int:
         """A node is gone; how many slots it had here."""
         self.unable.pop(node_id, None)
+        self._told.pop(node_id, None)
         node = self._admitted.pop(node_id, None)
         if node is None:
             return 0
@@ -75,8 +78,11 @@ class NodeAdmission:
         return self.cluster.nodes.get(node.id) is node
 
     async def _make_known(self, node: LiveNode) -> None:
+        if self._told.get(node.id) is node:
+            return
         if node.incarnation in self._given_up:
             # What it was at when it fell silent others have, or will have.
             await self.runner.leave_run(self.run_id, [node.address])
             self._given_up.discard(node.incarnation)
         await self.runner.begin_run(self.run_id, [node.address])
+        self._told[node.id] = node

@@ -178,6 +178,9 @@ class Fleet:
     def send(self, dispatch: Dispatch, address: str, **_: Any) -> None:
         self._later(address, lambda run: run.handle(dispatch))
 
+    async def begin_run(self, *_: Any) -> None:
+        return None
+
     async def recall(self, _run_id: str, address: str, key: str, tests: list[Key]) -> None:
         self._later(address, lambda run: run.recall(key, frozenset(tests)))
 
