@@ -34,7 +34,7 @@ class NodeAdmission:
     is_open: bool = False
     unable: dict[str, str] = field(default_factory=dict)
     #: Those that know the run, and those that take part in it.
-    _told: dict[str, LiveNode] = field(default_factory=dict)
+    _ready: dict[str, LiveNode] = field(default_factory=dict)
     _admitted: dict[str, LiveNode] = field(default_factory=dict)
     #: Incarnations that were given up; one that was only silent may come back.
     _given_up: set[str] = field(default_factory=set)
@@ -43,7 +43,9 @@ class NodeAdmission:
         """Make a node know the run; it takes part as soon as nodes may."""
         for pause in (*ADMIT_AGAIN_SECONDS, None):
             try:
-                await self._make_known(node)
+                if self._ready.get(node.id) is not node:
+                    await self._make_known(node)
+                self._ready[node.id] = node
                 break
             except (OSError, RuntimeError) as error:
                 if not self._is_here(node):
@@ -67,7 +69,7 @@ class NodeAdmission:
     def leave(self, node_id: str) -> int:
         """A node is gone; how many slots it had here."""
         self.unable.pop(node_id, None)
-        self._told.pop(node_id, None)
+        self._ready.pop(node_id, None)
         node = self._admitted.pop(node_id, None)
         if node is None:
             return 0
@@ -78,11 +80,8 @@ class NodeAdmission:
         return self.cluster.nodes.get(node.id) is node
 
     async def _make_known(self, node: LiveNode) -> None:
-        if self._told.get(node.id) is node:
-            return
         if node.incarnation in self._given_up:
             # What it was at when it fell silent others have, or will have.
             await self.runner.leave_run(self.run_id, [node.address])
             self._given_up.discard(node.incarnation)
         await self.runner.begin_run(self.run_id, [node.address])
-        self._told[node.id] = node

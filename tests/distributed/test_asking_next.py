@@ -30,6 +30,7 @@ from pulseq.models import (
 from pulseq.node.node_agent import RunOnNode
 from pulseq.node.node_slots import NodeSlots
 from pulseq.protocol.from_node import NodeMessage
+from pulseq.protocol.to_node import NoNext
 from pulseq.protocol.work import Dispatch, PytestWork
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_queue import RunQueue
@@ -122,7 +123,7 @@ class Node:
     def __post_init__(self) -> None:
         agent = SimpleNamespace(node_slots=NodeSlots(self.slots), send=lambda _run_id, messages: self._tell(messages))
         self.run = RunOnNode(cast(Any, agent), "r")
-        self.run._prefect = cast(Any, Prefect())
+        self.run._task_runs = cast(Any, Prefect())
         self.run._sessions = {spec: cast(Any, Session(self)) for spec in SPECS.values()}
         self.run._outbox = cast(Any, SimpleNamespace(put=lambda one, busy=False: self._tell([one]), flush=lambda: None))
         self._told: asyncio.Queue[list[NodeMessage]] = asyncio.Queue()
@@ -186,7 +187,7 @@ class Fleet:
 
     async def no_next(self, _run_id: str, address: str, key: str, coming: str | None) -> None:
         async def decline(run: RunOnNode) -> None:
-            run.no_next(key, coming)
+            await run.do(NoNext(key, coming))
 
         self._later(address, decline)
 

@@ -61,6 +61,7 @@ def test_a_node_is_admitted_once_however_often_it_comes() -> None:
 
     asyncio.run(come())
     assert ([NODE], []) == (site.admitted, site.refused)
+    assert ["begin"] == site.runner.asked
     assert 2 == site.admission.leave("n")
     assert 0 == site.admission.leave("n")
 

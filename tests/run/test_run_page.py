@@ -111,9 +111,11 @@ def test_a_test_that_no_node_fits_is_told_as_a_task_run(page: RunPage, api: Api)
 
     asyncio.run(keep())
 
-    [(flow_run, [line])] = [what for kind, what in api.told if kind == "log"]
-    assert (page.flow_run_id, "cart: error (unsatisfiable)\nno node fits") == (flow_run, line.text)
-    assert (1, True) == (page.delivery.ended, line.task_run is not None)
+    [(_, test)] = page.delivery._waiting
+    assert ("cart @ no node, medium", "no node fits") == (test.name, test.message)
+    [(_, [line])] = [what for kind, what in api.told if kind == "log"]
+    assert (str(test.id), "cart: error (unsatisfiable)\nno node fits") == (line.task_run, line.text)
+    assert 1 == page.delivery.ended
 
 
 def test_an_api_that_does_not_answer_is_asked_once(page: RunPage, api: Api) -> None:

@@ -6,7 +6,6 @@ import pytest
 
 from pulseq.events import TestClosed
 from pulseq.models import Priority, Reason, SimulateBody, Status, TestCase
-from pulseq.orchestration.delivery import Delivery
 from pulseq.protocol.from_node import TaskRunState
 from pulseq.run.unstarted_log import UnstartedLog
 from tests.run.told import Told
@@ -23,41 +22,30 @@ def _closed(
     return TestClosed(test, "chrome", status, reason, False, attempts, error="no node\nfits")
 
 
-class Kept(Delivery):
-    """Keeps what it is to tell."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.put_in: list[TaskRunState] = []
-
-    def put(self, state: TaskRunState) -> None:
-        self.put_in.append(state)
+@pytest.fixture
+def told() -> list[TaskRunState]:
+    return []
 
 
 @pytest.fixture
-def kept() -> Kept:
-    return Kept()
-
-
-@pytest.fixture
-def log(kept: Kept) -> UnstartedLog:
+def log(told: list[TaskRunState]) -> UnstartedLog:
     ledger = Told().ledger()
     for case in CASES:
         ledger.plan(case)
-    return UnstartedLog(ledger, kept, most=3)
+    return UnstartedLog(ledger, told.append, most=3)
 
 
-def test_one_that_no_node_fits_is_told_once_with_its_reason(log: UnstartedLog, kept: Kept) -> None:
+def test_one_that_no_node_fits_is_told_with_its_reason(log: UnstartedLog, told: list[TaskRunState]) -> None:
     log.handle(_closed(Reason.UNSATISFIABLE))
-    log.handle(_closed(Reason.UNSATISFIABLE))
 
-    (told,) = kept.put_in
+    (state,) = told
     assert ("cart (chrome) @ no node, high, smoke", "FAILED", "Unsatisfiable") == (
-        told.name,
-        told.state_type,
-        told.state,
+        state.name,
+        state.state_type,
+        state.state,
     )
-    assert "no node" in told.message
+    assert "no node" in state.message
+    assert state.at >= (state.started_at or 0.0) == state.ended_at
 
 
 @pytest.mark.parametrize(
@@ -71,15 +59,15 @@ def test_one_that_no_node_fits_is_told_once_with_its_reason(log: UnstartedLog, k
     ],
     ids=["stopped", "had-an-attempt", "passed", "skipped", "not-planned"],
 )
-def test_no_other_is_told(log: UnstartedLog, kept: Kept, closed: TestClosed) -> None:
+def test_no_other_is_told(log: UnstartedLog, told: list[TaskRunState], closed: TestClosed) -> None:
     log.handle(closed)
 
-    assert [] == kept.put_in
+    assert [] == told
 
 
-def test_of_many_the_first_ones_are_told_and_each_once(log: UnstartedLog, kept: Kept) -> None:
+def test_of_many_the_first_ones_are_told_and_each_once(log: UnstartedLog, told: list[TaskRunState]) -> None:
     for test in ("cart", "cart", "desk", "cart", "till", "shop"):
         log.handle(_closed(Reason.UNSATISFIABLE, test=test))
 
-    assert ["cart", "desk", "till"] == [told.name.partition(" ")[0] for told in kept.put_in]
-    assert log.task_runs["cart", "chrome"] == str(kept.put_in[0].id)
+    assert ["cart", "desk", "till"] == [state.name.partition(" ")[0] for state in told]
+    assert log.task_runs["cart", "chrome"] == str(told[0].id)
