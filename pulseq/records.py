@@ -38,7 +38,7 @@ _NO_ATTEMPTS: Mapping[int, AttemptResult] = MappingProxyType({})
 
 
 @dataclass(slots=True)
-class Place:
+class SentTo:
     """Where a test is that was given to a node.
 
     Attributes:
@@ -62,7 +62,7 @@ class TestRecord:
         starved: how many of its attempts machines have ended for want of memory; their nodes live on.
         lost_on: the nodes of both.
         case: what is to be run; None where a journal is read.
-        place: where it is; None for a test that waits, and for one that has its verdict.
+        sent: where it is; None for a test that waits, and for one that has its verdict.
         ready_at: monotonic seconds since when it could start; None where that is as long as the flow run's.
     """
 
@@ -76,7 +76,7 @@ class TestRecord:
     starved: int = 0
     lost_on: frozenset[str] = frozenset()
     case: TestCase | None = field(default=None, compare=False)
-    place: Place | None = field(default=None, compare=False)
+    sent: SentTo | None = field(default=None, compare=False)
     ready_at: float | None = field(default=None, compare=False)
 
     @property
@@ -142,7 +142,7 @@ class TestRecord:
 
     def awaits(self, result: AttemptResult) -> bool:
         """Whether a result is that of the attempt under way, and not a late one of an earlier."""
-        there = self.place is not None and self.place.node_id == result.node_id
+        there = self.sent is not None and self.sent.node_id == result.node_id
         return there and self.closed is None and result.attempt >= self.next_attempt
 
     @property

@@ -271,7 +271,7 @@ class Dispatcher:
     def _carrier_of(self, key: Key) -> DispatchInFlight | None:
         """The dispatch in flight that carries a test."""
         test = self.ledger.record.tests.get(key)
-        return self.in_flight.at(test.place) if test is not None else None
+        return self.in_flight.carrying(test.sent) if test is not None else None
 
     def _requeue_later(self, key: Key) -> None:
         if delay := self.ledger.case(key).retry_delay_seconds:

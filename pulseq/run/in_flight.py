@@ -1,4 +1,4 @@
-"""Dispatches that are on their way or at work, found by their key and by where their tests are."""
+"""Dispatches that are on their way or at work, found by their keys."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from uuid import UUID
 from pulseq.models import Key
 from pulseq.orchestration.delivery import OnLostNode
 from pulseq.planning.queued import QueuedTest
-from pulseq.records import Place
+from pulseq.records import SentTo
 from pulseq.run.ledger import Begun
 
 
@@ -79,9 +79,9 @@ class InFlight:
         if dispatch.follows is not None:
             self._followers[dispatch.follows] = key
 
-    def at(self, place: Place | None) -> DispatchInFlight | None:
-        """The dispatch that carries a test which is there; None for one that has landed."""
-        return None if place is None else self.by_key.get(place.dispatch)
+    def carrying(self, sent: SentTo | None) -> DispatchInFlight | None:
+        """The dispatch that carries a test which was sent so; None for one that has landed."""
+        return None if sent is None else self.by_key.get(sent.dispatch)
 
     def is_on(self, node_id: str) -> bool:
         """Whether anything is under way on a node."""

@@ -32,7 +32,7 @@ from pulseq.models import (
     Status,
     TestCase,
 )
-from pulseq.records import Place, RunRecord, TestRecord
+from pulseq.records import RunRecord, SentTo, TestRecord
 from pulseq.run.run_options import MAX_NODE_LOSSES
 
 #: Characters of each line of an error that a verdict repeats: the driver keeps all verdicts in memory.
@@ -162,23 +162,23 @@ class Ledger:
 
     def sent(self, key: Key, node_id: str, dispatch: str = "") -> None:
         """A test was given to a node."""
-        self.test(key).place = Place(node_id, dispatch)
+        self.test(key).sent = SentTo(node_id, dispatch)
 
     def give_back(self, key: Key) -> bool:
         """A node will not run a test that it was given; whether it is to be queued again."""
         test = self.test(key)
         if test.closed is not None or test.begun is not None:
             return False
-        test.place = None
+        test.sent = None
         return True
 
     def start(self, key: Key, attempt: int, node_id: str, task_run: str | None) -> None:
         """A node says that an attempt begins."""
         test = self.record.tests.get(key)
-        if test is None or test.closed or test.place is None or test.place.node_id != node_id:
+        if test is None or test.closed or test.sent is None or test.sent.node_id != node_id:
             return
         if attempt >= test.next_attempt + (test.begun is not None):
-            test.place.began_at = self.clock()
+            test.sent.began_at = self.clock()
             self.tell(AttemptStarted(key[0], key[1], attempt, node_id, task_run))
 
     def finish(self, result: AttemptResult, *, in_place: bool) -> Next:
@@ -203,7 +203,7 @@ class Ledger:
         return Next.CLOSED
 
     def _retry_alone(self, test: TestRecord) -> Next:
-        test.place = None
+        test.sent = None
         return Next.RETRY_ALONE
 
     def note(self, result: AttemptResult) -> None:
@@ -238,7 +238,7 @@ class Ledger:
                 (lost.alone if test.begun is not None or begun is Begun.NEXT else lost.apart).append(key)
                 told += [test] if test.begun is not None else []
                 self._lose_attempt(test, node_id, why)
-            test.place = None
+            test.sent = None
         for test in _culprits(told, company=len(lost.alone) > 1):
             lost.alone.remove(test.key)
             self._close_culprit(test, node_id, why)
@@ -248,7 +248,7 @@ class Ledger:
         """What may have begun counts as begun: its number is never given to another start."""
         attempt, was_told = test.next_attempt, test.begun is not None
         now = self.clock()
-        since = test.place.began_at if was_told and test.place is not None else None
+        since = test.sent.began_at if was_told and test.sent is not None else None
         result = AttemptResult(
             test.planned.test_id,
             attempt,
@@ -294,7 +294,7 @@ class Ledger:
         node_id: str | None,
         error: str | None,
     ) -> None:
-        test.place = None
+        test.sent = None
         flaky = status is Status.PASSED and test.has_failed
         self.tell(TestClosed(*test.key, status, reason, flaky, attempts, node_id, error))
 

@@ -135,7 +135,7 @@ class WorkStealing:
         return [lane for lanes in by_node.values() for lane in lanes]
 
     def _bind(self, lane: _SlotQueue, follower: _SlotQueue) -> None:
-        """What was promised to a slot begins there, and all before it."""
+        """The first of what a slot has got ahead begins there, and all before it."""
         lane.append(follower)
         lane.units = follower.units[1:]
         lane.running_seconds = lane.seconds - sum(self._seconds_of(unit) for _, unit in lane.units)

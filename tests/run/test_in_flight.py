@@ -6,7 +6,7 @@ from uuid import uuid4
 
 from pulseq.orchestration.delivery import OnLostNode
 from pulseq.planning.queued import QueuedTest
-from pulseq.records import Place
+from pulseq.records import SentTo
 from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
 from pulseq.run.ledger import Begun
 
@@ -28,16 +28,16 @@ def test_a_dispatch_lands_once() -> None:
     assert not in_flight
 
 
-def test_a_test_is_found_by_its_place_until_its_dispatch_has_landed() -> None:
+def test_a_test_is_found_in_its_dispatch_until_that_has_landed() -> None:
     in_flight = InFlight()
     dispatch = _dispatch("node1", ONE, TWO)
     in_flight.add("1", dispatch)
 
-    assert in_flight.at(Place("node1", "1")) is dispatch
-    assert in_flight.at(Place("node1", "2")) is None
-    assert in_flight.at(None) is None
+    assert in_flight.carrying(SentTo("node1", "1")) is dispatch
+    assert in_flight.carrying(SentTo("node1", "2")) is None
+    assert in_flight.carrying(None) is None
     in_flight.land("1")
-    assert in_flight.at(Place("node1", "1")) is None
+    assert in_flight.carrying(SentTo("node1", "1")) is None
 
 
 def test_a_lost_node_takes_its_dispatches_and_no_others() -> None:

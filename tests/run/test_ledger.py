@@ -44,8 +44,8 @@ def closed(
 
 def lose(ledger: Ledger, why: str, untold: Begun = Begun.NO) -> tuple[list[Event], bool]:
     """The test's node is lost; the events, and whether the test is to be queued again."""
-    place, told = ledger.test(KEY).place, told_by(ledger)
-    lost = ledger.lose_node(place.node_id if place else "n1", {KEY: untold}, why)
+    sent, told = ledger.test(KEY).sent, told_by(ledger)
+    lost = ledger.lose_node(sent.node_id if sent else "n1", {KEY: untold}, why)
     told = told_by(ledger)
     assert isinstance(told[0], NodeLost)
     return told[1:], KEY in (*lost.alone, *lost.apart, *lost.again)

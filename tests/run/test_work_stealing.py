@@ -48,7 +48,7 @@ class Busy:
             )
 
     def begin(self, name: str) -> None:
-        dispatch = self.in_flight.at(self.ledger.test((name, "")).place)
+        dispatch = self.in_flight.carrying(self.ledger.test((name, "")).sent)
         assert dispatch is not None
         dispatch.begin((name, ""), "task")
         self.ledger.start((name, ""), 1, "a", "task")
