@@ -276,15 +276,15 @@ class QueueMachine(RuleBasedStateMachine):
         self.nodes[name] = offer(name, slots, has)
         self.closed.discard(name)
         self.queue.node_joined(self.nodes[name])
-        self.lose_flights(name)
+        self.lose_in_flight(name)
 
     @rule(name=st.sampled_from("vwxyz"))
     def leave(self, name: str) -> None:
         self.nodes.pop(name, None)
         self.queue.node_left(name)
-        self.lose_flights(name)
+        self.lose_in_flight(name)
 
-    def lose_flights(self, name: str) -> None:
+    def lose_in_flight(self, name: str) -> None:
         for picks in (self.in_flight, self.prefetched):
             for pick in [pick for pick in picks if pick.node_id == name]:
                 picks.remove(pick)
