@@ -390,6 +390,16 @@ class Collection:
     isolation_reason: str | None = None
 
 
+class SessionResult(Struct, frozen=True):
+    """How an entry's session ended on a machine: the further fields of the event `SessionFinished`, in its order."""
+
+    exit_status: int
+    error: str | None = None
+    summary: str = ""
+    warnings: tuple[PytestWarning, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
+
+
 class Liveness(StrEnum):
     """Whether a node is heard of; only an active one gets tests."""
 

@@ -50,8 +50,11 @@ def sync(
 
 def _sync_prefect() -> None:
     from pulseq.orchestration.reconcile import sync_prefect
+    from pulseq.standing.known_api import known_api
 
-    told = asyncio.run(sync_prefect(default_home()))
+    home = default_home()
+    api = known_api(home)
+    told = asyncio.run(sync_prefect(home, api.url, api.auth))
     line = f"Prefect: {told.runs} runs compared, {told.flow_runs} flow runs and {told.task_runs} task runs ended"
     if told.unknown:
         line += f"; {told.unknown} flow runs are unknown to it"

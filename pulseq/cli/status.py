@@ -14,10 +14,11 @@ from typing import Annotated, Any, Literal
 from cyclopts import Parameter
 
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
-from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, auth_path, login_url, read_auth
+from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, login_url
 from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_capabilities, say_clock
 from pulseq.run.run_options import default_home
+from pulseq.standing.kept_auth import auth_path, read_auth
 from pulseq.standing.standing import Condition, PartState, StandingCluster, find_cluster, standing_directory
 from pulseq.standing.standing_nodes import NodeView, ask_nodes
 
