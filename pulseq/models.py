@@ -445,3 +445,8 @@ class Fleet:
     nodes: tuple[NodeSpec, ...]
     framework: FrameworkConfig = field(default_factory=FrameworkConfig)
     source: str | None = None
+
+    @property
+    def slots(self) -> int:
+        """How many tests they run at a time."""
+        return sum(node.max_concurrent_tests for node in self.nodes)

@@ -65,7 +65,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(("pulseq.results.catalogue", "pulseq.results.row_stamps"), "tests/results/test_sync"),
     "pulseq.results.stored_run": "tests/system, where summaries agree",
     "pulseq.reports.sections": "tests/reports/test_summary",
-    **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("execute", "results", "run", "state")), _BY_RUNS),
+    **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("execute", "results", "common_options")), _BY_RUNS),
     **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("main", "summary")), _BY_RUNS),
     **{
         f"pulseq.run.{stem}": _BY_RUNS
@@ -73,7 +73,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     },
     "pulseq.orchestration.prefect_client": "tests/system/test_deployments",
     **dict.fromkeys(
-        ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.standing.known_api", "pulseq.orchestration.serving"),
+        ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.orchestration.serving"),
         "tests/system/test_deployments",
     ),
     "pulseq.run.run_request": _BY_RUNS,
@@ -88,7 +88,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
             for stem in (
                 "cluster",
                 "local_nodes",
-                "node_calls",
                 "node_watch",
                 "scheduler_address",
                 "scheduler_process",
@@ -96,15 +95,19 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         ),
         _BY_RUNS,
     ),
-    **dict.fromkeys((f"pulseq.node.{stem}" for stem in ("agent_registry", "node_process")), _BY_RUNS),
+    "pulseq.node.node_process": _BY_RUNS,
     **dict.fromkeys(
         (
             f"pulseq.orchestration.{stem}"
-            for stem in ("api_address", "api_client", "api_server", "flow_run", "prefect_run", "server_process")
+            for stem in ("api_address", "api_client", "api_server", "flow_run", "server_process")
         ),
         _BY_RUNS,
     ),
-    "pulseq.protocol.work": _BY_RUNS,
+    **dict.fromkeys((f"pulseq.protocol.{stem}" for stem in ("from_node", "to_node")), "tests/protocol/test_coding"),
+    "pulseq.protocol.names": "tests/protocol/test_work",
+    **dict.fromkeys(("pulseq.standing.known_api", "pulseq.standing.kept_auth"), "tests/standing/test_kept_auth"),
+    "pulseq.orchestration.api_auth": "tests/standing/test_kept_auth",
+    "pulseq.orchestration.quiet_settings": "tests/orchestration/test_prefect_contract",
     "pulseq.orchestration.task_runner": _BY_RUNS,
     **{
         f"pulseq.execution.{stem}": "tests/execution/test_pytest_session"

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from pulseq.cli.state import database_path
+from pulseq.cli.common_options import database_path
 from pulseq.errors import ExitCode
 from pulseq.run.run_options import default_home
 
@@ -20,8 +19,8 @@ app = App(name="results", help="Journals and the database that is built from the
 def sync(
     *,
     db: Path | None = None,
-    rebuild: Annotated[bool, Parameter(negative="")] = False,
-    prefect: Annotated[bool, Parameter(negative="")] = False,
+    rebuild: bool = False,
+    prefect: bool = False,
 ) -> int:
     """Bring every journal of the state directory into DuckDB, and mend there what differs from them.
 
