@@ -18,17 +18,18 @@ import socket
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Coroutine, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pulseq.background import Background
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
 from pulseq.processes.fork_server import ForkServer
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.native_threads import native_thread_limits, no_native_threads
-from pulseq.processes.outwait import SAY_SECONDS
+from pulseq.processes.patience import SAY_SECONDS
 
 logger = logging.getLogger("pulseq.nodes")
 
@@ -39,7 +40,7 @@ START_PATIENCE_SECONDS = 60.0
 #: So many nodes start side by side: more would only wait for each other, and for processors.
 NODES_AT_ONCE = 32
 #: What the owner of a node has open for it, and besides: for those that start, for the flow run and the results.
-FILES_PER_NODE = 3
+FILES_PER_NODE = 2
 _FILES_BESIDES = 400
 #: A local node that dies is started again this often; one that still dies has a reason that stays.
 MAX_RESTARTS = 5
@@ -59,6 +60,7 @@ class LocalNodes:
         on_node_given_up: called with a node's id and the number of tries, when it is not started again.
         on_scheduler_ended: called when the scheduler's process has ended unasked.
         on_note: told what is waited for, and what was done where somebody had stopped a process.
+        background: what watches its processes.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class LocalNodes:
         self._temp_roots: dict[str, Path] = {}
         self._scheduler_temp_root = make_temp_root()
         self._restarts: Counter[str] = Counter()
-        self._guards: set[asyncio.Task[None]] = set()
+        self.background = Background()
         self._closing = False
         self._first_workers = first_workers(fleet)
         self.on_node_ended: Callable[[str, str], None] = lambda node_id, why: None
@@ -123,7 +125,7 @@ class LocalNodes:
         assert self._scheduler is not None
         address: str = (await self._scheduler.ready(START_PATIENCE_SECONDS, self.on_note))["address"]
         self._address = address
-        self._guard(self._watch_scheduler(self._scheduler))
+        self.background.start(self._watch_scheduler(self._scheduler), "watching the scheduler")
         allow_open_files(len(self.fleet.nodes))
         telling = asyncio.create_task(self._tell_wait())
         try:
@@ -164,7 +166,7 @@ class LocalNodes:
         if process := self._nodes.pop(node_id, None):
             await process.stop()
         if temp_root := self._temp_roots.pop(node_id, None):
-            shutil.rmtree(temp_root, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
     async def _join_node(self, spec: NodeSpec, address: str) -> None:
         self._temp_roots[spec.id] = make_temp_root()
@@ -185,7 +187,7 @@ class LocalNodes:
             )
             await process.ready(START_PATIENCE_SECONDS)
         self._ready.add(spec.id)
-        self._guard(self._watch_node(spec, address, process))
+        self.background.start(self._watch_node(spec, address, process), f"watching node {spec.id}")
 
     async def _watch_node(self, spec: NodeSpec, address: str, process: LocalProcess) -> None:
         began = time.monotonic()
@@ -194,11 +196,11 @@ class LocalNodes:
             self._restarts.pop(spec.id, None)
         if self._closing or self._nodes.get(spec.id) is not process:
             return
-        await process.stop()  # for its pipes and its number
+        await process.stop()  # for its line and its number
         self.on_node_ended(spec.id, f"its process ended with {code}")
         while not self._closing and spec.id in self._nodes and self._restarts[spec.id] < MAX_RESTARTS:
             self._restarts[spec.id] += 1
-            shutil.rmtree(self._temp_roots[spec.id], ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._temp_roots[spec.id], ignore_errors=True)
             try:
                 await self._join_node(spec, address)
                 return
@@ -211,28 +213,22 @@ class LocalNodes:
         if not self._closing:
             self.on_scheduler_ended()
 
-    def _guard(self, watch: Coroutine[None, None, None]) -> None:
-        guard = asyncio.get_running_loop().create_task(watch)
-        self._guards.add(guard)
-        guard.add_done_callback(self._guards.discard)
-
     async def stop(self) -> None:
         """End what was started here; nodes first, so that none mourns its scheduler."""
         self._closing = True
-        for guard in list(self._guards):
-            guard.cancel()
+        await self.background.end()
         await asyncio.gather(*(process.stop() for process in self._nodes.values()))
         if self._scheduler is not None:
             await self._scheduler.stop()
         await self._fork_server.stop()  # last: it buries what it has forked
         for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
-            shutil.rmtree(temp_root, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
 
 def load_modules() -> None:
     """Import all that scheduler and nodes run, so that they can be forked from this process."""
     with no_native_threads():
-        from pulseq.processes.resident import load_late_modules  # Prefect and Dask, which nobody else here needs
+        from pulseq.processes.preload import load_late_modules  # Prefect and Dask, which nobody else here needs
 
         for name in (_SCHEDULER_MODULE, _NODE_MODULE):
             importlib.import_module(name)

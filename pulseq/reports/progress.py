@@ -23,13 +23,11 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, CapabilityValue, Status
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, CapabilityValue, Key, Status
 from pulseq.reports.awaited import Awaited
 from pulseq.reports.estimate import MOST_DEALT, ClassesLeft, deal_longest_first
 from pulseq.reports.tally import Tally
 from pulseq.reports.verdicts import is_not_run
-
-Key = tuple[str, str]
 
 #: For this many seconds' worth the pace is taken to be that of full slots; what is measured outweighs it after that.
 _TRUST_SECONDS = 2.0

@@ -41,6 +41,11 @@ def say_clock(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def say_count(number: int, word: str) -> str:
+    """`1 test`, `2 tests`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
+
+
 def say_test(test_id: str, variant: str, limit: int = 200) -> str:
     """A test by its id and, in parentheses, its variant."""
     name = safe_line(test_id, limit)

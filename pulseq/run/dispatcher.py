@@ -6,12 +6,13 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Coroutine, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import structs
 
+from pulseq.background import Background
 from pulseq.capabilities import nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
@@ -75,7 +76,7 @@ class Dispatcher:
     _admitting: bool = True
     _error: Exception | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    background: Background = field(default_factory=Background)
 
     def __post_init__(self) -> None:
         self.ledger.on_told = self._follow
@@ -87,7 +88,7 @@ class Dispatcher:
             self.in_flight,
             self._changed,
             self.ledger.tell,
-            self._spawn,
+            self.background,
         )
         self._cases = CommandCases(self.ledger)
         self._stealing = WorkStealing(self.in_flight, self.queue, self._ask_back)
@@ -99,11 +100,14 @@ class Dispatcher:
 
     def _ask_back(self, key: str, node_id: str, tests: list[Key]) -> None:
         if node := self.cluster.nodes.get(node_id):
-            self._spawn(self.runner.recall(self.run_id, node.address, key, tests))
+            recalling = self.runner.recall(self.run_id, node.address, key, tests)
+            self.background.start(recalling, f"asking node {node_id} for tests")
 
     def _decline(self, key: str, node_id: str, coming: str | None) -> None:
         if node := self.cluster.nodes.get(node_id):
-            self._spawn(self.runner.no_next(self.run_id, node.address, key, coming))
+            self.background.start(
+                self.runner.no_next(self.run_id, node.address, key, coming), f"answering node {node_id}"
+            )
 
     def accept(self, case: TestCase) -> None:
         """Plan a test and queue it."""
@@ -275,7 +279,7 @@ class Dispatcher:
 
     def _requeue_later(self, key: Key) -> None:
         if delay := self.ledger.case(key).retry_delay_seconds:
-            asyncio.get_running_loop().call_later(delay, self._requeue, key)
+            self.background.later(delay, self._requeue, key)
         else:
             self._requeue(key)
 
@@ -329,7 +333,7 @@ class Dispatcher:
 
     def cancel_soon(self) -> None:
         """End what runs, on every node, without waiting for it."""
-        self._spawn(self.nodes.cancel())
+        self.background.start(self.nodes.cancel(), "ending what runs")
 
     def close_open(self, why: str) -> None:
         """Give every test that has no verdict the verdict `cancelled`."""
@@ -339,10 +343,4 @@ class Dispatcher:
 
     async def settle(self) -> None:
         """Until nothing of ours is under way any more."""
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def _spawn(self, coroutine: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self.background.settle()

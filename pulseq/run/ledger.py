@@ -20,8 +20,8 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
+from pulseq.execution.runtime.body_ending import OUTPUT_FOLLOWS
 from pulseq.execution.runtime.stack_dump import FRAMES_FOLLOW
-from pulseq.execution.runtime.verdict import OUTPUT_FOLLOWS
 from pulseq.models import (
     INFRASTRUCTURE_REASONS,
     AttemptResult,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
-from typing import Any
 
+from pulseq.background import Background
 from pulseq.capabilities import match
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
@@ -25,7 +25,7 @@ class RunNodes:
 
     Args:
         changed: set whenever something has changed that others may wait for, and waited for here.
-        spawn: does something in the background.
+        background: has what nobody waits for.
     """
 
     run_id: str
@@ -35,7 +35,7 @@ class RunNodes:
     in_flight: InFlight
     changed: asyncio.Event
     tell: Callable[[Event], None]
-    spawn: Callable[[Coroutine[Any, Any, None]], None]
+    background: Background
     _admission: NodeAdmission = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
     _retired: set[str] = field(default_factory=set)
@@ -47,7 +47,7 @@ class RunNodes:
         """A node has come: let it take tests as soon as it knows the run."""
         self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities))
         self._retired.discard(node.id)
-        self.spawn(self._admission.admit(node))
+        self.background.start(self._admission.admit(node), f"letting node {node.id} in")
 
     def _let_in(self, node: LiveNode) -> None:
         self.queue.node_joined(node.id, node.slots, node.capabilities)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, cast
 
 import pytest
 
+from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.events import NodeJoined, RunNote
 from pulseq.models import FrameworkConfig, SimulateBody, TestCase
@@ -54,7 +54,7 @@ class Site:
         self.queue = RunQueue(FrameworkConfig(node_timeout=node_timeout))
         self.in_flight = InFlight()
         self.changed = asyncio.Event()
-        self.background: list[Coroutine[Any, Any, None]] = []
+        self.background = Background()
         self.nodes = RunNodes(
             "r",
             self.cluster,
@@ -63,13 +63,13 @@ class Site:
             self.in_flight,
             self.changed,
             self.told.emit,
-            self.background.append,
+            self.background,
         )
 
     async def admit(self) -> None:
         await self.nodes.begin()
         self.nodes.join(NODE)
-        await self.background.pop()
+        await self.background.settle()
 
     @property
     def takes_tests(self) -> bool:
