@@ -14,7 +14,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from pulseq.models import Strategy
 from pulseq.orchestration.run_names import given_name
-from pulseq.run.flow_door import run_in_flow
+from pulseq.run.run_in_flow import run_in_flow
 from pulseq.run.run_request import RunRequest
 from pulseq.suites.schedulers_file import AUTOMATIC, load_schedulers
 

@@ -145,7 +145,11 @@ class SessionFinished(Struct, frozen=True, omit_defaults=True):
 
 
 class AttemptStarted(Struct, frozen=True, omit_defaults=True):
-    """A body was started on a node; `task_run` is Prefect's id of the task run that carries it."""
+    """A body was started on a node.
+
+    `task_run` is Prefect's id of the task run that carries it; None where the node was lost before it had told of the
+    start, which may not have been then.
+    """
 
     test_id: str
     variant: str

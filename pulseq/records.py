@@ -1,4 +1,4 @@
-"""What a run came to, folded from its events: the same fold for reports, resume and queries."""
+"""What a run has come to, folded from its events: one fold for the run itself and for whatever reads its journal."""
 
 from __future__ import annotations
 
@@ -22,27 +22,128 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestWarning, Status
+from pulseq.models import (
+    INFRASTRUCTURE_REASONS,
+    NO_VERDICT_REASONS,
+    AttemptResult,
+    Key,
+    PytestWarning,
+    Reason,
+    Status,
+    TestCase,
+)
 
 #: Shared by all tests that wait: an empty dictionary of its own would be a 30th of what one takes.
 _NO_ATTEMPTS: Mapping[int, AttemptResult] = MappingProxyType({})
 
 
 @dataclass(slots=True)
+class SentTo:
+    """Where a test is that was given to a node.
+
+    Attributes:
+        dispatch: the key of the dispatch that carries it.
+        began_at: Unix seconds; None as long as the node has not said that the test has begun there.
+    """
+
+    node_id: str
+    dispatch: str = ""
+    began_at: float | None = None
+
+
+@dataclass(slots=True)
 class TestRecord:
-    """A planned test with all that is known of it so far."""
+    """A test of a run: all that its events have told, and where the run has it now, which no event tells.
+
+    Attributes:
+        attempts: the results so far, by the number of the attempt.
+        begun: the attempt that has begun and has no result.
+        losses: how many nodes were lost while it ran on them, or at most one under which it only may have begun.
+        starved: how many of its attempts machines have ended for want of memory; their nodes live on.
+        lost_on: the nodes of both.
+        case: what is to be run; None where a journal is read.
+        sent: where it is; None for a test that waits, and for one that has its verdict.
+        ready_at: monotonic seconds since when it could start; None where that is as long as the flow run's.
+    """
 
     __test__ = False
 
     planned: TestPlanned
     attempts: Mapping[int, AttemptResult] = field(default_factory=lambda: _NO_ATTEMPTS)
     closed: TestClosed | None = None
+    begun: AttemptStarted | None = None
+    losses: int = 0
+    starved: int = 0
+    lost_on: frozenset[str] = frozenset()
+    case: TestCase | None = field(default=None, compare=False)
+    sent: SentTo | None = field(default=None, compare=False)
+    ready_at: float | None = field(default=None, compare=False)
 
-    def take(self, result: AttemptResult) -> None:
+    @property
+    def key(self) -> Key:
+        return (self.planned.test_id, self.planned.variant)
+
+    def take(self, result: AttemptResult, *, node_is_gone: bool = False) -> None:
         """Keep an attempt's result; a late one of an attempt that was given up does not count."""
         known = self.attempts.get(result.attempt)
+        if known is None and self.closed is None and result.reason is Reason.NODE_LOST:
+            self._lose(result.node_id, node_is_gone=node_is_gone)
+        if self.begun is not None and self.begun.attempt <= result.attempt:
+            self.begun = None
         if known is None or known.reason not in INFRASTRUCTURE_REASONS:
             self.attempts = {**self.attempts, result.attempt: result}
+
+    def _lose(self, node_id: str, *, node_is_gone: bool) -> None:
+        if not node_is_gone:
+            self.starved += 1
+        elif self.losses and not self._has_told_start:
+            return  # of a suspect the start is told before it begins
+        else:
+            self.losses += 1
+        self.lost_on |= {node_id}
+
+    @property
+    def _has_told_start(self) -> bool:
+        return self.begun is not None and self.begun.task_run is not None
+
+    @property
+    def last_attempt(self) -> int:
+        """The number of the attempt under way, or else of the last that has a result; 0 before the first."""
+        return self.begun.attempt if self.begun is not None else max(self.attempts, default=0)
+
+    @property
+    def next_attempt(self) -> int:
+        """The number of the attempt whose result comes next."""
+        return self.last_attempt if self.begun is not None else self.last_attempt + 1
+
+    @property
+    def failures(self) -> int:
+        """Attempts that count against the test, and each of which uses up a retry."""
+        return sum(_is_failure(result) and not result.rerun for result in self.attempts.values())
+
+    @property
+    def has_failed(self) -> bool:
+        """Whether an attempt counts against the test, also one that pytest itself has followed with another."""
+        return any(map(_is_failure, self.attempts.values()))
+
+    @property
+    def max_retries(self) -> int:
+        return self.case.max_retries if self.case is not None else 0
+
+    @property
+    def retries_left(self) -> int:
+        """Further attempts after the next one, if that fails."""
+        return max(self.max_retries - self.failures, 0)
+
+    @property
+    def is_suspect(self) -> bool:
+        """Whether a node was lost under it."""
+        return self.losses > 0
+
+    def awaits(self, result: AttemptResult) -> bool:
+        """Whether a result is that of the attempt under way, and not a late one of an earlier."""
+        there = self.sent is not None and self.sent.node_id == result.node_id
+        return there and self.closed is None and result.attempt >= self.next_attempt
 
     @property
     def last(self) -> AttemptResult | None:
@@ -57,13 +158,19 @@ class TestRecord:
 
 @dataclass(slots=True)
 class RunRecord:
-    """A run as its events tell it, complete or not."""
+    """A run as its events tell it, complete or not.
+
+    Attributes:
+        open: tests without a verdict.
+        failures: tests that have a bad verdict of their own.
+    """
 
     started: RunStarted | None = None
     prefect: PrefectRunKnown | None = None
     finished: RunFinished | None = None
-    tests: dict[tuple[str, str], TestRecord] = field(default_factory=dict)
-    running: dict[tuple[str, str], AttemptStarted] = field(default_factory=dict)
+    tests: dict[Key, TestRecord] = field(default_factory=dict)
+    open: int = 0
+    failures: int = 0
     nodes: dict[str, NodeJoined] = field(default_factory=dict)
     lost: list[NodeLost] = field(default_factory=list)
     #: Nodes that were lost and have not come back.
@@ -88,27 +195,42 @@ class RunRecord:
                 self.lost.append(event)
                 self.absent.add(event.node_id)
             case TestPlanned():
-                self.tests.setdefault((event.test_id, event.variant), TestRecord(event))
+                self._plan(event)
             case TestExpanded():
-                self.tests.pop((event.test_id, event.variant), None)
+                self._drop((event.test_id, event.variant))
             case EntryCollected():
                 self.collected[event.entry] = event
             case SessionFinished():
                 self.sessions[event.entry, event.node_id] = event
             case AttemptStarted():
-                self.running[event.test_id, event.variant] = event
-            case AttemptFinished():
-                self.running.pop(event.result.key, None)
-                if record := self.tests.get(event.result.key):
-                    record.take(event.result)
+                if test := self.tests.get((event.test_id, event.variant)):
+                    test.begun = event
+            case AttemptFinished(result):
+                if test := self.tests.get(result.key):
+                    test.take(result, node_is_gone=result.node_id in self.absent)
             case TestClosed():
-                self.running.pop((event.test_id, event.variant), None)
-                if record := self.tests.get((event.test_id, event.variant)):
-                    record.closed = event
+                self._close(event)
             case RunNote():
                 self.notes.append(event.text)
             case RunFinished():
                 self.finished = event
+
+    def _plan(self, event: TestPlanned) -> None:
+        key = (event.test_id, event.variant)
+        if key not in self.tests:
+            self.tests[key] = TestRecord(event)
+            self.open += 1
+
+    def _drop(self, key: Key) -> None:
+        test = self.tests.pop(key, None)
+        self.open -= test is not None and test.closed is None
+
+    def _close(self, event: TestClosed) -> None:
+        if test := self.tests.get((event.test_id, event.variant)):
+            self.open -= test.closed is None
+            before = test.closed is not None and is_own_failure(test.closed)
+            self.failures += is_own_failure(event) - before
+            test.closed = event
 
     @property
     def deselected(self) -> int:
@@ -142,9 +264,20 @@ class RunRecord:
             yield from ((session.entry, warning) for warning in session.warnings)
 
 
-def fold(events: Iterable[Event]) -> RunRecord:
-    """The record of a run from all its events."""
-    record = RunRecord()
+def fold(events: Iterable[Event], record: RunRecord | None = None) -> RunRecord:
+    """The record of a run from all its events, or from those that follow on what a record has of them."""
+    record = record if record is not None else RunRecord()
     for event in events:
         record.apply(event)
     return record
+
+
+def is_own_failure(closed: TestClosed) -> bool:
+    """Whether a verdict is bad and the test's own: exit code 1 and --maxfail count these."""
+    if closed.status not in (Status.FAILED, Status.ERROR):
+        return False
+    return closed.reason is not Reason.CANCELLED and closed.reason not in NO_VERDICT_REASONS
+
+
+def _is_failure(result: AttemptResult) -> bool:
+    return result.status in (Status.FAILED, Status.ERROR) and result.reason not in INFRASTRUCTURE_REASONS

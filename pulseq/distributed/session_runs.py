@@ -110,7 +110,7 @@ class SessionRuns:
         """Wait until all that a node has is done, and end it."""
         self._removed.add(node_id)
         open_runs = [session.dispatcher for session in self._sessions]
-        await asyncio.gather(*(dispatcher.drain_node(node_id) for dispatcher in open_runs if dispatcher))
+        await asyncio.gather(*(dispatcher.nodes.drain(node_id) for dispatcher in open_runs if dispatcher))
         await self.backend.remove_node(node_id)
 
     async def close(self) -> None:
@@ -162,7 +162,7 @@ class SessionRuns:
 
     def _note_opened(self, dispatcher: Dispatcher) -> None:
         for node_id in self._removed:
-            dispatcher.retire_node(node_id)
+            dispatcher.nodes.retire(node_id)
 
     def _options(self) -> RunOptions:
         backend = self.backend

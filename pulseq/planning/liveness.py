@@ -52,7 +52,7 @@ class LivenessRule:
 
 
 @dataclass(slots=True)
-class _Watched:
+class _Silence:
     heard_at: float
     unanswered: bool = False
     gone: bool = False
@@ -63,18 +63,18 @@ class LivenessWatch:
     """Nodes and when each was last heard of; times are seconds of one clock, the caller's."""
 
     rule: LivenessRule
-    _nodes: dict[str, _Watched] = field(default_factory=dict)
+    _nodes: dict[str, _Silence] = field(default_factory=dict)
 
     def __contains__(self, node_id: str) -> bool:
         return node_id in self._nodes
 
     def answer(self, node_id: str, now: float) -> None:
         """A node gave a sign of life just now, whatever the clock said before: it answered, or reported by itself."""
-        self._nodes[node_id] = _Watched(now)
+        self._nodes[node_id] = _Silence(now)
 
     def hear(self, node_id: str, at: float) -> None:
         """A node gave a sign of life at some moment; one older than the last changes nothing."""
-        node = self._nodes.setdefault(node_id, _Watched(at))
+        node = self._nodes.setdefault(node_id, _Silence(at))
         if at >= node.heard_at:
             node.heard_at, node.unanswered, node.gone = at, False, False
 

@@ -82,7 +82,7 @@ class NodePool:
         node = self._nodes.get(node_id)
         return node if node is not None and node.open else None
 
-    def promise(self, node: PooledNode, tests: int) -> None:
+    def give_ahead(self, node: PooledNode, tests: int) -> None:
         """A node gets a dispatch that will have the slot of another one there."""
         node.given += tests
         self._sort_in(node)

@@ -149,7 +149,7 @@ class ReadyQueue:
         """How many tests wait of each class of requirements that has any."""
         return {key: group.waiting for key, group in self._classes.items() if group.waiting}
 
-    def homeless(self) -> list[Hashable]:
+    def unmatched(self) -> list[Hashable]:
         """Classes of requirements that have tests waiting and no node that fits."""
         return [key for key, group in self._classes.items() if group.waiting and not group.nodes]
 
@@ -162,7 +162,7 @@ class ReadyQueue:
                 return
             yield self._pick(group, free)
 
-    def promise(self, node_id: str, behind_seconds: float, wanted: Callable[[QueuedTest], bool]) -> Pick | None:
+    def prefetch(self, node_id: str, behind_seconds: float, wanted: Callable[[QueuedTest], bool]) -> Pick | None:
         """What a node would get if a slot of it were free now; it will have the slot of a dispatch that is there.
 
         None where it would get nothing, or something that is better not bound to that slot: a test that avoids the
@@ -170,7 +170,7 @@ class ReadyQueue:
 
         Args:
             behind_seconds: what it will wait for is expected to take so long.
-            wanted: whether it is worth a promise if this is its first test.
+            wanted: whether it is worth that if this is its first test.
         """
         node = self._nodes.find_open(node_id)
         group = self._next_class({node}) if node is not None else None
@@ -183,7 +183,7 @@ class ReadyQueue:
         if late or any(node_id in test.avoid for test in bound) or not wanted(bundle.head):
             return None
         tests = self._take(group, node, idle=1)
-        self._nodes.promise(node, len(tests))
+        self._nodes.give_ahead(node, len(tests))
         return Pick(node_id, tests)
 
     def _keep_order(self) -> None:

@@ -5,6 +5,7 @@ What 100,000 failed tests have said does not fit into memory; a report tells the
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -64,7 +65,7 @@ class LeanReplay:
         key = (test.planned.test_id, test.planned.variant)
         places = {number: self._places.get((*key, number)) for number in test.attempts}
         said = {number: self._read(place) for number, place in places.items() if place is not None}
-        return TestRecord(test.planned, {**test.attempts, **said}, test.closed) if said else test
+        return dataclasses.replace(test, attempts={**test.attempts, **said}) if said else test
 
     def fill(self, keys: Iterable[tuple[str, str]]) -> None:
         """Have these tests in the record with what their attempts said. Raises as `whole` does."""

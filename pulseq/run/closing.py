@@ -25,9 +25,7 @@ def closing_events(record: RunRecord, code: ExitCode, why: str, now: float) -> I
     verdicts = [test.closed for test in record.tests.values() if test.closed is not None]
     for key, test in record.tests.items():
         if test.closed is None:
-            running = record.running.get(key)
-            attempts = max([running.attempt if running else 0, *test.attempts])
-            node_id = running.node_id if running else None
-            yield TestClosed(*key, Status.ERROR, Reason.CANCELLED, False, attempts, node_id, why)
+            node_id = test.begun.node_id if test.begun else None
+            yield TestClosed(*key, Status.ERROR, Reason.CANCELLED, False, test.last_attempt, node_id, why)
     code = code_of_stopped(code, verdicts)
     yield RunFinished(now, max(now - record.started.started_at, 0.0), int(code), EXIT_REASONS[code])

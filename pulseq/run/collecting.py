@@ -35,7 +35,7 @@ async def accept_suite(
     choice = LastFailed(options.only)
     for test in suite.tests:
         if isinstance(test.body, PytestBody):
-            dispatcher.plan(test)
+            dispatcher.ledger.plan(test)
             entries.append(test)
         elif choice.takes(test):
             dispatcher.accept(test)
@@ -52,18 +52,18 @@ async def accept_suite(
             task.cancel()
     choice.settle()
     if choice.said:
-        dispatcher.emit(RunNote(choice.said))
+        dispatcher.ledger.tell(RunNote(choice.said))
 
 
 async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions, choice: LastFailed) -> None:
     spec = spec_of(entry, options.run_id, keyword=options.keyword, markers=options.markers, isolation=options.isolation)
     dispatcher.specs[entry.id] = spec
     dispatcher.entries[entry.id] = entry
-    nodes = dispatcher.fits(entry)
+    nodes = dispatcher.nodes.fitting(entry)
     gone: set[str] = set()
     for _ in range(MAX_NODE_LOSSES):
         if not nodes:
-            dispatcher.end_unsatisfiable([entry.key])
+            dispatcher.end_unsatisfiable(entry.key)
             return
         found = await _first_collection(nodes, spec, dispatcher)
         if found is not None:
@@ -71,8 +71,9 @@ async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions,
             return
         # A call that fails is quicker than the scheduler's word that the node has left.
         gone |= {node.address for node in nodes}
-        nodes = await dispatcher.wait_for_nodes(entry, gone)
-    dispatcher.close(entry, Reason.NODE_LOST, "every node that collected it was lost; it is probably what kills them")
+        nodes = await dispatcher.nodes.wait_for_fitting(entry, gone)
+    why = "every node that collected it was lost; it is probably what kills them"
+    dispatcher.ledger.close(entry.key, Reason.NODE_LOST, why)
 
 
 async def _first_collection(
@@ -107,12 +108,12 @@ def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: D
     if collection.usage_error is not None:
         if direct:
             raise UsageError(f"pytest: {collection.usage_error}")
-        dispatcher.close(entry, Reason.SETUP, collection.usage_error, node_id)
+        dispatcher.ledger.close(entry.key, Reason.SETUP, collection.usage_error, node_id)
         return
     if collection.isolation_reason is not None:
         why = f"each slot is an interpreter of its own, since {collection.isolation_reason}"
-        dispatcher.emit(RunNote(f"{entry.id}: {why}"))
-    dispatcher.emit(
+        dispatcher.ledger.tell(RunNote(f"{entry.id}: {why}"))
+    dispatcher.ledger.tell(
         EntryCollected(entry.id, node_id, len(collection.items), collection.deselected, collection.warnings)
     )
     collected = items_of(entry, collection, node_id, prefix=not direct)
@@ -124,7 +125,7 @@ def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: D
 
 
 def _put_into(dispatcher: Dispatcher, entry: TestCase, tests: CollectedTests) -> None:
-    dispatcher.expand(entry, tests.count)
+    dispatcher.ledger.expand(entry.key, tests.count)
     for case, result in tests.verdicts:
         dispatcher.book_collected(case, result)
     for item in tests.items:

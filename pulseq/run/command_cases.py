@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from msgspec import structs
 
 from pulseq.bounds import bound_id
 from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded
-from pulseq.models import AttemptResult, Reason, Status, TestCase
+from pulseq.models import AttemptResult, Key, Reason, Status, TestCase
 from pulseq.protocol.from_node import CasesFound
-from pulseq.run.ledger import Key, Ledger
+from pulseq.run.ledger import Ledger
 
 _BAD = (Status.FAILED, Status.ERROR)
 
@@ -38,61 +37,58 @@ class CommandCases:
         """Whether files of a command have been told of, and not its result."""
         return key in self._found
 
-    def book(self, result: AttemptResult) -> tuple[list[Event], bool]:
-        """The result of an attempt whose files were told of; returns the events, and whether this was all of it.
+    def book(self, result: AttemptResult) -> bool:
+        """The result of an attempt whose files were told of; whether this was all of it.
 
         It was not where another attempt follows, or where nobody waits for this one any more.
         """
         found = self._found.pop(result.key)
-        if not self.ledger.awaits(result):
-            return [], False
-        events = self._note_all(self.ledger.case(result.key), found)
-        if not self.ledger.is_last(result):
-            return events, False
+        command = self.ledger.record.tests.get(result.key)
+        if command is None or not command.awaits(result):
+            return False
+        self._note_all(self.ledger.case(result.key), found)
+        if result.status in _BAD and command.retries_left:
+            return False
         said = self._said.get(result.key, {})
         keep = row_of_command(result, found, known=bool(said))
         if keep is None:
-            return events + self.ledger.expand(result.key, len(said)), True
-        return events + self.ledger.finish(keep, in_place=True)[0], True
+            self.ledger.expand(result.key, len(said))
+        else:
+            self.ledger.finish(keep, in_place=True)
+        return True
 
-    def follow(self, event: Event) -> Iterable[Event]:
-        """The verdicts that come with that of a command, where this event is one."""
+    def follow(self, event: Event) -> None:
+        """Tell the verdicts that come with that of a command, where this event is one."""
         if isinstance(event, AttemptStarted):  # what a lost attempt left is not what this one will leave
             self._found.pop((event.test_id, event.variant), None)
         elif isinstance(event, TestClosed | TestExpanded):
-            said = self._said.pop((event.test_id, event.variant), {})
-            return [closed for result in said.values() for closed in self.ledger.settle(result)]
-        return ()
+            for result in self._said.pop((event.test_id, event.variant), {}).values():
+                self.ledger.settle(result)
 
-    def _note_all(self, command: TestCase, found: CasesFound) -> list[Event]:
+    def _note_all(self, command: TestCase, found: CasesFound) -> None:
         said = self._said.setdefault(command.key, {})
-        events: list[Event] = []
         for result in (*found.cases, *found.bad_files):
             before = said.get(result.test_id)
             # Tools list what they were not asked to run again as skipped: that takes no verdict back.
             if before is None or before.status is Status.SKIPPED or result.status is not Status.SKIPPED:
-                events += self._note(command, found, result, before)
+                self._note(command, found, result, before)
         for whole in found.sound:
             if (before := said.get(whole)) and before.status is not Status.PASSED:
-                events += self._note(command, found, _well_again(before), before)
+                self._note(command, found, _well_again(before), before)
         if not said:
             del self._said[command.key]
-        return events
 
-    def _note(
-        self, command: TestCase, found: CasesFound, result: AttemptResult, before: AttemptResult | None
-    ) -> list[Event]:
-        events: list[Event] = []
+    def _note(self, command: TestCase, found: CasesFound, result: AttemptResult, before: AttemptResult | None) -> None:
         given = result.test_id
-        if before is None:
-            case = replace(command, id=self._unused(given, command.variant), name=_name_of(found, given), max_retries=0)
-            events += self.ledger.plan(case)
-            key = case.key
-        else:
-            key = before.key
-        result = structs.replace(result, test_id=key[0], attempt=self.ledger.next_attempt(key))
+        key = before.key if before is not None else self._plan(command, _name_of(found, given), given)
+        result = structs.replace(result, test_id=key[0], attempt=self.ledger.test(key).next_attempt)
         self._said[command.key][given] = result
-        return events + self.ledger.note(result)
+        self.ledger.note(result)
+
+    def _plan(self, command: TestCase, name: str, given: str) -> Key:
+        case = replace(command, id=self._unused(given, command.variant), name=name, max_retries=0)
+        self.ledger.plan(case)
+        return case.key
 
     def _unused(self, given: str, variant: str) -> str:
         """The id itself, or one with a number where a test of another origin has it."""

@@ -83,7 +83,7 @@ class Conduct:
         self.suite = suite
         self.options = options
         self.log = log
-        self.ledger = Ledger()
+        self.ledger = Ledger(log.record, log.emit)
         self.cluster = Cluster()
         self.runner = NodeClient()
         self._stopper = stopper
@@ -98,9 +98,9 @@ class Conduct:
         self._on_open = on_open
         queue = RunQueue(decided_by or framework, granularity=options.granularity, failed_first=options.failed_first)
         self.dispatcher = Dispatcher(
-            options.run_id, self.cluster, self.runner, self.ledger, log.emit, queue, options.max_failures
+            options.run_id, self.cluster, self.runner, self.ledger, queue, options.max_failures
         )
-        self._health = RunHealth(self.cluster, self.dispatcher, log.emit, framework)
+        self._health = RunHealth(self.cluster, self.dispatcher.nodes, log.emit, framework)
         self.background = Background()
         for part in (self, self.cluster, self.runner, self.dispatcher):
             part.background.on_death = stopper.stop_for_death

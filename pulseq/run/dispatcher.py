@@ -6,21 +6,19 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping
-from collections.abc import Set as AbstractSet
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import structs
 
 from pulseq.background import Background
-from pulseq.capabilities import match, nearest_miss
+from pulseq.capabilities import nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
-from pulseq.events import Event, NodeJoined, NodeLost, RunNote, SessionFinished
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, TestCase
+from pulseq.events import Event, RunNote, SessionFinished
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, PytestSpec, Reason, TestCase
 from pulseq.orchestration.delivery import Delivery
-from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.from_node import (
     AttemptEnd,
@@ -36,14 +34,13 @@ from pulseq.protocol.from_node import (
 )
 from pulseq.run.command_cases import CommandCases
 from pulseq.run.expansion import session_row
-from pulseq.run.flights import Flights, begun_of
-from pulseq.run.ledger import Begun, Key, Ledger, Next
-from pulseq.run.node_door import NodeDoor
-from pulseq.run.promises import Promises
-from pulseq.run.queue_times import QueueTimes
-from pulseq.run.recalls import Recalls
+from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
+from pulseq.run.ledger import Ledger, Next
+from pulseq.run.prefetch import Prefetch
+from pulseq.run.run_nodes import RunNodes
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.work_orders import build_dispatch
+from pulseq.run.work_stealing import WorkStealing
 
 logger = logging.getLogger("pulseq.dispatch")
 
@@ -53,29 +50,27 @@ class Dispatcher:
     """Keeps every free slot busy until each test has its verdict.
 
     Args:
-        emit: takes each event as it becomes true (journal, view).
         queue: decides what goes where.
         held: whether the end waits for `release` although every test has its verdict.
+
+    Attributes:
+        specs, entries: the pytest sessions of the run and what they are of, by the ids of their entries.
     """
 
     run_id: str
     cluster: Cluster
     runner: NodeClient
     ledger: Ledger
-    emit: Callable[[Event], None]
     queue: RunQueue
     max_failures: int | None = None
     specs: dict[str, PytestSpec] = field(default_factory=dict)
     entries: dict[str, TestCase] = field(default_factory=dict)
     held: bool = False
     delivery: Delivery = field(default_factory=Delivery)
-    _flights: Flights = field(default_factory=Flights)
-    _door: NodeDoor = field(init=False)
-    #: Nodes that get nothing more, and whose end is no loss.
-    _drained: set[str] = field(default_factory=set)
-    _times: QueueTimes = field(default_factory=QueueTimes)
-    _recalls: Recalls = field(init=False)
-    _promises: Promises = field(init=False)
+    nodes: RunNodes = field(init=False)
+    in_flight: InFlight = field(default_factory=InFlight)
+    _stealing: WorkStealing = field(init=False)
+    _prefetch: Prefetch = field(init=False)
     _cases: CommandCases = field(init=False)
     _dispatched: int = 0
     _admitting: bool = True
@@ -84,10 +79,24 @@ class Dispatcher:
     background: Background = field(default_factory=Background)
 
     def __post_init__(self) -> None:
-        self._door = NodeDoor(self.run_id, self.cluster, self.runner, self._let_in, self._leave_out)
+        self.ledger.on_told = self._follow
+        self.nodes = RunNodes(
+            self.run_id,
+            self.cluster,
+            self.runner,
+            self.queue,
+            self.in_flight,
+            self._changed,
+            self.ledger.tell,
+            self.background,
+        )
         self._cases = CommandCases(self.ledger)
-        self._recalls = Recalls(self._flights, self.queue, self._ask_back)
-        self._promises = Promises(self._flights, self.queue, self.ledger, self._send, self._decline)
+        self._stealing = WorkStealing(self.in_flight, self.queue, self._ask_back)
+        self._prefetch = Prefetch(self.in_flight, self.queue, self.ledger, self._send, self._decline)
+
+    def _follow(self, event: Event) -> None:
+        self._cases.follow(event)
+        self._changed.set()  # it may have been the last that was waited for
 
     def _ask_back(self, key: str, node_id: str, tests: list[Key]) -> None:
         if node := self.cluster.nodes.get(node_id):
@@ -100,106 +109,49 @@ class Dispatcher:
                 self.runner.no_next(self.run_id, node.address, key, coming), f"answering node {node_id}"
             )
 
-    def plan(self, case: TestCase) -> None:
-        """Accept a test, or an entry that will become tests."""
-        self._emit_all(self.ledger.plan(case))
-
-    def expand(self, entry: TestCase, count: int) -> None:
-        """An entry has become `count` tests, which are planned by themselves."""
-        self._emit_all(self.ledger.expand(entry.key, count))
-
-    def close(self, case: TestCase, reason: Reason, error: str, node_id: str | None = None) -> None:
-        """End a test that cannot be run at all."""
-        self._emit_all(self.ledger.close(case.key, reason, error, node_id))
+    def accept(self, case: TestCase) -> None:
+        """Plan a test and queue it."""
+        if self.ledger.plan(case):
+            self._enqueue(case.key)
 
     def book_collected(self, case: TestCase, result: AttemptResult) -> None:
         """A test whose verdict is there with its collection."""
-        self.plan(case)
-        self.ledger.sent(case.key, result.node_id)
-        self._emit_all(self.ledger.finish(result, in_place=True)[0])
+        if self.ledger.plan(case):
+            self.ledger.sent(case.key, result.node_id)
+        self.ledger.finish(result, in_place=True)
         self._heed_failures()
 
-    def accept(self, case: TestCase) -> None:
-        """Plan a test and queue it."""
-        self.plan(case)
-        self._times.note_ready(case.key)
-        self._enqueue(case.key)
-        self._changed.set()
-
     def _enqueue(self, key: Key, *, alone: bool = False) -> None:
-        self.queue.add(self.ledger.case(key), alone=alone, avoid=self.ledger.lost_on(key))
+        self.ledger.note_ready(key)
+        self.queue.add(self.ledger.case(key), alone=alone, avoid=self.ledger.test(key).lost_on)
+        self._changed.set()
 
     def add_node(self, node: LiveNode) -> None:
-        """A node has joined: let it take tests as soon as it knows the run."""
-        self.emit(NodeJoined(node.id, node.host, node.slots, node.capabilities))
-        self._drained.discard(node.id)
-        self.background.start(self._door.open(node), f"letting node {node.id} in")
-
-    def _let_in(self, node: LiveNode) -> None:
-        self.queue.node_joined(node.id, node.slots, node.capabilities)
-        self._changed.set()
-
-    def _leave_out(self, node: LiveNode, why: str) -> None:
-        self.emit(RunNote(f"node {node.id} cannot take part: {why}"))
-        self._changed.set()
+        """A node has come."""
+        self.nodes.join(node)
 
     async def begin(self) -> None:
         """Let all nodes take tests."""
-        self._times.begin()
-        await self._door.open_all()
+        self.ledger.begin()
+        await self.nodes.begin()
 
     def lose_node(self, node_id: str, why: str) -> None:
         """A node is gone: what it had starts again elsewhere, or ends."""
-        if node_id not in self._drained:
-            self.emit(NodeLost(node_id, why))
-        slots = self._door.close(node_id)
-        self.queue.node_left(node_id)
-        lost = self._flights.land_node(node_id)
-        for flight in lost:
-            self.delivery.lose(flight.on_lost_node())
-        tests = {key: test for flight in lost for key, test in flight.tests.items()}
-        self._lose_tests(tests, begun_of(lost, slots), why)
+        slots = self.nodes.leave(node_id)
+        dispatches = self.in_flight.lose_node(node_id)
+        for dispatch in dispatches:
+            self.delivery.lose(dispatch.on_lost_node())
+        expected = self.nodes.is_retired(node_id)
+        lost = self.ledger.lose_node(node_id, begun_of(dispatches, slots), why, expected=expected)
+        tests = {key: test for dispatch in dispatches for key, test in dispatch.tests.items()}
+        tests |= {key: tests[key].apart(self.ledger.test(key).lost_on) for key in lost.apart}
+        if self._admitting:
+            for key in lost.alone:
+                self._enqueue(key, alone=True)
+            for key in (*lost.apart, *lost.again):
+                self.ledger.note_ready(key)
+                self.queue.add_again(tests[key])
         self._changed.set()
-
-    async def drain_node(self, node_id: str) -> None:
-        """Give a node nothing more, and wait until all that it has is done and told; its end is then no loss."""
-        self.retire_node(node_id)
-        while self._flights.is_on(node_id):
-            self._changed.clear()
-            await self._changed.wait()
-        if node := self.cluster.nodes.get(node_id):
-            with contextlib.suppress(OSError):  # it has gone by itself
-                await self.runner.leave_run(self.run_id, [node.address])
-
-    def retire_node(self, node_id: str) -> None:
-        """Give a node nothing more, for good."""
-        self._drained.add(node_id)
-        self.queue.set_open(node_id, False)
-
-    def hold_node(self, node_id: str) -> None:
-        """Give a node nothing more for now; what it has goes on."""
-        self.queue.set_open(node_id, False)
-
-    def reopen_node(self, node_id: str) -> None:
-        """Let a node that was held have tests again, unless it is being drained."""
-        if node_id not in self._drained:
-            self.queue.set_open(node_id, True)
-            self._changed.set()
-
-    def _lose_tests(self, tests: Mapping[Key, QueuedTest], begun: Mapping[Key, Begun], why: str) -> None:
-        lost = self.ledger.lose(begun, why)
-        self._emit_all(lost.events)
-        if not self._admitting:
-            return
-        for key in lost.alone:
-            self._times.note_ready(key)
-            self._enqueue(key, alone=True)
-        for key in lost.apart:
-            self._times.note_ready(key)
-            self.queue.add_again(tests[key].apart(self.ledger.lost_on(key)))
-        for key in lost.again:
-            self._times.note_ready(key)
-            self.queue.add_again(tests[key])
 
     async def run(self) -> None:
         """Until every test has its verdict, and further ones are not waited for."""
@@ -208,13 +160,13 @@ class Dispatcher:
             if self._error is not None:
                 raise self._error
             if self._admitting:
-                self._end_homeless(self.queue.end_homeless(time.monotonic()))
+                self._end_unmatched(self.queue.withdraw_unmatched(time.monotonic()))
                 for pick in self.queue.picks():
                     self._send(pick)
-            self._promises.answer(admitting=self._admitting)  # after what is idle has had its own
+            self._prefetch.answer(admitting=self._admitting)  # after what is idle has had its own
             if self._admitting:
-                self._recalls.look(time.monotonic())
-            elif not self._flights:
+                self._stealing.look(time.monotonic())
+            elif not self.in_flight:
                 return
             if self.ledger.open or self.held:  # what no node fits may have been the last
                 await self._wait()
@@ -225,44 +177,42 @@ class Dispatcher:
         self._changed.set()
 
     async def _wait(self) -> None:
-        ends = (self.queue.seconds_left(time.monotonic()), self._recalls.seconds_left())
+        ends = (self.queue.seconds_left(time.monotonic()), self._stealing.seconds_left())
         timeout = min((one for one in ends if one is not None), default=None)
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._changed.wait(), timeout)
 
-    def end_unsatisfiable(self, keys: Iterable[Key]) -> None:
-        """End tests that no node fits, with the nearest miss."""
+    def end_unsatisfiable(self, key: Key) -> None:
+        """End a test that no node fits, with the nearest miss."""
         offers = {node.id: node.capabilities for node in self.cluster.nodes.values()}
-        for key in keys:
-            why = nearest_miss(self.ledger.case(key).requirements, offers) if offers else "no node is left"
-            self._emit_all(self.ledger.close(key, Reason.UNSATISFIABLE, why))
+        why = nearest_miss(self.ledger.case(key).requirements, offers) if offers else "no node is left"
+        self.ledger.close(key, Reason.UNSATISFIABLE, why)
 
-    def _end_homeless(self, keys: Iterable[Key]) -> None:
+    def _end_unmatched(self, keys: Iterable[Key]) -> None:
         """End tests that no node fits, or none that can take part; one that is still to learn of the run may."""
         for key in keys:
-            fitting = self.fits(self.ledger.case(key))
+            fitting = self.nodes.fitting(self.ledger.case(key))
             if not fitting:
-                self.end_unsatisfiable([key])
-            elif all(node.id in self._door.unable for node in fitting):
-                why = "; ".join(f"{node.id}: {self._door.unable[node.id]}" for node in fitting)
-                self._emit_all(self.ledger.close(key, Reason.INTERNAL, f"no node that fits can take part ({why})"))
+                self.end_unsatisfiable(key)
+            elif (why := self.nodes.why_unable(fitting)) is not None:
+                self.ledger.close(key, Reason.INTERNAL, f"no node that fits can take part ({why})")
             else:
-                self._enqueue(key, alone=self.ledger.is_suspect(key))
+                self._enqueue(key, alone=self.ledger.test(key).is_suspect)
 
     def _send(self, pick: Pick, after: str | None = None) -> None:
-        self._dispatched += 1
         node = self.cluster.nodes.get(pick.node_id)
-        for test in pick.tests:
-            self.ledger.sent(test.key, pick.node_id)
         if node is None:  # it left between two turns of the loop; lose_node has been or will be told
             self.queue.node_left(pick.node_id)
             for test in pick.tests:
                 self.queue.add_again(test)
             return
+        self._dispatched += 1
         key = str(self._dispatched)
-        dispatch, flight = build_dispatch(key, self.run_id, pick, self.ledger, self.specs, after=after)
-        self._flights.add(key, flight)
-        logger.debug("dispatch %s with %s goes to %s", key, [*flight.task_runs.values()], node.id)
+        dispatch, in_flight = build_dispatch(key, self.run_id, pick, self.ledger, self.specs, after=after)
+        for test in pick.tests:
+            self.ledger.sent(test.key, pick.node_id, key)
+        self.in_flight.add(key, in_flight)
+        logger.debug("dispatch %s with %s goes to %s", key, [*in_flight.task_runs.values()], node.id)
         self.runner.send(dispatch, node.address, priority=dispatch.priority, on_trouble=self._trouble)
 
     def receive(self, event: tuple[float, dict[str, Any]]) -> None:
@@ -282,13 +232,11 @@ class Dispatcher:
     def _take(self, node_id: str, message: NodeMessage) -> None:
         match message:
             case AttemptStart():
-                key = (message.test_id, message.variant)
-                self._flights.begin(key, message.task_run)
-                self._emit_all(self.ledger.start(key, message.attempt, node_id, message.task_run))
+                self._begin(node_id, message)
             case CasesFound():
                 self._cases.take(message)
             case AttemptEnd(result):
-                self._book(self._times.with_queue_time(result))
+                self._book(result)
             case TaskRunState():
                 self.delivery.put(message)
             case DispatchDone():
@@ -296,44 +244,38 @@ class Dispatcher:
             case SessionEnd():
                 self._end_session(node_id, message)
             case NextAsked():
-                self._promises.ask(node_id, message)
+                self._prefetch.ask(node_id, message)
             case TestsRecalled():
-                for test in self._recalls.take(message, self.ledger):
+                for test in self._stealing.take(message, self.ledger):
                     if self._admitting:
                         self.queue.add_again(test)
 
-    def _end_session(self, node_id: str, end: SessionEnd) -> None:
-        """A pytest session is over on a machine; one that failed by itself is a row."""
-        found = end.result
-        self.emit(SessionFinished(end.entry, node_id, *structs.astuple(found)))
-        if found.error is not None and end.entry in self.entries:
-            self.book_collected(*session_row(self.entries[end.entry], node_id, found))
+    def _begin(self, node_id: str, start: AttemptStart) -> None:
+        key = (start.test_id, start.variant)
+        if (dispatch := self._carrier_of(key)) is not None:
+            dispatch.begin(key, start.task_run)
+        self.ledger.start(key, start.attempt, node_id, start.task_run)
 
     def _book(self, result: AttemptResult) -> None:
-        in_place = self._flights.is_in_place(result.key)
-        if self._cases.has(result.key):
-            told, over = self._cases.book(result)
-            self._emit_all(told)
-            if over:
-                self._flights.drop(result.key)
-                self._heed_failures()
-                return
-        if (queued := self._flights.find(result.key)) is not None and result.reason not in INFRASTRUCTURE_REASONS:
-            self.queue.learn(queued, result.duration)
-        events, following = self.ledger.finish(result, in_place=in_place)
-        self._emit_all(events)
-        if following in (Next.CLOSED, Next.RETRY_ALONE):
-            self._flights.drop(result.key)
-        if following is Next.RETRY_ALONE and self._admitting:
-            self._requeue_later(result.key)
+        """All that follows from the result of an attempt."""
+        key, dispatch = result.key, self._carrier_of(result.key)
+        result = self.ledger.with_queue_time(result)
+        following = Next.CLOSED
+        if not (self._cases.has(key) and self._cases.book(result)):
+            queued = dispatch.tests.get(key) if dispatch is not None else None
+            if queued is not None and result.reason not in INFRASTRUCTURE_REASONS:
+                self.queue.learn(queued, result.duration)
+            following = self.ledger.finish(result, in_place=dispatch is not None and key in dispatch.in_place)
+        if following in (Next.CLOSED, Next.RETRY_ALONE) and dispatch is not None:
+            dispatch.tests.pop(key, None)
+        if following is Next.RETRY_ALONE:
+            self._requeue_later(key)
         self._heed_failures()
 
-    def _heed_failures(self) -> None:
-        if self.max_failures is not None and self.ledger.failures >= self.max_failures and self._admitting:
-            count = self.ledger.failures
-            self.emit(RunNote(f"stopping after {count} {'failure' if count == 1 else 'failures'}"))
-            self.stop_admitting()
-            self.cancel_soon()
+    def _carrier_of(self, key: Key) -> DispatchInFlight | None:
+        """The dispatch in flight that carries a test."""
+        test = self.ledger.record.tests.get(key)
+        return self.in_flight.carrying(test.sent) if test is not None else None
 
     def _requeue_later(self, key: Key) -> None:
         if delay := self.ledger.case(key).retry_delay_seconds:
@@ -343,26 +285,37 @@ class Dispatcher:
 
     def _requeue(self, key: Key) -> None:
         if self._admitting and self.ledger.is_open(key):
-            self._times.note_ready(key)
             self._enqueue(key, alone=True)
-            self._changed.set()
+
+    def _end_session(self, node_id: str, end: SessionEnd) -> None:
+        """A pytest session is over on a machine; one that failed by itself is a row."""
+        found = end.result
+        self.ledger.tell(SessionFinished(end.entry, node_id, *structs.astuple(found)))
+        if found.error is not None and end.entry in self.entries:
+            self.book_collected(*session_row(self.entries[end.entry], node_id, found))
+
+    def _heed_failures(self) -> None:
+        count = self.ledger.failures
+        if self.max_failures is not None and count >= self.max_failures and self._admitting:
+            self.ledger.tell(RunNote(f"stopping after {count} {'failure' if count == 1 else 'failures'}"))
+            self.stop_admitting()
+            self.cancel_soon()
 
     def _land(self, message: DispatchDone) -> None:
-        flight = self._flights.land(message.key)
-        if flight is None:
+        dispatch = self.in_flight.land(message.key)
+        if dispatch is None:
             return
-        if not self._flights.hand_on(message.key, flight):
-            self.queue.slot_freed(flight.node_id)
-        for key in flight.tests:
-            if self.ledger.knows(key) and self.ledger.is_open(key):
-                self._end_unreported(key, message.trouble)
+        if not self.in_flight.hand_on(message.key, dispatch):
+            self.queue.slot_freed(dispatch.node_id)
+        for key in dispatch.tests:
+            if self.ledger.is_open(key):
+                self._end_unreported(key, message.trouble or "its dispatch ended without a result for it")
 
-    def _end_unreported(self, key: Key, trouble: str | None) -> None:
-        if not self._admitting:
-            self._emit_all(self.ledger.close(key, Reason.CANCELLED, "the run was stopped before this test had run"))
-            return
-        why = trouble or "its dispatch ended without a result for it"
-        self._emit_all(self.ledger.close(key, Reason.INTERNAL, f"the node could not run this test: {why}"))
+    def _end_unreported(self, key: Key, why: str) -> None:
+        if self._admitting:
+            self.ledger.close(key, Reason.INTERNAL, f"the node could not run this test: {why}")
+        else:
+            self.ledger.close(key, Reason.CANCELLED, "the run was stopped before this test had run")
 
     def _trouble(self, key: str, why: str) -> None:
         self._land(DispatchDone(key, why))
@@ -375,46 +328,19 @@ class Dispatcher:
 
     def abandon(self) -> None:
         """Wait no longer for what is under way: nobody is there, or it does not end."""
-        self._flights.clear()
+        self.in_flight.clear()
         self._changed.set()
 
     def cancel_soon(self) -> None:
         """End what runs, on every node, without waiting for it."""
-        if self._door.is_open:
-            self.background.start(self._cancel(), "ending what runs")
-
-    async def _cancel(self) -> None:
-        addresses = [node.address for node in self.cluster.nodes.values()]
-        with contextlib.suppress(OSError):  # what is gone needs no cancelling
-            await self.runner.cancel_run(self.run_id, addresses)
+        self.background.start(self.nodes.cancel(), "ending what runs")
 
     def close_open(self, why: str) -> None:
         """Give every test that has no verdict the verdict `cancelled`."""
         self.queue.withdraw()
         for key in self.ledger.open_keys():
-            self._emit_all(self.ledger.close(key, Reason.CANCELLED, why))
-
-    def fits(self, case: TestCase, gone: AbstractSet[str] = frozenset()) -> list[LiveNode]:
-        """The nodes of now that a test fits, but for those at addresses that are known to be dead."""
-        nodes = (node for node in self.cluster.nodes.values() if node.address not in gone)
-        return [node for node in nodes if match(case.requirements, node.capabilities).fits]
-
-    async def wait_for_nodes(self, case: TestCase, gone: AbstractSet[str]) -> list[LiveNode]:
-        """As `fits`; where no such node is left, waits `node_timeout` for one to come back."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(self.queue.config.node_timeout):
-                while not self.fits(case, gone):
-                    self._changed.clear()
-                    await self._changed.wait()
-        return self.fits(case, gone)
+            self.ledger.close(key, Reason.CANCELLED, why)
 
     async def settle(self) -> None:
         """Until nothing of ours is under way any more."""
         await self.background.settle()
-
-    def _emit_all(self, events: Iterable[Event]) -> None:
-        for event in events:
-            self.emit(event)
-            for following in self._cases.follow(event):
-                self.emit(following)
-        self._changed.set()  # it may have been the last that was waited for

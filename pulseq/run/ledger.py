@@ -1,29 +1,40 @@
-"""What has become of each test of a run, and what follows from it. Pure: events in, decisions out."""
+"""What has become of each test of a run, and what follows from it. No I/O: messages in, events out."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
 
+from msgspec.structs import replace
+
 from pulseq.bounds import bound_id, bound_text
-from pulseq.events import AttemptFinished, AttemptStarted, Event, RunNote, TestClosed, TestExpanded, TestPlanned
+from pulseq.events import (
+    AttemptFinished,
+    AttemptStarted,
+    Event,
+    NodeLost,
+    RunNote,
+    TestClosed,
+    TestExpanded,
+    TestPlanned,
+)
 from pulseq.execution.runtime.body_ending import OUTPUT_FOLLOWS
 from pulseq.execution.runtime.stack_dump import FRAMES_FOLLOW
 from pulseq.models import (
     INFRASTRUCTURE_REASONS,
-    NO_VERDICT_REASONS,
     AttemptResult,
+    Key,
     PytestItemBody,
     Reason,
     SimulateBody,
     Status,
     TestCase,
 )
+from pulseq.records import RunRecord, SentTo, TestRecord
 from pulseq.run.run_options import MAX_NODE_LOSSES
 
-Key = tuple[str, str]
 #: Characters of each line of an error that a verdict repeats: the driver keeps all verdicts in memory.
 _LINE_CHARACTERS = 500
 
@@ -41,18 +52,17 @@ class Begun(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Lost:
-    """What follows from the end of a node.
+    """What follows from the end of a node: which tests are to be queued again.
 
     Attributes:
-        alone: tests that had begun, to be queued again, each by itself.
+        alone: tests that had begun, each by itself.
         apart: tests that may have begun: each by itself, too, and where it stood.
         again: tests that had not begun, to stand where they stood.
     """
 
-    events: list[Event]
-    alone: list[Key]
-    apart: list[Key]
-    again: list[Key]
+    alone: list[Key] = field(default_factory=list)
+    apart: list[Key] = field(default_factory=list)
+    again: list[Key] = field(default_factory=list)
 
 
 class Next(Enum):
@@ -66,305 +76,275 @@ class Next(Enum):
 
 
 @dataclass(slots=True)
-class _Entry:
-    case: TestCase
-    next_attempt: int = 1
-    failures: int = 0
-    #: Failed attempts that pytest itself followed with another: they use up no retry.
-    reruns: int = 0
-    losses: int = 0
-    #: Unix seconds: since when it is on its node, or has begun there.
-    since: float = 0.0
-    node_id: str | None = None
-    lost_on: frozenset[str] = frozenset()
-    started: bool = False
-    task_run: str | None = None
-    #: Attempts that others have followed, each with its node.
-    past: tuple[tuple[int, str], ...] = ()
-    #: Attempts that machines have ended for want of memory: no evidence of what kills nodes, which live on.
-    starved: int = 0
-    closed: TestClosed | None = None
-
-
-@dataclass(slots=True)
 class Ledger:
     """Every accepted test from its plan to its one verdict.
 
-    Methods return the events that are now true; the caller journals and shows them.
+    Args:
+        record: what the run has come to; each event that is told is to be in it at once.
+        emit: takes each event as it becomes true.
+
+    Attributes:
+        on_told: called after each of them.
     """
 
+    record: RunRecord
+    emit: Callable[[Event], None]
     clock: Callable[[], float] = time.time
-    _entries: dict[Key, _Entry] = field(default_factory=dict)
-    _open: int = 0
-    failures: int = 0
+    on_told: Callable[[Event], None] = lambda event: None
+    #: Monotonic seconds: before that no test could have started, however long the servers took.
+    _flow_began: float | None = None
+
+    def tell(self, event: Event) -> None:
+        """An event is true from now on."""
+        self.emit(event)
+        self.on_told(event)
 
     @property
     def open(self) -> int:
         """Tests without a verdict."""
-        return self._open
+        return self.record.open
+
+    @property
+    def failures(self) -> int:
+        """Tests that have a bad verdict of their own."""
+        return self.record.failures
+
+    def test(self, key: Key) -> TestRecord:
+        return self.record.tests[key]
 
     def case(self, key: Key) -> TestCase:
-        return self._entries[key].case
+        case = self.record.tests[key].case
+        assert case is not None
+        return case
 
     def knows(self, key: Key) -> bool:
-        return key in self._entries
-
-    def next_attempt(self, key: Key) -> int:
-        return self._entries[key].next_attempt
-
-    def retries_left(self, key: Key) -> int:
-        """Further attempts after the next one, if that fails."""
-        entry = self._entries[key]
-        return max(entry.case.max_retries - entry.failures, 0)
-
-    def has_failed(self, key: Key) -> bool:
-        """Whether an attempt has failed that counts against the test."""
-        entry = self._entries[key]
-        return entry.failures + entry.reruns > 0
-
-    def lost_on(self, key: Key) -> frozenset[str]:
-        return self._entries[key].lost_on
-
-    def is_suspect(self, key: Key) -> bool:
-        """Whether a node was lost under this test."""
-        return self._entries[key].losses > 0
+        return key in self.record.tests
 
     def is_open(self, key: Key) -> bool:
         """Whether a test was accepted and has no verdict."""
-        entry = self._entries.get(key)
-        return entry is not None and entry.closed is None
+        test = self.record.tests.get(key)
+        return test is not None and test.closed is None
 
-    def awaits(self, result: AttemptResult) -> bool:
-        """Whether a result is that of the attempt under way, and not a late one of an earlier."""
-        entry = self._entries.get(result.key)
-        if entry is None or entry.closed is not None:
+    def plan(self, case: TestCase) -> bool:
+        """Accept a test; False for one with the key of another: it is that one."""
+        if self.knows(case.key):
             return False
-        return entry.node_id == result.node_id and result.attempt >= entry.next_attempt
+        self.tell(planned_event(case))
+        test = self.record.tests.get(case.key)  # a run that is left at once takes in nothing more
+        if test is not None:
+            test.case = case
+        return test is not None
 
-    def is_last(self, result: AttemptResult) -> bool:
-        """Whether no attempt is made after that of this result."""
-        return self.awaits(result) and (
-            result.status in (Status.PASSED, Status.SKIPPED) or self.retries_left(result.key) == 0
-        )
-
-    def plan(self, case: TestCase) -> list[Event]:
-        """Accept a test; one with the key of another is that one."""
-        if case.key in self._entries:
-            return []
-        self._entries[case.key] = _Entry(case)
-        self._open += 1
-        return [planned_event(case)]
-
-    def expand(self, key: Key, count: int) -> list[Event]:
+    def expand(self, key: Key, count: int) -> None:
         """An entry has become tests of its own, which are planned by themselves."""
-        del self._entries[key]
-        self._open -= 1
-        return [TestExpanded(key[0], key[1], count)]
+        self.tell(TestExpanded(key[0], key[1], count))
 
-    def sent(self, key: Key, node_id: str) -> None:
+    def begin(self) -> None:
+        """The flow run exists: tests can start from now on."""
+        self._flow_began = time.monotonic()
+
+    def note_ready(self, key: Key) -> None:
+        """A test could start from now on, or again."""
+        if self._flow_began is not None:
+            self.test(key).ready_at = time.monotonic()
+
+    def with_queue_time(self, result: AttemptResult) -> AttemptResult:
+        """A result that has just come, with the time that its test waited."""
+        test = self.record.tests.get(result.key)
+        ready = test.ready_at if test is not None else None
+        if test is not None:
+            test.ready_at = None
+        if ready is None:
+            ready = self._flow_began if result.attempt == 1 else None
+        if ready is None:
+            return result
+        return replace(result, queue_seconds=max(time.monotonic() - ready - result.duration, 0.0))
+
+    def sent(self, key: Key, node_id: str, dispatch: str = "") -> None:
         """A test was given to a node."""
-        entry = self._entries[key]
-        entry.node_id, entry.started, entry.since = node_id, False, self.clock()
+        self.test(key).sent = SentTo(node_id, dispatch)
 
     def give_back(self, key: Key) -> bool:
         """A node will not run a test that it was given; whether it is to be queued again."""
-        entry = self._entries[key]
-        if entry.closed is not None or entry.started:
+        test = self.test(key)
+        if test.closed is not None or test.begun is not None:
             return False
-        entry.node_id = None
+        test.sent = None
         return True
 
-    def start(self, key: Key, attempt: int, node_id: str, task_run: str | None) -> list[Event]:
+    def start(self, key: Key, attempt: int, node_id: str, task_run: str | None) -> None:
         """A node says that an attempt begins."""
-        entry = self._entries.get(key)
-        if entry is None or entry.closed or entry.node_id != node_id or attempt < entry.next_attempt + entry.started:
-            return []
-        entry.next_attempt, entry.started, entry.task_run = attempt, True, task_run
-        entry.since = self.clock()
-        return [AttemptStarted(key[0], key[1], attempt, node_id, task_run)]
+        test = self.record.tests.get(key)
+        if test is None or test.closed or test.sent is None or test.sent.node_id != node_id:
+            return
+        if attempt >= test.next_attempt + (test.begun is not None):
+            test.sent.began_at = self.clock()
+            self.tell(AttemptStarted(key[0], key[1], attempt, node_id, task_run))
 
-    def finish(self, result: AttemptResult, *, in_place: bool) -> tuple[list[Event], Next]:
+    def finish(self, result: AttemptResult, *, in_place: bool) -> Next:
         """An attempt has a result; `in_place` says that Prefect does its retries on the node."""
-        entry = self._entries.get(result.key)
-        if entry is None:
-            return [], Next.NOTHING
-        if entry.closed is not None:
-            return self._amend(entry, result), Next.NOTHING
-        if not self.awaits(result):
-            return [_keep(entry, result)], Next.NOTHING
+        test = self.record.tests.get(result.key)
+        if test is None:
+            return Next.NOTHING
+        if not test.awaits(result):
+            self._take_late(test, result)
+            return Next.NOTHING
+        task_run = test.begun.task_run if test.begun is not None else None
+        self.tell(AttemptFinished(result))
         if result.rerun:
-            return _go_on(entry, result), Next.UNDER_WAY
-        entry.next_attempt, entry.started = result.attempt + 1, False
-        events: list[Event] = [AttemptFinished(result)]
+            self.tell(AttemptStarted(*result.key, result.attempt + 1, result.node_id, task_run))
+            return Next.UNDER_WAY
         if result.reason is Reason.NODE_LOST:  # its node lives, but not what the machine had of the test
-            entry.starved += 1
-            entry.lost_on |= {result.node_id}
-            if entry.starved < MAX_NODE_LOSSES:
-                entry.past += ((result.attempt, result.node_id),)
-                return events, Next.RETRY_ALONE
-            return [*events, self._close(entry, result)], Next.CLOSED
-        if result.status in (Status.FAILED, Status.ERROR) and result.reason is not Reason.CANCELLED:
-            entry.failures += 1
-            if entry.failures <= entry.case.max_retries:
-                entry.past += ((result.attempt, result.node_id),)
-                return events, Next.RETRY_THERE if in_place else Next.RETRY_ALONE
-        return [*events, self._close(entry, result)], Next.CLOSED
+            if test.starved < MAX_NODE_LOSSES:
+                return self._retry_alone(test)
+        elif _is_bad(result) and result.reason is not Reason.CANCELLED and test.failures <= test.max_retries:
+            return Next.RETRY_THERE if in_place else self._retry_alone(test)
+        self._close_as(test, result)
+        return Next.CLOSED
 
-    def note(self, result: AttemptResult) -> list[Event]:
+    def _retry_alone(self, test: TestRecord) -> Next:
+        test.sent = None
+        return Next.RETRY_ALONE
+
+    def note(self, result: AttemptResult) -> None:
         """An attempt of a test that something else runs and will `settle`: whether another follows is not known."""
-        entry = self._entries[result.key]
-        entry.failures += result.status in (Status.FAILED, Status.ERROR)
-        entry.past += ((result.attempt, result.node_id),)
-        entry.next_attempt = result.attempt + 1
-        return [AttemptFinished(result)]
+        self.tell(AttemptFinished(result))
 
-    def settle(self, result: AttemptResult) -> list[Event]:
+    def settle(self, result: AttemptResult) -> None:
         """Give a test the verdict of this attempt, which was noted as its last one."""
-        entry = self._entries[result.key]
-        return [] if entry.closed is not None else [self._close(entry, result)]
+        if self.is_open(result.key):
+            self._close_as(self.test(result.key), result)
 
-    def lose(self, tests: Mapping[Key, Begun], why: str) -> Lost:
-        """The node that had these tests is gone.
+    def lose_node(self, node_id: str, tests: Mapping[Key, Begun], why: str, *, expected: bool = False) -> Lost:
+        """A node is gone, with the tests that it had.
 
         What may have begun is tried again, under the next number and alone. One that is there whenever a node is
         lost, as no other is, gets no third node.
 
         Args:
             tests: those without a result, and what is known of each but for what the node has told.
+            expected: whether it is no loss where it had nothing.
         """
-        lost = Lost([], [], [], [])
-        told: list[_Entry] = []
-        for key, begun in tests.items():
-            entry = self._entries[key]
-            if entry.closed is not None:
-                continue
-            if not entry.started and begun is Begun.NO:
-                entry.node_id = None
+        had = {key: begun for key, begun in tests.items() if self.is_open(key)}
+        if had or not expected:
+            self.tell(NodeLost(node_id, why))
+        lost = Lost()
+        told: list[TestRecord] = []
+        for key, begun in had.items():
+            test = self.test(key)
+            if test.begun is None and begun is Begun.NO:
                 lost.again.append(key)
-                continue
-            if entry.started:
-                told.append(entry)
-            (lost.alone if entry.started or begun is Begun.NEXT else lost.apart).append(key)
-            lost.events.extend(self._lose_attempt(entry, why))
-        for entry in _culprits(told, company=len(lost.alone) > 1):
-            lost.alone.remove(entry.case.key)
-            lost.events.append(self._close_culprit(entry, why))
+            else:
+                (lost.alone if test.begun is not None or begun is Begun.NEXT else lost.apart).append(key)
+                told += [test] if test.begun is not None else []
+                self._lose_attempt(test, node_id, why)
+            test.sent = None
+        for test in _culprits(told, company=len(lost.alone) > 1):
+            lost.alone.remove(test.key)
+            self._close_culprit(test, node_id, why)
         return lost
 
-    def _lose_attempt(self, entry: _Entry, why: str) -> list[Event]:
+    def _lose_attempt(self, test: TestRecord, node_id: str, why: str) -> None:
         """What may have begun counts as begun: its number is never given to another start."""
-        key, attempt, node_id, was_told = entry.case.key, entry.next_attempt, entry.node_id or "", entry.started
-        # A suspect's start is told before it begins.
-        if was_told or entry.losses == 0:
-            entry.losses += 1
-            entry.lost_on |= {node_id}
-        entry.past += ((attempt, node_id),)
-        entry.next_attempt, entry.started, entry.node_id = attempt + 1, False, None
+        attempt, was_told = test.next_attempt, test.begun is not None
         now = self.clock()
-        since = entry.since if was_told else now
+        since = test.sent.began_at if was_told and test.sent is not None else None
         result = AttemptResult(
-            key[0],
+            test.planned.test_id,
             attempt,
             node_id,
             Status.ERROR,
-            key[1],
+            test.planned.variant,
             Reason.NODE_LOST,
-            started_at=since,
-            duration=max(now - since, 0.0),
+            started_at=now if since is None else since,
+            duration=0.0 if since is None else max(now - since, 0.0),
             error=f"node {node_id} was lost: {why}" + ("" if was_told else "; whether this had begun is not known"),
         )
-        start: list[Event] = [] if was_told else [AttemptStarted(*key, attempt, node_id, None)]
-        return [*start, AttemptFinished(result)]
+        if not was_told:
+            self.tell(AttemptStarted(*test.key, attempt, node_id, None))
+        self.tell(AttemptFinished(result))
 
-    def _close_culprit(self, entry: _Entry, why: str) -> TestClosed:
-        attempt, node_id = entry.past[-1]
-        text = f"{entry.losses} nodes were lost while this test ran on them; it is probably what kills them ({why})"
-        return self._close_with(entry, Status.ERROR, Reason.NODE_LOST, attempt, node_id, text)
+    def _close_culprit(self, test: TestRecord, node_id: str, why: str) -> None:
+        text = f"{test.losses} nodes were lost while this test ran on them; it is probably what kills them ({why})"
+        self._close(test, Status.ERROR, Reason.NODE_LOST, test.last_attempt, node_id, text)
 
-    def close(self, key: Key, reason: Reason, error: str, node_id: str | None = None) -> list[Event]:
+    def close(self, key: Key, reason: Reason, error: str, node_id: str | None = None) -> None:
         """End a test that gets no (further) attempt: unsatisfiable, cancelled, internal, setup."""
-        entry = self._entries[key]
-        if entry.closed is not None:
-            return []
-        attempts = entry.next_attempt if entry.started else entry.next_attempt - 1
-        return [self._close_with(entry, Status.ERROR, reason, attempts, node_id, error)]
+        test = self.test(key)
+        if test.closed is None:
+            self._close(test, Status.ERROR, reason, test.last_attempt, node_id, error)
 
     def open_keys(self) -> list[Key]:
         """The tests without a verdict, in the order of their planning."""
-        return [key for key, entry in self._entries.items() if entry.closed is None]
+        return [key for key, test in self.record.tests.items() if test.closed is None]
 
-    def verdicts(self) -> Iterable[TestClosed]:
-        return (entry.closed for entry in self._entries.values() if entry.closed is not None)
+    def verdicts(self) -> Iterator[TestClosed]:
+        return (test.closed for test in self.record.tests.values() if test.closed is not None)
 
-    def _close(self, entry: _Entry, result: AttemptResult) -> TestClosed:
+    def _close_as(self, test: TestRecord, result: AttemptResult) -> None:
         error = _last_lines(result.short or result.error)
-        return self._close_with(entry, result.status, result.reason, result.attempt, result.node_id, error)
+        self._close(test, result.status, result.reason, result.attempt, result.node_id, error)
 
-    def _close_with(
+    def _close(
         self,
-        entry: _Entry,
+        test: TestRecord,
         status: Status,
         reason: Reason | None,
         attempts: int,
         node_id: str | None,
         error: str | None,
-    ) -> TestClosed:
-        flaky = status is Status.PASSED and entry.failures + entry.reruns > 0
-        closed = TestClosed(*entry.case.key, status, reason, flaky, attempts, node_id, error)
-        if entry.closed is None:
-            self._open -= 1
-        if is_own_failure(closed):
-            self.failures += 1
-        entry.closed = closed
-        return closed
+    ) -> None:
+        test.sent = None
+        flaky = status is Status.PASSED and test.has_failed
+        self.tell(TestClosed(*test.key, status, reason, flaky, attempts, node_id, error))
 
-    def _amend(self, entry: _Entry, result: AttemptResult) -> list[Event]:
-        # Only what turns a verdict for the worse counts: a wider fixture's teardown that failed afterwards.
-        closed = entry.closed
-        late_teardown = (
-            closed is not None
-            and closed.attempts == result.attempt
-            and closed.node_id == result.node_id
-            and closed.status in (Status.PASSED, Status.SKIPPED)
-            and result.status is Status.ERROR
-            and result.reason not in INFRASTRUCTURE_REASONS
-        )
-        return [AttemptFinished(result), self._close(entry, result)] if late_teardown else [_keep(entry, result)]
+    def _take_late(self, test: TestRecord, result: AttemptResult) -> None:
+        """A result that nobody waits for any more: it must not pass for that of another attempt."""
+        if _amends(test.closed, result):
+            self.tell(AttemptFinished(result))
+            self._close_as(test, result)
+        elif _is_of(test, result):
+            self.tell(AttemptFinished(result))
+        else:
+            late = f"a late result of {result.test_id!r} from {result.node_id} does not count: {result.status}"
+            self.tell(RunNote(late))
 
 
-def _culprits(told: list[_Entry], *, company: bool) -> list[_Entry]:
+def _is_bad(result: AttemptResult) -> bool:
+    return result.status in (Status.FAILED, Status.ERROR)
+
+
+def _amends(closed: TestClosed | None, result: AttemptResult) -> bool:
+    """Whether a late result turns a verdict for the worse: a wider fixture's teardown that failed afterwards."""
+    return (
+        closed is not None
+        and (closed.attempts, closed.node_id) == (result.attempt, result.node_id)
+        and closed.status in (Status.PASSED, Status.SKIPPED)
+        and result.status is Status.ERROR
+        and result.reason not in INFRASTRUCTURE_REASONS
+    )
+
+
+def _is_of(test: TestRecord, result: AttemptResult) -> bool:
+    """Whether a late result is that of an attempt that was given up, or that another has followed."""
+    this = (result.attempt, result.node_id)
+    if test.begun is not None and (test.begun.attempt, test.begun.node_id) == this:
+        return True
+    known, closed = test.attempts.get(result.attempt), test.closed
+    if known is None or known.node_id != result.node_id:
+        return False
+    return known.reason is Reason.NODE_LOST or closed is None or (closed.attempts, closed.node_id) != this
+
+
+def _culprits(told: list[TestRecord], *, company: bool) -> list[TestRecord]:
     """Of the tests that ran on a node when it was lost, those that are taken for the reason.
 
     One that was in `company` may have been there by chance; once more often than any other it is no chance.
     """
-    most = max((entry.losses for entry in told), default=0)
-    first = [entry for entry in told if entry.losses == most]
+    most = max((test.losses for test in told), default=0)
+    first = [test for test in told if test.losses == most]
     needed = MAX_NODE_LOSSES + (_MORE_LOSSES if len(first) > 1 else 1 if company else 0)
     return first if most >= needed else []
-
-
-def _go_on(entry: _Entry, result: AttemptResult) -> list[Event]:
-    """The events of an attempt within a start that goes on with the next one."""
-    entry.reruns += result.status in (Status.FAILED, Status.ERROR)
-    entry.past += ((result.attempt, result.node_id),)
-    entry.next_attempt, entry.started = result.attempt + 1, True
-    following = AttemptStarted(*result.key, entry.next_attempt, result.node_id, entry.task_run)
-    return [AttemptFinished(result), following]
-
-
-def _keep(entry: _Entry, result: AttemptResult) -> Event:
-    """The event of a result that does not count: it must not pass for that of another attempt."""
-    ended_meanwhile = entry.started and (entry.next_attempt, entry.node_id) == (result.attempt, result.node_id)
-    if ended_meanwhile or (result.attempt, result.node_id) in entry.past:
-        return AttemptFinished(result)
-    return RunNote(f"a late result of {result.test_id!r} from {result.node_id} does not count: {result.status}")
-
-
-def is_own_failure(closed: TestClosed) -> bool:
-    """Whether a verdict is bad and the test's own: exit code 1 and --maxfail count these."""
-    if closed.status not in (Status.FAILED, Status.ERROR):
-        return False
-    return closed.reason is not Reason.CANCELLED and closed.reason not in NO_VERDICT_REASONS
 
 
 def planned_event(case: TestCase) -> TestPlanned:

@@ -10,7 +10,7 @@ from pulseq.cluster.lookout import Lookout
 from pulseq.events import Event, NodeHealth
 from pulseq.models import FrameworkConfig, Liveness
 from pulseq.planning.liveness import LivenessRule
-from pulseq.run.dispatcher import Dispatcher
+from pulseq.run.run_nodes import RunNodes
 
 
 class RunHealth:
@@ -21,10 +21,10 @@ class RunHealth:
     """
 
     def __init__(
-        self, cluster: Cluster, dispatcher: Dispatcher, emit: Callable[[Event], None], framework: FrameworkConfig
+        self, cluster: Cluster, nodes: RunNodes, emit: Callable[[Event], None], framework: FrameworkConfig
     ) -> None:
         self._cluster = cluster
-        self._dispatcher = dispatcher
+        self._nodes = nodes
         self._emit = emit
         self._rule = LivenessRule(framework.heartbeat_interval, framework.node_timeout)
         self._lookout: Lookout | None = None
@@ -62,7 +62,7 @@ class RunHealth:
 
     def _hold(self, node_id: str) -> None:
         self._held.add(node_id)
-        self._dispatcher.hold_node(node_id)
+        self._nodes.hold(node_id)
 
     def _give_up(self, health: NodeHealth) -> None:
         node = self._cluster.nodes.get(health.node_id)
@@ -76,7 +76,7 @@ class RunHealth:
         node_id = change.health.node_id
         if node_id in self._held:
             self._held.discard(node_id)
-            self._dispatcher.reopen_node(node_id)
+            self._nodes.reopen(node_id)
         node = self._given_up.pop(node_id, None)
         if node is not None and node_id not in self._cluster.nodes and _is_of(change.health, node):
             self._cluster.nodes[node_id] = node

@@ -1,4 +1,4 @@
-"""How a run is to be done, as the three doors (CLI, flow, Python) hand it in."""
+"""How a run is to be done, as the command line, a flow or a program hands it in."""
 
 from __future__ import annotations
 

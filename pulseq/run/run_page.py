@@ -16,7 +16,7 @@ from pulseq.orchestration.artifacts import RunArtifacts
 from pulseq.orchestration.delivery import Delivery
 from pulseq.orchestration.run_events import RUN_FINISHED, RUN_STARTED, newly_failing_event, run_event, tell_events
 from pulseq.orchestration.run_log import tell_log
-from pulseq.records import RunRecord
+from pulseq.records import RunRecord, is_own_failure
 from pulseq.reports.artifact_table import list_failures
 from pulseq.reports.json_output import describe_run
 from pulseq.reports.markdown import render_markdown
@@ -25,7 +25,7 @@ from pulseq.results.lineage import Lineage
 from pulseq.results.newly_failing import newly_failing
 from pulseq.run.event_log import EventLog
 from pulseq.run.failure_log import FailureLog
-from pulseq.run.ledger import Ledger, is_own_failure
+from pulseq.run.ledger import Ledger
 from pulseq.run.run_options import RunOptions
 from pulseq.run.unstarted_log import UnstartedLog
 from pulseq.run.verdict import EXIT_REASONS

@@ -7,16 +7,15 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TypeVar, cast
 
 from pulseq.capabilities import match, requirement_key
-from pulseq.models import CapabilityValue, FrameworkConfig, Priority, PytestItemBody, SimulateBody, TestCase
+from pulseq.models import CapabilityValue, FrameworkConfig, Key, Priority, PytestItemBody, SimulateBody, TestCase
 from pulseq.planning.expected import ExpectedDurations
 from pulseq.planning.packing import WHOLE_FILES, PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest
 from pulseq.planning.ready_queue import Pick, ReadyQueue
-from pulseq.run.deciding_words import say_pick, say_promise, say_waiting
-from pulseq.run.homeless import HomelessWatch
+from pulseq.run.explained_picks import explain_pick, explain_prefetch, explain_waiting
+from pulseq.run.unmatched import UnmatchedWatch
 
 T = TypeVar("T", bound=Hashable)
-Key = tuple[str, str]
 logger = logging.getLogger("pulseq.schedule")
 
 #: A pytest item that is expected to take this long is a task run of its own.
@@ -41,7 +40,7 @@ class RunQueue:
         self.expected = ExpectedDurations()
         self._granularity = granularity
         self._failed_first = failed_first
-        self._homeless = HomelessWatch(config.node_timeout)
+        self._unmatched = UnmatchedWatch(config.node_timeout)
         limits = WHOLE_FILES if granularity == "file" else PackLimits()
         self._queue = ReadyQueue(self._class_fits, strategy=config.strategy, limits=limits)
         self._requirements: dict[Hashable, Mapping[str, CapabilityValue]] = {}
@@ -100,7 +99,7 @@ class RunQueue:
         self._queue.learn(test, seconds)
 
     @property
-    def recalls(self) -> bool:
+    def may_steal(self) -> bool:
         """Whether a part of a dispatch may be had back: whole files stay whole."""
         return self._granularity != "file"
 
@@ -134,23 +133,23 @@ class RunQueue:
             yield pick
         if logger.isEnabledFor(logging.DEBUG):
             for key, count in self._queue.waiting_by_class().items():
-                logger.debug("%s", say_waiting(count, self._requirements[key], self._offers))
+                logger.debug("%s", explain_waiting(count, self._requirements[key], self._offers))
 
-    def promise(self, node_id: str, behind_seconds: float, wanted: Callable[[QueuedTest], bool]) -> Pick | None:
-        """What is to follow on a slot that is not free yet, as `ReadyQueue.promise` says."""
-        pick = self._queue.promise(node_id, behind_seconds, wanted)
+    def prefetch(self, node_id: str, behind_seconds: float, wanted: Callable[[QueuedTest], bool]) -> Pick | None:
+        """What is to follow on a slot that is not free yet, as `ReadyQueue.prefetch` says."""
+        pick = self._queue.prefetch(node_id, behind_seconds, wanted)
         if pick is not None and logger.isEnabledFor(logging.DEBUG):
-            logger.debug("%s", say_promise([test.key[0] for test in pick.tests], node_id))
+            logger.debug("%s", explain_prefetch([test.key[0] for test in pick.tests], node_id))
         return pick
 
-    def end_homeless(self, now: float) -> list[Key]:
+    def withdraw_unmatched(self, now: float) -> list[Key]:
         """Take out the tests that no node fits, or none any more for longer than `node_timeout`."""
-        due = self._homeless.due(self._queue.homeless(), now)
+        due = self._unmatched.due(self._queue.unmatched(), now)
         return [test.key for key in due for test in self._queue.withdraw(key)]
 
     def seconds_left(self, now: float) -> float | None:
-        """Until `end_homeless` has something to end; None when nothing waits for a node."""
-        return self._homeless.seconds_left(now)
+        """Until `withdraw_unmatched` has something to end; None when nothing waits for a node."""
+        return self._unmatched.seconds_left(now)
 
     def withdraw(self) -> None:
         """Forget all that waits."""
@@ -159,7 +158,7 @@ class RunQueue:
     def _class_fits(self, key: Hashable, capabilities: Mapping[str, CapabilityValue]) -> bool:
         fits = match(self._requirements[key], capabilities).fits
         if fits:
-            self._homeless.note_fit(key)
+            self._unmatched.note_fit(key)
         return fits
 
     def _expected(self, case: TestCase) -> float | None:
@@ -195,4 +194,4 @@ class RunQueue:
     def _say(self, pick: Pick) -> str:
         names = [test.key[0] for test in pick.tests]
         requirements = self._requirements[pick.tests[0].requirement_key]
-        return say_pick(names, requirements, pick.node_id, self._offers, self._queue.loads(), self.config.strategy)
+        return explain_pick(names, requirements, pick.node_id, self._offers, self._queue.loads(), self.config.strategy)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pulseq.errors import ExitCode, PulseqError
 from pulseq.events import TestClosed
 from pulseq.models import NO_VERDICT_REASONS, Reason
-from pulseq.run.ledger import is_own_failure
+from pulseq.records import is_own_failure
 
 #: The word that goes with each exit code, in the journal and in `--output json`.
 EXIT_REASONS = {

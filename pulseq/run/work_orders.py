@@ -7,18 +7,18 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from pulseq.models import PytestItemBody, PytestOrder, PytestSpec, TestCase
+from pulseq.models import Key, PytestItemBody, PytestOrder, PytestSpec, TestCase
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.names import name_task_run
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work, pack_name
-from pulseq.run.flights import Flight
-from pulseq.run.ledger import Key, Ledger
+from pulseq.run.in_flight import DispatchInFlight
+from pulseq.run.ledger import Ledger
 
 
 def build_dispatch(
     key: str, run_id: str, pick: Pick, ledger: Ledger, specs: Mapping[str, PytestSpec], *, after: str | None = None
-) -> tuple[Dispatch, Flight]:
+) -> tuple[Dispatch, DispatchInFlight]:
     """What is sent for a pick, and what is kept of it; `after` is the dispatch whose slot it will have."""
     work, in_place = build_work(pick.tests, ledger, specs)
     work = [_named(unit, pick.node_id, ledger) for unit in work]
@@ -27,7 +27,7 @@ def build_dispatch(
     in_order = {key: tests[key] for unit in work for key in unit.keys}
     priority = max(int(test.priority) for test in pick.tests)
     dispatch = Dispatch(key, run_id, tuple(work), tuple(task_runs), after, priority)
-    return dispatch, Flight(pick.node_id, in_order, in_place, task_runs, after)
+    return dispatch, DispatchInFlight(pick.node_id, in_order, in_place, task_runs, after)
 
 
 def _named(unit: Work, node_id: str, ledger: Ledger) -> Work:
@@ -63,11 +63,11 @@ def build_work(
 
 
 def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> Work:
-    attempt, retries = ledger.next_attempt(case.key), ledger.retries_left(case.key)
-    failed, suspect = ledger.has_failed(case.key), ledger.is_suspect(case.key)
+    test = ledger.test(case.key)
+    attempt, retries, failed, suspect = test.next_attempt, test.retries_left, test.has_failed, test.is_suspect
     if not isinstance(case.body, PytestItemBody):
         return TestWork(case.id, case, attempt, retries, failed, suspect)
-    order = _order(case, case.body, attempt)
+    order = _order(case, case.body, ledger)
     spec = specs[case.body.entry]
     # A further attempt gets a fork that no earlier test has touched.
     delay = case.retry_delay_seconds
@@ -77,9 +77,10 @@ def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> 
 def _pack(tests: Sequence[QueuedTest], ledger: Ledger, specs: Mapping[str, PytestSpec]) -> PytestWork:
     cases = [ledger.case(test.key) for test in tests]
     bodies = [case.body for case in cases if isinstance(case.body, PytestItemBody)]
-    orders = tuple(_order(case, body, ledger.next_attempt(case.key)) for case, body in zip(cases, bodies, strict=True))
+    orders = tuple(_order(case, body, ledger) for case, body in zip(cases, bodies, strict=True))
     return PytestWork(pack_name(orders), specs[bodies[0].entry], orders, whole=tests[0].scope is not None)
 
 
-def _order(case: TestCase, body: PytestItemBody, attempt: int) -> PytestOrder:
+def _order(case: TestCase, body: PytestItemBody, ledger: Ledger) -> PytestOrder:
+    attempt = ledger.test(case.key).next_attempt
     return PytestOrder(case.id, case.variant, body.nodeid, attempt, case.timeout_seconds, case.metrics)

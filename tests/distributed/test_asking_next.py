@@ -16,21 +16,29 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulseq.cluster.cluster import LiveNode
-from pulseq.events import AttemptStarted, Event, TestClosed
-from pulseq.models import AttemptResult, FrameworkConfig, PytestItemBody, PytestOrder, PytestSpec, Status, TestCase
+from pulseq.events import AttemptStarted, TestClosed
+from pulseq.models import (
+    AttemptResult,
+    FrameworkConfig,
+    Key,
+    PytestItemBody,
+    PytestOrder,
+    PytestSpec,
+    Status,
+    TestCase,
+)
 from pulseq.node.node_agent import RunOnNode
 from pulseq.node.node_slots import NodeSlots
 from pulseq.protocol.from_node import NodeMessage
 from pulseq.protocol.to_node import NoNext
 from pulseq.protocol.work import Dispatch, PytestWork
 from pulseq.run.dispatcher import Dispatcher
-from pulseq.run.ledger import Ledger
-from pulseq.run.recalls import units_of
 from pulseq.run.run_queue import RunQueue
+from pulseq.run.work_stealing import units_of
 from tests.reports_home import said_by
+from tests.run.told import Told
 
 SPECS = {entry: PytestSpec("r", entry, ("tests",), (), False, ".", None) for entry in ("unit", "other")}
-Key = tuple[str, str]
 
 
 class Prefect:
@@ -215,19 +223,17 @@ async def steal(fleet: Fleet, chance: random.Random) -> None:
     dispatcher = fleet.dispatcher
     for _ in range(200):
         await asyncio.sleep(0)
-        flights = list(dispatcher._flights.by_key.items())
-        if flights and chance.random() < 0.3:
-            key, flight = chance.choice(flights)
-            units = units_of(flight)
+        in_flight = list(dispatcher.in_flight.by_key.items())
+        if in_flight and chance.random() < 0.3:
+            key, dispatch = chance.choice(in_flight)
+            units = units_of(dispatch)
             wanted = units[chance.randint(0, len(units)) :]
-            dispatcher._ask_back(key, flight.node_id, [test.key for unit in wanted for test in unit])
+            dispatcher._ask_back(key, dispatch.node_id, [test.key for unit in wanted for test in unit])
 
 
-async def run_all(
-    fleet: Fleet, cases: list[TestCase], events: list[Event], chance: random.Random, lost: str | None
-) -> None:
+async def run_all(fleet: Fleet, cases: list[TestCase], events: Told, chance: random.Random, lost: str | None) -> None:
     dispatcher = fleet.dispatcher = Dispatcher(
-        "r", cast(Any, fleet), cast(Any, fleet), Ledger(), events.append, RunQueue(FrameworkConfig()), specs=SPECS
+        "r", cast(Any, fleet), cast(Any, fleet), events.ledger(), RunQueue(FrameworkConfig()), specs=SPECS
     )
     for case in cases:
         dispatcher.accept(case)
@@ -268,7 +274,7 @@ def test_whatever_crosses_promises_are_kept_and_each_test_runs_once(
 ) -> None:
     chance = random.Random(seed)
     cases = cases_of(40, chance, scopes)
-    events: list[Event] = []
+    events = Told()
 
     async def tell() -> Fleet:
         fleet = Fleet(slots, chance)

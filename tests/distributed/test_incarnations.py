@@ -17,7 +17,7 @@ import pytest
 from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.health import Sighting
 from pulseq.cluster.health_watch import HealthWatch
-from pulseq.events import AttemptFinished, AttemptStarted, Event, NodeLost, TestClosed
+from pulseq.events import AttemptFinished, AttemptStarted, NodeLost, TestClosed
 from pulseq.models import (
     AttemptResult,
     CommandBody,
@@ -33,10 +33,10 @@ from pulseq.protocol.from_node import AttemptStart, DispatchDone, NodeMessage
 from pulseq.protocol.probe import Answer
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.run.dispatcher import Dispatcher
-from pulseq.run.ledger import Ledger
 from pulseq.run.run_health import RunHealth
 from pulseq.run.run_queue import RunQueue
 from tests.reports_home import said_by
+from tests.run.told import Told
 
 SPEC = PytestSpec("r", "p", ("tests",), (), False, "/", None)
 ANSWER = Answer(0.001, 0.1, 1, 1, 1, 1, 0)
@@ -64,7 +64,7 @@ class Fleet:
     kills: Callable[[str, int], bool] = lambda _name, _attempt: False
     tells: bool = False
     cluster: Cluster = field(default_factory=Cluster)
-    events: list[Event] = field(default_factory=list)
+    events: Told = field(default_factory=Told)
     starts: list[tuple[str, int, str]] = field(default_factory=list)
     processes: dict[str, Process] = field(default_factory=dict)
     calls: list[tuple[str, str]] = field(default_factory=list)
@@ -75,12 +75,10 @@ class Fleet:
     def __post_init__(self) -> None:
         rule = LivenessRule(0.5, 3.0)
         queue = RunQueue(FrameworkConfig(heartbeat_interval=0.5, node_timeout=3.0))
-        self.ledger = Ledger()
-        self.dispatcher = Dispatcher(
-            "r", self.cluster, cast(Any, self), self.ledger, self.events.append, queue, specs={"p": SPEC}
-        )
+        self.ledger = self.events.ledger()
+        self.dispatcher = Dispatcher("r", self.cluster, cast(Any, self), self.ledger, queue, specs={"p": SPEC})
         self.cluster.on_joined, self.cluster.on_left = self.dispatcher.add_node, self.dispatcher.lose_node
-        self.health = RunHealth(self.cluster, self.dispatcher, self.events.append, FrameworkConfig())
+        self.health = RunHealth(self.cluster, self.dispatcher.nodes, self.events.emit, FrameworkConfig())
         self.watch = HealthWatch(rule, "tcp://s")
 
     async def _call(self, what: str, addresses: list[str]) -> None:
@@ -107,11 +105,11 @@ class Fleet:
 
     def _run(self, dispatch: Dispatch, process: Process) -> None:
         untold: list[NodeMessage | AttemptResult] = []
-        for work in dispatch.work:
+        for work, task_run in zip(dispatch.work, dispatch.task_runs, strict=True):
             for name, attempt in _bodies(work):
                 if process.dead or process.frozen:
                     return
-                start = AttemptStart(name, "", attempt, None)
+                start = AttemptStart(name, "", attempt, str(task_run))
                 if work.suspect or self.tells:
                     self._say(process, start)
                 else:
@@ -316,7 +314,7 @@ def test_an_entering_that_failed_is_tried_again() -> None:
 
 
 def test_a_node_that_is_there_and_never_takes_part_makes_nothing_unsatisfiable(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("pulseq.run.node_door.OPEN_AGAIN_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr("pulseq.run.node_admission.ADMIT_AGAIN_SECONDS", (0.0, 0.0))
 
     async def run() -> list[TestClosed]:
         fleet = Fleet(refusals=100)

@@ -9,10 +9,12 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded, TestPlanned
-from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
-from pulseq.records import fold
-from pulseq.run.ledger import Begun, Key, Ledger, Next, is_own_failure
+from pulseq.events import AttemptStarted, TestClosed, TestExpanded, TestPlanned
+from pulseq.models import AttemptResult, CommandBody, Key, Reason, Status, TestCase
+from pulseq.records import fold, is_own_failure
+from pulseq.results.codec import decode_line, encode_line
+from pulseq.run.ledger import Begun, Next
+from tests.run.told import Told
 
 OUTCOMES = st.sampled_from(
     [
@@ -21,6 +23,7 @@ OUTCOMES = st.sampled_from(
         (Status.FAILED, Reason.ASSERTION),
         (Status.ERROR, Reason.TIMEOUT),
         (Status.ERROR, Reason.CRASH),
+        (Status.ERROR, Reason.NODE_LOST),
     ]
 )
 
@@ -41,8 +44,8 @@ class LedgerMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ledger = Ledger()
-        self.events: list[Event] = []
+        self.events = Told()
+        self.ledger = self.events.ledger()
         self.queued: list[Key] = []
         self.at_work: list[Body] = []
         self.given_up: list[Body] = []
@@ -51,7 +54,7 @@ class LedgerMachine(RuleBasedStateMachine):
     @rule(retries=st.integers(0, 2))
     def plan(self, retries: int) -> None:
         case = TestCase(f"t{len(self.events)}", CommandBody(("true",)), max_retries=retries)
-        self.events += self.ledger.plan(case)
+        self.ledger.plan(case)
         self.queued.append(case.key)
 
     @precondition(lambda self: self.queued)
@@ -61,7 +64,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.queued.remove(key)
         self.nodes += 1
         self.ledger.sent(key, f"n{self.nodes}")
-        self.at_work.append(Body(key, f"n{self.nodes}", self.ledger.next_attempt(key), in_place))
+        self.at_work.append(Body(key, f"n{self.nodes}", self.ledger.test(key).next_attempt, in_place))
 
     @precondition(lambda self: self.at_work)
     @rule(data=st.data())
@@ -89,10 +92,10 @@ class LedgerMachine(RuleBasedStateMachine):
         body = data.draw(st.sampled_from(self.at_work))
         if not body.begun:
             self.tell_start(body)
-        left = self.ledger.retries_left(body.key)
+        left = self.ledger.test(body.key).retries_left
         assert self.tell_result(body, Status.FAILED, Reason.ASSERTION, rerun=True) is Next.UNDER_WAY
         body.attempt += 1
-        assert self.ledger.retries_left(body.key) == left
+        assert self.ledger.test(body.key).retries_left == left
 
     @precondition(lambda self: self.at_work)
     @rule(data=st.data())
@@ -101,8 +104,7 @@ class LedgerMachine(RuleBasedStateMachine):
         self.at_work.remove(body)
         self.given_up.append(body)
         untold = data.draw(st.sampled_from(Begun))
-        lost = self.ledger.lose({body.key: untold}, "silent")
-        self.events += lost.events
+        lost = self.ledger.lose_node(body.node, {body.key: untold}, "silent")
         self.queued += [*lost.alone, *lost.apart, *lost.again]
 
     @precondition(lambda self: self.given_up)
@@ -117,7 +119,7 @@ class LedgerMachine(RuleBasedStateMachine):
     def close_queued(self, data: st.DataObject, reason: Reason) -> None:
         key = data.draw(st.sampled_from(self.queued))
         self.queued.remove(key)
-        self.events += self.ledger.close(key, reason, "no place")
+        self.ledger.close(key, reason, "no place")
 
     @precondition(lambda self: self.at_work)
     @rule(data=st.data(), cases=st.integers(0, 3))
@@ -125,27 +127,52 @@ class LedgerMachine(RuleBasedStateMachine):
         body = data.draw(st.sampled_from(self.at_work))
         self.at_work.remove(body)
         self.given_up.append(body)
-        self.events += self.ledger.expand(body.key, cases)
+        self.ledger.expand(body.key, cases)
 
     @rule()
     def stop(self) -> None:
         self.given_up += self.at_work
         self.at_work, self.queued = [], []
         for key in self.ledger.open_keys():
-            self.events += self.ledger.close(key, Reason.CANCELLED, "stopped")
+            self.ledger.close(key, Reason.CANCELLED, "stopped")
         assert self.ledger.open == 0
 
     def tell_start(self, body: Body) -> None:
-        events = self.ledger.start(body.key, body.attempt, body.node, None)
-        assert body in self.at_work or events == []
-        self.events += events
+        before = len(self.events)
+        self.ledger.start(body.key, body.attempt, body.node, f"task {body.key[0]}")
+        assert body in self.at_work or len(self.events) == before
         body.begun = True
 
     def tell_result(self, body: Body, status: Status, reason: Reason | None, *, rerun: bool = False) -> Next:
         result = AttemptResult(body.key[0], body.attempt, body.node, status, reason=reason, rerun=rerun)
-        events, following = self.ledger.finish(result, in_place=body.in_place)
-        self.events += events
-        return following
+        return self.ledger.finish(result, in_place=body.in_place)
+
+    @invariant()
+    def a_journal_of_it_comes_to_the_same(self) -> None:
+        journal = [decode_line(encode_line(number, 0.0, event)).event for number, event in enumerate(self.events, 1)]
+        assert fold(journal) == self.events.record
+
+    @precondition(lambda self: self.events)
+    @rule(data=st.data())
+    def read_the_journal_on_from_its_middle(self, data: st.DataObject) -> None:
+        middle = data.draw(st.integers(0, len(self.events)))
+        assert fold(self.events[middle:], fold(self.events[:middle])) == self.events.record
+
+    @precondition(lambda self: self.events)
+    @rule()
+    def go_on_after_the_driver_has_ended(self) -> None:
+        """Another driver goes on with what the events tell: it knows of no node, and has the cases from the suite."""
+        cases = {key: test.case for key, test in self.events.record.tests.items()}
+        self.given_up += self.at_work
+        self.at_work = []
+        self.events.record = fold(self.events)
+        for key, test in self.events.record.tests.items():
+            test.case = cases[key]
+        self.ledger = self.events.ledger()
+        for key, test in self.events.record.tests.items():
+            if test.begun is not None and test.closed is None:
+                self.ledger.lose_node(test.begun.node_id, {key: Begun.NO}, "the driver has ended")
+        self.queued = self.ledger.open_keys()
 
     @invariant()
     def every_test_is_open_or_has_its_verdict(self) -> None:

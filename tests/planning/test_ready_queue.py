@@ -42,7 +42,7 @@ def pick_all(queue: ReadyQueue) -> list[tuple[str, list[int]]]:
 def test_without_nodes_everything_waits(queued: MakeTest) -> None:
     queue = make_queue()
     queue.add(queued(0))
-    assert (pick_all(queue), queue.waiting, queue.homeless()) == ([], 1, [""])
+    assert (pick_all(queue), queue.waiting, queue.unmatched()) == ([], 1, [""])
 
 
 def test_a_test_goes_only_to_a_node_that_fits(queued: MakeTest) -> None:
@@ -218,7 +218,7 @@ def test_a_closed_node_gets_nothing_until_it_is_open_again(queued: MakeTest) -> 
     queue = make_queue(offer("a", 1))
     queue.add(queued(0))
     queue.set_open("a", False)
-    assert (pick_all(queue), queue.homeless()) == ([], [])
+    assert (pick_all(queue), queue.unmatched()) == ([], [])
     queue.set_open("a", True)
     assert pick_all(queue) == [("a", [0])]
 
@@ -246,7 +246,7 @@ def test_one_class_can_be_withdrawn(queued: MakeTest) -> None:
     queue.add(queued(0, needs="c"))
     queue.add(queued(1))
     assert [test.sequence for test in queue.withdraw("c")] == [0]
-    assert (queue.waiting, queue.homeless()) == (1, [""])
+    assert (queue.waiting, queue.unmatched()) == (1, [""])
 
 
 LENGTHS = st.sampled_from([None, 0.0, 0.01, 0.1, 0.3, 1.0, 7.5])
@@ -262,8 +262,8 @@ class QueueMachine(RuleBasedStateMachine):
         self.nodes: dict[str, NodeOffer] = {}
         self.closed: set[str] = set()
         self.waiting: dict[int, QueuedTest] = {}
-        self.flights: list[Pick] = []
-        self.promised: list[Pick] = []
+        self.in_flight: list[Pick] = []
+        self.prefetched: list[Pick] = []
         self.added = 0
 
     @initialize(strategy=st.sampled_from(Strategy), limits=LIMITS)
@@ -276,16 +276,16 @@ class QueueMachine(RuleBasedStateMachine):
         self.nodes[name] = offer(name, slots, has)
         self.closed.discard(name)
         self.queue.node_joined(self.nodes[name])
-        self.lose_flights(name)
+        self.lose_in_flight(name)
 
     @rule(name=st.sampled_from("vwxyz"))
     def leave(self, name: str) -> None:
         self.nodes.pop(name, None)
         self.queue.node_left(name)
-        self.lose_flights(name)
+        self.lose_in_flight(name)
 
-    def lose_flights(self, name: str) -> None:
-        for picks in (self.flights, self.promised):
+    def lose_in_flight(self, name: str) -> None:
+        for picks in (self.in_flight, self.prefetched):
             for pick in [pick for pick in picks if pick.node_id == name]:
                 picks.remove(pick)
                 for test in pick.tests:
@@ -344,7 +344,7 @@ class QueueMachine(RuleBasedStateMachine):
         lengths = [test.expected_seconds for test in self.waiting.values()]
         known = [round(max(length, self.limits.least_seconds) * 1000) for length in lengths if length is not None]
         flows = len(known) == len(lengths) > slots > 1 and sum(known) / len(known) < 500
-        held = [pick.node_id for pick in self.flights]
+        held = [pick.node_id for pick in self.in_flight]
         return {
             name
             for name, node in self.nodes.items()
@@ -365,29 +365,29 @@ class QueueMachine(RuleBasedStateMachine):
         assert all(pick.node_id not in test.avoid for test in pick.tests[1:])
         for test in pick.tests:
             assert self.waiting.pop(test.sequence) is test
-        self.flights.append(pick)
+        self.in_flight.append(pick)
 
-    @precondition(lambda self: self.flights)
+    @precondition(lambda self: self.in_flight)
     @rule(data=st.data(), behind=st.sampled_from([0.0, 5.0]), wanted=st.booleans())
-    def promise(self, data: st.DataObject, behind: float, wanted: bool) -> None:
-        name = data.draw(st.sampled_from(self.flights)).node_id
-        pick = self.queue.promise(name, behind, lambda _: wanted)
+    def prefetch(self, data: st.DataObject, behind: float, wanted: bool) -> None:
+        name = data.draw(st.sampled_from(self.in_flight)).node_id
+        pick = self.queue.prefetch(name, behind, lambda _: wanted)
         if pick is not None:
             assert wanted
             assert name not in self.closed
             assert name not in pick.tests[0].avoid
             self.check_pick(pick, {name})
-            self.promised.append(self.flights.pop())
+            self.prefetched.append(self.in_flight.pop())
 
-    @precondition(lambda self: self.flights)
+    @precondition(lambda self: self.in_flight)
     @rule(data=st.data())
     def finish(self, data: st.DataObject) -> None:
-        pick = data.draw(st.sampled_from(self.flights))
-        self.flights.remove(pick)
-        follower = next((one for one in self.promised if one.node_id == pick.node_id), None)
+        pick = data.draw(st.sampled_from(self.in_flight))
+        self.in_flight.remove(pick)
+        follower = next((one for one in self.prefetched if one.node_id == pick.node_id), None)
         if follower is not None:  # it has the slot now
-            self.promised.remove(follower)
-            self.flights.append(follower)
+            self.prefetched.remove(follower)
+            self.in_flight.append(follower)
         else:
             self.queue.slot_freed(pick.node_id)
 
@@ -413,7 +413,7 @@ class QueueMachine(RuleBasedStateMachine):
             self.limits.unknown_seconds if length is None else max(length, self.limits.least_seconds)
             for length in lengths
         )
-        homeless = {
+        unmatched = {
             test.requirement_key
             for test in self.waiting.values()
             if not any(self.fit(test, node) for node in self.nodes)
@@ -421,7 +421,7 @@ class QueueMachine(RuleBasedStateMachine):
         assert self.queue.waiting == len(self.waiting)
         assert self.queue.waiting_seconds == pytest.approx(seconds, abs=1e-9)
         assert self.queue.slots == sum(node.slots for node in self.nodes.values())
-        assert set(self.queue.homeless()) == homeless
+        assert set(self.queue.unmatched()) == unmatched
 
 
 TestQueueMachine = QueueMachine.TestCase
@@ -465,8 +465,8 @@ def waiting_for_slot(queued: MakeTest, *, slots: int, seconds: float, tests: int
     return queue
 
 
-def promised(queue: ReadyQueue, behind: float) -> list[int]:
-    pick = queue.promise("a", behind, lambda _: True)
+def prefetched(queue: ReadyQueue, behind: float) -> list[int]:
+    pick = queue.prefetch("a", behind, lambda _: True)
     return [] if pick is None else [test.sequence for test in pick.tests]
 
 
@@ -474,22 +474,22 @@ def promised(queue: ReadyQueue, behind: float) -> list[int]:
     ("behind", "seconds", "tests", "expected"),
     [(1.0, 9.0, 1, [100]), (1.1, 9.0, 1, []), (1.0, 9.0, 0, []), (6.0, 3.0, 5, []), (6.0, 3.0, 6, [100])],
 )
-def test_what_is_promised_does_not_wait_longer_than_a_slot_has_work(
+def test_what_is_prefetched_does_not_wait_longer_than_a_slot_has_work(
     queued: MakeTest, behind: float, seconds: float, tests: int, expected: list[int]
 ) -> None:
     queue = waiting_for_slot(queued, slots=2, seconds=seconds, tests=tests)
 
-    assert promised(queue, behind) == expected
+    assert prefetched(queue, behind) == expected
     assert queue.waiting == tests - len(expected)
 
 
-def test_where_one_slot_fits_anything_is_promised(queued: MakeTest) -> None:
-    assert promised(waiting_for_slot(queued, slots=1, seconds=9.0, tests=1), 60.0) == [100]
+def test_where_one_slot_fits_anything_is_prefetched(queued: MakeTest) -> None:
+    assert prefetched(waiting_for_slot(queued, slots=1, seconds=9.0, tests=1), 60.0) == [100]
 
 
-def test_a_promise_takes_no_slot(queued: MakeTest) -> None:
+def test_a_prefetch_takes_no_slot(queued: MakeTest) -> None:
     queue = waiting_for_slot(queued, slots=1, seconds=9.0, tests=2)
-    promised(queue, 1.0)
+    prefetched(queue, 1.0)
     assert pick_all(queue) == []
 
     queue.slot_freed("a")
@@ -497,10 +497,10 @@ def test_a_promise_takes_no_slot(queued: MakeTest) -> None:
     assert pick_all(queue) == [("a", [101])]
 
 
-def test_a_scope_is_promised_only_where_all_of_it_may_wait(queued: MakeTest) -> None:
+def test_a_scope_is_prefetched_only_where_all_of_it_may_wait(queued: MakeTest) -> None:
     queue = waiting_for_slot(queued, slots=2, seconds=3.0, tests=0)
     for number in range(6):
         queue.add(queued(number, 3.0, scope="db"))
 
-    assert promised(queue, 6.0) == []
-    assert promised(queue, 1.0) == [0, 1, 2, 3, 4, 5]
+    assert prefetched(queue, 6.0) == []
+    assert prefetched(queue, 1.0) == [0, 1, 2, 3, 4, 5]

@@ -24,9 +24,9 @@ from pulseq.models import (
 )
 from pulseq.run.collecting import accept_suite
 from pulseq.run.dispatcher import Dispatcher
-from pulseq.run.ledger import Ledger
 from pulseq.run.run_options import RunOptions
 from pulseq.run.run_queue import RunQueue
+from tests.run.told import Told
 
 ENTRY = TestCase("unit", PytestBody(("tests",)), location="suite.yaml:3")
 ITEMS = Collection((CollectedItem("test_a.py::test_a", "test_a.py:1"), CollectedItem("test_a.py::test_b", "")))
@@ -63,7 +63,7 @@ def test_tests_may_start_while_entries_of_a_file_are_collected() -> None:
             return ITEMS
 
         nodes.collect = collect  # type: ignore[method-assign]
-        dispatcher = _dispatcher(nodes, [])
+        dispatcher = _dispatcher(nodes, Told())
         slow = TestCase("slow", PytestBody(("slow",)), location="suite.yaml:4")
         named = TestCase("named", PytestBody(("named",)))
         suite = Suite("s", (slow, named))
@@ -77,14 +77,14 @@ def test_tests_may_start_while_entries_of_a_file_are_collected() -> None:
     assert [False, True] == asyncio.run(accept())
 
 
-def _dispatcher(nodes: Nodes, events: list[Event]) -> Dispatcher:
+def _dispatcher(nodes: Nodes, events: Told) -> Dispatcher:
     cluster = cast(Any, SimpleNamespace(nodes=nodes.nodes))
     queue = RunQueue(FrameworkConfig(node_timeout=0.01))
-    return Dispatcher("r", cluster, cast(Any, nodes), Ledger(), events.append, queue)
+    return Dispatcher("r", cluster, cast(Any, nodes), events.ledger(), queue)
 
 
 def _accept(nodes: Nodes, *tests: TestCase, only: frozenset[str] | None = None) -> list[Event]:
-    events: list[Event] = []
+    events = Told()
     dispatcher = _dispatcher(nodes, events)
     asyncio.run(accept_suite(Suite("s", tests), dispatcher, RunOptions(run_id="r", only=only)))
     return events

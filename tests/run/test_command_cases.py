@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
-from msgspec.structs import replace
 
-from pulseq.events import AttemptFinished, Event, TestClosed, TestExpanded, TestPlanned
+from pulseq.events import AttemptFinished, TestClosed, TestExpanded, TestPlanned
 from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
 from pulseq.protocol.from_node import CasesFound
 from pulseq.run.command_cases import CommandCases, row_of_command
-from pulseq.run.ledger import Begun, Ledger
+from pulseq.run.ledger import Begun
+from tests.run.told import Told
 
 PASSED, FAILED, ERROR, SKIPPED = Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED
 EXIT = Reason.EXIT_CODE
@@ -28,20 +28,22 @@ def said(name: str, status: Status) -> AttemptResult:
 
 def found(said_of: Said, /, **more: Any) -> CasesFound:
     results = tuple(said(name, status) for name, status in said_of.items())
-    return replace(CasesFound("java", "", results, None if results else "no file"), **more)
+    return structs.replace(CasesFound("java", "", results, None if results else "no file"), **more)
 
 
 class Command:
     """A command on one node, attempt by attempt, and all events that follow."""
 
     def __init__(self, max_retries: int = 1, others: tuple[str, ...] = ()) -> None:
-        self.ledger = Ledger()
+        self.events = Told()
+        self.ledger = self.events.ledger()
         for other in others:
             self.ledger.plan(TestCase(other, SimulateBody()))
         self.ledger.plan(TestCase("java", CommandBody(("make",), junit="*.xml"), max_retries=max_retries))
         self.ledger.sent(("java", ""), "n1")
+        self.events.clear()
         self.cases = CommandCases(self.ledger)
-        self.events: list[Event] = []
+        self.ledger.on_told = self.cases.follow
         self.attempt = 0
 
     def ends(self, told: CasesFound, status: Status = PASSED, reason: Reason | None = None) -> bool:
@@ -50,11 +52,9 @@ class Command:
         result = AttemptResult("java", self.attempt, "n1", status, reason=reason)
         self.cases.take(told)
         assert self.cases.has(("java", ""))
-        events, over = self.cases.book(result)
+        over = self.cases.book(result)
         if not over:
-            events = events + self.ledger.finish(result, in_place=True)[0]
-        for event in events:
-            self.events += [event, *self.cases.follow(event)]
+            self.ledger.finish(result, in_place=True)
         return over
 
     def verdicts(self) -> dict[str, tuple[Status, int, bool]]:
@@ -174,16 +174,17 @@ def test_a_case_has_the_name_that_its_node_gives() -> None:
 
 def test_files_of_an_attempt_that_nobody_waits_for_do_not_count() -> None:
     command = Command()
-    command.ledger.lose({("java", ""): Begun.NO}, "gone")
+    command.ledger.lose_node("n1", {("java", ""): Begun.NO}, "gone")
     command.cases.take(found({"a": PASSED}))
-    assert ([], False) == command.cases.book(AttemptResult("java", 1, "n1", PASSED))
+    command.events.clear()
+    assert not command.cases.book(AttemptResult("java", 1, "n1", PASSED))
+    assert [] == command.events
 
 
 def test_files_of_a_lost_attempt_are_not_those_of_the_next() -> None:
     command = Command()
     command.cases.take(found({"a": PASSED}))
-    for event in command.ledger.start(("java", ""), 1, "n1", None):
-        command.cases.follow(event)
+    command.ledger.start(("java", ""), 1, "n1", None)
     assert not command.cases.has(("java", ""))
 
 

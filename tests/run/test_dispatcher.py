@@ -29,9 +29,9 @@ from pulseq.protocol.coding import ProtocolError
 from pulseq.protocol.from_node import AttemptStart, CasesFound, DispatchDone, NextAsked, NodeMessage, TestsRecalled
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.run.dispatcher import Dispatcher
-from pulseq.run.ledger import Ledger
 from pulseq.run.run_queue import RunQueue
 from tests.reports_home import said_by
+from tests.run.told import Told
 
 Answer = Callable[["Nodes", Dispatch, str], None]
 
@@ -105,11 +105,11 @@ def silent(nodes: Nodes, dispatch: Dispatch, _node: str) -> None:
 
 
 def _run(nodes: Nodes, *tests: TestCase, timeout: float = 60.0, **options: Any) -> tuple[list[Event], Dispatcher]:
-    events: list[Event] = []
+    events = Told()
 
     async def run() -> Dispatcher:
         queue = RunQueue(FrameworkConfig(node_timeout=timeout))
-        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, queue, **options)
+        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), events.ledger(), queue, **options)
         nodes.dispatcher = dispatcher
         for test in tests:
             dispatcher.accept(test)
@@ -175,9 +175,8 @@ def test_what_a_lost_node_had_begun_starts_again_on_another() -> None:
 
     assert nodes.sent == [("x", "a"), ("x", "b")]
     assert _closed(events) == {"x": ("passed", None)}
-    assert (
-        1 == dispatcher.delivery.ended
-    )  # the task run on the lost node: the other one's states are told by nobody here
+    # The task run on the lost node: the states of the other one are told by nobody here.
+    assert 1 == dispatcher.delivery.ended
 
 
 def test_a_dispatch_that_ends_without_a_result_is_our_fault() -> None:
@@ -338,11 +337,11 @@ def test_a_case_that_failed_to_the_end_counts_for_the_number_that_was_asked_for(
 
 def test_a_failure_in_collection_counts_for_the_number_that_was_asked_for() -> None:
     nodes = Nodes(passing, "a")
-    events: list[Event] = []
+    events = Told()
 
     async def run() -> None:
         queue = RunQueue(FrameworkConfig())
-        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, queue, max_failures=1)
+        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), events.ledger(), queue, max_failures=1)
         nodes.dispatcher = dispatcher
         dispatcher.accept(_case("x"))
         dispatcher.book_collected(
@@ -371,19 +370,17 @@ def test_an_entry_that_is_collected_last_ends_the_run(how: str) -> None:
 
     async def run() -> None:
         nodes = Nodes(passing, "a")
-        dispatcher = Dispatcher(
-            "r", cast(Any, nodes), cast(Any, nodes), Ledger(), lambda _: None, RunQueue(FrameworkConfig())
-        )
+        dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), Told().ledger(), RunQueue(FrameworkConfig()))
         nodes.dispatcher = dispatcher
-        dispatcher.plan(entry)
+        dispatcher.ledger.plan(entry)
         await dispatcher.begin()
         running = asyncio.create_task(dispatcher.run())
         await asyncio.sleep(0)
         assert not running.done()
         if how == "expands to nothing":
-            dispatcher.expand(entry, 0)
+            dispatcher.ledger.expand(entry.key, 0)
         else:
-            dispatcher.close(entry, Reason.SETUP, "no pytest")
+            dispatcher.ledger.close(entry.key, Reason.SETUP, "no pytest")
         await asyncio.wait_for(running, 60)
 
     asyncio.run(run())
@@ -396,11 +393,11 @@ def test_a_run_that_is_held_takes_tests_until_it_is_released() -> None:
 
     answered = asyncio.Event()
     nodes = Nodes(answer, "a")
-    events: list[Event] = []
+    events = Told()
 
     async def run() -> None:
         dispatcher = Dispatcher(
-            "r", cast(Any, nodes), cast(Any, nodes), Ledger(), events.append, RunQueue(FrameworkConfig()), held=True
+            "r", cast(Any, nodes), cast(Any, nodes), events.ledger(), RunQueue(FrameworkConfig()), held=True
         )
         nodes.dispatcher = dispatcher
         await dispatcher.begin()
@@ -426,15 +423,14 @@ def test_a_node_that_is_drained_ends_what_it_has_and_is_not_lost() -> None:
     held: list[tuple[Dispatch, str]] = []
     sent = asyncio.Event()
     nodes = Nodes(keep, "a")
-    events: list[Event] = []
+    events = Told()
 
     async def run() -> None:
         dispatcher = Dispatcher(
             "r",
             cast(Any, nodes),
             cast(Any, nodes),
-            Ledger(),
-            events.append,
+            events.ledger(),
             RunQueue(FrameworkConfig(node_timeout=0.01)),
         )
         nodes.dispatcher = dispatcher
@@ -443,7 +439,7 @@ def test_a_node_that_is_drained_ends_what_it_has_and_is_not_lost() -> None:
         await dispatcher.begin()
         running = asyncio.create_task(dispatcher.run())
         await sent.wait()
-        draining = asyncio.create_task(dispatcher.drain_node("a"))
+        draining = asyncio.create_task(dispatcher.nodes.drain("a"))
         await asyncio.sleep(0)
         assert not draining.done()
         passing(nodes, *held[0])

@@ -8,13 +8,13 @@ from typing import Any, cast
 
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.health_watch import HealthChange, Look
-from pulseq.events import Event, NodeHealth, NodeJoined, NodeLost
+from pulseq.events import NodeHealth, NodeJoined, NodeLost
 from pulseq.models import FrameworkConfig, Liveness, SimulateBody, TestCase
 from pulseq.protocol.work import Dispatch
 from pulseq.run.dispatcher import Dispatcher
-from pulseq.run.ledger import Ledger
 from pulseq.run.run_health import RunHealth
 from pulseq.run.run_queue import RunQueue
+from tests.run.told import Told
 
 ACTIVE, SUSPECT, INACTIVE = Liveness.ACTIVE, Liveness.SUSPECT, Liveness.INACTIVE
 NODE = LiveNode("n", "tcp://h:1", "h", 1, {})
@@ -24,14 +24,14 @@ class _Run:
     """A run with one node, `n`, of one slot."""
 
     def __init__(self) -> None:
-        self.events: list[Event] = []
+        self.events = Told()
         self.told: list[str] = []
         self.cluster = Cluster()
         self.cluster.nodes["n"] = NODE
         queue = RunQueue(FrameworkConfig())
-        self.dispatcher = Dispatcher("r", self.cluster, cast(Any, self), Ledger(), self.events.append, queue, held=True)
+        self.dispatcher = Dispatcher("r", self.cluster, cast(Any, self), self.events.ledger(), queue, held=True)
         self.cluster.on_joined, self.cluster.on_left = self.dispatcher.add_node, self.dispatcher.lose_node
-        self.health = RunHealth(self.cluster, self.dispatcher, self.events.append, FrameworkConfig())
+        self.health = RunHealth(self.cluster, self.dispatcher.nodes, self.events.emit, FrameworkConfig())
 
     async def begin_run(self, _run_id: str, _addresses: list[str]) -> None:
         self.told.append("begin")

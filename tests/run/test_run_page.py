@@ -57,10 +57,10 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
 @pytest.fixture
 def page(tmp_path: Path) -> Iterator[RunPage]:
     options = RunOptions(run_id="r2", home=tmp_path)
-    log, ledger = EventLog(options.journal_path, [], lambda error: None), Ledger()
+    log = EventLog(options.journal_path, [], lambda error: None)
+    ledger = Ledger(log.record, log.emit)
     log.emit(RunStarted("r2", "shop", 1_700_000_000.0, "0.1"))
-    for event in ledger.plan(TestCase("cart", SimulateBody())):
-        log.emit(event)
+    ledger.plan(TestCase("cart", SimulateBody()))
     yield RunPage("shop", str(uuid4()), options, log, ledger, Delivery())
     log.close()
 
@@ -68,8 +68,7 @@ def page(tmp_path: Path) -> Iterator[RunPage]:
 def fail(page: RunPage) -> None:
     page.ledger.sent(("cart", ""), "n1")
     result = AttemptResult("cart", 1, "n1", Status.FAILED, reason=Reason.ASSERTION, error="no")
-    for event in page.ledger.finish(result, in_place=True)[0]:
-        page.log.emit(event)
+    page.ledger.finish(result, in_place=True)
 
 
 async def keep_and_finish(page: RunPage) -> None:
@@ -107,8 +106,7 @@ def test_what_a_test_said_that_failed_is_in_the_log_of_its_flow_run(page: RunPag
 def test_a_test_that_no_node_fits_is_told_as_a_task_run(page: RunPage, api: Api) -> None:
     async def keep() -> None:
         async with page.kept():
-            for event in page.ledger.close(("cart", ""), Reason.UNSATISFIABLE, "no node fits"):
-                page.log.emit(event)
+            page.ledger.close(("cart", ""), Reason.UNSATISFIABLE, "no node fits")
         await page.finish(ExitCode.NO_VERDICT)
 
     asyncio.run(keep())

@@ -129,7 +129,7 @@ def test_on_one_slot_a_long_item_stays_between_its_neighbours() -> None:
 def test_a_test_that_never_fitted_ends_at_once() -> None:
     queue = fill(RunQueue(CONFIG), simulated("x"), simulated("y", browser="firefox"))
 
-    assert [("y", "")] == queue.end_homeless(100.0)
+    assert [("y", "")] == queue.withdraw_unmatched(100.0)
     assert [["x"]] == picked(queue)
 
 
@@ -137,8 +137,8 @@ def test_a_test_whose_node_has_left_waits_for_another() -> None:
     queue = fill(RunQueue(CONFIG), simulated("x"))
     queue.node_left("a")
 
-    assert ([], 10.0) == (queue.end_homeless(100.0), queue.seconds_left(100.0))
-    assert [("x", "")] == queue.end_homeless(110.0)
+    assert ([], 10.0) == (queue.withdraw_unmatched(100.0), queue.seconds_left(100.0))
+    assert [("x", "")] == queue.withdraw_unmatched(110.0)
 
 
 def test_what_is_withdrawn_is_not_picked() -> None:

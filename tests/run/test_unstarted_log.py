@@ -7,8 +7,8 @@ import pytest
 from pulseq.events import TestClosed
 from pulseq.models import Priority, Reason, SimulateBody, Status, TestCase
 from pulseq.protocol.from_node import TaskRunState
-from pulseq.run.ledger import Ledger
 from pulseq.run.unstarted_log import UnstartedLog
+from tests.run.told import Told
 
 CASES = [
     TestCase(name, SimulateBody(), variant="chrome", priority=Priority.HIGH, labels={"smoke": True})
@@ -29,7 +29,7 @@ def told() -> list[TaskRunState]:
 
 @pytest.fixture
 def log(told: list[TaskRunState]) -> UnstartedLog:
-    ledger = Ledger()
+    ledger = Told().ledger()
     for case in CASES:
         ledger.plan(case)
     return UnstartedLog(ledger, told.append, most=3)

@@ -17,6 +17,7 @@ from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.work import PytestWork, TestWork
 from pulseq.run.ledger import Begun, Ledger
 from pulseq.run.work_orders import build_dispatch, build_work
+from tests.run.told import Told
 
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
 
@@ -33,7 +34,7 @@ def _queued(case: TestCase, *, packed: bool, scope: str | None = None) -> Queued
 
 
 def _ledger(*cases: TestCase) -> Ledger:
-    ledger = Ledger()
+    ledger = Told().ledger()
     for case in cases:
         ledger.plan(case)
         ledger.sent(case.key, "n1")
@@ -111,8 +112,8 @@ def test_an_item_that_is_tried_again_gets_a_fork_of_its_own_and_what_retries_are
 def test_a_test_that_lost_its_node_has_not_failed_before() -> None:
     case = TestCase("a", SimulateBody())
     ledger = _ledger(case)
-    ledger.start(case.key, 1, "n1", None)
-    ledger.lose({case.key: Begun.NO}, "silence")
+    ledger.start(case.key, 1, "n1", "task")
+    ledger.lose_node("n1", {case.key: Begun.NO}, "silence")
 
     (work,), _ = build_work([_queued(case, packed=False)], ledger, {})
 

@@ -127,10 +127,10 @@ def test_a_run_reads_well_on_prefects_pages(site: Site) -> None:
         "every task run has the state of its test",
     )
     assert "failed (exit_code) exit code 3" in site.task_runs(flow_run)["fails"]["message"]
-    homeless = site.task_runs(flow_run)["no-node"]
-    assert "no node fits" in homeless["message"]
+    unmatched = site.task_runs(flow_run)["no-node"]
+    assert "no node fits" in unmatched["message"]
     # All that the page of a task run shows.
-    of_it = {"task_run_id": {"any_": [homeless["state_details"]["task_run_id"]]}}
+    of_it = {"task_run_id": {"any_": [unmatched["state_details"]["task_run_id"]]}}
     (line,) = until(lambda: site.ask("/logs/filter", logs=of_it), "its log says so")
     assert line["message"].startswith("no-node: error (unsatisfiable)\nno node fits")
     assert ["slow"] == site.search(flow_run, "medium, browserless")

@@ -7,10 +7,10 @@ import pytest
 from pulseq.models import FrameworkConfig, PytestItemBody, TestCase
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.from_node import TestsRecalled
-from pulseq.run.flights import Flight, Flights
-from pulseq.run.ledger import Ledger
-from pulseq.run.recalls import Recalls
+from pulseq.run.in_flight import DispatchInFlight, InFlight
 from pulseq.run.run_queue import RunQueue
+from pulseq.run.work_stealing import WorkStealing
+from tests.run.told import Told
 
 Asked = list[tuple[str, str, list[str]]]
 
@@ -20,10 +20,10 @@ class Busy:
 
     def __init__(self, count: int, *, seconds: float = 1.0, granularity: str = "auto", scopes: str = "") -> None:
         self.asked: Asked = []
-        self.flights = Flights()
-        self.ledger = Ledger()
+        self.in_flight = InFlight()
+        self.ledger = Told().ledger()
         self.queue = RunQueue(FrameworkConfig(), granularity=granularity)
-        self.recalls = Recalls(self.flights, self.queue, self._note)
+        self.stealing = WorkStealing(self.in_flight, self.queue, self._note)
         self.queue.node_joined("a", 1, {})
         self._seconds = seconds
         self._scopes = scopes
@@ -40,14 +40,18 @@ class Busy:
 
     def send(self, *picks: Pick) -> None:
         for pick in picks:
+            key = str(len(self.in_flight.by_key) + 1)
             for test in pick.tests:
-                self.ledger.sent(test.key, pick.node_id)
-            key = str(len(self.flights.by_key) + 1)
-            self.flights.add(key, Flight(pick.node_id, {test.key: test for test in pick.tests}, frozenset()))
+                self.ledger.sent(test.key, pick.node_id, key)
+            self.in_flight.add(
+                key, DispatchInFlight(pick.node_id, {test.key: test for test in pick.tests}, frozenset())
+            )
 
     def begin(self, name: str) -> None:
-        self.flights.begin((name, ""), None)
-        self.ledger.start((name, ""), 1, "a", None)
+        dispatch = self.in_flight.carrying(self.ledger.test((name, "")).sent)
+        assert dispatch is not None
+        dispatch.begin((name, ""), "task")
+        self.ledger.start((name, ""), 1, "a", "task")
 
     def _note(self, key: str, node_id: str, tests: list[tuple[str, str]]) -> None:
         self.asked.append((key, node_id, [test for test, _ in tests]))
@@ -64,7 +68,7 @@ def short_run(**options: object) -> Busy:
 def test_while_no_slot_is_idle_nobody_is_asked() -> None:
     run = short_run()
 
-    run.recalls.look(1.0)
+    run.stealing.look(1.0)
 
     assert run.asked == []
 
@@ -73,7 +77,7 @@ def test_for_an_idle_slot_the_last_tests_of_a_busy_one_are_asked_back() -> None:
     run = short_run()
     run.queue.node_joined("b", 1, {})
 
-    run.recalls.look(1.0)
+    run.stealing.look(1.0)
 
     assert [name for _, _, names in run.asked for name in names] == ["t2", "t3"]
     assert {node for _, node, _ in run.asked} == {"a"}
@@ -85,7 +89,7 @@ def test_what_runs_is_not_asked_back() -> None:
         run.begin(name)
     run.queue.node_joined("b", 1, {})
 
-    run.recalls.look(1.0)
+    run.stealing.look(1.0)
 
     assert run.asked == []
 
@@ -94,7 +98,7 @@ def test_a_whole_file_stays_whole() -> None:
     run = short_run(granularity="file")
     run.queue.node_joined("b", 1, {})
 
-    run.recalls.look(1.0)
+    run.stealing.look(1.0)
 
     assert run.asked == []
 
@@ -115,7 +119,7 @@ def test_a_scope_is_asked_back_as_a_whole_or_not_at_all(scopes: str, begun: list
         run.begin(name)
     run.queue.node_joined("b", 1, {})
 
-    run.recalls.look(1.0)
+    run.stealing.look(1.0)
 
     assert [name for _, _, names in run.asked for name in names] == asked
 
@@ -124,9 +128,9 @@ def test_a_dispatch_is_asked_once_until_it_has_answered() -> None:
     run = short_run()
     run.queue.node_joined("b", 1, {})
 
-    run.recalls.look(1.0)
+    run.stealing.look(1.0)
     count = len(run.asked)
-    run.recalls.look(2.0)
+    run.stealing.look(2.0)
 
     assert len(run.asked) == count
 
@@ -134,44 +138,44 @@ def test_a_dispatch_is_asked_once_until_it_has_answered() -> None:
 def test_what_is_given_back_is_queued_again_and_nothing_else() -> None:
     run = short_run()
     run.begin("t0")
-    key = next(key for key, flight in run.flights.by_key.items() if ("t1", "") in flight.tests)
+    key = next(key for key, dispatch in run.in_flight.by_key.items() if ("t1", "") in dispatch.tests)
 
-    assert [test.key for test in run.recalls.take(TestsRecalled(key, (("t1", ""),)), run.ledger)] == [("t1", "")]
-    assert run.recalls.take(TestsRecalled(key, (("t1", ""),)), run.ledger) == []
+    assert [test.key for test in run.stealing.take(TestsRecalled(key, (("t1", ""),)), run.ledger)] == [("t1", "")]
+    assert run.stealing.take(TestsRecalled(key, (("t1", ""),)), run.ledger) == []
 
 
 def test_the_answer_of_a_node_that_was_lost_means_nothing() -> None:
     run = short_run()
-    keys = list(run.flights.by_key)
-    run.flights.land_node("a")
+    keys = list(run.in_flight.by_key)
+    run.in_flight.lose_node("a")
 
-    assert run.recalls.take(TestsRecalled(keys[0], (("t0", ""),)), run.ledger) == []
+    assert run.stealing.take(TestsRecalled(keys[0], (("t0", ""),)), run.ledger) == []
 
 
 def test_a_test_that_has_begun_is_not_queued_again_whatever_a_node_says() -> None:
     run = short_run()
     run.begin("t0")
 
-    assert run.recalls.take(TestsRecalled("1", (("t0", ""),)), run.ledger) == []
+    assert run.stealing.take(TestsRecalled("1", (("t0", ""),)), run.ledger) == []
 
 
 def test_what_was_promised_to_a_slot_is_not_asked_back() -> None:
     run = Busy(60, seconds=0.2)
     run.queue.slot_freed("a")
     run.send(*run.queue.picks())
-    pick = run.queue.promise("a", 0.4, lambda _test: True)
+    pick = run.queue.prefetch("a", 0.4, lambda _test: True)
     assert pick is not None
     tests = {test.key: test for test in pick.tests}
-    run.flights.add("p", Flight("a", tests, frozenset(), follows="1"))
+    run.in_flight.add("p", DispatchInFlight("a", tests, frozenset(), follows="1"))
     for test in tests:
-        run.ledger.sent(test, "a")
+        run.ledger.sent(test, "a", "p")
     run.queue.withdraw()
     run.queue.node_joined("b", 9, {})
 
-    run.recalls.look(1.0)
+    run.stealing.look(1.0)
 
     asked = {key: names for key, _, names in run.asked}
     assert "1" not in asked
-    assert asked["2"] == [name for name, _ in run.flights.by_key["2"].tests]
+    assert asked["2"] == [name for name, _ in run.in_flight.by_key["2"].tests]
     _, *others = [name for name, _ in tests]
     assert asked["p"] == others[len(others) - len(asked["p"]) :]

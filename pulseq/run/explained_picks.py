@@ -1,4 +1,4 @@
-"""What the scheduler says of its decisions, for the log at DEBUG: a line for each."""
+"""Why what goes where, for the log at DEBUG: a line for each decision."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pulseq.planning.queued import NodeLoad, NodeOffer
 Requirements = Mapping[str, CapabilityValue]
 
 
-def say_pick(
+def explain_pick(
     names: list[str],
     requirements: Requirements,
     chosen: str,
@@ -23,16 +23,16 @@ def say_pick(
     load = loads[chosen]
     wanted = describe_requirements(requirements) or "nothing in particular"
     why = f"{_list(names)} to {chosen}: it has {wanted} and a free slot, now {load.used} of {load.slots} taken"
-    others = [say_not(requirements, offer, loads[node]) for node, offer in offers.items() if node != chosen]
+    others = [explain_refusal(requirements, offer, loads[node]) for node, offer in offers.items() if node != chosen]
     return "; ".join([f"{why} ({strategy})", *others])
 
 
-def say_promise(names: list[str], chosen: str) -> str:
-    """What was promised to a slot of this node that is not free yet."""
+def explain_prefetch(names: list[str], chosen: str) -> str:
+    """What a slot of this node has got that is not free yet."""
     return f"{_list(names)} to {chosen}: to follow on a slot there, which asked for it"
 
 
-def say_not(requirements: Requirements, offer: NodeOffer, load: NodeLoad) -> str:
+def explain_refusal(requirements: Requirements, offer: NodeOffer, load: NodeLoad) -> str:
     """Why a test does not go to this node."""
     misses = match(requirements, offer.capabilities).misses
     if misses:
@@ -42,7 +42,7 @@ def say_not(requirements: Requirements, offer: NodeOffer, load: NodeLoad) -> str
     return f"not {offer.id}: {load.used} of {load.slots} taken, {load.given} given so far"
 
 
-def say_waiting(count: int, requirements: Requirements, offers: Mapping[str, NodeOffer]) -> str:
+def explain_waiting(count: int, requirements: Requirements, offers: Mapping[str, NodeOffer]) -> str:
     """What tests of one class of requirements wait for."""
     wanted = describe_requirements(requirements)
     fitting = [node for node, offer in offers.items() if match(requirements, offer.capabilities).fits]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pulseq.models import Strategy
 from pulseq.planning.queued import NodeLoad, NodeOffer
-from pulseq.run.deciding_words import say_pick, say_promise, say_waiting
+from pulseq.run.explained_picks import explain_pick, explain_prefetch, explain_waiting
 
 OFFERS = {
     "a": NodeOffer("a", 2, {"browser": "chrome"}),
@@ -22,21 +22,21 @@ def test_a_pick_says_why_this_node_and_why_no_other() -> None:
         "not d: 1 of 2 taken, 3 given so far"
     )
 
-    assert expected == say_pick(["cart"], {"browser": "chrome"}, "a", OFFERS, LOADS, Strategy.ADAPTIVE)
+    assert expected == explain_pick(["cart"], {"browser": "chrome"}, "a", OFFERS, LOADS, Strategy.ADAPTIVE)
 
 
 def test_a_long_pack_is_told_shortly() -> None:
-    said = say_pick([str(number) for number in range(9)], {}, "a", {"a": OFFERS["a"]}, LOADS, Strategy.ROUND_ROBIN)
+    said = explain_pick([str(number) for number in range(9)], {}, "a", {"a": OFFERS["a"]}, LOADS, Strategy.ROUND_ROBIN)
 
     assert said.startswith("0, 1, 2, 3, 4 and 4 more to a: it has nothing in particular and a free slot")
 
 
-def test_a_promise_says_that_it_waits_there() -> None:
-    assert "x, y to a: to follow on a slot there, which asked for it" == say_promise(["x", "y"], "a")
+def test_a_prefetch_says_that_it_waits_there() -> None:
+    assert "x, y to a: to follow on a slot there, which asked for it" == explain_prefetch(["x", "y"], "a")
 
 
 def test_what_waits_says_for_what() -> None:
     expected = "1 test that wants browser=firefox waits for a free slot of b"
-    assert expected == say_waiting(1, {"browser": "firefox"}, OFFERS)
-    assert "2 tests wait for a free slot of a, b, c, d" == say_waiting(2, {}, OFFERS)
-    assert "3 tests that want gpu wait for a node that fits" == say_waiting(3, {"gpu": True}, OFFERS)
+    assert expected == explain_waiting(1, {"browser": "firefox"}, OFFERS)
+    assert "2 tests wait for a free slot of a, b, c, d" == explain_waiting(2, {}, OFFERS)
+    assert "3 tests that want gpu wait for a node that fits" == explain_waiting(3, {"gpu": True}, OFFERS)

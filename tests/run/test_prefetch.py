@@ -16,23 +16,23 @@ from pulseq.models import (
 )
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.from_node import NextAsked
-from pulseq.run.flights import Flight, Flights
-from pulseq.run.ledger import Ledger
-from pulseq.run.promises import Promises
+from pulseq.run.in_flight import DispatchInFlight, InFlight
+from pulseq.run.prefetch import Prefetch
 from pulseq.run.run_queue import RunQueue
+from tests.run.told import Told
 
 
 class Asking:
     """A node of one slot that has the first of these tests, and asks what follows it; others wait."""
 
     def __init__(self, *bodies: Body, seconds: float = 0.5) -> None:
-        self.flights = Flights()
-        self.ledger = Ledger()
+        self.in_flight = InFlight()
+        self.ledger = Told().ledger()
         self.queue = RunQueue(FrameworkConfig(), granularity="test")
         self.sent: list[tuple[list[str], str]] = []
         self.declined: list[tuple[str, str | None]] = []
-        self.promises = Promises(
-            self.flights,
+        self.prefetch = Prefetch(
+            self.in_flight,
             self.queue,
             self.ledger,
             self._send,
@@ -52,16 +52,18 @@ class Asking:
 
     def fly(self, key: str, pick: Pick, follows: str | None = None) -> None:
         for test in pick.tests:
-            self.ledger.sent(test.key, pick.node_id)
-        self.flights.add(key, Flight(pick.node_id, {test.key: test for test in pick.tests}, frozenset(), {}, follows))
+            self.ledger.sent(test.key, pick.node_id, key)
+        self.in_flight.add(
+            key, DispatchInFlight(pick.node_id, {test.key: test for test in pick.tests}, frozenset(), {}, follows)
+        )
 
     def _send(self, pick: Pick, key: str) -> None:
         self.sent.append(([test.key[0] for test in pick.tests], key))
         self.fly(f"after {key}", pick, key)
 
     def ask(self, *, held: str = "1", admitting: bool = True) -> None:
-        self.promises.ask("a", NextAsked("1", frozenset(held)))
-        self.promises.answer(admitting=admitting)
+        self.prefetch.ask("a", NextAsked("1", frozenset(held)))
+        self.prefetch.answer(admitting=admitting)
 
 
 def item(name: str = "x", entry: str = "unit") -> PytestItemBody:
@@ -134,7 +136,7 @@ def test_a_node_that_takes_nothing_more_is_promised_nothing() -> None:
 
 def test_a_node_that_was_lost_is_promised_nothing() -> None:
     node = Asking(item(), item())
-    node.flights.land_node("a")
+    node.in_flight.lose_node("a")
     node.queue.node_left("a")
 
     node.ask()

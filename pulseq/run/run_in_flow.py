@@ -1,4 +1,4 @@
-"""The door for deployed flows: a run inside the flow run that is going on already."""
+"""What deployed flows call: a run inside the flow run that is going on already."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What follows a dispatch on its slot, sent before that is done: a node has asked for it."""
+"""Prefetch: what follows a dispatch on its slot, sent before that is done, since a node has asked for it."""
 
 from __future__ import annotations
 
@@ -8,12 +8,12 @@ from pulseq.models import PytestItemBody
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.from_node import NextAsked
-from pulseq.run.flights import Flights
+from pulseq.run.in_flight import InFlight
 from pulseq.run.ledger import Ledger
 from pulseq.run.run_queue import RunQueue
 
 
-class Promises:
+class Prefetch:
     """Answers what nodes ask about the dispatches that they have.
 
     Args:
@@ -23,13 +23,13 @@ class Promises:
 
     def __init__(
         self,
-        flights: Flights,
+        in_flight: InFlight,
         queue: RunQueue,
         ledger: Ledger,
         send: Callable[[Pick, str], None],
         decline: Callable[[str, str, str | None], None],
     ) -> None:
-        self._flights = flights
+        self._in_flight = in_flight
         self._queue = queue
         self._ledger = ledger
         self._send = send
@@ -44,7 +44,7 @@ class Promises:
         """Answer all that was asked; nothing follows where nothing more is sent."""
         asked, self._asked = self._asked, []
         for node_id, question in asked:
-            if self._flights.follower_of(question.key) is not None:
+            if self._in_flight.follower_of(question.key) is not None:
                 continue  # it is on its way
             coming = self._on_its_way(node_id, question)
             pick = self._pick(node_id, question.key) if admitting and coming is None else None
@@ -55,22 +55,22 @@ class Promises:
 
     def _on_its_way(self, node_id: str, question: NextAsked) -> str | None:
         """What will wait there for any slot, and the node has not got yet: the first of it."""
-        there = self._flights.on(node_id).items()
+        there = self._in_flight.on(node_id).items()
         return next((key for key, one in there if one.follows is None and key not in question.held), None)
 
     def _pick(self, node_id: str, key: str) -> Pick | None:
-        flight = self._flights.on(node_id).get(key)
-        last = None if flight is None else next(reversed(flight.tests.values()), None)
+        dispatch = self._in_flight.on(node_id).get(key)
+        last = None if dispatch is None else next(reversed(dispatch.tests.values()), None)
         if last is None:
             return None
         entry = self._entry_of(last)
-        return self._queue.promise(
+        return self._queue.prefetch(
             node_id, self._queue.seconds_of(last), lambda test: self._keeps_its_runner(test, entry)
         )
 
     def _keeps_its_runner(self, test: QueuedTest, entry: str | None) -> bool:
         """Whether a runner of an entry goes on with a test: one that is tried again by itself gets a new one."""
-        again = test.pack is None and self._ledger.next_attempt(test.key) > 1
+        again = test.pack is None and self._ledger.test(test.key).next_attempt > 1
         return entry is not None and self._entry_of(test) == entry and not again
 
     def _entry_of(self, test: QueuedTest) -> str | None:

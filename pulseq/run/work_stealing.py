@@ -1,4 +1,4 @@
-"""Slots that are idle while others have a queue of their own: what is asked back for them."""
+"""Work stealing: what is asked back, for slots that are idle while others have a queue of their own."""
 
 from __future__ import annotations
 
@@ -7,11 +7,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import groupby
 
+from pulseq.models import Key
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.sharing import Lane, Left, share_out
 from pulseq.protocol.from_node import TestsRecalled
-from pulseq.run.flights import Flight, Flights
-from pulseq.run.ledger import Key, Ledger
+from pulseq.run.in_flight import DispatchInFlight, InFlight
+from pulseq.run.ledger import Ledger
 from pulseq.run.run_queue import RunQueue
 
 #: A dispatch of which nothing could be had is asked again after this long, if then it still is worth it.
@@ -44,15 +45,15 @@ class _SlotQueue:
         self.seconds += other.seconds
 
 
-class Recalls:
+class WorkStealing:
     """Asks nodes for tests that they have not begun, for as many slots as have nothing to do.
 
     Args:
         ask: sends the question; the answer is for `take`.
     """
 
-    def __init__(self, flights: Flights, queue: RunQueue, ask: Ask) -> None:
-        self._flights = flights
+    def __init__(self, in_flight: InFlight, queue: RunQueue, ask: Ask) -> None:
+        self._in_flight = in_flight
         self._queue = queue
         self._ask = ask
         #: Dispatches that were asked, and when.
@@ -65,7 +66,7 @@ class Recalls:
     def look(self, now: float) -> None:
         """Ask for what is worth it; does nothing while no slot is idle."""
         self._looks_again = False
-        if not self._queue.recalls or not self._queue.has_idle_slots:
+        if not self._queue.may_steal or not self._queue.has_idle_slots:
             return
         if now < self._next_look:
             self._looks_again = True
@@ -99,15 +100,14 @@ class Recalls:
     def take(self, answer: TestsRecalled, ledger: Ledger) -> list[QueuedTest]:
         """A node has answered: the tests that it will not run, which are anybody's now.
 
-        None where the node was lost meanwhile, or the dispatch is over: then all was told otherwise.
+        None of them where the node was lost meanwhile, or the dispatch is over: then all was told otherwise.
         """
-        flight = self._flights.by_key.get(answer.key)
-        tests = {key: flight.tests[key] for key in answer.tests if flight is not None and key in flight.tests}
+        dispatch = self._in_flight.by_key.get(answer.key)
+        held = dispatch.tests if dispatch is not None else {}
+        tests = {key: held.pop(key) for key in answer.tests if key in held}
         self._asked.pop(answer.key, None)
         if not tests:  # left alone for a while
             self._not_before[answer.key] = time.monotonic() + _PAUSE_SECONDS
-        for key in tests:
-            self._flights.drop(key)
         return [test for key, test in tests.items() if ledger.give_back(key)]
 
     def seconds_left(self) -> float | None:
@@ -115,40 +115,40 @@ class Recalls:
         return _PAUSE_SECONDS if self._looks_again else None
 
     def _forget_old(self, now: float) -> None:
-        under_way = self._flights.by_key
+        under_way = self._in_flight.by_key
         self._asked = {key: at for key, at in self._asked.items() if key in under_way and now - at < _PATIENCE_SECONDS}
         self._not_before = {key: at for key, at in self._not_before.items() if key in under_way and at > now}
 
     def _slot_queues(self, now: float) -> list[_SlotQueue]:
         by_node: dict[str, list[_SlotQueue]] = {}
-        for key, flight in self._flights.by_key.items():
-            if flight.follows in self._flights.by_key:
+        for key, dispatch in self._in_flight.by_key.items():
+            if dispatch.follows in self._in_flight.by_key:
                 continue  # it comes with that one
-            lanes = by_node.setdefault(flight.node_id, [])
-            one = self._slot_queue(key, flight, now)
-            if (following := self._flights.follower_of(key)) is not None:
+            lanes = by_node.setdefault(dispatch.node_id, [])
+            one = self._slot_queue(key, dispatch, now)
+            if (following := self._in_flight.follower_of(key)) is not None:
                 self._bind(one, self._slot_queue(*following, now))
-            if flight.running is not None or len(lanes) < self._queue.slots_of(flight.node_id):
+            if dispatch.running is not None or len(lanes) < self._queue.slots_of(dispatch.node_id):
                 lanes.append(one)
             else:  # it waits on the node for the slot that is free first
                 min(lanes, key=lambda lane: lane.seconds).append(one)
         return [lane for lanes in by_node.values() for lane in lanes]
 
     def _bind(self, lane: _SlotQueue, follower: _SlotQueue) -> None:
-        """What was promised to a slot begins there, and all before it."""
+        """The first of what a slot has got ahead begins there, and all before it."""
         lane.append(follower)
         lane.units = follower.units[1:]
         lane.running_seconds = lane.seconds - sum(self._seconds_of(unit) for _, unit in lane.units)
 
-    def _slot_queue(self, key: str, flight: Flight, now: float) -> _SlotQueue:
-        units = units_of(flight)
-        running = flight.tests.get(flight.running) if flight.running is not None else None
-        elapsed = now - flight.began_at if running is not None else 0.0
+    def _slot_queue(self, key: str, dispatch: DispatchInFlight, now: float) -> _SlotQueue:
+        units = units_of(dispatch)
+        running = dispatch.tests.get(dispatch.running) if dispatch.running is not None else None
+        elapsed = now - dispatch.began_at if running is not None else 0.0
         expected = self._queue.seconds_of(running) if running is not None else 0.0
         # One that takes longer than it was expected to may go on for as long again.
         left = expected - elapsed if elapsed < expected else elapsed
         # What has not begun but has to stay runs before what can be had.
-        left += sum(map(self._queue.seconds_of, flight.not_begun())) - sum(map(self._seconds_of, units))
+        left += sum(map(self._queue.seconds_of, dispatch.not_begun())) - sum(map(self._seconds_of, units))
         seconds = left + sum(map(self._seconds_of, units))
         may = key not in self._asked and key not in self._not_before
         return _SlotQueue(left, [(key, unit) for unit in units] if may else [], seconds)
@@ -168,11 +168,11 @@ class Recalls:
             by_dispatch.setdefault(key, []).extend(test.key for test in tests)
         for key, wanted in by_dispatch.items():
             self._asked[key] = now
-            self._ask(key, self._flights.by_key[key].node_id, wanted)
+            self._ask(key, self._in_flight.by_key[key].node_id, wanted)
 
 
-def units_of(flight: Flight) -> list[tuple[QueuedTest, ...]]:
-    """What of a flight can be given back, in its order: single tests, and whole scopes of which nothing has begun."""
-    waiting = [test for test in flight.not_begun() if (test.pack, test.scope) not in flight.scopes_begun]
+def units_of(dispatch: DispatchInFlight) -> list[tuple[QueuedTest, ...]]:
+    """What of a dispatch can be given back, in its order: single tests, and whole scopes of which nothing has begun."""
+    waiting = [test for test in dispatch.not_begun() if (test.pack, test.scope) not in dispatch.scopes_begun]
     runs = groupby(waiting, key=lambda test: test.key if test.scope is None else (test.pack, test.scope))
     return [tuple(tests) for _, tests in runs]

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from pulseq.run.homeless import HomelessWatch
+from pulseq.run.unmatched import UnmatchedWatch
 
 
 def test_what_no_node_ever_fitted_is_due_at_once() -> None:
-    watch = HomelessWatch(60.0)
+    watch = UnmatchedWatch(60.0)
 
     assert watch.due(["browser"], now=100.0) == ["browser"]
     assert watch.seconds_left(now=100.0) is None
 
 
 def test_what_has_lost_its_node_waits_for_one_to_come_back() -> None:
-    watch = HomelessWatch(60.0)
+    watch = UnmatchedWatch(60.0)
     watch.note_fit("browser")
 
     assert watch.due(["browser"], now=100.0) == []
@@ -23,7 +23,7 @@ def test_what_has_lost_its_node_waits_for_one_to_come_back() -> None:
 
 
 def test_a_node_that_came_back_starts_the_wait_anew() -> None:
-    watch = HomelessWatch(60.0)
+    watch = UnmatchedWatch(60.0)
     watch.note_fit("browser")
     watch.due(["browser"], now=100.0)
 

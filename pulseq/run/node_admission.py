@@ -10,15 +10,15 @@ from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 
 #: How long a node is left alone after each time that it could not be made to know the run.
-OPEN_AGAIN_SECONDS = (0.2, 1.0, 3.0)
+ADMIT_AGAIN_SECONDS = (0.2, 1.0, 3.0)
 
 
 @dataclass(slots=True)
-class NodeDoor:
-    """Lets nodes in, each start of one by itself.
+class NodeAdmission:
+    """Admits nodes to a run, each start of one by itself.
 
     Args:
-        on_open: called with a node that may have tests from now on.
+        on_admitted: called with a node that may have tests from now on.
         on_trouble: called with a node that is there and cannot take part, and why.
 
     Attributes:
@@ -29,18 +29,19 @@ class NodeDoor:
     run_id: str
     cluster: Cluster
     runner: NodeClient
-    on_open: Callable[[LiveNode], None]
+    on_admitted: Callable[[LiveNode], None]
     on_trouble: Callable[[LiveNode, str], None]
     is_open: bool = False
     unable: dict[str, str] = field(default_factory=dict)
+    #: Those that know the run, and those that take part in it.
     _ready: dict[str, LiveNode] = field(default_factory=dict)
-    _inside: dict[str, LiveNode] = field(default_factory=dict)
+    _admitted: dict[str, LiveNode] = field(default_factory=dict)
     #: Incarnations that were given up; one that was only silent may come back.
     _given_up: set[str] = field(default_factory=set)
 
-    async def open(self, node: LiveNode) -> None:
-        """Make a node know the run; it takes part when the door is open."""
-        for pause in (*OPEN_AGAIN_SECONDS, None):
+    async def admit(self, node: LiveNode) -> None:
+        """Make a node know the run; it takes part as soon as nodes may."""
+        for pause in (*ADMIT_AGAIN_SECONDS, None):
             try:
                 if self._ready.get(node.id) is not node:
                     await self._make_known(node)
@@ -54,22 +55,22 @@ class NodeDoor:
                     self.on_trouble(node, str(error))
                     return
             await asyncio.sleep(pause)
-        # A node that joins while the door is opened comes here twice.
-        if self.is_open and self._is_here(node) and self._inside.get(node.id) is not node:
-            self._inside[node.id] = node
+        # A node that joins while all are admitted comes here twice.
+        if self.is_open and self._is_here(node) and self._admitted.get(node.id) is not node:
+            self._admitted[node.id] = node
             self.unable.pop(node.id, None)
-            self.on_open(node)
+            self.on_admitted(node)
 
-    async def open_all(self) -> None:
+    async def admit_all(self) -> None:
         """Let all nodes take part, those that are there and those that will come."""
         self.is_open = True
-        await asyncio.gather(*(self.open(node) for node in list(self.cluster.nodes.values())))
+        await asyncio.gather(*(self.admit(node) for node in list(self.cluster.nodes.values())))
 
-    def close(self, node_id: str) -> int:
+    def leave(self, node_id: str) -> int:
         """A node is gone; how many slots it had here."""
         self.unable.pop(node_id, None)
         self._ready.pop(node_id, None)
-        node = self._inside.pop(node_id, None)
+        node = self._admitted.pop(node_id, None)
         if node is None:
             return 0
         self._given_up.add(node.incarnation)

@@ -1,11 +1,11 @@
-"""Tests that wait for a node which is not there: how long they do. Pure: the clock is passed in."""
+"""Tests that no node fits: how long they wait for one that does. Pure: the clock is passed in."""
 
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable
 
 
-class HomelessWatch:
+class UnmatchedWatch:
     """Knows since when a class of requirements has no node that fits.
 
     One that no node of this run ever fitted has nothing to wait for. One whose nodes have all left
@@ -21,14 +21,14 @@ class HomelessWatch:
         """A node has been there that fits."""
         self._fitted.add(requirement_key)
 
-    def due(self, homeless: Iterable[Hashable], now: float) -> list[Hashable]:
+    def due(self, unmatched: Iterable[Hashable], now: float) -> list[Hashable]:
         """Those of the classes without a node that have waited long enough.
 
         Args:
-            homeless: all classes that have tests waiting and no node now.
+            unmatched: all classes that have tests waiting and no node now.
             now: monotonic seconds.
         """
-        since = {key: self._since.get(key, now if key in self._fitted else float("-inf")) for key in homeless}
+        since = {key: self._since.get(key, now if key in self._fitted else float("-inf")) for key in unmatched}
         over = [key for key, start in since.items() if now - start >= self._patience_seconds]
         self._since = {key: start for key, start in since.items() if key not in over}
         return over

@@ -1,0 +1,124 @@
+"""The nodes of a run: which take part, which get nothing more, which fit a test."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Callable
+from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
+
+from pulseq.background import Background
+from pulseq.capabilities import match
+from pulseq.cluster.cluster import Cluster, LiveNode
+from pulseq.cluster.node_client import NodeClient
+from pulseq.events import Event, NodeJoined, RunNote
+from pulseq.models import TestCase
+from pulseq.run.in_flight import InFlight
+from pulseq.run.node_admission import NodeAdmission
+from pulseq.run.run_queue import RunQueue
+
+
+@dataclass(slots=True)
+class RunNodes:
+    """Nodes from their coming to their going, as the queue of a run is to see them.
+
+    Args:
+        changed: set whenever something has changed that others may wait for, and waited for here.
+        background: has what nobody waits for.
+    """
+
+    run_id: str
+    cluster: Cluster
+    runner: NodeClient
+    queue: RunQueue
+    in_flight: InFlight
+    changed: asyncio.Event
+    tell: Callable[[Event], None]
+    background: Background
+    _admission: NodeAdmission = field(init=False)
+    #: Nodes that get nothing more, and whose end is no loss.
+    _retired: set[str] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        self._admission = NodeAdmission(self.run_id, self.cluster, self.runner, self._let_in, self._leave_out)
+
+    def join(self, node: LiveNode) -> None:
+        """A node has come: let it take tests as soon as it knows the run."""
+        self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities))
+        self._retired.discard(node.id)
+        self.background.start(self._admission.admit(node), f"letting node {node.id} in")
+
+    def _let_in(self, node: LiveNode) -> None:
+        self.queue.node_joined(node.id, node.slots, node.capabilities)
+        self.changed.set()
+
+    def _leave_out(self, node: LiveNode, why: str) -> None:
+        self.tell(RunNote(f"node {node.id} cannot take part: {why}"))
+        self.changed.set()
+
+    async def begin(self) -> None:
+        """Let all nodes take tests, those that are there and those that will come."""
+        await self._admission.admit_all()
+
+    def leave(self, node_id: str) -> int:
+        """A node is gone; how many slots it had in this run."""
+        self.queue.node_left(node_id)
+        return self._admission.leave(node_id)
+
+    async def drain(self, node_id: str) -> None:
+        """Give a node nothing more, and wait until all that it has is done and told; its end is then no loss."""
+        self.retire(node_id)
+        while self.in_flight.is_on(node_id):
+            self.changed.clear()
+            await self.changed.wait()
+        if node := self.cluster.nodes.get(node_id):
+            with contextlib.suppress(OSError):  # it has gone by itself
+                await self.runner.leave_run(self.run_id, [node.address])
+
+    def retire(self, node_id: str) -> None:
+        """Give a node nothing more, for good."""
+        self._retired.add(node_id)
+        self.queue.set_open(node_id, False)
+
+    def is_retired(self, node_id: str) -> bool:
+        """Whether the end of a node is awaited."""
+        return node_id in self._retired
+
+    def hold(self, node_id: str) -> None:
+        """Give a node nothing more for now; what it has goes on."""
+        self.queue.set_open(node_id, False)
+
+    def reopen(self, node_id: str) -> None:
+        """Let a node that was held have tests again, unless it is being drained."""
+        if node_id not in self._retired:
+            self.queue.set_open(node_id, True)
+            self.changed.set()
+
+    async def cancel(self) -> None:
+        """End what runs, on every node."""
+        if self._admission.is_open:
+            with contextlib.suppress(OSError):  # what is gone needs no cancelling
+                addresses = [node.address for node in self.cluster.nodes.values()]
+                await self.runner.cancel_run(self.run_id, addresses)
+
+    def fitting(self, case: TestCase, gone: AbstractSet[str] = frozenset()) -> list[LiveNode]:
+        """The nodes of now that a test fits, but for those at addresses that are known to be dead."""
+        nodes = (node for node in self.cluster.nodes.values() if node.address not in gone)
+        return [node for node in nodes if match(case.requirements, node.capabilities).fits]
+
+    async def wait_for_fitting(self, case: TestCase, gone: AbstractSet[str]) -> list[LiveNode]:
+        """As `fitting`; where no such node is left, waits `node_timeout` for one to come back."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(self.queue.config.node_timeout):
+                while not self.fitting(case, gone):
+                    self.changed.clear()
+                    await self.changed.wait()
+        return self.fitting(case, gone)
+
+    def why_unable(self, nodes: list[LiveNode]) -> str | None:
+        """Why none of these nodes can take part; None where one can, or is still to learn of the run."""
+        unable = self._admission.unable
+        if not all(node.id in unable for node in nodes):
+            return None
+        return "; ".join(f"{node.id}: {unable[node.id]}" for node in nodes)

@@ -1,0 +1,170 @@
+"""Which nodes take part in a run, and which get nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass, field
+from typing import Any, cast
+
+import pytest
+
+from pulseq.background import Background
+from pulseq.cluster.cluster import Cluster, LiveNode
+from pulseq.events import NodeJoined, RunNote
+from pulseq.models import FrameworkConfig, SimulateBody, TestCase
+from pulseq.planning.queued import QueuedTest
+from pulseq.run import node_admission
+from pulseq.run.in_flight import DispatchInFlight, InFlight
+from pulseq.run.run_nodes import RunNodes
+from pulseq.run.run_queue import RunQueue
+from tests.run.told import Told
+
+NODE = LiveNode("n", "tcp://h:1", "h", 2, {"os": "linux"}, "first")
+ON_LINUX = TestCase("t", SimulateBody(), requirements={"os": "linux"})
+ON_BEOS = TestCase("t", SimulateBody(), requirements={"os": "beos"})
+
+
+@dataclass
+class Runner:
+    """What is asked of nodes."""
+
+    refuses: bool = False
+    asked: list[tuple[str, list[str]]] = field(default_factory=list)
+
+    async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
+        self.asked.append(("begin", addresses))
+        if self.refuses:
+            raise OSError("no way there")
+
+    async def leave_run(self, _run_id: str, addresses: list[str]) -> None:
+        self.asked.append(("leave", addresses))
+
+    async def cancel_run(self, _run_id: str, addresses: list[str]) -> None:
+        self.asked.append(("cancel", addresses))
+
+
+class Site:
+    """A run with one node that has come."""
+
+    def __init__(self, *, refuses: bool = False, node_timeout: float = 60.0) -> None:
+        self.told = Told()
+        self.runner = Runner(refuses)
+        self.cluster = Cluster()
+        self.cluster.nodes["n"] = NODE
+        self.queue = RunQueue(FrameworkConfig(node_timeout=node_timeout))
+        self.in_flight = InFlight()
+        self.changed = asyncio.Event()
+        self.background = Background()
+        self.nodes = RunNodes(
+            "r",
+            self.cluster,
+            cast(Any, self.runner),
+            self.queue,
+            self.in_flight,
+            self.changed,
+            self.told.emit,
+            self.background,
+        )
+
+    async def admit(self) -> None:
+        await self.nodes.begin()
+        self.nodes.join(NODE)
+        await self.background.settle()
+
+    @property
+    def takes_tests(self) -> bool:
+        """Whether the node gets a test that is queued now."""
+        self.queue.add(ON_LINUX)
+        picks = list(self.queue.picks())
+        for pick in picks:
+            self.queue.slot_freed(pick.node_id)
+        self.queue.withdraw()
+        return bool(picks)
+
+
+@pytest.fixture(autouse=True)
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_admission, "ADMIT_AGAIN_SECONDS", ())
+
+
+def test_a_node_that_joins_is_told_and_takes_tests_once_it_knows_the_run() -> None:
+    site = Site()
+    assert not site.takes_tests
+    asyncio.run(site.admit())
+    assert [NodeJoined("n", "h", 2, {"os": "linux"})] == site.told
+    assert site.takes_tests
+    assert 2 == site.nodes.leave("n")
+    assert not site.takes_tests
+
+
+def test_one_that_cannot_take_part_is_told_with_the_reason() -> None:
+    site = Site(refuses=True)
+    assert site.nodes.why_unable([NODE]) is None
+    asyncio.run(site.nodes.begin())
+    assert [RunNote("node n cannot take part: no way there")] == site.told
+    assert "n: no way there" == site.nodes.why_unable([NODE])
+
+
+@pytest.mark.parametrize("retired", [False, True])
+def test_a_node_that_is_held_has_tests_again_unless_it_was_retired(retired: bool) -> None:
+    site = Site()
+    asyncio.run(site.admit())
+    site.nodes.hold("n")
+    assert not site.takes_tests
+    if retired:
+        site.nodes.retire("n")
+    site.nodes.reopen("n")
+    assert (not retired, retired) == (site.takes_tests, site.nodes.is_retired("n"))
+
+
+def test_a_node_is_drained_when_all_that_it_had_has_landed() -> None:
+    site = Site()
+    site.in_flight.add("1", DispatchInFlight("n", {("t", ""): QueuedTest(("t", ""), 1, ())}, frozenset()))
+
+    async def drain() -> bool:
+        draining = asyncio.create_task(site.nodes.drain("n"))
+        await asyncio.sleep(0)
+        before = draining.done()
+        site.in_flight.land("1")
+        site.changed.set()
+        await draining
+        return before
+
+    assert not asyncio.run(drain())
+    assert [("leave", [NODE.address])] == site.runner.asked
+
+
+def test_before_nodes_take_tests_there_is_nothing_to_cancel() -> None:
+    site = Site()
+    asyncio.run(site.nodes.cancel())
+    assert [] == site.runner.asked
+    asyncio.run(site.nodes.begin())
+    asyncio.run(site.nodes.cancel())
+    assert ("cancel", [NODE.address]) == site.runner.asked[-1]
+
+
+def test_the_nodes_that_fit_are_those_that_are_there() -> None:
+    site = Site()
+    assert [NODE] == site.nodes.fitting(ON_LINUX)
+    assert [] == site.nodes.fitting(ON_BEOS)
+    assert [] == site.nodes.fitting(ON_LINUX, gone={NODE.address})
+
+
+def test_a_node_that_comes_back_in_time_is_waited_for() -> None:
+    site = Site(node_timeout=60.0)
+    del site.cluster.nodes["n"]
+
+    async def come_back() -> list[LiveNode]:
+        waiting = asyncio.create_task(site.nodes.wait_for_fitting(ON_LINUX, set()))
+        await asyncio.sleep(0)
+        site.cluster.nodes["n"] = NODE
+        site.changed.set()
+        return await waiting
+
+    assert [NODE] == asyncio.run(come_back())
+
+
+def test_a_node_that_does_not_come_back_is_not_waited_for_longer() -> None:
+    site = Site(node_timeout=0.0)
+    del site.cluster.nodes["n"]
+    assert [] == asyncio.run(site.nodes.wait_for_fitting(ON_LINUX, set()))
