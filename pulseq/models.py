@@ -12,7 +12,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
-from typing import Any, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import msgspec
 from msgspec import Struct
@@ -22,6 +22,8 @@ from pulseq.bounds import MOST_ID_CHARACTERS, bound_id, bound_whole
 #: What a requirement or a capability may be written as; a list means "any of".
 Scalar: TypeAlias = str | int | float | bool
 CapabilityValue: TypeAlias = Scalar | tuple[Scalar, ...]
+#: The identity of a test within a run: its id and its variant.
+Key: TypeAlias = tuple[str, str]
 
 
 class Status(StrEnum):
@@ -72,8 +74,7 @@ class Priority(IntEnum):
         return sys.intern(self.name.lower())
 
 
-@dataclass(frozen=True, slots=True)
-class CommandBody:
+class CommandBody(Struct, frozen=True, tag="command", tag_field="kind"):
     """A program; `argv` has one element, a shell line, when `shell` is true.
 
     `junit` is a glob, relative to the test's cwd, of JUnit files that the command
@@ -83,21 +84,19 @@ class CommandBody:
     argv: tuple[str, ...]
     shell: bool = False
     junit: str | None = None
-    kind = "command"
+    kind: ClassVar[str] = "command"
 
 
-@dataclass(frozen=True, slots=True)
-class CallBody:
+class CallBody(Struct, frozen=True, tag="call", tag_field="kind"):
     """A Python callable, sync or async, named `module:attribute`."""
 
     target: str
     args: tuple[Any, ...] = ()
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    kind = "call"
+    kwargs: Mapping[str, Any] = msgspec.field(default_factory=dict)
+    kind: ClassVar[str] = "call"
 
 
-@dataclass(frozen=True, slots=True)
-class PytestBody:
+class PytestBody(Struct, frozen=True, tag="pytest", tag_field="kind"):
     """A pytest selection that expands to one test per item.
 
     `arguments` are pytest's own: paths, node ids or packages (with `pyargs`),
@@ -107,40 +106,37 @@ class PytestBody:
     targets: tuple[str, ...]
     args: tuple[str, ...] = ()
     pyargs: bool = False
-    kind = "pytest"
+    kind: ClassVar[str] = "pytest"
 
 
-@dataclass(frozen=True, slots=True)
-class PytestItemBody:
+class PytestItemBody(Struct, frozen=True, tag="item", tag_field="kind"):
     """One collected item of a `PytestBody`: `entry` is the id of the suite's entry, `scope` that of `CollectedItem`."""
 
     entry: str
     nodeid: str
     scope: str | None = None
-    kind = "pytest"
+    kind: ClassVar[str] = "pytest"
 
 
-@dataclass(frozen=True, slots=True)
-class HttpBody:
+class HttpBody(Struct, frozen=True, tag="http", tag_field="kind"):
     """One HTTP request and what its answer must be."""
 
     url: str
     method: str = "GET"
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     body: str | None = None
     expect_status: tuple[int, ...] = (200,)
     expect_text: str | None = None
     max_seconds: float | None = None
-    kind = "http"
+    kind: ClassVar[str] = "http"
 
 
-@dataclass(frozen=True, slots=True)
-class SimulateBody:
+class SimulateBody(Struct, frozen=True, tag="simulate", tag_field="kind"):
     """A stand-in for a body that is not there yet; its results are marked `simulated`."""
 
     duration: float = 0.0
     outcome: Status = Status.PASSED
-    kind = "simulate"
+    kind: ClassVar[str] = "simulate"
 
 
 Body: TypeAlias = CommandBody | CallBody | PytestBody | PytestItemBody | HttpBody | SimulateBody
@@ -193,8 +189,7 @@ class TestCase:
             object.__setattr__(self, "name", bound_id(self.name))
 
     @property
-    def key(self) -> tuple[str, str]:
-        """The identity of a test within a run: (test id, variant)."""
+    def key(self) -> Key:
         return (self.id, self.variant)
 
 
@@ -291,7 +286,7 @@ class AttemptResult(Struct, frozen=True, omit_defaults=True):
     short: str | None = None
 
     @property
-    def key(self) -> tuple[str, str]:
+    def key(self) -> Key:
         return (self.test_id, self.variant)
 
 
@@ -341,6 +336,10 @@ class PytestOrder(Struct, frozen=True):
     attempt: int = 1
     timeout_seconds: float | None = None
     metrics: tuple[str, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return (self.test_id, self.variant)
 
 
 def name_pack(nodeids: Sequence[str]) -> str:

@@ -49,7 +49,7 @@ def sync(
 
 
 def _sync_prefect() -> None:
-    from pulseq.run.prefect_sync import sync_prefect
+    from pulseq.orchestration.reconcile import sync_prefect
 
     told = asyncio.run(sync_prefect(default_home()))
     line = f"Prefect: {told.runs} runs compared, {told.flow_runs} flow runs and {told.task_runs} task runs ended"

@@ -25,7 +25,6 @@ from typing import Any
 
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
-from pulseq.orchestration.api_server import QUIET_SETTINGS
 from pulseq.processes.fork_server import ForkServer
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.native_threads import native_thread_limits, no_native_threads
@@ -48,21 +47,12 @@ MAX_RESTARTS = 5
 STEADY_SECONDS = 60.0
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
-#: What every node is told: no telemetry, no log line of a test run to the API, where each is a row, and not to
-#: ask it for its version, which the run has done.
-NODE_SETTINGS: Mapping[str, str] = {
-    **QUIET_SETTINGS,
-    "PREFECT_LOGGING_LEVEL": "CRITICAL",
-    "PREFECT_LOGGING_TO_API_ENABLED": "false",
-    "PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED": "false",
-}
-
 
 class LocalNodes:
     """A scheduler and nodes of this machine, which live as long as their owner.
 
     Args:
-        environment: what nodes get besides their settings (the address of the Prefect API).
+        environment: variables of nodes besides those of this process.
 
     Attributes:
         on_node_ended: called with a node's id and why, when its process has ended unasked.
@@ -250,11 +240,11 @@ def load_modules() -> None:
 
 
 def node_fork_server(logs: Path, fleet: Fleet, environment: Mapping[str, str]) -> ForkServer:
-    """What nodes of this machine are forked from; `environment` is what they get besides their settings."""
+    """What nodes of this machine are forked from; `environment` are variables besides those of this process."""
     return ForkServer(
         _NODE_MODULE,
         log_path=logs / "nodes.log",
-        environment={**NODE_SETTINGS, **native_thread_limits(fleet, os.environ), **environment},
+        environment={**environment, **native_thread_limits(fleet, os.environ)},
         patience_seconds=START_PATIENCE_SECONDS,
     )
 

@@ -7,8 +7,10 @@ import pickle
 
 from distributed import Scheduler, SchedulerPlugin
 
-from pulseq.cluster.node_calls import leave_run
-from pulseq.protocol.work import run_topic
+from pulseq.protocol.coding import encode
+from pulseq.protocol.entry_points import take_message
+from pulseq.protocol.from_node import run_topic
+from pulseq.protocol.to_node import LeaveRun, Order
 
 _CLASS = "Client-"
 _DRIVER = "pulseq-run-"
@@ -42,7 +44,11 @@ class RunWatch(SchedulerPlugin):
         run_id = run_of(client)
         if run_id is None:
             return
-        message = {"op": "run", "function": pickle.dumps(leave_run), "args": pickle.dumps((run_id,))}
+        message = {
+            "op": "run",  # as Dask's client would ask for it
+            "function": pickle.dumps(take_message),
+            "args": pickle.dumps((encode(Order(run_id, LeaveRun())),)),
+        }
         farewell = asyncio.get_running_loop().create_task(
             scheduler.broadcast(msg=message, on_error="ignore"), name=f"leave {run_id}"
         )

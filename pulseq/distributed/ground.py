@@ -16,8 +16,9 @@ from pulseq.cluster.local_nodes import LOCAL_HOSTS, LocalNodes, find_port_proble
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec
 from pulseq.orchestration.api_address import check_api, configured_api
-from pulseq.orchestration.api_auth import choose_auth, client_settings
+from pulseq.orchestration.api_auth import choose_auth
 from pulseq.orchestration.api_server import EmbeddedServer
+from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.run.run_options import default_home, new_run_id
 from pulseq.run.state_directory import prepare_home
 
@@ -130,7 +131,7 @@ class Ground:
             run_directory=place,
             heartbeat_seconds=self.config.heartbeat_interval,
             node_timeout_seconds=self.config.node_timeout,
-            environment=client_settings(api_url, self.api_auth),
+            environment=NODE_SETTINGS,
         )
         self._stack.push_async_callback(nodes.stop)
         await nodes.start()

@@ -158,7 +158,7 @@ class SessionRuns:
             return
         prefect = done.result().record.prefect
         if prefect is not None and session.dispatcher is not None:
-            self._told[prefect.flow_run_id] = session.dispatcher.task_runs
+            self._told[prefect.flow_run_id] = session.dispatcher.delivery.ended
 
     def _open_run(self, dispatcher: Dispatcher) -> None:
         for node_id in self._removed:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Mapping
 from itertools import islice
 from typing import Any
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from pulseq.execution.metrics import join_metrics, measured_metrics
@@ -21,6 +20,7 @@ from pulseq.models import (
     Reason,
     Status,
 )
+from pulseq.protocol.from_node import SessionResult
 
 #: What is kept of one attempt, one collection or one end of a session, in numbers and in characters.
 MOST_WARNINGS = 100
@@ -48,16 +48,6 @@ def collection_of(message: Mapping[str, Any], *, isolation: str = "fork") -> Col
         seconds=message["seconds"],
         warnings=_warnings(message.get("warnings")),
     )
-
-
-class SessionResult(Struct, frozen=True):
-    """How an entry's session ended on a machine: the further fields of the event `SessionFinished`, in its order."""
-
-    exit_status: int
-    error: str | None = None
-    summary: str = ""
-    warnings: tuple[PytestWarning, ...] = ()
-    properties: tuple[tuple[str, str], ...] = ()
 
 
 def session_result(message: Mapping[str, Any]) -> SessionResult:

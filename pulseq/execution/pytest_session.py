@@ -14,11 +14,12 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from pulseq.execution.pytest_lines import AskNext, Batch, KeeperLine, LineClosedError, file_of, nothing_next
-from pulseq.execution.pytest_results import SessionResult, collection_of, session_result, unmeasured_result
+from pulseq.execution.pytest_results import collection_of, session_result, unmeasured_result
 from pulseq.execution.pytest_zygote import ZygoteLine
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
+from pulseq.protocol.from_node import SessionResult
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0

@@ -5,14 +5,12 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import replace
 from uuid import UUID
 
-from pulseq.models import PytestOrder, PytestSpec
-from pulseq.protocol.work import Dispatch, PytestWork, TestWork, pack_name
+from msgspec.structs import replace
 
-Key = tuple[str, str]
-Work = TestWork | PytestWork
+from pulseq.models import Key, PytestOrder, PytestSpec
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work, pack_name
 
 
 class DispatchUnderWay:
@@ -43,20 +41,20 @@ class DispatchUnderWay:
         for work, task_run in self._waiting:
             wanted = self._to_give(work, tests)
             taken += wanted
-            if len(wanted) < len(keys_of(work)):
+            if len(wanted) < len(work.keys):
                 left.append((without_tests(work, wanted) if wanted else work, task_run))
         self._waiting = left
         return taken
 
     def _to_give(self, work: Work, tests: AbstractSet[Key]) -> list[Key]:
-        wanted = [key for key in keys_of(work) if key in tests and key != self._promised]
-        return [] if is_whole(work) and len(wanted) < len(keys_of(work)) else wanted
+        wanted = [key for key in work.keys if key in tests and key != self._promised]
+        return [] if is_whole(work) and len(wanted) < len(work.keys) else wanted
 
     def orders_of(self, tests: AbstractSet[Key]) -> frozenset[PytestOrder]:
         """The items of the pack that has begun and that may still wait there, among these tests."""
         if not isinstance(self.begun, PytestWork) or len(self.begun.orders) < 2 or self.begun.whole:
             return frozenset()
-        return frozenset(order for order in self.begun.orders if key_of(order) in tests - {self._promised})
+        return frozenset(order for order in self.begun.orders if order.key in tests - {self._promised})
 
     @property
     def has_more(self) -> bool:
@@ -68,13 +66,8 @@ class DispatchUnderWay:
         work = self._waiting[0][0] if self._waiting else None
         if not isinstance(work, PytestWork) or work.spec != spec or work.fresh:
             return None
-        self._promised = key_of(work.orders[0])
+        self._promised = work.orders[0].key
         return work.orders[0]
-
-
-def keys_of(work: Work) -> list[Key]:
-    """The tests that a piece of work carries."""
-    return [work.test.key] if isinstance(work, TestWork) else [key_of(order) for order in work.orders]
 
 
 def is_whole(work: Work) -> bool:
@@ -82,14 +75,9 @@ def is_whole(work: Work) -> bool:
     return isinstance(work, PytestWork) and work.whole
 
 
-def key_of(order: PytestOrder) -> Key:
-    """The test of an order."""
-    return (order.test_id, order.variant)
-
-
 def without_tests(work: Work, tests: Iterable[Key]) -> Work:
     """A pack with fewer items, under a name that tells of these alone."""
     if isinstance(work, TestWork):
         return work
-    orders = tuple(order for order in work.orders if key_of(order) not in tests)
+    orders = tuple(order for order in work.orders if order.key not in tests)
     return replace(work, orders=orders, name=pack_name(orders))

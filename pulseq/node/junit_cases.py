@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pulseq.bounds import MOST_ERROR_CHARACTERS, bound_text
 from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
 from pulseq.node.junit_files import FoundFile, Mark, find_files
-from pulseq.protocol.work import CasesFound
+from pulseq.protocol.from_node import CasesFound
 from pulseq.reports.junit_builder import WHOLE_SUITE, JunitCase, JunitTry
 from pulseq.reports.read_junit import read_junit
 

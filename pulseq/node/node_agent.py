@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import pickle
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import anyio
 from distributed import Worker
@@ -22,13 +20,13 @@ from pulseq.models import (
     AttemptOrder,
     AttemptResult,
     Collection,
+    Key,
     PytestOrder,
     PytestSpec,
     Reason,
     TestCase,
 )
-from pulseq.node.agent_registry import register_agent
-from pulseq.node.dispatch_under_way import DispatchUnderWay, Key, key_of
+from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
 from pulseq.node.junit_files import Mark
 from pulseq.node.machine_memory import MachineMemory
@@ -36,19 +34,31 @@ from pulseq.node.next_items import NextItems
 from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.node.outbox import Outbox
 from pulseq.node.probe import answer_probes
-from pulseq.orchestration.prefect_run import PrefectRun
-from pulseq.protocol.work import (
+from pulseq.orchestration.task_runs import TaskRuns
+from pulseq.protocol.coding import decode, encode
+from pulseq.protocol.entry_points import register_node
+from pulseq.protocol.from_node import (
+    AttemptEnd,
     AttemptStart,
-    Dispatch,
     DispatchDone,
     NextAsked,
     NodeMessage,
-    PytestWork,
+    Report,
     SessionEnd,
     TestsRecalled,
-    TestWork,
     run_topic,
 )
+from pulseq.protocol.to_node import (
+    BeginRun,
+    CancelRun,
+    Collect,
+    FinishSessions,
+    LeaveRun,
+    NoNext,
+    Order,
+    RecallTests,
+)
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
 
 #: How long cancelled bodies may take to end; their keepers are quicker, grace included.
 CANCEL_TIMEOUT_SECONDS = 5.0
@@ -72,6 +82,7 @@ class NodeAgent:
         node_id: str,
         slots: int,
         temp_root: Path,
+        incarnation: str = "",
         first_worker: int = 0,
         shared: Path | None = None,
         machine_slots: int | None = None,
@@ -80,6 +91,7 @@ class NodeAgent:
         self.shared = shared
         self.machine_slots = machine_slots or slots
         self.node_id = node_id
+        self.incarnation = incarnation
         self.slots = slots
         self.node_slots = NodeSlots(slots)
         self.temp_root = temp_root
@@ -88,47 +100,62 @@ class NodeAgent:
         self._runs: dict[str, RunOnNode] = {}
 
     async def start(self) -> None:
-        """Make the node able to run bodies; from here on `current_agent` finds it."""
+        """Make the node able to run bodies; from here on drivers reach it."""
         await self.executor.start()
-        register_agent(self)
+        register_node(self)
         answer_probes(self._worker, self.temp_root, lambda: sum(run.dispatches for run in self._runs.values()))
 
-    def begin_run(self, run_id: str) -> None:
-        """Get ready to collect for a run; dispatches need its context too (`RunOnNode.open`)."""
+    async def take(self, order: bytes) -> bytes:
+        """Do what a message of a driver asks, and answer it.
+
+        Raises:
+            ProtocolError: it is none that this node understands.
+        """
+        asked = decode(order, Order)
+        return encode(await self._do(asked.run_id, asked))
+
+    async def _do(self, run_id: str, asked: Order) -> Collection | None:
+        match asked.message:
+            case BeginRun():
+                await self._begin_run(run_id)
+            case Dispatch() as dispatch:
+                await self._runs[run_id].handle(dispatch)
+            case Collect(spec):
+                return await (await self._begin_run(run_id)).collect(spec)
+            case LeaveRun():
+                await self._leave_run(run_id)
+            case message if run := self._runs.get(run_id):  # a node that has just come knows of no such run
+                await run.do(message)
+        return None
+
+    async def _begin_run(self, run_id: str) -> RunOnNode:
         if run_id not in self._runs:
             self._runs[run_id] = RunOnNode(self, run_id)
-
-    def knows(self, run_id: str) -> bool:
-        return run_id in self._runs
-
-    def run(self, run_id: str) -> RunOnNode:
+        await self._runs[run_id].open()
         return self._runs[run_id]
 
-    async def leave_run(self, run_id: str) -> None:
-        """End what is left of a run here and forget it."""
+    async def _leave_run(self, run_id: str) -> None:
         if run := self._runs.pop(run_id, None):
             await run.close()
 
     def send(self, run_id: str, messages: list[NodeMessage]) -> None:
         """Hand messages to the driver of a run, by way of the scheduler."""
-        self._worker.log_event(
-            run_topic(run_id), {"node": self.node_id, "messages": pickle.dumps(messages, protocol=5)}
-        )
+        report = Report(self.node_id, self.incarnation, tuple(messages))
+        self._worker.log_event(run_topic(run_id), {"report": encode(report)})
 
     async def close(self) -> None:
         for run_id in list(self._runs):
-            await self.leave_run(run_id)
+            await self._leave_run(run_id)
         await self.executor.close()
 
 
 class RunOnNode:
-    """One run on this node: its Prefect context, its pytest sessions, what it has to say."""
+    """One run on this node: its task runs, its pytest sessions, what it has to say."""
 
     def __init__(self, agent: NodeAgent, run_id: str) -> None:
         self.run_id = run_id
         self._agent = agent
-        self._prefect: PrefectRun | None = None
-        self._entering = asyncio.Lock()
+        self._task_runs = TaskRuns(self.tell)
         self._sessions: dict[PytestSpec, PytestSession] = {}
         self._places: dict[str, Place] = {}
         self._next_items = NextItems(agent.node_slots, self._ask_next)
@@ -144,16 +171,25 @@ class RunOnNode:
         self._idle = asyncio.Event()
         self._idle.set()
 
-    async def open(self, prefect_context: dict[str, Any]) -> None:
-        """Enter the flow run that the dispatches belong to, once; returns when that is done, also by another call."""
-        async with self._entering:
-            if self._prefect is None:
-                self._prefect = await PrefectRun.enter(prefect_context)
+    async def open(self) -> None:
+        """Get ready for dispatches; returns when that is done, also by another call."""
+        await self._task_runs.open()
+
+    async def do(self, message: RecallTests | NoNext | FinishSessions | CancelRun) -> None:
+        """Do what the driver asks of a run that is under way."""
+        match message:
+            case RecallTests():
+                await self.recall(message.key, message.tests)
+            case NoNext():
+                self._next_items.note_decline(message.key, message.coming)
+            case FinishSessions():
+                await self.finish_sessions()
+            case CancelRun():
+                await self.cancel()
 
     async def handle(self, dispatch: Dispatch) -> None:
         """Run all of a dispatch, one task run after the other, as soon as there is a slot for it."""
         trouble: str | None = None
-        done = 0
         under_way = DispatchUnderWay(dispatch, self._not_to_run.pop(dispatch.key, frozenset()))
         place = self._places[dispatch.key] = Place(under_way, dispatch.priority, self.run_id)
         self._idle.clear()
@@ -162,15 +198,13 @@ class RunOnNode:
             for work, task_run_id in under_way:
                 if self._cancelled:
                     break
-                assert self._prefect is not None
-                await self._prefect.perform(work, _Performer(self, dispatch.key, place), task_run_id)
-                done += 1
+                await self._task_runs.perform(work, _Performer(self, dispatch.key, place), task_run_id)
         except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
             trouble = f"{type(error).__name__}: {error}"
         finally:
             async with under_way.asking:
                 del self._places[dispatch.key]
-                self.tell(DispatchDone(dispatch.key, done, trouble))
+                self.tell(DispatchDone(dispatch.key, trouble))
             self._outbox.flush()
             self._next_items.forget(dispatch.key)
             self._agent.node_slots.leave(place)
@@ -192,10 +226,6 @@ class RunOnNode:
         self.tell(NextAsked(key, frozenset(self._places)))
         self._outbox.flush()
 
-    def no_next(self, key: str, coming: str | None = None) -> None:
-        """The driver sends nothing to follow this dispatch; `coming` is one for any slot that was on its way."""
-        self._next_items.note_decline(key, coming)
-
     async def next_item(self, key: str, place: Place, spec: PytestSpec) -> PytestOrder | None:
         """What its slot runs after the last batch of this dispatch that was begun, should that be known."""
         return await self._next_items.find(key, place, spec)
@@ -213,13 +243,11 @@ class RunOnNode:
                 given = under_way.recall(tests)
                 if isinstance(under_way.begun, PytestWork) and (orders := under_way.orders_of(tests)):
                     back = await self._session(under_way.begun.spec).recall(orders)
-                    given += [key_of(order) for order in back]
+                    given += [order.key for order in back]
                 self.tell(TestsRecalled(key, tuple(given)))
         self._outbox.flush()
 
-    async def perform(
-        self, work: TestWork | PytestWork, *, retry: int, task_run: str, ask_next: AskNext
-    ) -> list[AttemptResult]:
+    async def perform(self, work: Work, *, retry: int, task_run: str, ask_next: AskNext) -> list[AttemptResult]:
         """One go at a piece of work; called by its Prefect task, once per try."""
         if isinstance(work, PytestWork):
             return await self._perform_items(work, retry, task_run, ask_next)
@@ -252,14 +280,14 @@ class RunOnNode:
         """Tell what an attempt came to, after the cases in the JUnit files that it left."""
         if before is not None and result.reason is not Reason.NODE_LOST:
             self.tell(await asyncio.to_thread(find_cases, test, result, before))
-        self.tell(result)
+        self.tell(AttemptEnd(result))
 
     async def _perform_items(
         self, work: PytestWork, retry: int, task_run: str, ask_next: AskNext
     ) -> list[AttemptResult]:
         results: list[AttemptResult] = []
         made = self._reruns.setdefault(task_run, Counter())
-        orders = [_later_attempt(order, retry, made[key_of(order)]) for order in work.orders]
+        orders = [_later_attempt(order, retry, made[order.key]) for order in work.orders]
         busy = len(orders) > 1
         kills = self._memory.kills()
 
@@ -275,7 +303,7 @@ class RunOnNode:
                 made[result.key] += 1
             else:
                 results.append(result)
-            self.tell(result, busy=busy)
+            self.tell(AttemptEnd(result), busy=busy)
 
         session = self._session(work.spec)
         if work.suspect:
@@ -299,7 +327,7 @@ class RunOnNode:
                 node_id=self._agent.node_id,
                 temp_root=self._agent.temp_root,
                 slots=self._agent.slots,
-                on_late=self.tell,
+                on_late=lambda result: self.tell(AttemptEnd(result)),
                 first_worker=self._agent.first_worker,
                 shared=self._agent.shared,
                 machine_slots=self._agent.machine_slots,
@@ -354,9 +382,8 @@ class RunOnNode:
         await self.cancel()
         for session in self._sessions.values():
             await session.close()
+        await self._task_runs.close()
         self._outbox.flush()
-        if self._prefect is not None:
-            await self._prefect.leave()
 
 
 class _Performer:
@@ -367,7 +394,7 @@ class _Performer:
         self._key = key
         self._place = place
 
-    async def perform(self, work: TestWork | PytestWork, *, retry: int, task_run: str) -> list[AttemptResult]:
+    async def perform(self, work: Work, *, retry: int, task_run: str) -> list[AttemptResult]:
         async def ask_next() -> PytestOrder | None:
             assert isinstance(work, PytestWork)
             return await self._run.next_item(self._key, self._place, work.spec)

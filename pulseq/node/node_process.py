@@ -19,6 +19,7 @@ from pulseq import __version__
 from pulseq.node.machine import read_machine
 from pulseq.node.node_agent import NodeAgent
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.protocol.coding import PROTOCOL
 
 #: The worker runs our coroutines and little else: no profiler, no spilling, no memory verdicts of Dask's.
 WORKER_SETTINGS: dict[str, Any] = {
@@ -48,6 +49,7 @@ async def serve(configuration: dict[str, Any]) -> None:
     # Before there is anything to leave behind.
     watch_lifeline(lambda: _die(*ending, temp_root))
     temp_root.mkdir(mode=0o700, parents=True, exist_ok=True)
+    incarnation = secrets.token_hex(8)
     labels = {
         "id": node_id,
         "slots": slots,
@@ -55,7 +57,8 @@ async def serve(configuration: dict[str, Any]) -> None:
         "version": __version__,
         "pid": os.getpid(),
         # Tells one start of a node from the next, which may have the same address.
-        "incarnation": secrets.token_hex(8),
+        "incarnation": incarnation,
+        "protocol": PROTOCOL,
     }
     worker = Worker(
         configuration["scheduler"],
@@ -78,6 +81,7 @@ async def serve(configuration: dict[str, Any]) -> None:
         node_id=node_id,
         slots=slots,
         temp_root=temp_root,
+        incarnation=incarnation,
         first_worker=configuration["first_worker"],
         shared=Path(configuration["shared"]),
         machine_slots=configuration["machine_slots"],

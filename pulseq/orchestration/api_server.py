@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pulseq.errors import InfrastructureError
+from pulseq.orchestration.quiet_settings import QUIET_SETTINGS
 from pulseq.orchestration.server_doors import LOOPBACK_NAMES, origins_of
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.outwait import LONGEST_PATIENCES
@@ -48,18 +49,6 @@ LEAN_SERVER_SETTINGS: Mapping[str, str] = MappingProxyType(
         "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
         # Else it imports all collections (Dask with prefect-dask) to see whether it would have to register them.
         "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
-    }
-)
-
-#: What no server or client of ours does: tell others that we are here.
-QUIET_SETTINGS: Mapping[str, str] = MappingProxyType(
-    {
-        "PREFECT_SERVER_ANALYTICS_ENABLED": "false",
-        "DO_NOT_TRACK": "1",
-        "PREFECT_CLI_COLORS": "false",
-        "PREFECT_LOGGING_LEVEL": "ERROR",
-        "PREFECT_LOGGING_SERVER_LEVEL": "ERROR",
-        "PREFECT_SERVER_LOG_RETRYABLE_ERRORS": "false",
     }
 )
 

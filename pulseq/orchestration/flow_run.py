@@ -28,9 +28,9 @@ from prefect.settings import (
 )
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
-from pulseq.orchestration.task_runner import NodeTaskRunner, flow_context
+from pulseq.orchestration.task_runner import NodeTaskRunner
 from pulseq.processes.loopback import loopback_settings
-from pulseq.protocol.work import shown_name
+from pulseq.protocol.names import shown_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,10 +46,9 @@ class FlowRunEnding:
 
 @dataclass(frozen=True, slots=True)
 class FlowRunHandle:
-    """The flow run that carries a suite: its id, and its context as nodes get it."""
+    """The flow run that carries a suite."""
 
     id: str
-    context: dict[str, Any]
 
 
 FlowBody = Callable[[FlowRunHandle], Awaitable[FlowRunEnding]]
@@ -87,7 +86,7 @@ def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
 def handle_of(context: FlowRunContext) -> FlowRunHandle:
     """The handle of a flow run from inside it."""
     assert context.flow_run is not None
-    return FlowRunHandle(str(context.flow_run.id), flow_context())
+    return FlowRunHandle(str(context.flow_run.id))
 
 
 async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str) -> None:

@@ -16,7 +16,7 @@ from pulseq.cluster.health_watch import HealthChange
 from pulseq.events import NodeHealth
 from pulseq.models import Liveness
 from pulseq.orchestration.run_events import tell_events
-from pulseq.protocol.work import shown_name
+from pulseq.protocol.names import shown_name
 
 ARTIFACT_KEY = "node-health"
 CHANGED_EVENT = "pulseq.node.changed"

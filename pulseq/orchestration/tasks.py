@@ -15,14 +15,15 @@ from uuid import UUID
 from prefect import Task
 from prefect.cache_policies import NO_CACHE
 from prefect.client.schemas.objects import State, StateDetails, TaskRun, TaskRunPolicy
-from prefect.context import FlowRunContext, TaskRunContext
+from prefect.context import TaskRunContext
 from prefect.results import ResultRecord, ResultRecordMetadata  # type: ignore[attr-defined]
 from prefect.serializers import JSONSerializer
 from prefect.states import Cancelled, Completed, Crashed, Failed, Pending
 from prefect.task_engine import run_task_async
 
 from pulseq.models import AttemptResult, Reason, Status
-from pulseq.protocol.work import PytestWork, TaskRunInput, TestWork, shown_name
+from pulseq.protocol.names import shown_name
+from pulseq.protocol.work import PytestWork, TestWork, Work
 from pulseq.reports.text import gist
 
 #: The exact name is in the contract: the task that has Prefect's retries and timeout.
@@ -46,6 +47,21 @@ _STATE_NAMES = {
     Reason.SETUP: "SetupError",
     Reason.MEMORY: "OutOfMemory",
 }
+
+
+class TaskRunInput:
+    """The parameter of a Prefect task run.
+
+    A plain class on purpose: Prefect walks through containers, dataclasses and models that it gets as
+    parameters, looking for futures; a test's own data has none and may be large.
+    """
+
+    def __init__(self, work: Work, run: Any) -> None:
+        self.work = work
+        self.run = run
+
+    def __str__(self) -> str:
+        return shown_name(self.work.name)
 
 
 async def run_test_with_retry(work: TaskRunInput) -> State[Any]:
@@ -85,7 +101,7 @@ def task_for(retries: int, retry_delay_seconds: float, timeout_seconds: float | 
     )
 
 
-async def run_as_task(work: TestWork | PytestWork, run: Any, context: Context, task_run_id: UUID) -> None:
+async def run_as_task(work: Work, run: Any, context: Context, task_run_id: UUID) -> None:
     """Run one piece of work as a Prefect task run of the flow run whose `context` this is."""
     if isinstance(work, TestWork):
         limit = None if work.timeout_seconds is None else work.timeout_seconds + BACKSTOP_SECONDS
@@ -98,25 +114,21 @@ async def run_as_task(work: TestWork | PytestWork, run: Any, context: Context, t
 
 
 async def _carry_out(task: Task[Any, Any], work: TaskRunInput, task_run_id: UUID) -> None:
-    context = FlowRunContext.get()
-    assert context is not None
-    assert context.flow_run is not None
-    task_run = new_task_run(task, str(work), task_run_id, context.flow_run.id)
+    task_run = new_task_run(task, str(work), task_run_id)
     await run_task_async(task, task_run=task_run, parameters={"work": work}, return_type="state")
 
 
-def new_task_run(task: Task[Any, Any], name: str, task_run_id: UUID, flow_run_id: UUID) -> TaskRun:
+def new_task_run(task: Task[Any, Any], name: str, task_run_id: UUID) -> TaskRun:
     """A task run that is about to begin, as Prefect's engine would make it.
 
     Made here, it costs neither the engine's look for the inputs' origins nor an event of its own: `Pending`
     would last a millisecond, and is a third of what the server has to record of a test.
     """
-    state: State[Any] = Pending(state_details=StateDetails(task_run_id=task_run_id, flow_run_id=flow_run_id))
+    state: State[Any] = Pending(state_details=StateDetails(task_run_id=task_run_id))
     now: Any = state.timestamp  # a `DateTime` of Prefect's, under the type of its base
     return TaskRun(
         id=task_run_id,
         name=name,
-        flow_run_id=flow_run_id,
         task_key=task.task_key,
         dynamic_key=str(task_run_id),
         task_version=task.version,

@@ -79,11 +79,15 @@ class FlowRunStory:
 def fold_flow_runs(events: Iterable[Event]) -> list[FlowRunStory]:
     """The flow runs that the events of a run tell of, in their order."""
     stories: list[FlowRunStory] = []
+    story = FlowRunStory("")  # tests begin before a server of the run's own is ready
     for event in events:
         if isinstance(event, PrefectRunKnown):
-            stories.append(FlowRunStory(event.flow_run_id))
-        elif stories:
-            _apply(stories[-1], event)
+            if story.id:
+                story = FlowRunStory("")
+            story.id = event.flow_run_id
+            stories.append(story)
+        else:
+            _apply(story, event)
     return stories
 
 

@@ -10,7 +10,7 @@ from msgspec import structs
 from pulseq.bounds import bound_id
 from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded
 from pulseq.models import AttemptResult, Reason, Status, TestCase
-from pulseq.protocol.work import CasesFound
+from pulseq.protocol.from_node import CasesFound
 from pulseq.run.ledger import Key, Ledger
 
 _BAD = (Status.FAILED, Status.ERROR)

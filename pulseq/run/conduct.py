@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable
 from typing import Any
 
 from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.local_nodes import LocalNodes
+from pulseq.cluster.node_client import NodeClient
 from pulseq.cluster.run_watch import driver_name
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import PrefectRunKnown, RunNote
 from pulseq.models import FrameworkConfig, Suite
 from pulseq.orchestration.api_address import say_url
 from pulseq.orchestration.api_server import EmbeddedServer
+from pulseq.orchestration.ending import ending_of
 from pulseq.orchestration.flow_run import (
     RETRIES_OF_A_CONFIGURED_API,
     RETRIES_OF_AN_EMBEDDED_SERVER,
@@ -28,19 +30,17 @@ from pulseq.orchestration.flow_run import (
     use_configured_api,
     within_flow_run,
 )
-from pulseq.orchestration.task_runner import NodeTaskRunner
+from pulseq.orchestration.reconcile import Reconciler
 from pulseq.planning.expected import ExpectedDurations, History, slowness_of
-from pulseq.protocol.work import run_topic
+from pulseq.protocol.from_node import run_topic
 from pulseq.reports.tally import count_verdicts
 from pulseq.results.database import Database
 from pulseq.results.history import measured_durations
 from pulseq.results.lineage import Lineage
 from pulseq.run.collecting import accept_suite
 from pulseq.run.dispatcher import Dispatcher
-from pulseq.run.ending import ending_of
 from pulseq.run.event_log import EventLog
 from pulseq.run.ledger import Ledger
-from pulseq.run.prefect_truth import PrefectTruth
 from pulseq.run.run_health import RunHealth
 from pulseq.run.run_options import RunOptions
 from pulseq.run.run_page import RunPage
@@ -84,7 +84,7 @@ class Conduct:
         self.log = log
         self.ledger = Ledger()
         self.cluster = Cluster()
-        self.runner = NodeTaskRunner()
+        self.runner = NodeClient()
         self._stopper = stopper
         self._server: EmbeddedServer | None = None
         self._api_url = ""
@@ -92,6 +92,7 @@ class Conduct:
         self._flow_error: Exception | None = None
         self._flow_run_id = ""
         self._accepting: asyncio.Task[None] | None = None
+        self._testing: asyncio.Task[None] | None = None
         self._may_start = asyncio.Event()
         self._on_open = on_open
         queue = RunQueue(decided_by or framework, granularity=options.granularity, failed_first=options.failed_first)
@@ -112,15 +113,15 @@ class Conduct:
         return use_api(self._api_url, auth=auth, retries=retries, same_release=own)
 
     async def get_ready(self, local: LocalNodes | None) -> None:
-        """Until there are a server and nodes, which start side by side; collection begins with the nodes.
+        """Until there are nodes; collection begins with them.
 
         Raises:
             UsageError: pytest does not take what the command line gave it, which was seen before all was ready.
-            InfrastructureError: server, scheduler or nodes do not start.
+            InfrastructureError: scheduler or nodes do not start.
         """
         joined = asyncio.Event()
         self._accepting = asyncio.create_task(self._join_and_accept(local, joined))
-        ready = asyncio.create_task(_all_of(joined.wait(), *([self._server.ready()] if self._server else [])))
+        ready = asyncio.create_task(_wait_for(joined))
         try:
             await _first_of({ready, self._accepting})
             await ready
@@ -164,7 +165,26 @@ class Conduct:
             self.dispatcher.queue.expected = ExpectedDurations(history)
 
     async def run_flow(self) -> None:
-        """The flow run: everything between its start and its end is dispatching."""
+        """The flow run: everything between its start and its end is dispatching.
+
+        With a server of this run's own, tests do not wait for it: what they come to is told when it is ready.
+        """
+        if self._server is None:
+            await self._run_flow()
+            return
+        self._testing = asyncio.create_task(self._test())
+        ready = asyncio.create_task(self._server.ready())
+        stopped = asyncio.create_task(self._stopper.stopped.wait())
+        try:
+            await _first_of({ready, stopped}, unless=self._testing)
+            if ready.done():
+                await self._run_flow()
+            else:  # nobody is to wait for a server now, which would end with this run
+                await self._testing
+        finally:
+            await _end_all({ready, stopped, self._testing})
+
+    async def _run_flow(self) -> None:
         name = f"suite-{self.suite.name}-{self.options.run_id}"
         within = within_flow_run()
         waits = RunNote(f"waiting for the Prefect API at {say_url(self._api_url)!r} to take the flow run: it is busy")
@@ -205,24 +225,32 @@ class Conduct:
         self.log.emit(PrefectRunKnown(flow_run.id, flow_run_url(flow_run.id, self._api_url)))
         # The lean server of a single run ends with it: nobody would read its pages.
         told = self.options.with_page and self._server is None
-        page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger) if told else None
-        passing = self._server is not None
-        truth = PrefectTruth(
-            self._api_url, self.options.journal_path, self.log, passing=passing, stopped=self._stopper.awaited
+        delivery = self.dispatcher.delivery
+        page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger, delivery) if told else None
+        reconciler = Reconciler(
+            self._api_url,
+            delivery,
+            self.options.journal_path,
+            passing=self._server is not None,
+            stopped=self._stopper.awaited,
+            note=lambda text: self.log.emit(RunNote(text)),
         )
-        async with truth.watching():
-            await self.dispatcher.enter_flow(flow_run.context)
+        async with reconciler.telling(flow_run.id):
             async with page.kept(self._accepting) if page else contextlib.nullcontext():
-                await self._run_tests()
-            self.log.tests_are_over(waits=self._server is not None)  # for that to record what it was told
-            await self._health.end()
-            await self._settle_nodes()
-        self.close_open()
-        task_runs = self.dispatcher.task_runs + (page.task_runs if page else 0)
-        await truth.settle(flow_run.id, task_runs, self.dispatcher.orphans, nodes_lost=self.cluster.lost)
+                await (self._testing or self._test())
+            await reconciler.settle(flow_run.id, nodes_lost=self.cluster.lost, commit=self.log.commit)
         if page is not None:
             await page.finish(self._code())
         return ending_of(self._code(), count_verdicts(self.log.record))
+
+    async def _test(self) -> None:
+        """From the first dispatch to the last verdict; then nodes forget the run."""
+        await self.dispatcher.begin()
+        await self._run_tests()
+        self.log.tests_are_over(waits=self._server is not None)  # for that to record what it was told
+        await self._health.end()
+        await self._settle_nodes()
+        self.close_open()
 
     async def _run_tests(self) -> None:
         """Run tests while further ones are being collected, until all have their verdicts or the run is stopped."""
@@ -288,20 +316,16 @@ async def _end_all(tasks: set[asyncio.Task[Any]]) -> None:
     await asyncio.gather(*tasks, return_exceptions=True)
 
 
-async def _first_of(tasks: set[asyncio.Task[Any]]) -> None:
-    """Until one of these has ended. Raises what it was ended by."""
-    done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    for task in done:
-        task.result()
+async def _first_of(tasks: set[asyncio.Task[Any]], *, unless: asyncio.Task[Any] | None = None) -> None:
+    """Until one of these has ended. Raises what it was ended by, or what `unless` fails with before."""
+    while True:
+        watched = tasks if unless is None or unless.done() else {*tasks, unless}
+        done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()
+        if done & tasks:
+            return
 
 
-async def _all_of(*steps: Coroutine[Any, Any, Any]) -> None:
-    try:
-        async with asyncio.TaskGroup() as group:
-            for step in steps:
-                group.create_task(step)
-    except BaseExceptionGroup as errors:
-        first: BaseException = errors
-        while isinstance(first, BaseExceptionGroup):
-            first = first.exceptions[0]
-        raise first from first.__cause__
+async def _wait_for(event: asyncio.Event) -> None:
+    await event.wait()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import pickle
 import time
 from collections.abc import Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
@@ -16,20 +15,23 @@ from msgspec import structs
 
 from pulseq.capabilities import match, nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
+from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, NodeJoined, NodeLost, RunNote, SessionFinished
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, PytestSpec, Reason, TestCase
-from pulseq.orchestration.orphans import OrphanRun
-from pulseq.orchestration.task_runner import NodeTaskRunner
+from pulseq.orchestration.delivery import Delivery
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
-from pulseq.protocol.work import (
+from pulseq.protocol.from_node import (
+    AttemptEnd,
     AttemptStart,
     CasesFound,
     DispatchDone,
     NextAsked,
     NodeMessage,
     SessionEnd,
+    TaskRunState,
     TestsRecalled,
+    decode_report,
 )
 from pulseq.run.command_cases import CommandCases
 from pulseq.run.expansion import session_row
@@ -57,7 +59,7 @@ class Dispatcher:
 
     run_id: str
     cluster: Cluster
-    runner: NodeTaskRunner
+    runner: NodeClient
     ledger: Ledger
     emit: Callable[[Event], None]
     queue: RunQueue
@@ -65,7 +67,7 @@ class Dispatcher:
     specs: dict[str, PytestSpec] = field(default_factory=dict)
     entries: dict[str, TestCase] = field(default_factory=dict)
     held: bool = False
-    task_runs: int = 0
+    delivery: Delivery = field(default_factory=Delivery)
     _flights: Flights = field(default_factory=Flights)
     _door: NodeDoor = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
@@ -137,10 +139,10 @@ class Dispatcher:
         self.emit(RunNote(f"node {node.id} cannot take part: {why}"))
         self._changed.set()
 
-    async def enter_flow(self, context: dict[str, Any]) -> None:
-        """The flow run exists: give all nodes its context and let them take tests."""
+    async def begin(self) -> None:
+        """Let all nodes take tests."""
         self._times.begin()
-        await self._door.open_all(context)
+        await self._door.open_all()
 
     def lose_node(self, node_id: str, why: str) -> None:
         """A node is gone: what it had starts again elsewhere, or ends."""
@@ -149,6 +151,8 @@ class Dispatcher:
         slots = self._door.close(node_id)
         self.queue.node_left(node_id)
         lost = self._flights.land_node(node_id)
+        for flight in lost:
+            self.delivery.lose(flight.on_lost_node())
         tests = {key: test for flight in lost for key, test in flight.tests.items()}
         self._lose_tests(tests, begun_of(lost, slots), why)
         self._changed.set()
@@ -259,11 +263,14 @@ class Dispatcher:
 
     def receive(self, event: tuple[float, dict[str, Any]]) -> None:
         """Messages of a node, by way of the run's topic."""
-        node_id: str = event[1]["node"]
         try:
-            messages: list[NodeMessage] = pickle.loads(event[1]["messages"])
-            for message in messages:
-                self._take(node_id, message)
+            report = decode_report(event[1]["report"])
+            node = self.cluster.nodes.get(report.node_id)
+            if node is None or node.incarnation != report.incarnation:
+                logger.debug("node %s was taken for lost before it said this", report.node_id)
+                return
+            for message in report.messages:
+                self._take(report.node_id, message)
         except Exception as error:  # noqa: BLE001 - Dask would log it and go on; the run would wait for ever
             self._error = error
         self._changed.set()
@@ -276,8 +283,10 @@ class Dispatcher:
                 self._emit_all(self.ledger.start(key, message.attempt, node_id, message.task_run))
             case CasesFound():
                 self._cases.take(message)
-            case AttemptResult():
-                self._book(self._times.with_queue_time(message))
+            case AttemptEnd(result):
+                self._book(self._times.with_queue_time(result))
+            case TaskRunState():
+                self.delivery.put(message)
             case DispatchDone():
                 self._land(message)
             case SessionEnd():
@@ -335,7 +344,6 @@ class Dispatcher:
             self._changed.set()
 
     def _land(self, message: DispatchDone) -> None:
-        self.task_runs += message.task_runs
         flight = self._flights.land(message.key)
         if flight is None:
             return
@@ -353,13 +361,8 @@ class Dispatcher:
         self._emit_all(self.ledger.close(key, Reason.INTERNAL, f"the node could not run this test: {why}"))
 
     def _trouble(self, key: str, why: str) -> None:
-        self._land(DispatchDone(key, 0, why))
+        self._land(DispatchDone(key, why))
         self._changed.set()
-
-    @property
-    def orphans(self) -> list[OrphanRun]:
-        """Task runs whose node was lost, and which Prefect may take for running."""
-        return self._flights.orphans
 
     def stop_admitting(self) -> None:
         """Send nothing more; what runs goes on until it ends or is cancelled."""
@@ -373,7 +376,7 @@ class Dispatcher:
 
     def cancel_soon(self) -> None:
         """End what runs, on every node, without waiting for it."""
-        if self._door.context is not None:
+        if self._door.is_open:
             self._spawn(self._cancel())
 
     async def _cancel(self) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pulseq.execution.pytest_results import SessionResult
 from pulseq.models import (
     AttemptResult,
     CollectedVerdict,
@@ -16,6 +15,7 @@ from pulseq.models import (
     Status,
     TestCase,
 )
+from pulseq.protocol.from_node import SessionResult
 
 
 @dataclass(frozen=True, slots=True)

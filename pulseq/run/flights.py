@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections import deque
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from uuid import UUID
 
-from pulseq.orchestration.orphans import OrphanRun
+from pulseq.orchestration.delivery import OnLostNode
 from pulseq.planning.queued import QueuedTest
 from pulseq.run.ledger import Begun, Key
-
-#: A node that is lost this soon after its dispatch was done may not have told Prefect so.
-_FRESH_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -54,22 +50,19 @@ class Flight:
         """The tests that the node has not begun, as far as is known here, in their order."""
         return [test for key, test in self.tests.items() if key not in self._tests_begun]
 
-    def orphans(self, *, landed: bool) -> list[OrphanRun]:
+    def on_lost_node(self) -> list[OnLostNode]:
         """Its task runs, should its node be lost."""
-        return [OrphanRun(id, name, not landed and str(id) in self.begun) for id, name in self.task_runs.items()]
+        return [OnLostNode(id, name, str(id) in self.begun) for id, name in self.task_runs.items()]
 
 
 class Flights:
     """Every dispatch under way; a test is on one of them at most.
 
     Attributes:
-        orphans: the task runs that were on nodes when these were lost.
         by_key: all of them, by the keys of their dispatches, the first that left first.
     """
 
     def __init__(self) -> None:
-        self.orphans: list[OrphanRun] = []
-        self._landed: deque[tuple[float, Flight]] = deque()
         self.by_key: dict[str, Flight] = {}
         self._by_test: dict[Key, Flight] = {}
         self._by_node: dict[str, dict[str, Flight]] = {}
@@ -106,13 +99,7 @@ class Flights:
 
     def land(self, key: str) -> Flight | None:
         """A dispatch is done; None for one that is not known any more."""
-        flight = self._remove(key)
-        if flight is not None:
-            now = time.monotonic()
-            self._landed.append((now, flight))
-            while now - self._landed[0][0] > _FRESH_SECONDS:
-                self._landed.popleft()
-        return flight
+        return self._remove(key)
 
     def hand_on(self, key: str, landed: Flight) -> bool:
         """Give the slot of a dispatch that has landed to the one that follows; False where it is free now."""
@@ -138,16 +125,10 @@ class Flights:
 
     def land_node(self, node_id: str) -> list[Flight]:
         """All that was on a node that is gone."""
-        fresh = time.monotonic() - _FRESH_SECONDS
-        for landed_at, landed in self._landed:
-            if landed.node_id == node_id and landed_at > fresh:
-                self.orphans += landed.orphans(landed=True)
         keys = list(self.on(node_id))
         lost = [flight for key in keys if (flight := self._remove(key)) is not None]
         for key in keys:
             self._followers.pop(key, None)
-        for under_way in lost:
-            self.orphans += under_way.orphans(landed=False)
         return lost
 
     def find(self, test: Key) -> QueuedTest | None:
@@ -167,8 +148,6 @@ class Flights:
 
     def clear(self) -> None:
         """Forget all: nobody is there any more."""
-        for flight in self.by_key.values():
-            self.orphans += flight.orphans(landed=False)
         for book in (self.by_key, self._by_test, self._by_node, self._followers):
             book.clear()
 

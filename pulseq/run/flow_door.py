@@ -7,9 +7,9 @@ from typing import Any
 
 from pulseq.errors import PulseqError
 from pulseq.events import Event, RunNote
+from pulseq.orchestration.ending import ending_of
 from pulseq.orchestration.flow_run import FlowRunEnding, run_logger, state_for
 from pulseq.reports.tally import count_verdicts
-from pulseq.run.ending import ending_of
 from pulseq.run.run_request import RunRequest, prepare_run
 from pulseq.run.run_session import run_suite
 

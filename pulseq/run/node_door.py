@@ -5,10 +5,9 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
 from pulseq.cluster.cluster import Cluster, LiveNode
-from pulseq.orchestration.task_runner import NodeTaskRunner
+from pulseq.cluster.node_client import NodeClient
 
 #: How long a node is left alone after each time that it could not be made to know the run.
 OPEN_AGAIN_SECONDS = (0.2, 1.0, 3.0)
@@ -23,23 +22,23 @@ class NodeDoor:
         on_trouble: called with a node that is there and cannot take part, and why.
 
     Attributes:
-        context: the flow run's context; None as long as there is none, and no node can have tests.
+        is_open: whether nodes may have tests; before, they only get ready.
         unable: why nodes cannot take part that are there, by their ids.
     """
 
     run_id: str
     cluster: Cluster
-    runner: NodeTaskRunner
+    runner: NodeClient
     on_open: Callable[[LiveNode], None]
     on_trouble: Callable[[LiveNode, str], None]
-    context: dict[str, Any] | None = None
+    is_open: bool = False
     unable: dict[str, str] = field(default_factory=dict)
     _inside: dict[str, LiveNode] = field(default_factory=dict)
     #: Incarnations that were given up; one that was only silent may come back.
     _given_up: set[str] = field(default_factory=set)
 
     async def open(self, node: LiveNode) -> None:
-        """Make a node know the run, and its flow run where there is one; it then takes part."""
+        """Make a node know the run; it takes part when the door is open."""
         for pause in (*OPEN_AGAIN_SECONDS, None):
             try:
                 await self._make_known(node)
@@ -52,15 +51,15 @@ class NodeDoor:
                     self.on_trouble(node, str(error))
                     return
             await asyncio.sleep(pause)
-        # A node that joins while the flow run starts comes here twice.
-        if self.context is not None and self._is_here(node) and self._inside.get(node.id) is not node:
+        # A node that joins while the door is opened comes here twice.
+        if self.is_open and self._is_here(node) and self._inside.get(node.id) is not node:
             self._inside[node.id] = node
             self.unable.pop(node.id, None)
             self.on_open(node)
 
-    async def open_all(self, context: dict[str, Any]) -> None:
-        """The flow run exists: give all nodes its context."""
-        self.context = context
+    async def open_all(self) -> None:
+        """Let all nodes take part, those that are there and those that will come."""
+        self.is_open = True
         await asyncio.gather(*(self.open(node) for node in list(self.cluster.nodes.values())))
 
     def close(self, node_id: str) -> int:
@@ -80,8 +79,4 @@ class NodeDoor:
             # What it was at when it fell silent others have, or will have.
             await self.runner.leave_run(self.run_id, [node.address])
             self._given_up.discard(node.incarnation)
-        if self.context is None:
-            await self.runner.begin_run(self.run_id, [node.address])
-        # Also where the flow run came to be meanwhile; this makes the node know the run, too.
-        if self.context is not None:
-            await self.runner.enter_run(self.run_id, [node.address], self.context)
+        await self.runner.begin_run(self.run_id, [node.address])

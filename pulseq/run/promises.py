@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pulseq.models import PytestItemBody
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
-from pulseq.protocol.work import NextAsked
+from pulseq.protocol.from_node import NextAsked
 from pulseq.run.flights import Flights
 from pulseq.run.ledger import Ledger
 from pulseq.run.run_queue import RunQueue

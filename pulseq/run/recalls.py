@@ -9,7 +9,7 @@ from itertools import groupby
 
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.sharing import Lane, Left, share_out
-from pulseq.protocol.work import TestsRecalled
+from pulseq.protocol.from_node import TestsRecalled
 from pulseq.run.flights import Flight, Flights
 from pulseq.run.ledger import Key, Ledger
 from pulseq.run.run_queue import RunQueue

@@ -13,9 +13,9 @@ from typing import Any
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError
 from pulseq.events import RunFinished, TestClosed
 from pulseq.orchestration.artifacts import RunArtifacts
+from pulseq.orchestration.delivery import Delivery
 from pulseq.orchestration.run_events import RUN_FINISHED, RUN_STARTED, newly_failing_event, run_event, tell_events
 from pulseq.orchestration.run_log import tell_log
-from pulseq.orchestration.unstarted import tell_unstarted
 from pulseq.records import RunRecord
 from pulseq.reports.artifact_table import list_failures
 from pulseq.reports.json_output import describe_run
@@ -49,6 +49,7 @@ class RunPage:
     options: RunOptions
     log: EventLog
     ledger: Ledger
+    delivery: Delivery
     began: float = field(default_factory=time.time)
     trouble: str | None = None
     _artifacts: RunArtifacts = field(init=False)
@@ -58,7 +59,7 @@ class RunPage:
 
     def __post_init__(self) -> None:
         self._artifacts = RunArtifacts(self.flow_run_id, self.suite)
-        self._unstarted = UnstartedLog(self.ledger)
+        self._unstarted = UnstartedLog(self.ledger, self.delivery)
         self._failures = FailureLog(unstarted=self._unstarted.task_runs)
         # In this order: what the log says of a test belongs to its task run.
         for handle in (self._unstarted.handle, self._failures.handle):
@@ -66,11 +67,6 @@ class RunPage:
                 if test.closed:
                     handle(test.closed)
             self.log.show_to(handle)
-
-    @property
-    def task_runs(self) -> int:
-        """How many task runs were made here, for tests that had no attempt."""
-        return self._unstarted.told
 
     @contextlib.asynccontextmanager
     async def kept(self, known: asyncio.Task[None] | None = None) -> AsyncIterator[None]:
@@ -109,9 +105,6 @@ class RunPage:
             await self._artifacts.show_progress(percent)
 
     async def _tell_failures(self) -> None:
-        if tests := self._unstarted.take():
-            await tell_unstarted(self.flow_run_id, tests)
-            self._unstarted.told += len(tests)
         if lines := self._failures.take():
             await tell_log(self.flow_run_id, lines)
 

@@ -13,7 +13,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +25,9 @@ from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, FrameworkConfig, Suite
 from pulseq.orchestration.api_address import check_api, configured_api
-from pulseq.orchestration.api_auth import choose_auth, client_settings
+from pulseq.orchestration.api_auth import choose_auth
 from pulseq.orchestration.api_server import EmbeddedServer
+from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.processes.fork_process import may_be_forked
 from pulseq.processes.loading import loading_much
 from pulseq.records import RunRecord
@@ -178,8 +179,7 @@ class RunSession:
                 server = await self._start_server(processes) if api_url is None else None
                 # Now, since to whom it is told may have to be loaded first.
                 self._tell_start(own_server=server is not None)
-                access = (server.api_url, server.auth) if server else (api_url or "", self.options.api_auth)
-                local = self._make_nodes(processes, client_settings(*access))
+                local = self._make_nodes(processes)
                 await self._load_and_start(local, has_server=server is not None)
                 self._on_started()
                 async with _background(self.log.keep_committing()), contextlib.AsyncExitStack() as stack:
@@ -245,7 +245,7 @@ class RunSession:
         stack.push_async_callback(server.stop)
         return server
 
-    def _make_nodes(self, stack: contextlib.AsyncExitStack, environment: Mapping[str, str]) -> LocalNodes | None:
+    def _make_nodes(self, stack: contextlib.AsyncExitStack) -> LocalNodes | None:
         if self.options.scheduler is not None:
             return None
         framework = self.fleet.framework
@@ -254,7 +254,7 @@ class RunSession:
             run_directory=self.options.run_directory,
             heartbeat_seconds=framework.heartbeat_interval,
             node_timeout_seconds=framework.node_timeout,
-            environment=environment,
+            environment=NODE_SETTINGS,
         )
         local.on_note = self._say
         stack.push_async_callback(local.stop)

@@ -6,9 +6,10 @@ import time
 from uuid import uuid4
 
 from pulseq.events import Event, TestClosed
-from pulseq.models import Reason, Status
-from pulseq.orchestration.unstarted import UnstartedTest
-from pulseq.protocol.work import name_task_run
+from pulseq.models import Key, Reason, Status
+from pulseq.orchestration.delivery import Delivery
+from pulseq.orchestration.task_run_events import failed_at_once
+from pulseq.protocol.names import name_task_run
 from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_test
 from pulseq.run.ledger import Ledger
@@ -18,22 +19,20 @@ MOST_TOLD = 500
 
 
 class UnstartedLog:
-    """Gathers them; `handle` is a sink of the run's events.
+    """Has Prefect told of them; `handle` is a sink of the run's events.
 
     Args:
         most: so many in all.
 
     Attributes:
-        told: how many Prefect was told of, by whoever took them.
         task_runs: the task run of each test, by its key.
     """
 
-    def __init__(self, ledger: Ledger, most: int = MOST_TOLD) -> None:
-        self.told = 0
-        self.task_runs: dict[tuple[str, str], str] = {}
+    def __init__(self, ledger: Ledger, delivery: Delivery, most: int = MOST_TOLD) -> None:
+        self.task_runs: dict[Key, str] = {}
         self._ledger = ledger
+        self._delivery = delivery
         self._most = most
-        self._waiting: list[UnstartedTest] = []
 
     def handle(self, event: Event) -> None:
         """Take note of a test that has ended so. What was not run, since somebody stopped the run, is none."""
@@ -45,11 +44,6 @@ class UnstartedLog:
         if key in self.task_runs or len(self.task_runs) >= self._most:
             return
         name = name_task_run(say_test(*key), None, [self._ledger.case(key)])
-        self.task_runs[key] = str(uuid4())
-        why = safe_line(event.error or "")
-        self._waiting.append(UnstartedTest(self.task_runs[key], name, event.reason, why, time.time()))
-
-    def take(self) -> list[UnstartedTest]:
-        """Those since the last call."""
-        tests, self._waiting = self._waiting, []
-        return tests
+        id = uuid4()
+        self.task_runs[key] = str(id)
+        self._delivery.put(failed_at_once(id, name, event.reason, safe_line(event.error or ""), time.time()))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from uuid import uuid4
 
+from msgspec.structs import replace
+
 from pulseq.models import PytestItemBody, PytestOrder, PytestSpec, TestCase
-from pulseq.node.dispatch_under_way import keys_of
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
-from pulseq.protocol.work import Dispatch, PytestWork, TestWork, name_task_run, pack_name
+from pulseq.protocol.names import name_task_run
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work, pack_name
 from pulseq.run.flights import Flight
 from pulseq.run.ledger import Key, Ledger
 
@@ -23,27 +24,27 @@ def build_dispatch(
     work = [_named(unit, pick.node_id, ledger) for unit in work]
     task_runs = {uuid4(): unit.name for unit in work}
     tests = {test.key: test for test in pick.tests}
-    in_order = {key: tests[key] for unit in work for key in keys_of(unit)}
+    in_order = {key: tests[key] for unit in work for key in unit.keys}
     priority = max(int(test.priority) for test in pick.tests)
     dispatch = Dispatch(key, run_id, tuple(work), tuple(task_runs), after, priority)
     return dispatch, Flight(pick.node_id, in_order, in_place, task_runs, after)
 
 
-def _named(unit: TestWork | PytestWork, node_id: str, ledger: Ledger) -> TestWork | PytestWork:
-    name = name_task_run(unit.name, node_id, [ledger.case(key) for key in keys_of(unit)])
+def _named(unit: Work, node_id: str, ledger: Ledger) -> Work:
+    name = name_task_run(unit.name, node_id, [ledger.case(key) for key in unit.keys])
     return replace(unit, name=name)
 
 
 def build_work(
     tests: Iterable[QueuedTest], ledger: Ledger, specs: Mapping[str, PytestSpec]
-) -> tuple[list[TestWork | PytestWork], frozenset[Key]]:
+) -> tuple[list[Work], frozenset[Key]]:
     """The task runs that carry these tests, and the tests that Prefect retries in place.
 
     A test of its own is retried by its task run; one of a pack is not, since the whole pack would be.
     What is packed of one entry shares a task run, whatever files it is of: a dispatch takes a few seconds.
     A scope has one of its own: it can be asked back as a whole, or not at all.
     """
-    work: list[TestWork | PytestWork] = []
+    work: list[Work] = []
     packs: list[list[QueuedTest]] = []
     latest: dict[object, list[QueuedTest]] = {}
     in_place: set[Key] = set()
@@ -61,7 +62,7 @@ def build_work(
     return work, frozenset(in_place)
 
 
-def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> TestWork | PytestWork:
+def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> Work:
     attempt, retries = ledger.next_attempt(case.key), ledger.retries_left(case.key)
     failed, suspect = ledger.has_failed(case.key), ledger.is_suspect(case.key)
     if not isinstance(case.body, PytestItemBody):

@@ -29,8 +29,9 @@ from pulseq.cluster.local_nodes import (
 )
 from pulseq.errors import PulseqError
 from pulseq.models import Fleet, NodeSpec
-from pulseq.orchestration.api_auth import choose_auth, client_settings, keep_auth
+from pulseq.orchestration.api_auth import choose_auth, keep_auth
 from pulseq.orchestration.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
+from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.ownership import open_own
 from pulseq.processes.child import read_configuration, tell_owner
 from pulseq.processes.local_process import LocalProcess
@@ -81,8 +82,7 @@ class Keeper:
         self._listener = None if api_url else bind_loopback()
         self._api_url = api_url or f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"  # type: ignore[union-attr]
         self._auth = auth
-        access = client_settings(self._api_url, auth)
-        self._fork_server = node_fork_server(self._directory / "logs", fleet, access)
+        self._fork_server = node_fork_server(self._directory / "logs", fleet, NODE_SETTINGS)
         self._fork_server.on_note = self._say
         self._places = asyncio.Semaphore(NODES_AT_ONCE)
         self._scheduler_address = ""

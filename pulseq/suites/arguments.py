@@ -7,6 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from msgspec import structs
+
 from pulseq.errors import ConfigurationError, NothingToRunError, Problem, UsageError
 from pulseq.models import PytestBody, Suite, TestCase
 from pulseq.suites.documents import shorten
@@ -150,5 +152,5 @@ def _name_target(target: str) -> str:
 
 def _complete(test: TestCase, pytest_args: tuple[str, ...], python: str | None) -> TestCase:
     if pytest_args and isinstance(test.body, PytestBody):
-        test = replace(test, body=replace(test.body, args=(*test.body.args, *pytest_args)))
+        test = replace(test, body=structs.replace(test.body, args=(*test.body.args, *pytest_args)))
     return replace(test, python=python) if python and test.python is None else test

@@ -5,8 +5,8 @@ import pytest
 from pulseq.errors import ExitCode
 from pulseq.events import TestClosed
 from pulseq.models import Reason, Status
+from pulseq.orchestration.ending import ending_of
 from pulseq.reports.tally import count_closed
-from pulseq.run.ending import ending_of
 
 FAILED = TestClosed("a", "", Status.FAILED, Reason.ASSERTION, False, 1)
 STOPPED = TestClosed("b", "", Status.ERROR, Reason.CANCELLED, False, 1)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pulseq.models import AttemptResult, Reason, Status
-from pulseq.orchestration.mending import state_told_by
+from pulseq.orchestration.reconcile import state_told_by
 from pulseq.results.flow_runs import TaskRunStory
 
 

@@ -11,10 +11,10 @@ from prefect.client.schemas.objects import FlowRun
 from prefect.context import FlowRunContext
 from prefect.results import ResultStore
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED, temporary_settings
+from pulseq.orchestration.prefect_run import PrefectRun
 
 from pulseq.orchestration.api_access import read_access
 from pulseq.orchestration.flow_run import suite_flow
-from pulseq.orchestration.prefect_run import PrefectRun
 
 SETTINGS: dict[Any, Any] = {
     PREFECT_API_URL: "http://127.0.0.1:9/api",

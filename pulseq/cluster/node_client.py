@@ -1,0 +1,150 @@
+"""The driver's way to its nodes: dispatches and messages, each to exactly one node; all that gives Dask a task."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+from distributed import Client
+
+from pulseq.models import Collection, Key, PytestSpec
+from pulseq.protocol.coding import decode, encode
+from pulseq.protocol.entry_points import take_dispatch, take_message
+from pulseq.protocol.to_node import (
+    BeginRun,
+    CancelRun,
+    Collect,
+    FinishSessions,
+    LeaveRun,
+    NoNext,
+    Order,
+    RecallTests,
+)
+from pulseq.protocol.work import Dispatch
+
+#: How often a call that has no answer yet looks whether its node is still a member.
+MEMBER_POLL_SECONDS = 1.0
+
+
+class NodeClient:
+    """Speaks to the nodes of a cluster about runs."""
+
+    def bind(self, client: Client, is_member: Callable[[str], bool] = lambda _: True) -> None:
+        """Use this asynchronous Dask client; call it before anything is sent.
+
+        Args:
+            is_member: whether a node with this address is still thought to be there.
+        """
+        self._is_member = is_member
+        # That a scheduler is gone is told in our words, not as tracebacks of a client that tries again.
+        logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+        # Nor that it closes connections, one line each, where there are hundreds of nodes.
+        logging.getLogger("distributed.core").setLevel(logging.WARNING)
+        self._client = client
+
+    async def begin_run(self, run_id: str, addresses: list[str]) -> None:
+        """Make nodes know a run, so that they can be sent its dispatches."""
+        await self._ask(addresses, Order(run_id, BeginRun()))
+
+    async def leave_run(self, run_id: str, addresses: list[str]) -> None:
+        """Make nodes forget a run; what still runs there is ended."""
+        await self._ask(addresses, Order(run_id, LeaveRun()))
+
+    async def cancel_run(self, run_id: str, addresses: list[str]) -> None:
+        """End the bodies of a run on these nodes; their attempts say `cancelled`."""
+        await self._ask(addresses, Order(run_id, CancelRun()))
+
+    async def finish_sessions(self, run_id: str, addresses: list[str]) -> None:
+        """Tear down what idle pytest sessions of a run keep open."""
+        await self._ask(addresses, Order(run_id, FinishSessions()))
+
+    async def collect(self, run_id: str, address: str, spec: PytestSpec) -> Collection:
+        """Have one node collect a pytest session.
+
+        Raises:
+            OSError: the node is gone.
+        """
+        answer = (await self._ask([address], Order(run_id, Collect(spec))))[address]
+        if isinstance(answer, OSError):
+            raise answer
+        return decode(answer, Collection)
+
+    async def recall(self, run_id: str, address: str, key: str, tests: Iterable[Key]) -> None:
+        """Ask a node for tests of a dispatch that it has not begun; its answer is a `TestsRecalled` message.
+
+        Args:
+            tests: the last ones of the dispatch, in any order.
+        """
+        await self._tell(address, Order(run_id, RecallTests(key, frozenset(tests))))
+
+    async def no_next(self, run_id: str, address: str, key: str, coming: str | None) -> None:
+        """Tell a node that nothing is sent to follow a dispatch on its slot, where it asked that.
+
+        Args:
+            coming: a dispatch for any slot that it had not got then.
+        """
+        await self._tell(address, Order(run_id, NoNext(key, coming)))
+
+    def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> None:
+        """Submit a dispatch to the node at `address`, and to no other.
+
+        Results come as messages on the run's topic; the future tells only of what kept the dispatch
+        from running at all: then `on_trouble(key, why)` is called.
+        """
+        try:
+            order = encode(Order(dispatch.run_id, dispatch))
+        except TypeError as error:
+            asyncio.get_running_loop().call_soon(on_trouble, dispatch.key, f"it cannot be sent to a node: {error}")
+            return
+        future = self._client.submit(
+            take_dispatch,
+            order,
+            key=("pulseq-test", dispatch.run_id, dispatch.key),
+            workers=[address],
+            allow_other_workers=False,
+            priority=priority,
+            pure=False,
+        )
+        asyncio.get_running_loop().create_task(_watch(future, dispatch.key, on_trouble))
+
+    async def _tell(self, address: str, order: Order) -> None:
+        with contextlib.suppress(OSError):  # the node or the scheduler is gone, which is told elsewhere
+            await self._ask([address], order)
+
+    async def _ask(self, addresses: list[str], order: Order) -> Mapping[str, Any]:
+        if not addresses:
+            return {}
+        if self._client.scheduler is None:
+            raise ConnectionError("the connection to the scheduler is closed")
+        message = encode(order)
+        answers = dict(await asyncio.gather(*(self._ask_one(address, message) for address in addresses)))
+        for answer in answers.values():
+            if isinstance(answer, BaseException) and not isinstance(answer, OSError):
+                raise answer
+        return answers
+
+    async def _ask_one(self, address: str, message: bytes) -> tuple[str, Any]:
+        run = self._client.run(take_message, message, workers=[address], on_error="return")
+        call: asyncio.Future[dict[str, Any]] = asyncio.ensure_future(run)
+        try:
+            while not call.done():
+                await asyncio.wait({call}, timeout=MEMBER_POLL_SECONDS)
+                # Dask waits for ever for an answer of a process that is frozen, also when it has given the node up.
+                if not call.done() and not self._is_member(address):
+                    return address, ConnectionError(f"the node at {address} is gone")
+        finally:
+            call.cancel()
+        return address, call.result()[address]
+
+
+async def _watch(future: Any, key: str, on_trouble: Callable[[str, str], None]) -> None:
+    # Its state and not `await future`: there is nothing to fetch, and a fetch is a round trip to the node.
+    await future._state.wait()
+    if future.status == "error":
+        error = await future.exception()
+        on_trouble(key, f"{type(error).__name__}: {error}")
+    # At once: what is held is run again when its node dies.
+    future.release()

@@ -1,0 +1,39 @@
+"""What Dask is asked to run on a node: two functions, by name, with bytes as their only argument.
+
+Nothing heavy is imported here: the scheduler unpickles references to these functions too.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class NodeEnd(Protocol):
+    """What takes messages on a node."""
+
+    async def take(self, order: bytes) -> bytes: ...
+
+
+_node: NodeEnd | None = None
+
+
+def register_node(node: NodeEnd) -> None:
+    """From here on messages to this process go to this one."""
+    global _node
+    _node = node
+
+
+async def take_dispatch(order: bytes) -> None:
+    """Run a dispatch; the task of Dask's that lasts as long as it does."""
+    await _registered().take(order)
+
+
+async def take_message(order: bytes) -> bytes:
+    """Do what a message asks, and answer it."""
+    return await _registered().take(order)
+
+
+def _registered() -> NodeEnd:
+    if _node is None:
+        raise RuntimeError("this Dask worker is not a PulseQ node")
+    return _node

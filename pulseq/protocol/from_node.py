@@ -1,0 +1,158 @@
+"""What nodes tell the driver of a run, in the order in which things happened there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TypeAlias
+from uuid import UUID
+
+import msgspec
+from msgspec import Struct
+
+from pulseq.models import AttemptResult, Key, PytestWarning
+from pulseq.protocol.coding import PROTOCOL, decode, encode
+
+
+class AttemptStart(Struct, frozen=True, tag="attempt_start"):
+    """A body is being started."""
+
+    test_id: str
+    variant: str
+    attempt: int
+    task_run: str | None
+
+
+class AttemptEnd(Struct, frozen=True, tag="attempt_end"):
+    """An attempt has come to this."""
+
+    result: AttemptResult
+
+
+class CasesFound(Struct, frozen=True, tag="cases_found"):
+    """The JUnit files that a command left hold these tests; `trouble` says why there are none.
+
+    Sent before the result of the attempt that left them.
+
+    Attributes:
+        cases: results in their order; several of one id are attempts of one test.
+        bad_files: a result for each file that could not be read, or not whole.
+        sound: ids that files and suites as a whole would have, had there been anything to say of them.
+        names: what a case is called, by its id, where that is not what follows the last `::`.
+    """
+
+    test_id: str
+    variant: str
+    cases: tuple[AttemptResult, ...]
+    trouble: str | None = None
+    bad_files: tuple[AttemptResult, ...] = ()
+    sound: tuple[str, ...] = ()
+    names: Mapping[str, str] = msgspec.field(default_factory=dict)
+
+
+class DispatchDone(Struct, frozen=True, tag="dispatch_done"):
+    """A dispatch has nothing more to say; `trouble` is set where the node itself failed."""
+
+    key: str
+    trouble: str | None = None
+
+
+class NextAsked(Struct, frozen=True, tag="next_asked"):
+    """What is the slot of this dispatch to do after it? `held` are the dispatches that the node has.
+
+    The answer is a dispatch `after` this one, or `NoNext`.
+    """
+
+    key: str
+    held: frozenset[str]
+
+
+class SessionResult(Struct, frozen=True):
+    """How an entry's session ended on a machine: the further fields of the event `SessionFinished`, in its order."""
+
+    exit_status: int
+    error: str | None = None
+    summary: str = ""
+    warnings: tuple[PytestWarning, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
+
+
+class SessionEnd(Struct, frozen=True, tag="session_end"):
+    """The pytest session of an entry is over on the machine of this node."""
+
+    entry: str
+    result: SessionResult
+
+
+class TaskRunState(Struct, frozen=True, tag="task_run_state"):
+    """Prefect's engine has brought a task run into a state, which the driver tells the API.
+
+    Attributes:
+        id: of the task run; `state_id` is that of the state.
+        name: of the task run.
+        state_type, state: as Prefect has them: `FAILED`, `TimedOut`.
+        before: type and name of the state before, if there was one.
+        at: when it came into the state, in Unix seconds, as are all of its times.
+        run_count: how many attempts have begun in it.
+        started_at, ended_at: of the task run, as far as they are known.
+        scheduled_at: when it is to be tried again, where it waits for that.
+        run_seconds: how long it has been running in all.
+        retries, retry_seconds: what its task may be tried again, and the pause before that.
+    """
+
+    id: UUID
+    name: str
+    state_id: UUID
+    state_type: str
+    state: str
+    message: str
+    at: float
+    run_count: int
+    before: tuple[str, str] | None = None
+    started_at: float | None = None
+    ended_at: float | None = None
+    run_seconds: float = 0.0
+    scheduled_at: float | None = None
+    retries: int = 0
+    retry_seconds: float = 0.0
+
+
+class TestsRecalled(Struct, frozen=True, tag="tests_recalled"):
+    """Of the tests that were asked back of a dispatch, these had not begun and will not run in it."""
+
+    __test__ = False
+
+    key: str
+    tests: tuple[Key, ...]
+
+
+NodeMessage: TypeAlias = (
+    AttemptStart | AttemptEnd | CasesFound | DispatchDone | NextAsked | SessionEnd | TaskRunState | TestsRecalled
+)
+
+
+class Report(Struct, frozen=True):
+    """Messages that travel together, and who says them: a node in one life of its process."""
+
+    node_id: str
+    incarnation: str
+    messages: tuple[NodeMessage, ...]
+    protocol: int = PROTOCOL
+
+
+def encode_report(report: Report) -> bytes:
+    """A report as it travels."""
+    return encode(report)
+
+
+def decode_report(data: bytes) -> Report:
+    """The report that travelled so.
+
+    Raises:
+        ProtocolError: it is none, or of another protocol.
+    """
+    return decode(data, Report)
+
+
+def run_topic(run_id: str) -> str:
+    """The Dask topic on which nodes send their reports to the driver of a run."""
+    return f"pulseq-run-{run_id}"

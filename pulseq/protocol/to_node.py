@@ -1,0 +1,61 @@
+"""What the driver of a run asks of nodes, besides dispatches."""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+from msgspec import Struct
+
+from pulseq.models import Key, PytestSpec
+from pulseq.protocol.coding import PROTOCOL
+from pulseq.protocol.work import Dispatch
+
+
+class BeginRun(Struct, frozen=True, tag="begin_run"):
+    """Get ready for a run: its dispatches and its collections may come."""
+
+
+class Collect(Struct, frozen=True, tag="collect"):
+    """Collect a pytest session; the answer is a `Collection`."""
+
+    spec: PytestSpec
+
+
+class RecallTests(Struct, frozen=True, tag="recall_tests"):
+    """Give back those of these tests that a dispatch has not begun; the answer is a message, `TestsRecalled`."""
+
+    key: str
+    tests: frozenset[Key]
+
+
+class NoNext(Struct, frozen=True, tag="no_next"):
+    """Nothing is sent to follow a dispatch: the answer to a `NextAsked`.
+
+    `coming` is a dispatch for any slot of the node that it had not got when it asked: that may be what follows.
+    """
+
+    key: str
+    coming: str | None = None
+
+
+class FinishSessions(Struct, frozen=True, tag="finish_sessions"):
+    """Tear down the pytest sessions of the run, which are idle."""
+
+
+class CancelRun(Struct, frozen=True, tag="cancel_run"):
+    """End the bodies of the run."""
+
+
+class LeaveRun(Struct, frozen=True, tag="leave_run"):
+    """End what is left of the run, and forget it."""
+
+
+DriverMessage: TypeAlias = BeginRun | Collect | Dispatch | RecallTests | NoNext | FinishSessions | CancelRun | LeaveRun
+
+
+class Order(Struct, frozen=True):
+    """A message to one node about one run."""
+
+    run_id: str
+    message: DriverMessage
+    protocol: int = PROTOCOL
