@@ -93,7 +93,7 @@ DASK = (
     ),
     Place(
         ("Client.scheduler",),
-        ("cluster/cluster.py", "orchestration/task_runner.py"),
+        ("cluster/cluster.py", "cluster/node_client.py"),
         "A driver that has lost its scheduler fails with an AttributeError in place of its words for it.",
         ("test_what_a_worker_registers_is_seen_by_all_who_ask", "test_a_client_tells_that_its_scheduler_has_gone"),
     ),
