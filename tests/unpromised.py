@@ -265,18 +265,7 @@ PYTEST = (
 )
 
 #: Private names of Prefect's and of what it brings, which its contract and the tests of these files hold.
-PREFECT = frozenset(
-    {
-        "_client",
-        "_QueueServiceBase",
-        "_on_shutdown",
-        "_stopped",
-        "anyio._backends._asyncio",
-        "prefect._internal.concurrency.services",
-        "prefect._internal.concurrency.threads",
-        "prefect._internal.control_listener",
-    }
-)
+PREFECT = frozenset({"_client", "anyio._backends._asyncio", "prefect._internal.control_listener"})
 
 #: Plug-ins of pytest's by their modules, which a fork does no harm; another name is taken for a suite's own.
 PLUG_INS = frozenset({"_hypothesis_pytestplugin"})
@@ -294,6 +283,5 @@ PYTHON = {
     "_registry": "test_finalizers_are_forgotten_in_a_fork",
     "_run_exitfuncs": "test_functions_at_exit_are_run_and_forgotten",
     "_shutdown": "test_threads_end_before_functions_at_exit",
-    "_threading_atexits": "test_threads_end_before_functions_at_exit",
     "_urandom": "test_names_and_files_are_made_by_these_functions",
 }
