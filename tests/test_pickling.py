@@ -9,7 +9,7 @@ import pytest
 from msgspec.structs import replace
 
 from pulseq.models import AttemptResult, CollectedItem, PytestOrder, Reason, Status
-from pulseq.protocol.work import AttemptStart
+from pulseq.protocol.from_node import AttemptStart
 
 RESULT = AttemptResult("a", 2, "node1", Status.FAILED, "chrome", Reason.ASSERTION, metrics={"x": 1.5}, warnings=("w",))
 

@@ -33,6 +33,7 @@ class NodeDoor:
     on_trouble: Callable[[LiveNode, str], None]
     is_open: bool = False
     unable: dict[str, str] = field(default_factory=dict)
+    _ready: dict[str, LiveNode] = field(default_factory=dict)
     _inside: dict[str, LiveNode] = field(default_factory=dict)
     #: Incarnations that were given up; one that was only silent may come back.
     _given_up: set[str] = field(default_factory=set)
@@ -41,7 +42,9 @@ class NodeDoor:
         """Make a node know the run; it takes part when the door is open."""
         for pause in (*OPEN_AGAIN_SECONDS, None):
             try:
-                await self._make_known(node)
+                if self._ready.get(node.id) is not node:
+                    await self._make_known(node)
+                self._ready[node.id] = node
                 break
             except (OSError, RuntimeError) as error:
                 if not self._is_here(node):
@@ -65,6 +68,7 @@ class NodeDoor:
     def close(self, node_id: str) -> int:
         """A node is gone; how many slots it had here."""
         self.unable.pop(node_id, None)
+        self._ready.pop(node_id, None)
         node = self._inside.pop(node_id, None)
         if node is None:
             return 0

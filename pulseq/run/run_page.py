@@ -59,7 +59,7 @@ class RunPage:
 
     def __post_init__(self) -> None:
         self._artifacts = RunArtifacts(self.flow_run_id, self.suite)
-        self._unstarted = UnstartedLog(self.ledger, self.delivery)
+        self._unstarted = UnstartedLog(self.ledger, self.delivery.put)
         self._failures = FailureLog(unstarted=self._unstarted.task_runs)
         # In this order: what the log says of a test belongs to its task run.
         for handle in (self._unstarted.handle, self._failures.handle):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from uuid import uuid4
 
 from pulseq.events import Event, TestClosed
 from pulseq.models import Key, Reason, Status
-from pulseq.orchestration.delivery import Delivery
 from pulseq.orchestration.task_run_events import failed_at_once
+from pulseq.protocol.from_node import TaskRunState
 from pulseq.protocol.names import name_task_run
 from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_test
@@ -22,16 +23,17 @@ class UnstartedLog:
     """Has Prefect told of them; `handle` is a sink of the run's events.
 
     Args:
+        tell: given the only state of each.
         most: so many in all.
 
     Attributes:
         task_runs: the task run of each test, by its key.
     """
 
-    def __init__(self, ledger: Ledger, delivery: Delivery, most: int = MOST_TOLD) -> None:
+    def __init__(self, ledger: Ledger, tell: Callable[[TaskRunState], None], most: int = MOST_TOLD) -> None:
         self.task_runs: dict[Key, str] = {}
         self._ledger = ledger
-        self._delivery = delivery
+        self._tell = tell
         self._most = most
 
     def handle(self, event: Event) -> None:
@@ -46,4 +48,4 @@ class UnstartedLog:
         name = name_task_run(say_test(*key), None, [self._ledger.case(key)])
         id = uuid4()
         self.task_runs[key] = str(id)
-        self._delivery.put(failed_at_once(id, name, event.reason, safe_line(event.error or ""), time.time()))
+        self._tell(failed_at_once(id, name, event.reason, safe_line(event.error or ""), time.time()))

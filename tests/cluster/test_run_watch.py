@@ -8,8 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.cluster.node_calls import leave_run
 from pulseq.cluster.run_watch import RunWatch, driver_name, run_of
+from pulseq.protocol.coding import decode
+from pulseq.protocol.entry_points import take_message
+from pulseq.protocol.to_node import LeaveRun, Order
 
 UUID = "0b7c0f2e-c7a1-11f0-9d5c-0242ac110002"
 
@@ -56,11 +58,9 @@ def test_nodes_are_told_to_leave_the_run_of_a_driver_that_has_gone() -> None:
     scheduler = farewell(f"Client-{driver_name('r1')}-{UUID}")
 
     (message,) = scheduler.told
-    assert ("run", leave_run, ("r1",)) == (
-        message["op"],
-        pickle.loads(message["function"]),
-        pickle.loads(message["args"]),
-    )
+    assert ("run", take_message) == (message["op"], pickle.loads(message["function"]))
+    (order,) = pickle.loads(message["args"])
+    assert Order("r1", LeaveRun()) == decode(order, Order)
 
 
 def test_what_a_run_has_said_is_forgotten_with_it() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import pickle
 import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from collections.abc import Set as AbstractSet
@@ -21,11 +20,14 @@ from pulseq.events import AttemptStarted, Event, TestClosed
 from pulseq.models import AttemptResult, FrameworkConfig, PytestItemBody, PytestOrder, PytestSpec, Status, TestCase
 from pulseq.node.node_agent import RunOnNode
 from pulseq.node.node_slots import NodeSlots
-from pulseq.protocol.work import Dispatch, NodeMessage, PytestWork
+from pulseq.protocol.from_node import NodeMessage
+from pulseq.protocol.to_node import NoNext
+from pulseq.protocol.work import Dispatch, PytestWork
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.ledger import Ledger
 from pulseq.run.recalls import units_of
 from pulseq.run.run_queue import RunQueue
+from tests.reports_home import said_by
 
 SPECS = {entry: PytestSpec("r", entry, ("tests",), (), False, ".", None) for entry in ("unit", "other")}
 Key = tuple[str, str]
@@ -113,7 +115,7 @@ class Node:
     def __post_init__(self) -> None:
         agent = SimpleNamespace(node_slots=NodeSlots(self.slots), send=lambda _run_id, messages: self._tell(messages))
         self.run = RunOnNode(cast(Any, agent), "r")
-        self.run._prefect = cast(Any, Prefect())
+        self.run._task_runs = cast(Any, Prefect())
         self.run._sessions = {spec: cast(Any, Session(self)) for spec in SPECS.values()}
         self.run._outbox = cast(Any, SimpleNamespace(put=lambda one, busy=False: self._tell([one]), flush=lambda: None))
         self._told: asyncio.Queue[list[NodeMessage]] = asyncio.Queue()
@@ -164,12 +166,12 @@ class Fleet:
 
     def _hear(self, node: str, messages: list[NodeMessage]) -> None:
         if node in self.nodes:
-            self.dispatcher.receive((0.0, {"node": node, "messages": pickle.dumps(messages)}))
+            self.dispatcher.receive(said_by(node, *messages))
 
     def send(self, dispatch: Dispatch, address: str, **_: Any) -> None:
         self._later(address, lambda run: run.handle(dispatch))
 
-    async def enter_run(self, *_: Any) -> None:
+    async def begin_run(self, *_: Any) -> None:
         return None
 
     async def recall(self, _run_id: str, address: str, key: str, tests: list[Key]) -> None:
@@ -177,7 +179,7 @@ class Fleet:
 
     async def no_next(self, _run_id: str, address: str, key: str, coming: str | None) -> None:
         async def decline(run: RunOnNode) -> None:
-            run.no_next(key, coming)
+            await run.do(NoNext(key, coming))
 
         self._later(address, decline)
 
@@ -229,7 +231,7 @@ async def run_all(
     )
     for case in cases:
         dispatcher.accept(case)
-    await dispatcher.enter_flow({})
+    await dispatcher.begin()
     running = asyncio.create_task(dispatcher.run())
     stealing = asyncio.create_task(
         steal(fleet, chance) if len(fleet.nodes) > 1 or fleet.of_name["n0"].slots > 1 else asyncio.sleep(0)

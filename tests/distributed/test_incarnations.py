@@ -6,7 +6,6 @@ Only what Dask carries is made up here: bodies run in a `Fleet`, which writes do
 from __future__ import annotations
 
 import asyncio
-import pickle
 import random
 from collections import Counter
 from collections.abc import Callable
@@ -31,11 +30,13 @@ from pulseq.models import (
 )
 from pulseq.node.probe import Answer
 from pulseq.planning.liveness import LivenessRule
-from pulseq.protocol.work import AttemptStart, Dispatch, DispatchDone, NodeMessage, PytestWork, TestWork
+from pulseq.protocol.from_node import AttemptStart, DispatchDone, NodeMessage
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.ledger import Ledger
 from pulseq.run.run_health import RunHealth
 from pulseq.run.run_queue import RunQueue
+from tests.reports_home import said_by
 
 SPEC = PytestSpec("r", "p", ("tests",), (), False, "/", None)
 ANSWER = Answer(0.001, 0.1, 1, 1, 1, 1, 0)
@@ -84,15 +85,12 @@ class Fleet:
 
     async def _call(self, what: str, addresses: list[str]) -> None:
         self.calls += [(what, address) for address in addresses]
-        if what == "enter" and self.refusals:
+        if what == "begin" and self.refusals:
             self.refusals -= 1
             raise RuntimeError("the API is not there")
 
     async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
         await self._call("begin", addresses)
-
-    async def enter_run(self, _run_id: str, addresses: list[str], _context: dict[str, Any]) -> None:
-        await self._call("enter", addresses)
 
     async def leave_run(self, _run_id: str, addresses: list[str]) -> None:
         await self._call("leave", addresses)
@@ -108,7 +106,7 @@ class Fleet:
         asyncio.get_running_loop().call_soon(self._run, dispatch, process)
 
     def _run(self, dispatch: Dispatch, process: Process) -> None:
-        untold: list[NodeMessage] = []
+        untold: list[NodeMessage | AttemptResult] = []
         for work in dispatch.work:
             for name, attempt in _bodies(work):
                 if process.dead or process.frozen:
@@ -123,10 +121,10 @@ class Fleet:
                     self.kill(process)
                     return
                 untold.append(AttemptResult(name, attempt, process.node_id, Status.PASSED))
-        self._say(process, *untold, DispatchDone(dispatch.key, len(dispatch.work)))
+        self._say(process, *untold, DispatchDone(dispatch.key))
 
-    def _say(self, process: Process, *messages: NodeMessage) -> None:
-        self.dispatcher.receive((0.0, {"node": process.node_id, "messages": pickle.dumps(list(messages))}))
+    def _say(self, process: Process, *messages: NodeMessage | AttemptResult) -> None:
+        self.dispatcher.receive(said_by(process.node_id, *messages, incarnation=process.incarnation))
 
     def start(self, node_id: str, address: str | None = None) -> Process:
         """A node's process begins, and joins."""
@@ -165,7 +163,7 @@ class Fleet:
         """Run tests; the verdicts."""
         for case in cases:
             self.dispatcher.accept(case)
-        await self.dispatcher.enter_flow({})
+        await self.dispatcher.begin()
         running = asyncio.create_task(self.dispatcher.run())
         if during is not None:
             await during()
@@ -224,7 +222,7 @@ def test_a_node_that_was_given_up_and_answers_again_gets_tests_again() -> None:
     verdicts, calls = asyncio.run(run())
     assert dict.fromkeys(["t0", "t1", "t2", "t3"], "passed") == verdicts
     # What it was at when it fell silent is ended before it takes part again.
-    assert ["enter", "leave", "enter"] == [what for what, _ in calls if what != "begin"]
+    assert ["begin", "leave", "begin"] == [what for what, _ in calls]
 
 
 @pytest.mark.parametrize("address", [None, "tcp://fixed"])

@@ -12,9 +12,9 @@ from typing import Any
 
 import pytest
 
-from pulseq.execution.pytest_results import SessionResult
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec
+from pulseq.protocol.from_node import SessionResult
 
 
 @dataclass

@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from pulseq.execution.pytest_results import SessionResult
 from pulseq.models import AttemptResult, PytestOrder
+from pulseq.protocol.from_node import SessionResult
 
 both_isolations = pytest.mark.parametrize("isolation", ["fork", "interpreter"])
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from pulseq.execution.pytest_results import (
-    SessionResult,
     attempt_result,
     attempt_results,
     collection_of,
     session_result,
 )
 from pulseq.models import PytestOrder, PytestWarning, Reason, Status
+from pulseq.protocol.from_node import SessionResult
 
 ORDER = PytestOrder("unit::t.py::test_a", "v", "t.py::test_a", attempt=2)
 WARNING = {"category": "DeprecationWarning", "message": "old", "location": "t.py:3", "when": "runtest"}

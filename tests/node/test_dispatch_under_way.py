@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+import dataclasses
 from uuid import uuid4
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from pulseq.models import PytestOrder, PytestSpec, SimulateBody, TestCase
-from pulseq.node.dispatch_under_way import DispatchUnderWay, Key, Work, keys_of
-from pulseq.protocol.work import Dispatch, PytestWork, TestWork
+from pulseq.models import Key, PytestOrder, PytestSpec, SimulateBody, TestCase
+from pulseq.node.dispatch_under_way import DispatchUnderWay
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
 
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
 
@@ -82,7 +83,7 @@ def test_a_scope_is_given_back_as_a_whole_or_not_at_all() -> None:
     dispatch = under_way(pack("a", "b"), scope("c", "d"), scope("e", "f"))
 
     assert dispatch.recall(keys("bdef")) == [("b", ""), ("e", ""), ("f", "")]
-    assert [keys_of(work) for work, _ in dispatch] == [[("a", "")], [("c", ""), ("d", "")]]
+    assert [work.keys for work, _ in dispatch] == [[("a", "")], [("c", ""), ("d", "")]]
 
 
 def test_a_scope_that_has_begun_stays() -> None:
@@ -118,7 +119,13 @@ def test_a_promised_item_stays_also_when_its_pack_has_begun() -> None:
 
 
 @pytest.mark.parametrize(
-    "work", [[], [single("x")], [replace(pack("x"), fresh=True)], [replace(pack("x"), spec=replace(SPEC, entry="e"))]]
+    "work",
+    [
+        [],
+        [single("x")],
+        [replace(pack("x"), fresh=True)],
+        [replace(pack("x"), spec=dataclasses.replace(SPEC, entry="e"))],
+    ],
 )
 def test_what_no_runner_of_the_session_goes_on_with_is_not_promised(work: list[Work]) -> None:
     assert under_way(*work).promise_first(SPEC) is None
@@ -129,12 +136,12 @@ def test_each_test_is_begun_or_given_back_and_never_both(sizes: list[int], data:
     work: list[Work] = []
     for number, size in enumerate(sizes):
         work.append(pack(*(f"{number}-{n}" for n in range(size))) if size > 1 else single(str(number)))
-    everything = [key for unit in work for key in keys_of(unit)]
+    everything = [key for unit in work for key in unit.keys]
     dispatch = under_way(*work)
     begun: list[Key] = []
     given_back: list[Key] = []
     for unit, _ in dispatch:
-        begun += keys_of(unit)
+        begun += unit.keys
         given_back += dispatch.recall(data.draw(st.frozensets(st.sampled_from(everything))))
 
     assert sorted(begun + given_back) == sorted(everything)

@@ -12,7 +12,7 @@ import pytest
 from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
 from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
 from pulseq.node.junit_files import Mark
-from pulseq.protocol.work import CasesFound
+from pulseq.protocol.from_node import CasesFound
 
 STARTED = time.time()
 TWO_CASES = """<testsuite name="shop">

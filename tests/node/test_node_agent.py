@@ -13,15 +13,9 @@ import pytest
 from pulseq.models import AttemptResult, PytestOrder, PytestSpec, SimulateBody, TestCase
 from pulseq.node.node_agent import RunOnNode
 from pulseq.node.node_slots import NodeSlots
-from pulseq.protocol.work import (
-    Dispatch,
-    DispatchDone,
-    NextAsked,
-    NodeMessage,
-    PytestWork,
-    TestsRecalled,
-    TestWork,
-)
+from pulseq.protocol.from_node import DispatchDone, NextAsked, NodeMessage, TestsRecalled
+from pulseq.protocol.to_node import NoNext
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
 AskNext = Callable[[], Awaitable[PytestOrder | None]]
@@ -62,7 +56,7 @@ class Node:
         self.session = Session()
         agent = SimpleNamespace(node_slots=NodeSlots(slots), send=lambda _run_id, messages: self.told.extend(messages))
         self.run = RunOnNode(cast(Any, agent), "r")
-        self.run._prefect = cast(Any, Prefect())
+        self.run._task_runs = cast(Any, Prefect())
         self.run._sessions[SPEC] = cast(Any, self.session)
         self.handling: list[asyncio.Task[None]] = []
 
@@ -105,7 +99,7 @@ def test_the_next_item_is_that_of_the_dispatch_that_the_driver_sends() -> None:
         assert node.asked() == ["1"]
         await node.get("2", "b", after="1")
         await node.end("a")
-        node.run.no_next("2")
+        await node.run.do(NoNext("2"))
         await settle()
         await node.end("b")
 
@@ -116,14 +110,14 @@ def test_what_waits_on_the_node_follows_without_a_question() -> None:
     async def story(node: Node) -> None:
         await node.get("1", "a")
         await node.get("2", "b")
-        node.run.no_next("1")
+        await node.run.do(NoNext("1"))
         await settle()
         await node.end("a")
         await node.get("3", "c")
-        node.run.no_next("2")
+        await node.run.do(NoNext("2"))
         await settle()
         await node.end("b")
-        node.run.no_next("3")
+        await node.run.do(NoNext("3"))
         await settle()
         await node.end("c")
 
@@ -138,7 +132,7 @@ def test_a_dispatch_never_begins_before_the_one_that_it_follows_is_done() -> Non
         assert node.run.dispatches == 1
         await node.end("a")
         assert node.session.began == ["a", "b"]
-        node.run.no_next("2")
+        await node.run.do(NoNext("2"))
         await settle()
         await node.end("b")
 
@@ -161,7 +155,7 @@ def test_the_promised_item_is_not_given_back() -> None:
         await node.get("2", "b", "c", after="1")
         await node.run.recall("2", frozenset({("b", ""), ("c", "")}))
         await node.end("a")
-        node.run.no_next("2")
+        await node.run.do(NoNext("2"))
         await settle()
         await node.end("b")
 
@@ -187,11 +181,11 @@ def test_a_run_that_is_cancelled_while_it_asks_ends(waits: bool) -> None:
 def test_what_comes_after_a_dispatch_that_is_done_waits_for_any_slot() -> None:
     async def story(node: Node) -> None:
         await node.get("1", "a")
-        node.run.no_next("1")
+        await node.run.do(NoNext("1"))
         await settle()
         await node.end("a")
         await node.get("2", "b", after="1")
-        node.run.no_next("2")
+        await node.run.do(NoNext("2"))
         await settle()
         await node.end("b")
 

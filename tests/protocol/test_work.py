@@ -7,7 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.models import Priority, SimulateBody, TestCase
-from pulseq.protocol.work import MAX_NAME_CHARACTERS, TaskRunInput, TestWork, name_task_run, shown_name
+from pulseq.orchestration.tasks import TaskRunInput
+from pulseq.protocol.names import MAX_NAME_CHARACTERS, name_task_run, shown_name
+from pulseq.protocol.work import TestWork
 
 
 @pytest.mark.parametrize("name", ["cart-total", "tests/test_a.py (12 tests)", "x" * MAX_NAME_CHARACTERS, "Grüße 😀"])

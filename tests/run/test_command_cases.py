@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
+from msgspec.structs import replace
 
 from pulseq.events import AttemptFinished, Event, TestClosed, TestExpanded, TestPlanned
 from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
-from pulseq.protocol.work import CasesFound
+from pulseq.protocol.from_node import CasesFound
 from pulseq.run.command_cases import CommandCases, row_of_command
 from pulseq.run.ledger import Begun, Ledger
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
-from pulseq.orchestration.orphans import OrphanRun
+from pulseq.orchestration.delivery import OnLostNode
 from pulseq.planning.queued import QueuedTest
 from pulseq.run.flights import Flight, Flights, begun_of
 from pulseq.run.ledger import Begun
@@ -58,39 +58,16 @@ def test_a_lost_node_takes_its_flights_and_no_others() -> None:
     assert flights.land("2") is kept
 
 
-def test_of_a_lost_node_every_task_run_is_an_orphan_and_the_begun_ones_are_known() -> None:
+def test_of_a_lost_node_every_task_run_is_known_and_which_have_begun() -> None:
     first, second = uuid4(), uuid4()
     flights = Flights()
     flight = Flight("node1", _flight("node1", ONE, TWO).tests, frozenset(), {first: "one", second: "two"})
     flights.add("1", flight)
 
     flights.begin(ONE, str(first))
-    flights.land_node("node1")
+    (lost,) = flights.land_node("node1")
 
-    assert flights.orphans == [OrphanRun(first, "one", under_way=True), OrphanRun(second, "two", under_way=False)]
-
-
-def test_what_had_just_landed_may_not_be_told_to_prefect() -> None:
-    task_run = uuid4()
-    flights = Flights()
-    flights.add("1", Flight("node1", {}, frozenset(), {task_run: "one"}))
-    flights.add("2", Flight("node2", {}, frozenset(), {uuid4(): "two"}))
-    flights.land("1")
-    flights.land("2")
-
-    flights.land_node("node1")
-
-    assert flights.orphans == [OrphanRun(task_run, "one", under_way=False)]
-
-
-def test_what_is_forgotten_under_way_is_an_orphan() -> None:
-    task_run = uuid4()
-    flights = Flights()
-    flights.add("1", Flight("node1", {}, frozenset(), {task_run: "one"}))
-
-    flights.clear()
-
-    assert flights.orphans == [OrphanRun(task_run, "one", under_way=False)]
+    assert lost.on_lost_node() == [OnLostNode(first, "one", begun=True), OnLostNode(second, "two", begun=False)]
 
 
 def test_what_is_under_way_on_a_node_is_known() -> None:

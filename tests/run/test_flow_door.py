@@ -7,9 +7,9 @@ import pytest
 from pulseq.errors import ExitCode
 from pulseq.events import TestClosed
 from pulseq.models import Reason, Status
+from pulseq.orchestration.ending import ending_of
 from pulseq.orchestration.flow_run import state_for
 from pulseq.reports.tally import count_closed
-from pulseq.run.ending import ending_of
 
 PASSED = TestClosed("t1", "", Status.PASSED, None, False, 1)
 FAILED = TestClosed("t2", "", Status.FAILED, Reason.ASSERTION, False, 1)

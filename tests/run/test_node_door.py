@@ -24,9 +24,6 @@ class Runner:
 
     async def begin_run(self, _run_id: str, _addresses: list[str]) -> None:
         self.asked.append("begin")
-
-    async def enter_run(self, _run_id: str, _addresses: list[str], _context: dict[str, Any]) -> None:
-        self.asked.append("enter")
         if self.refuses:
             self.refuses -= 1
             raise OSError("no way there")
@@ -60,10 +57,11 @@ def test_a_node_is_let_in_once_however_often_it_comes() -> None:
 
     async def come() -> None:
         await place.door.open(NODE)
-        await asyncio.gather(place.door.open_all({}), place.door.open(NODE))
+        await asyncio.gather(place.door.open_all(), place.door.open(NODE))
 
     asyncio.run(come())
     assert ([NODE], []) == (place.let_in, place.left_out)
+    assert ["begin"] == place.runner.asked
     assert 2 == place.door.close("n")
     assert 0 == place.door.close("n")
 
@@ -72,12 +70,12 @@ def test_one_that_was_silent_leaves_the_run_before_it_takes_part_again() -> None
     place = Place()
 
     async def come_back() -> None:
-        await place.door.open_all({})
+        await place.door.open_all()
         place.door.close("n")
         await place.door.open(NODE)
 
     asyncio.run(come_back())
-    assert ["enter", "leave", "enter"] == place.runner.asked
+    assert ["begin", "leave", "begin"] == place.runner.asked
     assert [NODE, NODE] == place.let_in
 
 
@@ -86,20 +84,20 @@ def test_another_process_of_the_same_node_has_nothing_to_leave() -> None:
     second = replace(NODE, incarnation="second")
 
     async def come_back() -> None:
-        await place.door.open_all({})
+        await place.door.open_all()
         place.door.close("n")
         place.cluster.nodes["n"] = second
         await place.door.open(second)
 
     asyncio.run(come_back())
-    assert ["enter", "enter"] == place.runner.asked
+    assert ["begin", "begin"] == place.runner.asked
     assert [NODE, second] == place.let_in
 
 
 @pytest.mark.parametrize(("refuses", "expected"), [(2, []), (3, ["n: no way there"])])
 def test_one_that_cannot_be_told_of_the_run_is_tried_again(refuses: int, expected: list[str]) -> None:
     place = Place(Runner(refuses))
-    asyncio.run(place.door.open_all({}))
+    asyncio.run(place.door.open_all())
     assert (expected, len(expected)) == (place.left_out, len(place.door.unable))
     assert len(place.let_in) == 1 - len(expected)
 
@@ -108,7 +106,7 @@ def test_one_that_has_gone_meanwhile_is_no_trouble() -> None:
     place = Place(Runner(1))
 
     async def go() -> None:
-        opening = asyncio.create_task(place.door.open_all({}))
+        opening = asyncio.create_task(place.door.open_all())
         await asyncio.sleep(0)
         del place.cluster.nodes["n"]
         await opening

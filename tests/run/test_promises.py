@@ -15,7 +15,7 @@ from pulseq.models import (
     TestCase,
 )
 from pulseq.planning.ready_queue import Pick
-from pulseq.protocol.work import NextAsked
+from pulseq.protocol.from_node import NextAsked
 from pulseq.run.flights import Flight, Flights
 from pulseq.run.ledger import Ledger
 from pulseq.run.promises import Promises

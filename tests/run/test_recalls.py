@@ -6,7 +6,7 @@ import pytest
 
 from pulseq.models import FrameworkConfig, PytestItemBody, TestCase
 from pulseq.planning.ready_queue import Pick
-from pulseq.protocol.work import TestsRecalled
+from pulseq.protocol.from_node import TestsRecalled
 from pulseq.run.flights import Flight, Flights
 from pulseq.run.ledger import Ledger
 from pulseq.run.recalls import Recalls

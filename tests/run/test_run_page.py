@@ -14,6 +14,7 @@ from pulseq.errors import ExitCode, InfrastructureError
 from pulseq.events import AttemptFinished, RunStarted, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Reason, SimulateBody, Status, TestCase
 from pulseq.orchestration.artifacts import RunArtifacts
+from pulseq.orchestration.delivery import Delivery
 from pulseq.results.ingest import ingest
 from pulseq.run import run_page
 from pulseq.run.event_log import EventLog
@@ -47,7 +48,6 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
             await api.take(event["event"], event)
 
     monkeypatch.setattr(run_page, "tell_events", tell)
-    monkeypatch.setattr(run_page, "tell_unstarted", lambda flow_run, tests: api.take("unstarted", (flow_run, tests)))
     monkeypatch.setattr(run_page, "tell_log", lambda flow_run, lines: api.take("log", (flow_run, lines)))
     for kind in ("progress", "summary", "failures"):
         monkeypatch.setattr(RunArtifacts, f"show_{kind}", lambda _, what, kind=kind: api.take(kind, what))
@@ -61,7 +61,7 @@ def page(tmp_path: Path) -> Iterator[RunPage]:
     log.emit(RunStarted("r2", "shop", 1_700_000_000.0, "0.1"))
     for event in ledger.plan(TestCase("cart", SimulateBody())):
         log.emit(event)
-    yield RunPage("shop", str(uuid4()), options, log, ledger)
+    yield RunPage("shop", str(uuid4()), options, log, ledger, Delivery())
     log.close()
 
 
@@ -113,11 +113,11 @@ def test_a_test_that_no_node_fits_is_told_as_a_task_run(page: RunPage, api: Api)
 
     asyncio.run(keep())
 
-    [(flow_run, [test])] = [what for kind, what in api.told if kind == "unstarted"]
-    assert (page.flow_run_id, "cart @ no node, medium", "no node fits") == (flow_run, test.name, test.why)
+    [(_, test)] = page.delivery._waiting
+    assert ("cart @ no node, medium", "no node fits") == (test.name, test.message)
     [(_, [line])] = [what for kind, what in api.told if kind == "log"]
-    assert (test.id, "cart: error (unsatisfiable)\nno node fits") == (line.task_run, line.text)
-    assert 1 == page.task_runs
+    assert (str(test.id), "cart: error (unsatisfiable)\nno node fits") == (line.task_run, line.text)
+    assert 1 == page.delivery.ended
 
 
 def test_an_api_that_does_not_answer_is_asked_once(page: RunPage, api: Api) -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from pulseq.execution.pytest_results import SessionResult
 from pulseq.models import PytestOrder
+from pulseq.protocol.from_node import SessionResult
 
 ISOLATIONS = ("fork", "interpreter")
 PLAIN = "def test_a(): pass\n"
