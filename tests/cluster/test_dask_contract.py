@@ -24,31 +24,9 @@ from distributed.threadpoolexecutor import ThreadPoolExecutor
 from pulseq.cluster.run_watch import run_of
 from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
 from pulseq.node.node_process import WORKER_SETTINGS
-from tests.outside_use import Outside, named_uses, our_files, unpromised_uses
+from tests import promised
+from tests.outside_use import named_uses, our_files, unpromised_uses
 from tests.unpromised import DASK, Place
-
-_PROMISED = {
-    "Client": "close register_plugin run submit subscribe_topic removeprefix",  # the last of its id, a text
-    "Future": "exception release status",
-    "Scheduler": "add_plugin address close_rpc finished log_event",
-    "Worker": "address finished log_event",
-    "dask": "",
-    "distributed": "Client Scheduler SchedulerPlugin Worker rpc",
-}
-_OUTSIDE = Outside(
-    packages=("distributed", "dask"),
-    promised=frozenset({*_PROMISED, "dask.config"})
-    | {f"{owner}.{name}" for owner, names in _PROMISED.items() for name in names.split()},
-    receivers={
-        **dict.fromkeys(("client", "_client", "_node_client"), "Client"),
-        **dict.fromkeys(("scheduler", "_scheduler"), "Scheduler"),
-        **dict.fromkeys(("worker", "_worker"), "Worker"),
-        **dict.fromkeys(("worker_state", "state"), "WorkerState"),
-        "future": "Future",
-    },
-    rooms=("node/probe.py",),
-    texts=frozenset({"Client-", "check-worker-ttl"}),
-)
 
 
 @dataclass(frozen=True)
@@ -95,7 +73,9 @@ def in_cluster(check: Callable[[Members], Awaitable[None]]) -> None:
 
 
 def test_every_use_of_what_dask_does_not_promise_is_named() -> None:
-    assert set() == unpromised_uses(our_files("distributed", "dask", *_OUTSIDE.rooms), _OUTSIDE) ^ named_uses(DASK)
+    assert set() == unpromised_uses(our_files("distributed", "dask", *promised.DASK.rooms), promised.DASK) ^ named_uses(
+        DASK
+    )
 
 
 @pytest.mark.parametrize("place", DASK, ids=lambda place: place.uses[-1])

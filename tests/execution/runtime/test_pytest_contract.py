@@ -24,70 +24,15 @@ from _pytest.assertion import rewrite
 from pulseq.execution.runtime.pytest_rewriting import _PARAMETERS, _is_known
 from pulseq.execution.runtime.pytest_summary import _OWN_PARTS, LastWords
 from pulseq.execution.runtime.pytest_verdict import Recorder
-from tests.outside_use import Outside, named_uses, our_files, unpromised_uses
+from tests import promised
+from tests.outside_use import named_uses, our_files, unpromised_uses
 from tests.unpromised import PYTEST, Place
 
 pytest_plugins = ("pytester",)
 
-_PROMISED = {
-    "pytest": "",
-    "Config": "cache getini hook option pluginmanager rootpath stash",
-    "Item": "config iter_markers listchain location nodeid repr_failure user_properties",
-    "Report": "duration failed longrepr longreprtext nodeid outcome passed sections skipped start when",
-    "Session": "config items shouldfail shouldstop",
-    # These are pluggy's.
-    "HookCaller": "get_hookimpls",
-    "PluginManager": "getplugin register",
-    "Manager": "add_hookspecs get_canonical_name getplugin hook unregister",
-    "Stream": "flush",
-    "faulthandler": "is_enabled",
-    "TempPathFactory": "getbasetemp",
-}
-#: What pytest-xdist has there, which plug-ins know of; ours, in its place or where it is not installed.
-_XDISTS = {
-    "Config": "workerinput workeroutput",
-    "Option": "dist loadgroup numprocesses tx",
-    "Report": "node",
-    "Session": "_pulseq_items",
-    "Manager": "specs testrunuid",
-}
-_RECEIVERS = {
-    **dict.fromkeys(("config", "_config", "early_config"), "Config"),
-    **dict.fromkeys(("session", "_session"), "Session"),
-    **dict.fromkeys(("item", "nextitem", "_last_item"), "Item"),
-    **dict.fromkeys(("report", "decided"), "Report"),
-    **dict.fromkeys(("rewrite", "_rewrite", "pytests"), "rewrite"),
-    "_tw": "TerminalWriter",
-    "caller": "HookCaller",
-    "crash": "ReprFileLocation",
-    "factory": "TempPathFactory",
-    "faulthandler": "faulthandler",
-    "junitxml": "junitxml",
-    "manager": "Manager",
-    "option": "Option",
-    "pluginmanager": "PluginManager",
-    "program": "pytest.__main__",
-    "reporter": "TerminalReporter",
-    "representation": "ExceptionRepr",
-    "state": "State",
-    "stream": "Stream",
-}
-_OUTSIDE = Outside(
-    packages=("pytest", "_pytest", "pluggy"),
-    promised=frozenset(
-        f"{owner}.{name}" if name else owner
-        for table in (_PROMISED, _XDISTS)
-        for owner, names in table.items()
-        for name in ("", *names.split())
-    ),
-    receivers=_RECEIVERS,
-    rooms=("execution/runtime/pytest_",),
-    texts=frozenset({"_pytest", "_report_keyboardinterrupt"}),
-)
-
 
 def test_every_use_of_what_pytest_does_not_promise_is_named() -> None:
-    assert set() == unpromised_uses(our_files("pytest", "pluggy"), _OUTSIDE) ^ named_uses(PYTEST)
+    assert set() == unpromised_uses(our_files("pytest", "pluggy"), promised.PYTEST) ^ named_uses(PYTEST)
 
 
 @pytest.mark.parametrize("place", PYTEST, ids=lambda place: place.uses[-1])
