@@ -36,7 +36,7 @@ _SIZE = re.compile(r"(?P<number>\d+(?:\.\d+)?)\s*(?P<unit>[kmgtp]?i?b)", re.IGNO
 _NUMBER = re.compile(r"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 _COMPARISON = re.compile(r"(?P<operator>>=|<=|==|!=|>|<)\s*(?P<text>[^\s<>=!~].*)", re.DOTALL)
 _ORDERS: Mapping[str, Callable[[Any, Any], bool]] = {">=": ge, "<=": le, ">": gt, "<": lt}
-_KINDS = {type(None): "nothing", list: "a list", tuple: "a list", dict: "a mapping"}
+_KINDS: Mapping[type[Any], str] = {type(None): "nothing", list: "a list", tuple: "a list", dict: "a mapping"}
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4, "p": 5}
 
 
@@ -214,7 +214,7 @@ def _check_scalar(value: object) -> Scalar:
         raise ValueError("found an empty string, expected a word, a number, a size or a version")
     if isinstance(value, (str, int, float)):
         return value
-    kind = _KINDS.get(type(value), f"a {type(value).__name__}")
+    kind = next((words for known, words in _KINDS.items() if isinstance(value, known)), f"a {type(value).__name__}")
     raise ValueError(f"found {kind}, expected a word, a number, a size, a version, true, false, or a list of these")
 
 

@@ -390,6 +390,16 @@ class Collection:
     isolation_reason: str | None = None
 
 
+class SessionResult(Struct, frozen=True):
+    """How an entry's session ended on a machine: the further fields of the event `SessionFinished`, in its order."""
+
+    exit_status: int
+    error: str | None = None
+    summary: str = ""
+    warnings: tuple[PytestWarning, ...] = ()
+    properties: tuple[tuple[str, str], ...] = ()
+
+
 class Liveness(StrEnum):
     """Whether a node is heard of; only an active one gets tests."""
 
@@ -435,3 +445,8 @@ class Fleet:
     nodes: tuple[NodeSpec, ...]
     framework: FrameworkConfig = field(default_factory=FrameworkConfig)
     source: str | None = None
+
+    @property
+    def slots(self) -> int:
+        """How many tests they run at a time."""
+        return sum(node.max_concurrent_tests for node in self.nodes)

@@ -22,10 +22,11 @@ from pulseq.errors import ExitCode
 from pulseq.models import Reason, Status, Strategy
 from pulseq.results.database import SCHEMA_VERSION, Database
 from pulseq.results.schema_files import schema_script
-from pulseq.suites import load_fleet, load_suite
-from pulseq.suites.bodies import COMPANIONS, KINDS
-from pulseq.suites.one_test import DEFAULT_READERS
-from pulseq.suites.readers import read_capabilities, read_requirements
+from pulseq.suites.common_keys import COMPANIONS, KINDS, DefaultKeys
+from pulseq.suites.nodes_file import load_fleet
+from pulseq.suites.schema import read
+from pulseq.suites.suite_file import load_suite
+from pulseq.suites.values import Capabilities, Requirements
 from pulseq.suites.yaml_file import parse_yaml
 from tests.markdown_links import find_anchors, find_dead_links, find_links
 
@@ -125,8 +126,8 @@ def _requirement_rows() -> list[tuple[str, str, str]]:
 
 @pytest.mark.parametrize(("required", "offered", "fits"), _requirement_rows())
 def test_a_requirement_matches_what_the_guide_says(required: str, offered: str, fits: str) -> None:
-    requirements = read_requirements(parse_yaml(f"{{{required}}}", "guide").value)
-    capabilities = read_capabilities(parse_yaml(f"{{{offered}}}", "guide").value)
+    requirements = read(Requirements, parse_yaml(f"{{{required}}}", "guide").value)
+    capabilities = read(Capabilities, parse_yaml(f"{{{offered}}}", "guide").value)
 
     assert (fits == "yes") == match(requirements, capabilities).fits
 
@@ -154,7 +155,7 @@ OPTIONS = [
     Option(command, name)
     for command, child in COMMANDS.items()
     if child.default_command is not None
-    for argument in child.assemble_argument_collection()
+    for argument in child.assemble_argument_collection(default_parameter=app.default_parameter)
     for name in argument.names
     if argument.show and name.startswith("-")
 ]
@@ -195,7 +196,7 @@ def test_an_exit_code_is_explained(code: ExitCode) -> None:
     assert f"| {int(code)} |" in (DOCS / "reference" / "statuses.md").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("key", ["id", "name", "duration", "labels", *KINDS, *COMPANIONS, *DEFAULT_READERS])
+@pytest.mark.parametrize("key", ["id", "name", "duration", "labels", *KINDS, *COMPANIONS, *DefaultKeys.kinds()])
 def test_a_key_of_a_test_is_documented(key: str) -> None:
     assert f"`{key}`" in (DOCS / "guides" / "suites.md").read_text(encoding="utf-8")
 

@@ -7,10 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.errors import NothingToRunError, PulseqError, UsageError, call_all, nearest
-from pulseq.suites.bodies import KINDS
-from pulseq.suites.one_test import DEFAULT_READERS
+from pulseq.suites.common_keys import KINDS, DefaultKeys
 
-KEYS = ("id", "name", "labels", "args", "kwargs", "shell", "duration", *KINDS, *DEFAULT_READERS)
+KEYS = ("id", "name", "labels", "args", "kwargs", "shell", "duration", *KINDS, *DefaultKeys.kinds())
 #: But for `kwargs`, of which `wargs` is as near to `args`.
 LONG_KEYS = [key for key in KEYS if len(key) > 3 and key != "kwargs"]
 

@@ -7,19 +7,17 @@ import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated
-
-from cyclopts import Parameter
 
 from pulseq.capabilities import match, nearest_miss
+from pulseq.cli.common_options import NodeCount
 from pulseq.cluster.local_nodes import LOCAL_HOSTS, find_host_problem
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
 from pulseq.models import CapabilityValue, Fleet, NodeSpec, PytestBody, Suite, TestCase
 from pulseq.node.machine import read_machine
 from pulseq.orchestration.api_address import check_api
-from pulseq.orchestration.known_api import configure, known_api
 from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.run_options import default_home
+from pulseq.standing.known_api import configure, known_api
 from pulseq.suites.absent import Absences
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments
@@ -30,8 +28,8 @@ from pulseq.suites.prefect_file import PROJECT_FILE, Project, read_project
 def check(
     *suites: str,
     nodes: Path | None = None,
-    count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"])] = None,
-    pyargs: Annotated[bool, Parameter(negative="")] = False,
+    count: NodeCount = None,
+    pyargs: bool = False,
     project: Path | None = None,
 ) -> int:
     """Validate suites, nodes and prefect.yaml, and tell which tests no node fits or can start; starts nothing.
@@ -65,10 +63,9 @@ def _check_suites(suites: Sequence[str], nodes: Path | None, count: str | None, 
         lambda: load_arguments(list(suites), pyargs=pyargs),
         lambda: choose_fleet(list(suites), nodes_file=nodes, count=count, scheduler=None),
     )
-    slots = sum(node.max_concurrent_tests for node in fleet.nodes)
     source = f" from {fleet.source}" if fleet.source else ""
     print(f"suite {suite.name}: {len(suite.tests)} entries", file=sys.stderr)
-    print(f"nodes{source}: {len(fleet.nodes)} with {slots} slots", file=sys.stderr)
+    print(f"nodes{source}: {len(fleet.nodes)} with {fleet.slots} slots", file=sys.stderr)
     troubles = [
         *(f"{fleet.source}: {problem}" for node in fleet.nodes if (problem := find_host_problem(node))),
         *_limit(find_misses(suite, fleet), "tests that no node fits"),

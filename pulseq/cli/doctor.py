@@ -6,10 +6,11 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 from cyclopts import Parameter
 
+from pulseq.cli.common_options import Output
 from pulseq.errors import ConfigurationError, ExitCode, NothingToRunError, PulseqError
 from pulseq.reports.text import safe_line
 from pulseq.run.fleet_choice import choose_fleet
@@ -22,8 +23,8 @@ _LONGEST = 1000
 
 def doctor(
     *,
-    output: Literal["text", "json"] = "text",
-    json_: Annotated[bool, Parameter(name="--json", negative="")] = False,
+    output: Output = "text",
+    json_: Annotated[bool, Parameter(name="--json")] = False,
 ) -> int:
     """Tell whether runs can go on here: Python, libraries, memory, disks, limits, ports, clock, Prefect, state.
 
@@ -62,7 +63,7 @@ def _examine() -> list[Finding]:
 def examine_project() -> tuple[Finding, Need]:
     """What `pulseq run` without a suite would take in the working directory, and what that needs."""
     local = choose_fleet([], nodes_file=None, count=None, scheduler=None)
-    need = Need(len(local.nodes), sum(node.max_concurrent_tests for node in local.nodes))
+    need = Need(len(local.nodes), local.slots)
     try:
         named = complete_arguments([])
         suite = load_arguments(list(named))
@@ -76,7 +77,7 @@ def examine_project() -> tuple[Finding, Need]:
         return Finding("project", Grade.BAD, f"{count} in {files}", "`pulseq check` tells"), need
     except PulseqError as error:
         return Finding("project", Grade.BAD, "no suite that can be run", str(error)), need
-    need = Need(len(fleet.nodes), sum(node.max_concurrent_tests for node in fleet.nodes))
+    need = Need(len(fleet.nodes), fleet.slots)
     source = suite.source if named else "no pulseq.yaml, so pytest's own choice"
     told = f"{source}, suite {suite.name}: {len(suite.tests)} entries on {need.nodes} nodes with {need.slots} slots"
     return Finding("project", Grade.OK, told), need

@@ -19,7 +19,6 @@ from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import Event
 from pulseq.models import Fleet, Suite
-from pulseq.records import RunRecord
 from pulseq.run.run_options import RunOptions
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ class Reports:
     command: tuple[str, ...] = ()
 
 
-class View(Protocol):
+class RunView(Protocol):
     """Somebody who watches a run."""
 
     def start(self) -> None: ...
@@ -62,19 +61,18 @@ class LateView:
         trouble: the first error that it ended in, apart from those that `handle` raises.
     """
 
-    def __init__(self, make: Callable[[], View]) -> None:
+    def __init__(self, make: Callable[[], RunView]) -> None:
         self._make = make
-        self._view: View | None = None
+        self._view: RunView | None = None
         self.trouble: Exception | None = None
 
     def handle(self, event: Event) -> None:
         """Have it take an event in; the first one before it starts, so that it has something to show."""
-        if self._view is None:
-            self._view = self._make()
-            self._view.handle(event)
-            self._view.start()
-        else:
-            self._view.handle(event)
+        is_first = self._view is None
+        view = self._view = self._view or self._make()
+        view.handle(event)
+        if is_first:
+            view.start()
 
     def keep_drawing(self) -> None:
         """Have it draw by itself from now on."""
@@ -159,7 +157,7 @@ async def _with_ticks(run: Coroutine[Any, Any, T], tick: Callable[[], None]) -> 
         ticking.cancel()
 
 
-def choose_view(reports: Reports) -> View:
+def choose_view(reports: Reports) -> RunView:
     """The live picture on a terminal, plain lines elsewhere and in CI."""
     from pulseq.reports.live import LiveView
     from pulseq.reports.plain import PlainView
@@ -195,6 +193,7 @@ def _tell(
 def _print_summary(
     outcome: RunOutcome, options: RunOptions, reports: Reports, locations: dict[str, str], *, at_once: bool
 ) -> None:
+    from pulseq.cli.flow_run_link import without_dead_link
     from pulseq.cli.next_steps import find_steps
     from pulseq.reports.summary import find_untold, render_summary
     from pulseq.reports.terminal import Terminal
@@ -210,7 +209,8 @@ def _print_summary(
     if reports.verbosity >= 0:
         steps = find_steps(record, reports.command, stored=outcome.stored, left_at_once=at_once)
     summary = render_summary(
-        _without_dead_link(record, at_once=at_once),
+        # A server of this run alone answers still, and ends with us.
+        replace(record, prefect=None) if at_once else without_dead_link(record),
         durations=reports.durations,
         verbosity=reports.verbosity,
         locations={**locations, **steps},
@@ -223,13 +223,6 @@ def _print_summary(
         with contextlib.suppress(OSError):  # whoever read it has gone, or its disk is full; the verdicts stand
             sys.stderr.write(summary.plain())
             sys.stderr.flush()
-
-
-def _without_dead_link(record: RunRecord, *, at_once: bool) -> RunRecord:
-    from pulseq.cli.flow_run_link import without_dead_link
-
-    # A server of this run alone answers still, and ends with us.
-    return replace(record, prefect=None) if at_once else without_dead_link(record)
 
 
 def _locations(options: RunOptions, reports: Reports, outcome: RunOutcome, *, persisted: bool) -> dict[str, str]:

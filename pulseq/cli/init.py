@@ -11,7 +11,7 @@ from pulseq.node.machine import count_cpus
 from pulseq.suites.default_suite import DEFAULT_STEM, default_files, own_nodes_files
 from pulseq.suites.found_project import FoundProject
 from pulseq.suites.found_tools import find_entries
-from pulseq.suites.starter import EXAMPLE_NODES, EXAMPLES, Entry, NodeLine, render_nodes, render_suite
+from pulseq.suites.starter import EXAMPLE_NODES, EXAMPLES, FoundTests, render_nodes, render_suite
 
 
 def init(directory: Path = Path(), /) -> int:
@@ -38,20 +38,12 @@ def init(directory: Path = Path(), /) -> int:
     project = FoundProject(directory)
     entries = find_entries(project)
     runnable = [entry for entry in entries if not entry.missing]
-    if _write(suite, suite_there, render_suite(project.name, entries if runnable else [*entries, *EXAMPLES])):
+    if _write(suite, suite_there, render_suite(project.name, entries, "" if runnable else EXAMPLES)):
         _tell(entries, runnable)
-    _write(nodes[0], nodes_there, _render_nodes(runnable))
+    _write(nodes[0], nodes_there, render_nodes(count_cpus()) if runnable else EXAMPLE_NODES)
     where = "" if directory.resolve() == Path.cwd().resolve() else f" in {directory}"
     print(f"next{where}: `pulseq run`; `pulseq check` looks without running", file=sys.stderr)
     return 0
-
-
-def _render_nodes(runnable: Sequence[Entry]) -> str:
-    if not runnable:
-        return render_nodes(EXAMPLE_NODES)
-    slots = count_cpus()
-    count = "its one processor" if slots == 1 else f"each of its {slots} processors"
-    return render_nodes([NodeLine("node1", f"This machine, with a slot for {count}.", slots)])
 
 
 def _write(file: Path, there: Path | None, text: str) -> bool:
@@ -69,7 +61,7 @@ def _write(file: Path, there: Path | None, text: str) -> bool:
     return True
 
 
-def _tell(entries: Sequence[Entry], runnable: Sequence[Entry]) -> None:
+def _tell(entries: Sequence[FoundTests], runnable: Sequence[FoundTests]) -> None:
     for entry in entries:
         end = f" Not run: {entry.missing}" if entry.missing else ""
         print(f"  {entry.id}: {entry.why}{end}", file=sys.stderr)

@@ -27,6 +27,7 @@ app = cyclopts.App(
     # As Markdown it takes a parser of that: a hundred modules.
     help_format="plaintext",
     version_flags=_FLAGS[2:],
+    default_parameter=cyclopts.Parameter(negative=""),
     result_action="return_value",
     exit_on_error=False,
     print_error=False,
@@ -62,8 +63,7 @@ def run_command(arguments: Sequence[str]) -> int:
         _tell_all_of_help(arguments)
         code = app(list(arguments))
     except cyclopts.CycloptsError as error:
-        verb = next((word for word in arguments[:1] if word in COMMANDS), None)
-        return _end_badly(arguments, word_usage_error(error, verb, arguments[1:]), ExitCode.USAGE_ERROR)
+        return _end_badly(arguments, word_usage_error(error, _verb_of(arguments), arguments[1:]), ExitCode.USAGE_ERROR)
     except PulseqError as error:
         return _end_badly(arguments, str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -136,9 +136,13 @@ def _check_verb(arguments: Sequence[str]) -> None:
     raise UsageError(f"found command {arguments[0]!r}, expected one of {', '.join(COMMANDS)}{hint}")
 
 
+def _verb_of(arguments: Sequence[str]) -> str | None:
+    return next((word for word in arguments[:1] if word in COMMANDS), None)
+
+
 def _tell_all_of_help(arguments: Sequence[str]) -> None:
     # The line that a list of verbs has for it would stand in place of all that its function says.
-    verb = next((word for word in arguments[:1] if word in COMMANDS), None)
+    verb = _verb_of(arguments)
     if verb and {"--help", "-h"} & set(arguments) and (function := app[verb].default_command) is not None:
         app[verb].help = "\n\n".join(say_purpose(function))
 

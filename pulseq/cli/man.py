@@ -62,7 +62,8 @@ def _find_commands(parent: cyclopts.App, above: tuple[str, ...] = ()) -> Iterato
 
 
 def _describe(name: str, command: cyclopts.App) -> Iterator[Part]:
-    shown = [argument for argument in command.assemble_argument_collection(parse_docstring=True) if argument.show]
+    taken = command.assemble_argument_collection(default_parameter=app.default_parameter, parse_docstring=True)
+    shown = [argument for argument in taken if argument.show]
     options = [argument for argument in shown if argument.names[0].startswith("-")]
     words = [argument for argument in shown if argument not in options]
     usage = " ".join([f"`pulseq {name}`", *(["[OPTIONS]"] if options else []), *map(_say_word, words)])

@@ -5,11 +5,10 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import App, Parameter
+from cyclopts import App
 
-from pulseq.cli.state import database_path
+from pulseq.cli.common_options import database_path
 from pulseq.errors import ExitCode
 from pulseq.run.run_options import default_home
 
@@ -20,8 +19,8 @@ app = App(name="results", help="Journals and the database that is built from the
 def sync(
     *,
     db: Path | None = None,
-    rebuild: Annotated[bool, Parameter(negative="")] = False,
-    prefect: Annotated[bool, Parameter(negative="")] = False,
+    rebuild: bool = False,
+    prefect: bool = False,
 ) -> int:
     """Bring every journal of the state directory into DuckDB, and mend there what differs from them.
 
@@ -50,8 +49,11 @@ def sync(
 
 def _sync_prefect() -> None:
     from pulseq.orchestration.reconcile import sync_prefect
+    from pulseq.standing.known_api import known_api
 
-    told = asyncio.run(sync_prefect(default_home()))
+    home = default_home()
+    api = known_api(home)
+    told = asyncio.run(sync_prefect(home, api.url, api.auth))
     line = f"Prefect: {told.runs} runs compared, {told.flow_runs} flow runs and {told.task_runs} task runs ended"
     if told.unknown:
         line += f"; {told.unknown} flow runs are unknown to it"

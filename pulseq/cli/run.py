@@ -3,24 +3,24 @@
 from __future__ import annotations
 
 import math
-import re
 import sys
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
-from pulseq.cli.arguments import split_at_dashes
+from pulseq.cli.common_options import NodeCount, Output, Verbose
 from pulseq.cli.execute import Reports, execute
 from pulseq.errors import UsageError
 from pulseq.run.run_request import RunRequest, prepare_run
+from pulseq.suites.values import FILE_NAME, FILE_NAME_WORDS
 
 _WHERE = Group("Where it runs", sort_key=1)
 _WHAT = Group("What is run", sort_key=2)
 _HOW = Group("How it is run", sort_key=3)
 _OUTPUT = Group("What is shown and kept", sort_key=4)
-RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
 @Parameter(name="*")
@@ -28,9 +28,9 @@ RUN_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 class RunArguments:
     """Options of `pulseq run`; letters and meanings are pytest's and its plug-ins' where they have them."""
 
-    nodes_count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"], group=_WHERE)] = None
+    nodes_count: Annotated[NodeCount, Parameter(group=_WHERE)] = None
     """Local nodes with one slot each: a number, or `auto` for one a processor (the default)."""
-    nodes: Annotated[Path | None, Parameter(group=_WHERE)] = None
+    nodes_file: Annotated[Path | None, Parameter(name="--nodes", group=_WHERE)] = None
     """Nodes file; by default `NAME.nodes.yaml` or `../nodes/NAME.yaml` of a suite file `NAME.yaml`, if there is one."""
     scheduler: Annotated[str | None, Parameter(group=_WHERE)] = None
     """Address of a Dask scheduler whose nodes are to be used; no local node is started. An address is code: what
@@ -42,22 +42,22 @@ class RunArguments:
     """Only tests whose id or name matches the expression."""
     markers: Annotated[str | None, Parameter(name="-m", group=_WHAT)] = None
     """Only tests whose marks (pytest) or labels match the expression."""
-    last_failed: Annotated[bool, Parameter(name=["--lf", "--last-failed"], negative="", group=_WHAT)] = False
+    last_failed: Annotated[bool, Parameter(name=["--lf", "--last-failed"], group=_WHAT)] = False
     """Only the tests that are known to fail; all, where none of them is among these."""
-    failed_first: Annotated[bool, Parameter(name=["--ff", "--failed-first"], negative="", group=_WHAT)] = False
+    failed_first: Annotated[bool, Parameter(name=["--ff", "--failed-first"], group=_WHAT)] = False
     """The tests that are known to fail go first."""
     pyargs: Annotated[bool, Parameter(negative="", group=_WHAT)] = False
     """Arguments that are no suite files are names of Python packages."""
 
-    exit_first: Annotated[bool, Parameter(name=["-x", "--exitfirst"], negative="", group=_HOW)] = False
+    exit_first: Annotated[bool, Parameter(name=["-x", "--exitfirst"], group=_HOW)] = False
     """Stop after the first test that fails."""
     maxfail: Annotated[int | None, Parameter(group=_HOW)] = None
     """Stop after this many tests that fail."""
-    timeout: Annotated[float | None, Parameter(group=_HOW)] = None
+    timeout_seconds: Annotated[float | None, Parameter(name="--timeout", group=_HOW)] = None
     """Seconds for each attempt of a test that has no timeout of its own."""
     reruns: Annotated[int | None, Parameter(group=_HOW)] = None
     """Further attempts for a failing test that has no `max_retries` of its own."""
-    deadline: Annotated[float | None, Parameter(group=_HOW)] = None
+    deadline_seconds: Annotated[float | None, Parameter(name="--deadline", group=_HOW)] = None
     """Seconds after which the whole run is stopped (exit code 124)."""
     granularity: Annotated[Literal["test", "file", "auto"], Parameter(group=_HOW)] = "auto"
     """What makes a Prefect task run of pytest items: each test, each file, or packs of short ones."""
@@ -72,15 +72,15 @@ class RunArguments:
     """Write a JUnit XML report to this file."""
     html: Annotated[Path | None, Parameter(group=_OUTPUT)] = None
     """Write a report as one HTML page to this file."""
-    db: Annotated[Path | None, Parameter(group=_OUTPUT)] = None
+    database: Annotated[Path | None, Parameter(name="--db", group=_OUTPUT)] = None
     """The DuckDB file that results go to; by default `results.duckdb` in the state directory."""
-    output: Annotated[Literal["text", "json"], Parameter(group=_OUTPUT)] = "text"
+    output: Annotated[Output, Parameter(group=_OUTPUT)] = "text"
     """`json`: one JSON object with the run's id, counts, exit reason and paths on standard output."""
     live: Annotated[bool, Parameter(name="--live", negative="--no-live", group=_OUTPUT)] = True
     """A live picture of the run where standard error is a terminal."""
-    verbose: Annotated[bool, Parameter(name=["-v", "--verbose"], negative="", group=_OUTPUT)] = False
+    verbose: Annotated[Verbose, Parameter(group=_OUTPUT)] = False
     """A line for each test; tracebacks of errors of our own."""
-    quiet: Annotated[bool, Parameter(name=["-q", "--quiet"], negative="", group=_OUTPUT)] = False
+    quiet: Annotated[bool, Parameter(name=["-q", "--quiet"], group=_OUTPUT)] = False
     """Failures and the last line alone."""
 
     @property
@@ -105,52 +105,41 @@ def run(*suites: str, options: RunArguments | None = None) -> int:
 
 
 def _check(arguments: RunArguments) -> None:
-    for name, value in (("--timeout", arguments.timeout), ("--deadline", arguments.deadline)):
+    for name, value in (("--timeout", arguments.timeout_seconds), ("--deadline", arguments.deadline_seconds)):
         if value is not None and not (math.isfinite(value) and value > 0):
             raise UsageError(f"{name}: found {value}, expected seconds above 0")
-    for name, count, least in (("--reruns", arguments.reruns, 0), ("--maxfail", arguments.maxfail, 1)):
+    reruns, maxfail, durations = arguments.reruns, arguments.maxfail, arguments.durations
+    for name, count, least in (("--reruns", reruns, 0), ("--maxfail", maxfail, 1), ("--durations", durations, 0)):
         if count is not None and count < least:
             raise UsageError(f"{name}: found {count}, expected a number of at least {least}")
-    if arguments.durations < 0:
-        raise UsageError(f"--durations: found {arguments.durations}, expected a number of at least 0")
-    if arguments.run_id is not None and not RUN_ID.fullmatch(arguments.run_id):
-        raise UsageError(
-            f"--run-id: found {arguments.run_id!r}, expected up to 100 letters, digits, '.', '_' and '-', "
-            "the first of them a letter or digit"
-        )
+    if arguments.run_id is not None and not FILE_NAME.fullmatch(arguments.run_id):
+        raise UsageError(f"--run-id: found {arguments.run_id!r}, expected {FILE_NAME_WORDS}")
 
 
 def _request(suites: list[str], pytest_args: list[str], arguments: RunArguments) -> RunRequest:
     return RunRequest(
+        **_named_alike(RunRequest, arguments),
         suites=tuple(suites),
         pytest_args=tuple(pytest_args),
-        pyargs=arguments.pyargs,
-        python=arguments.python,
-        keyword=arguments.keyword,
-        markers=arguments.markers,
-        last_failed=arguments.last_failed,
-        failed_first=arguments.failed_first,
-        nodes_file=arguments.nodes,
-        nodes_count=arguments.nodes_count,
-        scheduler=arguments.scheduler,
-        timeout_seconds=arguments.timeout,
-        reruns=arguments.reruns,
         max_failures=1 if arguments.exit_first else arguments.maxfail,
-        deadline_seconds=arguments.deadline,
-        granularity=arguments.granularity,
-        isolation=arguments.isolation,
-        run_id=arguments.run_id,
-        database=arguments.db,
     )
 
 
 def _reports(arguments: RunArguments) -> Reports:
-    return Reports(
-        junitxml=arguments.junitxml,
-        html=arguments.html,
-        output=arguments.output,
-        durations=arguments.durations or sys.maxsize,
-        live=arguments.live,
-        verbosity=arguments.verbosity,
-        command=tuple(sys.argv[1:]),
-    )
+    given = _named_alike(Reports, arguments) | {"durations": arguments.durations or sys.maxsize}
+    return Reports(**given, verbosity=arguments.verbosity, command=tuple(sys.argv[1:]))
+
+
+def _named_alike(kind: Any, arguments: RunArguments) -> dict[str, Any]:
+    """The arguments that have the name of a field of `kind`."""
+    return {field.name: getattr(arguments, field.name) for field in fields(kind) if field.name in vars(arguments)}
+
+
+def split_at_dashes(argv: Sequence[str], words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Positional words of ours, and those that stood behind the first `--`.
+
+    The parser has taken the `--` away, but keeps the order: the words behind it are the last ones.
+    """
+    behind = len(argv) - argv.index("--") - 1 if "--" in argv else 0
+    at = len(words) - behind
+    return list(words[:at]), list(words[at:])

@@ -7,8 +7,8 @@ import os
 import sys
 
 from pulseq.orchestration.api_address import check_api
-from pulseq.orchestration.known_api import configure, known_api
 from pulseq.run.run_options import default_home
+from pulseq.standing.known_api import configure, known_api
 
 _ADVICE = (
     "they notify nobody yet: make a notification block (`prefect block create slack-webhook`, or on the page Blocks) "

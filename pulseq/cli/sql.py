@@ -11,7 +11,7 @@ from typing import Annotated, Literal
 
 from cyclopts import Parameter
 
-from pulseq.cli.state import database_path
+from pulseq.cli.common_options import database_path
 from pulseq.errors import PulseqError
 from pulseq.results.formats import format_csv, format_json
 from pulseq.results.table import Table
@@ -24,7 +24,7 @@ def sql(
     /,
     *,
     output_format: Annotated[Literal["table", "json", "csv"], Parameter(name="--format")] = "table",
-    raw: Annotated[bool, Parameter(negative="")] = False,
+    raw: bool = False,
     db: Path | None = None,
     timeout: float = 60.0,
 ) -> int:

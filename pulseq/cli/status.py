@@ -9,24 +9,24 @@ import sys
 import time
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-from cyclopts import Parameter
-
+from pulseq.cli.common_options import Output
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
-from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, auth_path, login_url, read_auth
+from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, login_url
 from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_capabilities, say_clock
 from pulseq.run.run_options import default_home
+from pulseq.standing.kept_auth import auth_path, read_auth
 from pulseq.standing.standing import Condition, PartState, StandingCluster, find_cluster, standing_directory
 from pulseq.standing.standing_nodes import NodeView, ask_nodes
 
 
 def status(
     *,
-    output: Literal["text", "json"] = "text",
-    url: Annotated[bool, Parameter(negative="")] = False,
-    env: Annotated[bool, Parameter(negative="")] = False,
+    output: Output = "text",
+    url: bool = False,
+    env: bool = False,
 ) -> int:
     """Tell whether server, scheduler and nodes stand, since when, and what runs there.
 

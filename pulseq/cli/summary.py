@@ -6,12 +6,9 @@ import json
 import os
 import sys
 from pathlib import Path
-from typing import Annotated, Literal
 
-from cyclopts import Parameter
-
+from pulseq.cli.common_options import Output, Verbose, database_path
 from pulseq.cli.flow_run_link import without_dead_link
-from pulseq.cli.state import database_path
 from pulseq.reports.json_output import describe_run
 from pulseq.reports.summary import find_untold, render_summary
 from pulseq.reports.terminal import Terminal
@@ -24,8 +21,8 @@ def summary(
     *,
     db: Path | None = None,
     durations: int = 5,
-    output: Literal["text", "json"] = "text",
-    verbose: Annotated[bool, Parameter(name=["-v", "--verbose"], negative="")] = False,
+    output: Output = "text",
+    verbose: Verbose = False,
 ) -> int:
     """Tell what a run came to: failures, flaky and slow tests, what each node did.
 

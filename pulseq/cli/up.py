@@ -5,20 +5,18 @@ from __future__ import annotations
 import asyncio
 import sys
 from pathlib import Path
-from typing import Annotated
 
-from cyclopts import Parameter
-
+from pulseq.cli.common_options import NodeCount
 from pulseq.cluster.local_nodes import START_PATIENCE_SECONDS, check_fleet
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet
 from pulseq.orchestration.api_address import check_api, configured_api
-from pulseq.orchestration.api_auth import read_auth
 from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_capabilities
 from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.run_options import default_home
 from pulseq.run.state_directory import prepare_home, require_space
+from pulseq.standing.kept_auth import read_auth
 from pulseq.standing.standing import Condition, StandingCluster, find_cluster, same_fleet, wait_until_settled
 from pulseq.standing.standing_control import start_cluster
 from pulseq.suites.default_suite import complete_arguments
@@ -26,9 +24,9 @@ from pulseq.suites.default_suite import complete_arguments
 
 def up(
     *,
-    count: Annotated[str | None, Parameter(name=["-n", "--numprocesses"])] = None,
+    count: NodeCount = None,
     nodes: Path | None = None,
-    no_auth: Annotated[bool, Parameter(negative="")] = False,
+    no_auth: bool = False,
 ) -> int:
     """Start a Prefect server, a Dask scheduler and nodes that stay, for `pulseq run` to use.
 
@@ -106,8 +104,7 @@ def _describe(home: Path, cluster: StandingCluster, *, for_all: bool) -> None:
 
 def _count(fleet: Fleet) -> str:
     nodes = len(fleet.nodes)
-    slots = sum(node.max_concurrent_tests for node in fleet.nodes)
-    return f"{nodes} node{'' if nodes == 1 else 's'} with {slots} slot{'' if slots == 1 else 's'}"
+    return f"{nodes} node{'' if nodes == 1 else 's'} with {fleet.slots} slot{'' if fleet.slots == 1 else 's'}"
 
 
 def _source(fleet: Fleet) -> str:

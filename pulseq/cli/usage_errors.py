@@ -7,7 +7,7 @@ from typing import Literal, get_args, get_origin
 
 import cyclopts
 
-from pulseq.cli.pytest_options import advise_on_pytest_options, is_pytests
+from pulseq.cli.misplaced_options import advise_on_pytest_options, is_pytests
 from pulseq.errors import nearest
 from pulseq.suites.documents import shorten
 

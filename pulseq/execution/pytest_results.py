@@ -18,9 +18,9 @@ from pulseq.models import (
     PytestOrder,
     PytestWarning,
     Reason,
+    SessionResult,
     Status,
 )
-from pulseq.protocol.from_node import SessionResult
 
 #: What is kept of one attempt, one collection or one end of a session, in numbers and in characters.
 MOST_WARNINGS = 100

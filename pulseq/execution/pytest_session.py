@@ -18,8 +18,7 @@ from pulseq.execution.pytest_results import collection_of, session_result, unmea
 from pulseq.execution.pytest_zygote import ZygoteLine
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
-from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason
-from pulseq.protocol.from_node import SessionResult
+from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason, SessionResult
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0

@@ -17,7 +17,7 @@ QUIET_SETTINGS: Mapping[str, str] = MappingProxyType(
     }
 )
 #: Where nobody is: without an address Prefect's client would start a server.
-NO_API = "http://127.0.0.1:0/api"
+NO_API = "http://127.0.0.1:9/api"
 #: What every node is told: it speaks to no API, neither of states nor of log lines.
 NODE_SETTINGS: Mapping[str, str] = MappingProxyType(
     {

@@ -28,7 +28,6 @@ from pulseq.orchestration.api_watch import ApiWatch
 from pulseq.orchestration.delivery import Delivery
 from pulseq.orchestration.ending import ending_of
 from pulseq.orchestration.flow_run import RETRIES_OF_A_CONFIGURED_API, FlowRunEnding, state_for, use_api
-from pulseq.orchestration.known_api import KnownApi, known_api
 from pulseq.orchestration.prefect_client import open_client
 from pulseq.orchestration.task_run_events import FINAL, event_of, final_state, flow_run_resource
 from pulseq.orchestration.tasks import NODE_LOST, state_of, task_for
@@ -296,22 +295,19 @@ class PrefectReport:
     going_on: int = 0
 
 
-async def sync_prefect(home: Path, configured: str | None = None) -> PrefectReport:
+async def sync_prefect(home: Path, url: str, auth: str | None = None) -> PrefectReport:
     """Tell the Prefect API how every run of a state directory ended, where it does not know.
 
     Runs that it was told of before cost nothing.
 
     Args:
-        configured: address of an API; None takes the one that is configured, else that of `pulseq up`.
+        url, auth: the API, and the auth string that it asks for where it is ours.
 
     Raises:
-        UsageError: there is no API to be told.
         InfrastructureError: it does not answer, or does not take what it is told.
     """
-    api = KnownApi(configured) if configured else known_api(home)
-    url = api.url
     report = PrefectReport()
-    with use_api(url, auth=api.auth, retries=RETRIES_OF_A_CONFIGURED_API):
+    with use_api(url, auth=auth, retries=RETRIES_OF_A_CONFIGURED_API):
         for journal in journals_in(home):
             if is_being_written(journal):
                 report = replace(report, going_on=report.going_on + 1)

@@ -19,7 +19,12 @@ from prefect.context import AsyncClientContext, FlowRunContext
 from prefect.events import Event
 from prefect.filesystems import LocalFileSystem
 from prefect.results import ResultStore
-from prefect.settings import PREFECT_API_URL, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    temporary_settings,
+)
 from prefect.task_runners import ThreadPoolTaskRunner
 from prefect.utilities.engine import emit_task_run_state_change_event
 
@@ -27,6 +32,12 @@ from pulseq.orchestration.quiet_settings import NO_API
 from pulseq.orchestration.tasks import run_as_task
 from pulseq.protocol.from_node import TaskRunState
 from pulseq.protocol.work import Work
+
+_SPEAK_TO_NOBODY: dict[Any, Any] = {
+    PREFECT_API_URL: NO_API,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,
+    PREFECT_LOGGING_TO_API_ENABLED: False,
+}
 
 Tell = Callable[[TaskRunState], None]
 _tell: ContextVar[Tell] = ContextVar("pulseq-tell-state")
@@ -55,8 +66,8 @@ class TaskRuns:
                 self._is_open = True
 
     async def _enter(self) -> None:
-        if not PREFECT_API_URL.value():
-            self._exit.enter_context(temporary_settings({PREFECT_API_URL: NO_API}))
+        if PREFECT_API_URL.value() != NO_API:  # on a node that we have not started ourselves
+            self._exit.enter_context(temporary_settings(_SPEAK_TO_NOBODY))
         # One for all task runs, which would make one each.
         api = await self._exit.enter_async_context(AsyncClientContext())
         self._exit.enter_context(

@@ -28,13 +28,3 @@ def loopback_settings(api_url: str) -> Mapping[str, str]:
 def is_on_loopback(api_url: str) -> bool:
     """Whether an API is on this machine, and speaks without TLS."""
     return _LOOPBACK.match(api_url) is not None
-
-
-def certificates_elsewhere(current: str) -> str | None:
-    """The certificates for any other API, where the `current` ones are the one from here; else None."""
-    if current != _ONE_CERTIFICATE:
-        return None
-    import certifi  # a library of Prefect's client, for this one case
-
-    # As Prefect chooses them where nobody else does.
-    return os.environ.get("SSL_CERT_FILE") or certifi.where()

@@ -9,7 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
-from pulseq.models import AttemptResult, Key, PytestWarning
+from pulseq.models import AttemptResult, Key, SessionResult
 from pulseq.protocol.coding import PROTOCOL, decode, encode
 
 
@@ -64,16 +64,6 @@ class NextAsked(Struct, frozen=True, tag="next_asked"):
 
     key: str
     held: frozenset[str]
-
-
-class SessionResult(Struct, frozen=True):
-    """How an entry's session ended on a machine: the further fields of the event `SessionFinished`, in its order."""
-
-    exit_status: int
-    error: str | None = None
-    summary: str = ""
-    warnings: tuple[PytestWarning, ...] = ()
-    properties: tuple[tuple[str, str], ...] = ()
 
 
 class SessionEnd(Struct, frozen=True, tag="session_end"):

@@ -12,10 +12,10 @@ from pulseq.models import (
     PytestItemBody,
     PytestSpec,
     Reason,
+    SessionResult,
     Status,
     TestCase,
 )
-from pulseq.protocol.from_node import SessionResult
 
 
 @dataclass(frozen=True, slots=True)

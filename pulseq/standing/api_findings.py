@@ -12,8 +12,8 @@ from pathlib import Path
 
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.orchestration.api_address import configured_api, without_secrets
-from pulseq.orchestration.known_api import KnownApi, configure, known_api
 from pulseq.standing.findings import Finding, Grade
+from pulseq.standing.known_api import KnownApi, configure, known_api
 from pulseq.standing.standing import Condition, find_cluster
 
 _PATIENCE_SECONDS = 5.0

@@ -29,13 +29,14 @@ from pulseq.cluster.local_nodes import (
 )
 from pulseq.errors import PulseqError
 from pulseq.models import Fleet, NodeSpec
-from pulseq.orchestration.api_auth import choose_auth, keep_auth
+from pulseq.orchestration.api_auth import choose_auth
 from pulseq.orchestration.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
 from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.ownership import open_own
 from pulseq.processes.child import read_configuration, tell_owner
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.process_id import ProcessId
+from pulseq.standing.kept_auth import keep_auth
 from pulseq.standing.standing import (
     FILE_NAME,
     Condition,

@@ -54,12 +54,12 @@ def _key_of(test: TestCase) -> Hashable:
 
 def find_absent(test: TestCase) -> Iterator[str]:
     """What is not there, each as the key that names it, what was looked for, and what to do."""
-    if not isinstance(test.body, CommandBody | CallBody | PytestBody):
-        return
-    if not os.path.isdir(test.cwd):
+    finders = _FINDERS.get(type(test.body), ())
+    if finders and not os.path.isdir(test.cwd):
         yield f"cwd: found no directory '{test.cwd}'{hint_at_similar(Path(test.cwd))}"
-    else:
-        yield from _FINDERS[type(test.body)](test.body, test)
+        return
+    for find in finders:
+        yield from find(test.body, test)
 
 
 def _find_of_command(body: CommandBody, test: TestCase) -> Iterator[str]:
@@ -118,19 +118,14 @@ def _read_hashbang(path: str) -> str | None:
     return words[0] if words else None
 
 
-def _find_of_call(body: CallBody, test: TestCase) -> Iterator[str]:
-    yield from _find_interpreter(test)
-
-
 def _find_of_pytest(body: PytestBody, test: TestCase) -> Iterator[str]:
-    yield from _find_interpreter(test)
     for target in () if body.pyargs or "--pyargs" in body.args else body.targets:
         path = Path(test.cwd, target.partition("::")[0])
         if not path.exists():
             yield f"pytest: {describe_missing(path)}"
 
 
-def _find_interpreter(test: TestCase) -> Iterator[str]:
+def _find_interpreter(_body: Body, test: TestCase) -> Iterator[str]:
     if test.python is not None and (message := describe_missing_python(test.python)):
         yield f"python: {message}"
 
@@ -146,8 +141,8 @@ def describe_missing_python(python: str) -> str | None:
     return f"found no interpreter '{python}'{hint_at_similar(Path(python))}"
 
 
-_FINDERS: dict[type[Body], Callable[..., Iterator[str]]] = {
-    CommandBody: _find_of_command,
-    CallBody: _find_of_call,
-    PytestBody: _find_of_pytest,
+_FINDERS: dict[type[Body], tuple[Callable[..., Iterator[str]], ...]] = {
+    CommandBody: (_find_of_command,),
+    CallBody: (_find_interpreter,),
+    PytestBody: (_find_interpreter, _find_of_pytest),
 }

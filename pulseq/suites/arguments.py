@@ -11,7 +11,7 @@ from msgspec import structs
 
 from pulseq.errors import ConfigurationError, NothingToRunError, Problem, UsageError
 from pulseq.models import PytestBody, Suite, TestCase
-from pulseq.suites.documents import shorten
+from pulseq.suites.documents import find_repeated, shorten
 from pulseq.suites.one_test import locate_python
 from pulseq.suites.reading import SUFFIXES, describe_missing
 from pulseq.suites.rootdir import find_rootdir
@@ -52,7 +52,7 @@ def load_arguments(
     if targets or not arguments:
         suites.append(_make_pytest_suite(targets, pytest_args, pyargs=pyargs))
     tests = [test for suite in suites for test in suite.tests]
-    _refuse_shared_ids(suites)
+    _refuse_shared_ids(tests)
     if not tests:
         raise NothingToRunError(f"found no tests in {_join(files)}")
     if pytest_args and not any(isinstance(test.body, PytestBody) for test in tests):
@@ -72,13 +72,9 @@ def _is_suite_file(argument: str) -> bool:
 
 
 def _refuse_repeated(files: Sequence[str]) -> None:
-    first: dict[str, str] = {}
-    for file in files:
-        place = os.path.realpath(file)
-        if other := first.get(place):
-            also = "" if other == file else f", which is '{other}'"
-            raise UsageError(f"found '{file}' again{also}, expected each suite file once")
-        first[place] = file
+    for index, first in find_repeated(map(os.path.realpath, files)):
+        also = "" if files[first] == files[index] else f", which is '{files[first]}'"
+        raise UsageError(f"found '{files[index]}' again{also}, expected each suite file once")
 
 
 def _join(words: Iterable[str]) -> str:
@@ -119,19 +115,13 @@ def _load_files(files: Sequence[str]) -> list[Suite]:
     return suites
 
 
-def _refuse_shared_ids(suites: Iterable[Suite]) -> None:
-    first: dict[str, TestCase] = {}
-    problems: list[Problem] = []
-    for test in (test for suite in suites for test in suite.tests):
-        other = first.setdefault(test.id, test)
-        if other is not test:
-            file, _, line = (test.location or "").rpartition(":")
-            expected = f"an id that no other test has; the first is at {other.location or 'the command line'}"
-            problems.append(
-                Problem(
-                    file or "command line", int(line) if line else None, "id", f"'{shorten(test.id)}' again", expected
-                )
-            )
+def _refuse_shared_ids(tests: Sequence[TestCase]) -> None:
+    problems = []
+    for index, first in find_repeated(test.id for test in tests):
+        file, _, line = (tests[index].location or "command line:").rpartition(":")
+        expected = f"an id that no other test has; the first is at {tests[first].location or 'the command line'}"
+        found = f"'{shorten(tests[index].id)}' again"
+        problems.append(Problem(file, int(line) if line else None, "id", found, expected))
     if problems:
         raise ConfigurationError(problems)
 

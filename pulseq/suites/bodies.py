@@ -4,100 +4,48 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Annotated, Any
 from urllib.parse import urlsplit
 
 from pulseq.models import Body, CallBody, CommandBody, HttpBody, PytestBody, SimulateBody, Status
+from pulseq.suites.common_keys import COMPANIONS, KINDS, TestKeys
 from pulseq.suites.documents import Flaw, Flawed, describe, shorten
-from pulseq.suites.readers import (
-    Reader,
-    T,
-    list_of,
-    mapping_of,
+from pulseq.suites.schema import Expected, Keys, ReadBy, read
+from pulseq.suites.shell_signs import find_shell_sign
+from pulseq.suites.values import (
+    Flag,
+    Key,
+    PositiveSeconds,
+    Seconds,
+    Text,
+    Written,
     one_of,
-    read_flag,
-    read_keys,
-    read_positive_seconds,
-    read_seconds,
     read_text,
     read_written,
-    whole_number,
 )
-from pulseq.suites.shell_signs import find_shell_sign
 
-KINDS = ("command", "call", "pytest", "http", "simulate")
-#: Keys that belong to some bodies only, and to which.
-COMPANIONS: Mapping[str, tuple[str, ...]] = {
-    "args": ("call", "pytest"),
-    "kwargs": ("call",),
-    "shell": ("command",),
-    "junit": ("command",),
-}
+_ONE_BODY = f"exactly one of {', '.join(KINDS)}"
 _TARGET = re.compile(r"[^\W\d]\w*(?:\.[^\W\d]\w*)*:[^\W\d]\w*(?:\.[^\W\d]\w*)*")
 _METHOD = re.compile(r"[A-Za-z]{1,20}")
-_read_texts = list_of(read_text, "text or a list of texts")
 
 
-def read_body(test: Mapping[str, Any]) -> Body | None:
-    """The body that a test's mapping names; None where it names none.
-
-    Raises:
-        Flawed: it names more than one, or one that cannot be read.
-    """
-    kinds = [kind for kind in KINDS if kind in test]
-    if len(kinds) > 1:
-        found = " and ".join((", ".join(kinds[:-1]), kinds[-1]))
-        raise Flawed.at(f"{len(kinds)} bodies ({found})", f"exactly one of {', '.join(KINDS)}")
-    flaws = [
-        Flaw((key,), f"this key beside {kinds[0]}" if kinds else "this key", _say_where(key, owners, kinds))
-        for key, owners in COMPANIONS.items()
-        if key in test and not set(kinds) & set(owners)
-    ]
-    body: Body | None = None
-    if kinds:
-        try:
-            body = _READERS[kinds[0]](test)
-        except Flawed as error:
-            flaws += error.flaws
-    if flaws:
-        raise Flawed(flaws)
-    return body
-
-
-def _say_where(key: str, owners: Sequence[str], kinds: Sequence[str]) -> str:
-    others = "; a command's arguments stand behind its program" if key == "args" and kinds == ["command"] else ""
-    return f"it only beside {' or '.join(owners)}{others}"
-
-
-def _read_command(test: Mapping[str, Any]) -> CommandBody:
-    values = read_keys(
-        {key: test[key] for key in ("shell", "junit") if key in test},
-        {"shell": read_flag, "junit": read_text},
-        thing="a command",
-    ).finish()
-    shell = values.get("shell", False)
-    return CommandBody(
-        _under("command", read_line if shell else read_argv, test["command"]), shell, values.get("junit")
-    )
-
-
-def read_line(value: Any) -> tuple[str, ...]:
+def _read_line(value: Any) -> tuple[str, ...]:
     """A line for a shell, as the one element of an argv."""
     if isinstance(value, (list, tuple)):
         raise Flawed.at("a list", "one line of text, as shell is true")
     return (read_text(value).strip(),)
 
 
-def read_argv(value: Any) -> tuple[str, ...]:
+def _read_argv(value: Any) -> tuple[str, ...]:
     """A program and its arguments: a list, or text that is split as a shell would split it."""
-    if isinstance(value, str):
-        argv = split_line(_refuse_shell_signs(value))
-    else:
-        argv = list_of(read_written, "a list of a program and its arguments, or a line of text")(value)
+    argv = _split_line(_refuse_shell_signs(value)) if isinstance(value, str) else read(_Argv, value)
     if not argv or not argv[0].strip():
         raise Flawed.at("no program", "a program and its arguments")
     return argv
+
+
+_Argv = Annotated[tuple[Written, ...], Expected("a list of a program and its arguments, or a line of text")]
 
 
 def _refuse_shell_signs(line: str) -> str:
@@ -116,30 +64,24 @@ def _refuse_shell_signs(line: str) -> str:
     return line
 
 
-def split_line(value: str) -> tuple[str, ...]:
+def _split_line(value: str) -> tuple[str, ...]:
     """Split text as a shell would."""
+    line = read_written(value)
     try:
-        return tuple(shlex.split(read_written(value)))
+        return tuple(shlex.split(line))
     except ValueError as error:
-        if isinstance(error, Flawed):
-            raise
         why = str(error).lower()
         raise Flawed.at(f"{describe(value)} ({why})", "text that a shell could split") from None
 
 
-def read_arguments(value: Any) -> tuple[str, ...]:
-    """Arguments for a program: a list, or text that is split as a shell would split it."""
-    return split_line(value) if isinstance(value, str) else list_of(read_written, "a list of arguments")(value)
+class CommandKeys(TestKeys):
+    command: Annotated[tuple[str, ...], ReadBy(_read_argv)]
+    shell: Flag
+    junit: Text
 
 
-def _read_call(test: Mapping[str, Any]) -> CallBody:
-    readers: dict[str, Reader[Any]] = {
-        "call": _read_target,
-        "args": list_of(read_plain, "a list of values"),
-        "kwargs": mapping_of(read_plain, "a mapping of names to values"),
-    }
-    values = read_keys({key: test[key] for key in readers if key in test}, readers, thing="a call").finish()
-    return CallBody(values["call"], values.get("args", ()), values.get("kwargs", {}))
+class ShellKeys(CommandKeys):
+    command: Annotated[tuple[str, ...], ReadBy(_read_line)]
 
 
 def _read_target(value: Any) -> str:
@@ -155,9 +97,9 @@ def _read_target(value: Any) -> str:
 def read_plain(value: Any) -> Any:
     """Values that any interpreter can be sent: text, numbers, flags, nothing, lists and mappings."""
     if isinstance(value, Mapping):
-        return mapping_of(read_plain, "a mapping")(value)
+        return read(dict[Key, Plain], value)
     if isinstance(value, (list, tuple)):
-        return list(list_of(read_plain, "a list")(value))
+        return read(list[Plain], value)
     if isinstance(value, float):
         return float(value)
     if value is None or isinstance(value, (str, int)):
@@ -165,36 +107,36 @@ def read_plain(value: Any) -> Any:
     raise Flawed.at(describe(value), "text, a number, true, false, a list or a mapping")
 
 
-def _read_pytest(test: Mapping[str, Any]) -> PytestBody:
-    readers: dict[str, Reader[Any]] = {"pytest": _read_targets, "args": read_arguments}
-    values = read_keys({key: test[key] for key in readers if key in test}, readers, thing="a pytest entry").finish()
-    return PytestBody(values["pytest"], values.get("args", ()))
+Plain = Annotated[Any, ReadBy(read_plain)]
+
+
+class CallKeys(TestKeys):
+    call: Annotated[str, ReadBy(_read_target)]
+    args: Annotated[tuple[Plain, ...], Expected("a list of values")]
+    kwargs: Annotated[dict[Key, Plain], Expected("a mapping of names to values")]
 
 
 def _read_targets(value: Any) -> tuple[str, ...]:
-    targets = (read_text(value),) if isinstance(value, str) else _read_texts(value)
+    targets = (read_text(value),) if isinstance(value, str) else read(_Targets, value)
     if not targets:
         raise Flawed.at("an empty list", "a path, a node id or a list of them")
-    return targets
+    return tuple(targets)
 
 
-def _read_http(test: Mapping[str, Any]) -> HttpBody:
-    return _under("http", _read_request, test["http"])
+_Targets = Annotated[tuple[Text, ...], Expected("text or a list of texts")]
 
 
-def _read_request(value: Any) -> HttpBody:
-    if isinstance(value, str):
-        raise Flawed.at(describe(value), f"a mapping, such as {{url: '{shorten(value)}'}}")
-    readers: dict[str, Reader[Any]] = {
-        "url": _read_url,
-        "method": _read_method,
-        "headers": mapping_of(read_written, "a mapping of names to values"),
-        "body": read_written,
-        "expect_status": _read_statuses,
-        "expect_text": read_text,
-        "max_seconds": read_positive_seconds,
-    }
-    return HttpBody(**read_keys(value, readers, required=["url"], thing="http").finish())
+def _read_arguments(value: Any) -> tuple[str, ...]:
+    """Arguments for a program: a list, or text that is split as a shell would split it."""
+    return _split_line(value) if isinstance(value, str) else tuple(read(_Arguments, value))
+
+
+_Arguments = Annotated[tuple[Written, ...], Expected("a list of arguments")]
+
+
+class PytestKeys(TestKeys):
+    pytest: Annotated[tuple[str, ...], ReadBy(_read_targets)]
+    args: Annotated[tuple[str, ...], ReadBy(_read_arguments)]
 
 
 def _read_url(value: Any) -> str:
@@ -220,36 +162,89 @@ def _read_method(value: Any) -> str:
     return method.upper()
 
 
+_Status = Annotated[int, Expected("a whole number from 100 to 599", ge=100, le=599)]
+
+
 def _read_statuses(value: Any) -> tuple[int, ...]:
-    read_status = whole_number(100, 599)
     if isinstance(value, (list, tuple)) and value:
-        return list_of(read_status, "a list of statuses")(value)
-    return (read_status(value),)
+        return tuple(read(tuple[_Status, ...], value))
+    return (read(_Status, value),)
 
 
-def _read_simulate(test: Mapping[str, Any]) -> SimulateBody:
-    return _under("simulate", _read_stand_in, test["simulate"])
+class RequestKeys(Keys, thing="http", needs=("url",)):
+    url: Annotated[str, ReadBy(_read_url)]
+    method: Annotated[str, ReadBy(_read_method)]
+    headers: Annotated[dict[Key, Written], Expected("a mapping of names to values")]
+    body: Written
+    expect_status: Annotated[tuple[int, ...], ReadBy(_read_statuses)]
+    expect_text: Text
+    max_seconds: PositiveSeconds
 
 
-def _read_stand_in(value: Any) -> SimulateBody:
-    readers: dict[str, Reader[Any]] = {
-        "duration": read_seconds,
-        "outcome": one_of({status.value: status for status in Status}),
-    }
-    return SimulateBody(**read_keys(value, readers, thing="simulate").finish())
+def _read_request(value: Any) -> Any:
+    if isinstance(value, str):
+        raise Flawed.at(describe(value), f"a mapping, such as {{url: '{shorten(value)}'}}")
+    return read(RequestKeys, value)
 
 
-def _under(key: str, reader: Reader[T], value: Any) -> T:
+class HttpKeys(TestKeys):
+    http: Annotated[dict[str, Any], ReadBy(_read_request)]
+
+
+class StandInKeys(Keys, thing="simulate"):
+    duration: Seconds
+    outcome: Annotated[Status, ReadBy(one_of({status.value: status for status in Status}))]
+
+
+class SimulateKeys(TestKeys):
+    simulate: StandInKeys
+
+
+_KEYS: Mapping[str, type[TestKeys]] = dict(
+    zip(KINDS, (CommandKeys, CallKeys, PytestKeys, HttpKeys, SimulateKeys), strict=True)
+)
+_BODIES: Mapping[str, Callable[..., Body]] = dict(
+    zip(KINDS, (CommandBody, CallBody, PytestBody, HttpBody, SimulateBody), strict=True)
+)
+
+
+def read_test(test: Any, *, needs_body: bool = True) -> tuple[dict[str, Any], Body]:
+    """What is written of a test, and its body; where it has and needs none, a stand-in for its duration.
+
+    Raises:
+        Flawed: with all that is wrong with it.
+    """
+    if not isinstance(test, Mapping):
+        return read(TestKeys, test), SimulateBody()  # which refuses it
+    kinds = [kind for kind in KINDS if kind in test]
+    keys = _KEYS[kinds[0]] if len(kinds) == 1 else TestKeys
+    if keys is CommandKeys and test.get("shell") not in (None, False):
+        keys = ShellKeys
+    elsewhere = [key for key in (*KINDS, *COMPANIONS) if key in test and key not in keys.kinds()]
+    flaws: list[Flaw] = []
+    values: dict[str, Any] = {}
     try:
-        return reader(value)
+        values = read(keys, {key: test[key] for key in test if key not in elsewhere} if elsewhere else test)
     except Flawed as error:
-        raise Flawed(flaw.below(key) for flaw in error.flaws) from None
+        flaws += error.flaws
+    if len(kinds) > 1:
+        found = " and ".join((", ".join(kinds[:-1]), kinds[-1]))
+        flaws.append(Flaw((), f"{len(kinds)} bodies ({found})", _ONE_BODY))
+    elif elsewhere:
+        flaws += [_send_away(key, kinds) for key in elsewhere]
+    elif needs_body and not kinds and not any((flaw.suggestion or "").split(".")[0] in KINDS for flaw in flaws):
+        flaws.append(Flaw((), "no body", _ONE_BODY))
+    if flaws:
+        raise Flawed(flaws)
+    return values, _make(kinds[0], values) if kinds else SimulateBody(values.get("duration", 0.0))
 
 
-_READERS: Mapping[str, Reader[Body]] = {
-    "command": _read_command,
-    "call": _read_call,
-    "pytest": _read_pytest,
-    "http": _read_http,
-    "simulate": _read_simulate,
-}
+def _make(kind: str, values: Mapping[str, Any]) -> Body:
+    what, beside = values[kind], {key: values[key] for key in COMPANIONS if key in values}
+    return _BODIES[kind](**what) if isinstance(what, dict) else _BODIES[kind](what, **beside)
+
+
+def _send_away(key: str, kinds: Sequence[str]) -> Flaw:
+    others = "; a command's arguments stand behind its program" if key == "args" and kinds == ["command"] else ""
+    found = f"this key beside {kinds[0]}" if kinds else "this key"
+    return Flaw((key,), found, f"it only beside {' or '.join(COMPANIONS[key])}{others}")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
@@ -75,8 +75,8 @@ class Document:
 
     source: str
     value: Any
-    flaws: tuple[Flaw, ...]
-    find_line: Callable[[KeyPath], int | None]
+    flaws: tuple[Flaw, ...] = ()
+    find_line: Callable[[KeyPath], int | None] = lambda _: None
 
     def refuse(self, flaws: Iterable[Flaw]) -> ConfigurationError:
         """The error that tells all flaws of the file, in its order."""
@@ -93,10 +93,31 @@ class Document:
         ]
         return ConfigurationError(sorted(problems, key=lambda problem: problem.line or 0))
 
+    def entries(self, key: str) -> list[Mapping[str, Any]]:
+        """The mappings of the list under a key, empty ones in the place of anything else."""
+        found = self.value.get(key)
+        return [entry if isinstance(entry, dict) else {} for entry in found] if isinstance(found, list) else []
+
     def place(self, *path: str | int) -> str:
         """`file:line` of the value at a path."""
         line = self.find_line(path)
         return self.source if line is None else f"{self.source}:{line}"
+
+
+def find_repeated(values: Iterable[Hashable]) -> Iterator[tuple[int, int]]:
+    """The index of each value that was there before, and where it was first; None may be there any number of times."""
+    first: dict[Hashable, int] = {}
+    for index, value in enumerate(values):
+        if value is not None and (other := first.setdefault(value, index)) != index:
+            yield index, other
+
+
+def find_repeated_ids(document: Document, key: str, expected: str) -> Iterator[Flaw]:
+    """Each id in the list under a key that another before it has; `expected` is to be followed by the line of that."""
+    ids = [entry.get("id") for entry in document.entries(key)]
+    for index, other in find_repeated(one if isinstance(one, str) and one.strip() else None for one in ids):
+        line = document.find_line((key, other, "id"))
+        yield Flaw((key, index, "id"), f"'{shorten(str(ids[index]))}' again", f"{expected} {line}")
 
 
 def format_path(path: Sequence[str | int]) -> str:

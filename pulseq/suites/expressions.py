@@ -7,7 +7,7 @@ one := "not" one | "(" either ")" | word.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import TypeAlias
 
 from pulseq.errors import UsageError
@@ -16,6 +16,8 @@ from pulseq.errors import UsageError
 Expression: TypeAlias = Callable[[Callable[[str], bool]], bool]
 
 _TOKEN = re.compile(r"\s*(?:(?P<token>[()]|[\w:+\-.\[\]\\/=]+)|(?P<end>$))")
+#: What joins expressions, the loosest first, and how many sides have to hold.
+_JOINTS: tuple[tuple[str, Callable[[Iterable[bool]], bool]], ...] = (("or", any), ("and", all))
 _OPERATORS = ("and", "or", "not", "(", ")")
 _DEEPEST = 100
 
@@ -30,7 +32,7 @@ def parse_expression(text: str, option: str) -> Expression:
 
 
 class _Parser:
-    """Reads one text from left to right, one token ahead."""
+    """ReadBy one text from left to right, one token ahead."""
 
     def __init__(self, text: str, option: str) -> None:
         self.text = text
@@ -42,24 +44,20 @@ class _Parser:
         self._advance()
 
     def parse(self) -> Expression:
-        expression = self._parse_either()
+        expression = self._parse_joined()
         if self.token:
             raise self._refuse("'and', 'or' or the end")
         return expression
 
-    def _parse_either(self) -> Expression:
-        sides = [self._parse_both()]
-        while self.token == "or":
+    def _parse_joined(self, loosest: int = 0) -> Expression:
+        if loosest == len(_JOINTS):
+            return self._parse_one()
+        word, quantify = _JOINTS[loosest]
+        sides = [self._parse_joined(loosest + 1)]
+        while self.token == word:
             self._advance()
-            sides.append(self._parse_both())
-        return sides[0] if len(sides) == 1 else lambda holds: any(side(holds) for side in sides)
-
-    def _parse_both(self) -> Expression:
-        sides = [self._parse_one()]
-        while self.token == "and":
-            self._advance()
-            sides.append(self._parse_one())
-        return sides[0] if len(sides) == 1 else lambda holds: all(side(holds) for side in sides)
+            sides.append(self._parse_joined(loosest + 1))
+        return sides[0] if len(sides) == 1 else lambda holds: quantify(side(holds) for side in sides)
 
     def _parse_one(self) -> Expression:
         word = self.token
@@ -79,7 +77,7 @@ class _Parser:
             negated = self._parse_one()
             self.depth -= 1
             return lambda holds: not negated(holds)
-        inner = self._parse_either()
+        inner = self._parse_joined()
         if self.token != ")":
             raise self._refuse("')'")
         self._advance()

@@ -10,7 +10,7 @@ from typing import Any
 
 from pulseq.suites.documents import shorten
 from pulseq.suites.found_project import CALLS_US, FoundProject, calls_us
-from pulseq.suites.starter import Entry, Line
+from pulseq.suites.starter import FoundTests, Line
 
 _FILE = "package.json"
 _MANAGERS = {
@@ -33,7 +33,7 @@ _NO_TEST = "no test specified"
 _REPORT = "node_modules/.cache/pulseq/junit.xml"
 
 
-def find_node(project: FoundProject) -> Iterator[Entry]:
+def find_node(project: FoundProject) -> Iterator[FoundTests]:
     """The entry for `npm test` or what stands for it here, if the project has a test script."""
     package = _read_package(project)
     script = _mapping(package.get("scripts")).get("test")
@@ -50,7 +50,7 @@ def find_node(project: FoundProject) -> Iterator[Entry]:
         *([Line("junit", _REPORT, "one test for each case in this file")] if extra else []),
         Line("env", _environment(script, extra), "so that nothing waits for changes of files, as tools do for people"),
     ]
-    yield Entry(
+    yield FoundTests(
         "node",
         f"The test script of {_FILE}: {shorten(script.strip())}",
         lines,

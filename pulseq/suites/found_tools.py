@@ -11,7 +11,7 @@ from typing import Any
 from pulseq.suites.found_node import find_node
 from pulseq.suites.found_project import CALLS_US, FoundProject, calls_us
 from pulseq.suites.found_pytest import find_pytest
-from pulseq.suites.starter import Entry, Line
+from pulseq.suites.starter import FoundTests, Line
 
 _CASES = "one test for each case in these files"
 _MAKEFILES = ("GNUmakefile", "makefile", "Makefile")
@@ -30,13 +30,13 @@ _CALLS = {
 }
 
 
-def find_entries(project: FoundProject) -> list[Entry]:
+def find_entries(project: FoundProject) -> list[FoundTests]:
     """An entry for each kind of tests that a project has; those that cannot run here say why."""
     entries = [entry for find in _FINDERS for entry in find(project)]
     return [*entries, *_find_make(project, [entry.id for entry in entries if not entry.missing])]
 
 
-def _find_maven(project: FoundProject) -> Iterator[Entry]:
+def _find_maven(project: FoundProject) -> Iterator[FoundTests]:
     if not project.has("pom.xml"):
         return
     program, missing = _wrapped(project, "./mvnw", "mvn")
@@ -44,10 +44,10 @@ def _find_maven(project: FoundProject) -> Iterator[Entry]:
         Line("command", [program, "-B", "test"]),
         Line("junit", "**/target/surefire-reports/TEST-*.xml", _CASES),
     ]
-    yield Entry("maven", "pom.xml is Maven's.", lines, missing=missing)
+    yield FoundTests("maven", "pom.xml is Maven's.", lines, missing=missing)
 
 
-def _find_gradle(project: FoundProject) -> Iterator[Entry]:
+def _find_gradle(project: FoundProject) -> Iterator[FoundTests]:
     names = ("settings.gradle", "settings.gradle.kts", "build.gradle", "build.gradle.kts")
     if (found := project.first(*names)) is None:
         return
@@ -56,7 +56,7 @@ def _find_gradle(project: FoundProject) -> Iterator[Entry]:
         Line("command", [program, "cleanTest", "test", "--continue"], "cleanTest: results from a cache are not new"),
         Line("junit", "**/build/test-results/test/TEST-*.xml", _CASES),
     ]
-    yield Entry("gradle", f"{found} is Gradle's.", lines, missing=missing)
+    yield FoundTests("gradle", f"{found} is Gradle's.", lines, missing=missing)
 
 
 def _wrapped(project: FoundProject, wrapper: str, program: str) -> tuple[str, str]:
@@ -66,19 +66,21 @@ def _wrapped(project: FoundProject, wrapper: str, program: str) -> tuple[str, st
     return program, project.program(program) or ""
 
 
-def _find_go(project: FoundProject) -> Iterator[Entry]:
+def _find_go(project: FoundProject) -> Iterator[FoundTests]:
     if not project.has("go.mod"):
         return
     if project.find_program("gotestsum"):
         report = "build/gotestsum.xml"
         lines = [Line("command", ["gotestsum", "--junitfile", report, "./..."]), Line("junit", report, _CASES)]
-        yield Entry("go", "go.mod is Go's.", lines, missing=project.program("go") or "")
+        yield FoundTests("go", "go.mod is Go's.", lines, missing=project.program("go") or "")
         return
     hint = "With gotestsum on the PATH each Go test could be a test of its own (--junitfile)."
-    yield Entry("go", "go.mod is Go's.", [Line("command", ["go", "test", "./..."])], hint, project.program("go") or "")
+    yield FoundTests(
+        "go", "go.mod is Go's.", [Line("command", ["go", "test", "./..."])], hint, project.program("go") or ""
+    )
 
 
-def _find_cargo(project: FoundProject) -> Iterator[Entry]:
+def _find_cargo(project: FoundProject) -> Iterator[FoundTests]:
     if not project.has("Cargo.toml"):
         return
     profile = _nextest_profile(project)
@@ -88,11 +90,11 @@ def _find_cargo(project: FoundProject) -> Iterator[Entry]:
             Line("command", ["cargo", "nextest", "run", "--no-fail-fast", "--profile", name]),
             Line("junit", f"target/nextest/{name}/{path}", f"{_CASES}; .config/nextest.toml names it"),
         ]
-        yield Entry("cargo", "Cargo.toml is Cargo's.", lines, missing=project.program("cargo") or "")
+        yield FoundTests("cargo", "Cargo.toml is Cargo's.", lines, missing=project.program("cargo") or "")
         return
     hint = "With cargo-nextest and a [profile.ci.junit] in .config/nextest.toml each could be a test of its own."
     lines = [Line("command", ["cargo", "test"])]
-    yield Entry("cargo", "Cargo.toml is Cargo's.", lines, hint, project.program("cargo") or "")
+    yield FoundTests("cargo", "Cargo.toml is Cargo's.", lines, hint, project.program("cargo") or "")
 
 
 def _nextest_profile(project: FoundProject) -> tuple[str, str] | None:
@@ -108,16 +110,16 @@ def _nextest_profile(project: FoundProject) -> tuple[str, str] | None:
     return None
 
 
-def _find_phpunit(project: FoundProject) -> Iterator[Entry]:
+def _find_phpunit(project: FoundProject) -> Iterator[FoundTests]:
     if (found := project.first("phpunit.xml", "phpunit.xml.dist", "phpunit.dist.xml")) is None:
         return
     program, missing = _wrapped(project, "vendor/bin/phpunit", "phpunit")
     report = "build/phpunit.xml"
     lines = [Line("command", [program, "--log-junit", report]), Line("junit", report, _CASES)]
-    yield Entry("phpunit", f"{found} configures PHPUnit.", lines, missing=missing)
+    yield FoundTests("phpunit", f"{found} configures PHPUnit.", lines, missing=missing)
 
 
-def _find_rspec(project: FoundProject) -> Iterator[Entry]:
+def _find_rspec(project: FoundProject) -> Iterator[FoundTests]:
     spec = next(Path(project.root, "spec").glob("**/*_spec.rb"), None)
     if not project.has(".rspec") and spec is None:
         return
@@ -127,15 +129,15 @@ def _find_rspec(project: FoundProject) -> Iterator[Entry]:
     missing = project.program(command[0]) or ""
     if "rspec_junit_formatter" not in gems:
         hint = "With the gem rspec_junit_formatter each example could be a test of its own."
-        yield Entry("rspec", f"{found} is RSpec's.", [Line("command", command)], hint, missing)
+        yield FoundTests("rspec", f"{found} is RSpec's.", [Line("command", command)], hint, missing)
         return
     report = "build/rspec.xml"
     formats = ["--format", "progress", "--format", "RspecJunitFormatter", "--out", report]
     lines = [Line("command", [*command, *formats]), Line("junit", report, _CASES)]
-    yield Entry("rspec", f"{found} is RSpec's.", lines, missing=missing)
+    yield FoundTests("rspec", f"{found} is RSpec's.", lines, missing=missing)
 
 
-def _find_ctest(project: FoundProject) -> Iterator[Entry]:
+def _find_ctest(project: FoundProject) -> Iterator[FoundTests]:
     if not re.search(r"(?im)^\s*(enable_testing\s*\(|include\s*\(\s*CTest)", project.read("CMakeLists.txt")):
         return
     build = "cmake -S . -B build && cmake --build build"
@@ -146,10 +148,10 @@ def _find_ctest(project: FoundProject) -> Iterator[Entry]:
         Line("junit", "build/ctest.xml", _CASES),
     ]
     missing = project.program("cmake") or project.program("ctest") or ""
-    yield Entry("ctest", "CMakeLists.txt enables CTest.", lines, missing=missing)
+    yield FoundTests("ctest", "CMakeLists.txt enables CTest.", lines, missing=missing)
 
 
-def _find_make(project: FoundProject, ids: list[str]) -> Iterator[Entry]:
+def _find_make(project: FoundProject, ids: list[str]) -> Iterator[FoundTests]:
     """`make test`, but where all that it does is to call what has an entry of its own."""
     if (file := project.first(*_MAKEFILES)) is None:
         return
@@ -161,11 +163,13 @@ def _find_make(project: FoundProject, ids: list[str]) -> Iterator[Entry]:
         calls = next((one for one in ids if re.search(rf"(?<![\w-]){_CALLS[one]}\b", rule[2])), None)
         missing = f"it calls what `{calls}` stands for above." if calls else project.program("make") or ""
         missing = CALLS_US if calls_us(rule[2]) else missing
-        yield Entry("make", f"{file} has a target `{target}`.", [Line("command", ["make", target])], missing=missing)
+        yield FoundTests(
+            "make", f"{file} has a target `{target}`.", [Line("command", ["make", target])], missing=missing
+        )
         return
 
 
-_FINDERS: tuple[Callable[[FoundProject], Iterator[Entry]], ...] = (
+_FINDERS: tuple[Callable[[FoundProject], Iterator[FoundTests]], ...] = (
     find_pytest,
     find_node,
     _find_maven,

@@ -2,48 +2,51 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pulseq.errors import UsageError
 from pulseq.models import Fleet, FrameworkConfig, NodeSpec, Strategy
-from pulseq.suites.documents import Document, Flaw, Flawed, describe, shorten
-from pulseq.suites.readers import (
-    Reader,
-    one_of,
-    read_capabilities,
-    read_flag,
-    read_keys,
-    read_positive_seconds,
-    read_text,
-    whole_number,
-)
+from pulseq.suites.documents import Document, Flaw, Flawed, find_repeated, find_repeated_ids
 from pulseq.suites.reading import read_document
+from pulseq.suites.schema import Expected, Keys, ReadBy, read, read_whole
+from pulseq.suites.values import Capabilities, FileName, Flag, PositiveSeconds, Text, one_of
 
 _LOOPBACK = {"127.0.0.1": "localhost", "::1": "localhost"}
-#: Ids name log files and worker processes.
-_NODE_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
-def _read_node_id(value: Any) -> str:
-    """A node's id, which also names its log file."""
-    node_id = read_text(value)
-    if not _NODE_ID.fullmatch(node_id):
-        raise Flawed.at(
-            f"'{shorten(node_id)}'",
-            "up to 100 letters, digits, '.', '_' and '-', the first of them a letter or digit",
-        )
-    return node_id
+class NodeKeys(Keys, thing="a node", needs=("id",)):
+    id: FileName
+    host: Text
+    port: Annotated[int, Expected("a whole number from 0 to 65535", ge=0, le=65535)]
+    capabilities: Capabilities
+    max_concurrent_tests: Annotated[int, Expected("a whole number, 1 or more", ge=1)]
 
 
-_NODE_READERS: Mapping[str, Reader[Any]] = {
-    "id": _read_node_id,
-    "host": read_text,
-    "port": whole_number(0, 65535),
-    "capabilities": read_capabilities,
-    "max_concurrent_tests": whole_number(1),
+class AggregationKeys(Keys, thing="result_aggregation"):
+    enabled: Flag
+    interval: PositiveSeconds
+    persist_results: Flag
+
+
+class FrameworkKeys(Keys, thing="framework"):
+    heartbeat_interval: PositiveSeconds
+    node_timeout: PositiveSeconds
+    load_balancing_strategy: Annotated[Strategy, ReadBy(one_of({strategy.value: strategy for strategy in Strategy}))]
+    result_aggregation: AggregationKeys
+
+
+class NodesFileKeys(Keys, thing="a nodes file", needs=("nodes",)):
+    nodes: Annotated[tuple[NodeKeys, ...], Expected("a list of at least one node", min_length=1)]
+    framework: FrameworkKeys
+
+
+#: The field of FrameworkConfig that a key fills, where it is not called like the key.
+_FIELDS = {
+    "load_balancing_strategy": "strategy",
+    "enabled": "aggregation_enabled",
+    "interval": "aggregation_interval",
 }
 
 
@@ -55,18 +58,10 @@ def load_fleet(path: Path) -> Fleet:
         ConfigurationError: it holds problems; all of them are in it.
     """
     document = read_document(path, needs="nodes")
-    readers: dict[str, Reader[Any]] = {"nodes": _leave_for_later, "framework": read_framework}
-    top = read_keys(document.value, readers, required=["nodes"], thing="a nodes file")
-    flaws = [*document.flaws, *top.flaws]
-    nodes: list[NodeSpec] = []
-    for part in _read_nodes(document):
-        if isinstance(part, Flaw):
-            flaws.append(part)
-        else:
-            nodes.append(part)
-    if flaws:
-        raise document.refuse(flaws)
-    return Fleet(tuple(nodes), top.values.get("framework", FrameworkConfig()), str(path))
+    ids = find_repeated_ids(document, "nodes", "an id that no other node has; the first is at line")
+    values = read_whole(document, NodesFileKeys, [*ids, *_find_repeated_ports(document)])
+    nodes = tuple(NodeSpec(**node) for node in values["nodes"])
+    return Fleet(nodes, _make_framework(values.get("framework", {})), str(path))
 
 
 def local_fleet(count: int) -> Fleet:
@@ -80,74 +75,23 @@ def local_fleet(count: int) -> Fleet:
     return Fleet(tuple(NodeSpec(f"node{number}") for number in range(1, count + 1)))
 
 
-def _leave_for_later(value: Any) -> Any:
-    return value
-
-
-def _read_nodes(document: Document) -> Iterator[NodeSpec | Flaw]:
-    entries = document.value.get("nodes", [NodeSpec])
-    if not isinstance(entries, list) or not entries:
-        yield Flaw(("nodes",), describe(entries), "a list of at least one node")
-        return
-    if "nodes" not in document.value:
-        return
-    ids: dict[str, int] = {}
-    ports: dict[tuple[str, int], int] = {}
-    for index, entry in enumerate(entries):
-        reading = read_keys(entry, _NODE_READERS, required=["id"], thing="a node")
-        yield from (flaw.below("nodes", index) for flaw in reading.flaws)
-        yield from _find_repetitions(document, index, reading.values, ids, ports)
-        if not reading.flaws:
-            yield NodeSpec(**reading.values)
-
-
-def _find_repetitions(
-    document: Document,
-    index: int,
-    values: Mapping[str, Any],
-    ids: dict[str, int],
-    ports: dict[tuple[str, int], int],
-) -> Iterator[Flaw]:
-    """An id that another node has, and a port that another node of the same host has."""
-    node_id, port = values.get("id"), values.get("port", 0)
-    if node_id is not None and ids.setdefault(node_id, index) != index:
-        line = document.find_line(("nodes", ids[node_id], "id"))
-        expected = f"an id that no other node has; the first is at line {line}"
-        yield Flaw(("nodes", index, "id"), f"'{shorten(node_id)}' again", expected)
-    host = values.get("host", "localhost").lower()
-    place = (_LOOPBACK.get(host, host), port)
-    if port and ports.setdefault(place, index) != index:
-        line = document.find_line(("nodes", ports[place], "port"))
+def _find_repeated_ports(document: Document) -> Iterator[Flaw]:
+    """Each port that another node of the same host has."""
+    places = [_place_of(node) for node in document.entries("nodes")]
+    for index, other in find_repeated(places):
+        line = document.find_line(("nodes", other, "port"))
         expected = f"a port of its own (0: any that is free); line {line} has it on the same host"
-        yield Flaw(("nodes", index, "port"), f"{port} again", expected)
+        yield Flaw(("nodes", index, "port"), f"{document.value['nodes'][index]['port']} again", expected)
 
 
-def read_framework(value: Any) -> FrameworkConfig:
-    """The `framework` section: how often nodes are looked at, and how tests find theirs.
-
-    Raises:
-        Flawed: with all that is wrong with it.
-    """
-    readers: dict[str, Reader[Any]] = {
-        "heartbeat_interval": read_positive_seconds,
-        "node_timeout": read_positive_seconds,
-        "load_balancing_strategy": one_of({strategy.value: strategy for strategy in Strategy}),
-        "result_aggregation": _read_aggregation,
-    }
-    values = read_keys(value, readers, thing="framework").finish()
-    strategy = values.pop("load_balancing_strategy", Strategy.ADAPTIVE)
-    return FrameworkConfig(strategy=strategy, **values.pop("result_aggregation", {}), **values)
+def _place_of(node: Mapping[str, Any]) -> tuple[str, int] | None:
+    host, port = str(node.get("host", "localhost")).lower(), node.get("port")
+    return (_LOOPBACK.get(host, host), port) if port and type(port) is int else None
 
 
-def _read_aggregation(value: Any) -> dict[str, Any]:
-    readers: dict[str, Reader[Any]] = {
-        "enabled": read_flag,
-        "interval": read_positive_seconds,
-        "persist_results": read_flag,
-    }
-    values = read_keys(value, readers, thing="result_aggregation").finish()
-    fields = {"enabled": "aggregation_enabled", "interval": "aggregation_interval"}
-    return {fields.get(key, key): item for key, item in values.items()}
+def _make_framework(values: Mapping[str, Any]) -> FrameworkConfig:
+    flat = {**values, **values.get("result_aggregation", {})}
+    return FrameworkConfig(**{_FIELDS.get(key, key): flat[key] for key in flat if key != "result_aggregation"})
 
 
 def framework_from_mapping(mapping: Mapping[str, Any]) -> FrameworkConfig:
@@ -157,7 +101,7 @@ def framework_from_mapping(mapping: Mapping[str, Any]) -> FrameworkConfig:
         ValueError: a value that cannot be used; the text is one sentence about the first of them.
     """
     try:
-        return read_framework(mapping)
+        return _make_framework(read(FrameworkKeys, mapping))
     except Flawed as error:
         raise ValueError(f"framework: {error.flaws[0]}") from None
 
@@ -169,6 +113,6 @@ def read_node_value(key: str, value: Any) -> Any:
         ValueError: it cannot be used; the text is one sentence.
     """
     try:
-        return _NODE_READERS[key](value)
+        return read(NodeKeys.kinds()[key], value)
     except Flawed as error:
         raise ValueError(f"node: {error.flaws[0].below(key)}") from None

@@ -6,12 +6,13 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 from pulseq.errors import UsageError, nearest
-from pulseq.suites.documents import Document, Flaw, Flawed, KeyPath, describe
-from pulseq.suites.readers import Reader, list_of, mapping_of, read_flag, read_keys, read_text, read_written
+from pulseq.suites.documents import Document, Flaw, Flawed, KeyPath, describe, find_repeated, shorten
 from pulseq.suites.reading import read_document
+from pulseq.suites.schema import Expected, Keys, ReadBy, read, read_whole
+from pulseq.suites.values import Flag, Key, Text, Written, read_text
 
 PROJECT_FILE = "prefect.yaml"
 _SELECTORS = ("cron", "interval", "rrule")
@@ -101,35 +102,29 @@ def read_project(path: Path) -> Project:
         ConfigurationError: it holds what Prefect would ignore or refuse; all of it is told.
     """
     document = read_document(path, needs="deployments")
-    top = read_keys(document.value, _TOP, required=["deployments"], thing="a prefect.yaml")
-    flaws = [*document.flaws, *top.flaws]
-    deployments: list[Deployment] = []
-    for index, entry in enumerate(document.value.get("deployments") or []):
-        reading = read_keys(entry, _DEPLOYMENT, required=["name", "entrypoint"], thing="a deployment")
-        flaws += [flaw.below("deployments", index) for flaw in reading.flaws]
-        if not reading.flaws:
-            values = reading.values
-            deployments.append(Deployment(("deployments", index), values["name"], values["entrypoint"], values))
-    flaws += _find_repeated(deployments)
-    if flaws:
-        raise document.refuse(flaws)
-    return Project(document, path.absolute().parent, tuple(deployments))
+    values = read_whole(document, ProjectKeys, list(_find_repeated_names(document)))
+    deployments = tuple(
+        Deployment(("deployments", index), one["name"], one["entrypoint"], one)
+        for index, one in enumerate(values["deployments"])
+    )
+    return Project(document, path.absolute().parent, deployments)
 
 
-def _find_repeated(deployments: Sequence[Deployment]) -> Iterator[Flaw]:
-    known: set[tuple[str, str]] = set()
-    for one in deployments:
-        if (one.entrypoint, one.name) in known:
-            yield Flaw((*one.path, "name"), f"'{one.name}' again", "a name that no other deployment of the flow has")
-        known.add((one.entrypoint, one.name))
+def _find_repeated_names(document: Document) -> Iterator[Flaw]:
+    names = [(entry.get("entrypoint"), entry.get("name")) for entry in document.entries("deployments")]
+    written = (name if all(isinstance(one, str) and one.strip() for one in name) else None for name in names)
+    for index, _ in find_repeated(written):
+        expected = "a name that no other deployment of the flow has"
+        yield Flaw(("deployments", index, "name"), f"'{shorten(str(names[index][1]))}' again", expected)
 
 
-def _take(value: Any) -> Any:
-    return value
+def _or_template(kind: Any) -> Any:
+    """A kind, or a template in its place."""
+    return ReadBy(lambda value: value if is_template(value) else read(kind, value))
 
 
-def _mapping(value: Any) -> dict[str, Any]:
-    return mapping_of(_take, "a mapping")({} if value is None else value)
+def _read_mapping(value: Any) -> Any:
+    return read(_Mapping, {} if value is None else value)
 
 
 def _read_entrypoint(value: Any) -> str:
@@ -140,55 +135,41 @@ def _read_entrypoint(value: Any) -> str:
 
 
 def _read_strategy(value: Any) -> str:
-    if value not in _STRATEGIES and not is_template(value):
+    if value not in _STRATEGIES:
         meant = nearest(str(value).upper(), _STRATEGIES)
         raise Flawed.at(describe(value), f"one of {', '.join(_STRATEGIES)}", suggestion=meant)
     return str(value)
 
 
 def _read_limit(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return read_keys(value, _LIMIT, required=["limit"], thing="a concurrency limit").finish()
-    return value if value is None or is_template(value) else _read_count(value)
+    return None if value is None else read(LimitKeys if isinstance(value, Mapping) else _Count, value)
 
 
-def _read_count(value: Any) -> Any:
-    if is_template(value) or (isinstance(value, int) and not isinstance(value, bool) and value > 0):
-        return value
-    raise Flawed.at(describe(value), "a whole number above 0")
-
-
-def _read_flag(value: Any) -> Any:
-    return value if is_template(value) else read_flag(value)
-
-
-def _read_schedule(value: Any) -> dict[str, Any]:
-    values = read_keys(value, _SCHEDULE, thing="a schedule").finish()
+def _read_schedule(value: Any) -> Any:
+    values = read(ScheduleKeys, value)
     found = [selector for selector in _SELECTORS if values.get(selector) is not None]
     if len(found) != 1:
         raise Flawed.at(" and ".join(found) or f"none of {', '.join(_SELECTORS)}", "exactly one of them")
     return values
 
 
-def _read_trigger(value: Any) -> dict[str, Any]:
+def _read_trigger(value: Any) -> Any:
     if not isinstance(value, Mapping):
         raise Flawed.at(describe(value), "a mapping")
     kind = value.get("type", "event")
     if kind not in _TRIGGERS:
-        meant = nearest(str(kind), list(_TRIGGERS))
+        meant = nearest(str(kind), _TRIGGERS)
         raise Flawed.at(describe(kind), f"one of {', '.join(_TRIGGERS)}", "type", suggestion=meant)
-    return read_keys(value, dict.fromkeys(_TRIGGERS[kind], _take), thing=f"a trigger of type {kind}").finish()
+    return read(_TRIGGERS[kind], value)
 
 
 def _read_steps(value: Any) -> Any:
     entries = [value] if isinstance(value, Mapping) else value
-    if entries is None:
-        return None
-    return list_of(_read_step, "a list of steps")(entries)
+    return None if entries is None else read(_Steps, entries)
 
 
 def _read_step(value: Any) -> Any:
-    for name, inputs in _mapping(value).items():
+    for name, inputs in _read_mapping(value).items():
         for key, given in inputs.items() if isinstance(inputs, Mapping) else ():
             if isinstance(given, str) and _SHELLS_DIRECTORY.search(given):
                 expected = (
@@ -198,52 +179,74 @@ def _read_step(value: Any) -> Any:
     return value
 
 
+_Mapping = Annotated[dict[Key, Any], Expected("a mapping")]
+_Count = Annotated[int, Expected("a whole number above 0", gt=0)]
+_Steps = Annotated[tuple[Annotated[Any, ReadBy(_read_step)], ...], Expected("a list of steps")]
+_Tags = Annotated[tuple[Text, ...], Expected("a list of tags")]
+Parameters: TypeAlias = Annotated[dict[str, Any], ReadBy(_read_mapping)]
+Steps: TypeAlias = Annotated[Any, ReadBy(_read_steps)]
+TemplateOrFlag: TypeAlias = Annotated[Any, _or_template(Flag)]
+TemplateOrCount: TypeAlias = Annotated[Any, _or_template(_Count)]
+
+
+class LimitKeys(Keys, thing="a concurrency limit", needs=("limit",)):
+    limit: TemplateOrCount
+    collision_strategy: Annotated[Any, _or_template(Annotated[str, ReadBy(_read_strategy)])]
+    grace_period_seconds: TemplateOrCount
+
+
+class ScheduleKeys(Keys, thing="a schedule", free=("timezone", "anchor_date", "slug", "replaces")):
+    cron: Any
+    interval: Any
+    rrule: Any
+    active: TemplateOrFlag
+    day_or: TemplateOrFlag
+    parameters: Parameters
+
+
 _TRIGGER = ("type", "name", "description", "enabled", "parameters", "job_variables", "schedule_after")
-_TRIGGERS: Mapping[str, tuple[str, ...]] = {
-    "event": (
-        *_TRIGGER,
-        *("match", "match_related", "after", "expect", "for_each", "posture", "threshold", "within"),
-    ),
-    "metric": (*_TRIGGER, "match", "match_related", "posture", "metric"),
-    "compound": (*_TRIGGER, "triggers", "within", "require"),
-    "sequence": (*_TRIGGER, "triggers", "within"),
+_EVENTS = ("match", "match_related", "posture")
+#: The keys of each type of trigger.
+_TRIGGERS: Mapping[str, Any] = {
+    kind: type(kind, (Keys,), {}, thing=f"a trigger of type {kind}", free=(*_TRIGGER, *keys))
+    for kind, keys in {
+        "event": (*_EVENTS, "after", "expect", "for_each", "threshold", "within"),
+        "metric": (*_EVENTS, "metric"),
+        "compound": ("triggers", "within", "require"),
+        "sequence": ("triggers", "within"),
+    }.items()
 }
-_LIMIT: Mapping[str, Reader[Any]] = {
-    "limit": _read_count,
-    "collision_strategy": _read_strategy,
-    "grace_period_seconds": _read_count,
-}
-_SCHEDULE: Mapping[str, Reader[Any]] = {
-    **dict.fromkeys((*_SELECTORS, "timezone", "anchor_date", "slug", "replaces"), _take),
-    "active": _read_flag,
-    "day_or": _read_flag,
-    "parameters": _mapping,
-}
-_POOL: Mapping[str, Reader[Any]] = {"name": read_text, "work_queue_name": read_text, "job_variables": _mapping}
-_STEPS: Mapping[str, Reader[Any]] = dict.fromkeys(("build", "push", "pull"), _read_steps)
-_DEPLOYMENT: Mapping[str, Reader[Any]] = {
-    "name": read_text,
-    "entrypoint": _read_entrypoint,
-    "description": read_text,
-    "version": read_written,
-    "version_type": read_text,
-    "flow_name": read_text,
-    "tags": lambda value: value if is_template(value) else list_of(read_text, "a list of tags")(value),
-    "parameters": _mapping,
-    "enforce_parameter_schema": _read_flag,
-    "schedule": _take,
-    "schedules": lambda value: list_of(_read_schedule, "a list of schedules")(value),
-    "paused": _read_flag,
-    "concurrency_limit": _read_limit,
-    "work_pool": lambda value: read_keys(value, _POOL, thing="a work pool").finish(),
-    "triggers": lambda value: list_of(_read_trigger, "a list of triggers")(value),
-    "sla": _take,
-    **_STEPS,
-}
-_TOP: Mapping[str, Reader[Any]] = {
-    "name": read_text,
-    "prefect-version": _take,
-    "definitions": _take,
-    "deployments": list_of(_take, "a list of deployments"),
-    **_STEPS,
-}
+
+
+class WorkPoolKeys(Keys, thing="a work pool"):
+    name: Text
+    work_queue_name: Text
+    job_variables: Parameters
+
+
+class DeploymentKeys(Keys, thing="a deployment", needs=("name", "entrypoint"), free=("schedule", "sla")):
+    name: Text
+    entrypoint: Annotated[str, ReadBy(_read_entrypoint)]
+    description: Text
+    version: Written
+    version_type: Text
+    flow_name: Text
+    tags: Annotated[Any, _or_template(_Tags)]
+    parameters: Parameters
+    enforce_parameter_schema: TemplateOrFlag
+    schedules: Annotated[tuple[Annotated[Any, ReadBy(_read_schedule)], ...], Expected("a list of schedules")]
+    paused: TemplateOrFlag
+    concurrency_limit: Annotated[Any, _or_template(Annotated[Any, ReadBy(_read_limit)])]
+    work_pool: WorkPoolKeys
+    triggers: Annotated[tuple[Annotated[Any, ReadBy(_read_trigger)], ...], Expected("a list of triggers")]
+    build: Steps
+    push: Steps
+    pull: Steps
+
+
+class ProjectKeys(Keys, thing="a prefect.yaml", needs=("deployments",), free=("prefect-version", "definitions")):
+    name: Text
+    deployments: Annotated[tuple[DeploymentKeys, ...], Expected("a list of deployments")]
+    build: Steps
+    push: Steps
+    pull: Steps

@@ -85,4 +85,4 @@ def _decode(content: bytes, source: str) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         flaw = Flaw((), f"the byte 0x{content[error.start]:02x}", "text in UTF-8", line=line)
-        raise Document(source, None, (), lambda _: None).refuse([flaw]) from None
+        raise Document(source, None).refuse([flaw]) from None

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import configparser
 import os
-import tomllib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-_ALWAYS = ("pytest.toml", ".pytest.toml", "pytest.ini", ".pytest.ini")
-_SECTIONS = {"tox.ini": "pytest", "setup.cfg": "tool:pytest"}
+from pulseq.suites.found_project import FoundProject
+from pulseq.suites.pytest_config import read_options
 
 
 def find_rootdir(targets: Sequence[str], pytest_args: Sequence[str], cwd: Path) -> Path:
@@ -69,27 +67,8 @@ def _configured(directories: Iterable[Path]) -> Path | None:
     fallback = None
     for directory in directories:
         for place in _upwards(directory):
-            if any((place / name).is_file() for name in _ALWAYS) or _has_section(place):
+            if read_options(FoundProject(place))[0] is not None:
                 return place
             if fallback is None and (place / "pyproject.toml").is_file():
                 fallback = place
     return fallback
-
-
-def _has_section(place: Path) -> bool:
-    try:
-        text = (place / "pyproject.toml").read_text(encoding="utf-8")
-        if "pytest" in tomllib.loads(text).get("tool", {}):
-            return True
-    except (OSError, ValueError, AttributeError, TypeError):
-        pass
-    return any(_has_ini_section(place / name, section) for name, section in _SECTIONS.items())
-
-
-def _has_ini_section(file: Path, section: str) -> bool:
-    parser = configparser.ConfigParser(interpolation=None, strict=False)
-    try:
-        parser.read_string(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError, configparser.Error):
-        return False
-    return parser.has_section(section)

@@ -10,11 +10,12 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pulseq.suites.documents import Flaw, Flawed, shorten
-from pulseq.suites.readers import Reader, mapping_of, read_keys, read_text
 from pulseq.suites.reading import read_document
+from pulseq.suites.schema import Expected, Keys, ReadBy, read_whole
+from pulseq.suites.values import Key, read_text
 
 AUTOMATIC = "automatic"
 _ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://[^\s/:]+:\d{1,5}|(tcp|tls)://\[[0-9a-fA-F:]+\]:\d{1,5}")
@@ -61,14 +62,12 @@ def load_schedulers(path: Path) -> AllowedSchedulers:
     if not path.exists():
         return AllowedSchedulers(source, {})
     document = read_document(path, needs="schedulers")
-    readers: dict[str, Reader[Any]] = {"schedulers": mapping_of(_read_address, "addresses by their names")}
-    top = read_keys(document.value, readers, required=["schedulers"], thing="a file of schedulers")
-    flaws = [*document.flaws, *top.flaws]
-    if AUTOMATIC in top.values.get("schedulers", {}):
-        flaws.append(Flaw(("schedulers", AUTOMATIC), f"the name {AUTOMATIC!r}", "another: it stands for no address"))
-    if flaws:
-        raise document.refuse(flaws)
-    return AllowedSchedulers(source, top.values["schedulers"])
+    flaws = [
+        Flaw(("schedulers", name), f"the name {name!r}", "another: it stands for no address")
+        for name in document.value.get("schedulers") or ()
+        if name == AUTOMATIC
+    ]
+    return AllowedSchedulers(source, read_whole(document, SchedulersKeys, flaws)["schedulers"])
 
 
 def _read_address(value: Any) -> str:
@@ -76,3 +75,7 @@ def _read_address(value: Any) -> str:
     if not _ADDRESS.fullmatch(address):
         raise Flawed.at(f"'{shorten(address)}'", "an address like 'tcp://10.0.0.5:8786'")
     return address
+
+
+class SchedulersKeys(Keys, thing="a file of schedulers", needs=("schedulers",)):
+    schedulers: Annotated[dict[Key, Annotated[str, ReadBy(_read_address)]], Expected("addresses by their names")]

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from pulseq.suites.documents import shorten
@@ -26,8 +27,8 @@ class Line:
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
-    """A test for a suite file.
+class FoundTests:
+    """Tests that were found, as an entry for a suite file.
 
     Attributes:
         id: its id.
@@ -44,64 +45,14 @@ class Entry:
     missing: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class NodeLine:
-    """A node for a nodes file, and why it is there."""
-
-    id: str
-    why: str
-    slots: int
-    capabilities: Mapping[str, str] = field(default_factory=dict)
-
-
-#: For a directory where nothing was found: small, green, and of each idea one.
-EXAMPLES = (
-    Entry(
-        "sums",
-        "A command passes when it exits with 0. It may be any program, in any language.",
-        (Line("command", ["python", "-c", "assert 1 + 1 == 2"]),),
-    ),
-    Entry(
-        "basket",
-        "A line for a shell. What it appends to $PULSEQ_METRICS is stored with its result.",
-        (
-            Line("command", """echo '{"articles": 3}' >> "$PULSEQ_METRICS\""""),
-            Line("shell", True),
-            Line("metrics", ["articles"], "the result warns when this is missing"),
-        ),
-    ),
-    Entry(
-        "steps",
-        "A Python function, here one of the standard library; your own is `module:function`.",
-        (
-            Line("call", "time:sleep"),
-            Line("args", [0.2]),
-            Line("timeout", 5, "seconds; then it is ended, with all processes it started"),
-        ),
-    ),
-    Entry(
-        "checkout",
-        "A stand-in for a test that nobody has written yet. It runs only where there is a Firefox.",
-        (
-            Line("simulate", {"duration": 0.3}),
-            Line("requirements", {"browser": "firefox"}, "the nodes file says which node has one"),
-            Line("priority", "high", "it goes first"),
-        ),
-    ),
-)
-EXAMPLE_NODES = (
-    NodeLine("node1", "Two tests at a time, and a browser that no test asks for.", 2, {"browser": "chrome"}),
-    NodeLine(
-        "node2",
-        "The only one that `checkout` fits. Change it to safari, and see what is told.",
-        1,
-        {"browser": "firefox"},
-    ),
+#: For a directory where nothing was found: small, green, and of each idea one; and the nodes for it.
+EXAMPLES, EXAMPLE_NODES = (
+    Path(__file__).with_name(name).read_text(encoding="utf-8") for name in ("example_tests.yaml", "example_nodes.yaml")
 )
 
 
-def render_suite(name: str, entries: Sequence[Entry]) -> str:
-    """A suite file in YAML that `load_suite` reads: the entries that can run here, and as comments the others."""
+def render_suite(name: str, entries: Sequence[FoundTests], examples: str = "") -> str:
+    """A suite file in YAML that `load_suite` reads: what can run here, as comments what cannot, and examples."""
     head = [
         "# What `pulseq run` runs in this directory when no suite is named.",
         "# `pulseq init` wrote it from what it found; from here on it is yours.",
@@ -113,22 +64,23 @@ def render_suite(name: str, entries: Sequence[Entry]) -> str:
         "",
         "tests:",
     ]
-    blocks = ["\n".join(_render_entry(entry)) for entry in entries]
+    blocks = [*("\n".join(_render_entry(entry)) for entry in entries), *([examples.rstrip()] if examples else [])]
     return "\n".join(head) + "\n" + "\n\n".join(blocks) + "\n"
 
 
-def render_nodes(nodes: Sequence[NodeLine]) -> str:
-    """A nodes file in YAML that `load_fleet` reads."""
-    lines = ["# The nodes of the suite beside this file: where its tests run.", "", "nodes:"]
-    for node in nodes:
-        keys: dict[str, Any] = {"id": node.id}
-        if node.capabilities:
-            keys["capabilities"] = dict(node.capabilities)
-        lines += [*_comment(node.why), f"  - {_flow(keys | {'max_concurrent_tests': node.slots})}"]
-    return "\n".join(lines) + "\n"
+def render_nodes(slots: int) -> str:
+    """A nodes file in YAML that `load_fleet` reads: this machine."""
+    count = "its one processor" if slots == 1 else f"each of its {slots} processors"
+    return f"""\
+# The nodes of the suite beside this file: where its tests run.
+
+nodes:
+  # This machine, with a slot for {count}.
+  - {{id: node1, max_concurrent_tests: {slots}}}
+"""
 
 
-def _render_entry(entry: Entry) -> Iterator[str]:
+def _render_entry(entry: FoundTests) -> Iterator[str]:
     yield from _comment(entry.why)
     if entry.hint:
         yield from _comment(entry.hint)

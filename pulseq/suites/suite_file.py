@@ -3,16 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from pulseq.errors import NothingToRunError
-from pulseq.models import Suite, TestCase
-from pulseq.suites.documents import Document, Flaw, describe, shorten
-from pulseq.suites.one_test import DEFAULT_READERS, Ground, read_test
-from pulseq.suites.readers import Reading, read_keys, read_text
+from pulseq.models import Body, Suite
+from pulseq.suites.bodies import read_test
+from pulseq.suites.common_keys import DefaultKeys
+from pulseq.suites.documents import Document, Flaw, Flawed, describe, find_repeated_ids
+from pulseq.suites.nodes_file import NodesFileKeys
+from pulseq.suites.one_test import TestBase
 from pulseq.suites.reading import read_document
+from pulseq.suites.schema import Keys, read_whole
+from pulseq.suites.values import Text
+
+
+class SuiteKeys(Keys, thing="a suite", needs=("tests",), free=("tests",)):
+    suite: Text
+    defaults: DefaultKeys | None
+
+    @classmethod
+    def refuse_key(cls, key: str) -> Flaw:
+        if key in NodesFileKeys.kinds():
+            return Flaw((key,), "a key of a nodes file", "it in a file of its own, which --nodes names")
+        return super().refuse_key(key)
 
 
 def load_suite(path: Path) -> Suite:
@@ -24,64 +38,26 @@ def load_suite(path: Path) -> Suite:
         NothingToRunError: it has no tests.
     """
     document = read_document(path, needs="tests")
-    top = read_keys(document.value, _TOP_READERS, required=["tests"], thing="a suite")
-    defaults = _read_defaults(document)
-    flaws = [
-        *document.flaws,
-        *map(_send_to_nodes_file, top.flaws),
-        *(flaw.below("defaults") for flaw in defaults.flaws),
-    ]
-    entries = document.value.get("tests")
-    if entries is not None and not isinstance(entries, list):
-        written = "[[tests]] before" if path.suffix.lower() == ".toml" else "'- ' before"
-        flaws.append(Flaw(("tests",), describe(entries), f"a list of tests, with {written} each"))
-        entries = None
-    ground = Ground(path.absolute().parent, defaults.values)
-    tests: list[TestCase] = []
-    for part in _read_tests(document, entries or [], ground):
-        if isinstance(part, Flaw):
-            flaws.append(part)
-        else:
-            tests.append(part)
-    if flaws:
-        raise document.refuse(flaws)
-    if not tests:
+    flaws: list[Flaw] = []
+    written = list(_read_tests(document, flaws))
+    flaws += find_repeated_ids(document, "tests", "an id that no other test has; the first is at line")
+    top = read_whole(document, SuiteKeys, flaws)
+    if not written:
         raise NothingToRunError(f"'{path}' has no tests: add one under its key tests")
-    return Suite(top.values.get("suite", path.stem), tuple(tests), str(path), (str(path.absolute()),))
+    base = TestBase(path.absolute().parent, top.get("defaults") or {})
+    tests = tuple(base.complete(values, body, document.place("tests", index)) for index, (values, body) in written)
+    return Suite(top.get("suite", path.stem), tests, str(path), (str(path.absolute()),))
 
 
-def _send_to_nodes_file(flaw: Flaw) -> Flaw:
-    if flaw.path not in (("nodes",), ("framework",)):
-        return flaw
-    return replace(flaw, found="a key of a nodes file", expected="it in a file of its own, which --nodes names")
-
-
-def _leave_for_later(value: Any) -> Any:
-    return value
-
-
-_TOP_READERS = {"suite": read_text, "defaults": _leave_for_later, "tests": _leave_for_later}
-
-
-def _read_defaults(document: Document) -> Reading:
-    value = document.value.get("defaults")
-    if value is None:
-        return Reading({}, ())
-    return read_keys(value, DEFAULT_READERS, thing="defaults")
-
-
-def _read_tests(document: Document, entries: list[Any], ground: Ground) -> Iterator[TestCase | Flaw]:
-    """Each test, or what is wrong with it; an id that another test has is wrong as well."""
-    first: dict[str, int] = {}
-    for index, entry in enumerate(entries):
-        reading, body = read_test(entry)
-        yield from (flaw.below("tests", index) for flaw in reading.flaws)
-        test_id = reading.values.get("id")
-        if test_id in first:
-            place = document.find_line(("tests", first[test_id], "id"))
-            expected = f"an id that no other test has; the first is at line {place}"
-            yield Flaw(("tests", index, "id"), f"'{shorten(test_id)}' again", expected)
-        elif test_id is not None:
-            first[test_id] = index
-        if body is not None and not reading.flaws:
-            yield ground.complete(reading.values, body, document.place("tests", index))
+def _read_tests(document: Document, flaws: list[Flaw]) -> Iterator[tuple[int, tuple[dict[str, Any], Body]]]:
+    """What is written of each test, with its index; what is wrong with the others goes to `flaws`."""
+    entries = document.value.get("tests")
+    if not isinstance(entries, list | None):
+        written = "[[tests]] before" if document.source.lower().endswith(".toml") else "'- ' before"
+        flaws.append(Flaw(("tests",), describe(entries), f"a list of tests, with {written} each"))
+        return
+    for index, entry in enumerate(entries or ()):
+        try:
+            yield index, read_test(entry)
+        except Flawed as error:
+            flaws += [flaw.below("tests", index) for flaw in error.flaws]

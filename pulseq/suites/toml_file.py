@@ -33,7 +33,7 @@ def parse_toml(text: str, source: str) -> Document:
             "text in quotes, a number, true, false, [a list] or {a = 'table'}" if why == "Invalid value" else "TOML"
         )
         flaw = Flaw((), f"text that is no TOML ({why})", expected, line=line)
-        raise Document(source, None, (), lambda _: None).refuse([flaw]) from None
+        raise Document(source, None).refuse([flaw]) from None
     lines = dict(_scan_lines(text))
     return Document(source, value, (), lambda path: _find_line(lines, path))
 

@@ -33,6 +33,39 @@ _CORE = "tag:yaml.org,2002:"
 _TAGS = {None, "!", *(_CORE + name for name in ("str", "int", "float", "bool", "null", "map", "seq"))}
 
 
+class _Weighed:
+    """How many values it holds and how deep, its aliases written out."""
+
+    weight = 1
+    height = 1
+
+    def hold(self, child: Any) -> None:
+        self.weight += getattr(child, "weight", 1)
+        self.height = max(self.height, getattr(child, "height", 1) + 1)
+
+
+class YamlList(list[Any], _Weighed):
+    """A list with the lines of its items."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: list[int] = []
+
+
+class YamlMapping(dict[str, Any], _Weighed):
+    """A mapping with the lines of its keys."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lines: dict[str, int] = {}
+
+    def fill_in(self, other: YamlMapping) -> None:
+        """Take what another has under keys that are not here."""
+        for key in [key for key in other if key not in self]:
+            self[key], self.lines[key] = other[key], other.lines[key]
+            self.hold(other[key])
+
+
 def parse_yaml(text: str, source: str) -> Document:
     """The one document of a YAML text.
 
@@ -44,11 +77,11 @@ def parse_yaml(text: str, source: str) -> Document:
         for event in yaml.parse(text, Loader=_LOADER):
             composer.take(event)
     except Flawed as error:
-        raise Document(source, None, (), lambda _: None).refuse(error.flaws) from None
+        raise Document(source, None).refuse(error.flaws) from None
     except yaml.YAMLError as error:
-        raise Document(source, None, (), lambda _: None).refuse([_explain(error, text)]) from None
-    root = composer.root or _Node(None, 1)
-    return Document(source, _unwrap(root), tuple(composer.flaws), lambda path: _find_line(root, path))
+        raise Document(source, None).refuse([_explain(error, text)]) from None
+    root, line = composer.root, composer.line
+    return Document(source, root, tuple(composer.flaws), lambda path: _find_line(root, line, path))
 
 
 def _explain(error: yaml.YAMLError, text: str) -> Flaw:
@@ -66,44 +99,28 @@ def _explain(error: yaml.YAMLError, text: str) -> Flaw:
 
 
 @dataclass(slots=True)
-class _Node:
-    """A scalar, a list of nodes, or a mapping of nodes with the lines of their keys.
-
-    `weight` and `height` are how many values it holds and how deep, its aliases written out.
-    """
-
-    content: Any
-    line: int
-    key_lines: dict[str, int] = field(default_factory=dict)
-    weight: int = 1
-    height: int = 1
-
-    def hold(self, child: _Node) -> None:
-        self.weight += child.weight
-        self.height = max(self.height, child.height + 1)
-
-
-@dataclass(slots=True)
 class _Open:
     """A mapping or list whose end has not come yet; `key` waits for its value."""
 
-    node: _Node
+    value: YamlList | YamlMapping
+    line: int
     path: KeyPath
     key: str | None = None
-    merged: list[_Node] = field(default_factory=list)
+    merged: list[YamlMapping] = field(default_factory=list)
 
     @property
     def next_path(self) -> KeyPath:
-        return (*self.path, len(self.node.content) if self.key is None else self.key)
+        return (*self.path, len(self.value) if self.key is None else self.key)
 
 
 class _Composer:
-    """Turns events into one node, without recursion, so that no depth of input can hurt."""
+    """Turns events into one value, without recursion, so that no depth of input can hurt."""
 
     def __init__(self) -> None:
-        self.root: _Node | None = None
+        self.root: Any = None
+        self.line = 1
         self.stack: list[_Open] = []
-        self.anchors: dict[str, _Node] = {}
+        self.anchors: dict[str, Any] = {}
         self.flaws: list[Flaw] = []
         self.documents = 0
         self.from_aliases = 0
@@ -129,74 +146,67 @@ class _Composer:
         _check_tag(event, line)
         if len(self.stack) >= _DEEPEST:
             raise _refuse(line, f"values nested more than {_DEEPEST} deep", "at most that")
-        node = _Node({} if isinstance(event, yaml.MappingStartEvent) else [], line)
+        value = YamlMapping() if isinstance(event, yaml.MappingStartEvent) else YamlList()
         if event.anchor is not None:
-            self.anchors[event.anchor] = node
-        self.stack.append(_Open(node, self.stack[-1].next_path if self.stack else ()))
+            self.anchors[event.anchor] = value
+        self.stack.append(_Open(value, line, self.stack[-1].next_path if self.stack else ()))
 
     def _close(self, line: int) -> None:
         closed = self.stack.pop()
-        for merged in closed.merged:
-            self._pay(merged.weight, line)
-            for key in [key for key in merged.content if key not in closed.node.content]:
-                closed.node.content[key] = merged.content[key]
-                closed.node.key_lines[key] = merged.key_lines[key]
-                closed.node.hold(merged.content[key])
-        self._add(closed.node)
+        if isinstance(closed.value, YamlMapping):
+            for merged in closed.merged:
+                self._pay(merged.weight, line)
+                closed.value.fill_in(merged)
+        self._add(closed.value, closed.line)
 
     def _take_scalar(self, event: Any, line: int) -> None:
         _check_tag(event, line)
         top = self.stack[-1] if self.stack else None
-        if top is not None and top.key is None and isinstance(top.node.content, dict):
-            self._take_key(top, event.value, line)
+        if top is not None and top.key is None and isinstance(top.value, YamlMapping):
+            top.key = event.value
+            if first := top.value.lines.get(event.value):
+                expected = f"each key once; the first is at line {first}"
+                self.flaws.append(Flaw(top.next_path, f"the key {shorten(top.key)!r} again", expected, line=line))
+            top.value.lines.setdefault(event.value, line)
             return
-        node = _Node(_resolve_scalar(event), line)
+        value = _resolve_scalar(event)
         if event.anchor is not None:
-            self.anchors[event.anchor] = node
-        self._add(node)
-
-    def _take_key(self, top: _Open, key: str, line: int) -> None:
-        first = top.node.key_lines.get(key)
-        if first is None:
-            top.node.key_lines[key] = line
-        else:
-            expected = f"each key once; the first is at line {first}"
-            self.flaws.append(Flaw((*top.path, key), f"the key {shorten(key)!r} again", expected, line=line))
-        top.key = key
+            self.anchors[event.anchor] = value
+        self._add(value, line)
 
     def _take_alias(self, event: Any, line: int) -> None:
         name = shorten(event.anchor)
-        node = self.anchors.get(event.anchor)
-        if node is None:
+        if event.anchor not in self.anchors:
             raise _refuse(line, f"the alias *{name}", f"an anchor &{name} before it")
-        if any(one.node is node for one in self.stack):
+        value = self.anchors[event.anchor]
+        if any(one.value is value for one in self.stack):
             raise _refuse(line, f"the alias *{name} inside its own anchor", "a value that ends")
-        if len(self.stack) + node.height > _DEEPEST:
+        if len(self.stack) + getattr(value, "height", 1) > _DEEPEST:
             raise _refuse(line, f"values nested more than {_DEEPEST} deep", "at most that")
-        self._pay(node.weight, line)
-        self._add(node)
+        self._pay(getattr(value, "weight", 1), line)
+        self._add(value, line)
 
     def _pay(self, weight: int, line: int) -> None:
         self.from_aliases += weight
         if self.from_aliases > _MOST_FROM_ALIASES:
             raise _refuse(line, f"aliases that stand for more than {_MOST_FROM_ALIASES:,} values", "at most that many")
 
-    def _add(self, node: _Node) -> None:
+    def _add(self, value: Any, line: int) -> None:
         if not self.stack:
-            self.root = node
+            self.root, self.line = value, line
             return
         top = self.stack[-1]
-        if isinstance(top.node.content, list):
-            top.node.content.append(node)
-            top.node.hold(node)
-            return
-        if top.key is None:
-            raise _refuse(node.line, "a list, a mapping or an alias as a key", "text as a key")
-        if top.key == "<<":
-            top.merged.extend(_read_merge(node))
+        if isinstance(top.value, YamlList):
+            top.value.append(value)
+            top.value.lines.append(line)
+            top.value.hold(value)
+        elif top.key is None:
+            raise _refuse(line, "a list, a mapping or an alias as a key", "text as a key")
+        elif top.key == "<<":
+            top.merged.extend(_read_merge(value, line))
         else:
-            top.node.content[top.key] = node
-            top.node.hold(node)
+            top.value[top.key] = value
+            top.value.hold(value)
         top.key = None
 
 
@@ -209,11 +219,11 @@ def _check_tag(event: Any, line: int) -> None:
         raise _refuse(line, f"the tag {shorten(event.tag)!r}", "plain values without tags")
 
 
-def _read_merge(node: _Node) -> list[_Node]:
-    nodes = node.content if isinstance(node.content, list) else [node]
-    if not all(isinstance(one.content, dict) for one in nodes):
-        raise _refuse(node.line, "something else than a mapping after <<", "a mapping or a list of mappings")
-    return nodes
+def _read_merge(value: Any, line: int) -> list[YamlMapping]:
+    mappings = value if isinstance(value, YamlList) else [value]
+    if not all(isinstance(one, YamlMapping) for one in mappings):
+        raise _refuse(line, "something else than a mapping after <<", "a mapping or a list of mappings")
+    return mappings
 
 
 def _resolve_scalar(event: Any) -> Any:
@@ -232,23 +242,11 @@ def _resolve_scalar(event: Any) -> Any:
     return text
 
 
-def _unwrap(node: _Node) -> Any:
-    if isinstance(node.content, dict):
-        return {key: _unwrap(child) for key, child in node.content.items()}
-    if isinstance(node.content, list):
-        return [_unwrap(child) for child in node.content]
-    return node.content
-
-
-def _find_line(node: _Node, path: KeyPath) -> int | None:
+def _find_line(value: Any, line: int, path: KeyPath) -> int:
     """The line of the key or item at a path, or of the last step of it that is there."""
-    line = node.line
     for step in path:
-        if isinstance(step, str) and isinstance(node.content, dict) and step in node.content:
-            line, node = node.key_lines[step], node.content[step]
-        elif isinstance(step, int) and isinstance(node.content, list) and step < len(node.content):
-            node = node.content[step]
-            line = node.line
-        else:
+        try:
+            line, value = value.lines[step], value[step]
+        except (AttributeError, LookupError, TypeError):
             break
     return line

@@ -13,7 +13,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulseq.orchestration.api_auth import client_settings, read_auth
+from pulseq.orchestration.api_auth import CLIENTS_VARIABLE
+from pulseq.standing.kept_auth import read_auth
 from pulseq.standing.standing import find_cluster
 from tests.benchmarks.bench import ROOT, clean_environment, run_command
 from tests.benchmarks.children.ports import free_port
@@ -33,7 +34,7 @@ class Standing:
     @property
     def variables(self) -> Mapping[str, str]:
         """What programs need to speak to its server."""
-        return client_settings(self.api_url, self.auth)
+        return {"PREFECT_API_URL": self.api_url, **({CLIENTS_VARIABLE: self.auth} if self.auth else {})}
 
 
 @contextlib.contextmanager

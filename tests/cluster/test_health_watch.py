@@ -4,8 +4,8 @@ from pulseq.cluster.health import Sighting
 from pulseq.cluster.health_watch import REMEMBERED_TIMEOUTS, HealthWatch, Look
 from pulseq.events import NodeHealth
 from pulseq.models import Liveness
-from pulseq.node.probe import Answer
 from pulseq.planning.liveness import LivenessRule
+from pulseq.protocol.probe import Answer
 
 RULE = LivenessRule(heartbeat_interval=2, node_timeout=6)
 ACTIVE, SUSPECT, INACTIVE = Liveness.ACTIVE, Liveness.SUSPECT, Liveness.INACTIVE

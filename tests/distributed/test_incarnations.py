@@ -28,9 +28,9 @@ from pulseq.models import (
     Status,
     TestCase,
 )
-from pulseq.node.probe import Answer
 from pulseq.planning.liveness import LivenessRule
 from pulseq.protocol.from_node import AttemptStart, DispatchDone, NodeMessage
+from pulseq.protocol.probe import Answer
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.ledger import Ledger

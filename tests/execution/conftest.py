@@ -13,8 +13,7 @@ from typing import Any
 import pytest
 
 from pulseq.execution.pytest_session import PytestSession
-from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec
-from pulseq.protocol.from_node import SessionResult
+from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, SessionResult
 
 
 @dataclass

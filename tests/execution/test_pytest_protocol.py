@@ -11,8 +11,7 @@ from typing import Any
 
 import pytest
 
-from pulseq.models import AttemptResult, PytestOrder
-from pulseq.protocol.from_node import SessionResult
+from pulseq.models import AttemptResult, PytestOrder, SessionResult
 
 both_isolations = pytest.mark.parametrize("isolation", ["fork", "interpreter"])
 

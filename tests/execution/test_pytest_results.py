@@ -10,8 +10,7 @@ from pulseq.execution.pytest_results import (
     collection_of,
     session_result,
 )
-from pulseq.models import PytestOrder, PytestWarning, Reason, Status
-from pulseq.protocol.from_node import SessionResult
+from pulseq.models import PytestOrder, PytestWarning, Reason, SessionResult, Status
 
 ORDER = PytestOrder("unit::t.py::test_a", "v", "t.py::test_a", attempt=2)
 WARNING = {"category": "DeprecationWarning", "message": "old", "location": "t.py:3", "when": "runtest"}

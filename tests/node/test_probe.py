@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pulseq.node.probe import PROBE_OPERATION, Answer, answer_probes, measure_machine, probe_node
+from pulseq.node.probe import answer_probes, measure_machine
+from pulseq.protocol.probe import PROBE_OPERATION, Answer, probe_node
 
 
 class _Scheduler:

@@ -25,7 +25,8 @@ from prefect.settings import Settings
 from prefect.task_engine import run_task_async
 from prefect_dask.task_runners import DaskTaskRunner
 
-from pulseq.orchestration.api_server import LEAN_SERVER_SETTINGS, QUIET_SETTINGS, STANDING_SERVER_SETTINGS
+from pulseq.orchestration.api_server import LEAN_SERVER_SETTINGS, STANDING_SERVER_SETTINGS
+from pulseq.orchestration.quiet_settings import NODE_SETTINGS, QUIET_SETTINGS
 
 ROOT = Path(__file__).parents[2]
 _RUNS = "tests/system/test_whole_run.py"
@@ -36,16 +37,13 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/orchestration/artifacts.py": ("tests/orchestration/test_artifacts.py", _DEPLOYED),
     "pulseq/orchestration/automations.py": ("tests/orchestration/test_automations.py", _DEPLOYED),
     "pulseq/orchestration/deployments.py": ("tests/orchestration/test_deployments.py", _DEPLOYED),
-    "pulseq/orchestration/ended_services.py": ("tests/orchestration/test_ended_services.py", _RUNS),
+    "pulseq/orchestration/delivery.py": ("tests/orchestration/test_delivery.py", _RUNS),
     "pulseq/orchestration/flow_run.py": (_RUNS, _DEPLOYED),
     "pulseq/orchestration/health_report.py": (
         "tests/orchestration/test_health_report.py",
         "tests/system/test_node_health.py",
     ),
-    "pulseq/orchestration/mending.py": ("tests/orchestration/test_mending.py", "tests/system/test_prefect_sync.py"),
-    "pulseq/orchestration/missed_states.py": ("tests/system/test_prefect_sync.py",),
     "pulseq/orchestration/prefect_client.py": (_DEPLOYED,),
-    "pulseq/orchestration/prefect_run.py": ("tests/orchestration/test_prefect_run.py", _RUNS),
     "pulseq/processes/resident.py": (
         "tests/processes/test_resident.py",
         "tests/system/test_standing.py",
@@ -54,10 +52,14 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/orchestration/server_doors.py": ("tests/orchestration/test_server_doors.py", "tests/system/test_doors.py"),
     "pulseq/orchestration/server_process.py": (_RUNS, "tests/orchestration/test_server_database.py"),
     "pulseq/orchestration/serving.py": (_DEPLOYED,),
-    "pulseq/orchestration/short_running.py": ("tests/orchestration/test_short_running.py", _RUNS),
-    "pulseq/orchestration/task_runner.py": ("tests/orchestration/test_task_runner.py", _RUNS),
+    "pulseq/orchestration/reconcile.py": (
+        "tests/orchestration/test_reconcile.py",
+        "tests/system/test_prefect_sync.py",
+    ),
+    "pulseq/orchestration/task_run_events.py": ("tests/orchestration/test_task_run_events.py", _RUNS),
+    "pulseq/orchestration/task_runner.py": (_RUNS,),
+    "pulseq/orchestration/task_runs.py": ("tests/orchestration/test_task_runs.py", _RUNS),
     "pulseq/orchestration/tasks.py": ("tests/orchestration/test_tasks.py", _RUNS),
-    "pulseq/orchestration/unstarted.py": ("tests/orchestration/test_unstarted.py", _DEPLOYED),
     "flows/maintain_results.py": ("tests/flows/test_maintain_results.py", _DEPLOYED),
     "flows/node_health.py": ("tests/flows/test_node_health.py", "tests/system/test_node_health.py"),
     "flows/run_suite.py": ("tests/flows/test_run_suite.py", _DEPLOYED),
@@ -115,7 +117,7 @@ def test_the_client_has_the_http_client_that_events_and_mending_go_through() -> 
     assert hasattr(PrefectClient("http://127.0.0.1:9/api")._client, "post")
 
 
-@pytest.mark.parametrize("settings", [STANDING_SERVER_SETTINGS, LEAN_SERVER_SETTINGS, QUIET_SETTINGS])
+@pytest.mark.parametrize("settings", [STANDING_SERVER_SETTINGS, LEAN_SERVER_SETTINGS, QUIET_SETTINGS, NODE_SETTINGS])
 def test_prefect_knows_the_settings_of_our_servers(
     monkeypatch: pytest.MonkeyPatch, settings: Mapping[str, str]
 ) -> None:

@@ -25,6 +25,7 @@ from prefect.server.events.services import event_persister
 from prefect.server.services import task_run_recorder
 from prefect.server.utilities.messaging import Message
 from prefect.server.utilities.messaging.memory import MemoryMessage
+from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Running
 from prefect.utilities.engine import emit_task_run_state_change_event
 
@@ -116,9 +117,10 @@ def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None
 
 def _task_run_event(task: Task[Any, Any], state: str = "Passed") -> ReceivedEvent:
     """An event of a task run, as Prefect's own engine makes it."""
-    task_run = new_task_run(task, "t", uuid4(), uuid4())
+    task_run = new_task_run(task, "t", uuid4())
     sent: list[Event] = []
-    with pytest.MonkeyPatch.context() as patch:
+    api = temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"})  # without one Prefect starts a server
+    with pytest.MonkeyPatch.context() as patch, api:
         patch.setattr(EventsWorker, "send", lambda _worker, event: sent.append(event))
         emit_task_run_state_change_event(task_run, Running(), Completed(name=state))
     return _received(sent[0])

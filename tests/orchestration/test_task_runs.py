@@ -12,7 +12,12 @@ from prefect import task, task_engine
 from prefect.client.schemas.objects import State
 from prefect.context import FlowRunContext
 from prefect.events.worker import EventsWorker
-from prefect.settings import PREFECT_API_URL, PREFECT_LOGGING_TO_API_ENABLED, temporary_settings
+from prefect.settings import (
+    PREFECT_API_URL,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    PREFECT_LOGGING_TO_API_ENABLED,
+    temporary_settings,
+)
 from prefect.states import Completed
 from prefect.utilities import engine as prefect_engine
 
@@ -25,7 +30,11 @@ from pulseq.protocol.work import TestWork
 NAME = "emit_task_run_state_change_event"
 PASSED = AttemptResult("t", 1, "n1", Status.PASSED)
 FAILED = AttemptResult("t", 1, "n1", Status.FAILED, reason=Reason.ASSERTION, error="no")
-SETTINGS: dict[Any, Any] = {PREFECT_API_URL: NO_API, PREFECT_LOGGING_TO_API_ENABLED: False}
+SETTINGS: dict[Any, Any] = {
+    PREFECT_API_URL: NO_API,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,
+    PREFECT_LOGGING_TO_API_ENABLED: False,
+}
 
 
 class Body:
@@ -96,6 +105,12 @@ def test_each_task_run_has_its_own_states() -> None:
     assert (ids[0], ids[2]) == (ids[1], ids[3])
     assert 2 == len(set(ids))
     assert 4 == len({one.state_id for one in states})
+
+
+def test_a_node_that_was_started_by_others_asks_no_api_either() -> None:
+    """Without these settings Prefect's client would start a server, or ask one for its version."""
+    with temporary_settings(restore_defaults=set(SETTINGS)):
+        assert ["Running", "Passed"] == [one.state for one in _states(Body(PASSED))]
 
 
 def test_nothing_of_it_is_seen_outside() -> None:

@@ -153,16 +153,16 @@ def test_tasks_with_the_same_limits_are_one() -> None:
 
 
 def test_a_new_task_run_is_pending_under_its_own_name_and_the_limits_of_its_task() -> None:
-    task_run_id, flow_run_id = uuid4(), uuid4()
-    task_run = new_task_run(task_for(3, 0.5, None), "cart-total", task_run_id, flow_run_id)
+    task_run_id = uuid4()
+    task_run = new_task_run(task_for(3, 0.5, None), "cart-total", task_run_id)
     assert task_run.state is not None
     details = task_run.state.state_details
-    assert (task_run.id, task_run.flow_run_id, task_run.name) == (task_run_id, flow_run_id, "cart-total")
+    assert (task_run.id, task_run.name) == (task_run_id, "cart-total")
     assert (task_run.state_type, task_run.empirical_policy.retries) == (StateType.PENDING, 3)
-    assert (details.task_run_id, details.flow_run_id) == (task_run_id, flow_run_id)
+    assert details.task_run_id == task_run_id
 
 
 def test_new_task_runs_of_one_task_differ_in_their_dynamic_key() -> None:
-    first, second = (new_task_run(TASK, "t", uuid4(), uuid4()) for _ in range(2))
+    first, second = (new_task_run(TASK, "t", uuid4()) for _ in range(2))
     assert first.task_key == second.task_key
     assert first.dynamic_key != second.dynamic_key

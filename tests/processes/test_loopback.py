@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.processes.loopback import certificates_elsewhere, is_on_loopback, loopback_settings
+from pulseq.processes.loopback import is_on_loopback, loopback_settings
 
 VARIABLE = "PREFECT_API_SSL_CERT_FILE"
 LOOPBACK = "http://127.0.0.1:4200/api"
@@ -44,16 +44,3 @@ def test_certificates_that_somebody_has_chosen_are_read(monkeypatch: pytest.Monk
     monkeypatch.setenv(VARIABLE, "/etc/ours.pem")
 
     assert loopback_settings(LOOPBACK) == {}
-
-
-def test_for_another_api_the_one_is_exchanged_for_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    (path,) = loopback_settings(LOOPBACK).values()
-    monkeypatch.delenv("SSL_CERT_FILE", raising=False)
-
-    every = certificates_elsewhere(path)
-
-    assert every is not None
-    assert len(ssl.create_default_context(cafile=every).get_ca_certs()) > 1
-    monkeypatch.setenv("SSL_CERT_FILE", "/etc/all.pem")
-    assert certificates_elsewhere(path) == "/etc/all.pem"
-    assert certificates_elsewhere("/etc/ours.pem") is None

@@ -10,17 +10,17 @@ import pytest
 
 from pulseq.suites.found_node import find_node
 from pulseq.suites.found_project import FoundProject
-from pulseq.suites.starter import Entry
+from pulseq.suites.starter import FoundTests
 
 
-def find(root: Path, package: Any, *, lock: str = "", programs: str = "npm pnpm yarn bun") -> list[Entry]:
+def find(root: Path, package: Any, *, lock: str = "", programs: str = "npm pnpm yarn bun") -> list[FoundTests]:
     (root / "package.json").write_text(package if isinstance(package, str) else json.dumps(package))
     if lock:
         (root / lock).touch()
     return list(find_node(FoundProject(root, find_program={name: name for name in programs.split()}.get)))
 
 
-def keys_of(entry: Entry) -> dict[str, Any]:
+def keys_of(entry: FoundTests) -> dict[str, Any]:
     return {line.key: line.value for line in entry.lines}
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from pulseq.suites.found_project import FoundProject
 from pulseq.suites.found_pytest import find_pytest
-from pulseq.suites.starter import Entry
+from pulseq.suites.starter import FoundTests
 
 
 def make(root: Path, files: dict[str, str]) -> FoundProject:
@@ -19,7 +19,7 @@ def make(root: Path, files: dict[str, str]) -> FoundProject:
     return FoundProject(root)
 
 
-def find(root: Path, files: dict[str, str]) -> tuple[Entry, dict[str, Any]]:
+def find(root: Path, files: dict[str, str]) -> tuple[FoundTests, dict[str, Any]]:
     [entry] = find_pytest(make(root, files))
     return entry, {line.key: line.value for line in entry.lines}
 

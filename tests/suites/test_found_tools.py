@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from pulseq.suites import load_suite
 from pulseq.suites.found_project import FoundProject
 from pulseq.suites.found_tools import find_entries
-from pulseq.suites.starter import Entry, render_suite
+from pulseq.suites.starter import FoundTests, render_suite
+from pulseq.suites.suite_file import load_suite
 
 EVERY_PROGRAM = str
 
 
-def find(root: Path, files: dict[str, str], *, programs: str | None = None) -> list[Entry]:
+def find(root: Path, files: dict[str, str], *, programs: str | None = None) -> list[FoundTests]:
     for name, text in files.items():
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         (root / name).write_text(text)
@@ -25,7 +25,7 @@ def find(root: Path, files: dict[str, str], *, programs: str | None = None) -> l
     return find_entries(FoundProject(root, find_program=find_program))
 
 
-def keys_of(entry: Entry) -> dict[str, Any]:
+def keys_of(entry: FoundTests) -> dict[str, Any]:
     return {line.key: line.value for line in entry.lines}
 
 

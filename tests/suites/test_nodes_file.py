@@ -78,6 +78,12 @@ def test_equal_ports_on_other_hosts_and_free_ports_are_fine(write: Any) -> None:
             "a word, a number, a size, a version, true, false, or a list of these",
         ),
         (
+            "id: a, capabilities: {b: {c: d}}",
+            "capabilities.b",
+            "a mapping",
+            "a word, a number, a size, a version, true, false, or a list of these",
+        ),
+        (
             "id: a, capabilities: {b: }",
             "capabilities.b",
             "nothing",
@@ -124,6 +130,7 @@ def test_a_framework_is_refused(write: Any, keys: str, key: str, found: str, exp
         ("framework: {}", "nodes.yaml:1: nodes: found nothing, expected this key, which a nodes file needs"),
         ("nodes: []", "nodes.yaml:1: nodes: found an empty list, expected a list of at least one node"),
         ("nodes: {a: b}", "nodes.yaml:1: nodes: found a mapping, expected a list of at least one node"),
+        ("nodes: a", "nodes.yaml:1: nodes: found 'a', expected a list of at least one node"),
         ("nodes: [a]", "nodes.yaml:1: nodes[0]: found 'a', expected a node, as a mapping of keys to values"),
     ],
 )

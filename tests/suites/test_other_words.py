@@ -9,8 +9,8 @@ import pytest
 
 from pulseq.errors import ConfigurationError
 from pulseq.node.machine import read_machine
+from pulseq.suites.common_keys import DefaultKeys
 from pulseq.suites.nodes_file import load_fleet
-from pulseq.suites.one_test import DEFAULT_READERS
 from pulseq.suites.other_words import _CAPABILITIES, _PLACES, _WORDS, translate
 
 TEST_KEYS = (
@@ -24,7 +24,7 @@ TEST_KEYS = (
     "simulate",
     "args",
     "kwargs",
-    *DEFAULT_READERS,
+    *DefaultKeys.kinds(),
 )
 
 
@@ -56,7 +56,7 @@ def test_a_word_means_nothing_where_its_key_is_not_known() -> None:
 
 def test_a_key_of_the_defaults_belongs_under_them() -> None:
     assert translate("timeout", ("suite", "defaults", "tests")) == "defaults.timeout"
-    assert set(_PLACES["defaults"]) == set(DEFAULT_READERS)
+    assert set(_PLACES["defaults"]) == set(DefaultKeys.kinds())
 
 
 def test_what_is_read_off_the_machine_is_a_capability() -> None:

@@ -83,6 +83,13 @@ def test_all_flaws_of_a_file_are_told_at_once(tmp_path: Path) -> None:
     assert 2 == len(refusal.value.problems)
 
 
+def test_deployments_without_a_name_have_no_name_in_common(tmp_path: Path) -> None:
+    with pytest.raises(ConfigurationError) as refusal:
+        read(tmp_path, "deployments:\n  - {entrypoint: 'f.py:g'}\n  - {entrypoint: 'f.py:g'}\n")
+
+    assert ["nothing", "nothing"] == [problem.found for problem in refusal.value.problems]
+
+
 def test_what_is_filled_in_at_deploy_time_is_left_alone(tmp_path: Path) -> None:
     text = f"{HEAD}    paused: '{{{{ $PAUSED }}}}'\n    work_pool: {{name: '{{{{ $POOL }}}}'}}\n"
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.capabilities import match
-from pulseq.suites.bodies import KINDS
+from pulseq.suites.common_keys import KINDS
 from pulseq.suites.nodes_file import load_fleet
 from pulseq.suites.suite_file import load_suite
 

@@ -110,10 +110,13 @@ def test_a_test_is_a_mapping(write: Any) -> None:
     assert str(refusal.value) == expected
 
 
-def test_tests_are_a_list(write: Any) -> None:
+@pytest.mark.parametrize(
+    ("tests", "found"), [("{a: {command: x}}", "a mapping"), ("{}", "an empty mapping"), ("false", "false")]
+)
+def test_tests_are_a_list(write: Any, tests: str, found: str) -> None:
     with pytest.raises(ConfigurationError) as refusal:
-        load_suite(write("suite: x\ntests: {a: {command: x}}"))
-    assert str(refusal.value) == "suite.yaml:2: tests: found a mapping, expected a list of tests, with '- ' before each"
+        load_suite(write(f"suite: x\ntests: {tests}"))
+    assert str(refusal.value) == f"suite.yaml:2: tests: found {found}, expected a list of tests, with '- ' before each"
 
 
 def test_an_unknown_key_without_a_near_one_is_told_all_there_are(write: Any) -> None:

@@ -98,6 +98,14 @@ def test_a_path_has_the_line_of_its_key_or_of_what_is_above(path: tuple[str | in
     assert parse_yaml(text, "x.yaml").find_line(path) == line
 
 
+@pytest.mark.parametrize(("path", "line"), [(("b", 0), 3), (("b", 0, "c"), 1), (("d", "c"), 1), (("d", "e"), 5)])
+def test_an_alias_stands_where_it_is_and_what_it_holds_where_that_was_written(
+    path: tuple[str | int, ...], line: int
+) -> None:
+    text = "a: &x {c: 1}\nb:\n  - *x\nd: {<<: *x,\n  e: 2}\n"
+    assert parse_yaml(text, "x.yaml").find_line(path) == line
+
+
 def test_all_keys_that_stand_twice_are_told() -> None:
     assert find_flaws("a: 1\nb:\n  - {c: 1}\n  - c: 1\n    c: 2\na: 3\n").splitlines() == [
         "x.yaml:5: b[1].c: found the key 'c' again, expected each key once; the first is at line 4",

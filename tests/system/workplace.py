@@ -15,7 +15,8 @@ from typing import Any
 import httpx
 import psutil
 
-from pulseq.orchestration.api_auth import client_settings, read_auth
+from pulseq.orchestration.api_auth import CLIENTS_VARIABLE
+from pulseq.standing.kept_auth import read_auth
 
 #: A generous bound on things that take seconds: reached only when something hangs.
 PATIENCE_SECONDS = 120.0
@@ -89,7 +90,8 @@ class Workplace:
     def standing_variables(self) -> dict[str, str]:
         """What programs need to speak to the Prefect server that `pulseq up` keeps here."""
         told = json.loads((self.home / "standing.json").read_text())
-        return dict(client_settings(told["api_url"], read_auth(self.home)))
+        auth = read_auth(self.home)
+        return {"PREFECT_API_URL": told["api_url"], **({CLIENTS_VARIABLE: auth} if auth else {})}
 
     def standing_api(self) -> httpx.Client:
         """A client of that server, which knows its auth string."""

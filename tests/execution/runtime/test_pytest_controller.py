@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from pulseq.models import PytestOrder
-from pulseq.protocol.from_node import SessionResult
+from pulseq.models import PytestOrder, SessionResult
 
 ISOLATIONS = ("fork", "interpreter")
 PLAIN = "def test_a(): pass\n"

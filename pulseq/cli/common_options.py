@@ -1,10 +1,17 @@
-"""Where a command finds stored results."""
+"""Options that several commands have, and what those mean."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from cyclopts import Parameter
 
 from pulseq.run.run_options import default_home
+
+NodeCount: TypeAlias = Annotated[str | None, Parameter(name=["-n", "--numprocesses"])]
+Output: TypeAlias = Literal["text", "json"]
+Verbose: TypeAlias = Annotated[bool, Parameter(name=["-v", "--verbose"])]
 
 
 def database_path(named: Path | None) -> Path:

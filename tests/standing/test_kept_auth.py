@@ -10,16 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.models import Fleet
-from pulseq.orchestration.api_auth import (
-    auth_for,
-    auth_path,
-    choose_auth,
-    client_settings,
-    keep_auth,
-    login_url,
-    read_auth,
-)
+from pulseq.orchestration.api_auth import choose_auth, login_url
 from pulseq.processes.process_id import ProcessId
+from pulseq.standing.kept_auth import auth_for, auth_path, keep_auth, read_auth
 from pulseq.standing.standing import Condition, StandingCluster, standing_directory, write_cluster
 
 API = "http://127.0.0.1:4200/api"
@@ -87,12 +80,6 @@ def test_it_is_not_for_an_api_of_others_nor_for_what_has_died(home: Path) -> Non
     assert auth_for(home, API) is None
     stand(home, keeper=ProcessId(2**22 + 1, 1))
     assert auth_for(home, API) is None
-
-
-def test_clients_are_told_where_and_with_what() -> None:
-    assert "pulseq:abc" == client_settings(API, "pulseq:abc")["PREFECT_API_AUTH_STRING"]
-    assert "PREFECT_API_AUTH_STRING" not in client_settings(API, None)
-    assert API == client_settings(API, None)["PREFECT_API_URL"]
 
 
 @given(st.text(min_size=1))

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pulseq.errors import UsageError
 from pulseq.orchestration.api_address import configured_api
-from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, auth_for
+from pulseq.orchestration.api_auth import CLIENTS_VARIABLE
+from pulseq.standing.kept_auth import auth_for
 from pulseq.standing.standing import find_cluster
 
 

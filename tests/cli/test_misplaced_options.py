@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.cli.main import run_command
-from pulseq.cli.pytest_options import FLAGS, INSTEAD_OF_A_RUN, WITH_VALUE, name_of, separate
+from pulseq.cli.misplaced_options import FLAGS, INSTEAD_OF_A_RUN, WITH_VALUE, name_of, separate
 
 OURS = st.lists(st.sampled_from(["tests", "a.yaml", "-x", "-v", "--lf", "-n", "2", "--timeout=5", "-k", "a or b"]))
 THEIRS = st.lists(

@@ -1,10 +1,14 @@
-"""The command line around its `--`."""
+"""What `pulseq run` makes of its command line."""
 
 from __future__ import annotations
 
+from dataclasses import fields
+
 import pytest
 
-from pulseq.cli.arguments import split_at_dashes
+from pulseq.cli.execute import Reports
+from pulseq.cli.run import RunArguments, split_at_dashes
+from pulseq.run.run_request import RunRequest
 
 
 @pytest.mark.parametrize(
@@ -22,3 +26,11 @@ def test_words_behind_the_dashes_are_for_pytest(
     argv: list[str], words: list[str], parts: tuple[list[str], list[str]]
 ) -> None:
     assert split_at_dashes(argv, words) == parts
+
+
+def test_every_option_is_for_the_run_or_for_what_is_told_of_it() -> None:
+    request, reports, options = ({field.name for field in fields(kind)} for kind in (RunRequest, Reports, RunArguments))
+
+    assert options - request - reports == {"exit_first", "maxfail", "verbose", "quiet"}
+    assert request - options == {"suites", "pytest_args", "strategy", "max_failures"}
+    assert reports - options == {"verbosity", "command"}

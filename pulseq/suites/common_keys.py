@@ -1,0 +1,85 @@
+"""The keys that every test may have, whatever its body, and those that a suite may have for all of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, Any
+
+from pulseq.models import Priority
+from pulseq.suites.documents import Flaw, Flawed, describe
+from pulseq.suites.schema import Expected, Keys, ReadBy, read
+from pulseq.suites.values import (
+    Key,
+    Memory,
+    PositiveSeconds,
+    Requirements,
+    Seconds,
+    Size,
+    Text,
+    Written,
+    one_of,
+)
+
+KINDS = ("command", "call", "pytest", "http", "simulate")
+#: Keys that belong to some bodies only, and to which.
+COMPANIONS: Mapping[str, tuple[str, ...]] = {
+    "args": ("call", "pytest"),
+    "kwargs": ("call",),
+    "shell": ("command",),
+    "junit": ("command",),
+}
+_PRIORITIES = {priority.word: priority for priority in sorted(Priority, reverse=True)}
+_Variables = Annotated[dict[Key, Written], Expected("a mapping of names to values, such as {MODE: fast}")]
+
+
+def _read_variables(value: Any) -> dict[str, str]:
+    variables: dict[str, str] = read(_Variables, value)
+    wrong = [name for name in variables if not name or "=" in name or "\0" in name]
+    if wrong:
+        raise Flawed(Flaw((name,), "this name", "the name of an environment variable") for name in wrong)
+    return variables
+
+
+def _read_labels(value: Any) -> dict[str, Any]:
+    if isinstance(value, (list, tuple)):
+        return dict.fromkeys(read(tuple[Text, ...], value), True)
+    labels: dict[str, Any] = read(_Labels, value)
+    return labels
+
+
+def _read_label(value: Any) -> Any:
+    if value is None or isinstance(value, (Mapping, list, tuple)):
+        raise Flawed.at(describe(value), "text, a number, true or false")
+    return float(value) if isinstance(value, float) else value
+
+
+_Labels = Annotated[dict[Key, Annotated[Any, ReadBy(_read_label)]], Expected("a list of labels, or a mapping")]
+
+
+class DefaultKeys(Keys, thing="defaults"):
+    """Keys that make sense for all tests of a suite at once."""
+
+    timeout: PositiveSeconds
+    max_retries: Annotated[int, Expected("a whole number, 0 or more", ge=0)]
+    retry_delay: Seconds
+    requirements: Requirements
+    priority: Annotated[Priority, ReadBy(one_of(_PRIORITIES))]
+    metrics: Annotated[tuple[Text, ...], Expected("a list of metrics' names")]
+    env: Annotated[dict[str, str], ReadBy(_read_variables)]
+    cwd: Text
+    python: Text
+    memory_limit: Memory
+    output_limit: Size
+
+
+#: Every key that a test may have, in the order in which people are told of them.
+TEST_KEYS = ("id", *KINDS, *COMPANIONS, "name", "duration", "labels", *DefaultKeys.kinds())
+
+
+class TestKeys(DefaultKeys, thing="a test", needs=("id",), known=TEST_KEYS):
+    """Keys that a test has besides those of its body; a subclass for each body has these."""
+
+    id: Text
+    name: Text
+    duration: Seconds
+    labels: Annotated[dict[str, Any], ReadBy(_read_labels)]
