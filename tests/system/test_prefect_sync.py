@@ -16,10 +16,11 @@ from prefect.states import Running
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import AttemptFinished, AttemptStarted, Event, PrefectRunKnown, RunFinished, TestClosed
 from pulseq.models import AttemptResult, Reason, Status
-from pulseq.orchestration import mending
+from pulseq.orchestration import reconcile
 from pulseq.orchestration.flow_run import use_api
+from pulseq.orchestration.reconcile import PrefectReport, sync_prefect
 from pulseq.results.journal import JournalWriter, journal_path
-from pulseq.run.prefect_sync import PrefectReport, sync_prefect
+from pulseq.standing.known_api import known_api
 
 
 @flow(name="missed")
@@ -109,7 +110,7 @@ def test_many_that_the_server_missed_are_told_together(
         events += _test(f"t{number}", task_run, Status.FAILED if reason else Status.PASSED, reason, started_at=1000.0)
     _write(tmp_path, [*events, RunFinished(2.0, 1.0, 1, "failed")])
     one_by_one: list[str] = []
-    monkeypatch.setattr(mending, "_mend", lambda *_, **__: one_by_one.append("mended"))
+    monkeypatch.setattr(reconcile, "_mend", lambda *_, **__: one_by_one.append("mended"))
 
     report = _sync(tmp_path, prefect_api)
 
@@ -172,4 +173,4 @@ def test_where_there_is_no_api_the_command_says_so(tmp_path: Path, monkeypatch: 
     monkeypatch.chdir(tmp_path)
 
     with pytest.raises(UsageError, match="found no Prefect API"):
-        asyncio.run(sync_prefect(tmp_path))
+        known_api(tmp_path)
