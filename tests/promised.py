@@ -23,7 +23,7 @@ DASK = Outside(
         **dict.fromkeys(("worker_state", "state"), "WorkerState"),
         "future": "Future",
     },
-    rooms=("node/probe.py",),
+    rooms=("node/probe.py", "protocol/"),
     texts=frozenset({"Client-", "check-worker-ttl"}),
 )
 

@@ -45,7 +45,7 @@ DASK = (
     ),
     Place(
         ("Scheduler.broadcast",),
-        ("node/probe.py", "cluster/run_watch.py"),
+        ("cluster/run_watch.py", "protocol/probe.py"),
         "No node is probed, and none is told that a run's driver was killed.",
         ("test_an_operation_of_ours_is_answered_by_a_worker", "test_a_scheduler_has_workers_run_a_pickled_function"),
     ),
