@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import os
 import re
 import signal
@@ -19,14 +18,15 @@ from pathlib import Path
 from typing import Any
 
 import pulseq
+from pulseq.execution.runtime import wire
 from pulseq.ownership import is_foreign, is_own_peer
+from pulseq.processes.handle import ProcessHandle
 
 #: The socket, in the directory of what stands.
 SOCKET_NAME = "runs.sock"
 #: For an answer of a process that has nothing else to do.
 PATIENCE_SECONDS = 5.0
-GO = b"go"
-_LONGEST_ANSWER = 64
+GO = {"go": True}
 _PASSED_ON = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 #: What modules read as they are imported, or before: a host that has other values is not ours to use.
 _READ_AT_START = ("PREFECT_", "DASK_", "PYTHON", "LC_", "LANG")
@@ -51,12 +51,13 @@ def hand_over(arguments: Sequence[str]) -> int | None:
             return None
         if run is None:
             return None
-        with _passing_signals_on_to(run):
+        with run, _passing_signals_on_to(run):
             host.settimeout(None)
             with contextlib.suppress(OSError):
-                host.send(GO)
-                if code := host.recv(_LONGEST_ANSWER):
-                    return int(code)
+                wire.send(host, GO)
+                ended, _ = wire.receive_packet(host)
+                if ended is not None:
+                    return int(ended["code"])
     told = "the process of this run has died; what it has journalled is kept: `pulseq results sync`, `pulseq summary`"
     print(f"pulseq: {told}", file=sys.stderr)
     return 10
@@ -98,7 +99,7 @@ def _times_of_change(directory: str) -> Iterator[int]:
                 yield from _times_of_change(entry.path)
 
 
-def _ask(host: socket.socket, arguments: Sequence[str]) -> int | None:
+def _ask(host: socket.socket, arguments: Sequence[str]) -> ProcessHandle | None:
     """A handle on the process that waits for our word to do the run; None where there is none for us."""
     request = {
         "identity": identity(),
@@ -111,11 +112,11 @@ def _ask(host: socket.socket, arguments: Sequence[str]) -> int | None:
     }
     directory = os.open(".", os.O_PATH | os.O_DIRECTORY)
     try:
-        socket.send_fds(host, [json.dumps(request).encode()], [0, 1, 2, directory])
+        wire.send(host, request, 0, 1, 2, directory)
     finally:
         os.close(directory)
-    told = host.recv(_LONGEST_ANSWER)
-    return os.pidfd_open(int(told)) if told else None
+    told, _ = wire.receive_packet(host)
+    return None if told is None else ProcessHandle(told["pid"])
 
 
 def _umask() -> int:
@@ -134,10 +135,9 @@ def _describe_stream(stream: Any) -> dict[str, Any]:
 
 
 @contextlib.contextmanager
-def _passing_signals_on_to(run: int) -> Iterator[None]:
+def _passing_signals_on_to(run: ProcessHandle) -> Iterator[None]:
     def pass_on(number: int, _frame: object) -> None:
-        with contextlib.suppress(ProcessLookupError):
-            signal.pidfd_send_signal(run, number)
+        run.signal(number)
 
     def pause(_number: int, _frame: object) -> None:
         pass_on(signal.SIGSTOP, None)
@@ -152,4 +152,3 @@ def _passing_signals_on_to(run: int) -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-        os.close(run)

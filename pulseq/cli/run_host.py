@@ -8,10 +8,9 @@ does nothing else: of such a process a fork is safe.
 from __future__ import annotations
 
 import contextlib
-import gc
+import functools
 import importlib
 import io
-import json
 import locale
 import os
 import select
@@ -22,14 +21,16 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
 from pulseq.cli.execute import silence_prefect
 from pulseq.cli.handover import GO, PATIENCE_SECONDS, SOCKET_NAME, identity, short_address
+from pulseq.execution.runtime import wire
+from pulseq.execution.runtime.forking import fork_into
 from pulseq.execution.runtime.process_tree import continue_when_orphaned
 from pulseq.ownership import is_own_peer
 from pulseq.processes.child import read_configuration, tell_owner
-from pulseq.processes.loading import loading_much
+from pulseq.processes.loading import loading_much, share_with_forks
 from pulseq.processes.native_threads import no_native_threads
 from pulseq.run.stopping import tell_before_leaving
 
@@ -57,12 +58,10 @@ def main() -> None:
     with loading_much(), no_native_threads():
         for module in LOADED:
             importlib.import_module(module)
-        from pulseq.processes.resident import load_late_modules  # brings Prefect, which has to be silenced before
+        from pulseq.processes.preload import load_late_modules  # brings Prefect, which has to be silenced before
 
         load_late_modules()
-    # What is there now is never garbage, and looking for some would copy its pages in every fork.
-    gc.collect()
-    gc.freeze()
+    share_with_forks()
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         raise SystemExit(f"found {threads} threads, expected 1: no fork of this process would be safe")
@@ -94,39 +93,35 @@ def _serve(listener: socket.socket, ours: dict[str, Any]) -> None:
         if listener.fileno() in ready:
             caller, _ = listener.accept()
             with caller:
-                if is_own_peer(caller) and os.fork() == 0:
-                    listener.close()
-                    _run_for(caller, ours)
+                if is_own_peer(caller):
+                    fork_into(functools.partial(_run_for, caller, ours, listener))
 
 
-def _run_for(caller: socket.socket, ours: dict[str, Any]) -> NoReturn:
+def _run_for(caller: socket.socket, ours: dict[str, Any], listener: socket.socket) -> int:
+    listener.close()
+    os.setsid()
+    continue_when_orphaned()
+    for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    caller.settimeout(PATIENCE_SECONDS)
     code = 1
-    try:
-        os.setsid()
-        continue_when_orphaned()
-        for number in (signal.SIGCHLD, signal.SIGHUP, signal.SIGQUIT):
-            signal.signal(number, signal.SIG_DFL)
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-        caller.settimeout(PATIENCE_SECONDS)
-        message, descriptors, _, _ = socket.recv_fds(caller, _LONGEST_REQUEST, 4)
-        request = json.loads(message or b"{}")
-        if len(descriptors) == 4 and request["identity"] == ours:
+    with contextlib.suppress(OSError):  # the caller has left, or never came to ask
+        request, descriptors = wire.receive_packet(caller, 4, longest=_LONGEST_REQUEST)
+        if request is not None and len(descriptors) == 4 and request["identity"] == ours:
             _move_in(request, descriptors)
-            caller.send(str(os.getpid()).encode())
-            if caller.recv(len(GO)) == GO:
+            wire.send(caller, {"pid": os.getpid()})
+            if wire.receive_packet(caller)[0] == GO:
                 caller.settimeout(None)
                 threading.Thread(target=_end_with, args=(caller,), name="pulseq-caller", daemon=True).start()
                 tell_before_leaving(lambda code: _tell_code(caller, code))
                 code = _run(request["arguments"])
                 _tell_code(caller, code)
-    except OSError:
-        pass  # the caller has left, or never came to ask
-    finally:
-        os._exit(code)
+    return code
 
 
 def _tell_code(caller: socket.socket, code: int) -> None:
-    caller.send(str(code).encode())
+    wire.send(caller, {"code": code})
 
 
 def _end_with(caller: socket.socket) -> None:
@@ -138,7 +133,7 @@ def _end_with(caller: socket.socket) -> None:
 
 def _move_in(request: dict[str, Any], descriptors: list[int]) -> None:
     """Be where the caller is."""
-    from pulseq.processes.resident import read_settings_again
+    from pulseq.processes.preload import read_settings_again
 
     os.environ.clear()
     os.environ.update(request["environment"])

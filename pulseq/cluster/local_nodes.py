@@ -28,7 +28,7 @@ from pulseq.models import Fleet, NodeSpec
 from pulseq.processes.fork_server import ForkServer
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.native_threads import native_thread_limits, no_native_threads
-from pulseq.processes.outwait import SAY_SECONDS
+from pulseq.processes.patience import SAY_SECONDS
 
 logger = logging.getLogger("pulseq.nodes")
 
@@ -39,7 +39,7 @@ START_PATIENCE_SECONDS = 60.0
 #: So many nodes start side by side: more would only wait for each other, and for processors.
 NODES_AT_ONCE = 32
 #: What the owner of a node has open for it, and besides: for those that start, for the flow run and the results.
-FILES_PER_NODE = 3
+FILES_PER_NODE = 2
 _FILES_BESIDES = 400
 #: A local node that dies is started again this often; one that still dies has a reason that stays.
 MAX_RESTARTS = 5
@@ -194,7 +194,7 @@ class LocalNodes:
             self._restarts.pop(spec.id, None)
         if self._closing or self._nodes.get(spec.id) is not process:
             return
-        await process.stop()  # for its pipes and its number
+        await process.stop()  # for its line and its number
         self.on_node_ended(spec.id, f"its process ended with {code}")
         while not self._closing and spec.id in self._nodes and self._restarts[spec.id] < MAX_RESTARTS:
             self._restarts[spec.id] += 1
@@ -232,7 +232,7 @@ class LocalNodes:
 def load_modules() -> None:
     """Import all that scheduler and nodes run, so that they can be forked from this process."""
     with no_native_threads():
-        from pulseq.processes.resident import load_late_modules  # Prefect and Dask, which nobody else here needs
+        from pulseq.processes.preload import load_late_modules  # Prefect and Dask, which nobody else here needs
 
         for name in (_SCHEDULER_MODULE, _NODE_MODULE):
             importlib.import_module(name)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import signal
 import socket
 import time
@@ -14,13 +13,15 @@ from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
 from pulseq.execution.attempt_result import from_message, without_body
-from pulseq.execution.launchers import IdleKeeper, Launcher, LauncherError
+from pulseq.execution.launchers import KeeperProcess, LauncherError, LauncherProcess
 from pulseq.execution.metrics import measured_metrics
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.keeper import GRACE_SECONDS
 from pulseq.execution.runtime.process_tree import alive, descendants
-from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import AttemptOrder, AttemptResult, Reason, SimulateBody, Status
+from pulseq.processes.handle import ProcessHandle
+from pulseq.processes.message_line import LineClosedError, MessageLine
+from pulseq.processes.stopped_watch import StoppedWatch
 
 #: What a keeper may take beyond timeout and grace before it counts as gone itself.
 KEEPER_SECONDS = 10.0
@@ -28,7 +29,6 @@ KEEPER_SECONDS = 10.0
 BEGIN_SECONDS = 60.0
 #: What a keeper may take to remove the body's temporary directory before its slot is free.
 REMOVAL_SECONDS = 1.0
-_CHUNK = 256 * 1024
 
 logger = logging.getLogger("pulseq.node")
 _SIMULATED_REASONS = {Status.FAILED: Reason.ASSERTION, Status.ERROR: Reason.EXCEPTION, Status.SKIPPED: Reason.SKIP}
@@ -127,20 +127,21 @@ class SimulatedAttempt(RunningAttempt):
         self._ended.set()
 
 
-class _KeeperGone(Exception):
-    """The line ended before a result came."""
-
-
 class KeptAttempt(RunningAttempt):
     """A body in a process tree of its own, kept by a keeper at the other end of a line."""
 
     def __init__(
-        self, order: AttemptOrder, node_id: str, message: wire.Message, launcher: Callable[[], Awaitable[Launcher]]
+        self,
+        order: AttemptOrder,
+        node_id: str,
+        message: wire.Message,
+        launcher: Callable[[], Awaitable[LauncherProcess]],
     ) -> None:
         self._message = message
         self._launcher = launcher
-        self._line: socket.socket | None = None
-        self._keeper: int | None = None
+        self._keeper: KeeperProcess | None = None
+        #: Whether the keeper has read its order.
+        self._is_kept = False
         self._watchdog: asyncio.TimerHandle | None = None
         self._kept_since = 0.0
         self._stops: StoppedWatch | None = None
@@ -151,123 +152,110 @@ class KeptAttempt(RunningAttempt):
 
     async def _carry_out(self) -> AttemptResult:
         try:
-            frame = wire.encode(self._message)
             try:
-                return await self._try_once(frame)
-            except (_KeeperGone, OSError):
-                if self._keeper is not None or self._stopped is not None:
+                return await self._try_once()
+            except (LineClosedError, OSError):
+                if self._is_kept or self._stopped is not None:
                     raise
             # The launcher died before the body was started: another one can start it all the same.
-            return await self._try_once(frame)
+            return await self._try_once()
         except wire.WireError as error:
             return self._nothing(Reason.SETUP, f"the test cannot be sent to the process that runs it: {error}")
         except LauncherError as error:
             return self._nothing(Reason.SETUP, str(error))
-        except (_KeeperGone, OSError) as error:
+        except (LineClosedError, OSError) as error:
             return self._without_keeper(error)
 
-    async def _try_once(self, frame: bytes) -> AttemptResult:
+    async def _try_once(self) -> AttemptResult:
         launcher = await self._launcher()
         if (stopped := self._stopped_now()) is not None:
             return stopped
         if (idle := launcher.take_idle()) is not None:
             try:
-                return await self._converse(idle.line, frame, launcher, idle.pid)
-            except (_KeeperGone, OSError):
-                if self._keeper is not None or self._stopped is not None:
+                return await self._converse(idle, launcher)
+            except (LineClosedError, OSError):
+                if self._is_kept or self._stopped is not None:
                     raise
             # It died before the body was started, as an idle one may.
         here, there = socket.socketpair()
-        here.setblocking(False)
+        keeper = KeeperProcess(MessageLine(here))
         try:
             with there:
                 await launcher.place(self.order.test.body.kind, there)
             if (stopped := self._stopped_now()) is not None:
-                here.close()
+                keeper.close()
                 return stopped
-            return await self._converse(here, frame, launcher)
-        except (_KeeperGone, OSError):
-            here.close()
-            if self._keeper is None:
+            return await self._converse(keeper, launcher)
+        except (LineClosedError, OSError):
+            keeper.close()
+            if not self._is_kept:
                 launcher.condemn()
             raise
 
-    async def _converse(
-        self, line: socket.socket, frame: bytes, launcher: Launcher, known: int | None = None
-    ) -> AttemptResult:
-        """Give the order and take what the keeper says until its result; `known` is the process of an idle one."""
-        self._line = line
+    async def _converse(self, keeper: KeeperProcess, launcher: LauncherProcess) -> AttemptResult:
+        """Give the order and take what the keeper says until its result."""
+        self._keeper = keeper
         is_free = False
         self._await_keeper()
-        if known is not None:
-            self._stops = StoppedWatch(known, self._note_idle_stop)
+        if keeper.process is not None:
+            self._stops = StoppedWatch(keeper.process, self._note_idle_stop)
         try:
-            await asyncio.get_running_loop().sock_sendall(line, frame)
-            result, is_free = await self._listen(line)
+            await keeper.line.send(self._message)
+            result, is_free = await self._listen(keeper)
         finally:
             self._unwatch()
-            if is_free and self._stopped is None and self._keeper is not None:
-                self._line = None
-                launcher.give_back(IdleKeeper(line, self._keeper))
+            self._keeper = None
+            if is_free and self._stopped is None and self._is_kept:
+                launcher.give_back(keeper)
             else:
-                line.close()
+                keeper.close()
         return result
 
-    async def _listen(self, line: socket.socket) -> tuple[AttemptResult, bool]:
+    async def _listen(self, keeper: KeeperProcess) -> tuple[AttemptResult, bool]:
         """The result, and whether the keeper can have another body after it."""
-        loop = asyncio.get_running_loop()
-        buffer = wire.MessageBuffer()
-        while data := await loop.sock_recv(line, _CHUNK):
-            messages = buffer.feed(data)
+        while messages := await keeper.line.receive():
             for position, message in enumerate(messages):
                 if message["op"] == "result":
                     result = from_message(self.order, self._node_id, message)
-                    return result, await self._wait_until_clear(line, buffer, messages[position + 1 :])
-                self._watch_keeper(message["pid"])
-        if self._keeper is None:
-            raise _KeeperGone("no process was there to keep it")
-        raise _KeeperGone("the process that kept the test was killed")
+                    return result, await self._wait_until_clear(keeper, messages[position + 1 :])
+                self._watch_keeper(keeper, message["pid"])
+        raise LineClosedError(
+            "the process that kept the test was killed" if self._is_kept else "no process was there to keep it"
+        )
 
-    async def _wait_until_clear(
-        self, line: socket.socket, buffer: wire.MessageBuffer, messages: list[wire.Message]
-    ) -> bool:
+    async def _wait_until_clear(self, keeper: KeeperProcess, messages: list[wire.Message]) -> bool:
         """Until the body's directory is as new, or gone with the keeper, which then has ended (False)."""
-        with contextlib.suppress(TimeoutError, OSError, wire.WireError):
+        with contextlib.suppress(TimeoutError, wire.WireError):
             async with asyncio.timeout(REMOVAL_SECONDS):
-                while not messages:
-                    data = await asyncio.get_running_loop().sock_recv(line, _CHUNK)
-                    if not data:
-                        return False
-                    messages = buffer.feed(data)
+                messages = messages or await keeper.line.receive()
         return bool(messages) and messages[0]["op"] == "clear"
 
     def _end(self) -> None:
-        if self._line is None or self._line.fileno() < 0:
+        if self._keeper is None:
             return
         self._expect_end(0.0)
         try:
-            self._line.send(wire.encode({"op": "stop", "reason": str(self._stopped)}))
+            self._keeper.line.send_at_once({"op": "stop", "reason": str(self._stopped)})
         except BlockingIOError:
-            self._line.shutdown(socket.SHUT_RDWR)
+            self._keeper.line.break_off()
         except OSError:
             # The keeper is gone already; whoever listens will see it.
             return
 
     def _await_keeper(self) -> None:
         """Give up on a launcher that has no keeper to begin with this."""
+        assert self._keeper is not None
+        self._watchdog = asyncio.get_running_loop().call_later(BEGIN_SECONDS, self._keeper.line.break_off)
 
-        def give_up() -> None:
-            assert self._line is not None
-            with contextlib.suppress(OSError):
-                self._line.shutdown(socket.SHUT_RDWR)
-
-        self._watchdog = asyncio.get_running_loop().call_later(BEGIN_SECONDS, give_up)
-
-    def _watch_keeper(self, pid: int) -> None:
+    def _watch_keeper(self, keeper: KeeperProcess, pid: int) -> None:
         self._unwatch()
-        self._keeper, self._kept_since = pid, time.monotonic()
-        # Not continued: what it measures and times would be wrong by then.
-        self._stops = StoppedWatch(pid, self._note_stop, continuations=0)
+        self._is_kept, self._kept_since = True, time.monotonic()
+        if keeper.process is None:
+            with contextlib.suppress(ProcessLookupError):  # it has been killed by now, which ends its line
+                keeper.process = ProcessHandle(pid)
+        if keeper.process is not None:
+            # Not continued: what it measures and times would be wrong by then.
+            self._stops = StoppedWatch(keeper.process, self._note_stop, continuations=0)
         if self._stopped is not None:
             self._expect_end(0.0)
         elif self.order.timeout_seconds is not None:
@@ -285,7 +273,8 @@ class KeptAttempt(RunningAttempt):
         timeout = self.order.timeout_seconds
         overdue = timeout is not None and time.monotonic() - self._kept_since >= timeout
         self._deaf = why
-        self._overran = overdue and bool(alive(descendants(self._keeper)))
+        process = None if self._keeper is None else self._keeper.process
+        self._overran = overdue and process is not None and bool(alive(descendants(process.pid)))
 
     def _unwatch(self) -> None:
         if self._watchdog is not None:
@@ -302,12 +291,12 @@ class KeptAttempt(RunningAttempt):
 
     def _abandon(self) -> None:
         """The keeper itself does not answer: the launcher ends what it kept."""
-        if self._keeper is not None:
+        if self._keeper is None:
+            return
+        if self._keeper.process is not None and self._is_kept:
             self._give_keeper_up(f"did not answer for {GRACE_SECONDS + KEEPER_SECONDS:g} s")
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(self._keeper, signal.SIGKILL)
-        if self._line is not None:
-            self._line.shutdown(socket.SHUT_RDWR)
+            self._keeper.process.signal(signal.SIGKILL)
+        self._keeper.line.break_off()
 
     def _without_keeper(self, error: Exception) -> AttemptResult:
         if self._overran:
@@ -316,10 +305,10 @@ class KeptAttempt(RunningAttempt):
             # The body has ended, and nobody knows how; or it was in time.
             text = f"the process that kept the test {self._deaf}, so it was killed with the test"
             return self._nothing(Reason.INTERNAL, text)
-        if self._keeper is None and self._stopped is Reason.TIMEOUT:
+        if not self._is_kept and self._stopped is Reason.TIMEOUT:
             return self._nothing(Reason.INTERNAL, f"the node did not come to start the test: {error}")
         if self._stopped is not None:
             return self._stopped_result(self._stopped)
-        if self._keeper is not None:
+        if self._is_kept:
             return self._nothing(Reason.CRASH, str(error))
         return self._nothing(Reason.INTERNAL, f"the node could not start the test: {error}")

@@ -13,7 +13,7 @@ from pathlib import Path
 from pulseq.errors import InfrastructureError
 from pulseq.execution.attempt import KeptAttempt, RunningAttempt, SimulatedAttempt
 from pulseq.execution.attempt_result import order_message
-from pulseq.execution.launchers import Launcher, LauncherError, LauncherPool
+from pulseq.execution.launchers import LauncherError, LauncherPool, LauncherProcess
 from pulseq.models import AttemptOrder, CallBody, Reason, SimulateBody, TestCase
 
 
@@ -87,7 +87,7 @@ class Executor:
             python_folder=os.path.dirname(self._default_python),
         )
 
-        async def launcher() -> Launcher:
+        async def launcher() -> LauncherProcess:
             return await launchers.get(python)
 
         return KeptAttempt(order, self._node_id, message, launcher)

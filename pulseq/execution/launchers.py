@@ -10,15 +10,17 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
 from pulseq.execution.runtime import launcher as runtime_launcher
-from pulseq.execution.runtime import wire
-from pulseq.execution.stopped_watch import StoppedWatch
+from pulseq.processes.handle import ProcessHandle
+from pulseq.processes.message_line import MessageLine, PacketLine
+from pulseq.processes.spawn import spawn
+from pulseq.processes.watched_process import OwnChild
 
 logger = logging.getLogger("pulseq.node")
 
@@ -37,66 +39,62 @@ class LauncherError(Exception):
     """An interpreter cannot be used; the text is a sentence for the user."""
 
 
-class IdleKeeper:
-    """The node's end of the line to a keeper that waits for its next body."""
+@dataclass(slots=True)
+class KeeperProcess:
+    """The node's hold on a keeper: its line, and its process once it has said which that is."""
 
-    def __init__(self, line: socket.socket, pid: int) -> None:
-        self.line = line
-        self.pid = pid
+    line: MessageLine
+    process: ProcessHandle | None = None
 
-    def is_there(self) -> bool:
-        """Whether its line is open still, and silent."""
-        try:
-            self.line.recv(1, socket.MSG_PEEK)
-        except BlockingIOError:
-            return True
-        except OSError:
-            return False
-        return False
+    def close(self) -> None:
+        """Let go of it; it ends at the end of its line."""
+        self.line.close()
+        if self.process is not None:
+            self.process.close()
 
 
-class Launcher:
-    """The node's end of one launcher process."""
+class LauncherProcess:
+    """The node's hold on one launcher."""
 
-    def __init__(self, python: str, process: subprocess.Popen[bytes], control: socket.socket, log: IO[bytes]) -> None:
+    def __init__(self, python: str, process: OwnChild, control: PacketLine, log: IO[bytes]) -> None:
         self.python = python
         self._process = process
         self._control = control
         self._log = log
         self._condemned = False
-        self._idle: list[IdleKeeper] = []
-        self._stops = StoppedWatch(process.pid, self._note_stop)
+        self._idle: list[KeeperProcess] = []
+        process.keep_going(self._note_stop)
 
     def _note_stop(self, number: int) -> None:
         logger.warning("the launcher of %r had been stopped and got %s", self.python, signal.Signals(number).name)
 
     @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    @property
     def is_alive(self) -> bool:
-        return not self._condemned and self._process.poll() is None
+        return not self._condemned and self._control.is_open and not self._process.has_ended()
 
     def condemn(self) -> None:
         """Have it replaced at the next use: it did not do what it was told."""
         self._condemned = True
 
-    def take_idle(self) -> IdleKeeper | None:
+    def take_idle(self) -> KeeperProcess | None:
         """A keeper that is free, if there is one; the last that was used first."""
         while self._idle:
             keeper = self._idle.pop()
-            if keeper.is_there():
+            if keeper.line.is_quiet():
                 return keeper
-            keeper.line.close()
+            keeper.close()
         return None
 
-    def give_back(self, keeper: IdleKeeper) -> None:
+    def give_back(self, keeper: KeeperProcess) -> None:
         """Have a keeper for the next body; where this launcher is at its end it ends, too."""
-        if self.is_alive and self._control.fileno() >= 0:
+        if self.is_alive:
             self._idle.append(keeper)
         else:
-            keeper.line.close()
-
-    def _dismiss(self) -> None:
-        while self._idle:
-            self._idle.pop().line.close()
+            keeper.close()
 
     async def place(self, kind: str, line: socket.socket) -> None:
         """Have a keeper forked that holds the other end of `line`.
@@ -104,14 +102,12 @@ class Launcher:
         Raises:
             OSError: when the launcher is gone, or does not take it in time.
         """
-        message = bytes([runtime_launcher.KINDS.index(kind)])
-        for _ in range(round(PLACING_SECONDS / 0.01)):
-            try:
-                socket.send_fds(self._control, [message], [line.fileno()])
-                return
-            except BlockingIOError:
-                await asyncio.sleep(0.01)
-        raise TimeoutError(f"the launcher of {self.python!r} took no attempt within {PLACING_SECONDS:g} s")
+        try:
+            async with asyncio.timeout(PLACING_SECONDS):
+                await self._control.send({"kind": kind}, line.fileno())
+        except TimeoutError:
+            text = f"the launcher of {self.python!r} took no attempt within {PLACING_SECONDS:g} s"
+            raise TimeoutError(text) from None
 
     def last_words(self) -> str:
         """The end of what the launcher and its keepers wrote to their standard error."""
@@ -124,45 +120,27 @@ class Launcher:
         Raises:
             LauncherError: when it does not become ready, with what it said.
         """
-        loop = asyncio.get_running_loop()
-        buffer = wire.MessageBuffer()
-        messages: list[wire.Message] = []
         try:
             async with asyncio.timeout(READY_SECONDS):
-                while not messages:
-                    data = await loop.sock_recv(self._control, 4096)
-                    if not data:
-                        raise LauncherError(f"cannot run tests under {self.python!r}: {await self._post_mortem()}")
-                    messages = buffer.feed(data)
-                await loop.sock_sendall(self._control, wire.encode({"temp_root": str(temp_root)}))
+                if await self._control.receive() is None:
+                    raise LauncherError(f"cannot run tests under {self.python!r}: {await self._post_mortem()}")
+            self._control.send_at_once({"temp_root": str(temp_root)})
         except TimeoutError:
             raise LauncherError(f"{self.python!r} was not ready to run tests after {READY_SECONDS:g} s") from None
         except OSError as error:
             raise LauncherError(f"cannot run tests under {self.python!r}: {error}") from error
 
     async def _post_mortem(self) -> str:
-        code = await asyncio.to_thread(self._process.wait)
+        code = await self._process.wait()
         return self.last_words() or f"it ended with exit code {code}"
 
-    async def close(self) -> None:
+    async def close(self, grace_seconds: float = END_SECONDS) -> None:
         """End it with everything below it."""
-        self._dismiss()
+        while self._idle:
+            self._idle.pop().close()
         self._control.close()
-        try:
-            await asyncio.to_thread(self._process.wait, END_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            await asyncio.to_thread(self._process.wait)
-        self._stops.close()
-        self._log.close()
-
-    def discard(self) -> None:
-        """Let go of one that is dead, or has to be."""
-        self._stops.close()
-        self._dismiss()
-        self._control.close()
-        self._process.kill()
-        self._process.wait()
+        await self._process.end(grace_seconds)
+        self._process.close()
         self._log.close()
 
 
@@ -174,10 +152,10 @@ class LauncherPool:
         self._environment = {
             name: value for name, value in environment.items() if not name.startswith(PRIVATE_PREFIXES)
         }
-        self._launchers: dict[str, Launcher] = {}
+        self._launchers: dict[str, LauncherProcess] = {}
         self._locks: dict[str, asyncio.Lock] = {}
 
-    async def get(self, python: str) -> Launcher:
+    async def get(self, python: str) -> LauncherProcess:
         """A live launcher of this interpreter.
 
         Raises:
@@ -189,43 +167,39 @@ class LauncherPool:
             if known is not None and known.is_alive:
                 return known
             if known is not None:
-                known.discard()
+                await known.close(0.0)
             self._launchers[python] = launcher = await self._start(python)
             return launcher
 
-    async def _start(self, python: str) -> Launcher:
+    async def _start(self, python: str) -> LauncherProcess:
         launcher = self._spawn(python)
         try:
             await launcher.greet(self._temp_root)
         except BaseException:
-            launcher.discard()
+            await launcher.close(0.0)
             raise
         return launcher
 
-    def _spawn(self, python: str) -> Launcher:
+    def _spawn(self, python: str) -> LauncherProcess:
         program = shutil.which(python)
         if program is None:
             raise LauncherError(f"the interpreter {python!r} does not exist on this node, or is not executable")
-        here, there = socket.socketpair()
-        here.setblocking(False)
+        here, there = socket.socketpair(type=socket.SOCK_SEQPACKET)
         log = tempfile.TemporaryFile()  # noqa: SIM115
-        with there:
-            try:
-                process = subprocess.Popen(
+        try:
+            with there:
+                pid = spawn(
                     [program, str(STARTER), "launcher", "--fd", str(there.fileno())],
-                    env=self._environment,
+                    environment=self._environment,
+                    errors=log,
                     pass_fds=[there.fileno()],
-                    stdin=subprocess.DEVNULL,
-                    stdout=subprocess.DEVNULL,
-                    stderr=log,
-                    start_new_session=True,
                 )
-            except OSError as error:
-                with contextlib.closing(here), contextlib.closing(log):
-                    if error.errno in _MACHINE_ERRORS:
-                        raise
-                    raise LauncherError(f"cannot start the interpreter {python!r}: {error.strerror}") from error
-        return Launcher(python, process, here, log)
+            return LauncherProcess(python, OwnChild(pid), PacketLine(here), log)
+        except OSError as error:
+            with contextlib.closing(here), contextlib.closing(log):
+                if error.errno in _MACHINE_ERRORS:
+                    raise
+                raise LauncherError(f"cannot start the interpreter {python!r}: {error.strerror}") from error
 
     async def close(self) -> None:
         """End all launchers, and everything below them."""

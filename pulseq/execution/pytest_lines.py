@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from pulseq.execution.pytest_results import attempt_results, late_result, unmeasured_result
 from pulseq.execution.runtime import wire
 from pulseq.models import AttemptResult, PytestOrder, Reason
+from pulseq.processes.message_line import LineClosedError, MessageLine
 
-_READ_BYTES = 256 * 1024
 #: How long a process that was told to end may take; it answers at once unless the machine is choking.
 END_SECONDS = 5.0
 
@@ -21,7 +21,7 @@ END_SECONDS = 5.0
 #: Tells what a slot goes on with after a batch.
 AskNext = Callable[[], Awaitable[PytestOrder | None]]
 #: The orders that were taken back.
-Answer = asyncio.Future[tuple[PytestOrder, ...]]
+Recalled = asyncio.Future[tuple[PytestOrder, ...]]
 
 
 async def nothing_next() -> PytestOrder | None:
@@ -29,42 +29,8 @@ async def nothing_next() -> PytestOrder | None:
     return None
 
 
-class LineClosedError(Exception):
-    """The process at the other end has gone."""
-
-
-class MessageLine:
-    """Messages over a socket, in the event loop."""
-
-    def __init__(self, sock: socket.socket) -> None:
-        sock.setblocking(False)
-        self.sock = sock
-        self._buffer = wire.MessageBuffer()
-        self._sending = asyncio.Lock()
-
-    async def send(self, message: wire.Message) -> None:
-        async with self._sending:
-            try:
-                await asyncio.get_running_loop().sock_sendall(self.sock, wire.encode(message))
-            except OSError as error:
-                raise LineClosedError from error
-
-    async def receive(self) -> list[wire.Message]:
-        """What has come, one message at least; empty at the end of the line."""
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                data = await loop.sock_recv(self.sock, _READ_BYTES)
-            except OSError:
-                return []
-            if not data:
-                return []
-            if messages := self._buffer.feed(data):
-                return messages
-
-
 @dataclass(eq=False)
-class Batch:
+class OrderBatch:
     """Orders that a keeper works through, and whom to tell.
 
     Attributes:
@@ -81,7 +47,7 @@ class Batch:
     left: dict[int, None] = field(default_factory=dict)
     running: int | None = None
     stopped: bool = False
-    _recalls: dict[int, Answer] = field(default_factory=dict)
+    _recalls: dict[int, Recalled] = field(default_factory=dict)
 
     def message(self, *, final: bool) -> wire.Message:
         self.left = dict.fromkeys(range(len(self.orders)))
@@ -103,7 +69,7 @@ class Batch:
         if not self.left:
             self.end(())
 
-    def ask_back(self, wanted: AbstractSet[PytestOrder]) -> tuple[wire.Message, Answer]:
+    def ask_back(self, wanted: AbstractSet[PytestOrder]) -> tuple[wire.Message, Recalled]:
         """The message that asks for the last orders, as many as are wanted of those without a result; its answer."""
         request = len(self._recalls) + 1
         self._recalls[request] = asyncio.get_running_loop().create_future()
@@ -143,7 +109,7 @@ class KeeperLine:
         self.last_file = ""
         self.dead = False
         self._line = MessageLine(sock)
-        self._batch: Batch | None = None
+        self._batch: OrderBatch | None = None
         self._last: AttemptResult | None = None
         self._listener: asyncio.Task[None] | None = None
         self.promised: PytestOrder | None = None
@@ -156,7 +122,7 @@ class KeeperLine:
         self._on_late = on_late
         self._listener = asyncio.create_task(self._listen())
 
-    async def run(self, batch: Batch, *, final: bool) -> tuple[PytestOrder, ...]:
+    async def run(self, batch: OrderBatch, *, final: bool) -> tuple[PytestOrder, ...]:
         """Work through a batch; the orders that a stop kept from starting."""
         self._batch = batch
         self.promised = None
@@ -179,7 +145,7 @@ class KeeperLine:
         with contextlib.suppress(LineClosedError):
             await self._line.send({"op": "warm"})
 
-    async def _answer_next(self, batch: Batch) -> None:
+    async def _answer_next(self, batch: OrderBatch) -> None:
         try:
             self.promised = await batch.ask_next()
         except Exception as error:  # noqa: BLE001 as for callbacks
@@ -189,7 +155,7 @@ class KeeperLine:
         with contextlib.suppress(LineClosedError):
             await self._line.send({"op": "next", "name": name})
 
-    async def recall(self, batch: Batch, wanted: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
+    async def recall(self, batch: OrderBatch, wanted: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
         """Take back those of these orders, the last ones of a batch, that have not begun; they are not run here."""
         message, answer = batch.ask_back(wanted)
         if batch is not self._batch or batch.done.done():
@@ -214,8 +180,7 @@ class KeeperLine:
     async def close(self) -> None:
         """Hang up, which ends the keeper and all below it; back when they have gone."""
         self.dead = True
-        with contextlib.suppress(OSError):
-            self._line.sock.shutdown(socket.SHUT_WR)
+        self._line.hang_up()
         if self._listener is not None:
             # The keeper closes its end when its runner and what that has written are gone.
             await asyncio.wait([self._listener], timeout=END_SECONDS)
@@ -225,7 +190,7 @@ class KeeperLine:
             self._asking.cancel()
         if self._batch is not None:
             self._lose(self._batch)
-        self._line.sock.close()
+        self._line.close()
 
     async def _listen(self) -> None:
         while messages := await self._line.receive():
@@ -253,7 +218,7 @@ class KeeperLine:
             if batch is not None and not batch.done.done():
                 batch.done.set_exception(error)
 
-    def _advance(self, batch: Batch, message: wire.Message) -> None:
+    def _advance(self, batch: OrderBatch, message: wire.Message) -> None:
         match message["op"]:
             case "start":
                 self._start(batch, message["next"][0])
@@ -276,11 +241,11 @@ class KeeperLine:
             case "stopped":
                 batch.end(message["left"])
 
-    def _start(self, batch: Batch, number: int) -> None:
+    def _start(self, batch: OrderBatch, number: int) -> None:
         self.last_file = file_of(batch.orders[number])
         batch.start(number)
 
-    def _lose(self, batch: Batch) -> None:
+    def _lose(self, batch: OrderBatch) -> None:
         """The keeper has gone: the test that ran may be why, the others were never started."""
         if (number := batch.running) is not None:
             text = "the pytest session of this node ended while it ran"

@@ -13,12 +13,13 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from pulseq.execution.pytest_lines import AskNext, Batch, KeeperLine, LineClosedError, file_of, nothing_next
+from pulseq.execution.pytest_lines import AskNext, KeeperLine, OrderBatch, file_of, nothing_next
 from pulseq.execution.pytest_results import collection_of, session_result, unmeasured_result
-from pulseq.execution.pytest_zygote import ZygoteLine
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
+from pulseq.execution.shared_zygote import ZygoteLine
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason, SessionResult
+from pulseq.processes.message_line import LineClosedError
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0
@@ -81,7 +82,7 @@ class PytestSession:
         self._collecting = asyncio.Lock()
         self._free_slots = asyncio.Semaphore(slots)
         self._idle: list[KeeperLine] = []
-        self._busy: dict[KeeperLine, Batch] = {}
+        self._busy: dict[KeeperLine, OrderBatch] = {}
         self._workers: set[int] = set()
         self._closed = False
 
@@ -127,7 +128,7 @@ class PytestSession:
                     on_start(order)
                     on_result(unmeasured_result(order, self._node_id, Reason.SETUP, _why_unknown(order, collection)))
             done: asyncio.Future[tuple[PytestOrder, ...]] = asyncio.get_running_loop().create_future()
-            batch = Batch(known, on_start, on_result, done, ask_next)
+            batch = OrderBatch(known, on_start, on_result, done, ask_next)
             alone = fresh and not self._by_interpreters
             try:
                 left = await self._run_batch(batch, fresh=alone) if known else ()
@@ -141,7 +142,7 @@ class PytestSession:
                 break
         return left
 
-    async def _run_batch(self, batch: Batch, *, fresh: bool) -> tuple[PytestOrder, ...]:
+    async def _run_batch(self, batch: OrderBatch, *, fresh: bool) -> tuple[PytestOrder, ...]:
         """Run a batch on a keeper; what a stop, or the end of the keeper, kept from starting.
 
         Raises:
@@ -316,7 +317,7 @@ class PytestSession:
         keeper.listen(self._node_id, self._on_late)
         return keeper
 
-    async def _run_on(self, keeper: KeeperLine, batch: Batch, *, fresh: bool) -> tuple[PytestOrder, ...]:
+    async def _run_on(self, keeper: KeeperLine, batch: OrderBatch, *, fresh: bool) -> tuple[PytestOrder, ...]:
         self._busy[keeper] = batch
         try:
             return await keeper.run(batch, final=fresh)
@@ -336,7 +337,7 @@ class PytestSession:
         finally:
             self._workers.discard(keeper.number)
 
-    def _report(self, batch: Batch, orders: Sequence[PytestOrder], why: str) -> None:
+    def _report(self, batch: OrderBatch, orders: Sequence[PytestOrder], why: str) -> None:
         for order in orders:
             batch.on_start(order)
             batch.on_result(unmeasured_result(order, self._node_id, Reason.INTERNAL, why))

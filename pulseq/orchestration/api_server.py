@@ -14,7 +14,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.orchestration.quiet_settings import QUIET_SETTINGS
 from pulseq.orchestration.server_doors import LOOPBACK_NAMES, origins_of
 from pulseq.processes.local_process import LocalProcess
-from pulseq.processes.outwait import LONGEST_PATIENCES
+from pulseq.processes.patience import LONGEST_PATIENCES
 
 logger = logging.getLogger("pulseq.server")
 
@@ -139,7 +139,7 @@ class EmbeddedServer:
         """Until the server answers, which takes seconds, or minutes where a machine has too much to do.
 
         Raises:
-            InfrastructureError: it ended, or has not answered in time (`LocalProcess.outwait`).
+            InfrastructureError: it ended, or has not answered in time (`LocalProcess.wait_patiently`).
         """
         await self._process.ready(START_PATIENCE_SECONDS, self._say)
         # The child has the socket now; with our copy closed a dead server refuses instead of hanging.
@@ -148,7 +148,7 @@ class EmbeddedServer:
         answer = asyncio.ensure_future(asyncio.to_thread(_ask_health, f"{self.api_url}/health"))
         either = asyncio.wait({ended, answer}, return_when=asyncio.FIRST_COMPLETED)
         try:
-            await self._process.outwait(either, START_PATIENCE_SECONDS, self._say)
+            await self._process.wait_patiently(either, START_PATIENCE_SECONDS, self._say)
             if not answer.done():
                 raise InfrastructureError(f"the Prefect server ended while it started: {self._words()}")
             answer.result()

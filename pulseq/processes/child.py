@@ -1,20 +1,21 @@
 """The inside of a process that PulseQ starts: its configuration, its lifeline, its readiness.
 
-Standard input carries one JSON line of configuration and then stays open for as long as the
-owner lives. Its end, for whatever reason, means die: a pipe tells of a SIGKILL too, and unlike
+Standard input is its line to its owner: a socket, over which comes one message of configuration, and which then stays
+open for as long as the owner lives. Its end, for whatever reason, means die: a line tells of a SIGKILL too, and unlike
 PR_SET_PDEATHSIG it does not depend on which thread of the owner started the child.
 """
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import signal
-import sys
+import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
+from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.process_tree import continue_when_orphaned
 
 
@@ -24,7 +25,11 @@ def read_configuration() -> dict[str, Any]:
     # ignored by every body, too.
     signal.signal(signal.SIGINT, _hear_nothing)
     continue_when_orphaned()
-    configuration: dict[str, Any] = json.loads(_read_line(0))
+    configuration = None
+    with contextlib.suppress(OSError), _line() as line:
+        configuration = wire.receive(line)
+    if configuration is None:
+        os._exit(0)
     return configuration
 
 
@@ -32,23 +37,14 @@ def _hear_nothing(_number: int, _frame: object) -> None:
     """Take no notice of a signal."""
 
 
-def _read_line(fd: int) -> bytes:
-    # Unbuffered: what follows the line belongs to the thread that watches the lifeline.
-    line = bytearray()
-    while not line.endswith(b"\n"):
-        chunk = os.read(fd, 1)
-        if not chunk:
-            os._exit(0)
-        line += chunk
-    return bytes(line)
-
-
 def watch_lifeline(on_end: Callable[[], None]) -> None:
     """Call `on_end` in a thread of its own when the owner is gone; then leave at once."""
 
     def watch() -> None:
-        while os.read(0, 4096):
-            pass
+        # One that has left something unread makes the end of its line an error.
+        with contextlib.suppress(OSError):
+            while os.read(0, 4096):
+                pass
         try:
             on_end()
         finally:
@@ -58,6 +54,19 @@ def watch_lifeline(on_end: Callable[[], None]) -> None:
 
 
 def tell_owner(message: dict[str, Any]) -> None:
-    """Send one JSON line to the owner (readiness, an address)."""
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    """Send a message to the owner (readiness, an address).
+
+    Raises:
+        OSError: it has gone.
+    """
+    with _line() as line:
+        wire.send(line, message)
+
+
+@contextlib.contextmanager
+def _line() -> Iterator[socket.socket]:
+    line = socket.socket(fileno=0)
+    try:
+        yield line
+    finally:
+        line.detach()

@@ -10,23 +10,23 @@ import contextlib
 import ctypes
 import gc
 import importlib
-import json
 import logging
 import os
 import signal
 import socket
 import sys
-import traceback
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
+from pulseq.execution.runtime import wire
+from pulseq.execution.runtime.forking import flush_streams, fork_into
 from pulseq.execution.runtime.process_tree import continue_when_orphaned
 from pulseq.ownership import open_own
 from pulseq.processes.child import read_configuration
-from pulseq.processes.loading import loading_much
+from pulseq.processes.loading import loading_much, share_with_forks
+from pulseq.processes.watched_process import code_of
 
-_LONGEST_REQUEST = 65536
 _ARGUMENTS_FIELD = 45
 
 
@@ -34,10 +34,8 @@ def main() -> None:
     configuration = read_configuration()
     with loading_much():
         importlib.import_module(configuration["module"])
-    # What is there now is never garbage, and looking for some would copy its pages in every fork.
-    gc.collect()
-    gc.freeze()
-    serve_forks(socket.socket(fileno=configuration["socket_fd"]))()
+    share_with_forks()
+    serve_forks(socket.socket(fileno=configuration["socket_fd"]))
 
 
 def may_be_forked() -> bool:
@@ -56,42 +54,21 @@ def fork_this_process(requests: socket.socket, log: int, environment: Mapping[st
         log: a descriptor for what the fork says.
         environment: what it and its forks have besides ours.
     """
-    for stream in (sys.stdout, sys.stderr):
-        # Else the fork might say it once more; of a reader that has gone, or a full disk, views think nothing.
-        with contextlib.suppress(OSError, ValueError):
-            stream.flush()
-    pid = os.fork()
-    if pid == 0:
-        with _ending_here():
-            _leave_owner(requests.fileno(), log)
-            os.environ.update(environment)
-            sys.path.insert(0, os.getcwd())  # as `python -m` has it
-            if "prefect" in sys.modules:
-                from pulseq.processes.resident import read_settings_again
+    flush_streams()  # else the fork might say it once more
 
-                read_settings_again()
-            gc.freeze()
-            show_as(__name__)
-            serve_forks(requests)()
-    return pid
+    def become() -> None:
+        _leave_owner(requests.fileno(), log)
+        os.environ.update(environment)
+        sys.path.insert(0, os.getcwd())  # as `python -m` has it
+        if "prefect" in sys.modules:
+            from pulseq.processes.preload import read_settings_again
 
+            read_settings_again()
+        gc.freeze()
+        show_as(__name__)
+        serve_forks(requests)
 
-@contextlib.contextmanager
-def _ending_here() -> Iterator[None]:
-    """End this process with what it does, without a word of what its owner would do at its own end."""
-    code = 1
-    try:
-        yield
-        code = 0
-    except SystemExit as error:
-        code = error.code if isinstance(error.code, int) else 1
-    except BaseException:  # noqa: BLE001 - nobody above may see it: above is the owner's program
-        os.write(2, traceback.format_exc().encode())
-    finally:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError):
-                stream.flush()
-        os._exit(code)
+    return fork_into(become)
 
 
 def _leave_owner(requests: int, log: int) -> None:
@@ -136,66 +113,53 @@ def _part_loggers_from_views() -> None:
 _OWNERS_STREAMS: list[Any] = []
 
 
-def serve_forks(requests: socket.socket) -> Callable[[], None]:
-    """Do what the owner asks for until it has gone, which ends the process; returns in a fork alone: what it runs."""
+def serve_forks(requests: socket.socket) -> NoReturn:
+    """Do what the owner asks for until it has gone, which ends the process; each request brings the line to answer."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, no fork could be asked for its code
     while True:
-        message, pipes, _, _ = socket.recv_fds(requests, _LONGEST_REQUEST, 2)
-        if not message:
+        request, descriptors = wire.receive_packet(requests, 1)
+        if request is None:
             os._exit(0)
-        request: dict[str, Any] = json.loads(message)
         match request["do"]:
             case "fork":
-                if not _fork(requests, pipes):
-                    requests.close()
-                    _move_in(pipes, request["log"])
-                    name = request["module"]
-                    show_as(name)
-                    main: Callable[[], None] = importlib.import_module(name).main
-                    return main
+                _fork(requests, descriptors[0], request)
             case "tell":
-                _answer(requests, {"code": code_of(request["pid"])})
+                _answer(descriptors[0], {"code": code_of(request["pid"])})
             case "bury":
-                os.waitpid(request["pid"], 0)
+                for pid in request["pids"]:
+                    os.waitpid(pid, 0)
 
 
-def _fork(requests: socket.socket, pipes: list[int]) -> int:
-    """The number of a new fork, which is 0 there; the owner is told."""
+def _fork(requests: socket.socket, line: int, request: wire.Message) -> None:
+    """Make a fork that has this line to the owner, who hears first of all what its number is."""
+
+    def become() -> None:
+        requests.close()
+        _move_in(line, request["log"])
+        name = request["module"]
+        show_as(name)
+        importlib.import_module(name).main()
+
     try:
-        pid = os.fork()
+        answer: wire.Message = {"pid": fork_into(become), "parent": os.getpid()}
     except OSError as error:
-        _answer(requests, {"error": str(error)})
-        pid = -1
-    if pid:
-        # First of all: as long as we have them, too, a fork would not see the end of its owner.
-        for end in pipes:
-            os.close(end)
-    if pid > 0:
-        _answer(requests, {"pid": pid})
-    return pid
+        answer = {"error": str(error)}
+    _answer(line, answer)
 
 
-def _move_in(pipes: list[int], log_path: str) -> None:
-    """Have a session, an input, an output and a log of one's own."""
+def _answer(line: int, message: wire.Message) -> None:
+    # Closed at once: as long as we have it, too, a fork would not see the end of its owner.
+    with contextlib.suppress(OSError), socket.socket(fileno=line) as sock:
+        wire.send(sock, message)
+
+
+def _move_in(line: int, log_path: str) -> None:
+    """Have a session, a line to the owner and a log of one's own."""
     os.setsid()
-    log = open_own(Path(log_path))
-    for number, descriptor in enumerate((*pipes, log)):
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for number, descriptor in enumerate((line, nowhere, open_own(Path(log_path)))):
         os.dup2(descriptor, number)
         os.close(descriptor)
-
-
-def _answer(requests: socket.socket, message: dict[str, Any]) -> None:
-    try:
-        requests.send(json.dumps(message).encode())
-    except OSError:
-        os._exit(0)  # the owner has gone
-
-
-def code_of(pid: int) -> int:
-    """The return code of a child that has ended, which keeps its number until it is waited for."""
-    ended = os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
-    assert ended is not None
-    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def show_as(module: str) -> None:

@@ -4,48 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import json
 import logging
-import os
 import socket
-from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from pulseq.errors import InfrastructureError
+from pulseq.execution.runtime import wire
 from pulseq.ownership import make_own_directory
 from pulseq.processes.fork_process import fork_this_process
-from pulseq.processes.local_process import (
-    UNKNOWN_CODE,
-    Ears,
-    LocalProcess,
-    OwnChild,
-    connect_pipes,
-    open_log,
-    open_pipe,
-)
+from pulseq.processes.local_process import LocalProcess
+from pulseq.processes.message_line import LineClosedError, MessageLine, PacketLine
+from pulseq.processes.spawn import open_log
+from pulseq.processes.watched_process import UNKNOWN_CODE, OwnChild, SessionLeader
 
 logger = logging.getLogger("pulseq.nodes")
 
-_LONGEST_ANSWER = 65536
 NAME = "the process that nodes are forked from"
-
-
-@dataclass(eq=False, slots=True)
-class _Request:
-    """What the process is to do; `answer` is None where it says nothing to it."""
-
-    message: dict[str, Any]
-    descriptors: tuple[int, ...] = ()
-    answer: asyncio.Future[dict[str, Any]] | None = None
 
 
 class ForkServer:
     """Starts processes of one module: the first as fast as any, the others in milliseconds.
 
-    Each has a session, pipes and a log of its own and ends with its owner, whatever becomes of the process
+    Each has a session, a line and a log of its own and ends with its owner, whatever becomes of the process
     that it was forked from; where that has died, the next fork has it started again.
 
     Args:
@@ -63,11 +44,10 @@ class ForkServer:
         self._environment = environment
         self._patience_seconds = patience_seconds
         self._process: LocalProcess | None = None
-        self._socket: socket.socket | None = None
+        self._requests: PacketLine | None = None
         self._starting = asyncio.Lock()
-        #: In the order in which they are to be told, which is also that of their answers.
-        self._untold: deque[_Request] = deque()
-        self._answers: deque[asyncio.Future[dict[str, Any]]] = deque()
+        #: Numbers of forks that have ended, which nobody needs any more.
+        self._unburied: list[int] = []
         self._learning: set[asyncio.Task[None]] = set()
         self.on_note: Callable[[str], None] = logger.info
 
@@ -78,7 +58,8 @@ class ForkServer:
 
     async def start(self) -> None:
         """Start loading; forks that are asked for meanwhile wait for it."""
-        with await self._connect() as theirs:
+        _, theirs = await self._connect()
+        with theirs:
             self._process = await LocalProcess.start(
                 NAME,
                 "pulseq.processes.fork_process",
@@ -102,9 +83,9 @@ class ForkServer:
 
         def fork_now() -> None:
             try:
-                ears = Ears()
-                pid = fork_this_process(theirs, log.fileno(), self._environment)
-                self._process = LocalProcess(NAME, OwnChild(pid, ears), ears, self._log_path)
+                child = OwnChild(fork_this_process(theirs, log.fileno(), self._environment))
+                # Its requests are its line.
+                self._process = LocalProcess(NAME, child, MessageLine(ours.dup()), self._log_path)
             except Exception as error:  # noqa: BLE001 - nobody else hears of it: this is a callback
                 if not forked.done():
                     forked.set_exception(InfrastructureError(f"this process cannot be forked: {error!r}"))
@@ -112,20 +93,19 @@ class ForkServer:
                 if not forked.done():
                     forked.set_result(None)
 
-        with await self._connect() as theirs, open_log(self._log_path) as log:
+        ours, theirs = await self._connect()
+        with theirs, open_log(self._log_path) as log:
             loop.call_soon(fork_now)  # not here: within a task a fork could have no loop of its own
             await asyncio.shield(forked)
         assert self._process is not None
         self._process.keep_going(self.on_note)
 
-    async def _connect(self) -> socket.socket:
-        """The other end of a new connection."""
+    async def _connect(self) -> tuple[socket.socket, socket.socket]:
+        """Both ends of a new connection."""
         await self.stop()
         ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        ours.setblocking(False)
-        self._socket = ours
-        asyncio.get_running_loop().add_reader(ours, self._hear, ours)
-        return theirs
+        self._requests = PacketLine(ours)
+        return ours, theirs
 
     async def fork(self, name: str, *, log_path: Path, module: str | None = None) -> LocalProcess:
         """A new process, which waits for its configuration.
@@ -137,172 +117,125 @@ class ForkServer:
             InfrastructureError: there can be none; the text says why.
         """
         async with self._starting:
-            if self._socket is None:
+            if self._requests is None or self.pid is None:
                 await self.start()
         make_own_directory(log_path.parent)
-        their_input, to_them = open_pipe()
-        from_them, their_output = open_pipe()
+        request = {"do": "fork", "log": str(log_path.absolute()), "module": module or self._module}
+        line, told = await self._ask(request)
         try:
-            with their_input, their_output:
-                request = {"do": "fork", "log": str(log_path.absolute()), "module": module or self._module}
-                told = await self._ask(request, their_input.fileno(), their_output.fileno())
             if "error" in told:
                 raise InfrastructureError(f"{name} cannot be started: {told['error']}")
-        except BaseException:
-            for ours in (to_them, from_them):
-                ours.close()
+            return LocalProcess(name, Forked(self, told["pid"], told["parent"]), line, log_path)
+        except BaseException as error:
+            line.close()
+            if isinstance(error, ProcessLookupError):
+                raise InfrastructureError(f"{name} ended while it started; its log is {log_path}") from error
             raise
-        ears = Ears()
-        child = ForkedChild(self, told["pid"], *await connect_pipes(to_them, from_them, ears), ears)
-        return LocalProcess(name, child, ears, log_path)
 
     async def stop(self) -> None:
         """End the process that forks are made from; what was forked from it lives on."""
-        self._lose(self._socket)
+        self._hang_up()
         if self._process is not None:
             await self._process.stop()
 
-    def watch(self, child: ForkedChild) -> None:
-        """Have a child learn of its end."""
-        loop = asyncio.get_running_loop()
+    def _hang_up(self) -> None:
+        requests, self._requests = self._requests, None
+        self._unburied.clear()
+        if requests is not None:
+            requests.close()
+
+    def tell_code(self, forked: Forked) -> None:
+        """Have a fork that has ended learn what with."""
+
+        async def learn() -> None:
+            code = UNKNOWN_CODE
+            if forked.parent == self.pid:  # who was started after that one has died knows nothing
+                with contextlib.suppress(InfrastructureError):
+                    line, told = await self._ask({"do": "tell", "pid": forked.pid})
+                    line.close()
+                    code = told["code"]
+            forked.note_end(code)
+
+        learning = asyncio.get_running_loop().create_task(learn())
+        self._learning.add(learning)
+        learning.add_done_callback(self._learning.discard)
+
+    def bury(self, forked: Forked) -> None:
+        """Let the number of a fork that has ended be used again, at once or with the next."""
+        if self._requests is not None and forked.parent == self.pid:
+            self._unburied.append(forked.pid)
+            with contextlib.suppress(OSError):
+                if self._requests.send_at_once({"do": "bury", "pids": self._unburied}):
+                    self._unburied.clear()
+
+    async def _ask(self, request: wire.Message) -> tuple[MessageLine, wire.Message]:
+        """The answer to a request, and the line that it came over.
+
+        Raises:
+            InfrastructureError: there is none.
+        """
+        process, requests = self._process, self._requests
+        ours, theirs = socket.socketpair()
+        line = MessageLine(ours)
         try:
-            descriptor = os.pidfd_open(child.pid)
-        except ProcessLookupError:
-            child.note_end(UNKNOWN_CODE)
-            return
-
-        def note() -> None:
-            loop.remove_reader(descriptor)
-            os.close(descriptor)
-            learning = loop.create_task(self._learn_code(child))
-            self._learning.add(learning)
-            learning.add_done_callback(self._learning.discard)
-
-        loop.add_reader(descriptor, note)
-
-    async def _learn_code(self, child: ForkedChild) -> None:
-        code = UNKNOWN_CODE
-        with contextlib.suppress(InfrastructureError):
-            code = (await self._ask({"do": "tell", "pid": child.pid}))["code"]
-        child.note_end(code)
-
-    def bury(self, pid: int) -> None:
-        """Let the number of a process that has ended be used again."""
-        self._tell(_Request({"do": "bury", "pid": pid}))
-
-    async def _ask(self, message: dict[str, Any], *descriptors: int) -> dict[str, Any]:
-        answer: asyncio.Future[dict[str, Any]] = asyncio.get_running_loop().create_future()
-        request = _Request(message, descriptors, answer)
-        process = self._process
-        try:
-            if self._socket is None or process is None:
-                raise ConnectionError("closed")
-            self._tell(request)
-            return await process.outwait(answer, self._patience_seconds, self.on_note)
-        except TimeoutError as error:
-            # Nobody is to wait for it once more: the next fork is of another one.
-            if process is not None and process is self._process:
+            if process is None or requests is None:
+                raise LineClosedError("closed")
+            with theirs:
+                doing = self._converse(process, requests, request, theirs, line)
+                return line, await process.wait_patiently(doing, self._patience_seconds, self.on_note)
+        except BaseException as error:
+            theirs.close()
+            line.close()
+            if isinstance(error, TimeoutError) and process is not None and process is self._process:
+                # Nobody is to wait for it once more: the next fork is of another one.
                 process.kill()
-                self._lose(self._socket)
-            raise InfrastructureError(self._say_loss()) from error
-        except OSError as error:
-            raise InfrastructureError(f"{self._say_loss()} ({error})") from error
+                self._hang_up()
+            if isinstance(error, TimeoutError | OSError | LineClosedError):
+                raise InfrastructureError(f"{self._say_loss()} ({error})") from error
+            raise
+
+    async def _converse(
+        self,
+        process: LocalProcess,
+        requests: PacketLine,
+        request: wire.Message,
+        theirs: socket.socket,
+        line: MessageLine,
+    ) -> wire.Message:
+        await requests.send(request, theirs.fileno())
+        theirs.close()
+        hearing, ending = asyncio.ensure_future(line.receive()), asyncio.ensure_future(process.wait())
+        try:
+            # A fork of which nobody could tell any more has the other end, too.
+            await asyncio.wait({hearing, ending}, return_when=asyncio.FIRST_COMPLETED)
+            if not hearing.done() or not (heard := hearing.result()):
+                raise LineClosedError("it has ended")
+            return heard[0]
         finally:
-            if request in self._untold:
-                self._untold.remove(request)  # its descriptors are somebody else's soon
-
-    def _tell(self, request: _Request) -> None:
-        self._untold.append(request)
-        self._tell_all()
-
-    def _tell_all(self) -> None:
-        """Tell what there is to tell; a socket that is full says nothing of who reads it, but that he has enough."""
-        ours = self._socket
-        if ours is None:
-            self._untold.clear()
-            return
-        loop = asyncio.get_running_loop()
-        try:
-            while self._untold:
-                request = self._untold[0]
-                socket.send_fds(ours, [json.dumps(request.message).encode()], list(request.descriptors))
-                self._untold.popleft()
-                if request.answer is not None:
-                    self._answers.append(request.answer)
-        except BlockingIOError:
-            loop.add_writer(ours, self._tell_all)
-        except OSError:
-            self._lose(ours)
-        else:
-            loop.remove_writer(ours)
-
-    def _hear(self, ours: socket.socket) -> None:
-        try:
-            message = ours.recv(_LONGEST_ANSWER)
-        except OSError:
-            message = b""
-        if not message:
-            self._lose(ours)
-            return
-        # Answers come in the order of the requests; who had asked may have left since.
-        answer = self._answers.popleft()
-        if not answer.done():
-            answer.set_result(json.loads(message))
-
-    def _lose(self, ours: socket.socket | None) -> None:
-        if ours is None:
-            return
-        loop = asyncio.get_running_loop()
-        loop.remove_reader(ours)
-        loop.remove_writer(ours)
-        ours.close()
-        self._socket = None
-        waiting = [*self._answers, *(request.answer for request in self._untold if request.answer is not None)]
-        self._answers.clear()
-        self._untold.clear()
-        for answer in waiting:
-            if not answer.done():
-                answer.set_exception(ConnectionResetError("it has ended"))
+            hearing.cancel()
+            ending.cancel()
 
     def _say_loss(self) -> str:
         words = self._process.last_words() if self._process is not None else ""
         return f"{NAME} does not answer: {words}; its log is {self._log_path}"
 
 
-class ForkedChild:
-    """A fork, as its owner holds it without being its parent."""
+class Forked(SessionLeader):
+    """A fork, as its owner holds it without being its parent, who knows its return code.
 
-    def __init__(
-        self,
-        server: ForkServer,
-        pid: int,
-        lifeline: asyncio.WriteTransport,
-        hearing: asyncio.ReadTransport,
-        ears: Ears,
-    ) -> None:
-        self.pid = pid
-        self.returncode: int | None = None
+    Attributes:
+        parent: the number of the process that it was forked from.
+    """
+
+    def __init__(self, server: ForkServer, pid: int, parent: int) -> None:
+        super().__init__(pid)
+        self.parent = parent
         self._server = server
-        self._lifeline = lifeline
-        self._hearing = hearing
-        self._ears = ears
-        self._closed = False
-        server.watch(self)
 
-    def write(self, data: bytes) -> None:
-        self._lifeline.write(data)
-
-    def end_input(self) -> None:
-        self._lifeline.close()
-
-    def note_end(self, code: int) -> None:
-        """The process has ended."""
-        self.returncode = code
-        self._ears.process_exited()
+    def learn_code(self) -> None:
+        self._server.tell_code(self)
 
     def close(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self._lifeline.close()
-            self._hearing.close()
-            self._server.bury(self.pid)
+        if self.is_held:
+            super().close()
+            self._server.bury(self)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
-import select
-import signal
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+
+from pulseq.processes.handle import ProcessHandle
 
 _PROC = Path("/proc")
 #: Where the start time stands in `/proc/PID/stat`, counted behind the program's name.
@@ -49,33 +49,27 @@ class ProcessId:
             return False
         return any(_leads_to(descriptor, wanted) for descriptor in descriptors) and self.alive
 
-    def signal(self, number: signal.Signals) -> None:
+    def signal(self, number: int) -> None:
         """Send a signal to this very process; nothing where it has ended."""
-        with contextlib.suppress(ProcessLookupError), self._opened() as descriptor:
-            if descriptor is not None:
-                signal.pidfd_send_signal(descriptor, number)
+        with self._held() as handle:
+            if handle is not None:
+                handle.signal(number)
 
     def wait(self, timeout_seconds: float) -> bool:
         """Until the process has ended, or the time is over; whether it has ended."""
-        with self._opened() as descriptor:
-            if descriptor is None:
-                return True
-            poll = select.poll()
-            poll.register(descriptor, select.POLLIN)
-            return bool(poll.poll(max(0.0, timeout_seconds) * 1000))
+        with self._held() as handle:
+            return handle is None or handle.has_ended(timeout_seconds)
 
     @contextlib.contextmanager
-    def _opened(self) -> Iterator[int | None]:
+    def _held(self) -> Iterator[ProcessHandle | None]:
         # First the handle, then the look: what it refers to cannot change any more.
         try:
-            descriptor = os.pidfd_open(self.pid)
+            handle = ProcessHandle(self.pid)
         except ProcessLookupError:
             yield None
             return
-        try:
-            yield descriptor if self.alive else None
-        finally:
-            os.close(descriptor)
+        with handle:
+            yield handle if self.alive else None
 
 
 def _leads_to(descriptor: Path, wanted: os.stat_result) -> bool:

@@ -9,8 +9,8 @@ from enum import Enum
 
 from pulseq.bounds import bound_id, bound_text
 from pulseq.events import AttemptFinished, AttemptStarted, Event, RunNote, TestClosed, TestExpanded, TestPlanned
+from pulseq.execution.runtime.body_ending import OUTPUT_FOLLOWS
 from pulseq.execution.runtime.stack_dump import FRAMES_FOLLOW
-from pulseq.execution.runtime.verdict import OUTPUT_FOLLOWS
 from pulseq.models import (
     INFRASTRUCTURE_REASONS,
     NO_VERDICT_REASONS,

@@ -22,7 +22,6 @@ from pulseq.cluster.local_nodes import LocalNodes, check_fleet, load_modules
 from pulseq.cluster.scheduler_address import check_scheduler
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
-from pulseq.execution.stopped_watch import StoppedWatch
 from pulseq.models import Fleet, FrameworkConfig, Suite
 from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.orchestration.api_auth import choose_auth
@@ -30,6 +29,7 @@ from pulseq.orchestration.api_server import EmbeddedServer
 from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.processes.fork_process import may_be_forked
 from pulseq.processes.loading import loading_much
+from pulseq.processes.stopped_watch import StoppedWatch
 from pulseq.records import RunRecord
 from pulseq.reports.awaited import NODES, OWN_SERVER
 from pulseq.reports.start_line import FLEET, say_fleet
@@ -268,7 +268,7 @@ class RunSession:
             yield
             return
         note = "the keeper of `pulseq up` had been stopped by SIGSTOP and is continued"
-        watch = StoppedWatch(cluster.keeper.pid, lambda _: self._say(note), continuations=sys.maxsize)
+        watch = StoppedWatch(cluster.keeper, lambda _: self._say(note), continuations=sys.maxsize)
         try:
             yield
         finally:

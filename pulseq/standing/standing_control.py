@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import shutil
 import signal
-import sys
+import socket
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import IO, Any
 
 from pulseq.errors import InfrastructureError
+from pulseq.execution.runtime import wire
 from pulseq.models import Fleet
-from pulseq.ownership import make_own_directory, open_own
 from pulseq.processes.process_id import ProcessId
+from pulseq.processes.spawn import spawn_module
 from pulseq.standing.standing import StandingCluster, find_cluster, forget_cluster, own_home, standing_directory
 
 #: A keeper ends its parts in less than this, also when runs have something to say to the server.
@@ -51,9 +51,10 @@ def start_cluster(
         InfrastructureError: a part does not start; nothing is left running.
     """
     log_path = standing_directory(home) / "logs" / "keeper.log"
-    make_own_directory(log_path.parent)
-    pid, told, heard = _spawn_keeper(home, log_path)
-    with told, heard:
+    pid, line = spawn_module(
+        "pulseq.standing.standing_process", log_path=log_path, environment={"PULSEQ_HOME": str(home)}
+    )
+    with line:
         try:
             order = {
                 "home": str(home),
@@ -62,43 +63,32 @@ def start_cluster(
                 "run_host": run_host,
                 "with_auth": with_auth,
             }
-            told.write(json.dumps(order).encode() + b"\n")
-            return _hear(heard, on_ready, log_path, on_note)
+            with contextlib.suppress(ConnectionError):  # it has ended, which is heard
+                wire.send(line, order)
+            return _hear(_messages(line), on_ready, log_path, on_note)
         except BaseException:
             os.kill(pid, signal.SIGTERM)
-            told.close()
-            heard.read()
+            line.shutdown(socket.SHUT_WR)
+            for _ in _messages(line):
+                continue
             os.waitpid(pid, 0)
             raise
 
 
-def _spawn_keeper(home: Path, log_path: Path) -> tuple[int, IO[bytes], IO[bytes]]:
-    """A keeper in a session of its own; the pipes to and from it."""
-    from_us, to_keeper = os.pipe()
-    from_keeper, to_us = os.pipe()
-    log = open_own(log_path)
-    try:
-        pid = os.posix_spawn(
-            sys.executable,
-            [sys.executable, "-P", "-m", "pulseq.standing.standing_process"],
-            {**os.environ, "PULSEQ_HOME": str(home)},
-            file_actions=[(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate((from_us, to_us, log))],
-            setsid=True,
-        )
-    finally:
-        for end in (from_us, to_us, log):
-            os.close(end)
-    return pid, open(to_keeper, "wb", buffering=0), open(from_keeper, "rb")
+def _messages(line: socket.socket) -> Iterator[wire.Message]:
+    """What comes until the end of the line, which is an error where the other end has left something unread."""
+    with contextlib.suppress(ConnectionError):
+        while (message := wire.receive(line)) is not None:
+            yield message
 
 
 def _hear(
-    heard: IO[bytes],
+    messages: Iterable[wire.Message],
     on_ready: Callable[[str], None],
     log_path: Path,
     on_note: Callable[[str], None] = lambda text: None,
 ) -> bool:
-    for line in heard:
-        message: dict[str, Any] = json.loads(line)
+    for message in messages:
         if "ready" in message:
             on_ready(message["ready"])
         elif "note" in message:

@@ -32,7 +32,7 @@ class Process(Protocol):
 
 
 @dataclass(slots=True)
-class Patience:
+class RestartBackoff:
     """When to start a part again after a death, and when not to any more."""
 
     deaths: deque[float] = field(default_factory=deque)
@@ -47,7 +47,7 @@ class Patience:
         return FIRST_PAUSE_SECONDS * 2.0 ** (len(self.deaths) - 1)
 
 
-class Part:
+class StandingPart:
     """A process and what is to be done when it ends.
 
     Args:
@@ -65,7 +65,7 @@ class Part:
         self.on_death: Callable[[], Awaitable[None]] | None = None
         self._start = start
         self._on_change = on_change
-        self._patience = Patience()
+        self._backoff = RestartBackoff()
         self._process: Process | None = None
 
     @property
@@ -89,7 +89,7 @@ class Part:
             logger.warning("%s: %s", self.name, why)
             if self.on_death is not None:
                 await self.on_death()
-            pause = FIRST_PAUSE_SECONDS if self.is_excused() else self._patience.pause_after_death(time.monotonic())
+            pause = FIRST_PAUSE_SECONDS if self.is_excused() else self._backoff.pause_after_death(time.monotonic())
             deaths = self.state.deaths + 1
             if pause is None:
                 logger.error("%s died %d times within %.0f s and is given up", self.name, MAX_DEATHS, WINDOW_SECONDS)
@@ -104,7 +104,7 @@ class Part:
                 await self.start()
             assert self._process is not None
             why = f"its process ended with {await self._process.wait()}"
-            await self._process.stop()  # for its pipes
+            await self._process.stop()  # for its line
         except (InfrastructureError, OSError) as error:
             why = str(error)
         self._process = None

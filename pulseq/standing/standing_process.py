@@ -14,6 +14,7 @@ import os
 import shutil
 import signal
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -48,7 +49,7 @@ from pulseq.standing.standing import (
     users_path,
     write_cluster,
 )
-from pulseq.standing.standing_part import Part, Process
+from pulseq.standing.standing_part import Process, StandingPart
 
 logger = logging.getLogger("pulseq.standing")
 #: How long the server outlives scheduler and nodes, for runs that go on to tell it how they ended.
@@ -58,7 +59,7 @@ HOME_POLL_SECONDS = 5.0
 _POLL_SECONDS = 0.05
 
 
-class Keeper:
+class StandingKeeper:
     """Server, scheduler and nodes of one state directory, and the file that tells of them.
 
     Args:
@@ -94,15 +95,15 @@ class Keeper:
         self._ending = False
         self._started = False
         self._since = time.time()
-        self._server = Part("server", self._start_server, self._note) if self._listener else None
-        self._scheduler = Part("scheduler", self._start_scheduler, self._note)
+        self._server = StandingPart("server", self._start_server, self._note) if self._listener else None
+        self._scheduler = StandingPart("scheduler", self._start_scheduler, self._note)
         self._scheduler.on_death = self._end_nodes
         self._nodes = [self._node_part(spec) for spec in fleet.nodes]
         self._run_host_module = run_host
-        self._run_host = Part("run host", self._start_run_host, self._note) if run_host else None
+        self._run_host = StandingPart("run host", self._start_run_host, self._note) if run_host else None
 
     @property
-    def parts(self) -> list[Part]:
+    def parts(self) -> list[StandingPart]:
         own = [part for part in (self._server, self._scheduler, self._run_host) if part]
         return [*own, *self._nodes]
 
@@ -162,7 +163,7 @@ class Keeper:
                 group.create_task(self._start_and_tell(part))
         self._started = True
 
-    async def _start_and_tell(self, part: Part) -> None:
+    async def _start_and_tell(self, part: StandingPart) -> None:
         await part.start()
         tell_owner({"ready": part.name})
 
@@ -230,7 +231,7 @@ class Keeper:
     async def _start_scheduler(self) -> Process:
         # The same port again: clients and the file in the state directory know it by that.
         port = int(self._scheduler_address.rpartition(":")[2] or 0)
-        process = await LocalProcess.start(
+        process, told = await self._start_module(
             "the Dask scheduler",
             "pulseq.cluster.scheduler_process",
             {
@@ -240,29 +241,29 @@ class Keeper:
                 "outlives_runs": True,
                 "temp_root": str(self._scheduler_temp_root),
             },
-            log_path=self._directory / "logs" / "scheduler.log",
+            log="scheduler.log",
         )
-        process.keep_going(self._say)
-        async with _ended_unless_ready(process):
-            self._scheduler_address = (await process.ready(START_PATIENCE_SECONDS, self._say))["address"]
+        self._scheduler_address = told["address"]
         self._scheduler_runs.set()
         return process
 
     async def _start_run_host(self) -> Process:
         assert self._run_host_module is not None
-        process = await LocalProcess.start(
-            "the process that runs start from",
-            self._run_host_module,
-            {"directory": str(self._directory)},
-            log_path=self._directory / "logs" / "run-host.log",
-        )
-        process.keep_going(self._say)
-        async with _ended_unless_ready(process):
-            await process.ready(START_PATIENCE_SECONDS, self._say)
+        name, configuration = "the process that runs start from", {"directory": str(self._directory)}
+        process, _ = await self._start_module(name, self._run_host_module, configuration, log="run-host.log")
         return process
 
-    def _node_part(self, spec: NodeSpec) -> Part:
-        part = Part(spec.id, lambda: self._start_node(spec), self._note)
+    async def _start_module(
+        self, name: str, module: str, configuration: Mapping[str, Any], *, log: str
+    ) -> tuple[Process, dict[str, Any]]:
+        """A process that is ready, and what it then said."""
+        process = await LocalProcess.start(name, module, configuration, log_path=self._directory / "logs" / log)
+        process.keep_going(self._say)
+        async with _ended_unless_ready(process):
+            return process, await process.ready(START_PATIENCE_SECONDS, self._say)
+
+    def _node_part(self, spec: NodeSpec) -> StandingPart:
+        part = StandingPart(spec.id, lambda: self._start_node(spec), self._note)
         part.is_excused = lambda: not self._scheduler_runs.is_set()
         return part
 
@@ -308,7 +309,7 @@ async def keep_standing(configuration: dict[str, Any]) -> None:
             tell_owner({"taken": True})
             return
         api_url = configuration["api_url"]
-        keeper = Keeper(
+        keeper = StandingKeeper(
             home,
             decode_fleet(configuration["fleet"]),
             api_url,
@@ -329,11 +330,11 @@ async def keep_standing(configuration: dict[str, Any]) -> None:
             shutil.rmtree(standing_directory(home), ignore_errors=True)
         else:
             logger.error(trouble)
-            with contextlib.suppress(BrokenPipeError):
+            with contextlib.suppress(ConnectionError):
                 tell_owner({"failed": trouble})
 
 
-async def _bring_up(keeper: Keeper) -> str | None:
+async def _bring_up(keeper: StandingKeeper) -> str | None:
     """Start everything and tell the caller; what went wrong, or None."""
     starting = asyncio.ensure_future(keeper.start())
     ended = asyncio.ensure_future(keeper.ended.wait())
@@ -355,10 +356,9 @@ async def _bring_up(keeper: Keeper) -> str | None:
 
 
 def leave_owner() -> None:
-    """Let go of the pipes to the caller: it sees their end, and is no more needed."""
+    """Let go of the line to the caller: it sees its end, and is no more needed."""
     nowhere = os.open(os.devnull, os.O_RDWR)
-    for number in (0, 1):
-        os.dup2(nowhere, number)
+    os.dup2(nowhere, 0)
     os.close(nowhere)
 
 

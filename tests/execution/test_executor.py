@@ -128,7 +128,7 @@ def test_after_closing_nothing_can_be_started(in_executor):
 def test_a_killed_launcher_is_replaced(in_executor):
     async def scenario(executor, order):
         launcher = executor._launchers._launchers[sys.executable]
-        os.kill(launcher._process.pid, signal.SIGKILL)
+        os.kill(launcher.pid, signal.SIGKILL)
         attempt = await executor.start_attempt(order(CommandBody(("true",))))
         return await attempt.result()
 
@@ -262,7 +262,7 @@ def test_a_body_that_has_ended_under_a_frozen_keeper_was_not_too_slow(in_executo
 def test_a_launcher_that_is_frozen_goes_on(in_executor):
     async def scenario(executor, order):
         launcher = executor._launchers._launchers[sys.executable]
-        os.kill(launcher._process.pid, signal.SIGSTOP)
+        os.kill(launcher.pid, signal.SIGSTOP)
         return await (await executor.start_attempt(order(CommandBody(("true",))))).result()
 
     assert in_executor(scenario).status == Status.PASSED
@@ -274,7 +274,7 @@ def test_a_launcher_that_begins_nothing_is_replaced(in_executor, monkeypatch):
 
     async def scenario(executor, order):
         launcher = executor._launchers._launchers[sys.executable]
-        os.kill(launcher._process.pid, signal.SIGSTOP)
+        os.kill(launcher.pid, signal.SIGSTOP)
         result = await (await executor.start_attempt(order(CommandBody(("true",))))).result()
         return result, launcher, executor._launchers._launchers[sys.executable]
 
@@ -289,8 +289,8 @@ def test_nothing_of_a_launcher_that_is_frozen_outlives_its_node(in_executor, tmp
         launcher = executor._launchers._launchers[sys.executable]
         await executor.start_attempt(order(shell("echo $$ > pid; sleep 300")))
         await until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text())
-        os.kill(launcher._process.pid, signal.SIGSTOP)
-        return launcher._process.pid
+        os.kill(launcher.pid, signal.SIGSTOP)
+        return launcher.pid
 
     launcher = in_executor(scenario)
     assert not Path("/proc", str(launcher)).exists()
@@ -301,7 +301,7 @@ def test_nothing_of_a_launcher_that_is_frozen_outlives_its_node(in_executor, tmp
 def test_a_keeper_that_is_frozen_before_it_has_its_order_goes_on(in_executor):
     async def scenario(executor, order):
         launcher = executor._launchers._launchers[sys.executable]
-        children = Path(f"/proc/{launcher._process.pid}/task/{launcher._process.pid}/children")
+        children = Path(f"/proc/{launcher.pid}/task/{launcher.pid}/children")
         ours, theirs = socket.socketpair()
         with ours:
             with theirs:
@@ -322,7 +322,7 @@ def test_a_test_that_never_began_was_not_too_slow(in_executor, monkeypatch):
 
     async def scenario(executor, order):
         launcher = executor._launchers._launchers[sys.executable]
-        os.kill(launcher._process.pid, signal.SIGSTOP)
+        os.kill(launcher.pid, signal.SIGSTOP)
         attempt = await executor.start_attempt(order(CommandBody(("true",))))
         await asyncio.sleep(0)
         asyncio.get_running_loop().call_later(0.2, attempt.stop, Reason.TIMEOUT)

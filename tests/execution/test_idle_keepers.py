@@ -11,7 +11,7 @@ import pytest
 
 from pulseq.execution.attempt_result import order_message
 from pulseq.execution.executor import Executor
-from pulseq.execution.launchers import Launcher, LauncherPool
+from pulseq.execution.launchers import LauncherPool, LauncherProcess
 from pulseq.execution.runtime import keeper as runtime_keeper
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.stopped import LOOK_SECONDS, LOOKS
@@ -125,7 +125,7 @@ def test_after_a_timeout_there_is_a_new_one(run_bodies):
 def test_a_stop_that_comes_while_a_keeper_is_being_placed_is_heeded(tmp_path, monkeypatch):
     """A launcher that is busy, or stopped, takes a while to take an attempt."""
     placing, may_place = asyncio.Event(), asyncio.Event()
-    place = Launcher.place
+    place = LauncherProcess.place
 
     async def place_late(launcher, kind, line):
         placing.set()
@@ -145,7 +145,7 @@ def test_a_stop_that_comes_while_a_keeper_is_being_placed_is_heeded(tmp_path, mo
         finally:
             await executor.close()
 
-    monkeypatch.setattr(Launcher, "place", place_late)
+    monkeypatch.setattr(LauncherProcess, "place", place_late)
     assert asyncio.run(main()).reason is Reason.CANCELLED
     assert not (tmp_path / "began").exists()
 

@@ -2,6 +2,7 @@ import asyncio
 import errno
 import os
 import signal
+import subprocess
 import sys
 
 import pytest
@@ -38,8 +39,8 @@ def test_an_interpreter_has_one_launcher_however_many_ask(in_pool):
 def test_a_launcher_that_died_is_replaced(in_pool):
     async def scenario(pool):
         first = await pool.get(sys.executable)
-        os.kill(first._process.pid, signal.SIGKILL)
-        await asyncio.to_thread(first._process.wait)
+        os.kill(first.pid, signal.SIGKILL)
+        await asyncio.to_thread(first._process.has_ended, 60.0)
         second = await pool.get(sys.executable)
         return first.is_alive, second.is_alive
 
@@ -82,7 +83,7 @@ def test_a_machine_that_can_start_nothing_is_not_blamed_on_the_interpreter(in_po
     def refuse(*_, **__):
         raise OSError(number, os.strerror(number))
 
-    monkeypatch.setattr(launchers.subprocess, "Popen", refuse)
+    monkeypatch.setattr(subprocess, "Popen", refuse)
 
     async def scenario(pool):
         await pool.get(sys.executable)

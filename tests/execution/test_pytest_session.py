@@ -16,7 +16,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pulseq.execution import pytest_zygote
+from pulseq.execution import shared_zygote
 from pulseq.models import AttemptResult, PytestOrder, Reason, Status
 
 SUITES: dict[str, dict[str, str]] = {
@@ -417,7 +417,7 @@ def test_a_zygote_that_is_killed_while_it_is_asked_costs_no_test_its_verdict(sui
 
 
 def test_a_session_that_makes_no_keeper_is_replaced(suite: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pytest_zygote, "FORK_SECONDS", 0.3)  # less than what a stopped one is continued after
+    monkeypatch.setattr(shared_zygote, "FORK_SECONDS", 0.3)  # less than what a stopped one is continued after
     folder = suite({"test_a.py": "def test_a(): pass\n"})
     results: list[AttemptResult] = []
 
@@ -429,7 +429,7 @@ def test_a_session_that_makes_no_keeper_is_replaced(suite: Any, monkeypatch: pyt
         zygote = session._zygote
         running = asyncio.create_task(session.run_items([order], on_start=lambda order: None, on_result=results.append))
         await zygote.ended.wait()
-        monkeypatch.setattr(pytest_zygote, "FORK_SECONDS", 60.0)
+        monkeypatch.setattr(shared_zygote, "FORK_SECONDS", 60.0)
         await running
         await session.close()
 

@@ -44,8 +44,8 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
         "tests/system/test_node_health.py",
     ),
     "pulseq/orchestration/prefect_client.py": (_DEPLOYED,),
-    "pulseq/processes/resident.py": (
-        "tests/processes/test_resident.py",
+    "pulseq/processes/preload.py": (
+        "tests/processes/test_preload.py",
         "tests/system/test_standing.py",
     ),
     "pulseq/orchestration/run_names.py": ("tests/orchestration/test_run_names.py", _DEPLOYED),

@@ -1,56 +1,74 @@
-"""The inside of a child, with its owner's end of the pipe in the test's hand."""
+"""The inside of a child, with its owner's end of the line in the test's hand."""
 
 from __future__ import annotations
 
-import json
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pulseq.execution.runtime import wire
+
 HEAD = "from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline\nimport threading\n"
 
 
 @contextmanager
-def child(source: str) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HEAD + source], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    with process:
-        try:
-            yield process
-        finally:
-            process.kill()
+def child(source: str) -> Iterator[tuple[subprocess.Popen[bytes], socket.socket]]:
+    ours, theirs = socket.socketpair()
+    with ours:
+        with theirs:
+            process = subprocess.Popen([sys.executable, "-c", HEAD + source], stdin=theirs, stderr=subprocess.PIPE)
+        with process:
+            try:
+                yield process, ours
+            finally:
+                process.kill()
 
 
-def end_of(process: subprocess.Popen[bytes], said: bytes) -> tuple[bytes, int]:
-    """Send these bytes, close the lifeline, and hear the child to its end."""
-    out, _ = process.communicate(said)
-    return out, process.returncode
+def end_of(child: tuple[subprocess.Popen[bytes], socket.socket], said: bytes) -> tuple[list[wire.Message], int]:
+    """Send these bytes, hang up, and hear the child to its end."""
+    process, line = child
+    line.sendall(said)
+    line.shutdown(socket.SHUT_WR)
+    heard = list(iter(lambda: wire.receive(line), None))
+    return heard, process.wait()
 
 
-def test_the_first_line_is_the_configuration() -> None:
-    with child("tell_owner(read_configuration())") as process:
-        out, code = end_of(process, b'{"port": 0, "name": "n\\u00e4me"}\n')
-    assert (json.loads(out), code) == ({"port": 0, "name": "näme"}, 0)
+NOTHING = wire.encode({})
+
+
+def test_the_first_message_is_the_configuration() -> None:
+    message = {"port": 0, "name": "näme"}
+    with child("tell_owner(read_configuration())") as started:
+        assert end_of(started, wire.encode(message)) == ([message], 0)
 
 
 def test_an_owner_that_leaves_before_it_has_said_anything_ends_the_child() -> None:
-    with child("read_configuration(); tell_owner({})") as process:
-        assert end_of(process, b'{"port"') == (b"", 0)
+    with child("read_configuration(); tell_owner({})") as started:
+        assert end_of(started, wire.encode({"port": 0})[:-1]) == ([], 0)
 
 
 def test_the_end_of_the_lifeline_ends_the_child_wherever_it_is() -> None:
-    with child("read_configuration(); watch_lifeline(lambda: None); threading.Event().wait()") as process:
-        assert end_of(process, b"{}\n") == (b"", 0)
+    with child("read_configuration(); watch_lifeline(lambda: None); threading.Event().wait()") as started:
+        assert end_of(started, NOTHING) == ([], 0)
 
 
 def test_last_things_are_done_first() -> None:
     source = "read_configuration(); watch_lifeline(lambda: tell_owner({'bye': 1})); threading.Event().wait()"
-    with child(source) as process:
-        assert end_of(process, b"{}\n") == (b'{"bye": 1}\n', 0)
+    with child(source) as started:
+        assert end_of(started, NOTHING) == ([{"bye": 1}], 0)
 
 
 def test_last_things_that_fail_do_not_keep_the_child() -> None:
-    with child("read_configuration(); watch_lifeline(lambda: 1 / 0); threading.Event().wait()") as process:
-        assert end_of(process, b"{}\n") == (b"", 0)
+    with child("read_configuration(); watch_lifeline(lambda: 1 / 0); threading.Event().wait()") as started:
+        assert end_of(started, NOTHING) == ([], 0)
+
+
+def test_a_line_that_ends_with_something_unread_ends_the_child_as_well() -> None:
+    source = "read_configuration(); watch_lifeline(lambda: None); tell_owner({}); threading.Event().wait()"
+    with child(source) as (process, line):
+        line.sendall(NOTHING)
+        line.recv(1)
+        line.close()
+        assert process.wait() == 0

@@ -18,7 +18,8 @@ import pytest
 from pulseq.errors import InfrastructureError
 from pulseq.processes.fork_process import may_be_forked
 from pulseq.processes.fork_server import NAME, ForkServer
-from pulseq.processes.local_process import UNKNOWN_CODE, LocalProcess
+from pulseq.processes.local_process import LocalProcess
+from pulseq.processes.watched_process import UNKNOWN_CODE
 
 #: Far more than anything here takes; nothing waits for it to pass.
 PATIENCE_SECONDS = 60.0
@@ -108,7 +109,7 @@ def test_forks_share_what_one_process_has_loaded_and_nothing_else(place: Place) 
         assert first["loaded_by"] == second["loaded_by"] not in (one.pid, two.pid)
         assert [os.getsid(process.pid) for process in (one, two)] == [one.pid, two.pid]
         assert first["mode"] == "fast"
-        # Of the pipes of the first, the second would keep the end of its owner from it.
+        # Of the line of the first, the second would keep the end of its owner from it.
         assert len(first["fds"]) == len(second["fds"]) == 4  # its own three, and the directory that it looks into
         assert ["a word", "a word"] == [process.last_words() for process in (one, two)]
         for process in (one, two):
@@ -183,13 +184,17 @@ def test_a_fork_outlives_the_process_that_it_was_forked_from_and_the_next_has_a_
         assert await asyncio.to_thread(ends, server)
 
         other = await place.fork("other")
-        assert await place.server_pid(other) != server
+        another_server = await place.server_pid(other)
+        assert another_server != server
         assert process.alive
 
         process.kill()
         assert await process.wait() == UNKNOWN_CODE
         await process.stop()
-        await other.stop()
+        # Nobody has asked the new one for what it cannot know.
+        third = await place.fork("third")
+        assert await place.server_pid(third) == another_server
+        await asyncio.gather(other.stop(), third.stop())
 
     run(place, work)
 

@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import io
-import json
 import os
 import signal
 import socket
@@ -33,8 +31,7 @@ DEAF = "import signal, sys; signal.signal(signal.SIGTERM, signal.SIG_IGN); print
 
 def hear(*messages: dict[str, object]) -> tuple[bool, list[str]]:
     ready: list[str] = []
-    lines = b"".join(json.dumps(message).encode() + b"\n" for message in messages)
-    return _hear(io.BytesIO(lines), ready.append, Path("keeper.log")), ready
+    return _hear(messages, ready.append, Path("keeper.log")), ready
 
 
 def test_parts_are_told_as_they_get_ready() -> None:
@@ -43,8 +40,8 @@ def test_parts_are_told_as_they_get_ready() -> None:
 
 def test_what_is_waited_for_is_told() -> None:
     notes: list[str] = []
-    lines = b'{"note": "waiting for the server"}\n{"running": true}\n'
-    assert _hear(io.BytesIO(lines), lambda part: None, Path("keeper.log"), notes.append)
+    messages = ({"note": "waiting for the server"}, {"running": True})
+    assert _hear(messages, lambda part: None, Path("keeper.log"), notes.append)
     assert notes == ["waiting for the server"]
 
 

@@ -10,7 +10,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing import standing_part
 from pulseq.standing.standing import Condition
-from pulseq.standing.standing_part import MAX_DEATHS, WINDOW_SECONDS, Part, Patience
+from pulseq.standing.standing_part import MAX_DEATHS, WINDOW_SECONDS, RestartBackoff, StandingPart
 
 
 class Mortal:
@@ -45,21 +45,21 @@ def starting(mortals: list[Mortal]) -> Callable[[], Awaitable[Mortal]]:
 
 def test_pauses_grow_until_patience_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(standing_part, "FIRST_PAUSE_SECONDS", 0.25)
-    patience = Patience()
+    backoff = RestartBackoff()
 
-    assert [0.25, 0.5, 1.0, 2.0, None] == [patience.pause_after_death(now) for now in range(MAX_DEATHS)]
+    assert [0.25, 0.5, 1.0, 2.0, None] == [backoff.pause_after_death(now) for now in range(MAX_DEATHS)]
 
 
 def test_deaths_that_are_far_apart_are_forgiven() -> None:
-    patience = Patience()
+    backoff = RestartBackoff()
 
-    pauses = [patience.pause_after_death(number * WINDOW_SECONDS * 2) for number in range(20)]
+    pauses = [backoff.pause_after_death(number * WINDOW_SECONDS * 2) for number in range(20)]
 
-    assert {patience.pause_after_death(1e6)} == set(pauses)
+    assert {backoff.pause_after_death(1e6)} == set(pauses)
 
 
 def test_a_part_that_dies_is_started_again() -> None:
-    async def story() -> tuple[Part, list[Mortal], list[Condition]]:
+    async def story() -> tuple[StandingPart, list[Mortal], list[Condition]]:
         mortals: list[Mortal] = []
         conditions: list[Condition] = []
         up_again = asyncio.Event()
@@ -69,7 +69,7 @@ def test_a_part_that_dies_is_started_again() -> None:
             if part.state.condition is Condition.RUNNING:
                 up_again.set()
 
-        part = Part("node1", starting(mortals), note)
+        part = StandingPart("node1", starting(mortals), note)
         await part.start()
         keeping = asyncio.create_task(part.keep())
         mortals[0].code.set_result(-9)
@@ -87,7 +87,7 @@ def test_a_part_that_dies_is_started_again() -> None:
 
 
 def test_a_part_that_keeps_dying_is_given_up_with_its_last_reason() -> None:
-    async def story() -> Part:
+    async def story() -> StandingPart:
         async def start() -> Mortal:
             if len(starts) > 1:
                 raise InfrastructureError("no port is left")
@@ -96,7 +96,7 @@ def test_a_part_that_keeps_dying_is_given_up_with_its_last_reason() -> None:
             return starts[-1]
 
         starts: list[Mortal] = []
-        part = Part("node1", start, lambda: None)
+        part = StandingPart("node1", start, lambda: None)
         await part.start()
         await part.keep()
         return part
@@ -110,7 +110,7 @@ def test_a_part_that_keeps_dying_is_given_up_with_its_last_reason() -> None:
 def test_deaths_that_are_another_parts_fault_do_not_count() -> None:
     async def story() -> list[Mortal]:
         mortals: list[Mortal] = []
-        part = Part("node1", starting(mortals), lambda: None)
+        part = StandingPart("node1", starting(mortals), lambda: None)
         part.is_excused = lambda: True
         await part.start()
         keeping = asyncio.create_task(part.keep())
@@ -137,7 +137,7 @@ def test_a_death_ends_what_depends_on_it_before_the_next_start() -> None:
         async def mourn() -> None:
             told.append("mourn")
 
-        part = Part("scheduler", start, lambda: None)
+        part = StandingPart("scheduler", start, lambda: None)
         part.on_death = mourn
         await part.start()
         await part.keep()
@@ -149,7 +149,7 @@ def test_a_death_ends_what_depends_on_it_before_the_next_start() -> None:
 def test_stopping_ends_the_process() -> None:
     async def story() -> Mortal:
         mortals: list[Mortal] = []
-        part = Part("server", starting(mortals), lambda: None)
+        part = StandingPart("server", starting(mortals), lambda: None)
         await part.stop()  # nothing has been started yet
         await part.start()
         await part.stop()

@@ -13,7 +13,7 @@ from pulseq.models import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing import standing_process
 from pulseq.standing.standing import Condition, find_cluster
-from pulseq.standing.standing_process import Keeper
+from pulseq.standing.standing_process import StandingKeeper
 
 API = "http://127.0.0.1:4200/api"
 FLEET = Fleet((NodeSpec("node1"), NodeSpec("node2")))
@@ -23,7 +23,7 @@ GIVEN_UP = Condition.GIVEN_UP
 
 def condition_of(home: Path, conditions: Iterable[Condition], *, started: bool) -> Condition:
     async def look() -> Condition:
-        keeper = Keeper(home, FLEET, API)
+        keeper = StandingKeeper(home, FLEET, API)
         keeper._started = started
         for part, condition in zip(keeper.parts, conditions, strict=True):
             part.state = replace(part.state, condition=condition)
@@ -55,8 +55,8 @@ def test_what_has_not_been_ready_yet_is_starting(tmp_path: Path) -> None:
 
 
 def test_a_configured_api_is_told_and_no_server_is_a_part(tmp_path: Path) -> None:
-    async def look() -> Keeper:
-        return Keeper(tmp_path, FLEET, API)
+    async def look() -> StandingKeeper:
+        return StandingKeeper(tmp_path, FLEET, API)
 
     told = asyncio.run(look()).describe()
 
@@ -71,7 +71,7 @@ def test_a_disk_that_is_full_is_logged_and_ends_nothing(
         raise OSError("no space left")
 
     async def note() -> None:
-        Keeper(tmp_path, FLEET, API)._note()
+        StandingKeeper(tmp_path, FLEET, API)._note()
 
     monkeypatch.setattr(standing_process, "write_cluster", refuse)
 
@@ -86,7 +86,7 @@ def test_a_state_directory_that_is_removed_ends_all(tmp_path: Path, monkeypatch:
     home.mkdir()
 
     async def keep() -> bool:
-        keeper = Keeper(home, Fleet(()), None)
+        keeper = StandingKeeper(home, Fleet(()), None)
         keeper._scheduler.keep = asyncio.Event().wait  # type: ignore[method-assign,assignment]
         assert keeper._server is not None
         keeper._server.keep = asyncio.Event().wait  # type: ignore[method-assign,assignment]
@@ -103,8 +103,8 @@ def test_a_state_directory_that_is_removed_ends_all(tmp_path: Path, monkeypatch:
 
 
 def test_without_one_a_server_is_a_part_and_its_address_is_known_before_it_runs(tmp_path: Path) -> None:
-    async def look() -> Keeper:
-        keeper = Keeper(tmp_path, FLEET, None)
+    async def look() -> StandingKeeper:
+        keeper = StandingKeeper(tmp_path, FLEET, None)
         (tmp_path / "standing").mkdir()
         await keeper.stop()
         return keeper

@@ -12,9 +12,9 @@ import unittest
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
-from .forked_body import Verdict, start_fork
+from .body_ending import outcome
+from .forked_body import Outcome, start_fork
 from .metric import install_stand_in
-from .verdict import outcome
 
 _HERE = os.path.dirname(os.path.abspath(__file__))
 _LAST_LINES = 30
@@ -26,7 +26,7 @@ def start(order: Mapping[str, Any], environment: Dict[str, str], output_fd: int)
     return start_fork(run, order, environment, output_fd)
 
 
-def run(order: Mapping[str, Any]) -> Verdict:
+def run(order: Mapping[str, Any]) -> Outcome:
     """Import, call and judge."""
     body = order["body"]
     _prepare_imports(order)
@@ -95,13 +95,13 @@ async def _wait_for(awaitable: Any) -> Any:
     return await awaitable
 
 
-def _judge_value(returned: object, target: str) -> Verdict:
+def _judge_value(returned: object, target: str) -> Outcome:
     if returned is False:
         return outcome("passed", warnings=[f"{target!r} returned False, which is no verdict; use assert"])
     return outcome("passed")
 
 
-def _judge(error: BaseException) -> Verdict:
+def _judge(error: BaseException) -> Outcome:
     """The verdict on what a body raised."""
     if _is_pytest_outcome(error, "xfail"):
         return outcome("skipped", "xfail", str(error) or "xfail")

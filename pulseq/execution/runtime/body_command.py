@@ -7,7 +7,7 @@ import os
 import subprocess
 from typing import Any, Dict, List, Mapping, Tuple
 
-from .verdict import SetupError
+from .body_ending import SetupError
 
 #: What the starting of a program fails with when the program, not the machine, is to blame.
 _SETUP_ERRORS = {

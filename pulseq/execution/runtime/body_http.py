@@ -12,9 +12,9 @@ import urllib.request
 from types import FrameType
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
-from .forked_body import Verdict, start_fork
+from .body_ending import outcome
+from .forked_body import Outcome, start_fork
 from .http_redirects import MOST_REDIRECTS, Asked, NotFollowed, follow, hide_password, with_credentials
-from .verdict import outcome
 
 #: No more than this is read of an answer.
 LONGEST_ANSWER = 8 * 1024 * 1024
@@ -23,7 +23,7 @@ _SHOWN_BYTES = 4096
 _EXCERPT = 200
 
 
-class Answer(NamedTuple):
+class Response(NamedTuple):
     """What came back; `seconds` from the request to the last byte that was read."""
 
     status: int
@@ -47,7 +47,7 @@ def start(order: Mapping[str, Any], environment: Dict[str, str], output_fd: int)
     return start_fork(run, order, environment, output_fd)
 
 
-def run(order: Mapping[str, Any]) -> Verdict:
+def run(order: Mapping[str, Any]) -> Outcome:
     """Ask and judge. What came is written to the output, shortened."""
     body = order["body"]
     name = f"{body['method']} {hide_password(body['url'])}"
@@ -93,7 +93,7 @@ def _request(body: Mapping[str, Any]) -> Asked:
     return with_credentials(Asked(body["url"], body["method"], headers, data))
 
 
-def _ask(asked: Asked, body: Mapping[str, Any]) -> Answer:
+def _ask(asked: Asked, body: Mapping[str, Any]) -> Response:
     follows = not any(300 <= status < 400 for status in body["expect_status"])
     signal.signal(signal.SIGALRM, _give_up)
     signal.setitimer(signal.ITIMER_REAL, body["max_seconds"] or 0)
@@ -101,7 +101,7 @@ def _ask(asked: Asked, body: Mapping[str, Any]) -> Answer:
     try:
         with _open(asked, follows) as response:
             data, complete = _read(response)
-        return Answer(
+        return Response(
             response.status, response.reason, str(response.headers), data, complete, time.monotonic() - started
         )
     finally:
@@ -166,7 +166,7 @@ def _read(response: http.client.HTTPResponse) -> Tuple[bytes, bool]:
     return bytes(data[:LONGEST_ANSWER]), False
 
 
-def _problems(answer: Answer, body: Mapping[str, Any]) -> List[str]:
+def _problems(answer: Response, body: Mapping[str, Any]) -> List[str]:
     """Everything in which an answer differs from what was expected."""
     problems: List[str] = []
     if answer.status not in body["expect_status"]:
@@ -186,7 +186,7 @@ def _explain(error: Exception) -> str:
     return str(reason or error) or type(error).__name__
 
 
-def _show(answer: Answer) -> None:
+def _show(answer: Response) -> None:
     shown = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
     more = "" if len(answer.body) <= _SHOWN_BYTES else "\n[...]"
     sys.stdout.write(f"{answer.status} {answer.reason}\n{answer.headers.strip()}\n\n{shown}{more}\n")

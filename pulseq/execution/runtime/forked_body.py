@@ -11,13 +11,14 @@ import sys
 from typing import Any, Callable, Dict, Mapping, Tuple
 
 from .body_command import check_cwd
+from .forking import flush_streams, fork_into
 from .wire import encode
 
-Verdict = Dict[str, Any]
+Outcome = Dict[str, Any]
 
 
 def start_fork(
-    run: Callable[[Mapping[str, Any]], Verdict],
+    run: Callable[[Mapping[str, Any]], Outcome],
     order: Mapping[str, Any],
     environment: Dict[str, str],
     output_fd: int,
@@ -33,15 +34,12 @@ def start_fork(
     """
     check_cwd(order["cwd"])
     verdict_fd, write_fd = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            _become_body(order["cwd"], environment, output_fd, keep_fd=write_fd)
-            _run_and_tell(run, order, write_fd)
-        except BaseException:  # noqa: BLE001
-            sys.excepthook(*sys.exc_info())
-        finally:
-            os._exit(1)
+
+    def become() -> None:
+        _become_body(order["cwd"], environment, output_fd, keep_fd=write_fd)
+        _run_and_tell(run, order, write_fd)
+
+    pid = fork_into(become)
     os.close(write_fd)
     return pid, verdict_fd
 
@@ -72,23 +70,13 @@ def _close_all_but(*kept: int) -> None:
                 os.close(descriptor)
 
 
-def _run_and_tell(run: Callable[[Mapping[str, Any]], Verdict], order: Mapping[str, Any], write_fd: int) -> None:
+def _run_and_tell(run: Callable[[Mapping[str, Any]], Outcome], order: Mapping[str, Any], write_fd: int) -> None:
     own = os.getpid()
     verdict = run(order)
     # A body that forked and let both of them return has one verdict all the same: the parent's.
     if os.getpid() != own:
         os._exit(0)
-    _flush()
+    flush_streams()
     with open(write_fd, "wb") as line:
         line.write(encode(verdict))
     atexit._run_exitfuncs()
-    _flush()
-    os._exit(0)
-
-
-def _flush() -> None:
-    for stream in (sys.stdout, sys.stderr):
-        try:
-            stream.flush()
-        except (OSError, ValueError, AttributeError):
-            continue

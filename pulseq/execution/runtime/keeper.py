@@ -19,6 +19,7 @@ import time
 import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
+from .body_ending import Ending, SetupError, decide, outcome
 from .body_environment import PrivateDirectory, body_environment
 from .measure import Usage
 from .metric import parse_metrics
@@ -33,7 +34,6 @@ from .process_tree import (
     kill_descendants,
     reap,
 )
-from .verdict import Ending, SetupError, decide, outcome
 from .wire import Message, MessageBuffer, send
 
 #: Kind of body → the module that starts it.
@@ -63,19 +63,19 @@ def keep(line: socket.socket, base: Dict[str, str]) -> None:
     os.setsid()
     continue_when_orphaned()
     become_subreaper()
-    desk = _Desk(line, base)
+    keeper = Keeper(line, base)
     try:
-        while desk.serve_one():
+        while keeper.serve_one():
             send(line, {"op": "clear"})
     except OSError:
         # The node is gone, and with it whoever could use a result.
         return
     finally:
-        desk.close()
+        keeper.close()
 
 
-class _Desk:
-    """What a keeper has for all its bodies."""
+class Keeper:
+    """Keeps one body after the other."""
 
     def __init__(self, line: socket.socket, base: Dict[str, str]) -> None:
         self._line = line
@@ -94,8 +94,8 @@ class _Desk:
             return False
         if self._ends is None:
             self._ends = ChildSignal()
-        keeper = Keeper(order, self._line, self._buffer, self._ends, later)
-        result, is_sound = self._carry_out(keeper, order)
+        body = KeptBody(order, self._line, self._buffer, self._ends, later)
+        result, is_sound = self._carry_out(body, order)
         self._bodies += 1
         self._line.settimeout(ANSWER_SECONDS)
         send(self._line, result)
@@ -103,20 +103,20 @@ class _Desk:
             self.close()
         return is_sound and self._bodies < MOST_BODIES
 
-    def _carry_out(self, keeper: "Keeper", order: Message) -> Tuple[Message, bool]:
+    def _carry_out(self, body: "KeptBody", order: Message) -> Tuple[Message, bool]:
         try:
             send(self._line, {"op": "started", "pid": os.getpid()})
             if self._private is None:
                 self._private = PrivateDirectory(order["temp_root"])
-            result = keeper.run(self._private, body_environment(order, self._private, self._base))
-            return result, not keeper.has_survivors
+            result = body.run(self._private, body_environment(order, self._private, self._base))
+            return result, not body.has_survivors
         except OSError as error:
-            result = keeper.report(outcome("error", "internal", f"the node could not carry out the test: {error}"))
+            result = body.report(outcome("error", "internal", f"the node could not carry out the test: {error}"))
         except Exception:  # noqa: BLE001 - the node is told, whatever it was
-            result = keeper.report(outcome("error", "internal", traceback.format_exc()))
+            result = body.report(outcome("error", "internal", traceback.format_exc()))
         finally:
             kill_descendants(0)
-            keeper.close()
+            body.close()
         return result, False
 
     def close(self) -> None:
@@ -138,7 +138,7 @@ def _receive_order(line: socket.socket, buffer: MessageBuffer) -> Tuple[Optional
             return (messages[0] if messages else None), messages[1:]
 
 
-class Keeper:
+class KeptBody:
     """One body under watch; `stops` came together with its order, and then it is not even started."""
 
     def __init__(

@@ -14,10 +14,11 @@ import shutil
 import socket
 import sys
 import time
-import traceback
 from typing import Set
 
 from . import wire
+from .body_ending import outcome, unstarted
+from .forking import fork_into
 from .keeper import BODY_MODULES, keep
 from .process_tree import (
     ChildSignal,
@@ -25,15 +26,14 @@ from .process_tree import (
     become_subreaper,
     continue_when_orphaned,
     kill_descendants,
-    kill_strays,
     reap,
     send_signals,
 )
 from .stopped import LOOKS, StoppedLooks
-from .verdict import outcome, unstarted
 
-KINDS = tuple(BODY_MODULES)
 _LAST_KEEPERS_SECONDS = 1.5
+#: How long new attempts may wait for the end of what a keeper that was killed has left.
+_STRAYS_SECONDS = 2.0
 
 
 def main(fd: int) -> None:
@@ -43,14 +43,14 @@ def main(fd: int) -> None:
     continue_when_orphaned()
     become_subreaper()
     wire.send(control, {"op": "ready", "version": list(sys.version_info[:3]), "executable": sys.executable})
-    hello = wire.receive(control)
+    hello, _ = wire.receive_packet(control)
     if hello is not None:
         Launcher(control).serve()
         shutil.rmtree(hello["temp_root"], ignore_errors=True)
 
 
 class Launcher:
-    """The loop: a byte with a socket means a new attempt, SIGCHLD the end of one."""
+    """The loop: a message with a socket means a new attempt, SIGCHLD the end of one."""
 
     def __init__(self, control: socket.socket) -> None:
         self._control = control
@@ -81,15 +81,15 @@ class Launcher:
     def _take(self) -> bool:
         """Take one attempt from the node; False when the node is gone."""
         try:
-            data, fds, _, _ = socket.recv_fds(self._control, 1, 1, socket.MSG_CMSG_CLOEXEC)
+            message, descriptors = wire.receive_packet(self._control, 1)
         except OSError:
             return False
-        if fds:
-            line = socket.socket(fileno=fds[0])
-            self._prepare(BODY_MODULES[KINDS[data[0]]])
+        if message is None:
+            return False
+        with socket.socket(fileno=descriptors[0]) as line:
+            self._prepare(BODY_MODULES[message["kind"]])
             self._fork(line)
-            line.close()
-        return bool(data)
+        return True
 
     def _prepare(self, module: str) -> None:
         """Import what the body needs here, once, and not in every fork."""
@@ -101,26 +101,17 @@ class Launcher:
 
     def _fork(self, line: socket.socket) -> None:
         try:
-            pid = os.fork()
+            pid = fork_into(lambda: self._become_keeper(line))
         except OSError as error:
             _refuse(line, error)
             return
-        if pid == 0:
-            self._become_keeper(line)
         self._keepers.add(pid)
         self._looks.watch(pid)
 
     def _become_keeper(self, line: socket.socket) -> None:
-        code = 1
-        try:
-            self._ends.close()
-            self._control.close()
-            keep(line, self._base)
-            code = 0
-        except BaseException:  # noqa: BLE001 - a keeper must not come back into the launcher's loop
-            traceback.print_exc()
-        finally:
-            os._exit(code)
+        self._ends.close()
+        self._control.close()
+        keep(line, self._base)
 
     def _reap(self) -> None:
         self._ends.clear()
@@ -128,7 +119,7 @@ class Launcher:
         if self._died:
             # A keeper was killed, and what it kept is now below this process: nobody else would end it.
             self._died = False
-            kill_strays(self._keepers, self._note)
+            kill_descendants(0, spare=self._keepers, record=self._note, limit_seconds=_STRAYS_SECONDS)
 
     def _note(self, ended: Ended) -> None:
         if ended.pid in self._keepers:

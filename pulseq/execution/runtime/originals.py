@@ -84,14 +84,14 @@ _PYTESTS = frozenset({"threading.excepthook"})
 _PATCHABLE = ("os", "select", "signal", "socket", "subprocess", "threading", "time")
 
 
-class View(types.SimpleNamespace):
+class ModuleView(types.SimpleNamespace):
     """What a module held; not a module itself, since tools that patch look for modules."""
 
 
-def _take_views() -> Dict[str, View]:
+def _take_views() -> Dict[str, ModuleView]:
     names: Dict[str, Dict[str, Any]] = {module.__name__: dict(vars(module)) for module in VIEWED}
     globals_of = {id(vars(module)): names[module.__name__] for module in VIEWED}
-    views = {name: View() for name in names}
+    views = {name: ModuleView() for name in names}
     for name, namespace in names.items():
         for key, value in list(namespace.items()):
             if isinstance(value, types.ModuleType) and value.__name__ in views:

@@ -72,6 +72,11 @@ def continue_when_orphaned() -> None:
     _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGCONT, 0, 0, 0)
 
 
+def die_with_parent() -> None:
+    """Have this process killed when its parent, which must have one thread only, dies."""
+    _LIBC.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
+
+
 class ChildSignal:
     """A file descriptor that becomes readable when a child has ended: something to poll for.
 
@@ -218,6 +223,7 @@ def send_signals(pids: Iterable[int], *signals: int) -> None:
 def kill_descendants(
     grace_seconds: float = 1.0,
     *,
+    spare: Container[int] = (),
     meanwhile: Optional[Callable[[], None]] = None,
     record: Optional[Callable[[Ended], None]] = None,
     limit_seconds: float = 5.0,
@@ -229,6 +235,7 @@ def kill_descendants(
 
     Args:
         grace_seconds: how long SIGTERM has time to work; 0 kills at once.
+        spare: what is left alone, with all that is below it.
         meanwhile: called again and again while waiting; it should take some milliseconds.
         record: called with every child that was reaped.
         limit_seconds: when to give up on what even SIGKILL does not end (uninterruptible sleep).
@@ -237,32 +244,20 @@ def kill_descendants(
     asked: Set[int] = set()
     deadline = time.monotonic() + grace_seconds
     while grace_seconds > 0 and reap(record) and time.monotonic() < deadline:
-        newcomers = [pid for pid in descendants() if pid not in asked]
+        newcomers = [pid for pid in descendants(spare=spare) if pid not in asked]
         send_signals(newcomers, signal.SIGTERM, signal.SIGCONT)
         asked.update(newcomers)
         pause()
     killed: Set[int] = set()
     deadline = time.monotonic() + limit_seconds
     while reap(record) and time.monotonic() < deadline:
-        targets = alive(descendants())
+        targets = alive(descendants(spare=spare))
+        if spare and not targets:
+            break
         send_signals(targets, signal.SIGKILL)
         killed.update(targets)
         pause()
-    return Killed(frozenset(killed), tuple(alive(descendants())) if reap(record) else ())
-
-
-def kill_strays(
-    spare: Container[int], record: Optional[Callable[[Ended], None]] = None, *, limit_seconds: float = 2.0
-) -> None:
-    """Kill and reap every process below this one, except those in `spare` and what is below them."""
-    deadline = time.monotonic() + limit_seconds
-    while time.monotonic() < deadline:
-        strays = alive(descendants(spare=spare))
-        send_signals(strays, signal.SIGKILL)
-        reap(record)
-        if not strays:
-            return
-        _pause()
+    return Killed(frozenset(killed), tuple(alive(descendants(spare=spare))) if reap(record) else ())
 
 
 def _pause() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import array
 import contextlib
 import json
 import socket
@@ -12,7 +11,7 @@ from typing import Any, Dict, Optional
 from . import wire
 
 
-class Answer:
+class AnswerFile:
     """A message that would not fit into a socket; and whoever has stopped would make the others wait."""
 
     def __init__(self, message: Dict[str, Any], directory: Optional[str]) -> None:
@@ -35,7 +34,5 @@ class Answer:
 
 def tell(line: socket.socket, message: wire.Message, *descriptors: int) -> None:
     """Send a short message, unless the other end has gone."""
-    passed = [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", descriptors))] if descriptors else []
     with contextlib.suppress(OSError):
-        # The suite may have chosen to die of a closed line; that is for its own lines.
-        line.sendmsg([wire.encode(message)], passed, socket.MSG_NOSIGNAL)
+        wire.send(line, message, *descriptors)

@@ -8,7 +8,7 @@ import socket
 import sys
 from typing import Any, Dict, Iterable, NoReturn, Optional
 
-from .pytest_fork import die_with_parent
+from .process_tree import die_with_parent
 
 
 def import_pytest() -> Optional[str]:
@@ -75,8 +75,8 @@ def begin_interpreter_keeper(
 
 
 def _keep(line: socket.socket, message: Dict[str, Any], request: Dict[str, Any], private: str) -> NoReturn:
-    from .pytest_keeper import Keeper
+    from .pytest_keeper import RunnerKeeper
     from .pytest_worker import InterpreterStarter
 
-    Keeper(line, message, InterpreterStarter(private, request)).serve()
+    RunnerKeeper(line, message, InterpreterStarter(private, request)).serve()
     os._exit(1)  # a runner of it is another program by now

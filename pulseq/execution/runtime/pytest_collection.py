@@ -9,8 +9,8 @@ import pytest
 
 from .pytest_garbage import rare_garbage_collection, thaw_on_demand
 from .pytest_items import unique_names
+from .pytest_neutral import make_neutral, narrow
 from .pytest_node_hooks import add_node_hooks
-from .pytest_options import make_neutral, narrow
 from .pytest_rewriting import shared_rewriting
 from .pytest_runner import Runner
 from .pytest_sender import EventSender, warning_text

@@ -16,14 +16,14 @@ import pytest
 from . import originals, wire
 from .pytest_leaving import leave
 from .pytest_listeners import wanted_passes
+from .pytest_neutral import make_neutral, pose_as_pytest, printed
 from .pytest_node_hooks import add_node_hooks
-from .pytest_options import make_neutral, pose_as_pytest, printed
 from .pytest_replay import Replay
 from .pytest_slots import SlotLines
 from .pytest_summary import LastWords
 from .pytest_unfit import reason_in_hooks
 from .pytest_verdict import clip
-from .pytest_xdist import Node, NodeManager, worker_info
+from .pytest_xdist import Node, WorkerManager, worker_info
 
 #: What the session's items came to is pytest's own word for an exit; these are no trouble of the session itself.
 _GOOD_CODES = (0, 5)
@@ -76,7 +76,7 @@ class ControllerPlugin:
         config = session.config
         request = self._request
         workers = [f"gw{number}" for number in range(request["first"], request["first"] + request["workers"])]
-        manager = NodeManager(config, workers, request["run_id"])
+        manager = WorkerManager(config, workers, request["run_id"])
         config.hook.pytest_xdist_setupnodes(config=config, specs=manager.specs)
         self.replay = Replay(session, lambda worker: _configured(config, manager, worker), workers)
 
@@ -130,7 +130,7 @@ def _basetemp(config: Any) -> Optional[str]:
         return None
 
 
-def _configured(config: Any, manager: NodeManager, worker: str) -> Node:
+def _configured(config: Any, manager: WorkerManager, worker: str) -> Node:
     node = Node(config, manager, worker)
     config.hook.pytest_xdist_newgateway(gateway=node.gateway)
     root = str(config.rootpath)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
-import signal
 import socket
 import sys
 from dataclasses import dataclass
@@ -15,7 +13,6 @@ from .body_environment import PrivateDirectory
 from .metric import VARIABLE
 from .pytest_xdist import WORKER_VARIABLE
 
-_PR_SET_PDEATHSIG = 1
 #: Open as long as the process: a suite may take what is dropped without a word for an error.
 _KEPT: List[Any] = []
 
@@ -69,11 +66,6 @@ class Starter:
     def become_runner(self, link: RunnerLink) -> RunnerLink:
         """In the runner: begin, or return so that the caller does."""
         return link
-
-
-def die_with_parent() -> None:
-    """Have this process killed when its parent, which must have one thread only, dies."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, int(signal.SIGKILL), 0, 0, 0)
 
 
 def become_worker(session: Any, link: RunnerLink) -> bool:

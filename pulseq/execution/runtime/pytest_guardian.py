@@ -26,7 +26,7 @@ from typing import Any, Dict, List, NoReturn, Optional, Set
 from . import originals, process_tree, wire
 from .body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from .output import read_file
-from .pytest_answer import Answer, tell
+from .pytest_answer import AnswerFile, tell
 from .pytest_begin import begin_controller, begin_interpreter_keeper, begin_zygote, import_pytest
 from .pytest_xdist import COUNT_VARIABLE, RUN_VARIABLE, WORKER_VARIABLE
 from .stopped import LOOK_SECONDS, LOOKS, StoppedLooks
@@ -39,7 +39,7 @@ _SAID_CHARACTERS = 8 * 1024
 
 
 @dataclass
-class NodeLine:
+class JoinedNode:
     """A node that is connected."""
 
     sock: socket.socket
@@ -72,7 +72,7 @@ class Guardian:
         self._listener = listener
         self._private = private
         self._temporary = temporary
-        self._nodes: Dict[int, NodeLine] = {}
+        self._nodes: Dict[int, JoinedNode] = {}
         self._statuses: Dict[int, int] = {}
         self._request: Optional[Dict[str, Any]] = None
         self._controller: Optional[int] = None
@@ -156,15 +156,13 @@ class Guardian:
             except OSError:
                 sock.close()
             else:
-                self._nodes[sock.fileno()] = NodeLine(sock)
+                self._nodes[sock.fileno()] = JoinedNode(sock)
 
-    def _hear_node(self, node: NodeLine) -> None:
+    def _hear_node(self, node: JoinedNode) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(node.sock, _READ_BYTES, 8)
+            data, descriptors = wire.read_bytes(node.sock, _READ_BYTES, 8)
         except OSError:
             return
-        for descriptor in descriptors:
-            os.set_inheritable(descriptor, False)
         for message in node.buffer.feed(data):
             if message["op"] == "collect":
                 self._collect(node, message)
@@ -179,7 +177,7 @@ class Guardian:
 
     # -- from the first request to the answer
 
-    def _collect(self, node: NodeLine, request: wire.Message) -> None:
+    def _collect(self, node: JoinedNode, request: wire.Message) -> None:
         node.collects = True
         if self._answer is not None:
             tell(node.sock, {"op": "answer"}, self._answer)
@@ -215,7 +213,7 @@ class Guardian:
             if line is None or line.fileno() not in ready:
                 continue
             try:
-                data, descriptors, _, _ = socket.recv_fds(line, _READ_BYTES, 1)
+                data, descriptors = wire.read_bytes(line, _READ_BYTES, 1)
             except OSError:
                 data, descriptors = b"", []
             if not data:
@@ -239,7 +237,6 @@ class Guardian:
             self._give_result(message)
         elif message["op"] == "answer":
             self._answer = descriptors[0]
-            os.set_inheritable(self._answer, False)
             for node in self._nodes.values():
                 if node.collects:
                     tell(node.sock, {"op": "answer"}, self._answer)
@@ -269,7 +266,7 @@ class Guardian:
                 tell(node.sock, self._notice)
 
     def _give_answer(self, message: wire.Message) -> None:
-        with contextlib.closing(Answer(message, self._private)) as answer:
+        with contextlib.closing(AnswerFile(message, self._private)) as answer:
             self._answer = os.dup(answer.fileno())
         for node in self._nodes.values():
             if node.collects:
@@ -277,7 +274,7 @@ class Guardian:
 
     # -- slots
 
-    def _fork(self, node: NodeLine, message: wire.Message, descriptors: List[int]) -> None:
+    def _fork(self, node: JoinedNode, message: wire.Message, descriptors: List[int]) -> None:
         if self._notice is not None and descriptors and self._request is not None:
             pid = begin_interpreter_keeper(self._lines(), descriptors[0], message, self._request, self._private)
             if pid is not None:

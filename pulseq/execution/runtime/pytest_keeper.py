@@ -17,13 +17,13 @@ import signal
 import socket
 import tempfile
 import time
-import warnings
 from itertools import islice
 from typing import Any, Dict, List, Optional, Set
 
 from . import process_tree, wire
 from .body_environment import PrivateDirectory
-from .pytest_fork import RunnerLink, Starter, die_with_parent
+from .forking import fork_silently
+from .pytest_fork import RunnerLink, Starter
 from .pytest_process import RunnerProcess, Running
 from .pytest_turns import MOST_TURNS, Turns
 from .stopped import StoppedLooks
@@ -36,7 +36,7 @@ _KEPT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _READ_BYTES = 256 * 1024
 
 
-class Keeper:
+class RunnerKeeper:
     """The loop of one keeper; `serve` returns in the runners alone."""
 
     def __init__(self, node: socket.socket, request: Dict[str, Any], starter: Starter) -> None:
@@ -106,9 +106,9 @@ class Keeper:
         link = RunnerLink(
             theirs, output_write_fd, captured, private, turns.read_fd, self._worker, self._starter.directory
         )
-        pid = fork()
+        pid = fork_silently()
         if pid == 0:
-            die_with_parent()
+            process_tree.die_with_parent()
             self._leave_keeper(sock, output_fd)
             turns.part()
             return self._starter.become_runner(link)
@@ -362,13 +362,6 @@ class Keeper:
         if self._runner is not None:
             self._runner.remove_directory()
         os._exit(0)
-
-
-def fork() -> int:
-    """`os.fork`, without the warning that the code under test has threads: its threads stay behind."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return os.fork()
 
 
 def _how(runner: RunnerProcess) -> str:

@@ -11,11 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Dict
 
 from . import process_tree, wire
+from .body_ending import Ending, decide
 from .body_environment import PrivateDirectory
 from .output import KEPT_BYTES, HeadTail
 from .pytest_turns import Turns
 from .stack_dump import FRAMES_FOLLOW, say_stacks
-from .verdict import Ending, decide
 
 GRACE_SECONDS = 0.5
 #: Time for a hung Python to write where it hangs.

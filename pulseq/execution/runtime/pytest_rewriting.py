@@ -15,14 +15,14 @@ import os
 import signal
 import sys
 import types
-import warnings
 from pathlib import Path
 from typing import Any, Callable, Iterable, Iterator
 
 from _pytest.assertion import rewrite
 
+from .forking import fork_silently
+from .process_tree import die_with_parent
 from .pytest_files import FilesAhead
-from .pytest_fork import die_with_parent
 from .pytest_rewrite_store import Store, make_private
 
 #: Parameters of the functions of pytest's that are used here; a pytest with others shares nothing.
@@ -111,7 +111,7 @@ class Team:
         while self._to_hire > 0:
             self._to_hire -= 1
             try:
-                pid = _fork()
+                pid = fork_silently()
             except OSError:  # it goes without: the machine can start no process now
                 return
             if pid == 0:
@@ -131,12 +131,6 @@ class Team:
 
 def _say_nothing(_message: str) -> None:
     return None
-
-
-def _fork() -> int:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return os.fork()
 
 
 def _open_store(config: Any, directory: str) -> Store | None:

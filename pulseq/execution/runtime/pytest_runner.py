@@ -18,12 +18,10 @@ from .pytest_garbage import keep_again
 from .pytest_items import items_by_name
 from .pytest_sender import EventSender
 from .pytest_turns import take_turn
-from .pytest_verdict import Verdict, clip, short_line
+from .pytest_verdict import ItemVerdict, clip, short_line
 
 #: One variable of an environment has to stay well below the kernel's limit for it.
 _LONGEST_ID = 16 * 1024
-
-Entry = List[Any]
 
 
 class Runner:
@@ -34,7 +32,7 @@ class Runner:
         self._link = link
         self._sender = sender
         self._pid = os.getpid()
-        self._verdict = Verdict(session.config)
+        self._verdict = ItemVerdict(session.config)
         self._verdict.recorder.on_suite_property = lambda name, value: sender.send("property", name=name, value=value)
         self._last_item: Any = None
         self._moment = Moment()
@@ -71,7 +69,7 @@ class Runner:
     def pytest_exception_interact(self, call: Any) -> None:
         self._verdict.add_exception(call.when, call.excinfo.value)
 
-    def _run_batch(self, entries: List[Entry], *, final: bool) -> None:
+    def _run_batch(self, entries: List[List[Any]], *, final: bool) -> None:
         """Run one item after the other; each but the first has been the next of the one before."""
         position = 0
         if not self._may_start():
@@ -105,7 +103,7 @@ class Runner:
         self._send({"op": "next?"})
         return self._items.get(self._receive()["name"])
 
-    def _run_item(self, entry: Entry, nextitem: Any, upcoming: Optional[int]) -> bool:
+    def _run_item(self, entry: List[Any], nextitem: Any, upcoming: Optional[int]) -> bool:
         """Run one item, and say what comes of it, and which one begins now; whether that was said."""
         number, name, test_id, attempt = entry
         item = self._items.get(name)

@@ -25,7 +25,7 @@ _MOST_PROPERTIES = 100
 _RANK = {"": 0, "passed": 1, "xpassed": 1, "skipped": 2, "xfailed": 2, "error": 3, "failed": 4}
 
 
-class Verdict:
+class ItemVerdict:
     """Takes in what pytest reports of the item that runs; also a plug-in that hears of its warnings."""
 
     def __init__(self, config: Any) -> None:

@@ -78,7 +78,7 @@ def _run_pytest(link: RunnerLink, request: Dict[str, Any]) -> None:
         os._exit(1)
     from .pytest_collection import WorkerPlugin
     from .pytest_garbage import keep_collection
-    from .pytest_options import pose_as_pytest
+    from .pytest_neutral import pose_as_pytest
     from .pytest_sender import EventSender
     from .pytest_slots import call_controller
 

@@ -41,7 +41,7 @@ class Node:
         gateway: has `id`, and `spec` with `id` and `popen`.
     """
 
-    def __init__(self, config: Any, manager: "NodeManager", worker: str) -> None:
+    def __init__(self, config: Any, manager: "WorkerManager", worker: str) -> None:
         self.config = config
         self.nodemanager = manager
         spec = SimpleNamespace(id=worker, popen=True, chdir=None, ssh=None, python=None, _spec="popen")
@@ -61,7 +61,7 @@ class Node:
         return f"<Node {self.gateway.id}>"
 
 
-class NodeManager:
+class WorkerManager:
     """What hooks find under `node.nodemanager`."""
 
     def __init__(self, config: Any, workers: List[str], run_id: str) -> None:

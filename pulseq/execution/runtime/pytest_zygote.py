@@ -14,15 +14,16 @@ import sys
 from typing import Any, Dict, NoReturn, Optional, Set
 
 from . import metric, originals, process_tree, wire
-from .pytest_answer import Answer
+from .forking import fork_silently
+from .pytest_answer import AnswerFile
 from .pytest_collection import WorkerPlugin
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
 from .pytest_garbage import keep_collection
 from .pytest_items import items_by_name
-from .pytest_keeper import Keeper, fork
+from .pytest_keeper import RunnerKeeper
 from .pytest_leaving import RandomState, disown_inheritance, leave, refresh_greenlets
-from .pytest_options import pose_as_pytest, printed
+from .pytest_neutral import pose_as_pytest, printed
 from .pytest_own_values import OwnValues
 from .pytest_runner import take_input
 from .pytest_sender import EventSender
@@ -87,7 +88,7 @@ class Zygote:
         leave(code)
 
     def _answer(self, message: Dict[str, Any]) -> None:
-        with contextlib.closing(Answer(message, self._private)) as answer:
+        with contextlib.closing(AnswerFile(message, self._private)) as answer:
             answer.give(self._guardian)
 
     def _serve(self, session: Any) -> Optional[RunnerLink]:
@@ -113,26 +114,24 @@ class Zygote:
 
     def _fork_keepers(self, session: Any) -> RunnerLink:
         while True:
-            data, descriptors, _, _ = socket.recv_fds(self._guardian, 64 * 1024, 1)
-            messages = wire.MessageBuffer().feed(data) if data else []
-            for message in messages:
-                if message["op"] == "finish":
-                    self._end()
-                pid = self._fork_keeper() if descriptors else -1
-                if pid == 0:
-                    return self._keep(session, socket.socket(fileno=descriptors[0]), message)
-                for descriptor in descriptors:
-                    os.close(descriptor)
-                if pid > 0:
-                    self._keepers.add(pid)
-                wire.send(self._guardian, {"op": "forked", "line": message["line"], "pid": pid})
-            if not messages:
+            message, descriptors = wire.receive_packet(self._guardian, 1)
+            if message is None:
                 os._exit(0)
+            if message["op"] == "finish":
+                self._end()
+            pid = self._fork_keeper() if descriptors else -1
+            if pid == 0:
+                return self._keep(session, socket.socket(fileno=descriptors[0]), message)
+            for descriptor in descriptors:
+                os.close(descriptor)
+            if pid > 0:
+                self._keepers.add(pid)
+            wire.send(self._guardian, {"op": "forked", "line": message["line"], "pid": pid})
 
     def _fork_keeper(self) -> int:
         self._keepers = {pid for pid in self._keepers if os.waitpid(pid, os.WNOHANG)[0] == 0}
         try:
-            return fork()
+            return fork_silently()
         except OSError:
             # Processes or memory have run out: the node learns it by the end of the line that it passed.
             return -1
@@ -143,7 +142,7 @@ class Zygote:
         self._guardian.close()
         self._line.close()
         config = session.config
-        link = Keeper(line, message, Starter(self._private, config)).serve()
+        link = RunnerKeeper(line, message, Starter(self._private, config)).serve()
         disown_inheritance()
         refresh_greenlets()
         self._random.restore()

@@ -31,7 +31,7 @@ async def main():
     line = "trap '' TERM; echo $$ $PPID >> pids; setsid sh -c 'echo $$ >> pids; sleep 300' & sleep 300"
     orders = [AttemptOrder("r", TestCase(str(n), CommandBody((line,), True), cwd=sys.argv[1])) for n in range(2)]
     attempts = [await executor.start_attempt(order) for order in orders]
-    print(executor._launchers._launchers[sys.executable]._process.pid, flush=True)
+    print(executor._launchers._launchers[sys.executable].pid, flush=True)
     await asyncio.gather(*(attempt.result() for attempt in attempts))
 
 asyncio.run(main())

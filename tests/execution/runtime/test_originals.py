@@ -73,7 +73,7 @@ wire, metric, events, turns = (RUNTIME[name] for name in ("wire", "metric", "pyt
 directory = tempfile.mkdtemp()
 child = os.fork()
 if child == 0:
-    RUNTIME["pytest_fork"].die_with_parent()
+    RUNTIME["process_tree"].die_with_parent()
     importlib.import_module("signal").pause()
 here, there = socket.socketpair()
 for full in LOOKED_UP:

@@ -78,6 +78,24 @@ print(json.dumps([list(result.killed), ended[0].status]))
     assert said == [[], 15]
 
 
+def test_what_is_spared_lives_on_with_all_below_it():
+    said = scenario('''
+read, write = os.pipe()
+spared = subprocess.Popen([sys.executable, "-c", f"""
+import os, subprocess, sys, time
+os.write({write}, b'%d' % subprocess.Popen(['sleep', '60']).pid)
+time.sleep(60)
+"""], pass_fds=[write]).pid
+below = int(os.read(read, 20))
+stray = start("")
+result = kill_descendants(0, spare={spared})
+left = [pid in alive([spared, below, stray]) for pid in (spared, below, stray)]
+kill_descendants(0)
+print(json.dumps([list(result.killed) == [stray], list(result.survivors), left]))
+''')
+    assert said == [True, [], [True, True, False]]
+
+
 def test_nothing_below_is_nothing_to_kill():
     assert scenario("print(json.dumps([list(part) for part in kill_descendants(5.0)]))") == [[], []]
 

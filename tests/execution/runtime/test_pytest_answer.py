@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.execution.runtime import wire
-from pulseq.execution.runtime.pytest_answer import Answer, tell
+from pulseq.execution.runtime.pytest_answer import AnswerFile, tell
 
 LONG = {"op": "collected", "items": ["ä" * 1000] * 500}
 
@@ -24,7 +24,7 @@ def take(line: socket.socket) -> tuple[wire.Message, object]:
 
 
 def test_each_that_is_given_an_answer_reads_all_of_it(tmp_path: Path) -> None:
-    answer = Answer(LONG, str(tmp_path))
+    answer = AnswerFile(LONG, str(tmp_path))
     for _ in range(2):
         here, there = socket.socketpair()
         with here, there:
@@ -34,7 +34,7 @@ def test_each_that_is_given_an_answer_reads_all_of_it(tmp_path: Path) -> None:
 
 
 def test_an_answer_has_no_name_in_its_directory(tmp_path: Path) -> None:
-    answer = Answer(LONG, str(tmp_path))
+    answer = AnswerFile(LONG, str(tmp_path))
     assert list(tmp_path.iterdir()) == []
     answer.close()
 
@@ -42,7 +42,7 @@ def test_an_answer_has_no_name_in_its_directory(tmp_path: Path) -> None:
 def test_what_was_given_outlives_the_answer(tmp_path: Path) -> None:
     here, there = socket.socketpair()
     with here, there:
-        answer = Answer({"op": "refused"}, str(tmp_path))
+        answer = AnswerFile({"op": "refused"}, str(tmp_path))
         answer.give(here)
         answer.close()
         assert ({"op": "answer"}, {"op": "refused"}) == take(there)
@@ -54,6 +54,6 @@ def test_telling_one_that_has_gone_is_no_trouble(kind: int, tmp_path: Path) -> N
     there.close()
     with here:
         tell(here, {"op": "finish"})
-        answer = Answer({"op": "refused"}, str(tmp_path))
+        answer = AnswerFile({"op": "refused"}, str(tmp_path))
         answer.give(here)
         answer.close()

@@ -12,7 +12,7 @@ import pytest
 from pulseq.execution.runtime.pytest_node_hooks import add_node_hooks
 from pulseq.execution.runtime.pytest_replay import Replay
 from pulseq.execution.runtime.pytest_summary import LastWords
-from pulseq.execution.runtime.pytest_xdist import Node, NodeManager
+from pulseq.execution.runtime.pytest_xdist import Node, WorkerManager
 
 PLACE = ("test_a.py", 0, "test_a")
 
@@ -60,7 +60,7 @@ class Stage:
         self.reporter = self.config.pluginmanager.getplugin("terminalreporter")
         self.ear = Ear()
         self.config.pluginmanager.register(self.ear)
-        manager = NodeManager(self.config, workers, "run-1")
+        manager = WorkerManager(self.config, workers, "run-1")
         self.replay = Replay(session, lambda worker: Node(self.config, manager, worker), workers)
 
     def report(self, outcome: str = "passed", when: str = "call", nodeid: str = "test_a.py::test_a") -> Any:

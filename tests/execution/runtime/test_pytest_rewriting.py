@@ -143,7 +143,7 @@ def test_a_machine_that_can_start_no_helper_does_without(monkeypatch: pytest.Mon
     def refuse() -> int:
         raise BlockingIOError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
-    monkeypatch.setattr(pytest_rewriting, "_fork", refuse)
+    monkeypatch.setattr(pytest_rewriting, "fork_silently", refuse)
     code = compile("", "test_a.py", "exec")
     store: Any = SimpleNamespace(find=lambda source: code, copy=lambda source, pyc: None)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from pulseq.execution.runtime.pytest_xdist import Node, NodeManager, name_worker, scope_of
+from pulseq.execution.runtime.pytest_xdist import Node, WorkerManager, name_worker, scope_of
 
 
 def item_of(nodeid: str, *groups: pytest.Mark) -> Any:
@@ -59,7 +59,7 @@ def test_a_worker_is_named_in_its_environment(monkeypatch: pytest.MonkeyPatch) -
 
 
 def test_a_plug_in_finds_out_who_a_node_is() -> None:
-    manager = NodeManager("config", ["gw0", "gw1"], "run-1")
+    manager = WorkerManager("config", ["gw0", "gw1"], "run-1")
     node = Node("config", manager, "gw1")
     assert ("gw1", "gw1", True) == (node.gateway.id, node.gateway.spec.id, node.gateway.spec.popen)
     assert {"workerid": "gw1", "workercount": 2, "testrunuid": "run-1"}.items() <= node.workerinput.items()
@@ -68,4 +68,4 @@ def test_a_plug_in_finds_out_who_a_node_is() -> None:
 
 
 def test_a_node_has_given_nothing_back_before_it_has_ended() -> None:
-    assert not hasattr(Node("config", NodeManager("config", ["gw0"], "run-1"), "gw0"), "workeroutput")
+    assert not hasattr(Node("config", WorkerManager("config", ["gw0"], "run-1"), "gw0"), "workeroutput")

@@ -15,7 +15,7 @@ from pathlib import Path
 import dask
 from prefect.settings import PREFECT_API_URL, PREFECT_CLIENT_MAX_RETRIES
 
-from pulseq.processes.resident import load_late_modules, read_settings_again
+from pulseq.processes.preload import load_late_modules, read_settings_again
 
 load_late_modules()
 os.environ["PREFECT_API_URL"] = "http://127.0.0.1:1/api"

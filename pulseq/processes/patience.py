@@ -19,7 +19,7 @@ LONGEST_PATIENCES = 10
 T = TypeVar("T")
 
 
-class Outwait:
+class Patience:
     """How long to wait for somebody who is at work. Pure: signs of life and the clock are passed in."""
 
     def __init__(self, patience_seconds: float, now: float) -> None:
@@ -47,7 +47,7 @@ class Outwait:
         return f"{waited:.0f} s until now, and it is at work"
 
 
-async def outwait(
+async def wait_patiently(
     doing: Awaitable[T], read_signs: Callable[[], object], patience_seconds: float, say: Callable[[str], None]
 ) -> T:
     """The result of something, waited for as long as there is reason to.
@@ -61,7 +61,7 @@ async def outwait(
         TimeoutError: patience has ended; its text says after how long.
     """
     awaited = asyncio.ensure_future(doing)
-    wait = Outwait(patience_seconds, time.monotonic())
+    wait = Patience(patience_seconds, time.monotonic())
     try:
         while True:
             done, _ = await asyncio.wait({awaited}, timeout=min(LOOK_SECONDS, patience_seconds))

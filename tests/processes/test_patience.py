@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.processes.outwait import LONGEST_PATIENCES, SAY_SECONDS, Outwait, outwait
+from pulseq.processes.patience import LONGEST_PATIENCES, SAY_SECONDS, Patience, wait_patiently
 
 PATIENCE_SECONDS = 90.0
 
 
 def ends_at(looks: list[tuple[float, int]]) -> float | None:
     """The time of the look at which the wait ends; None where it goes on after the last."""
-    wait = Outwait(PATIENCE_SECONDS, 0.0)
+    wait = Patience(PATIENCE_SECONDS, 0.0)
     for now, signs in looks:
         try:
             wait.judge(signs, now)
@@ -43,7 +43,7 @@ def test_nobody_is_waited_for_for_ever() -> None:
 
 
 def test_the_end_says_after_how_long() -> None:
-    wait = Outwait(PATIENCE_SECONDS, 0.0)
+    wait = Patience(PATIENCE_SECONDS, 0.0)
     wait.judge(1, 0.0)
     wait.judge(2, 30.0)
     with pytest.raises(TimeoutError, match=r"^120 s, the last 90 of them without a sign of life"):
@@ -51,7 +51,7 @@ def test_the_end_says_after_how_long() -> None:
 
 
 def test_a_long_wait_is_told_of_now_and_then() -> None:
-    wait = Outwait(PATIENCE_SECONDS, 0.0)
+    wait = Patience(PATIENCE_SECONDS, 0.0)
     told = [text for second in range(65) if (text := wait.judge(second, float(second)))]
     assert [text.partition(" until")[0] for text in told] == [f"{k * SAY_SECONDS:.0f} s" for k in (1, 2, 3)]
 
@@ -59,7 +59,7 @@ def test_a_long_wait_is_told_of_now_and_then() -> None:
 @given(st.lists(st.tuples(st.floats(0.01, 200), st.booleans()), max_size=60))
 def test_a_wait_ends_after_silence_or_after_the_longest_time_alone(steps: list[tuple[float, bool]]) -> None:
     now, signs, moved_at = 0.0, 0, 0.0
-    wait = Outwait(PATIENCE_SECONDS, 0.0)
+    wait = Patience(PATIENCE_SECONDS, 0.0)
     wait.judge(signs, 0.0)
     for seconds, moves in steps:
         now += seconds
@@ -79,7 +79,7 @@ def test_what_comes_of_it_is_handed_on() -> None:
         return 7
 
     async def main() -> int:
-        return await outwait(work(), lambda: 0, PATIENCE_SECONDS, print)
+        return await wait_patiently(work(), lambda: 0, PATIENCE_SECONDS, print)
 
     assert asyncio.run(main()) == 7
 
@@ -88,7 +88,7 @@ def test_who_waits_no_longer_ends_what_it_waited_for() -> None:
     async def main() -> bool:
         doing: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         with pytest.raises(TimeoutError):
-            await outwait(doing, lambda: 0, 0.05, print)
+            await wait_patiently(doing, lambda: 0, 0.05, print)
         return doing.cancelled()
 
     assert asyncio.run(main())
@@ -107,6 +107,6 @@ def test_signs_of_life_outlast_a_short_patience() -> None:
                 ready.set_result("ready")
             return seen[-1]
 
-        return await outwait(ready, look, 0.05, print)
+        return await wait_patiently(ready, look, 0.05, print)
 
     assert (asyncio.run(main()), seen) == ("ready", [0, 1, 2, 3])

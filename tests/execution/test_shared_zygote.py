@@ -15,7 +15,7 @@ from typing import Any
 import psutil
 import pytest
 
-from pulseq.execution import pytest_zygote
+from pulseq.execution import shared_zygote
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptResult, PytestOrder, Status
 from tests.system.workplace import until
@@ -317,7 +317,7 @@ def test_a_directory_that_an_interpreter_chooses_is_let_alone(machine: Any, tmp_
 def test_an_interpreter_that_does_not_come_to_python_is_ended_with_the_node(
     machine: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(pytest_zygote, "END_SECONDS", 0.3)
+    monkeypatch.setattr(shared_zygote, "END_SECONDS", 0.3)
     one = machine()
 
     async def main() -> None:
@@ -332,7 +332,7 @@ def test_an_interpreter_that_does_not_come_to_python_is_ended_with_the_node(
 
 
 def test_no_node_waits_for_one_that_has_stopped_while_it_looked(machine: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pytest_zygote, "END_SECONDS", 0.3)
+    monkeypatch.setattr(shared_zygote, "END_SECONDS", 0.3)
     one = machine()
     one.shared.mkdir(mode=0o700)
     held = os.open(one.shared, os.O_RDONLY)

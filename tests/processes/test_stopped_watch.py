@@ -7,7 +7,8 @@ from collections.abc import Callable
 
 import psutil
 
-from pulseq.execution.stopped_watch import StoppedWatch
+from pulseq.processes.handle import ProcessHandle
+from pulseq.processes.stopped_watch import StoppedWatch
 
 PATIENCE_SECONDS = 60.0
 STOPS_ITSELF = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
@@ -26,11 +27,13 @@ def watch(program: str, look: Callable[[int], object] = bool, **options: int) ->
             sent.append(number)
             look(process.pid)
 
-        watched = StoppedWatch(process.pid, note, **options)
+        handle = ProcessHandle(process.pid)
+        watched = StoppedWatch(handle, note, **options)
         try:
             return sent, await asyncio.wait_for(process.wait(), PATIENCE_SECONDS)
         finally:
             watched.close()
+            handle.close()
             if process.returncode is None:
                 process.kill()
 

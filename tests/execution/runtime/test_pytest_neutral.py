@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.execution.runtime.pytest_options import make_neutral, narrow
+from pulseq.execution.runtime.pytest_neutral import make_neutral, narrow
 
 
 def test_options_that_stop_or_wait_or_distribute_do_nothing() -> None:
@@ -43,7 +43,7 @@ def test_an_expression_narrows_what_the_arguments_select(own: str, asked: str | 
 
 def in_a_process(code: str, **more: object) -> str:
     """What a program says that has these names at hand."""
-    program = "from pulseq.execution.runtime.pytest_options import pose_as_pytest, printed\n" + code
+    program = "from pulseq.execution.runtime.pytest_neutral import pose_as_pytest, printed\n" + code
     command = [sys.executable, "-c", program]
     return subprocess.run(command, text=True, check=True, capture_output=True, timeout=30, **more).stdout  # type: ignore[call-overload,no-any-return]
 
@@ -61,7 +61,7 @@ print(sys.argv[0].endswith("pytest/__main__.py"), sys.argv[1:], main.__file__ ==
 def test_what_was_printed_into_a_file_can_be_read_again(tmp_path: Path) -> None:
     with open(tmp_path / "out", "w+") as out:
         code = "import sys; print('why', end=''); text = printed(); sys.stderr.write(text.upper())"
-        program = f"from pulseq.execution.runtime.pytest_options import printed\n{code}"
+        program = f"from pulseq.execution.runtime.pytest_neutral import printed\n{code}"
         done = subprocess.run(
             [sys.executable, "-c", program], stdout=out, stderr=subprocess.PIPE, text=True, check=True
         )

@@ -2,7 +2,7 @@ import signal
 
 import pytest
 
-from pulseq.execution.runtime.verdict import Ending, decide, outcome, signal_name
+from pulseq.execution.runtime.body_ending import Ending, decide, outcome, signal_name
 
 
 def exited(code):

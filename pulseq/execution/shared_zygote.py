@@ -11,7 +11,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import tempfile
 import time
 from collections import deque
@@ -19,11 +18,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TypeVar
 
-from pulseq.execution.pytest_lines import END_SECONDS, KeeperLine, LineClosedError
+from pulseq.execution.pytest_lines import END_SECONDS, KeeperLine
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from pulseq.execution.runtime.output import read_file
-from pulseq.execution.stopped_watch import StoppedWatch
+from pulseq.processes.message_line import LineClosedError
+from pulseq.processes.spawn import spawn
+from pulseq.processes.watched_process import OwnChild, WatchedProcess
 
 logger = logging.getLogger("pulseq.node")
 
@@ -37,45 +38,30 @@ FORK_SECONDS = 120.0
 T = TypeVar("T")
 
 
-class GuardianProcess:
+class GuardianProcess(OwnChild):
     """A guardian that this process has started, and the file that takes all that is printed below it.
 
-    It may live longer than the line to it, as long as other nodes use it; whenever it ends, it is reaped.
+    It may live longer than the line to it, as long as other nodes use it; whenever it ends, it is let go of.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], printed: IO[bytes], private: str) -> None:
-        self.ended = asyncio.Event()
-        self._process = process
+    def __init__(self, pid: int, printed: IO[bytes], private: str) -> None:
         self._printed = printed
         self._private = private
         self._said = ""
-        self._loop = asyncio.get_running_loop()
-        self._pidfd = os.pidfd_open(process.pid)
-        self._loop.add_reader(self._pidfd, self._note_end)
-        self._stops = StoppedWatch(process.pid, _note_stop)
+        super().__init__(pid)
+        self.keep_going(_note_stop)
 
-    def _note_end(self) -> None:
-        self._stops.close()
-        self._loop.remove_reader(self._pidfd)
-        os.close(self._pidfd)
-        self._process.wait()
+    def note_end(self, code: int) -> None:
         with self._printed:
             self._said = read_file(self._printed.fileno())
         # It sees to that itself, unless it did not come that far.
         shutil.rmtree(self._private, ignore_errors=True)
-        self.ended.set()
-
-    def kill(self) -> None:
-        self._process.kill()
+        super().note_end(code)
+        self.close()
 
     async def last_words(self) -> tuple[int, str]:
         """Its exit code and what was printed, once it has ended; one that does not is killed."""
-        try:
-            await asyncio.wait_for(self.ended.wait(), END_SECONDS)
-        except TimeoutError:
-            self.kill()
-            await self.ended.wait()
-        return self._process.returncode, self._said
+        return await self.end(END_SECONDS), self._said
 
 
 class ZygoteLine:
@@ -99,9 +85,8 @@ class ZygoteLine:
         self._forks: deque[asyncio.Future[None]] = deque()
         self._last: wire.Message | None = None
         self._over: asyncio.Future[wire.Message | None] = self._loop.create_future()
-        self._pidfd: int | None = None
-        self._stops: StoppedWatch | None = None
-        self._guardian_gone = asyncio.Event()
+        #: The guardian, whoever has started it; None until it has taken the connection, and where it ended then.
+        self._watched: WatchedProcess | None = None
         self._loop.add_reader(sock, self._hear)
 
     @classmethod
@@ -198,9 +183,8 @@ class ZygoteLine:
             await asyncio.wait_for(forked, FORK_SECONDS)
         except TimeoutError:
             logger.warning("a pytest session made no keeper within %g s and is ended", FORK_SECONDS)
-            if self.pid is not None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, signal.SIGKILL)
+            if self._watched is not None:
+                self._watched.kill()
             self._end()
             raise LineClosedError from None
 
@@ -211,16 +195,16 @@ class ZygoteLine:
         try:
             async with asyncio.timeout(END_SECONDS):
                 await self.ended.wait()
-                if self._is_last():
-                    await self._guardian_gone.wait()
+                if self._is_last() and self._watched is not None:
+                    await self._watched.wait()
         except TimeoutError:
             if self.pid is None and self._guardian is not None:
                 self._guardian.kill()  # its interpreter does not even start
-            elif self.pid is not None and self._is_last():
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(self.pid, signal.SIGKILL)
+            elif self._watched is not None and self._is_last():
+                self._watched.kill()
         self._end()
-        self._forget_guardian()
+        if self._watched is not None:
+            self._watched.close()
         self._sock.close()
         if self._guardian is not None and (self.pid is None or self._is_last()):
             await self._guardian.ended.wait()
@@ -231,14 +215,13 @@ class ZygoteLine:
 
     async def _send(self, message: wire.Message, *descriptors: int) -> None:
         """Send a message whole: what is asked for is short, and the zygote reads it in one piece."""
-        data = wire.encode(message)
         if self.dead:
             raise LineClosedError
         try:
             if descriptors:
-                socket.send_fds(self._sock, [data], descriptors)
+                wire.send(self._sock, message, *descriptors)
             else:
-                await self._loop.sock_sendall(self._sock, data)
+                await self._loop.sock_sendall(self._sock, wire.encode(message))
         except OSError as error:
             # Known before the loop tells of it: who asks again is to find another one.
             self._hear()
@@ -247,7 +230,7 @@ class ZygoteLine:
 
     def _hear(self) -> None:
         try:
-            data, descriptors, _, _ = socket.recv_fds(self._sock, _READ_BYTES, 8)
+            data, descriptors = wire.read_bytes(self._sock, _READ_BYTES, 8)
         except BlockingIOError:
             return
         except OSError:
@@ -279,28 +262,17 @@ class ZygoteLine:
     def _watch_guardian(self, pid: int) -> None:
         self.pid = pid
         try:
-            self._pidfd = os.pidfd_open(pid)
+            self._watched = WatchedProcess(pid)
         except ProcessLookupError:
-            self._guardian_gone.set()
             return
-        self._loop.add_reader(self._pidfd, self._note_guardian_end)
+        self._watched.on_end = self._note_guardian_end
         if self._guardian is None:  # else it is watched since its start
-            self._stops = StoppedWatch(pid, _note_stop)
+            self._watched.keep_going(_note_stop)
 
     def _note_guardian_end(self) -> None:
         # A stray process may hold the connection for longer.
-        self._forget_guardian()
-        self._guardian_gone.set()
         self._hear()
         self._end()
-
-    def _forget_guardian(self) -> None:
-        if self._stops is not None:
-            self._stops.close()
-        if self._pidfd is not None:
-            self._loop.remove_reader(self._pidfd)
-            os.close(self._pidfd)
-            self._pidfd = None
 
     def _end(self) -> None:
         """It will say nothing any more."""
@@ -336,18 +308,17 @@ def _start(
     with contextlib.ExitStack() as undo:
         undo.callback(os.rmdir, private)
         printed = undo.enter_context(tempfile.TemporaryFile(dir=directory))
-        process = subprocess.Popen(
+        pid = spawn(
             [python, str(_PROGRAM), "pytest_guardian", "--fd", str(listener.fileno())],
             cwd=cwd,
-            env=_environment_of_guardian(environment, private),
-            stdin=subprocess.DEVNULL,
+            environment=_environment_of_guardian(environment, private),
             stdout=printed,
-            stderr=subprocess.STDOUT,
+            errors=printed,
             pass_fds=[listener.fileno()],
-            start_new_session=True,
         )
+        guardian = GuardianProcess(pid, printed, private)
         undo.pop_all()
-    return GuardianProcess(process, printed, private)
+    return guardian
 
 
 def _environment_of_guardian(environment: Mapping[str, str], private: str) -> dict[str, str]:
