@@ -13,11 +13,11 @@ from pydantic import Field
 
 from pulseq.errors import PulseqError
 from pulseq.orchestration.run_names import given_name
+from pulseq.ownership import default_home
 from pulseq.results.database import DATABASE_NAME, Database
 from pulseq.results.health_journal import drop_health, ingest_health
 from pulseq.results.retention import pack_old_runs
 from pulseq.results.sync import sync, tell_findings
-from pulseq.run.run_options import default_home
 
 DAY_SECONDS = 86_400.0
 #: A nightly run may hold the file for a while; this flow is in no hurry.

@@ -6,6 +6,7 @@ PulseqError                    3   something of ours went wrong
 │   └── SchemaVersionError     4   a database written by a newer PulseQ
 ├── NothingToRunError          5   the selection is empty
 ├── InfrastructureError       10   a server, scheduler or node that we cannot do without
+│   └── NoNodeFitsError       10   no node has what is asked for
 ├── RunInterrupted             2   a person or a signal ended the run
 └── DeadlinePassed           124   the run's own deadline
 """
@@ -61,6 +62,10 @@ class InfrastructureError(PulseqError):
     """A server, a scheduler or a node that the run cannot do without is not there."""
 
     exit_code = ExitCode.NO_VERDICT
+
+
+class NoNodeFitsError(InfrastructureError):
+    """No node has what is asked for; the text has the one that comes nearest."""
 
 
 class RunInterrupted(PulseqError):

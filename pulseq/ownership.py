@@ -101,6 +101,17 @@ def refuse_foreign(path: Path) -> None:
         )
 
 
+def default_home() -> Path:
+    """Where state lives: `$PULSEQ_HOME`, else `.pulseq` in the working directory.
+
+    Raises:
+        UsageError: it is there, and somebody else's, or has something of somebody else in it.
+    """
+    home = Path(os.environ.get("PULSEQ_HOME") or ".pulseq").absolute()
+    refuse_foreign_in(home)
+    return home
+
+
 def refuse_foreign_in(directory: Path) -> None:
     """Refuse a directory of somebody else, and one of one's own in which somebody else has put something.
 

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"bounds", "errors", "models", "events", "records", "runtime"},
-    {"capabilities", "ownership"},
+    {"background", "capabilities", "ownership"},
     {"processes", "protocol"},
     {"planning", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
@@ -49,7 +49,10 @@ ADDRESSES = {
 }
 #: All that a node knows besides what it stands on: the program may be alone on its machine.
 KNOWN_TO_NODES = (
-    *(f"pulseq.{room}" for room in ("bounds", "errors", "models", "ownership", "protocol", "execution", "processes")),
+    *(
+        f"pulseq.{room}"
+        for room in ("background", "bounds", "errors", "models", "ownership", "protocol", "execution", "processes")
+    ),
     "pulseq.node",
     "pulseq.orchestration.task_runs",  # the one module that makes task runs
 )
@@ -80,7 +83,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.run.run_request": _BY_RUNS,
     "pulseq.run.work_orders": _BY_RUNS,
     **dict.fromkeys(
-        (f"pulseq.distributed.{stem}" for stem in ("ground", "loose_run", "session_runs")),
+        (f"pulseq.distributed.{stem}" for stem in ("local_backend", "open_run", "session_runs")),
         "tests/system/test_python_api",
     ),
     **dict.fromkeys(
@@ -110,6 +113,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.orchestration.api_auth": "tests/standing/test_kept_auth",
     "pulseq.orchestration.quiet_settings": "tests/orchestration/test_prefect_contract",
     "pulseq.orchestration.task_runner": _BY_RUNS,
+    "pulseq.orchestration.task_process": "tests/node/test_task_processes",
     **{
         f"pulseq.execution.{stem}": "tests/execution/test_pytest_session"
         for stem in ("pytest_lines", "runtime.pytest_fork", "runtime.pytest_process")

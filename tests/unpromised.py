@@ -38,6 +38,12 @@ DASK = (
         ("test_a_worker_ends_its_own_kind_of_pool_in_time",),
     ),
     Place(
+        ("Worker.executors",),
+        ("node/node_agent.py",),
+        "A node does not start, since tasks of anybody's flow would have no threads.",
+        ("test_a_worker_ends_its_own_kind_of_pool_in_time",),
+    ),
+    Place(
         ("Worker.handlers",),
         ("node/probe.py",),
         "No node answers a probe, and all are thought to be silent.",
@@ -258,7 +264,7 @@ PYTEST = (
     ),
     Place(
         ("pytest.__main__.__file__",),
-        _runtime("options"),
+        _runtime("neutral"),
         "The same.",
         ("test_pytest_is_a_program_that_can_be_imported",),
     ),

@@ -15,6 +15,7 @@ ROOT = Path(__file__).parents[2]
 PICTURE = Path(__file__).with_name("rooms.svg")
 #: What the modules that stand in no directory are called together.
 WORDS = "words"
+RUNTIME = "execution.runtime"
 SUBJECTS: Mapping[str, str] = {
     "cli": "one file for each verb",
     "flows": "deployable flows",
@@ -27,6 +28,7 @@ SUBJECTS: Mapping[str, str] = {
     "protocol": "what driver and node say",
     "processes": "processes of this machine",
     "execution": "a body, a pytest session",
+    RUNTIME: "standard library alone, Python 3.9 on",
     "planning": "which test next, and where",
     "suites": "what people write",
     "results": "journal, DuckDB, questions",
@@ -64,6 +66,8 @@ def _room_of(name: str) -> str:
         return "flows"
     if parts[0] != "pulseq" or parts[1:2] in ([], ["__init__"], ["__main__"], ["__version__"]):
         return ""
+    if parts[1:3] == ["execution", "runtime"]:
+        return RUNTIME  # a room of its own: it knows nothing of the others, and all start it
     return parts[1] if (ROOT / "pulseq" / parts[1]).is_dir() else WORDS
 
 

@@ -15,8 +15,8 @@ from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
 from pulseq.models import CapabilityValue, Fleet, NodeSpec, PytestBody, Suite, TestCase
 from pulseq.node.machine import read_machine
 from pulseq.orchestration.api_address import check_api
+from pulseq.ownership import default_home
 from pulseq.run.fleet_choice import choose_fleet
-from pulseq.run.run_options import default_home
 from pulseq.standing.known_api import configure, known_api
 from pulseq.suites.absent import Absences
 from pulseq.suites.arguments import load_arguments

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, TypeAlias
 
 from cyclopts import Parameter
 
-from pulseq.run.run_options import default_home
+from pulseq.ownership import default_home
 
 NodeCount: TypeAlias = Annotated[str | None, Parameter(name=["-n", "--numprocesses"])]
 Output: TypeAlias = Literal["text", "json"]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from pulseq.run.run_options import default_home
+from pulseq.ownership import default_home
 from pulseq.standing.standing_control import end_cluster
 
 

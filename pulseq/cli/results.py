@@ -10,7 +10,7 @@ from cyclopts import App
 
 from pulseq.cli.common_options import database_path
 from pulseq.errors import ExitCode
-from pulseq.run.run_options import default_home
+from pulseq.ownership import default_home
 
 app = App(name="results", help="Journals and the database that is built from them.")
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pulseq.errors import UsageError
 from pulseq.orchestration.api_address import check_api
-from pulseq.run.run_options import default_home
+from pulseq.ownership import default_home
 from pulseq.standing.known_api import configure, known_api
 from pulseq.suites.prefect_file import PROJECT_FILE, read_project
 

@@ -7,7 +7,7 @@ import os
 import sys
 
 from pulseq.orchestration.api_address import check_api
-from pulseq.run.run_options import default_home
+from pulseq.ownership import default_home
 from pulseq.standing.known_api import configure, known_api
 
 _ADVICE = (

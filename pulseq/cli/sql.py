@@ -13,10 +13,10 @@ from cyclopts import Parameter
 
 from pulseq.cli.common_options import database_path
 from pulseq.errors import PulseqError
+from pulseq.ownership import default_home
 from pulseq.results.formats import format_csv, format_json
 from pulseq.results.table import Table
 from pulseq.results.text_table import format_table
-from pulseq.run.run_options import default_home
 
 
 def sql(

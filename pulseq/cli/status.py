@@ -12,13 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.cli.common_options import Output
+from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, find_cluster, standing_directory
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, login_url
+from pulseq.ownership import default_home
 from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_capabilities, say_clock
-from pulseq.run.run_options import default_home
 from pulseq.standing.kept_auth import auth_path, read_auth
-from pulseq.standing.standing import Condition, PartState, StandingCluster, find_cluster, standing_directory
 from pulseq.standing.standing_nodes import NodeView, ask_nodes
 
 

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from pulseq.cli.common_options import Output, Verbose, database_path
 from pulseq.cli.flow_run_link import without_dead_link
+from pulseq.ownership import default_home
 from pulseq.reports.json_output import describe_run
 from pulseq.reports.summary import find_untold, render_summary
 from pulseq.reports.terminal import Terminal
-from pulseq.run.run_options import default_home
 
 
 def summary(

@@ -8,16 +8,16 @@ from pathlib import Path
 
 from pulseq.cli.common_options import NodeCount
 from pulseq.cluster.local_nodes import START_PATIENCE_SECONDS, check_fleet
+from pulseq.cluster.standing_cluster import Condition, StandingCluster, find_cluster, same_fleet, wait_until_settled
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet
 from pulseq.orchestration.api_address import check_api, configured_api
+from pulseq.ownership import default_home
 from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_capabilities
 from pulseq.run.fleet_choice import choose_fleet
-from pulseq.run.run_options import default_home
 from pulseq.run.state_directory import prepare_home, require_space
 from pulseq.standing.kept_auth import read_auth
-from pulseq.standing.standing import Condition, StandingCluster, find_cluster, same_fleet, wait_until_settled
 from pulseq.standing.standing_control import start_cluster
 from pulseq.suites.default_suite import complete_arguments
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from distributed import Client
 
+from pulseq.background import Background
 from pulseq.cluster.local_nodes import START_PATIENCE_SECONDS, LocalNodes
 from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
 from pulseq.cluster.scheduler_address import no_scheduler
@@ -43,6 +44,7 @@ class Cluster:
         on_joined, on_left: called as nodes come and go; a node that left has said its last before.
         lost: whether the scheduler is gone.
         on_lost: called once when the scheduler is gone, and with it everything.
+        background: what is done here beside.
     """
 
     def __init__(self) -> None:
@@ -54,7 +56,7 @@ class Cluster:
         self.on_lost: Callable[[], None] = lambda: None
         self._membership = asyncio.Event()
         self._closing = False
-        self._tasks: set[asyncio.Task[None]] = set()
+        self.background = Background()
 
     async def connect(self, address: str, *, name: str, foreign: bool) -> None:
         """Connect to the scheduler at `address` as `name`; `foreign` where it is not one of this run's.
@@ -72,7 +74,7 @@ class Cluster:
         self.client.subscribe_topic(NODE_TOPIC, self._handle_node_event)
         if foreign:
             await self.client.register_plugin(PortableNodeWatch(), name=NodeWatch.name)
-            self._spawn(self._watch_client())
+            self.background.start(self._watch_client(), "watching the connection to the scheduler")
         identity = await self.client.scheduler.identity(n_workers=-1)
         for node_address, info in identity["workers"].items():
             self._joined(node_address, info.get("pulseq", {}))
@@ -95,7 +97,7 @@ class Cluster:
 
     async def follow(self, local: LocalNodes) -> None:
         """Take note of the ends of local processes, and wait until all local nodes are members."""
-        local.on_node_ended = lambda node_id, why: self._spawn(self._confirm_end(node_id, why))
+        local.on_node_ended = self._note_process_ended
         local.on_scheduler_ended = self._scheduler_lost
         wanted = {spec.id for spec in local.fleet.nodes}
         # Ready is the node's word; that it has joined is the scheduler's, and comes on another way.
@@ -108,6 +110,9 @@ class Cluster:
             missing = ", ".join(sorted(wanted - set(self.nodes)))
             within = f"within {START_PATIENCE_SECONDS:g} s after they were ready"
             raise InfrastructureError(f"the Dask scheduler did not take these nodes in {within}: {missing}") from None
+
+    def _note_process_ended(self, node_id: str, why: str) -> None:
+        self.background.start(self._confirm_end(node_id, why), f"waiting for the end of node {node_id}")
 
     async def _confirm_end(self, node_id: str, why: str) -> None:
         # The scheduler's own word comes after the node's last results; the process's end may come before them.
@@ -160,16 +165,10 @@ class Cluster:
         if left is not None and not self._closing:
             self.on_left(node_id, why)
 
-    def _spawn(self, coroutine: Any) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
     async def close(self) -> None:
         """Leave the cluster; its processes are not touched."""
         self._closing = True
-        for task in list(self._tasks):
-            task.cancel()
+        await self.background.end()
         if hasattr(self, "client"):
             with contextlib.suppress(TimeoutError, OSError):
                 await self.client.close(timeout=2)

@@ -18,11 +18,12 @@ import socket
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Container, Coroutine, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from pulseq.background import Background
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
 from pulseq.processes.fork_server import ForkServer
@@ -59,6 +60,7 @@ class LocalNodes:
         on_node_given_up: called with a node's id and the number of tries, when it is not started again.
         on_scheduler_ended: called when the scheduler's process has ended unasked.
         on_note: told what is waited for, and what was done where somebody had stopped a process.
+        background: what watches its processes.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class LocalNodes:
         self._temp_roots: dict[str, Path] = {}
         self._scheduler_temp_root = make_temp_root()
         self._restarts: Counter[str] = Counter()
-        self._guards: set[asyncio.Task[None]] = set()
+        self.background = Background()
         self._closing = False
         self._first_workers = first_workers(fleet)
         self.on_node_ended: Callable[[str, str], None] = lambda node_id, why: None
@@ -123,7 +125,7 @@ class LocalNodes:
         assert self._scheduler is not None
         address: str = (await self._scheduler.ready(START_PATIENCE_SECONDS, self.on_note))["address"]
         self._address = address
-        self._guard(self._watch_scheduler(self._scheduler))
+        self.background.start(self._watch_scheduler(self._scheduler), "watching the scheduler")
         allow_open_files(len(self.fleet.nodes))
         telling = asyncio.create_task(self._tell_wait())
         try:
@@ -164,7 +166,7 @@ class LocalNodes:
         if process := self._nodes.pop(node_id, None):
             await process.stop()
         if temp_root := self._temp_roots.pop(node_id, None):
-            shutil.rmtree(temp_root, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
     async def _join_node(self, spec: NodeSpec, address: str) -> None:
         self._temp_roots[spec.id] = make_temp_root()
@@ -185,7 +187,7 @@ class LocalNodes:
             )
             await process.ready(START_PATIENCE_SECONDS)
         self._ready.add(spec.id)
-        self._guard(self._watch_node(spec, address, process))
+        self.background.start(self._watch_node(spec, address, process), f"watching node {spec.id}")
 
     async def _watch_node(self, spec: NodeSpec, address: str, process: LocalProcess) -> None:
         began = time.monotonic()
@@ -198,7 +200,7 @@ class LocalNodes:
         self.on_node_ended(spec.id, f"its process ended with {code}")
         while not self._closing and spec.id in self._nodes and self._restarts[spec.id] < MAX_RESTARTS:
             self._restarts[spec.id] += 1
-            shutil.rmtree(self._temp_roots[spec.id], ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._temp_roots[spec.id], ignore_errors=True)
             try:
                 await self._join_node(spec, address)
                 return
@@ -211,22 +213,16 @@ class LocalNodes:
         if not self._closing:
             self.on_scheduler_ended()
 
-    def _guard(self, watch: Coroutine[None, None, None]) -> None:
-        guard = asyncio.get_running_loop().create_task(watch)
-        self._guards.add(guard)
-        guard.add_done_callback(self._guards.discard)
-
     async def stop(self) -> None:
         """End what was started here; nodes first, so that none mourns its scheduler."""
         self._closing = True
-        for guard in list(self._guards):
-            guard.cancel()
+        await self.background.end()
         await asyncio.gather(*(process.stop() for process in self._nodes.values()))
         if self._scheduler is not None:
             await self._scheduler.stop()
         await self._fork_server.stop()  # last: it buries what it has forked
         for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
-            shutil.rmtree(temp_root, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
 
 def load_modules() -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import time
 from collections.abc import Callable, Iterable
 
+from pulseq.background import Background
 from pulseq.cluster.health import Sighting, look_at_nodes, reach_scheduler
 from pulseq.cluster.health_watch import HealthWatch, Look
 from pulseq.errors import InfrastructureError
@@ -26,24 +26,23 @@ class Lookout:
 
     Args:
         on_look: called with what each look has found.
+
+    Attributes:
+        background: what looks.
     """
 
     def __init__(self, health: HealthWatch, on_look: Callable[[Look], None]) -> None:
         self._health = health
         self._on_look = on_look
-        self._looking: asyncio.Task[None] | None = None
+        self.background = Background()
 
     def begin(self) -> None:
         """Look from now on, in the background; the first look is one interval away."""
-        self._looking = asyncio.get_running_loop().create_task(self._keep_looking(), name="pulseq lookout")
+        self.background.start(self._keep_looking(), "looking at the nodes")
 
     async def end(self) -> None:
         """Look no more; safe to call at any time."""
-        task, self._looking = self._looking, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self.background.end()
 
     async def _keep_looking(self) -> None:
         while True:

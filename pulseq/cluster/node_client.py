@@ -10,6 +10,7 @@ from typing import Any
 
 from distributed import Client
 
+from pulseq.background import Background
 from pulseq.models import Collection, Key, PytestSpec
 from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.entry_points import take_dispatch, take_message
@@ -22,6 +23,7 @@ from pulseq.protocol.to_node import (
     NoNext,
     Order,
     RecallTests,
+    RunTask,
 )
 from pulseq.protocol.work import Dispatch
 
@@ -30,7 +32,14 @@ MEMBER_POLL_SECONDS = 1.0
 
 
 class NodeClient:
-    """Speaks to the nodes of a cluster about runs."""
+    """Speaks to the nodes of a cluster about runs.
+
+    Attributes:
+        background: what waits for dispatches to end.
+    """
+
+    def __init__(self) -> None:
+        self.background = Background()
 
     def bind(self, client: Client, is_member: Callable[[str], bool] = lambda _: True) -> None:
         """Use this asynchronous Dask client; call it before anything is sent.
@@ -108,7 +117,18 @@ class NodeClient:
             priority=priority,
             pure=False,
         )
-        asyncio.get_running_loop().create_task(_watch(future, dispatch.key, on_trouble))
+        self.background.start(_watch(future, dispatch.key, on_trouble), f"waiting for dispatch {dispatch.key}")
+
+    def send_task(self, flow: str, task: RunTask, address: str, *, key: str) -> Any:
+        """Submit a task of anybody's flow to the node at `address`, and to no other; Dask's future of its answer."""
+        return self._client.submit(
+            take_message,
+            encode(Order(flow, task)),
+            key=("pulseq-test", flow, key),
+            workers=[address],
+            allow_other_workers=False,
+            pure=False,
+        )
 
     async def _tell(self, address: str, order: Order) -> None:
         with contextlib.suppress(OSError):  # the node or the scheduler is gone, which is told elsewhere

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import pickle
 
 from distributed import Scheduler, SchedulerPlugin
 
+from pulseq.background import Background
 from pulseq.protocol.coding import encode
 from pulseq.protocol.entry_points import take_message
 from pulseq.protocol.from_node import run_topic
@@ -38,7 +38,7 @@ class RunWatch(SchedulerPlugin):
     name = "pulseq-run-watch"
 
     def __init__(self) -> None:
-        self._farewells: set[asyncio.Task[object]] = set()
+        self._background = Background()
 
     def remove_client(self, scheduler: Scheduler, client: str) -> None:
         run_id = run_of(client)
@@ -49,13 +49,9 @@ class RunWatch(SchedulerPlugin):
             "function": pickle.dumps(take_message),
             "args": pickle.dumps((encode(Order(run_id, LeaveRun())),)),
         }
-        farewell = asyncio.get_running_loop().create_task(
-            scheduler.broadcast(msg=message, on_error="ignore"), name=f"leave {run_id}"
-        )
-        self._farewells.add(farewell)
-        farewell.add_done_callback(lambda task: self._forget(scheduler, run_id, task))
+        farewell = self._background.start(scheduler.broadcast(msg=message, on_error="ignore"), f"leaving run {run_id}")
+        farewell.add_done_callback(lambda _: self._forget(scheduler, run_id))
 
-    def _forget(self, scheduler: Scheduler, run_id: str, farewell: asyncio.Task[object]) -> None:
-        self._farewells.discard(farewell)
+    def _forget(self, scheduler: Scheduler, run_id: str) -> None:
         # The last messages of a run stay with its topic: of some use to its driver, of none to the next.
         scheduler._broker.truncate(run_topic(run_id))

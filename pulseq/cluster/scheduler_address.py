@@ -3,8 +3,26 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 
+from pulseq.cluster.standing_cluster import choose_cluster
 from pulseq.errors import InfrastructureError, UsageError
+
+
+def known_scheduler(home: Path) -> str:
+    """The scheduler that `pulseq up` keeps in this state directory.
+
+    Raises:
+        UsageError: nothing is up there, or it cannot be used; the text says what to do.
+    """
+    choice = choose_cluster(home, None)
+    if choice.cluster is not None:
+        return choice.cluster.scheduler
+    why = "" if choice.note is None else f"; {choice.note.partition(':')[0]}"
+    raise UsageError(
+        f"found no nodes of `pulseq up` in {str(home)!r}{why}, expected some: `pulseq up` starts them, "
+        "`scheduler=` names the Dask scheduler of others"
+    )
 
 
 async def check_scheduler(address: str) -> None:

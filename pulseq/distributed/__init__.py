@@ -1,4 +1,4 @@
-"""Running tests on nodes, from Python.
+"""Running tests on nodes, and tasks of any flow, from Python.
 
 The names are loaded when they are first used, so that the command line need not wait for all of them.
 """
@@ -16,29 +16,35 @@ if TYPE_CHECKING:
     from pulseq.distributed.test_result import TestResults as TestResults
     from pulseq.distributed.test_runner import DistributedTestRunner as DistributedTestRunner
     from pulseq.distributed.test_scheduler import TestScheduler as TestScheduler
+    from pulseq.orchestration.requirements import requires as requires
+    from pulseq.orchestration.task_runner import NodeTaskRunner as NodeTaskRunner
 
 _HOMES = {
-    "DistributedTestRunner": "test_runner",
-    "NodeManager": "node_manager",
-    "ResultsAggregator": "results_aggregator",
-    "TestNode": "test_node",
-    "TestResult": "test_result",
-    "TestResults": "test_result",
-    "TestScheduler": "test_scheduler",
+    "DistributedTestRunner": "pulseq.distributed.test_runner",
+    "NodeManager": "pulseq.distributed.node_manager",
+    "NodeTaskRunner": "pulseq.orchestration.task_runner",
+    "ResultsAggregator": "pulseq.distributed.results_aggregator",
+    "TestNode": "pulseq.distributed.test_node",
+    "TestResult": "pulseq.distributed.test_result",
+    "TestResults": "pulseq.distributed.test_result",
+    "TestScheduler": "pulseq.distributed.test_scheduler",
+    "requires": "pulseq.orchestration.requirements",
 }
 
 __all__ = [
     "DistributedTestRunner",
     "NodeManager",
+    "NodeTaskRunner",
     "ResultsAggregator",
     "TestNode",
     "TestResult",
     "TestResults",
     "TestScheduler",
+    "requires",
 ]
 
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    return getattr(importlib.import_module(_HOMES[name]), name)

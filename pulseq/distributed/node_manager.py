@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Generator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pulseq.background import Background
 from pulseq.cluster.health_watch import HealthWatch, Look
 from pulseq.cluster.lookout import judge, pause_seconds, see
 from pulseq.distributed.session import Session, config_of, current_session
@@ -71,7 +72,7 @@ class NodeManager:
         self._nodes: dict[str, TestNode] = {}
         self._reported = LivenessWatch(rule)
         self._cluster: _Watched | None = None
-        self._monitoring: asyncio.Task[None] | None = None
+        self._background = Background()
         self._wake = asyncio.Event()
 
     @property
@@ -193,19 +194,15 @@ class NodeManager:
         Args:
             look_at_once: whether the first look is now, and done when this returns.
         """
-        if self._monitoring is not None and not self._monitoring.done():
+        if self._background.busy:
             return
         if look_at_once:
             await self.look()
-        self._monitoring = asyncio.get_running_loop().create_task(self._keep_looking(), name="pulseq node manager")
+        self._background.start(self._keep_looking(), "looking at the nodes")
 
     async def stop_monitoring(self) -> None:
         """Look no more; nodes that report by themselves may go on to do so."""
-        task, self._monitoring = self._monitoring, None
-        if task is not None:
-            task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await self._background.end()
 
     async def look(self) -> Look | None:
         """Look once; None where there is no cluster to look at."""

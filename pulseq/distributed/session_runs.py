@@ -1,4 +1,4 @@
-"""The runs of a session: whole ones, and one that stays open for single tests. All of it in the engine's thread."""
+"""The runs of a session: whole ones, and one that stays open for single tests. All of it in one loop's thread."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from pulseq.distributed.ground import Ground
-from pulseq.distributed.loose_run import LooseRun
+from pulseq.distributed.local_backend import LocalBackend
+from pulseq.distributed.open_run import OpenRun
 from pulseq.distributed.test_result import TestResult, TestResults, result_of
 from pulseq.errors import InfrastructureError
 from pulseq.events import Event, TestClosed
@@ -37,9 +37,9 @@ class SessionRuns:
 
     def __init__(self, config: FrameworkConfig) -> None:
         self.config = config
-        self.ground = Ground(config)
-        self._loose: list[LooseRun] = []
-        self._open: list[RunSession] = []
+        self.backend = LocalBackend(config)
+        self._open_runs: list[OpenRun] = []
+        self._sessions: list[RunSession] = []
         #: All of whose tests have their verdicts.
         self._ending: set[RunSession] = set()
         self._under_way: set[asyncio.Task[Any]] = set()
@@ -56,7 +56,7 @@ class SessionRuns:
         Raises:
             UsageError, InfrastructureError: the run could not begin.
         """
-        await self.ground.ready()
+        await self.backend.ready()
         all_closed: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
         # Fixtures of a pytest session may still fail when they are torn down, at the end of the run.
         may_change = any(isinstance(case.body, PytestBody) for case in cases)
@@ -72,7 +72,7 @@ class SessionRuns:
             self._options(),
             [watch],
             decided_by=scheduler.config if scheduler else None,
-            on_open=self._open_run,
+            on_open=self._note_opened,
         )
         running = self._follow(session, session.run())
         try:
@@ -94,8 +94,8 @@ class SessionRuns:
         Raises:
             UsageError, InfrastructureError: the run could not begin, or broke off.
         """
-        await self.ground.ready()
-        return await self._loose_run_for(case, scheduler).run(case)
+        await self.backend.ready()
+        return await self._open_run_for(case, scheduler).run(case)
 
     async def add_node(self, spec: NodeSpec) -> Mapping[str, CapabilityValue]:
         """Start a node, or wait for it, up to `node_timeout`; what it offers.
@@ -104,51 +104,51 @@ class SessionRuns:
             InfrastructureError: it does not start, or does not come.
         """
         self._removed.discard(spec.id)
-        return await self.ground.add_node(spec, patience_seconds=self.config.node_timeout)
+        return await self.backend.add_node(spec, patience_seconds=self.config.node_timeout)
 
     async def remove_node(self, node_id: str) -> None:
         """Wait until all that a node has is done, and end it."""
         self._removed.add(node_id)
-        open_runs = [session.dispatcher for session in self._open]
+        open_runs = [session.dispatcher for session in self._sessions]
         await asyncio.gather(*(dispatcher.drain_node(node_id) for dispatcher in open_runs if dispatcher))
-        await self.ground.remove_node(node_id)
+        await self.backend.remove_node(node_id)
 
     async def close(self) -> None:
         """End what runs, and everything under it."""
-        idle = {*self._ending, *(loose.session for loose in self._loose if loose.idle)}
-        for session in self._open:
+        idle = {*self._ending, *(open_run.session for open_run in self._open_runs if open_run.idle)}
+        for session in self._sessions:
             if session not in idle:
                 session.stop("the runner was closed")
-        for loose in self._loose:
-            loose.release()
-        self._loose.clear()
+        for open_run in self._open_runs:
+            open_run.release()
+        self._open_runs.clear()
         if self._under_way:
             await asyncio.wait(self._under_way)
         await self._let_server_record()
-        await self.ground.close()
+        await self.backend.close()
 
-    def _loose_run_for(self, case: TestCase, scheduler: TestScheduler | None) -> LooseRun:
-        for loose in self._loose:
-            if not loose.has(case):
-                return loose
-        for old in [loose for loose in self._loose if loose.idle]:
-            self._loose.remove(old)
+    def _open_run_for(self, case: TestCase, scheduler: TestScheduler | None) -> OpenRun:
+        for open_run in self._open_runs:
+            if not open_run.has(case):
+                return open_run
+        for old in [open_run for open_run in self._open_runs if open_run.idle]:
+            self._open_runs.remove(old)
             old.release()
-        loose = LooseRun(self._options(), self.config, scheduler, self._open_run)
-        loose.begin(self._follow(loose.session, loose.session.run()))
-        self._loose.append(loose)
-        return loose
+        open_run = OpenRun(self._options(), self.config, scheduler, self._note_opened)
+        open_run.begin(self._follow(open_run.session, open_run.session.run()))
+        self._open_runs.append(open_run)
+        return open_run
 
     def _follow(self, session: RunSession, run: Coroutine[Any, Any, RunOutcome]) -> asyncio.Task[RunOutcome]:
         with quiet_flow_runs():  # the task has this context
             task = asyncio.create_task(run, name=f"run {session.options.run_id}")
-        self._open.append(session)
+        self._sessions.append(session)
         self._under_way.add(task)
         task.add_done_callback(lambda done: self._end(session, done))
         return task
 
     def _end(self, session: RunSession, done: asyncio.Task[RunOutcome]) -> None:
-        self._open.remove(session)
+        self._sessions.remove(session)
         alone = session in self._ending
         self._ending.discard(session)
         self._under_way.discard(done)
@@ -160,24 +160,24 @@ class SessionRuns:
         if prefect is not None and session.dispatcher is not None:
             self._told[prefect.flow_run_id] = session.dispatcher.delivery.ended
 
-    def _open_run(self, dispatcher: Dispatcher) -> None:
+    def _note_opened(self, dispatcher: Dispatcher) -> None:
         for node_id in self._removed:
             dispatcher.retire_node(node_id)
 
     def _options(self) -> RunOptions:
-        ground = self.ground
+        backend = self.backend
         return RunOptions(
-            home=ground.home,
-            scheduler=ground.address,
-            api_url=ground.api_url,
-            api_auth=ground.api_auth,
-            with_page=ground.api_url is None,
+            home=backend.home,
+            scheduler=backend.address,
+            api_url=backend.api_url,
+            api_auth=backend.api_auth,
+            with_page=backend.api_url is None,
             granularity="auto",
         )
 
     async def _let_server_record(self) -> None:
         """A server of our own is asked whether it has the end of all task runs, before it is stopped."""
-        url, told = self.ground.api_url, sum(self._told.values())
+        url, told = self.backend.api_url, sum(self._told.values())
         if url is None or not told:
             return
         from pulseq.orchestration.api_client import wait_until_recorded
@@ -185,7 +185,7 @@ class SessionRuns:
 
         patience = asyncio.timeout(RECORD_PATIENCE_SECONDS + told * RECORD_SECONDS_PER_TASK_RUN)
         try:
-            with use_api(url, auth=self.ground.api_auth, same_release=True):
+            with use_api(url, auth=self.backend.api_auth, same_release=True):
                 async with patience:
                     for flow_run_id, count in self._told.items():
                         await wait_until_recorded(url, flow_run_id, count, patience_seconds=math.inf)

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from pulseq.capabilities import nearest_miss
-from pulseq.distributed.engine_thread import EngineThread
 from pulseq.distributed.results_aggregator import ResultsAggregator
 from pulseq.distributed.scheduled_tests import ScheduledTests
 from pulseq.distributed.session import Session, config_of, current_session
@@ -21,6 +20,7 @@ from pulseq.distributed.test_scheduler import TestScheduler, read_test
 from pulseq.errors import nearest
 from pulseq.events import Event
 from pulseq.models import CommandBody, FrameworkConfig, PytestBody, Reason, Status, TestCase
+from pulseq.processes.loop_thread import LoopThread
 
 __all__ = ["DistributedTestRunner", "TestNode", "TestResult", "TestResults"]
 
@@ -62,9 +62,9 @@ class DistributedTestRunner:
         self._aggregator = aggregator
         self._adding: set[str] = set()
         self._runs = SessionRuns(self._session.config)
-        self._engine = EngineThread(self._runs.close)
+        self._loop = LoopThread(self._runs.close)
         # Whoever forgets a runner forgets its nodes: they end with it, and not with the program.
-        weakref.finalize(self, self._engine.leave).atexit = False
+        weakref.finalize(self, self._loop.leave).atexit = False
 
     @property
     def nodes(self) -> Mapping[str, TestNode]:
@@ -91,12 +91,12 @@ class DistributedTestRunner:
             raise ValueError(f"node: id: found {added.id!r} again, expected one that no other node has")
         self._adding.add(added.id)
         try:
-            offered = await self._in_engine(self._runs.add_node(added.spec))
+            offered = await self._in_loop(self._runs.add_node(added.spec))
         finally:
             self._adding.discard(added.id)
         self._session.nodes[added.id] = added
         self._session.joined[added.id] = offered
-        self._session.scheduler = self._runs.ground.address
+        self._session.scheduler = self._runs.backend.address
 
     async def remove_node(self, node_id: str) -> None:
         """Give a node nothing more, wait until the tests that it runs have ended, and end it.
@@ -113,7 +113,7 @@ class DistributedTestRunner:
             raise KeyError(f"there is no node {node_id!r} to remove{hint}")
         del self._session.nodes[node_id]
         self._session.joined.pop(node_id, None)
-        await self._in_engine(self._runs.remove_node(node_id))
+        await self._in_loop(self._runs.remove_node(node_id))
 
     async def run_test(self, test: Mapping[str, Any]) -> TestResult:
         """Run one test once, and return what came of it, whatever that is.
@@ -174,7 +174,7 @@ class DistributedTestRunner:
     async def close(self) -> None:
         """End what runs, the nodes and the servers; closing twice does no harm."""
         self._session.closed = True
-        await self._engine.stop()
+        await self._loop.stop()
         self._session.nodes.clear()
         self._session.joined.clear()
         self._session.scheduler = ""
@@ -194,7 +194,7 @@ class DistributedTestRunner:
         elif isinstance(case.body, PytestBody) or (isinstance(case.body, CommandBody) and case.body.junit):
             result = fold_results(case.id, await self._run_all([case], []), now=datetime.now(UTC))
         else:
-            result = await self._in_engine(self._runs.run_one(case, self._deciding()))
+            result = await self._in_loop(self._runs.run_one(case, self._deciding()))
         return self._collected(TestResults([result]))[0]
 
     async def _run_all(self, cases: list[TestCase], watching: list[ScheduledTests]) -> TestResults:
@@ -205,7 +205,7 @@ class DistributedTestRunner:
             for tests in watching:
                 tests.note(event)
 
-        return await self._in_engine(self._runs.run_all(cases, self._deciding(), note))
+        return await self._in_loop(self._runs.run_all(cases, self._deciding(), note))
 
     def _deciding(self) -> TestScheduler | None:
         member: TestScheduler | None = self._session.member("scheduler")
@@ -218,11 +218,11 @@ class DistributedTestRunner:
                 aggregator.take(result)
         return results
 
-    async def _in_engine(self, coroutine: Coroutine[Any, Any, T]) -> T:
+    async def _in_loop(self, coroutine: Coroutine[Any, Any, T]) -> T:
         if self._session.closed:
             coroutine.close()
         self._check_open()
-        return await self._engine.call(coroutine)
+        return await self._loop.call(coroutine)
 
     def _check_open(self) -> None:
         if self._session.closed:

@@ -199,7 +199,7 @@ class PytestSession:
         await asyncio.gather(*(keeper.close() for keeper in [*self._idle, *self._busy]))
         await self._drop_zygote()
         if self._temp is not None:
-            shutil.rmtree(self._temp, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._temp, ignore_errors=True)
             self._temp = None
 
     async def _collect(self) -> Collection:

@@ -14,6 +14,7 @@ from pathlib import Path
 import anyio
 from distributed import Worker
 
+from pulseq.background import Background
 from pulseq.execution.executor import Executor
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import (
@@ -34,6 +35,7 @@ from pulseq.node.next_items import NextItems
 from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.node.outbox import Outbox
 from pulseq.node.probe import answer_probes
+from pulseq.node.task_processes import FlowTasks
 from pulseq.orchestration.task_runs import TaskRuns
 from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.entry_points import register_node
@@ -57,6 +59,7 @@ from pulseq.protocol.to_node import (
     NoNext,
     Order,
     RecallTests,
+    RunTask,
 )
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
 
@@ -96,6 +99,7 @@ class NodeAgent:
         self.node_slots = NodeSlots(slots)
         self.temp_root = temp_root
         self.executor = Executor(node_id=node_id, temp_root=temp_root)
+        self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
 
@@ -103,7 +107,12 @@ class NodeAgent:
         """Make the node able to run bodies; from here on drivers reach it."""
         await self.executor.start()
         register_node(self)
-        answer_probes(self._worker, self.temp_root, lambda: sum(run.dispatches for run in self._runs.values()))
+        answer_probes(self._worker, self.temp_root, lambda: self.dispatches)
+
+    @property
+    def dispatches(self) -> int:
+        """How many slots are in use."""
+        return sum(run.dispatches for run in self._runs.values()) + self.flow_tasks.running
 
     async def take(self, order: bytes) -> bytes:
         """Do what a message of a driver asks, and answer it.
@@ -114,7 +123,7 @@ class NodeAgent:
         asked = decode(order, Order)
         return encode(await self._do(asked.run_id, asked))
 
-    async def _do(self, run_id: str, asked: Order) -> Collection | None:
+    async def _do(self, run_id: str, asked: Order) -> Collection | bytes | None:
         match asked.message:
             case BeginRun():
                 await self._begin_run(run_id)
@@ -122,6 +131,8 @@ class NodeAgent:
                 await self._runs[run_id].handle(dispatch)
             case Collect(spec):
                 return await (await self._begin_run(run_id)).collect(spec)
+            case RunTask() as task:
+                return await self.flow_tasks.run(run_id, task)
             case LeaveRun():
                 await self._leave_run(run_id)
             case message if run := self._runs.get(run_id):  # a node that has just come knows of no such run
@@ -135,6 +146,7 @@ class NodeAgent:
         return self._runs[run_id]
 
     async def _leave_run(self, run_id: str) -> None:
+        await self.flow_tasks.leave(run_id)
         if run := self._runs.pop(run_id, None):
             await run.close()
 
@@ -146,6 +158,7 @@ class NodeAgent:
     async def close(self) -> None:
         for run_id in list(self._runs):
             await self._leave_run(run_id)
+        await self.flow_tasks.close()
         await self.executor.close()
 
 
@@ -167,7 +180,7 @@ class RunOnNode:
         self._memory = MachineMemory()
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
-        self._stopping: set[asyncio.Task[None]] = set()
+        self._background = Background()
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -311,9 +324,7 @@ class RunOnNode:
             await self._see_told()
 
         def stop() -> None:
-            task = asyncio.get_running_loop().create_task(session.stop(frozenset(orders), Reason.CANCELLED))
-            self._stopping.add(task)
-            task.add_done_callback(self._stopping.discard)
+            self._background.start(session.stop(frozenset(orders), Reason.CANCELLED), "ending pytest items")
 
         with self._stoppable(stop):
             fresh = work.fresh or retry > 0

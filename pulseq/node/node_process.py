@@ -94,7 +94,7 @@ async def serve(configuration: dict[str, Any]) -> None:
         await worker.finished()  # type: ignore[no-untyped-call]
     finally:
         await agent.close()
-        shutil.rmtree(temp_root, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
 
 def _die(loop: asyncio.AbstractEventLoop, bodies: AsyncExitStack, temp_root: Path) -> None:

@@ -24,6 +24,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events.related import related_resources_from_run_context
 from prefect.states import Crashed
 
+from pulseq.background import Background
 from pulseq.errors import InfrastructureError
 from pulseq.orchestration.prefect_client import open_client
 from pulseq.orchestration.task_run_events import FINAL, Resource, event_of, final_state
@@ -111,12 +112,17 @@ class Delivery:
     @contextlib.asynccontextmanager
     async def telling(self, flow_run_id: str) -> AsyncIterator[None]:
         """Tell the API of the current context, as long as the block takes, that these are of a flow run of its."""
-        task = asyncio.create_task(self._keep_telling(flow_run_id))
+        background = Background(self._note_death)
+        background.start(self._keep_telling(flow_run_id), "telling Prefect of task runs")
         try:
             yield
         finally:
-            task.cancel()
-            await asyncio.wait({task})
+            await background.end()
+
+    def _note_death(self, name: str, error: BaseException) -> None:
+        # No verdict depends on it: what Prefect has not been told is found out at the end.
+        self.troubled = True
+        logger.error("%s has failed", name, exc_info=error)
 
     async def all_told(self, patience_seconds: float) -> bool:
         """Until the API was told all that has come; False where that takes longer than `patience_seconds`."""

@@ -1,4 +1,4 @@
-"""What the driver of a run asks of nodes, besides dispatches."""
+"""What the driver of a run, or of anybody's flow, asks of nodes, besides dispatches."""
 
 from __future__ import annotations
 
@@ -50,7 +50,19 @@ class LeaveRun(Struct, frozen=True, tag="leave_run"):
     """End what is left of the run, and forget it."""
 
 
-DriverMessage: TypeAlias = BeginRun | Collect | Dispatch | RecallTests | NoNext | FinishSessions | CancelRun | LeaveRun
+class RunTask(Struct, frozen=True, tag="run_task"):
+    """Run a task of anybody's flow; the answer is that of its process, as bytes.
+
+    `setup` says how processes of its flow run are started, `request` is the task; both are only handed on.
+    """
+
+    setup: bytes
+    request: bytes
+
+
+DriverMessage: TypeAlias = (
+    BeginRun | Collect | Dispatch | RecallTests | NoNext | FinishSessions | CancelRun | LeaveRun | RunTask
+)
 
 
 class Order(Struct, frozen=True):

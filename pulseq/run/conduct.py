@@ -8,10 +8,12 @@ import logging
 from collections.abc import Callable
 from typing import Any
 
+from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.cluster.node_client import NodeClient
 from pulseq.cluster.run_watch import driver_name
+from pulseq.cluster.standing_cluster import say_loss
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import PrefectRunKnown, RunNote
 from pulseq.models import FrameworkConfig, Suite
@@ -47,7 +49,6 @@ from pulseq.run.run_page import RunPage
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.stopping import Stopper
 from pulseq.run.verdict import code_of_stopped, exit_code_of, say_briefly
-from pulseq.standing.standing import say_loss
 
 logger = logging.getLogger("pulseq.run")
 
@@ -100,6 +101,9 @@ class Conduct:
             options.run_id, self.cluster, self.runner, self.ledger, log.emit, queue, options.max_failures
         )
         self._health = RunHealth(self.cluster, self.dispatcher, log.emit, framework)
+        self.background = Background()
+        for part in (self, self.cluster, self.runner, self.dispatcher):
+            part.background.on_death = stopper.stop_for_death
 
     def speak_to(self, server: EmbeddedServer | None, api_url: str | None) -> contextlib.AbstractContextManager[None]:
         """Have Prefect speak to this server of the run's own, or to this API, within the context."""
@@ -147,6 +151,7 @@ class Conduct:
         self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
         if local is not None:
             local.on_node_given_up = self._note_given_up
+            local.background.on_death = self._stopper.stop_for_death
             await self.cluster.follow(local)
         if not self.cluster.nodes:
             raise InfrastructureError(f"the scheduler at {address!r} has no PulseQ node")
@@ -188,7 +193,7 @@ class Conduct:
         name = f"suite-{self.suite.name}-{self.options.run_id}"
         within = within_flow_run()
         waits = RunNote(f"waiting for the Prefect API at {say_url(self._api_url)!r} to take the flow run: it is busy")
-        self._waiting = asyncio.get_running_loop().call_later(START_NOTE_SECONDS, self.log.emit, waits)
+        self._waiting = self.background.later(START_NOTE_SECONDS, self.log.emit, waits)
         try:
             await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
         except Exception as error:
@@ -295,7 +300,7 @@ class Conduct:
         """Start nothing more and end what runs; what does not end in time is left behind."""
         self.dispatcher.stop_admitting()
         self.dispatcher.cancel_soon()
-        asyncio.get_running_loop().call_later(STOP_PATIENCE_SECONDS, self.dispatcher.abandon)
+        self.background.later(STOP_PATIENCE_SECONDS, self.dispatcher.abandon)
 
     def _scheduler_lost(self) -> None:
         gone = "the Dask scheduler is gone, and the nodes with it"
@@ -306,6 +311,8 @@ class Conduct:
         """Leave the cluster."""
         await _end_all({self._accepting} if self._accepting else set())
         await self._health.end()
+        for part in (self, self.dispatcher, self.runner):
+            await part.background.end()
         await self.cluster.close()
 
 

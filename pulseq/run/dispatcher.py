@@ -13,6 +13,7 @@ from typing import Any
 
 from msgspec import structs
 
+from pulseq.background import Background
 from pulseq.capabilities import match, nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
@@ -80,7 +81,7 @@ class Dispatcher:
     _admitting: bool = True
     _error: Exception | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
-    _tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    background: Background = field(default_factory=Background)
 
     def __post_init__(self) -> None:
         self._door = NodeDoor(self.run_id, self.cluster, self.runner, self._let_in, self._leave_out)
@@ -90,11 +91,14 @@ class Dispatcher:
 
     def _ask_back(self, key: str, node_id: str, tests: list[Key]) -> None:
         if node := self.cluster.nodes.get(node_id):
-            self._spawn(self.runner.recall(self.run_id, node.address, key, tests))
+            recalling = self.runner.recall(self.run_id, node.address, key, tests)
+            self.background.start(recalling, f"asking node {node_id} for tests")
 
     def _decline(self, key: str, node_id: str, coming: str | None) -> None:
         if node := self.cluster.nodes.get(node_id):
-            self._spawn(self.runner.no_next(self.run_id, node.address, key, coming))
+            self.background.start(
+                self.runner.no_next(self.run_id, node.address, key, coming), f"answering node {node_id}"
+            )
 
     def plan(self, case: TestCase) -> None:
         """Accept a test, or an entry that will become tests."""
@@ -129,7 +133,7 @@ class Dispatcher:
         """A node has joined: let it take tests as soon as it knows the run."""
         self.emit(NodeJoined(node.id, node.host, node.slots, node.capabilities))
         self._drained.discard(node.id)
-        self._spawn(self._door.open(node))
+        self.background.start(self._door.open(node), f"letting node {node.id} in")
 
     def _let_in(self, node: LiveNode) -> None:
         self.queue.node_joined(node.id, node.slots, node.capabilities)
@@ -333,7 +337,7 @@ class Dispatcher:
 
     def _requeue_later(self, key: Key) -> None:
         if delay := self.ledger.case(key).retry_delay_seconds:
-            asyncio.get_running_loop().call_later(delay, self._requeue, key)
+            self.background.later(delay, self._requeue, key)
         else:
             self._requeue(key)
 
@@ -377,7 +381,7 @@ class Dispatcher:
     def cancel_soon(self) -> None:
         """End what runs, on every node, without waiting for it."""
         if self._door.is_open:
-            self._spawn(self._cancel())
+            self.background.start(self._cancel(), "ending what runs")
 
     async def _cancel(self) -> None:
         addresses = [node.address for node in self.cluster.nodes.values()]
@@ -406,13 +410,7 @@ class Dispatcher:
 
     async def settle(self) -> None:
         """Until nothing of ours is under way any more."""
-        if self._tasks:
-            await asyncio.wait(self._tasks)
-
-    def _spawn(self, coroutine: Any) -> None:
-        task = asyncio.get_running_loop().create_task(coroutine)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        await self.background.settle()
 
     def _emit_all(self, events: Iterable[Event]) -> None:
         for event in events:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from typing import Any
 
@@ -21,7 +22,8 @@ async def run_in_flow(request: RunRequest) -> Any:
     """
     log = run_logger()
     try:
-        prepared = prepare_run(request)
+        # It may wait for what `pulseq up` is starting, and reads files.
+        prepared = await asyncio.to_thread(prepare_run, request)
         log.info("run %s, results in %s", prepared.options.run_id, prepared.options.database_path)
         outcome = await run_suite(prepared.suite, prepared.fleet, prepared.options, [_NoteLog(log).handle])
     except PulseqError as error:

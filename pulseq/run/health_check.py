@@ -12,15 +12,15 @@ from typing import Any
 from pulseq.cluster.health import Sighting, look_at_nodes, reach_scheduler
 from pulseq.cluster.health_watch import HealthWatch, Look
 from pulseq.cluster.scheduler_address import check_scheduler
+from pulseq.cluster.standing_cluster import StandingCluster, find_cluster
 from pulseq.errors import InfrastructureError, PulseqError
 from pulseq.models import FrameworkConfig
 from pulseq.orchestration.health_report import no_scheduler, nothing_stands, publish_health, state_of_look, tell_changes
+from pulseq.ownership import default_home
 from pulseq.planning.liveness import LivenessRule
 from pulseq.results.database import DATABASE_NAME, Database
 from pulseq.results.health_journal import ingest_health, recall_health, record_health
-from pulseq.run.run_options import default_home
 from pulseq.run.state_directory import prepare_home
-from pulseq.standing.standing import StandingCluster, find_cluster
 
 logger = logging.getLogger("pulseq.health")
 

@@ -2,27 +2,15 @@
 
 from __future__ import annotations
 
-import os
 import secrets
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from pulseq.ownership import refuse_foreign_in
+from pulseq.ownership import default_home
 
 #: A test whose node was lost under it this often ends `node_lost`, named as the likely killer.
 MAX_NODE_LOSSES = 2
-
-
-def default_home() -> Path:
-    """Where state lives: `$PULSEQ_HOME`, else `.pulseq` in the working directory.
-
-    Raises:
-        UsageError: it is there, and somebody else's, or has something of somebody else in it.
-    """
-    home = Path(os.environ.get("PULSEQ_HOME") or ".pulseq").absolute()
-    refuse_foreign_in(home)
-    return home
 
 
 def new_run_id() -> str:

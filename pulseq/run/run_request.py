@@ -8,11 +8,12 @@ from pathlib import Path
 
 from pulseq.errors import UsageError, call_all
 from pulseq.models import Fleet, Strategy, Suite
+from pulseq.ownership import default_home
 from pulseq.results.lineage import Lineage
 from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.last_failed import NONE_KNOWN, above
 from pulseq.run.previous import failed_before
-from pulseq.run.run_options import RunOptions, default_home, new_run_id
+from pulseq.run.run_options import RunOptions, new_run_id
 from pulseq.run.standing_use import carry_environment, join_standing
 from pulseq.suites.absent import describe_missing_python
 from pulseq.suites.arguments import load_arguments

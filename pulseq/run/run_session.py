@@ -18,8 +18,10 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pulseq import __version__
+from pulseq.background import Background
 from pulseq.cluster.local_nodes import LocalNodes, check_fleet, load_modules
 from pulseq.cluster.scheduler_address import check_scheduler
+from pulseq.cluster.standing_cluster import find_cluster, use_cluster
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.models import Fleet, FrameworkConfig, Suite
@@ -43,7 +45,6 @@ from pulseq.run.run_options import RunOptions
 from pulseq.run.state_directory import cause_of, prepare_home, require_space
 from pulseq.run.stopping import Stopper
 from pulseq.run.verdict import EXIT_REASONS, code_of_stopped, ending_code, exit_code_of, say_briefly
-from pulseq.standing.standing import find_cluster, use_cluster
 
 if TYPE_CHECKING:
     from pulseq.run.conduct import Conduct
@@ -125,7 +126,7 @@ class RunSession:
             if self.log.in_database:
                 await self._end_early(error)
             # Bad input that only a node could see: nothing was run, so nothing is left behind.
-            shutil.rmtree(self.options.run_directory, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self.options.run_directory, ignore_errors=True)
             raise
         except InfrastructureError as error:
             told = cause_of(error, self.options.home)
@@ -182,7 +183,8 @@ class RunSession:
                 local = self._make_nodes(processes)
                 await self._load_and_start(local, has_server=server is not None)
                 self._on_started()
-                async with _background(self.log.keep_committing()), contextlib.AsyncExitStack() as stack:
+                writing = self._beside(self.log.keep_committing(), "writing the journal")
+                async with writing, contextlib.AsyncExitStack() as stack:
                     await self._conduct_run(stack, server, local, api_url)
                 self._stopper.run_is_over()
                 finishing.append(asyncio.create_task(self._finish()))  # while the processes end
@@ -216,7 +218,8 @@ class RunSession:
             return
         if self.fleet.framework.aggregation_enabled and self.fleet.framework.persist_results:
             interval = self.fleet.framework.aggregation_interval
-            await stack.enter_async_context(_background(self.log.keep_ingesting(self.options.database_path, interval)))
+            ingesting = self.log.keep_ingesting(self.options.database_path, interval)
+            await stack.enter_async_context(self._beside(ingesting, "bringing results into the database"))
         await conduct.run_flow()
 
     async def _load_and_start(self, local: LocalNodes | None, *, has_server: bool) -> None:
@@ -273,6 +276,15 @@ class RunSession:
             yield
         finally:
             watch.close()
+
+    @contextlib.asynccontextmanager
+    async def _beside(self, coroutine: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
+        background = Background(self._stopper.stop_for_death)
+        background.start(coroutine, name)
+        try:
+            yield
+        finally:
+            await background.end()
 
     def _say(self, text: str) -> None:
         self.log.emit(RunNote(text))
@@ -371,17 +383,6 @@ def _say_missing(error: PulseqError) -> str:
         )
     told = f"results are not in the database yet: {error}"
     return told if advice in told else f"{told}; then {advice}"
-
-
-@contextlib.asynccontextmanager
-async def _background(coroutine: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
-    task = asyncio.create_task(coroutine)
-    try:
-        yield
-    finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
 
 
 async def run_suite(

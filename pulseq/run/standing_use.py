@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from pulseq.cluster.standing_cluster import StandingCluster, choose_cluster, find_cluster, judge, same_fleet
 from pulseq.models import Fleet, Suite
 from pulseq.orchestration.api_address import configured_api
 from pulseq.run.run_options import RunOptions
 from pulseq.standing.kept_auth import auth_for
-from pulseq.standing.standing import StandingCluster, choose_cluster, find_cluster, judge, same_fleet
 
 #: Variables that bodies do not get from a run's own nodes either, or get anew.
 _NOT_CARRIED = ("PREFECT_", "DASK_", "PULSEQ_", "TMPDIR")

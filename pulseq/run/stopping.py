@@ -67,6 +67,12 @@ class Stopper:
                 self.awaited.set()
             self._on_stop(why)
 
+    def stop_for_death(self, name: str, error: BaseException) -> None:
+        """Stop the run, since something has died that nobody waits for: without it the run might never end."""
+        logger.debug("%s has failed", name, exc_info=error)
+        why = f"the run was stopped: {name} has failed with {type(error).__name__}: {error}"
+        self.stop(ExitCode.INTERNAL_ERROR, why)
+
     def run_is_over(self) -> None:
         """What the run came to stands; a second signal still ends what is left to do."""
         self._over = True

@@ -10,11 +10,11 @@ import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 
+from pulseq.cluster.standing_cluster import Condition, find_cluster
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.orchestration.api_address import configured_api, without_secrets
 from pulseq.standing.findings import Finding, Grade
 from pulseq.standing.known_api import KnownApi, configure, known_api
-from pulseq.standing.standing import Condition, find_cluster
 
 _PATIENCE_SECONDS = 5.0
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pulseq.cluster.standing_cluster import find_cluster, standing_directory
 from pulseq.ownership import write_own
-from pulseq.standing.standing import find_cluster, standing_directory
 
 #: In the directory of what stands, and gone with it.
 AUTH_NAME = "prefect-auth"

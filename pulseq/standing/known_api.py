@@ -6,11 +6,11 @@ import os
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from pulseq.cluster.standing_cluster import find_cluster
 from pulseq.errors import UsageError
 from pulseq.orchestration.api_address import configured_api
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE
 from pulseq.standing.kept_auth import auth_for
-from pulseq.standing.standing import find_cluster
 
 
 @dataclass(frozen=True, slots=True)

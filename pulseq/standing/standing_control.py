@@ -12,12 +12,12 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from pulseq.cluster.standing_cluster import StandingCluster, find_cluster, forget_cluster, own_home, standing_directory
 from pulseq.errors import InfrastructureError
 from pulseq.execution.runtime import wire
 from pulseq.models import Fleet
 from pulseq.processes.process_id import ProcessId
 from pulseq.processes.spawn import spawn_module
-from pulseq.standing.standing import StandingCluster, find_cluster, forget_cluster, own_home, standing_directory
 
 #: A keeper ends its parts in less than this, also when runs have something to say to the server.
 END_PATIENCE_SECONDS = 20.0

@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
+from pulseq.cluster.standing_cluster import Condition, PartState
 from pulseq.errors import InfrastructureError
 from pulseq.processes.process_id import ProcessId
-from pulseq.standing.standing import Condition, PartState
 
 logger = logging.getLogger("pulseq.standing")
 

@@ -28,17 +28,7 @@ from pulseq.cluster.local_nodes import (
     node_configuration,
     node_fork_server,
 )
-from pulseq.errors import PulseqError
-from pulseq.models import Fleet, NodeSpec
-from pulseq.orchestration.api_auth import choose_auth
-from pulseq.orchestration.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
-from pulseq.orchestration.quiet_settings import NODE_SETTINGS
-from pulseq.ownership import open_own
-from pulseq.processes.child import read_configuration, tell_owner
-from pulseq.processes.local_process import LocalProcess
-from pulseq.processes.process_id import ProcessId
-from pulseq.standing.kept_auth import keep_auth
-from pulseq.standing.standing import (
+from pulseq.cluster.standing_cluster import (
     FILE_NAME,
     Condition,
     StandingCluster,
@@ -49,6 +39,16 @@ from pulseq.standing.standing import (
     users_path,
     write_cluster,
 )
+from pulseq.errors import PulseqError
+from pulseq.models import Fleet, NodeSpec
+from pulseq.orchestration.api_auth import choose_auth
+from pulseq.orchestration.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
+from pulseq.orchestration.quiet_settings import NODE_SETTINGS
+from pulseq.ownership import open_own
+from pulseq.processes.child import read_configuration, tell_owner
+from pulseq.processes.local_process import LocalProcess
+from pulseq.processes.process_id import ProcessId
+from pulseq.standing.kept_auth import keep_auth
 from pulseq.standing.standing_part import Process, StandingPart
 
 logger = logging.getLogger("pulseq.standing")
@@ -198,7 +198,7 @@ class StandingKeeper:
         if self._listener is not None:
             self._listener.close()
         for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
-            shutil.rmtree(temp_root, ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
     async def _wait_for_users(self) -> None:
         end = time.monotonic() + FAREWELL_SECONDS
@@ -269,7 +269,7 @@ class StandingKeeper:
 
     async def _start_node(self, spec: NodeSpec) -> Process:
         if spec.id in self._temp_roots:
-            shutil.rmtree(self._temp_roots[spec.id], ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, self._temp_roots[spec.id], ignore_errors=True)
         self._temp_roots[spec.id] = make_temp_root()
         await self._scheduler_runs.wait()
         log_path = self._directory / "logs" / f"{spec.id}.log"

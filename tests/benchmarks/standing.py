@@ -13,9 +13,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from pulseq.cluster.standing_cluster import find_cluster
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE
 from pulseq.standing.kept_auth import read_auth
-from pulseq.standing.standing import find_cluster
 from tests.benchmarks.bench import ROOT, clean_environment, run_command
 from tests.benchmarks.children.ports import free_port
 

@@ -7,9 +7,9 @@ import pytest
 from pulseq.cli import down as down_module
 from pulseq.cli.down import down
 from pulseq.cli.main import run_command
+from pulseq.cluster.standing_cluster import Condition, StandingCluster, write_cluster
 from pulseq.models import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
-from pulseq.standing.standing import Condition, StandingCluster, write_cluster
 
 
 @pytest.fixture

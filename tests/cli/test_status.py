@@ -13,12 +13,12 @@ from hypothesis import strategies as st
 
 from pulseq.cli import status as status_module
 from pulseq.cli.status import render_cluster, status
+from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, standing_directory, write_cluster
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet, NodeSpec
 from pulseq.orchestration.server_doors import LOGIN_PATH
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing.kept_auth import auth_path, keep_auth
-from pulseq.standing.standing import Condition, PartState, StandingCluster, standing_directory, write_cluster
 from pulseq.standing.standing_nodes import NodeView
 
 VIEW = NodeView(2, {"os": "linux", "browser": "chrome"}, ("r1",), 1, 95.0)

@@ -6,14 +6,18 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from prefect import task
+
 from pulseq.distributed import (
     DistributedTestRunner,
     NodeManager,
+    NodeTaskRunner,
     ResultsAggregator,
     TestNode,
     TestResult,
     TestResults,
     TestScheduler,
+    requires,
 )
 from pulseq.models import FrameworkConfig
 
@@ -66,3 +70,13 @@ def use_aggregator() -> float:
     metrics: dict[str, dict[str, float]] = aggregator.get_metrics_summary()
     aggregator.close()
     return longest + float(summary["pass_rate"]) + metrics["size"]["p95"]
+
+
+@task
+def add(one: int, other: int) -> int:
+    return one + other
+
+
+def use_task_runner() -> NodeTaskRunner:
+    number: int = requires(add, browser="chrome", memory=">=8GB", gpu=True).submit(1, other=2).result()
+    return NodeTaskRunner(f"tcp://127.0.0.1:{number}")

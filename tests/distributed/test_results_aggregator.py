@@ -12,9 +12,9 @@ from typing import Any
 import pytest
 
 from pulseq.distributed.results_aggregator import ResultsAggregator, TestResult
+from pulseq.ownership import default_home
 from pulseq.results.database import Database
 from pulseq.results.queries import run_summary
-from pulseq.run.run_options import default_home
 
 RESULT = TestResult(
     test_id="test1",

@@ -16,13 +16,15 @@ from typing import Any
 import pytest
 from prefect import Task
 from prefect.client.orchestration import PrefectClient
-from prefect.context import FlowRunContext, hydrated_context
+from prefect.context import AssetContext, FlowRunContext, hydrated_context
 from prefect.events.worker import EventsWorker
+from prefect.futures import PrefectConcurrentFuture
 from prefect.runner import Runner
 from prefect.server.api.server import create_app
 from prefect.server.database import provide_database_interface
 from prefect.settings import Settings
-from prefect.task_engine import run_task_async
+from prefect.task_engine import run_task_async, run_task_sync
+from prefect.utilities.engine import collect_task_run_inputs_sync
 from prefect_dask.task_runners import DaskTaskRunner
 
 from pulseq.orchestration.api_server import LEAN_SERVER_SETTINGS, STANDING_SERVER_SETTINGS
@@ -31,6 +33,7 @@ from pulseq.orchestration.quiet_settings import NODE_SETTINGS, QUIET_SETTINGS
 ROOT = Path(__file__).parents[2]
 _RUNS = "tests/system/test_whole_run.py"
 _DEPLOYED = "tests/system/test_deployments.py"
+_FLOWS = "tests/system/test_flow_on_nodes.py"
 #: Where Prefect is touched, and what holds it.
 TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/orchestration/api_access.py": ("tests/orchestration/test_api_access.py", _RUNS),
@@ -48,6 +51,7 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
         "tests/processes/test_preload.py",
         "tests/system/test_standing.py",
     ),
+    "pulseq/orchestration/requirements.py": ("tests/orchestration/test_requirements.py", _FLOWS),
     "pulseq/orchestration/run_names.py": ("tests/orchestration/test_run_names.py", _DEPLOYED),
     "pulseq/orchestration/server_doors.py": ("tests/orchestration/test_server_doors.py", "tests/system/test_doors.py"),
     "pulseq/orchestration/server_process.py": (_RUNS, "tests/orchestration/test_server_database.py"),
@@ -57,7 +61,9 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
         "tests/system/test_prefect_sync.py",
     ),
     "pulseq/orchestration/task_run_events.py": ("tests/orchestration/test_task_run_events.py", _RUNS),
-    "pulseq/orchestration/task_runner.py": (_RUNS,),
+    "pulseq/orchestration/submitted_task.py": ("tests/orchestration/test_submitted_task.py", _FLOWS),
+    "pulseq/orchestration/task_process.py": ("tests/node/test_task_processes.py", _FLOWS),
+    "pulseq/orchestration/task_runner.py": (_FLOWS,),
     "pulseq/orchestration/task_runs.py": ("tests/orchestration/test_task_runs.py", _RUNS),
     "pulseq/orchestration/tasks.py": ("tests/orchestration/test_tasks.py", _RUNS),
     "flows/maintain_results.py": ("tests/flows/test_maintain_results.py", _DEPLOYED),
@@ -99,7 +105,13 @@ def test_what_holds_them_is_there() -> None:
         (hydrated_context, {"serialized_context", "client"}),
         (FlowRunContext.serialize, set()),
         (EventsWorker.drain_all, {"timeout"}),
-        (DaskTaskRunner.submit, {"task", "parameters"}),
+        (DaskTaskRunner.__init__, {"address"}),
+        (DaskTaskRunner.submit, {"task", "parameters", "wait_for", "dependencies"}),
+        (run_task_sync, {"task", "task_run_id", "parameters", "wait_for", "return_type", "dependencies"}),
+        (run_task_async, {"task_run_id", "wait_for", "dependencies"}),
+        (PrefectConcurrentFuture, {"task_run_id", "wrapped_future"}),
+        (AssetContext.from_task_and_inputs, {"task", "task_run_id", "task_inputs", "copy_to_child_ctx"}),
+        (collect_task_run_inputs_sync, {"expr"}),
         (Runner.__init__, {"limit", "query_seconds", "prefetch_seconds"}),
         (Runner.aadd_deployment, {"deployment"}),
         (Runner.astop, set()),

@@ -2,11 +2,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from pulseq.cluster.standing_cluster import Condition, StandingCluster
 from pulseq.models import Fleet, FrameworkConfig, NodeSpec
 from pulseq.planning.liveness import LivenessRule
 from pulseq.processes.process_id import ProcessId
 from pulseq.run.health_check import HealthRequest, make_watch
-from pulseq.standing.standing import Condition, StandingCluster
 
 CLUSTER = StandingCluster(
     keeper=ProcessId(1, 1.0),

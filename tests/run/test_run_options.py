@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.run.run_options import RunOptions, default_home, new_run_id
+from pulseq.ownership import default_home
+from pulseq.run.run_options import RunOptions, new_run_id
 
 
 def test_state_lives_where_pulseq_home_says(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from pulseq.cluster.standing_cluster import Condition, StandingCluster, write_cluster
 from pulseq.models import Fleet, NodeSpec, SimulateBody, Suite, TestCase
 from pulseq.processes.process_id import ProcessId
 from pulseq.run import standing_use
 from pulseq.run.run_options import RunOptions
 from pulseq.run.standing_use import carry_environment, join_standing
-from pulseq.standing.standing import Condition, StandingCluster, write_cluster
 
 API = "http://127.0.0.1:4200/api"
 

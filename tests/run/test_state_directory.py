@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import pytest
 
 from pulseq.errors import UsageError
+from pulseq.ownership import default_home
 from pulseq.run import state_directory
-from pulseq.run.run_options import default_home
 from pulseq.run.state_directory import free_bytes, prepare_home, require_space
 from tests.accounts import SOMEBODY, needs_two_accounts
 

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 
+from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster
 from pulseq.models import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing import api_findings
 from pulseq.standing.api_findings import active_profile, examine_api, examine_standing
 from pulseq.standing.findings import Grade
-from pulseq.standing.standing import Condition, PartState, StandingCluster
 
 
 @pytest.fixture(autouse=True)

@@ -9,11 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulseq.cluster.standing_cluster import Condition, StandingCluster, standing_directory, write_cluster
 from pulseq.models import Fleet
 from pulseq.orchestration.api_auth import choose_auth, login_url
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing.kept_auth import auth_for, auth_path, keep_auth, read_auth
-from pulseq.standing.standing import Condition, StandingCluster, standing_directory, write_cluster
 
 API = "http://127.0.0.1:4200/api"
 

@@ -11,11 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.errors import InfrastructureError
-from pulseq.models import Fleet, NodeSpec
-from pulseq.processes.process_id import ProcessId
-from pulseq.standing import standing_control
-from pulseq.standing.standing import (
+from pulseq.cluster.standing_cluster import (
     LOCK_NAME,
     Condition,
     PartState,
@@ -23,6 +19,10 @@ from pulseq.standing.standing import (
     standing_directory,
     write_cluster,
 )
+from pulseq.errors import InfrastructureError
+from pulseq.models import Fleet, NodeSpec
+from pulseq.processes.process_id import ProcessId
+from pulseq.standing import standing_control
 from pulseq.standing.standing_control import _hear, end_cluster, start_cluster
 
 FLEET = Fleet((NodeSpec("node1"),))

@@ -6,10 +6,10 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from pulseq.cluster.standing_cluster import Condition
 from pulseq.errors import InfrastructureError
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing import standing_part
-from pulseq.standing.standing import Condition
 from pulseq.standing.standing_part import MAX_DEATHS, WINDOW_SECONDS, RestartBackoff, StandingPart
 
 

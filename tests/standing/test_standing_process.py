@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from pulseq.cluster.standing_cluster import Condition, find_cluster
 from pulseq.models import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing import standing_process
-from pulseq.standing.standing import Condition, find_cluster
 from pulseq.standing.standing_process import StandingKeeper
 
 API = "http://127.0.0.1:4200/api"

@@ -25,6 +25,7 @@ CHECKOUT = ("README.md", "constraints.txt", "deployments", "docs", "flows", "pre
 PAGES = {
     "README.md": (False, 3),
     "docs/index.md": (False, 7),
+    "docs/guides/flows.md": (True, 3),
     "docs/guides/prefect.md": (True, 4),
     "docs/guides/python.md": (True, 3),
 }

@@ -235,9 +235,9 @@ def test_a_node_of_a_known_id_is_refused(runner: DistributedTestRunner) -> None:
 
 
 def test_a_node_of_another_machine_is_waited_for_and_not_for_ever(runner: DistributedTestRunner) -> None:
-    ground = runner._runs.ground
+    backend = runner._runs.backend
     with pytest.raises(InfrastructureError, match=r"node 'far' on 'lab\.example' has not joined the scheduler at"):
-        run(runner._in_engine(ground.add_node(NodeSpec("far", "lab.example"), patience_seconds=0.05)))
+        run(runner._in_loop(backend.add_node(NodeSpec("far", "lab.example"), patience_seconds=0.05)))
 
     assert "far" not in runner.nodes
 

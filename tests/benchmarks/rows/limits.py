@@ -10,7 +10,7 @@ from typing import Any
 
 import psutil
 
-from pulseq.standing.standing import find_cluster
+from pulseq.cluster.standing_cluster import find_cluster
 from tests.benchmarks.bench import Bench, run_child
 from tests.benchmarks.row import Measured, Row, Samples
 from tests.benchmarks.standing import pulseq_up, standing_of

@@ -1,4 +1,4 @@
-"""An event loop in a thread of its own, where servers, nodes and runs of a session are kept.
+"""An event loop in a thread of its own, where what a program has under way is kept: servers, nodes, runs, calls.
 
 Whoever uses the API has an event loop that must go on turning: importing Prefect takes a second, opening a
 flow run a tenth of one. It is not bound to that loop either, so one session may serve several, one after the other.
@@ -11,7 +11,7 @@ import atexit
 import contextlib
 import threading
 from collections.abc import Callable, Coroutine
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, TypeVar
 
 T = TypeVar("T")
@@ -19,7 +19,7 @@ T = TypeVar("T")
 EXIT_PATIENCE_SECONDS = 15.0
 
 
-class EngineThread:
+class LoopThread:
     """Runs coroutines for callers in other threads, until it is stopped; the thread starts with the first.
 
     Args:
@@ -46,11 +46,19 @@ class EngineThread:
         Raises:
             RuntimeError: the thread was stopped.
         """
+        return await asyncio.wrap_future(self.submit(coroutine))
+
+    def submit(self, coroutine: Coroutine[Any, Any, T]) -> Future[T]:
+        """Run a coroutine there, from any thread; what it comes to.
+
+        Raises:
+            RuntimeError: the thread was stopped.
+        """
         loop = self._start()
         if self._ended.is_set():
             coroutine.close()
             raise RuntimeError("the session was closed")
-        return await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(coroutine, loop))
+        return asyncio.run_coroutine_threadsafe(coroutine, loop)
 
     async def stop(self) -> None:
         """Say farewell and end the thread; afterwards it is gone."""
@@ -79,7 +87,7 @@ class EngineThread:
         with self._lock:
             if self._thread is None:
                 # A daemon: a program that forgets its session must be able to end.
-                self._thread = threading.Thread(target=self._main, name="pulseq-engine", daemon=True)
+                self._thread = threading.Thread(target=self._main, name="pulseq-loop", daemon=True)
                 self._thread.start()
                 _at_exit(self)
         self._ready.wait()
@@ -95,7 +103,7 @@ class EngineThread:
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
-        self._loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="pulseq-engine"))
+        self._loop.set_default_executor(ThreadPoolExecutor(thread_name_prefix="pulseq-loop"))
         self._stop = asyncio.Event()
         self._ready.set()
         await self._stop.wait()
@@ -119,22 +127,22 @@ def _settle(future: asyncio.Future[None]) -> None:
         future.set_result(None)
 
 
-_open: set[EngineThread] = set()
+_open: set[LoopThread] = set()
 
 
-def _at_exit(engine: EngineThread) -> None:
+def _at_exit(thread: LoopThread) -> None:
     if not _open:
         _register(_leave_all)
-    _open.add(engine)
-    engine._when_ended(lambda: _open.discard(engine))
+    _open.add(thread)
+    thread._when_ended(lambda: _open.discard(thread))
 
 
 def _leave_all() -> None:
-    engines = list(_open)
-    for engine in engines:
-        engine.leave()
-    for engine in engines:
-        engine.leave_and_join()
+    threads = list(_open)
+    for thread in threads:
+        thread.leave()
+    for thread in threads:
+        thread.leave_and_join()
 
 
 def _register(callback: Callable[[], None]) -> None:

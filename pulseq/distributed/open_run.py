@@ -24,7 +24,7 @@ T = TypeVar("T")
 SUITE = "single tests"
 
 
-class LooseRun:
+class OpenRun:
     """One run, with its flow run and journal, whose tests are not known beforehand.
 
     A test has one verdict in a run, so a test that was here once needs another run (`has`).

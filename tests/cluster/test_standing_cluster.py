@@ -13,11 +13,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.errors import UsageError
-from pulseq.models import Fleet, FrameworkConfig, NodeSpec, Strategy
-from pulseq.processes.process_id import ProcessId
-from pulseq.standing import standing
-from pulseq.standing.standing import (
+from pulseq.cluster import standing_cluster
+from pulseq.cluster.standing_cluster import (
     Choice,
     Condition,
     PartState,
@@ -36,6 +33,9 @@ from pulseq.standing.standing import (
     wait_until_settled,
     write_cluster,
 )
+from pulseq.errors import UsageError
+from pulseq.models import Fleet, FrameworkConfig, NodeSpec, Strategy
+from pulseq.processes.process_id import ProcessId
 from tests.accounts import SOMEBODY, needs_two_accounts
 
 API = "http://127.0.0.1:4200/api"
@@ -82,12 +82,12 @@ def test_what_is_written_is_what_is_found(tmp_path: Path, cluster: StandingClust
     write_cluster(tmp_path, cluster)
 
     assert cluster == find_cluster(tmp_path)
-    assert [standing.FILE_NAME] == os.listdir(tmp_path)
+    assert [standing_cluster.FILE_NAME] == os.listdir(tmp_path)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "{}", '{"keeper": 1}', '"\\u0000"'])
 def test_a_file_that_tells_of_no_cluster_is_none(tmp_path: Path, text: str) -> None:
-    (tmp_path / standing.FILE_NAME).write_text(text)
+    (tmp_path / standing_cluster.FILE_NAME).write_text(text)
 
     assert find_cluster(tmp_path) is None
 
@@ -100,7 +100,7 @@ def test_without_a_file_nothing_stands(tmp_path: Path) -> None:
 def test_a_file_that_names_a_living_process_is_not_believed(tmp_path: Path, cluster: StandingCluster) -> None:
     parent = ProcessId.of(os.getppid())
     assert parent is not None
-    (tmp_path / standing.LOCK_NAME).touch()  # as a repository may bring it, too
+    (tmp_path / standing_cluster.LOCK_NAME).touch()  # as a repository may bring it, too
 
     write_cluster(tmp_path, replace(cluster, keeper=parent))
 
@@ -111,7 +111,7 @@ def test_a_file_that_names_a_living_process_is_not_believed(tmp_path: Path, clus
 def test_a_process_that_holds_the_directory_is_believed(tmp_path: Path, cluster: StandingCluster) -> None:
     with (
         own_home(tmp_path),
-        open(tmp_path / standing.LOCK_NAME) as lock,
+        open(tmp_path / standing_cluster.LOCK_NAME) as lock,
         subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, pass_fds=[lock.fileno()]) as keeper,
     ):
         process = ProcessId.of(keeper.pid)
@@ -207,7 +207,7 @@ def test_a_cluster_that_is_getting_up_is_waited_for(
     tmp_path: Path, cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     getting_up = replace(cluster, condition=Condition.RESTARTING)
-    monkeypatch.setattr(standing.time, "sleep", lambda _: write_cluster(tmp_path, cluster))
+    monkeypatch.setattr(standing_cluster.time, "sleep", lambda _: write_cluster(tmp_path, cluster))
 
     assert cluster == wait_until_settled(tmp_path, getting_up, 60)
 
@@ -260,7 +260,7 @@ def test_a_lock_whose_file_was_taken_away_is_no_lock(tmp_path: Path, monkeypatch
         if len(tries) == 1:
             (tmp_path / "standing.lock").unlink()
 
-    monkeypatch.setattr(standing.fcntl, "flock", lose_the_first)
+    monkeypatch.setattr(standing_cluster.fcntl, "flock", lose_the_first)
 
     with own_home(tmp_path) as owned:
         assert (owned, len(tries)) == (True, 2)

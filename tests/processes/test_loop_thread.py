@@ -9,7 +9,7 @@ import threading
 
 import pytest
 
-from pulseq.distributed.engine_thread import EngineThread
+from pulseq.processes.loop_thread import LoopThread
 
 
 class Farewell:
@@ -24,26 +24,26 @@ async def name_of_thread() -> str:
     return threading.current_thread().name
 
 
-def engines() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "pulseq-engine"]
+def loop_threads() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "pulseq-loop"]
 
 
 def test_nothing_is_started_before_it_is_needed() -> None:
     farewell = Farewell()
-    asyncio.run(EngineThread(farewell).stop())
+    asyncio.run(LoopThread(farewell).stop())
 
-    assert ([], 0) == (engines(), farewell.said)
+    assert ([], 0) == (loop_threads(), farewell.said)
 
 
 def test_a_coroutine_runs_in_the_thread_and_its_result_comes_back() -> None:
     async def main() -> str:
-        engine = EngineThread(Farewell())
+        thread = LoopThread(Farewell())
         try:
-            return await engine.call(name_of_thread())
+            return await thread.call(name_of_thread())
         finally:
-            await engine.stop()
+            await thread.stop()
 
-    assert "pulseq-engine" == asyncio.run(main())
+    assert "pulseq-loop" == asyncio.run(main())
 
 
 def test_an_error_comes_back() -> None:
@@ -51,11 +51,11 @@ def test_an_error_comes_back() -> None:
         raise LookupError("no")
 
     async def main() -> None:
-        engine = EngineThread(Farewell())
+        thread = LoopThread(Farewell())
         try:
-            await engine.call(fail())
+            await thread.call(fail())
         finally:
-            await engine.stop()
+            await thread.stop()
 
     with pytest.raises(LookupError, match="no"):
         asyncio.run(main())
@@ -65,34 +65,34 @@ def test_stopping_says_farewell_once_and_leaves_no_thread() -> None:
     farewell = Farewell()
 
     async def main() -> None:
-        engine = EngineThread(farewell)
-        await engine.call(name_of_thread())
-        await engine.stop()
-        await engine.stop()
+        thread = LoopThread(farewell)
+        await thread.call(name_of_thread())
+        await thread.stop()
+        await thread.stop()
 
     asyncio.run(main())
 
-    assert ([], 1) == (engines(), farewell.said)
+    assert ([], 1) == (loop_threads(), farewell.said)
 
 
 def test_after_stopping_nothing_is_taken() -> None:
     async def main() -> None:
-        engine = EngineThread(Farewell())
-        await engine.call(name_of_thread())
-        await engine.stop()
-        await engine.call(name_of_thread())
+        thread = LoopThread(Farewell())
+        await thread.call(name_of_thread())
+        await thread.stop()
+        await thread.call(name_of_thread())
 
     with pytest.raises(RuntimeError, match="the session was closed"):
         asyncio.run(main())
 
 
 def test_one_thread_serves_several_loops_one_after_the_other() -> None:
-    engine = EngineThread(Farewell())
+    thread = LoopThread(Farewell())
 
-    names = [asyncio.run(engine.call(name_of_thread())) for _ in range(2)]
-    asyncio.run(engine.stop())
+    names = [asyncio.run(thread.call(name_of_thread())) for _ in range(2)]
+    asyncio.run(thread.stop())
 
-    assert ["pulseq-engine", "pulseq-engine"] == names
+    assert ["pulseq-loop", "pulseq-loop"] == names
 
 
 def test_cancelling_the_caller_cancels_what_runs_there() -> None:
@@ -106,14 +106,14 @@ def test_cancelling_the_caller_cancels_what_runs_there() -> None:
             ended.set()
 
     async def main() -> None:
-        engine = EngineThread(Farewell())
-        calling = asyncio.create_task(engine.call(wait()))
+        thread = LoopThread(Farewell())
+        calling = asyncio.create_task(thread.call(wait()))
         await asyncio.to_thread(begun.wait)
         calling.cancel()
         with pytest.raises(asyncio.CancelledError):
             await calling
         await asyncio.to_thread(ended.wait)
-        await engine.stop()
+        await thread.stop()
 
     asyncio.run(main())
 
@@ -124,7 +124,7 @@ def test_cancelling_the_caller_cancels_what_runs_there() -> None:
 def test_a_program_that_forgets_it_ends_and_farewell_is_said() -> None:
     program = """
 import asyncio
-from pulseq.distributed.engine_thread import EngineThread
+from pulseq.processes.loop_thread import LoopThread
 
 async def farewell():
     print(await asyncio.to_thread(lambda: "farewell"))
@@ -132,7 +132,7 @@ async def farewell():
 async def nothing():
     pass
 
-asyncio.run(EngineThread(farewell).call(nothing()))
+asyncio.run(LoopThread(farewell).call(nothing()))
 print("the end")
 """
     answer = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, check=True)

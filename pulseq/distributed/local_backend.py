@@ -19,7 +19,8 @@ from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.orchestration.api_auth import choose_auth
 from pulseq.orchestration.api_server import EmbeddedServer
 from pulseq.orchestration.quiet_settings import NODE_SETTINGS
-from pulseq.run.run_options import default_home, new_run_id
+from pulseq.ownership import default_home
+from pulseq.run.run_options import new_run_id
 from pulseq.run.state_directory import prepare_home
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger("pulseq.nodes")
 
 
-class Ground:
+class LocalBackend:
     """Starts what runs need when it is first needed, and ends all of it.
 
     Attributes:
@@ -115,7 +116,8 @@ class Ground:
 
     async def _open(self) -> None:
         place = prepare_home(self.home, "sessions", new_run_id())
-        self._stack.callback(shutil.rmtree, place if self.config.persist_results else self.home, ignore_errors=True)
+        temporary = place if self.config.persist_results else self.home
+        self._stack.push_async_callback(asyncio.to_thread, shutil.rmtree, temporary, ignore_errors=True)
         api_url = configured_api()
         if api_url is not None:
             await check_api(api_url, logger.warning)
