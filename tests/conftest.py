@@ -1,8 +1,39 @@
 """What all tests share."""
 
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+from collections.abc import Generator, Iterator
+
+import pytest
 from hypothesis import settings
 
 # A shared machine may be slow at any moment; a deadline would be an assertion on seconds. Each run looks at other
 # examples, so that many runs of few find what a single one of many does.
 settings.register_profile("shared_machine", deadline=None, max_examples=40)
 settings.load_profile("shared_machine")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """What is imported and collected stays until the end: looking through it for garbage costs a third of the time."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+        gc.freeze()
+        atexit.register(gc.unfreeze)  # what extension modules own has to be found at the end
+        atexit.register(gc.disable)  # by one look, not by two
+
+
+@pytest.fixture(autouse=True)
+def _own_environment() -> Iterator[None]:
+    """What a test, or what it calls, sets in the environment is no other test's business."""
+    before = dict(os.environ)
+    yield
+    if os.environ != before:
+        os.environ.clear()
+        os.environ.update(before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from tests.outside_use import Outside
 
 _OF_DASK = {
-    "Client": "close register_plugin run submit subscribe_topic removeprefix",  # the last of its id, a text
+    "Client": "close log_event register_plugin run submit subscribe_topic removeprefix",  # the last of its id, a text
     "Future": "exception release status",
     "Scheduler": "add_plugin address close_rpc finished log_event",
     "Worker": "address finished log_event",

@@ -15,7 +15,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"bounds", "errors", "models", "events", "records", "runtime"},
-    {"background", "capabilities", "ownership"},
+    {"background", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol"},
     {"planning", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
@@ -56,75 +56,44 @@ KNOWN_TO_NODES = (
     "pulseq.node",
     "pulseq.orchestration.task_runs",  # the one module that makes task runs
 )
-_BY_RUNS = "tests/system, whose real runs go through it"
-#: Modules without a test file of their own name, and where they are tested.
+#: Modules without a test file at the same path, where they are tested, and why not there.
 TESTED_ELSEWHERE: Mapping[str, str] = {
-    "pulseq.__main__": "tests/system, one call",
-    **dict.fromkeys(("pulseq.cli.entry", "pulseq.cli.run_host"), "tests/cli/test_handover"),
-    "pulseq.errors": "every test of a refusal",
-    "pulseq.events": "tests/results/test_codec, each event there and back",
-    "pulseq.models": "every test",
-    "pulseq.records": "tests/results/test_journal and tests/reports",
-    "pulseq.results.schema_files": "tests/results/test_database",
-    **dict.fromkeys(("pulseq.results.catalogue", "pulseq.results.row_stamps"), "tests/results/test_sync"),
-    "pulseq.results.stored_run": "tests/system, where summaries agree",
-    "pulseq.reports.sections": "tests/reports/test_summary",
-    **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("execute", "results", "common_options")), _BY_RUNS),
-    **dict.fromkeys((f"pulseq.cli.{stem}" for stem in ("main", "summary")), _BY_RUNS),
-    **{
-        f"pulseq.run.{stem}": _BY_RUNS
-        for stem in ("collecting", "conduct", "dispatcher", "event_log", "run_options", "run_session", "stopping")
-    },
-    "pulseq.orchestration.prefect_client": "tests/system/test_deployments",
+    "pulseq.__main__": "tests/system: one call, which every command line there goes through",
+    "pulseq.cli.run_host": "tests/cli/test_handover: it is the other end of what hands over",
     **dict.fromkeys(
-        ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.orchestration.serving"),
-        "tests/system/test_deployments",
+        ("pulseq.cli.serve", "pulseq.cli.setup", "pulseq.orchestration.prefect_client", "pulseq.orchestration.serving"),
+        "tests/system/test_deployments: calls of a whole Prefect server, which is there alone",
     ),
-    "pulseq.run.run_request": _BY_RUNS,
-    "pulseq.run.work_orders": _BY_RUNS,
     **dict.fromkeys(
-        (f"pulseq.distributed.{stem}" for stem in ("local_backend", "open_run", "session_runs")),
-        "tests/system/test_python_api",
+        ("pulseq.cluster.scheduler_process", "pulseq.orchestration.api_server"),
+        "tests/system: a process of its own, which every run there starts and ends",
+    ),
+    **dict.fromkeys(
+        ("pulseq.orchestration.flow_run", "pulseq.run.conduct"),
+        "tests/system: a run from its beginning to its end, which only a whole run has",
+    ),
+    **dict.fromkeys(
+        ("pulseq.distributed.local_backend", "pulseq.distributed.open_run", "pulseq.distributed.session_runs"),
+        "tests/system/test_python_api: what the documented names do on real nodes",
     ),
     **dict.fromkeys(
         (
-            f"pulseq.cluster.{stem}"
-            for stem in (
-                "cluster",
-                "local_nodes",
-                "node_watch",
-                "scheduler_address",
-                "scheduler_process",
-            )
+            "pulseq.execution.pytest_lines",
+            "pulseq.execution.runtime.pytest_fork",
+            "pulseq.execution.runtime.pytest_process",
         ),
-        _BY_RUNS,
+        "tests/execution/test_pytest_session: sides of one line, which has to be whole to be heard",
     ),
-    "pulseq.node.node_process": _BY_RUNS,
     **dict.fromkeys(
-        (
-            f"pulseq.orchestration.{stem}"
-            for stem in ("api_address", "api_client", "api_server", "flow_run", "server_process")
-        ),
-        _BY_RUNS,
+        ("pulseq.execution.runtime.pytest_guardian", "pulseq.execution.runtime.pytest_zygote"),
+        "tests/execution/test_shared_zygote: the far ends of what is tested there, in processes of their own",
     ),
-    **dict.fromkeys((f"pulseq.protocol.{stem}" for stem in ("from_node", "to_node")), "tests/protocol/test_coding"),
-    "pulseq.protocol.names": "tests/protocol/test_work",
-    **dict.fromkeys(("pulseq.standing.known_api", "pulseq.standing.kept_auth"), "tests/standing/test_kept_auth"),
-    "pulseq.orchestration.api_auth": "tests/standing/test_kept_auth",
-    "pulseq.orchestration.quiet_settings": "tests/orchestration/test_prefect_contract",
-    "pulseq.orchestration.task_runner": _BY_RUNS,
-    "pulseq.orchestration.task_process": "tests/node/test_task_processes",
-    **{
-        f"pulseq.execution.{stem}": "tests/execution/test_pytest_session"
-        for stem in ("pytest_lines", "runtime.pytest_fork", "runtime.pytest_process")
-    },
-    **{
-        f"pulseq.execution.runtime.{stem}": "tests/execution/test_shared_zygote"
-        for stem in ("pytest_guardian", "pytest_zygote")
-    },
-    "pulseq.processes.fork_process": "tests/processes/test_fork_server",
-    "pulseq.execution.runtime.__main__": "every test of a launcher or a zygote",
-    "pulseq.execution.runtime.forked_body": "tests/execution/runtime/test_keeper",
+    "pulseq.execution.runtime.__main__": "tests/execution/runtime/test_launcher, which starts it rightly and wrongly",
+    "pulseq.execution.runtime.forked_body": "tests/execution/runtime/test_keeper: what a keeper forks, and only there",
+    "pulseq.orchestration.quiet_settings": "tests/orchestration/test_prefect_contract: Prefect knows each of them",
+    "pulseq.orchestration.task_process": "tests/node/test_task_processes: the process that is asked there",
+    "pulseq.orchestration.task_runner": "tests/system: a flow's own, which only a whole run has",
+    "pulseq.processes.fork_process": "tests/processes/test_fork_server: the process that is asked there to fork",
 }
 
 #: Dotted name to source text.
@@ -314,9 +283,18 @@ def test_duckdb_is_imported_in_one_file() -> None:
     assert importers == {"pulseq.results.database"}
 
 
-def test_every_module_has_a_test_file_of_its_name() -> None:
-    stems = {file.stem.removeprefix("test_") for file in (ROOT / "tests").rglob("test_*.py")}
-    modules = {name: text for name, text in read_modules(ROOT).items() if not name.endswith("__init__")}
-    untested = {name for name in modules if name.rpartition(".")[2] not in stems}
-    assert untested - TESTED_ELSEWHERE.keys() == set()
-    assert TESTED_ELSEWHERE.keys() - modules.keys() == set()
+def place_of_tests(module: str) -> Path:
+    """Where a module's tests stand: at the same path."""
+    *rooms, stem = module.removeprefix("pulseq.").split(".")
+    return ROOT.joinpath("tests", *rooms, f"test_{stem}.py")
+
+
+def test_every_module_has_a_test_file_at_its_path() -> None:
+    modules = {name for name in read_modules(ROOT) if not name.endswith("__init__")}
+
+    assert {name for name in modules if not place_of_tests(name).exists()} - TESTED_ELSEWHERE.keys() == set()
+
+
+def test_what_is_tested_elsewhere_is_there_and_has_no_file_of_its_own() -> None:
+    assert TESTED_ELSEWHERE.keys() - read_modules(ROOT).keys() == set()
+    assert [] == [name for name in TESTED_ELSEWHERE if place_of_tests(name).exists()]

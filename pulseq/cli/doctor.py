@@ -12,8 +12,8 @@ from cyclopts import Parameter
 
 from pulseq.cli.common_options import Output
 from pulseq.errors import ConfigurationError, ExitCode, NothingToRunError, PulseqError
-from pulseq.reports.text import safe_line
 from pulseq.run.fleet_choice import choose_fleet
+from pulseq.safe_text import safe_line
 from pulseq.standing.findings import Finding, Grade, Need, worst
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments

@@ -14,14 +14,15 @@ import time
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from pulseq.errors import InfrastructureError, UsageError
-from pulseq.events import Event
 from pulseq.models import Fleet, Suite
+from pulseq.reports.late_view import LateView, RunView
 from pulseq.run.run_options import RunOptions
 
 if TYPE_CHECKING:
+    from pulseq.results.lean_replay import LeanReplay
     from pulseq.run.run_session import RunOutcome
 
 T = TypeVar("T")
@@ -43,58 +44,6 @@ class Reports:
     live: bool = True
     verbosity: int = 0
     command: tuple[str, ...] = ()
-
-
-class RunView(Protocol):
-    """Somebody who watches a run."""
-
-    def start(self) -> None: ...
-    def keep_drawing(self) -> None: ...
-    def handle(self, event: Event) -> None: ...
-    def stop(self) -> None: ...
-
-
-class LateView:
-    """A view that is made, and started, with the first event. What it runs into never ends the run.
-
-    Attributes:
-        trouble: the first error that it ended in, apart from those that `handle` raises.
-    """
-
-    def __init__(self, make: Callable[[], RunView]) -> None:
-        self._make = make
-        self._view: RunView | None = None
-        self.trouble: Exception | None = None
-
-    def handle(self, event: Event) -> None:
-        """Have it take an event in; the first one before it starts, so that it has something to show."""
-        is_first = self._view is None
-        view = self._view = self._view or self._make()
-        view.handle(event)
-        if is_first:
-            view.start()
-
-    def keep_drawing(self) -> None:
-        """Have it draw by itself from now on."""
-        if self._view is not None:
-            self._try(self._view.keep_drawing)
-
-    def tick(self) -> None:
-        """Let it say what is due by the clock, where it has such a thing."""
-        tick: Callable[[], None] | None = getattr(self._view, "tick", None)
-        if tick is not None:
-            self._try(tick)
-
-    def stop(self) -> None:
-        """End it, where it has begun."""
-        if self._view is not None:
-            self._try(self._view.stop)
-
-    def _try(self, act: Callable[[], None]) -> None:
-        try:
-            act()
-        except Exception as error:  # noqa: BLE001 - whatever it is, no verdict depends on it
-            self.trouble = self.trouble or error
 
 
 def execute(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> int:
@@ -180,12 +129,16 @@ def _tell(
     outcome: RunOutcome, options: RunOptions, reports: Reports, locations: dict[str, str], *, at_once: bool = False
 ) -> None:
     """Tell what a run came to: people, or with `--output json` programs."""
-    if reports.output == "json":
-        from pulseq.reports.json_output import describe_run
+    try:
+        if reports.output == "json":
+            from pulseq.reports.json_output import describe_run
 
-        print(json.dumps(describe_run(outcome.record, locations)))
-    else:
-        _print_summary(outcome, options, reports, locations, at_once=at_once)
+            print(json.dumps(describe_run(outcome.record, locations)))
+        else:
+            _print_summary(outcome, options, reports, locations, at_once=at_once)
+    except Exception as error:  # noqa: BLE001 - whatever it is, the verdicts stand
+        told = "the results and the exit code do not need it"
+        print(f"pulseq: what tells the end of the run has failed ({error!r}); {told}", file=sys.stderr)
     if outcome.trouble:
         print(f"note: {outcome.trouble}", file=sys.stderr)
 
@@ -244,34 +197,46 @@ def _short(path: Path) -> str:
 
 
 def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, str]) -> InfrastructureError | None:
-    """Write what was asked for; the error of one that could not be written."""
-    if reports.junitxml is None and reports.html is None:
+    """Write what was asked for; the error of the first one that could not be written."""
+    writers = [(write, path) for write, path in ((_write_junit, reports.junitxml), (_write_html, reports.html)) if path]
+    if not writers:
         return None
-    from pulseq.reports.junit import write_junit
     from pulseq.results.lean_replay import LeanReplay
 
     try:
         # From the journal: the record in memory keeps outputs short.
         replay = LeanReplay(options.journal_path)
-    except UsageError as error:
-        return InfrastructureError(f"no report can be written: {error}")
-    try:
-        if reports.junitxml is not None:
-            with open(reports.junitxml, "wb") as stream:
-                write_junit(replay.record, stream, whole=replay.whole)
-        if reports.html is not None:
-            from pulseq.cli.flow_run_link import without_dead_link
-            from pulseq.reports.html import write_html  # jinja2 takes its time, for this one report
-            from pulseq.reports.html_tests import told_at_length
+    except Exception as error:  # noqa: BLE001 - whatever it is, the verdicts stand
+        return InfrastructureError(f"no report can be written: {_say(error)}")
+    trouble: InfrastructureError | None = None
+    for write, path in writers:
+        try:
+            with open(path, "wb") as stream:
+                write(replay, stream, locations)
+        except Exception as error:  # noqa: BLE001 - as above, and the other report too
+            trouble = trouble or InfrastructureError(
+                f"a report cannot be written: {_say(error)}; the results are safe in {options.journal_path}"
+            )
+    return trouble
 
-            replay.fill(told_at_length(replay.record))
-            with open(reports.html, "wb") as stream:
-                write_html(without_dead_link(replay.record), stream, locations=locations)
-    except (OSError, UsageError) as error:
-        return InfrastructureError(
-            f"a report cannot be written: {error}; the results are safe in {options.journal_path}"
-        )
-    return None
+
+def _write_junit(replay: LeanReplay, stream: BinaryIO, locations: dict[str, str]) -> None:
+    from pulseq.reports.junit import write_junit
+
+    write_junit(replay.record, stream, whole=replay.whole)
+
+
+def _write_html(replay: LeanReplay, stream: BinaryIO, locations: dict[str, str]) -> None:
+    from pulseq.cli.flow_run_link import without_dead_link
+    from pulseq.reports.html import write_html  # jinja2 takes its time, for this one report
+    from pulseq.reports.html_tests import told_at_length
+
+    replay.fill(told_at_length(replay.record))
+    write_html(without_dead_link(replay.record), stream, locations=locations)
+
+
+def _say(error: Exception) -> str:
+    return str(error) if isinstance(error, (OSError, UsageError)) else repr(error)
 
 
 def _check_writable(path: Path) -> None:

@@ -13,7 +13,7 @@ import cyclopts
 from pulseq import __version__
 from pulseq.cli.help_text import say_purpose
 from pulseq.cli.main import app
-from pulseq.reports.roff import Item, Part, render_page
+from pulseq.reports.roff import Item, PagePart, render_page
 
 _FILES = (
     Item("`pulseq.yaml`, `pulseq.nodes.yaml`", "The suite of a directory where none is named, and its nodes."),
@@ -39,14 +39,16 @@ def write_manual() -> str:
     """The manual page in the language of man(7)."""
     commands = list(_find_commands(app))
     parts = [
-        Part(1, "Name", ["pulseq - run test suites across machines that differ"]),
-        Part(1, "Synopsis", ["`pulseq` COMMAND [OPTIONS] [ARGUMENTS]", "`pulseq` COMMAND `--help`"]),
-        Part(1, "Description", [app.help], [Item(f"`{name}`", _say_first(command.help)) for name, command in commands]),
-        Part(1, "Commands"),
+        PagePart(1, "Name", ["pulseq - run test suites across machines that differ"]),
+        PagePart(1, "Synopsis", ["`pulseq` COMMAND [OPTIONS] [ARGUMENTS]", "`pulseq` COMMAND `--help`"]),
+        PagePart(
+            1, "Description", [app.help], [Item(f"`{name}`", _say_first(command.help)) for name, command in commands]
+        ),
+        PagePart(1, "Commands"),
         *(part for name, command in commands for part in _describe(name, command)),
-        Part(1, "Exit status", [str(app.help_epilogue)]),
-        Part(1, "Environment", items=_ENVIRONMENT),
-        Part(1, "Files", items=_FILES),
+        PagePart(1, "Exit status", [str(app.help_epilogue)]),
+        PagePart(1, "Environment", items=_ENVIRONMENT),
+        PagePart(1, "Files", items=_FILES),
     ]
     return render_page("pulseq", f"PulseQ {__version__}", parts)
 
@@ -61,7 +63,7 @@ def _find_commands(parent: cyclopts.App, above: tuple[str, ...] = ()) -> Iterato
         yield from _find_commands(command, (*above, name))
 
 
-def _describe(name: str, command: cyclopts.App) -> Iterator[Part]:
+def _describe(name: str, command: cyclopts.App) -> Iterator[PagePart]:
     taken = command.assemble_argument_collection(default_parameter=app.default_parameter, parse_docstring=True)
     shown = [argument for argument in taken if argument.show]
     options = [argument for argument in shown if argument.names[0].startswith("-")]
@@ -69,11 +71,11 @@ def _describe(name: str, command: cyclopts.App) -> Iterator[Part]:
     usage = " ".join([f"`pulseq {name}`", *(["[OPTIONS]"] if options else []), *map(_say_word, words)])
     purpose = say_purpose(command.default_command) if command.default_command is not None else []
     told = [Item(_say_word(argument), _say_help(argument)) for argument in words]
-    yield Part(2, f"pulseq {name}", [usage, *purpose], told)
+    yield PagePart(2, f"pulseq {name}", [usage, *purpose], told)
     for title, group in groupby(options, _group_of):
         items = [Item(_say_names(option), _say_help(option)) for option in group]
         # What has no group of its own needs no heading.
-        yield Part(3, "Options" if title == "Parameters" else title, items=items)
+        yield PagePart(3, "Options" if title == "Parameters" else title, items=items)
 
 
 def _say_first(text: str) -> str:

@@ -16,8 +16,8 @@ from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluste
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, login_url
 from pulseq.ownership import default_home
-from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_capabilities, say_clock
+from pulseq.safe_text import safe_line
 from pulseq.standing.kept_auth import auth_path, read_auth
 from pulseq.standing.standing_nodes import NodeView, ask_nodes
 

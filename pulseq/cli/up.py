@@ -13,10 +13,10 @@ from pulseq.errors import InfrastructureError, UsageError
 from pulseq.models import Fleet
 from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.ownership import default_home
-from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_capabilities
 from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.state_directory import prepare_home, require_space
+from pulseq.safe_text import safe_line
 from pulseq.standing.kept_auth import read_auth
 from pulseq.standing.standing_control import start_cluster
 from pulseq.suites.default_suite import complete_arguments

@@ -20,6 +20,8 @@ from pulseq.models import CapabilityValue
 #: How long the scheduler may take to notice that a local node's process has ended.
 GONE_PATIENCE_SECONDS = 3.0
 _CLIENT_POLL_SECONDS = 1.0
+#: How long to wait for what this driver says itself on the topic of nodes, before it says it again.
+_ECHO_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +57,7 @@ class Cluster:
         self.on_left: Callable[[str, str], None] = lambda node_id, why: None
         self.on_lost: Callable[[], None] = lambda: None
         self._membership = asyncio.Event()
+        self._subscribed = asyncio.Event()
         self._closing = False
         self.background = Background()
 
@@ -71,13 +74,21 @@ class Cluster:
             )
         except (OSError, ValueError) as error:
             raise InfrastructureError(no_scheduler(address, error)) from error
-        self.client.subscribe_topic(NODE_TOPIC, self._handle_node_event)
+        await self._subscribe()
         if foreign:
             await self.client.register_plugin(PortableNodeWatch(), name=NodeWatch.name)
             self.background.start(self._watch_client(), "watching the connection to the scheduler")
         identity = await self.client.scheduler.identity(n_workers=-1)
         for node_address, info in identity["workers"].items():
             self._joined(node_address, info.get("pulseq", {}))
+
+    async def _subscribe(self) -> None:
+        # The wish travels by another way than questions, and later: a node that joined between would never be heard of.
+        self.client.subscribe_topic(NODE_TOPIC, self._handle_node_event)
+        while not self._subscribed.is_set():
+            await self.client.log_event(NODE_TOPIC, {"event": "asked", "address": ""})
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._subscribed.wait(), _ECHO_SECONDS)
 
     def has_address(self, address: str) -> bool:
         """Whether a node with this address is a member."""
@@ -138,6 +149,7 @@ class Cluster:
             self.on_lost()
 
     async def _handle_node_event(self, event: tuple[float, dict[str, Any]]) -> None:
+        self._subscribed.set()
         message = event[1]
         if message["event"] == "joined":
             self._joined(message["address"], message["labels"])

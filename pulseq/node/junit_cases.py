@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 
 from pulseq.bounds import MOST_ERROR_CHARACTERS, bound_text
 from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
+from pulseq.node.junit_builder import WHOLE_SUITE, JunitCase, JunitTry
 from pulseq.node.junit_files import FoundFile, Mark, find_files
+from pulseq.node.read_junit import read_junit
 from pulseq.protocol.from_node import CasesFound
-from pulseq.reports.junit_builder import WHOLE_SUITE, JunitCase, JunitTry
-from pulseq.reports.read_junit import read_junit
 
 _REASONS = {Status.FAILED: Reason.ASSERTION, Status.ERROR: Reason.EXCEPTION, Status.SKIPPED: Reason.SKIP}
 

@@ -24,7 +24,7 @@ from prefect.task_engine import run_task_async
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.protocol.names import shown_name
 from pulseq.protocol.work import PytestWork, TestWork, Work
-from pulseq.reports.text import gist
+from pulseq.safe_text import gist
 
 #: The exact name is in the contract: the task that has Prefect's retries and timeout.
 TASK_NAME = "run_test_with_retry"

@@ -7,11 +7,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from html import escape
 
-from pulseq.records import RunRecord
-from pulseq.reports.histogram import Histogram, count_durations
-from pulseq.reports.text import safe_line
-from pulseq.reports.timeline import KINDS, Bar, Timeline, Track, lay_out
-from pulseq.reports.verdicts import measured_durations
+from pulseq.reports.histogram import Histogram
+from pulseq.reports.run_digest import RunDigest
+from pulseq.reports.timeline import KINDS, Bar, Timeline, Track
+from pulseq.safe_text import safe_line
 
 _WIDTH = 960
 _NAMES = 150
@@ -22,17 +21,15 @@ _INK, _QUIET, _PAPER = "#d0d7de", "#8b949e", "#161b22"
 _NAME_CHARACTERS = 20
 
 
-def draw_run(record: RunRecord) -> str | None:
+def draw_run(run: RunDigest) -> str | None:
     """The SVG of a run, some kilobytes whatever its size; None where nothing is known to have run."""
-    timeline = lay_out(record)
-    if timeline is None:
+    if run.timeline is None:
         return None
     parts: list[str] = []
     top = _draw_legend(parts, 0)
-    top = _draw_timeline(parts, timeline, top)
-    durations = count_durations(measured_durations(record))
-    if durations is not None:
-        top = _draw_durations(parts, durations, top)
+    top = _draw_timeline(parts, run.timeline, top)
+    if run.durations is not None:
+        top = _draw_durations(parts, run.durations, top)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{top}" viewBox="0 0 {_WIDTH} {top}" '
         f'font-family="system-ui,sans-serif" font-size="12"><rect width="{_WIDTH}" height="{top}" rx="6" '

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from pulseq.models import Status
 from pulseq.records import RunRecord
-from pulseq.reports.text import safe_line
-from pulseq.reports.verdicts import gist_of, judged, verdicts_of
-from pulseq.reports.wording import say_test, say_verdict
+from pulseq.reports.run_digest import RunDigest
+from pulseq.safe_text import safe_line
 
 #: Rows that a page shows without delay; the database has all.
 MOST_ROWS = 500
@@ -17,17 +15,17 @@ def list_failures(record: RunRecord, limit: int = MOST_ROWS) -> list[dict[str, s
 
     Of each: verdict, node, attempts, seconds, what was said.
     """
-    bad = [one for one in judged(verdicts_of(record)) if one[1].status in (Status.FAILED, Status.ERROR)]
+    bad = [one for one in RunDigest(record).judged if one.is_bad]
     return [
         {
-            "test": _shown(say_test(closed.test_id, closed.variant)),
-            "verdict": say_verdict(closed),
-            "node": _shown(safe_line(closed.node_id or "", 100)),
-            "attempts": closed.attempts,
-            "seconds": round(test.last.duration, 3) if test.last else 0.0,
-            "said": _shown(gist_of(test, closed)),
+            "test": _shown(one.name),
+            "verdict": one.verdict,
+            "node": _shown(safe_line(one.closed.node_id or "", 100)),
+            "attempts": one.closed.attempts,
+            "seconds": round(one.last.duration, 3) if one.last else 0.0,
+            "said": _shown(one.gist()),
         }
-        for test, closed in bad[:limit]
+        for one in bad[:limit]
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from pulseq.events import RunStarted, TestPlanned
+from pulseq.reports.wording import say_count
 
 #: Options of a run's first event that tell of what it starts: the number of its nodes, whose the Prefect server is.
 NODES = "nodes"
@@ -64,4 +65,4 @@ class Awaited:
         missing = self.nodes - here
         if missing <= 0:
             return ""
-        return f"{missing} of {self.nodes} nodes" if here else f"{missing} node{'' if missing == 1 else 's'}"
+        return f"{missing} of {self.nodes} nodes" if here else say_count(missing, "node")

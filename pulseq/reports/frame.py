@@ -14,8 +14,8 @@ from rich.text import Text
 from pulseq.reports.node_lines import Glyphs, cut, draw_nodes
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.sections import fit
-from pulseq.reports.text import safe_line
-from pulseq.reports.wording import STYLES, say_clock
+from pulseq.reports.wording import STYLES, say_clock, say_count
+from pulseq.safe_text import safe_line
 
 _HEAD_LINES = 4
 
@@ -94,7 +94,7 @@ def _columns(counts: Sequence[int], total: int, room: int) -> list[int]:
 
 def _waiting(progress: RunProgress, waits_for: str) -> Text:
     """Before the first test: how many there are, and why none of them runs."""
-    tests = f"{progress.total} test{'' if progress.total == 1 else 's'}  " if progress.total else ""
+    tests = f"{say_count(progress.total, 'test')}  " if progress.total else ""
     closed = [(f"{words}  ", STYLES[kind]) for kind, words in progress.tally.words(short=True)]
     return Text.assemble((tests, STYLES["name"]), *closed, (f"waiting for {waits_for}", STYLES["running"]))
 

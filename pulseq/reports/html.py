@@ -9,25 +9,22 @@ from __future__ import annotations
 
 import base64
 import hashlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import BinaryIO
+from typing import Any, BinaryIO
 from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pulseq.errors import ExitCode
 from pulseq.records import RunRecord
-from pulseq.reports.histogram import Histogram, count_durations
-from pulseq.reports.html_pytest import ToldByPytest, tell_pytest
-from pulseq.reports.html_tests import ToldTests, tell_tests
-from pulseq.reports.shares import NodeShare, share_nodes
-from pulseq.reports.tally import Tally, count_verdicts
-from pulseq.reports.text import safe_line
-from pulseq.reports.timeline import KINDS, Timeline, lay_out
-from pulseq.reports.verdicts import measured_durations
+from pulseq.reports.html_pytest import tell_pytest
+from pulseq.reports.html_tests import Some, tell_tests
+from pulseq.reports.run_digest import RunDigest
+from pulseq.reports.shares import NodeWork
+from pulseq.reports.timeline import KINDS
 from pulseq.reports.wording import say_capabilities, say_clock, say_seconds
+from pulseq.safe_text import safe_line
 
 _NODE_ROWS = 500
 _NOTES = 200
@@ -37,30 +34,6 @@ _KIND_OF_EXIT = {
     ExitCode.GATE_FAILED: "failed",
     ExitCode.NOTHING_TO_RUN: "skipped",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """What the template is given."""
-
-    title: str
-    run_id: str
-    version: str
-    kind: str
-    verdict: str
-    started: datetime | None
-    wall: str
-    tally: Tally
-    unfinished: int
-    timeline: Timeline | None
-    histogram: Histogram | None
-    tests: ToldTests
-    pytest: ToldByPytest
-    nodes: Sequence[tuple[NodeShare, str, str | None]]
-    nodes_more: int
-    notes: Sequence[str]
-    notes_more: int
-    places: Sequence[tuple[str, str, str | None]]
 
 
 def write_html(record: RunRecord, stream: BinaryIO, *, locations: Mapping[str, str] | None = None) -> None:
@@ -74,9 +47,10 @@ def write_html(record: RunRecord, stream: BinaryIO, *, locations: Mapping[str, s
         stream: takes bytes; not closed.
         locations: where the results are, by the word for each (journal, database, junit).
     """
-    environment = _environment()
+    environment, run = _environment(), RunDigest(record)
     page = environment.get_template("report.html").render(
-        page=_describe(record, locations or {}),
+        run=run,
+        page=_describe(run, locations or {}),
         style_hash=_hash(environment, "report.css"),
         script_hash=_hash(environment, "report.js"),
         kinds=KINDS,
@@ -102,30 +76,24 @@ def _hash(environment: Environment, name: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
 
 
-def _describe(record: RunRecord, locations: Mapping[str, str]) -> Page:
-    started, finished = record.started, record.finished
-    kind, verdict = _judge(record)
-    shares = share_nodes(record)
-    return Page(
-        title=safe_line(started.suite) if started else "a run",
-        run_id=safe_line(started.run_id) if started else "",
-        version=safe_line(started.version, 40) if started else "",
-        kind=kind,
-        verdict=verdict,
-        started=_moment(started.started_at) if started else None,
-        wall=say_seconds(finished.wall_seconds) if finished else "",
-        tally=count_verdicts(record),
-        unfinished=sum(1 for test in record.tests.values() if not test.closed),
-        timeline=lay_out(record),
-        histogram=count_durations(measured_durations(record)),
-        tests=tell_tests(record),
-        pytest=tell_pytest(record),
-        nodes=[_node(record, share) for share in shares[:_NODE_ROWS]],
-        nodes_more=max(len(shares) - _NODE_ROWS, 0),
-        notes=[safe_line(note, 1000) for note in record.notes[:_NOTES]],
-        notes_more=max(len(record.notes) - _NOTES, 0),
-        places=_places(record, locations),
-    )
+def _describe(run: RunDigest, locations: Mapping[str, str]) -> dict[str, Any]:
+    """What the template is given, besides what the run came to."""
+    started, finished = run.record.started, run.record.finished
+    kind, verdict = _judge(run.record)
+    return {
+        "title": safe_line(started.suite) if started else "a run",
+        "run_id": safe_line(started.run_id) if started else "",
+        "version": safe_line(started.version, 40) if started else "",
+        "kind": kind,
+        "verdict": verdict,
+        "started": _moment(started.started_at) if started else None,
+        "wall": say_seconds(finished.wall_seconds) if finished else "",
+        "tests": tell_tests(run),
+        "pytest": tell_pytest(run),
+        "nodes": Some.of(run.nodes, _NODE_ROWS, lambda work: _node(run.record, work)),
+        "notes": Some.of(run.record.notes, _NOTES, lambda note: safe_line(note, 1000)),
+        "places": _places(run.record, locations),
+    }
 
 
 def _judge(record: RunRecord) -> tuple[str, str]:
@@ -143,11 +111,11 @@ def _moment(seconds: float) -> datetime | None:
         return None
 
 
-def _node(record: RunRecord, share: NodeShare) -> tuple[NodeShare, str, str | None]:
-    """A node's share, what it offers, and why it was lost if it was."""
-    node = record.nodes.get(share.node_id)
-    lost = next((event.why for event in reversed(record.lost) if event.node_id == share.node_id), None)
-    return share, say_capabilities(node.capabilities) if node else "", None if lost is None else safe_line(lost)
+def _node(record: RunRecord, work: NodeWork) -> tuple[NodeWork, str, str | None]:
+    """A node's work, what it offers, and why it was lost if it was."""
+    node = record.nodes.get(work.node_id)
+    lost = next((event.why for event in reversed(record.lost) if event.node_id == work.node_id), None)
+    return work, say_capabilities(node.capabilities) if node else "", None if lost is None else safe_line(lost)
 
 
 def _places(record: RunRecord, locations: Mapping[str, str]) -> list[tuple[str, str, str | None]]:

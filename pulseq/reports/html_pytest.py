@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pulseq.records import RunRecord, TestRecord
+from pulseq.events import SessionFinished
 from pulseq.reports.html_tests import Allowance, Some
-from pulseq.reports.pytest_words import group_warnings, spoken_sessions
-from pulseq.reports.text import safe_line
-from pulseq.reports.verdicts import verdicts_of
+from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.wording import say_test
+from pulseq.safe_text import safe_line
 
 _WARNINGS = 200
 _SESSIONS = 50
@@ -42,31 +41,31 @@ class ToldByPytest:
     properties: Some[tuple[str, Sequence[NameAndValue]]]
 
 
-def tell_pytest(record: RunRecord) -> ToldByPytest:
+def tell_pytest(run: RunDigest) -> ToldByPytest:
     """What pytest told of a run, bounded in number and in bytes."""
-    groups, sessions = group_warnings(record), _tell_sessions(record)
+    allowance = Allowance(_SESSION_BYTES)
+
+    def tell_session(told: tuple[str, SessionFinished]) -> SessionWords:
+        heading, session = told
+        error, summary = allowance.take(session.error or ""), allowance.take(session.summary)
+        return SessionWords(heading, error or "", summary or "", error is None or summary is None)
+
     return ToldByPytest(
-        warnings=Some([(one.words, one.circumstances) for one in groups[:_WARNINGS]], max(len(groups) - _WARNINGS, 0)),
-        sessions=Some(sessions[:_SESSIONS], max(len(sessions) - _SESSIONS, 0)),
-        properties=_tell_properties(record),
+        warnings=Some.of(run.warnings, _WARNINGS, lambda one: (one.words, one.circumstances)),
+        sessions=Some.of(run.sessions, _SESSIONS, tell_session),
+        properties=_tell_properties(run),
     )
 
 
-def _tell_sessions(record: RunRecord) -> list[SessionWords]:
-    allowance = Allowance(_SESSION_BYTES)
-    told = []
-    for heading, session in spoken_sessions(record):
-        error, summary = allowance.take(session.error or ""), allowance.take(session.summary)
-        told.append(SessionWords(heading, error or "", summary or "", error is None or summary is None))
-    return told
-
-
-def _tell_properties(record: RunRecord) -> Some[tuple[str, Sequence[NameAndValue]]]:
-    recorded = [(safe_line(one.entry, 100), one.properties) for one in record.sessions.values() if one.properties]
+def _tell_properties(run: RunDigest) -> Some[tuple[str, Sequence[NameAndValue]]]:
+    sessions = run.record.sessions.values()
+    recorded: list[tuple[str, Sequence[NameAndValue]]] = [
+        (safe_line(one.entry, 100), one.properties) for one in sessions if one.properties
+    ]
     recorded += [
-        (say_test(closed.test_id, closed.variant, 160), _properties_of(test))
-        for test, closed in verdicts_of(record)
-        if test.last and test.last.properties
+        (say_test(*one.key, 160), [(name, value) for _, name, value in one.last.properties])
+        for one in run.tests
+        if one.last and one.last.properties
     ]
     allowance, shown = Allowance(_PROPERTY_BYTES), []
     for name, properties in recorded[:_TESTS]:
@@ -75,7 +74,3 @@ def _tell_properties(record: RunRecord) -> Some[tuple[str, Sequence[NameAndValue
             break
         shown.append((name, pairs))
     return Some(shown, len(recorded) - len(shown))
-
-
-def _properties_of(test: TestRecord) -> tuple[NameAndValue, ...]:
-    return tuple((name, value) for _, name, value in test.last.properties) if test.last else ()

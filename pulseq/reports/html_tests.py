@@ -8,21 +8,12 @@ from html import escape
 from typing import Generic, TypeVar
 
 from pulseq.models import AttemptResult, Status
-from pulseq.records import RunRecord, TestRecord
-from pulseq.reports.pytest_words import say_subtests
-from pulseq.reports.text import gist, safe_line, safe_lines
+from pulseq.records import RunRecord
+from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.timeline import kind_of
-from pulseq.reports.verdicts import (
-    Verdict,
-    error_of,
-    gist_of,
-    judged,
-    kept_from_verdict,
-    own_failures,
-    say_circumstances,
-    verdicts_of,
-)
-from pulseq.reports.wording import say_clock, say_seconds, say_test, say_verdict
+from pulseq.reports.verdicts import ClosedTest
+from pulseq.reports.wording import say_clock, say_seconds, say_test
+from pulseq.safe_text import gist, safe_line, safe_lines
 
 T = TypeVar("T")
 S = TypeVar("S")
@@ -38,7 +29,6 @@ _WARNINGS = 10
 _NAME_CHARACTERS = 160
 _PAGE_TEXT_BYTES = 600_000
 _TEXT_CHARACTERS = 24_000
-_BAD = (Status.FAILED, Status.ERROR)
 _WORST_FIRST = (Status.FAILED, Status.ERROR, Status.PASSED, Status.SKIPPED)
 
 
@@ -48,6 +38,11 @@ class Some(Generic[T]):
 
     items: Sequence[T]
     more: int = 0
+
+    @classmethod
+    def of(cls, found: Sequence[S], most: int, tell: Callable[[S], T]) -> Some[T]:
+        """The first `most` of what was found, as they are told."""
+        return cls([tell(one) for one in found[:most]], max(len(found) - most, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,76 +137,56 @@ class Allowance:
         return shown
 
 
-def tell_tests(record: RunRecord) -> ToldTests:
+def tell_tests(run: RunDigest) -> ToldTests:
     """Everything a page shows of the tests of a run, bounded in number and in bytes."""
-    verdicts = judged(verdicts_of(record))  # how many were not run stands among the counts
-    bad, lost = own_failures(verdicts), kept_from_verdict(verdicts)
     allowance = Allowance()
-    details = [_detail(one, f"t{number}", allowance) for number, one in enumerate(bad[:_DETAILED], 1)]
-    anchors = {_key(one): detail.anchor for one, detail in zip(bad, details, strict=False)}
-    began = record.started.started_at if record.started else 0.0
-    shown = _choose_rows(verdicts, [*bad, *lost])
-    unfinished = [test.planned for test in record.tests.values() if not test.closed]
+    details = [_detail(one, f"t{number}", allowance) for number, one in enumerate(run.failures[:_DETAILED], 1)]
+    anchors = {one.key: detail.anchor for one, detail in zip(run.failures, details, strict=False)}
+    began = run.record.started.started_at if run.record.started else 0.0
+    shown = _choose_rows(run)
+    warned = [one for one in run.judged if not one.is_bad and one.warnings]
     return ToldTests(
-        failures=Some(details, len(bad) - len(details)),
-        without_verdict=_some(lost, lambda one: _line(one, _gist(error_of(*one), 2))),
-        flaky=_some([one for one in verdicts if one[1].flaky], _flaky_line),
-        warned=_some([one for one in verdicts if one[1].status not in _BAD and _warnings(one[0])], _warned_line),
-        unfinished=_some(unfinished, lambda planned: say_test(planned.test_id, planned.variant, _NAME_CHARACTERS)),
-        rows=Some([_row(one, anchors, began) for one in shown], len(verdicts) - len(shown)),
+        failures=Some(details, len(run.failures) - len(details)),
+        without_verdict=Some.of(run.without_verdict, _LISTED, lambda one: _line(one, _gist(one.error, 2))),
+        flaky=Some.of(run.flaky, _LISTED, _flaky_line),
+        warned=Some.of(warned, _LISTED, lambda one: _line(one, "; ".join(one.warnings[:_WARNINGS]))),
+        unfinished=Some.of(
+            run.unfinished, _LISTED, lambda planned: say_test(planned.test_id, planned.variant, _NAME_CHARACTERS)
+        ),
+        rows=Some([_row(one, anchors, began) for one in shown], len(run.judged) - len(shown)),
     )
 
 
 def told_at_length(record: RunRecord) -> list[tuple[str, str]]:
     """The tests of which a page tells what their attempts said: a record may leave that out of all others."""
-    verdicts = judged(verdicts_of(record))
-    flaky = [one for one in verdicts if one[1].flaky]
-    lost = kept_from_verdict(verdicts)
-    return [_key(one) for one in (*own_failures(verdicts)[:_DETAILED], *flaky[:_LISTED], *lost[:_LISTED])]
+    run = RunDigest(record)
+    return [one.key for one in (*run.failures[:_DETAILED], *run.flaky[:_LISTED], *run.without_verdict[:_LISTED])]
 
 
-def _some(found: Sequence[S], tell: Callable[[S], T]) -> Some[T]:
-    return Some([tell(one) for one in found[:_LISTED]], max(len(found) - _LISTED, 0))
+def _choose_rows(run: RunDigest) -> list[ClosedTest]:
+    """All tests with a verdict, worst and slowest first; of very many only what went wrong and the slowest."""
+    chosen: Iterable[ClosedTest] = run.judged  # how many were not run stands among the counts
+    if len(run.judged) > _ALL_ROWS:
+        bad = [*run.failures, *run.without_verdict][:_BAD_ROWS]
+        slowest = sorted(run.judged, key=lambda one: -_seconds(one))[:_SLOWEST_ROWS]
+        chosen = {one.key: one for one in [*bad, *slowest]}.values()
+    return sorted(chosen, key=lambda one: (_WORST_FIRST.index(one.closed.status), -_seconds(one)))
 
 
-def _choose_rows(verdicts: Sequence[Verdict], bad: Sequence[Verdict]) -> list[Verdict]:
-    """All tests, worst and slowest first; of very many only what went wrong and the slowest."""
-    chosen: Iterable[Verdict] = verdicts
-    if len(verdicts) > _ALL_ROWS:
-        slowest = sorted(verdicts, key=lambda one: -_seconds(one[0]))[:_SLOWEST_ROWS]
-        chosen = {_key(one): one for one in [*bad[:_BAD_ROWS], *slowest]}.values()
-    return sorted(chosen, key=lambda one: (_WORST_FIRST.index(one[1].status), -_seconds(one[0])))
-
-
-def _key(verdict: Verdict) -> tuple[str, str]:
-    return verdict[1].test_id, verdict[1].variant
-
-
-def _seconds(test: TestRecord) -> float:
+def _seconds(test: ClosedTest) -> float:
     return test.last.duration if test.last else -1.0
 
 
-def _line(verdict: Verdict, said: str, attempts: Some[AttemptLine] | None = None) -> TestLine:
-    _, closed = verdict
-    name = say_test(closed.test_id, closed.variant, _NAME_CHARACTERS)
-    return TestLine(closed.status.value, say_verdict(closed), name, said, attempts or Some(()))
+def _line(test: ClosedTest, said: str, attempts: Some[AttemptLine] = Some(())) -> TestLine:
+    return TestLine(test.closed.status.value, test.verdict, say_test(*test.key, _NAME_CHARACTERS), said, attempts)
 
 
-def _flaky_line(verdict: Verdict) -> TestLine:
-    said = f"passed on attempt {verdict[1].attempts}"
-    return _line(verdict, said, _attempts(verdict[0]))
+def _flaky_line(test: ClosedTest) -> TestLine:
+    return _line(test, f"passed on attempt {test.closed.attempts}", _attempts(test))
 
 
-def _warned_line(verdict: Verdict) -> TestLine:
-    return _line(verdict, "; ".join(_warnings(verdict[0])))
-
-
-def _warnings(test: TestRecord) -> list[str]:
-    return [safe_line(warning) for warning in (test.last.warnings if test.last else ())[:_WARNINGS]]
-
-
-def _attempts(test: TestRecord) -> Some[AttemptLine]:
-    results = [result for _, result in sorted(test.attempts.items())]
+def _attempts(test: ClosedTest) -> Some[AttemptLine]:
+    results = [result for _, result in sorted(test.record.attempts.items())]
     return Some([_attempt(result) for result in results[-_ATTEMPTS:]], max(len(results) - _ATTEMPTS, 0))
 
 
@@ -227,45 +202,43 @@ def _attempt(result: AttemptResult) -> AttemptLine:
     )
 
 
-def _detail(verdict: Verdict, anchor: str, allowance: Allowance) -> TestDetail:
-    test, closed = verdict
-    error, last = error_of(test, closed), test.last
+def _detail(test: ClosedTest, anchor: str, allowance: Allowance) -> TestDetail:
+    error, last = test.error, test.last
     output = last.output.strip() if last else ""
     shown_error = allowance.take(error)
     shown_output = allowance.take("" if output in error else output)
-    several = _attempts(test) if len(test.attempts) > 1 else None
+    metrics = list(last.metrics.items())[:_METRICS] if last else []
     return TestDetail(
         anchor,
-        _line(verdict, gist_of(test, closed, 300), several),
-        say_circumstances(test, closed),
+        _line(test, test.gist(300), _attempts(test) if len(test.record.attempts) > 1 else Some(())),
+        test.circumstances,
         shown_error or "",
         shown_output or "",
         last.output_bytes if last else 0,
         shown_error is None or shown_output is None,
-        _warnings(test),
-        [(safe_line(name, 80), f"{value:g}") for name, value in list(last.metrics.items())[:_METRICS]] if last else [],
+        test.warnings[:_WARNINGS],
+        [(safe_line(name, 80), f"{value:g}") for name, value in metrics],
     )
 
 
-def _row(verdict: Verdict, anchors: Mapping[tuple[str, str], str], began: float) -> TestRow:
-    test, closed = verdict
+def _row(test: ClosedTest, anchors: Mapping[tuple[str, str], str], began: float) -> TestRow:
     last = test.last
-    started = last.started_at - began if last and last.started_at > 0 and began > 0 else None
+    known = last is not None and last.started_at > 0 and began > 0
     return TestRow(
-        _line(verdict, _told_besides(test)),
-        safe_line(closed.node_id or "", 80),
-        closed.attempts,
+        _line(test, _told_besides(test)),
+        safe_line(test.closed.node_id or "", 80),
+        test.closed.attempts,
         last.duration if last else None,
-        None if started is None else max(started, 0.0),
-        anchors.get(_key(verdict)),
+        max(last.started_at - began, 0.0) if last and known else None,
+        anchors.get(test.key),
     )
 
 
-def _told_besides(test: TestRecord) -> str:
+def _told_besides(test: ClosedTest) -> str:
     """What pytest tells of a test beside its verdict."""
-    reason = test.xpassed
+    reason = test.record.xpassed
     told = [] if reason is None else [safe_line(f"xpassed: {reason}" if reason else "xpassed")]
-    return " · ".join(filter(None, [*told, say_subtests(test)]))
+    return " · ".join(filter(None, [*told, test.said_of_subtests]))
 
 
 def _gist(error: str, count: int) -> str:

@@ -14,13 +14,12 @@ from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from typing import BinaryIO
 
-from pulseq.events import TestClosed
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import RunRecord, TestRecord
 from pulseq.reports.case_names import name_case, tell_apart
-from pulseq.reports.tally import count_verdicts
-from pulseq.reports.text import gist, xml_attribute, xml_characters, xml_text
-from pulseq.reports.verdicts import error_of, evidence, is_not_run, verdicts_of
+from pulseq.reports.run_digest import RunDigest
+from pulseq.reports.verdicts import ClosedTest, is_not_run
+from pulseq.safe_text import gist, xml_attribute, xml_characters, xml_text
 
 _MESSAGE_LINES = 3
 #: Names that every parser takes for an attribute: no prefix of a namespace, none of those that XML keeps for itself.
@@ -43,19 +42,19 @@ def write_junit(
         hostname: of the machine that drove the run; this one's by default.
         whole: gives a test of a record that leaves out what its attempts said with just that.
     """
+    run = RunDigest(record)
     suite = record.started.suite if record.started else "pulseq"
-    stream.write(_head(record, suite, hostname or platform.node()).encode())
-    verdicts = verdicts_of(record)
+    stream.write(_head(run, suite, hostname or platform.node()).encode())
     names = tell_apart(
-        [_name(test, suite) for test, _ in verdicts], [xml_characters(closed.test_id) for _, closed in verdicts]
+        [_name(one.record, suite) for one in run.tests], [xml_characters(one.closed.test_id) for one in run.tests]
     )
-    for (test, closed), name in zip(verdicts, names, strict=True):
-        stream.write("".join(_case(whole(test), closed, name)).encode())
+    for one, name in zip(run.tests, names, strict=True):
+        stream.write("".join(_case(ClosedTest(whole(one.record), one.closed), name)).encode())
     stream.write(b"</testsuite></testsuites>\n")
 
 
-def _head(record: RunRecord, suite: str, hostname: str) -> str:
-    tally = count_verdicts(record)
+def _head(run: RunDigest, suite: str, hostname: str) -> str:
+    record, tally = run.record, run.tally
     began = datetime.fromtimestamp(record.started.started_at if record.started else 0, UTC)
     seconds = record.finished.wall_seconds if record.finished else 0.0
     attributes = {
@@ -84,16 +83,16 @@ def _name(test: TestRecord, suite: str) -> tuple[str, str]:
     return xml_characters(attributes.get("classname", classname)), xml_characters(attributes.get("name", name))
 
 
-def _case(test: TestRecord, closed: TestClosed, named: tuple[str, str]) -> Iterator[str]:
+def _case(test: ClosedTest, named: tuple[str, str]) -> Iterator[str]:
     last = test.last
     seconds = last.duration if last else 0.0
     attributes, properties = _recorded(last.properties if last else ())
     # What a test says of its time does not count: that is measured.
     told = {**attributes, "classname": named[0], "name": named[1], "time": f"{seconds:.3f}"}
     yield _open("testcase", {"classname": "", "name": "", **told})
-    yield from _properties([*_told(test, closed).items(), *properties])
-    yield from _verdict(test, closed)
-    if last and last.output and closed.status is not Status.PASSED:
+    yield from _properties([*_told(test).items(), *properties])
+    yield from _verdict(test)
+    if last and last.output and test.closed.status is not Status.PASSED:
         yield f"<system-out>{xml_text(last.output)}</system-out>"
     yield "</testcase>\n"
 
@@ -110,8 +109,9 @@ def _recorded(properties: Iterable[tuple[str, str, str]]) -> tuple[dict[str, str
     return attributes, others
 
 
-def _told(test: TestRecord, closed: TestClosed) -> dict[str, str]:
+def _told(test: ClosedTest) -> dict[str, str]:
     """What JUnit has no attribute for."""
+    closed = test.closed
     told = {"test_id": closed.test_id, "attempts": str(closed.attempts)}
     if closed.node_id:
         told["node"] = closed.node_id
@@ -126,8 +126,8 @@ def _told(test: TestRecord, closed: TestClosed) -> dict[str, str]:
     return told
 
 
-def _verdict(test: TestRecord, closed: TestClosed) -> Iterator[str]:
-    error = error_of(test, closed)
+def _verdict(test: ClosedTest) -> Iterator[str]:
+    closed, error = test.closed, test.error
     if is_not_run(closed):
         yield _open("skipped", {"type": "cancelled", "message": f"not run: {_message(error, 'the run was stopped')}"})
         yield "</skipped>"
@@ -139,21 +139,21 @@ def _verdict(test: TestRecord, closed: TestClosed) -> Iterator[str]:
             yield f"{xml_text(error)}</skipped>"
         case Status.PASSED:
             if closed.flaky:
-                for result in evidence(test):
+                for result in test.evidence:
                     yield from _again(f"flaky{_TAGS[result.status]}", result)
         case _:
             tag = _TAGS[closed.status].lower()
             why = (closed.reason or closed.status).value
             yield _open(tag, {"message": _message(error, why), "type": why})
             yield f"{xml_text(error)}</{tag}>"
-            for result in _before(test, closed):
+            for result in _before(test):
                 yield from _again(f"rerun{_TAGS[result.status]}", result)
 
 
-def _before(test: TestRecord, closed: TestClosed) -> list[AttemptResult]:
+def _before(test: ClosedTest) -> list[AttemptResult]:
     """The failed attempts that are not the verdict itself: that of a lost or cancelled test is none of them."""
-    failed = evidence(test)
-    if failed and (failed[-1].status, failed[-1].reason) == (closed.status, closed.reason):
+    failed = test.evidence
+    if failed and (failed[-1].status, failed[-1].reason) == (test.closed.status, test.closed.reason):
         failed.pop()
     return failed
 

@@ -24,9 +24,9 @@ from pulseq.reports.node_lines import ASCII, Glyphs
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.sections import fit
 from pulseq.reports.start_line import say_start
-from pulseq.reports.text import gist, safe_line
 from pulseq.reports.verdicts import is_not_run
 from pulseq.reports.wording import STYLES, say_test, say_verdict
+from pulseq.safe_text import gist, safe_line
 
 _REDRAW_SECONDS = 0.1
 _ERROR_LINES = 3
@@ -36,7 +36,8 @@ _KEPT_AT_ONCE = 20
 class LiveView:
     """Shows a run on a terminal: `start`, `keep_drawing` once threads may be, `handle` every event, then `stop`.
 
-    `handle` may be called from any one thread; once `keep_drawing` was called it never waits for the terminal.
+    `handle` may be called from any one thread; once `keep_drawing` was called it never waits for the terminal. It
+    raises what drawing has run into since the last event.
     Where the terminal goes away, drawing ends and the run does not notice (given a
     `Terminal` as its console; rich's own ends the program).
     """
@@ -49,6 +50,7 @@ class LiveView:
         self._done = threading.Event()
         self._above: list[Text] = []
         self._dropped = 0
+        self._trouble: Exception | None = None
         self._live = Live(
             console=console,
             auto_refresh=False,
@@ -89,6 +91,12 @@ class LiveView:
         if self._live.is_started and not self._thread.ident:
             with contextlib.suppress(OSError):
                 self._redraw()
+        trouble, self._trouble = self._trouble, None
+        if trouble is not None:
+            raise trouble
+
+    def tick(self) -> None:
+        """Nothing is due by the clock but the picture."""
 
     def stop(self) -> None:
         """Draw what is still to be kept, take the picture off the terminal, and give it back."""
@@ -96,14 +104,20 @@ class LiveView:
         if self._thread.is_alive():
             self._thread.join()
         with contextlib.suppress(OSError):
-            self._redraw()
-            self._live.stop()
+            try:
+                self._redraw()
+            finally:
+                self._live.stop()
 
     def lines(self, width: int, height: int, glyphs: Glyphs) -> list[Text]:
-        """The picture of this moment."""
+        """The picture of this moment; without one what is to be kept above it is told all the same."""
         with self._lock:
             still = not self._thread.is_alive() and not self._done.is_set()
-            return list(draw_frame(self.progress, self._clock(), width, height, glyphs, still=still))
+            try:
+                return list(draw_frame(self.progress, self._clock(), width, height, glyphs, still=still))
+            except Exception as error:  # noqa: BLE001 - whatever it is, the run has it among its notes
+                self._trouble = error
+                return []
 
     def _keep(self, line: Text) -> None:
         if len(self._above) < _KEPT_AT_ONCE:
@@ -112,9 +126,13 @@ class LiveView:
             self._dropped += 1
 
     def _draw_until_done(self) -> None:
-        with contextlib.suppress(OSError):
-            while not self._done.wait(_REDRAW_SECONDS):
+        while not self._done.wait(_REDRAW_SECONDS):
+            try:
                 self._redraw()
+            except OSError:
+                return
+            except Exception as error:  # noqa: BLE001 - as with the picture
+                self._trouble = error
 
     def _redraw(self) -> None:
         with self._lock:

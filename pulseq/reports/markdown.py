@@ -7,20 +7,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pulseq.records import RunRecord
 from pulseq.reports.artifact_picture import data_uri, draw_run
-from pulseq.reports.shares import share_nodes
-from pulseq.reports.tally import count_verdicts
-from pulseq.reports.text import gist, last_lines, safe_line
-from pulseq.reports.verdicts import (
-    Verdict,
-    error_of,
-    judged,
-    kept_from_verdict,
-    own_failures,
-    say_circumstances,
-    say_first_failure,
-    verdicts_of,
-)
-from pulseq.reports.wording import say_seconds, say_test, say_verdict
+from pulseq.reports.run_digest import RunDigest
+from pulseq.reports.wording import say_count, say_seconds, say_test
+from pulseq.safe_text import gist, last_lines, safe_line
 
 _FAILURES = 20
 _ROWS = 20
@@ -51,87 +40,79 @@ def render_markdown(record: RunRecord, *, locations: Mapping[str, str] | None = 
         record: the run, complete or not.
         locations: where the results are, by the word for each (journal, database).
     """
-    verdicts = verdicts_of(record)
+    run = RunDigest(record)
     parts = [
-        _headline(record),
-        _picture(record),
-        _failures(verdicts),
-        _without_verdict(verdicts),
-        _flaky(verdicts),
-        _slowest(verdicts),
-        _nodes(record),
+        _headline(run),
+        _picture(run),
+        _failures(run),
+        _table(
+            "No verdict of their own",
+            ("test", "reason", "why"),
+            [
+                (one.name, str(one.closed.reason), " ".join(gist(one.closed.error or "", 1)))
+                for one in run.without_verdict[:_ROWS]
+            ],
+            len(run.without_verdict),
+        ),
+        _table(
+            "Flaky",
+            ("test", "attempts", "first"),
+            [(one.name, str(one.closed.attempts), one.first_failure) for one in run.flaky[:_ROWS]],
+            len(run.flaky),
+        ),
+        _table(
+            "Slowest",
+            ("test", "node", "took"),
+            [
+                (say_test(one.test_id, one.variant), one.node_id, say_seconds(one.duration))
+                for one in run.slowest[:_SLOWEST]
+            ],
+        ),
+        _table(
+            "Nodes",
+            ("node", "tests", "busy", "use of its slots"),
+            [
+                (
+                    f"{one.node_id}{' (lost)' if one.lost else ''}",
+                    str(one.tests),
+                    say_seconds(one.busy_seconds),
+                    f"{min(one.utilisation, 1.0):.0%}",
+                )
+                for one in run.nodes[:_ROWS]
+            ],
+            len(run.nodes),
+        ),
         _notes(record.notes),
         _places(record, locations or {}),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
 
-def _headline(record: RunRecord) -> str:
-    tally = count_verdicts(record)
-    unfinished = len(record.tests) - tally.closed
-    told = [f"**{tally.say()}**", *([f"{unfinished} not finished"] if unfinished else [])]
+def _headline(run: RunDigest) -> str:
+    record, unfinished = run.record, len(run.unfinished)
+    told = [f"**{run.tally.say()}**", *([f"{unfinished} not finished"] if unfinished else [])]
     if record.finished:
         told.append(say_seconds(record.finished.wall_seconds))
     name = plain(record.started.suite) if record.started else "a run"
     return f"# {name}\n\n{' · '.join(told)}"
 
 
-def _picture(record: RunRecord) -> str:
-    svg = draw_run(record)
+def _picture(run: RunDigest) -> str:
+    svg = draw_run(run)
     return f"![nodes over time, and durations]({data_uri(svg)})" if svg else ""
 
 
-def _failures(verdicts: Sequence[Verdict]) -> str:
-    bad = own_failures(verdicts)
+def _failures(run: RunDigest) -> str:
+    bad = run.failures
     if not bad:
         return ""
-    parts = [f"## {_count(len(bad), 'failure')}"]
-    for test, closed in bad[:_FAILURES]:
-        said = last_lines(error_of(test, closed), _ERROR_LINES, 300)
-        parts.append(f"**{plain(say_test(closed.test_id, closed.variant))}** {plain(say_verdict(closed))}  ")
-        parts[-1] += f"\n{plain(say_circumstances(test, closed))}"
+    parts = [f"## {say_count(len(bad), 'failure')}"]
+    for one in bad[:_FAILURES]:
+        said = last_lines(one.error, _ERROR_LINES, 300)
+        parts.append(f"**{plain(one.name)}** {plain(one.verdict)}  \n{plain(one.circumstances)}")
         parts += [fenced(said)] if said else []
     parts += _more(len(bad) - _FAILURES)
     return "\n\n".join(parts)
-
-
-def _without_verdict(verdicts: Sequence[Verdict]) -> str:
-    lost = kept_from_verdict(verdicts)
-    rows = (
-        (say_test(closed.test_id, closed.variant), str(closed.reason), " ".join(gist(closed.error or "", 1)))
-        for _, closed in lost[:_ROWS]
-    )
-    return _table("No verdict of their own", ("test", "reason", "why"), rows, len(lost))
-
-
-def _flaky(verdicts: Sequence[Verdict]) -> str:
-    found = [(test, closed) for test, closed in verdicts if closed.flaky]
-    rows = (
-        (say_test(closed.test_id, closed.variant), str(closed.attempts), say_first_failure(test))
-        for test, closed in found[:_ROWS]
-    )
-    return _table("Flaky", ("test", "attempts", "first"), rows, len(found))
-
-
-def _slowest(verdicts: Sequence[Verdict]) -> str:
-    lasts = (last for test, _ in judged(verdicts) if (last := test.last))
-    ran = sorted(lasts, key=lambda last: (-last.duration, last.test_id))
-    rows = ((say_test(last.test_id, last.variant), last.node_id, say_seconds(last.duration)) for last in ran[:_SLOWEST])
-    return _table("Slowest", ("test", "node", "took"), rows, min(len(ran), _SLOWEST))
-
-
-def _nodes(record: RunRecord) -> str:
-    shares = share_nodes(record)
-    rows = (
-        (
-            f"{share.node_id}{' (lost)' if share.lost else ''}",
-            str(share.tests),
-            say_seconds(share.busy_seconds),
-            f"{min(share.utilisation, 1.0):.0%}",
-        )
-        for share in shares[:_ROWS]
-    )
-    return _table("Nodes", ("node", "tests", "busy", "use of its slots"), rows, len(shares))
 
 
 def _notes(notes: Sequence[str]) -> str:
@@ -146,7 +127,7 @@ def _places(record: RunRecord, locations: Mapping[str, str]) -> str:
     return "## Where\n\n" + "\n".join(told) if told else ""
 
 
-def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], total: int) -> str:
+def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], total: int = 0) -> str:
     lines = [f"| {' | '.join(plain(cell) for cell in row)} |" for row in rows]
     if not lines:
         return ""
@@ -157,7 +138,3 @@ def _table(title: str, columns: Sequence[str], rows: Iterable[Sequence[str]], to
 def _more(count: int) -> Iterator[str]:
     if count > 0:
         yield f"… and {count} more"
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

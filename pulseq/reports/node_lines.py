@@ -10,8 +10,8 @@ from rich.text import Text
 
 from pulseq.reports.progress import NodeProgress, RunningTest
 from pulseq.reports.sections import fit
-from pulseq.reports.text import safe_line
 from pulseq.reports.wording import STYLES, say_capabilities, say_clock, say_test
+from pulseq.safe_text import safe_line
 
 _NAME_COLUMNS = 20
 _SLOT_COLUMNS = 10

@@ -11,9 +11,9 @@ from pulseq.models import Status
 from pulseq.reports.awaited import OWN_SERVER
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.start_line import say_start
-from pulseq.reports.text import gist, safe_line
 from pulseq.reports.verdicts import is_not_run
-from pulseq.reports.wording import say_capabilities, say_clock, say_seconds, say_test, say_verdict
+from pulseq.reports.wording import say_capabilities, say_clock, say_count, say_seconds, say_test, say_verdict
+from pulseq.safe_text import gist, safe_line
 
 _ERROR_LINES = 3
 #: Before the first test whoever waits wants to hear sooner that something goes on.
@@ -67,13 +67,13 @@ class PlainView:
                 if event.options.get(OWN_SERVER):  # that takes its time
                     self._say_waiting()
             case NodeJoined() if self._verbosity >= 0:
-                slots = f"{event.slots} slot{'' if event.slots == 1 else 's'}"
                 told = say_capabilities(event.capabilities)
-                self._write(f"node {safe_line(event.node_id)}: {slots}{f', {told}' if told else ''}")
+                self._write(
+                    f"node {safe_line(event.node_id)}: {say_count(event.slots, 'slot')}{f', {told}' if told else ''}"
+                )
             case EntryCollected() if self._verbosity >= 0:
                 left_out = f", {event.deselected} deselected" if event.deselected else ""
-                tests = f"{event.items} test{'' if event.items == 1 else 's'}"
-                self._write(f"collected {tests} ({safe_line(event.entry)}){left_out}")
+                self._write(f"collected {say_count(event.items, 'test')} ({safe_line(event.entry)}){left_out}")
             case NodeLost():
                 self._write(f"node {safe_line(event.node_id)} lost: {safe_line(event.why)}")
             case RunNote() if self._verbosity >= 0:

@@ -23,13 +23,11 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, CapabilityValue, Status
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, CapabilityValue, Key, Status
 from pulseq.reports.awaited import Awaited
 from pulseq.reports.estimate import MOST_DEALT, ClassesLeft, deal_longest_first
 from pulseq.reports.tally import Tally
 from pulseq.reports.verdicts import is_not_run
-
-TestKey = tuple[str, str]
 
 #: For this many seconds' worth the pace is taken to be that of full slots; what is measured outweighs it after that.
 _TRUST_SECONDS = 2.0
@@ -55,7 +53,7 @@ class NodeProgress:
     capabilities: Mapping[str, CapabilityValue]
     lost: str | None = None
     finished: int = 0
-    running: dict[TestKey, RunningTest] = field(default_factory=dict)
+    running: dict[Key, RunningTest] = field(default_factory=dict)
 
     @property
     def used(self) -> int:
@@ -77,9 +75,9 @@ class RunProgress:
     last_failures: deque[TestClosed] = field(default_factory=lambda: deque(maxlen=_KEPT_FAILURES))
     _awaited: Awaited = field(default_factory=Awaited)
     _classes: ClassesLeft = field(default_factory=ClassesLeft)
-    _open: dict[TestKey, float | None] = field(default_factory=dict)
-    _closed: dict[TestKey, TestClosed] = field(default_factory=dict)
-    _where: dict[TestKey, str] = field(default_factory=dict)
+    _open: dict[Key, float | None] = field(default_factory=dict)
+    _closed: dict[Key, TestClosed] = field(default_factory=dict)
+    _where: dict[Key, str] = field(default_factory=dict)
     _has_run: bool = False
     _known_left: float = 0.0
     _unknown_left: int = 0
@@ -176,7 +174,7 @@ class RunProgress:
         self._known_left += event.expected_seconds or 0.0
         self._unknown_left += event.expected_seconds is None
 
-    def _forget_test(self, key: TestKey) -> float | None:
+    def _forget_test(self, key: Key) -> float | None:
         if key not in self._open:
             return 0.0
         expected = self._open.pop(key)
@@ -206,7 +204,7 @@ class RunProgress:
         if node_id is not None and self.nodes[node_id].running[result.key].attempt == result.attempt:
             self._stop_test(result.key)
 
-    def _stop_test(self, key: TestKey) -> None:
+    def _stop_test(self, key: Key) -> None:
         node_id = self._where.pop(key, None)
         if node_id is not None:
             self.nodes[node_id].running.pop(key, None)
@@ -253,9 +251,9 @@ class RunProgress:
         dealt = self._deal_waiting(slots, mean, running) if self.waiting <= MOST_DEALT else 0.0
         return max(left / pace, longest, least, dealt)
 
-    def _work_begun(self, now: float, mean: float) -> tuple[dict[TestKey, float], float]:
+    def _work_begun(self, now: float, mean: float) -> tuple[dict[Key, float], float]:
         """Expected seconds already spent on each running test, and what the longest of them still needs."""
-        begun: dict[TestKey, float] = {}
+        begun: dict[Key, float] = {}
         longest = 0.0
         for node in self.nodes.values():
             for key, test in node.running.items():
@@ -264,11 +262,11 @@ class RunProgress:
                 longest = max(longest, expected - begun[key])
         return begun, longest
 
-    def _expected(self, key: TestKey, mean: float) -> float:
+    def _expected(self, key: Key, mean: float) -> float:
         known = self._open.get(key)
         return self._classes.mean(key, mean) if known is None else known
 
-    def _deal_waiting(self, slots: Mapping[str, int], mean: float, running: Mapping[TestKey, float]) -> float:
+    def _deal_waiting(self, slots: Mapping[str, int], mean: float, running: Mapping[Key, float]) -> float:
         free_in: dict[str, list[float]] = {}
         for node_id, count in slots.items():
             busy = [self._expected(key, mean) - running[key] for key in self.nodes[node_id].running]

@@ -1,20 +1,19 @@
-"""What pytest told of a run beside verdicts, gathered for whoever reports it: warnings, subtests, ends of sessions."""
+"""What pytest told of a run beside verdicts, gathered for whoever reports it: warnings, ends of sessions."""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pulseq.events import SessionFinished
 from pulseq.models import PytestWarning
-from pulseq.records import RunRecord, TestRecord
-from pulseq.reports.text import safe_line
+from pulseq.records import RunRecord
+from pulseq.safe_text import safe_line
 
 #: Tests that are named with a warning; of the others their number is told.
 NAMED_TESTS = 5
 _MESSAGE_CHARACTERS = 600
-_OUTCOMES = ("failed", "passed", "skipped", "xfailed")
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,26 +52,6 @@ def group_warnings(record: RunRecord) -> list[WarningGroup]:
         for warning, count in counts.items()
         for names in [origins[warning]]
     ]
-
-
-def subtests_of(test: TestRecord) -> Mapping[str, int]:
-    """How the subtests of the deciding attempt ended; empty where it had none."""
-    last = test.last
-    return {outcome: last.subtests.get(outcome, 0) for outcome in _OUTCOMES} if last and last.subtests else {}
-
-
-def say_subtests(test: TestRecord) -> str:
-    """`3 subtests: 2 passed, 1 skipped`; empty where there are none."""
-    counts = subtests_of(test)
-    told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items() if count)
-    total = sum(counts.values())
-    return f"{total} subtest{'' if total == 1 else 's'}: {told}" if total else ""
-
-
-def hides_subtests(test: TestRecord) -> bool:
-    """Whether subtests did not pass of which the verdict of their test says nothing."""
-    counts = subtests_of(test)
-    return counts.get("skipped", 0) + counts.get("xfailed", 0) > 0
 
 
 def spoken_sessions(record: RunRecord) -> list[tuple[str, SessionFinished]]:

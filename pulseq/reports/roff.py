@@ -18,7 +18,7 @@ class Item:
 
 
 @dataclass(frozen=True, slots=True)
-class Part:
+class PagePart:
     """A heading, paragraphs and terms under it; `level` 1 is a section, 2 one within it, 3 a line in bold."""
 
     level: int
@@ -27,7 +27,7 @@ class Part:
     items: Sequence[Item] = ()
 
 
-def render_page(name: str, version: str, parts: Sequence[Part]) -> str:
+def render_page(name: str, version: str, parts: Sequence[PagePart]) -> str:
     """The page of a program in section 1. What stands `so` in a text is bold."""
     lines = [f'.TH {name.upper()} 1 "" "{escape(version)}" "User Commands"', ".nh", ".ad l"]
     for part in parts:
@@ -42,7 +42,7 @@ def escape(text: str) -> str:
     return rf"\&{shown}" if shown.startswith((".", "'")) else shown
 
 
-def _render_part(part: Part) -> Iterator[str]:
+def _render_part(part: PagePart) -> Iterator[str]:
     match part.level:
         case 1:
             yield f".SH {escape(part.heading.upper())}"

@@ -9,8 +9,8 @@ from pulseq.records import RunRecord
 
 
 @dataclass(frozen=True, slots=True)
-class NodeShare:
-    """What one node did of a run.
+class NodeWork:
+    """What one node did of a run: not `node_summary`'s row, which knows no slots.
 
     Attributes:
         tests: verdicts that came from it.
@@ -37,7 +37,7 @@ class NodeShare:
         return f"lost{times}" if self.lost else f"lost{times}, came back"
 
 
-def share_nodes(record: RunRecord) -> list[NodeShare]:
+def share_nodes(record: RunRecord) -> list[NodeWork]:
     """The shares of all nodes that joined or ran something, in the order they appeared."""
     tests: dict[str, int] = dict.fromkeys(record.nodes, 0)
     busy: dict[str, float] = dict.fromkeys(record.nodes, 0.0)
@@ -55,9 +55,9 @@ def share_nodes(record: RunRecord) -> list[NodeShare]:
     ]
 
 
-def _share(record: RunRecord, node_id: str, tests: int, busy: float, wall: float, losses: int) -> NodeShare:
+def _share(record: RunRecord, node_id: str, tests: int, busy: float, wall: float, losses: int) -> NodeWork:
     node = record.nodes.get(node_id)
     slots = node.slots if node else 0
     room = slots * wall
     lost = node_id in record.absent
-    return NodeShare(node_id, slots, tests, busy, busy / room if room > 0 else 0.0, losses, lost)
+    return NodeWork(node_id, slots, tests, busy, busy / room if room > 0 else 0.0, losses, lost)

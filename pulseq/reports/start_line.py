@@ -8,7 +8,8 @@ from pathlib import Path
 
 from pulseq.events import RunStarted
 from pulseq.models import Fleet
-from pulseq.reports.text import safe_line
+from pulseq.reports.wording import say_count
+from pulseq.safe_text import safe_line
 
 #: Options of a run's first event: absolute paths of its projects, its database (None where none is kept), its nodes.
 PROJECTS = "projects"
@@ -26,9 +27,9 @@ def say_fleet(fleet: Fleet, *, standing: bool, scheduler: str | None) -> str:
     if scheduler is not None and not standing:
         return f"the nodes at {scheduler}"
     count, slots = len(fleet.nodes), sum(node.max_concurrent_tests for node in fleet.nodes)
-    with_slots = f" with {_count(slots, 'slot')}" if slots != count else ""
+    with_slots = f" with {say_count(slots, 'slot')}" if slots != count else ""
     whose = "`pulseq up`" if standing else fleet.source
-    return f"{_count(count, 'node' if whose else 'local node')}{f' of {whose}' if whose else ''}{with_slots}"
+    return f"{say_count(count, 'node' if whose else 'local node')}{f' of {whose}' if whose else ''}{with_slots}"
 
 
 def say_start(started: RunStarted, cwd: Path) -> str:
@@ -53,7 +54,3 @@ def say_start(started: RunStarted, cwd: Path) -> str:
 def _short(path: str, cwd: Path) -> str:
     here = os.path.relpath(path, cwd) if path else ".."
     return path if here.startswith("..") else here
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"

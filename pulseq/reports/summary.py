@@ -10,13 +10,11 @@ from rich.console import Console, ConsoleOptions
 from rich.text import Text
 
 from pulseq.records import RunRecord
-from pulseq.reports import pytest_sections, sections
+from pulseq.reports import sections
+from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.sections import Detail
-from pulseq.reports.shares import share_nodes
-from pulseq.reports.tally import count_verdicts
-from pulseq.reports.text import safe_line
-from pulseq.reports.verdicts import own_failures, verdicts_of
 from pulseq.reports.wording import STYLES, say_seconds
+from pulseq.safe_text import safe_line
 
 _PLAIN_WIDTH = 80
 _QUIET = Detail(sections=0, error_lines=0, output_lines=0, rows=100)
@@ -25,7 +23,7 @@ _VERBOSE = Detail(sections=200, error_lines=80, output_lines=40, rows=500)
 
 
 @dataclass(frozen=True)
-class RunSummary:
+class Summary:
     """The summary of a run: print it on a rich console, or take `plain()` for a pipe.
 
     Attributes:
@@ -35,7 +33,7 @@ class RunSummary:
         end_alone: only what it came to and where that is.
     """
 
-    record: RunRecord
+    run: RunDigest
     durations: int
     verbosity: int
     locations: Mapping[str, str]
@@ -54,23 +52,19 @@ class RunSummary:
         """The lines of the summary for a terminal of `width` columns."""
         if not self.end_alone:
             yield from self._told(width)
-        yield _last_line(self.record, width)
-        yield from _places(self.record, self.locations)
+        yield _last_line(self.run, width)
+        yield from _places(self.run.record, self.locations)
 
     def _told(self, width: int) -> Iterator[Text]:
-        verdicts = verdicts_of(self.record)
-        detail = _detail(self.verbosity)
-        yield from sections.failures(verdicts, detail, width)
-        yield from sections.without_verdict(verdicts, detail)
-        yield from sections.not_run(verdicts, detail, width)
+        run, detail = self.run, _detail(self.verbosity)
+        for part in (sections.failures, sections.without_verdict, sections.not_run):
+            yield from part(run, detail, width)
         if self.verbosity >= 0:
-            yield from sections.flaky(verdicts, detail, width)
-            yield from sections.warned(verdicts, detail, width)
-            yield from pytest_sections.subtests(verdicts, detail, width)
-            yield from pytest_sections.warnings(self.record, detail, width)
-            yield from sections.slowest(verdicts, self.durations, width)
-            yield from sections.nodes(share_nodes(self.record), width, detail.rows)
-        yield from pytest_sections.sessions(self.record, width, errors_alone=self.verbosity < 0)
+            for part in (sections.flaky, sections.warned, sections.subtests, sections.pytest_warnings):
+                yield from part(run, detail, width)
+            yield from sections.slowest(run, self.durations, width)
+            yield from sections.nodes(run, detail, width)
+        yield from sections.sessions(run, width, errors_alone=self.verbosity < 0)
 
 
 def render_summary(
@@ -80,47 +74,42 @@ def render_summary(
     verbosity: int = 0,
     locations: Mapping[str, str] | None = None,
     end_alone: bool = False,
-) -> RunSummary:
+) -> Summary:
     """The summary of a run, complete or not, from its record."""
-    return RunSummary(record, durations, verbosity, locations or {}, end_alone)
+    return Summary(RunDigest(record), durations, verbosity, locations or {}, end_alone)
 
 
 def find_untold(record: RunRecord, *, verbosity: int = 0) -> list[tuple[str, str]]:
     """The failures that a summary tells in full and whose texts the record has left to the journal."""
-    bad = own_failures(verdicts_of(record))[: _detail(verbosity).sections]
-    return [
-        (closed.test_id, closed.variant)
-        for test, closed in bad
-        if closed.error and test.last is not None and test.last.error is None
-    ]
+    bad = RunDigest(record).failures[: _detail(verbosity).sections]
+    return [one.key for one in bad if one.closed.error and one.last is not None and one.last.error is None]
 
 
 def _detail(verbosity: int) -> Detail:
     return _QUIET if verbosity < 0 else _NORMAL if verbosity == 0 else _VERBOSE
 
 
-def _last_line(record: RunRecord, width: int) -> Text:
-    tally = count_verdicts(record)
-    said = _counted(record, tally.words())
+def _last_line(run: RunDigest, width: int) -> Text:
+    words = run.tally.words()
+    said = _counted(run, words)
     if said.cell_len > width:
-        said = _counted(record, tally.words(short=True))
+        said = _counted(run, run.tally.words(short=True))
     room = width - said.cell_len - 2
     if room < 4:
         return said
-    style = STYLES[tally.words()[0][0]] if tally.words() else STYLES["quiet"]
+    style = STYLES[words[0][0] if words else "quiet"]
     left, right = "═" * (room // 2), "═" * (room - room // 2)
     return Text.assemble((f"{left} ", style), said, (f" {right}", style))
 
 
-def _counted(record: RunRecord, words: list[tuple[str, str]]) -> Text:
+def _counted(run: RunDigest, words: list[tuple[str, str]]) -> Text:
     said = Text(", ").join(Text(told, STYLES[kind]) for kind, told in words) if words else Text("no test has a verdict")
-    unfinished = sum(1 for test in record.tests.values() if not test.closed)
-    if unfinished:
-        said.append(f", {unfinished} not finished", STYLES["error"])
-    if record.finished:
-        said.append(f" in {say_seconds(record.finished.wall_seconds)}")
-        if record.finished.reason not in ("passed", "failed"):
-            said.append(f" · {safe_line(record.finished.reason)}", STYLES["note"])
+    if run.unfinished:
+        said.append(f", {len(run.unfinished)} not finished", STYLES["error"])
+    if finished := run.record.finished:
+        said.append(f" in {say_seconds(finished.wall_seconds)}")
+        if finished.reason not in ("passed", "failed"):
+            said.append(f" · {safe_line(finished.reason)}", STYLES["note"])
     return said
 
 

@@ -9,6 +9,7 @@ from pulseq.events import TestClosed
 from pulseq.models import NO_VERDICT_REASONS, Reason, Status
 from pulseq.records import RunRecord
 from pulseq.reports.verdicts import is_not_run
+from pulseq.reports.wording import say_count
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Tally:
         passed, skipped = self.passed - self.xpassed, self.skipped - self.xfailed
         said = [
             ("failed", self.failed, f"{self.failed} failed"),
-            ("error", self.errors, f"{self.errors} error{'' if self.errors == 1 else 's'}{causes}"),
+            ("error", self.errors, f"{say_count(self.errors, 'error')}{causes}"),
             ("passed", passed, f"{passed} passed"),
             ("skipped", skipped, f"{skipped} skipped"),
             ("skipped", self.xfailed, f"{self.xfailed} xfailed"),
@@ -80,7 +81,7 @@ class Tally:
             ("flaky", self.flaky, f"{self.flaky} flaky"),
             ("neutral", self.not_run, f"{self.not_run} not run"),
             ("neutral", self.deselected, f"{self.deselected} deselected"),
-            ("flaky", self.warnings, f"{self.warnings} warning{'' if self.warnings == 1 else 's'}"),
+            ("flaky", self.warnings, say_count(self.warnings, "warning")),
             ("flaky", self.reruns, f"{self.reruns} rerun"),
             ("passed", self.subtests_passed, f"{self.subtests_passed} subtests passed"),
         ]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from pulseq.events import TestClosed
 from pulseq.models import CapabilityValue, Reason, Status
-from pulseq.reports.text import safe_line
+from pulseq.safe_text import safe_line
 
 #: Colours of a terminal's own palette, so that they fit light and dark themes.
 STYLES: Mapping[str, str] = {
@@ -39,6 +39,11 @@ def say_clock(seconds: float) -> str:
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def say_count(number: int, word: str) -> str:
+    """`1 test`, `2 tests`."""
+    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def say_test(test_id: str, variant: str, limit: int = 200) -> str:

@@ -8,8 +8,9 @@ from __future__ import annotations
 import secrets
 import tempfile
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from operator import attrgetter
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,12 @@ class AddedResult:
     warnings: tuple[str, ...] = ()
 
 
+_COLUMNS: Callable[[AddedResult], tuple[Any, ...]] = attrgetter(
+    *("test_id", "node_id", "status", "duration", "microseconds", "error", "attempts", "reason", "name", "simulated"),
+    *("flaky", "run_id"),
+)
+
+
 class AddedResults:
     """A growing number of results, and the answers to what is asked of them; any thread may use it."""
 
@@ -81,7 +88,7 @@ class AddedResults:
         with self._lock:
             seq = self._count
             self._count += 1
-            self._results.append((seq, *_columns(result)))
+            self._results.append((seq, *_COLUMNS(result)))
             self._metrics += [(seq, name, value) for name, value in result.metrics.items()]
             self._warnings += [(seq, warning) for warning in result.warnings]
             if len(self._results) >= BATCH_ROWS:
@@ -138,20 +145,3 @@ class AddedResults:
             if rows:
                 append_rows(self._connection, table, rows)
         return self._connection
-
-
-def _columns(result: AddedResult) -> tuple[Any, ...]:
-    return (
-        result.test_id,
-        result.node_id,
-        result.status,
-        result.duration,
-        result.microseconds,
-        result.error,
-        result.attempts,
-        result.reason,
-        result.name,
-        result.simulated,
-        result.flaky,
-        result.run_id,
-    )

@@ -22,51 +22,43 @@ from pulseq.models import AttemptResult
 MOST_OUTPUT_CHARACTERS = 160_000
 
 
+#: What is longer is cut.
+_TEXTS = {
+    "error": MOST_ERROR_CHARACTERS,
+    "output": MOST_OUTPUT_CHARACTERS,
+    "xpassed": MOST_WARNING_CHARACTERS,
+    "short": MOST_WARNING_CHARACTERS,
+}
+
+
 def bound_result(result: AttemptResult) -> AttemptResult:
     """A result with texts, seconds, warnings and metrics of a bearable size: itself, where it has no others."""
     changes: dict[str, Any] = {
-        **_bound_texts(result),
-        **_bound_seconds(result),
-        **_bound_metrics(result.metrics),
-        **_bound_warnings(result.warnings),
+        name: bound_text(text, most) for name, most in _TEXTS.items() if len(text := getattr(result, name) or "") > most
     }
-    if not changes:
-        return result
-    left_out = len(result.metrics) - len(changes.get("metrics", result.metrics))
-    if left_out:
+    for name in ("duration", "queue_seconds"):
+        if getattr(result, name) > MOST_SECONDS:
+            changes[name] = MOST_SECONDS
+    metrics, warnings = _bound_metrics(result.metrics), _bound_warnings(result.warnings)
+    if left_out := len(result.metrics) - len(metrics):
         most = f"at most {MOST_METRICS} are kept, with names of {MOST_ID_CHARACTERS} characters"
-        told = f"{left_out} metrics left out: {most}"
-        changes["warnings"] = (*changes.get("warnings", result.warnings), told)
-    return replace(result, **changes)
+        changes["metrics"] = metrics
+        warnings = (*warnings, f"{left_out} metrics left out: {most}")
+    if warnings is not result.warnings:
+        changes["warnings"] = warnings
+    return replace(result, **changes) if changes else result
 
 
-def _bound_texts(result: AttemptResult) -> dict[str, str]:
-    limits = {
-        "error": (result.error, MOST_ERROR_CHARACTERS),
-        "output": (result.output, MOST_OUTPUT_CHARACTERS),
-        "xpassed": (result.xpassed, MOST_WARNING_CHARACTERS),
-        "short": (result.short, MOST_WARNING_CHARACTERS),
-    }
-    return {
-        name: bound_text(text, most) for name, (text, most) in limits.items() if text is not None and len(text) > most
-    }
-
-
-def _bound_seconds(result: AttemptResult) -> dict[str, float]:
-    seconds = {"duration": result.duration, "queue_seconds": result.queue_seconds}
-    return {name: MOST_SECONDS for name, value in seconds.items() if value > MOST_SECONDS}
-
-
-def _bound_metrics(metrics: Mapping[str, float]) -> dict[str, Mapping[str, float]]:
+def _bound_metrics(metrics: Mapping[str, float]) -> Mapping[str, float]:
     if len(metrics) <= MOST_METRICS and all(len(name) <= MOST_ID_CHARACTERS for name in metrics):
-        return {}
+        return metrics
     kept = [(name, value) for name, value in metrics.items() if len(name) <= MOST_ID_CHARACTERS]
-    return {"metrics": dict(kept[:MOST_METRICS])}
+    return dict(kept[:MOST_METRICS])
 
 
-def _bound_warnings(warnings: tuple[str, ...]) -> dict[str, tuple[str, ...]]:
+def _bound_warnings(warnings: tuple[str, ...]) -> tuple[str, ...]:
     if len(warnings) <= MOST_WARNINGS and all(len(warning) <= MOST_WARNING_CHARACTERS for warning in warnings):
-        return {}
+        return warnings
     kept = tuple(bound_text(warning, MOST_WARNING_CHARACTERS) for warning in warnings[:MOST_WARNINGS])
     more = len(warnings) - len(kept)
-    return {"warnings": (*kept, f"{more} more warnings left out") if more else kept}
+    return (*kept, f"{more} more warnings left out") if more else kept

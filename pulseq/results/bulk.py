@@ -1,9 +1,7 @@
-"""A slice of a journal on its way into the stage tables: DuckDB reads the lines, Python what is out of the ordinary.
+"""A slice of a journal on its way into the stage tables: DuckDB reads the events of tests, Python all others.
 
-DuckDB reads the events of tests as JSON from files in memory, one for each kind, strictly. Python reads the
-events of runs and nodes, and replays the tests whose events in this slice depend on their order. Where DuckDB
-cannot read a slice, or reads a value that this version does not know, Python reads all of it: it knows which
-lines to leave out.
+DuckDB reads lines as JSON from files in memory, one for each kind of event, strictly. Where it cannot read a slice,
+or reads a value that this version does not know, Python goes over all of it first: it knows which lines to leave out.
 """
 
 from __future__ import annotations
@@ -14,19 +12,17 @@ import re
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 
-from pulseq.events import EntryCollected, PrefectRunKnown, RunFinished, RunStarted, SessionFinished, TestExpanded
 from pulseq.models import Reason, Status
-from pulseq.results.codec import DamagedLine, Entry, decode_line
+from pulseq.results.codec import DamagedLine, JournalEntry, decode_line, encode_line
 from pulseq.results.database import Connection, DuckDBError, append_rows
 from pulseq.results.schema_files import schema_script
-from pulseq.results.slices import Slice, seq_of
-from pulseq.results.staging import Batch, clean, json_text
+from pulseq.results.slices import Slice
+from pulseq.results.staging import RunEvents, json_text
 
 #: Half of a surrogate pair without the other one, which no database holds; some whole pairs match as well.
 _LONE_SURROGATE = re.compile(rb"(?<!\\ud[89ab]..)\\ud[c-f]|\\ud[89ab]..(?!\\ud[c-f])")
 
 _FIELD = re.compile(r"[a-z_][a-z0-9_]*")
-_OF_THE_RUN = (RunStarted, PrefectRunKnown, RunFinished, EntryCollected, SessionFinished)
 
 
 class UnreadableLinesError(Exception):
@@ -42,37 +38,32 @@ class BulkBatch:
 
     Args:
         part: lines of one journal.
-        slow: have Python read all of them.
+        slow: have Python look at each line first, and leave out what it does not understand.
 
     Attributes:
-        odd: what Python has read of it, known after `stage`.
-        entries: events that were understood.
+        told: what Python has read: the events of the run and of nodes.
         damaged: lines that were torn, turned or not understood.
-        tables: the stage tables that Python has put rows into, known after `stage`.
     """
 
     def __init__(self, part: Slice, *, slow: bool) -> None:
-        self.odd = Batch()
+        self.told = RunEvents()
         self.damaged = part.damaged
-        self.tables: set[str] = set()
         self._end = part.end
-        self._lines = {kind: [] if slow else lines for kind, lines in part.tests.items()}
-        self._entries = list(self._decode(part.lines if slow else part.others))
+        self._slow = slow
+        self._lines = {kind: list(self._understood(lines)) if slow else lines for kind, lines in part.tests.items()}
         self._read_by_duckdb = sum(map(len, self._lines.values()))
+        for entry in self._decode(part.others):
+            self.told.add(entry)
 
     @property
     def entries(self) -> int:
-        return self.odd.entries + self._read_by_duckdb
+        """Events that were understood."""
+        return self.told.entries + self._read_by_duckdb
 
     @property
     def tells_of_the_run_alone(self) -> bool:
         """Whether there is nothing in it of tests or nodes."""
-        return not self._read_by_duckdb and all(isinstance(entry.event, _OF_THE_RUN) for entry in self._entries)
-
-    def read(self) -> None:
-        """Take in what Python has read, in the order of the journal."""
-        for entry in sorted(self._entries, key=_by_number):
-            self.odd.add(entry)
+        return not self._read_by_duckdb and not self.told.rows
 
     def stage(self, connection: Connection) -> None:
         """Fill the stage tables.
@@ -82,17 +73,11 @@ class BulkBatch:
         """
         connection.execute(schema_script("stage.sql"))
         self._read_lines(connection)
-        expanded = [entry.event for entry in self._entries if isinstance(entry.event, TestExpanded)]
-        if expanded:
-            keys = [(clean(event.test_id), clean(event.variant)) for event in expanded]
-            append_rows(connection, "stage_expanded", keys)
-            self.tables.add("stage_expanded")
-        self._entries += self._take_out_odd_tests(connection)
-        self.read()
-        for table, rows in self.odd.rows():
-            if table != "stage_expanded":
-                append_rows(connection, table, rows)
-                self.tables.add(table)
+        for table, rows in self.told.rows.items():
+            append_rows(connection, table, rows)
+        connection.execute(schema_script("odd.sql"))
+        if connection.execute("FROM odd_keys LIMIT 1").fetchall():
+            connection.execute(schema_script("settle.sql"))
 
     def _read_lines(self, connection: Connection) -> None:
         with ExitStack() as files:
@@ -108,24 +93,25 @@ class BulkBatch:
                 connection.execute(schema_script("bulk.sql"))
                 ((understood,),) = connection.execute(_UNDERSTOOD, [[*Status], [*Reason]]).fetchall()
             except DuckDBError as error:
+                if self._slow:
+                    raise
                 raise UnreadableLinesError(self._end) from error
-        if understood != self._read_by_duckdb:
+        if understood != self._read_by_duckdb and not self._slow:
             raise UnreadableLinesError(self._end)
 
-    def _take_out_odd_tests(self, connection: Connection) -> Iterator[Entry]:
-        connection.execute(schema_script("odd.sql"))
-        odd = {seq for (seq,) in connection.execute("FROM odd_lines").fetchall()}
-        self._read_by_duckdb -= len(odd)
-        if not odd:
-            return iter(())
-        connection.execute(schema_script("odd_out.sql"))
-        return self._decode(line for lines in self._lines.values() for line in lines if seq_of(line) in odd)
-
-    def _decode(self, lines: Iterable[bytes]) -> Iterator[Entry]:
+    def _decode(self, lines: Iterable[bytes]) -> Iterator[JournalEntry]:
         for line in lines:
             try:
                 yield decode_line(line)
             except DamagedLine:
+                self.damaged += 1
+
+    def _understood(self, lines: Iterable[bytes]) -> Iterator[bytes]:
+        """Lines of events that Python has understood, as this version writes them."""
+        for entry in self._decode(lines):
+            try:
+                yield encode_line(entry.seq, entry.time, entry.event).removesuffix(b"\n")
+            except (TypeError, ValueError):  # a metric that is no number, for one
                 self.damaged += 1
 
 
@@ -156,10 +142,6 @@ def _usual_metrics(lines: list[bytes]) -> list[str]:
 
 def _cleaned(line: bytes) -> bytes:
     return json_text(json.loads(line)).encode() if _LONE_SURROGATE.search(line) else line
-
-
-def _by_number(entry: Entry) -> int:
-    return entry.seq
 
 
 #: How many lines have all that they must have, and no word that this version does not know.

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import functools
 import secrets
 import tempfile
+from collections.abc import Mapping
 from contextlib import closing
 from pathlib import Path
 
 from pulseq.errors import UsageError
 from pulseq.results.database import (
     SCHEMA_VERSION,
-    Connection,
     Database,
     check_version,
     connect_memory,
@@ -37,9 +38,7 @@ def find_lack(database: Database, *, may_be_foreign: bool = True) -> str | None:
     with database.look() as connection:
         tables = dict(connection.execute(_TABLES).fetchall())
         version = check_version(connection, database.path)
-    with closing(_reference(version or SCHEMA_VERSION)) as reference:
-        wanted = dict(reference.execute(_TABLES).fetchall())
-        views = dict(reference.execute(_VIEWS).fetchall())
+    wanted, views = _wanted(version or SCHEMA_VERSION)
     if tables.keys().isdisjoint(wanted):
         if tables and not may_be_foreign:
             raise UsageError(f"the database {str(database.path)!r} is none of PulseQ's: --db names another")
@@ -58,8 +57,7 @@ def mend_views(database: Database) -> bool:
 
     Raises as `Database.write` does.
     """
-    with closing(_reference(SCHEMA_VERSION)) as reference:
-        wanted = dict(reference.execute(_VIEWS).fetchall())
+    _, wanted = _wanted(SCHEMA_VERSION)
     with database.write() as connection:
         found = dict(connection.execute(_VIEWS).fetchall())
         if all(found.get(name) == sql for name, sql in wanted.items()):
@@ -71,9 +69,10 @@ def mend_views(database: Database) -> bool:
     return True
 
 
-def _reference(version: int) -> Connection:
-    """A database of this process alone, with the schema of a version."""
+@functools.cache
+def _wanted(version: int) -> tuple[Mapping[str, list[str]], Mapping[str, str]]:
+    """Columns of tables, and texts of views, as DuckDB tells them of a version: from a database made to ask it."""
     place = Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
-    connection = connect_memory(memory_limit_bytes=_MEMORY_BYTES, temp_directory=place)
-    apply_versions(connection, 0, version)
-    return connection
+    with closing(connect_memory(memory_limit_bytes=_MEMORY_BYTES, temp_directory=place)) as connection:
+        apply_versions(connection, 0, version)
+        return dict(connection.execute(_TABLES).fetchall()), dict(connection.execute(_VIEWS).fetchall())

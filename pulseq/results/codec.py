@@ -12,7 +12,7 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, get_args
 
@@ -22,15 +22,11 @@ from msgspec.structs import replace
 from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
-    EntryCollected,
     Event,
-    NodeHealth,
-    NodeJoined,
-    SessionFinished,
     TestClosed,
     TestPlanned,
 )
-from pulseq.models import AttemptResult, Liveness, PytestWarning, Reason, Status
+from pulseq.models import AttemptResult
 from pulseq.results.json_text import general_text, number
 
 _CHECKSUM_KEY = b',"crc":"'
@@ -42,7 +38,7 @@ class DamagedLine(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class JournalEntry:
     """One event of a journal.
 
     Attributes:
@@ -73,7 +69,7 @@ def encode_stamped(seq: int, stamp: bytes, event: Event) -> bytes:
     return b'%b,"crc":"%08x"}\n' % (head, zlib.crc32(head))
 
 
-def decode_line(line: bytes, end_offset: int = 0) -> Entry:
+def decode_line(line: bytes, end_offset: int = 0) -> JournalEntry:
     """The entry of a line.
 
     Raises:
@@ -87,27 +83,17 @@ def decode_line(line: bytes, end_offset: int = 0) -> Entry:
         raise DamagedLine("its checksum is wrong")
     try:
         raw = json.loads(head + b"}")
-        return Entry(int(raw["seq"]), float(raw["time"]), _event_of(raw["kind"], raw["data"]), end_offset)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        return JournalEntry(int(raw["seq"]), float(raw["time"]), _event_of(raw["kind"], raw["data"]), end_offset)
+    except (KeyError, TypeError, ValueError, msgspec.ValidationError) as error:
         raise DamagedLine(f"it is no event that this version knows: {error}") from error
 
 
-def _event_of(kind: str, data: dict[str, Any]) -> Event:
+def _event_of(kind: str, data: Any) -> Event:
     event_type = _TYPE_OF.get(kind)
     if event_type is None:
         raise DamagedLine(f"its kind of event, {kind!r}, is unknown to this version")
-    if event_type is AttemptFinished:
-        return AttemptFinished(_build(AttemptResult, data["result"]))
-    return _build(event_type, data)  # type: ignore[no-any-return]
-
-
-def _build(model: Any, data: dict[str, Any]) -> Any:
-    """The model from its fields; what a newer version added is left out."""
-    known = {name: data[name] for name in _FIELDS_OF[model] if name in data}
-    for name, convert in _CONVERSIONS.get(model, {}).items():
-        if known.get(name) is not None:
-            known[name] = convert(known[name])
-    return model(**known)
+    event: Event = msgspec.convert(data, event_type)  # what a newer version added is left out
+    return event
 
 
 def _fields(event: Event) -> bytes:
@@ -169,19 +155,6 @@ def _is_finite(value: float) -> bool:
         return False
 
 
-def _values_frozen(mapping: Mapping[str, Any]) -> dict[str, Any]:
-    """Capabilities as models have them: lists are tuples."""
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in mapping.items()}
-
-
-def _warnings(told: Iterable[dict[str, Any]]) -> tuple[PytestWarning, ...]:
-    return tuple(_build(PytestWarning, warning) for warning in told)
-
-
-def _tuples(told: Iterable[Iterable[str]]) -> tuple[tuple[str, ...], ...]:
-    return tuple(map(tuple, told))
-
-
 def _fields_of(model: Any) -> dict[str, Any]:
     return {item.name: item.default for item in msgspec.structs.fields(model)}
 
@@ -190,24 +163,7 @@ _EVENT_TYPES: tuple[type[Any], ...] = get_args(Event)
 _KIND_OF = {kind: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower() for kind in _EVENT_TYPES}
 _KIND_BYTES = {event_type: kind.encode() for event_type, kind in _KIND_OF.items()}
 _TYPE_OF = {kind: event_type for event_type, kind in _KIND_OF.items()}
-_FIELDS_OF: dict[Any, dict[str, Any]] = {
-    model: _fields_of(model) for model in (*_EVENT_TYPES, AttemptResult, PytestWarning)
-}
-_CONVERSIONS: dict[Any, dict[str, Callable[[Any], Any]]] = {
-    AttemptResult: {
-        "status": Status,
-        "reason": Reason,
-        "warnings": tuple,
-        "pytest_warnings": _warnings,
-        "properties": _tuples,
-    },
-    EntryCollected: {"warnings": _warnings},
-    SessionFinished: {"warnings": _warnings, "properties": _tuples},
-    TestClosed: {"status": Status, "reason": Reason},
-    NodeJoined: {"capabilities": _values_frozen},
-    NodeHealth: {"liveness": Liveness},
-    TestPlanned: {"requirements": _values_frozen},
-}
+_FIELDS_OF: dict[Any, dict[str, Any]] = {model: _fields_of(model) for model in (*_EVENT_TYPES, AttemptResult)}
 _ENCODE = msgspec.json.Encoder().encode
 _NUMBERS = frozenset({int, float})
 _WORDS = frozenset({str, int, bool})

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pulseq.errors import PulseqError, UsageError
 from pulseq.events import RunStarted
+from pulseq.models import Key
 from pulseq.records import RunRecord
 from pulseq.results.database import Database, DatabaseBusyError
 from pulseq.results.flow_runs import is_being_written
@@ -19,8 +20,6 @@ from pulseq.results.stored_run import load_run
 DATABASE = "database"
 #: Nobody waits long for somebody who has left a client open: the journals are there.
 PATIENCE_SECONDS = 2.0
-
-Key = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)

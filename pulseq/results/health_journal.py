@@ -15,8 +15,9 @@ from pathlib import Path
 from pulseq.errors import UsageError
 from pulseq.events import NodeHealth
 from pulseq.results.database import Connection, Database, append_rows
-from pulseq.results.journal import JournalReader, JournalWriter, read_journal
-from pulseq.results.journal_mark import JournalMark, read_mark
+from pulseq.results.journal import JournalWriter, read_journal
+from pulseq.results.journal_mark import read_mark
+from pulseq.results.row_stamps import note_place
 from pulseq.results.staging import Row, health_row, microseconds
 
 DIRECTORY = "health"
@@ -103,7 +104,7 @@ def _ingest_one(connection: Connection, journal: Path, known: tuple[str, int] | 
     reader = read_journal(journal, offset=start)
     rows = [_row(entry.seq, entry.event, entry.time) for entry in reader if isinstance(entry.event, NodeHealth)]
     added = _add_rows(connection, rows)
-    _note_offset(connection, _key(journal), mark, reader)
+    note_place(connection, _key(journal), mark, reader.offset, len(reader.damage))
     return added
 
 
@@ -126,16 +127,6 @@ _LOOKS = "SELECT count(*) FROM node_health WHERE run_id IS NULL"
 def _row(seq: int, health: NodeHealth, at: float) -> Row:
     number, node_id, _, *rest = health_row(seq, "poll", health, None)
     return (None, number, node_id, datetime.fromtimestamp(at, UTC), *rest)
-
-
-def _note_offset(connection: Connection, key: str, mark: JournalMark, reader: JournalReader) -> None:
-    connection.execute(
-        """INSERT INTO journals (run_id, end_offset, damaged_lines, first_line) VALUES (?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET
-            end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines,
-            first_line = excluded.first_line""",
-        [key, reader.offset, len(reader.damage), mark.first_line],
-    )
 
 
 def drop_health(home: Path, database: Database, before: float) -> int:

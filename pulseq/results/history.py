@@ -7,10 +7,9 @@ from collections.abc import Hashable
 from dataclasses import dataclass
 
 from pulseq.capabilities import requirement_key
+from pulseq.models import Key
 from pulseq.results.database import Connection, Database
 from pulseq.results.lineage import SAME_LINEAGE, Lineage
-
-Key = tuple[str, str]
 
 #: The last clean attempts of each test: those that passed or failed by themselves and were no stand-ins.
 _RECENT = f"""

@@ -12,11 +12,11 @@ from pulseq.errors import UsageError
 from pulseq.results.bulk import BulkBatch, UnreadableLinesError
 from pulseq.results.database import Connection, Database, DatabaseDamagedError
 from pulseq.results.journal_mark import JournalMark, read_mark
-from pulseq.results.row_stamps import TABLES, stamp_rows
+from pulseq.results.row_stamps import TABLES, note_place, stamp_rows
 from pulseq.results.schema_files import schema_script
 from pulseq.results.sessions import store_sessions
 from pulseq.results.slices import read_slice
-from pulseq.results.staging import Batch
+from pulseq.results.staging import RunEvents
 
 #: Bytes of journal that are taken in at a time: what DuckDB reads, and what Python has to.
 BATCH_BYTES = 32 << 20
@@ -148,7 +148,7 @@ def _take_one(connection: Connection, work: JournalWork, until: float) -> tuple[
         except UnreadableLinesError as error:
             work.slow_until = error.end
             raise
-        ended = work.settled or batch.odd.run_ended
+        ended = work.settled or batch.told.run_ended
         report = replace(
             report,
             entries=report.entries + batch.entries,
@@ -186,43 +186,36 @@ def _merge(connection: Connection, mark: JournalMark, batch: BulkBatch, end: int
         _merge_run(connection, mark.run_id, batch)
     else:
         _merge_all(connection, mark.run_id, batch)
-    connection.execute(
-        """INSERT INTO journals (run_id, end_offset, damaged_lines, first_line) VALUES (?, ?, ?, ?)
-        ON CONFLICT DO UPDATE SET
-            end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines,
-            rows_count = NULL, rows_checksum = NULL""",
-        [mark.run_id, end, batch.damaged, mark.first_line],
-    )
+    note_place(connection, mark.run_id, mark, end, batch.damaged)
 
 
 def _merge_run(connection: Connection, run_id: str, batch: BulkBatch) -> None:
     """As `_merge_all`, in a tenth of the time: so ends a run whose results have been taken in before."""
-    batch.read()
-    _describe_run(connection, run_id, batch.odd)
-    if batch.odd.run_ended:
+    _describe_run(connection, run_id, batch.told)
+    if batch.told.run_ended:
         connection.execute("DELETE FROM running WHERE run_id = ?", [run_id])
 
 
 def _merge_all(connection: Connection, run_id: str, batch: BulkBatch) -> None:
     batch.stage(connection)
-    _describe_run(connection, run_id, batch.odd)
+    _describe_run(connection, run_id, batch.told)
     connection.execute("SET VARIABLE run_id = ?", [run_id])
-    connection.execute("SET VARIABLE run_ended = ?", [batch.odd.run_ended])
-    if "stage_expanded" in batch.tables:
+    connection.execute("SET VARIABLE run_ended = ?", [batch.told.run_ended])
+    if "stage_expanded" in batch.told.rows:
         connection.execute(schema_script("merge_expanded.sql"))
     connection.execute(schema_script("merge.sql"))
-    if not batch.tables.isdisjoint(("stage_nodes", "stage_node_health", "stage_run_notes")):
+    if batch.told.rows:
         connection.execute(schema_script("merge_nodes.sql"))
 
 
-def _describe_run(connection: Connection, run_id: str, batch: Batch) -> None:
+def _describe_run(connection: Connection, run_id: str, told: RunEvents) -> None:
     """The row of the run, where the first start stays and everything else is as last told, and its entries."""
     connection.execute("INSERT INTO runs (run_id) VALUES (?) ON CONFLICT DO NOTHING", [run_id])
-    for column, value in batch.run.items():
+    for column, value in told.run.items():
         shown = "make_timestamptz(?)" if column in _RUN_TIMES else "?"
         only_once = f" AND {column} IS NULL" if column in _RUN_ONCE else ""
         connection.execute(f"UPDATE runs SET {column} = {shown} WHERE run_id = ?{only_once}", [value, run_id])
-    store_sessions(connection, run_id, batch)
+    store_sessions(connection, run_id, told)
 
 
 _RUN_TIMES = frozenset({"started_at", "finished_at"})

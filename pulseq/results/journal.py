@@ -21,7 +21,7 @@ from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import Event
 from pulseq.ownership import make_own_directory, open_own
 from pulseq.records import RunRecord, fold
-from pulseq.results.codec import DamagedLine, Entry, decode_line, encode_stamped
+from pulseq.results.codec import DamagedLine, JournalEntry, decode_line, encode_stamped
 from pulseq.results.json_text import number
 from pulseq.results.regular_file import expect_file
 
@@ -181,7 +181,7 @@ class JournalWriter:
         self._end += len(data)
 
 
-class JournalReader(Iterator[Entry]):
+class JournalReader(Iterator[JournalEntry]):
     """The believable entries of a journal from `offset` on, as far as it has been written.
 
     A last line without its end is left alone, as its writer may be at it; `torn_tail` tells of it.
@@ -200,10 +200,10 @@ class JournalReader(Iterator[Entry]):
         #: Where lines have been counted up to: damage is told with the number of its line.
         self._counted = (0, 1)
 
-    def __next__(self) -> Entry:
+    def __next__(self) -> JournalEntry:
         return next(self._entries)
 
-    def _read(self) -> Iterator[Entry]:
+    def _read(self) -> Iterator[JournalEntry]:
         with self.path.open("rb") as stream:
             stream.seek(self.offset)
             for line in stream:
@@ -215,7 +215,7 @@ class JournalReader(Iterator[Entry]):
                 if entry is not None:
                     yield entry
 
-    def _decode(self, line: bytes, end: int) -> Entry | None:
+    def _decode(self, line: bytes, end: int) -> JournalEntry | None:
         if not line.strip():
             return None
         try:

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
+from pulseq.models import Key
 from pulseq.results.database import Database
 from pulseq.results.lineage import SAME_LINEAGE, Lineage
-
-Key = tuple[str, str]
 
 _PASSED_BEFORE = f"""
     SELECT test_id, variant

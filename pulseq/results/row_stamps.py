@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pulseq.results.database import Connection
+from pulseq.results.journal_mark import JournalMark
 
 #: The tables that hold rows of runs, besides `journals`.
 TABLES = (
@@ -34,6 +35,12 @@ _STAMP = f"""
 UPDATE journals SET rows_count = s.rows_count, rows_checksum = s.rows_checksum
 FROM ({_STAMPS} AND run_id = $1 GROUP BY run_id) AS s WHERE journals.run_id = s.run_id
 """
+_PLACE = """
+INSERT INTO journals (run_id, end_offset, damaged_lines, first_line) VALUES (?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET
+    end_offset = excluded.end_offset, damaged_lines = journals.damaged_lines + excluded.damaged_lines,
+    first_line = excluded.first_line, rows_count = NULL, rows_checksum = NULL
+"""
 _COMPARE = f"""
 SELECT
     coalesce(j.run_id, s.run_id),
@@ -55,6 +62,11 @@ class Doubts:
 
     changed: frozenset[str]
     unstamped: frozenset[str]
+
+
+def note_place(connection: Connection, key: str, mark: JournalMark, end_offset: int, damaged_lines: int) -> None:
+    """Write down how far a journal has been taken in, and with how many more damaged lines."""
+    connection.execute(_PLACE, [key, end_offset, damaged_lines, mark.first_line])
 
 
 def stamp_rows(connection: Connection, run_id: str) -> None:

@@ -78,7 +78,7 @@ def run_sql(
         "patience_seconds": patience_seconds,
     }
     with _child() as child:
-        answer = _Answer(child, timeout_seconds)
+        answer = _QueryAnswer(child, timeout_seconds)
         try:
             _send(child, request)
             answer.read()
@@ -116,7 +116,7 @@ def _send(child: subprocess.Popen[bytes], request: dict[str, Any]) -> None:
 
 
 @dataclass(slots=True)
-class _Answer:
+class _QueryAnswer:
     """What the child says, line by line, until it is done, fails, dies, or its time is over."""
 
     child: subprocess.Popen[bytes]

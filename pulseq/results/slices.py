@@ -6,7 +6,6 @@ DuckDB reads them (`bulk`).
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
@@ -19,7 +18,6 @@ _CHECKSUM = b',"crc":"%08x"}'
 _CHECKSUM_LENGTH = len(_CHECKSUM % 0)
 #: Read at once: lines that the processor has near are checked and sorted in two thirds of the time.
 _BLOCK_BYTES = 256 << 10
-_SEQ = re.compile(rb'\{"seq":(\d+),')
 
 
 @dataclass(slots=True)
@@ -38,11 +36,6 @@ class Slice:
     tests: dict[bytes, list[bytes]] = field(default_factory=lambda: {kind: [] for kind in TEST_KINDS})
     others: list[bytes] = field(default_factory=list)
     damaged: int = 0
-
-    @property
-    def lines(self) -> list[bytes]:
-        """Every line, those of one kind after those of another."""
-        return [line for lines in (*self.tests.values(), self.others) for line in lines]
 
 
 def read_slice(path: Path, start: int, size: int) -> Slice:
@@ -68,12 +61,6 @@ def read_slice(path: Path, start: int, size: int) -> Slice:
         return _with_tail(found, line)
     _take(found, [line[:-1]])
     return found
-
-
-def seq_of(line: bytes) -> int:
-    """The number of an event, from its line; -1 where it does not begin with one."""
-    found = _SEQ.match(line)
-    return int(found[1]) if found else -1
 
 
 def _split(block: bytes) -> tuple[list[bytes], bytes, bool]:

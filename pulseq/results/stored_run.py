@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
+from pulseq.errors import UsageError
 from pulseq.events import (
     AttemptFinished,
+    EntryCollected,
     Event,
     NodeJoined,
     NodeLost,
@@ -16,19 +20,26 @@ from pulseq.events import (
     RunFinished,
     RunNote,
     RunStarted,
+    SessionFinished,
     TestClosed,
     TestPlanned,
 )
-from pulseq.models import AttemptResult, Reason, Status
+from pulseq.models import AttemptResult
 from pulseq.records import RunRecord, fold
 from pulseq.results.database import Connection, Database
-from pulseq.results.queries import find_run_id
-from pulseq.results.sessions import as_warnings, load_sessions
 
-_ATTEMPT_FIELDS = (
-    "test_id, attempt, node_id, status, variant, reason, started_at, duration, queue_seconds, error, output, "
-    "output_bytes, exit_code, signal, metrics, simulated, leaked_processes, warnings, "
-    "pytest_warnings, xpassed, properties, subtests, rerun"
+#: Columns of JSON, which DuckDB gives as text.
+_JSON = frozenset({"options", "capabilities", "requirements"})
+#: In the order of a run: the events, the rows that tell them, and what stands for NULL where an event needs a value.
+_TOLD: tuple[tuple[Any, str, Mapping[str, Any]], ...] = (
+    (NodeJoined, "nodes", {}),
+    (TestPlanned, "tests", {}),
+    (AttemptResult, "attempts", {"node_id": ""}),
+    (TestClosed, "verdicts", {"reason": None}),
+    (EntryCollected, "collections", {}),
+    (SessionFinished, "sessions", {}),
+    (NodeLost, "(SELECT *, rowid FROM node_health WHERE event = 'lost')", {"why": ""}),
+    (RunNote, "run_notes", {}),
 )
 
 
@@ -39,70 +50,48 @@ def load_run(database: Database, run_id: str | None = None) -> RunRecord:
         UsageError: there is no such run, or no database.
     """
     with database.read() as connection:
-        known = find_run_id(connection, database, run_id)
-        return fold(_events(connection, known))
+        return fold(_events(connection, _find_run_id(connection, database, run_id)))
+
+
+def _find_run_id(connection: Connection, database: Database, wanted: str | None) -> str:
+    """The wanted run if it is there, the last one for None."""
+    if wanted is None:
+        query = "SELECT run_id FROM runs ORDER BY started_at DESC NULLS LAST, run_id DESC LIMIT 1"
+        rows = connection.execute(query).fetchall()
+    else:
+        rows = connection.execute("SELECT run_id FROM runs WHERE run_id = ?", [wanted]).fetchall()
+    if rows:
+        return str(rows[0][0])
+    if wanted is None:
+        raise UsageError(f"the database {str(database.path)!r} has no run yet: `pulseq run` makes one")
+    raise UsageError(
+        f"the database {str(database.path)!r} has no run {wanted!r}: `pulseq results sync` takes in "
+        'what is missing, `pulseq sql "select run_id from runs"` lists what is there'
+    )
 
 
 def _events(connection: Connection, run_id: str) -> Iterator[Event]:
-    yield from _run_events(connection, run_id)
-    for node_id, host, slots, capabilities in _rows(connection, "node_id, host, slots, capabilities", "nodes", run_id):
-        yield NodeJoined(node_id, host, slots, json.loads(capabilities or "{}"))
-    fields = "test_id, variant, name, body, priority, location, expected_seconds, requirements"
-    for row in _rows(connection, fields, "tests", run_id):
-        planned = dict(zip(fields.split(", "), row, strict=True))
-        yield TestPlanned(**planned | {"requirements": json.loads(planned["requirements"] or "{}")})
-    for row in _rows(connection, _ATTEMPT_FIELDS, "attempts", run_id):
-        yield AttemptFinished(_attempt(row))
-    fields = "test_id, variant, status, reason, flaky, attempts, node_id, error"
-    for test_id, variant, status, reason, *rest in _rows(connection, fields, "verdicts", run_id):
-        yield TestClosed(test_id, variant, Status(status), Reason(reason) if reason else None, *rest)
-    yield from load_sessions(connection, run_id)
-    for node_id, why in _rows(connection, "node_id, why", "node_health", run_id, "event = 'lost'"):
-        yield NodeLost(node_id, why or "")
-    for (text,) in _rows(connection, "text", "run_notes", run_id):
-        yield RunNote(text)
+    for row in _rows(connection, "runs", run_id):
+        yield msgspec.convert({"suite": "", "started_at": 0.0, "version": "", **row}, RunStarted)
+        if "flow_run_id" in row:
+            yield PrefectRunKnown(row["flow_run_id"], row.get("prefect_url"))
+        if "finished_at" in row:
+            yield RunFinished(row["finished_at"], row["wall_seconds"], row["exit_code"], row["exit_reason"])
+    for kind, table, instead in _TOLD:
+        for row in _rows(connection, table, run_id):
+            told = msgspec.convert({**instead, **row}, kind)
+            yield AttemptFinished(told) if isinstance(told, AttemptResult) else told
 
 
-def _run_events(connection: Connection, run_id: str) -> Iterator[Event]:
-    fields = (
-        "suite, started_at, version, options, flow_run_id, prefect_url, "
-        "finished_at, wall_seconds, exit_code, exit_reason"
-    )
-    for suite, started, version, options, flow, url, finished, wall, code, reason in _rows(
-        connection, fields, "runs", run_id
-    ):
-        yield RunStarted(run_id, suite or "", _seconds(started), version or "", json.loads(options or "{}"))
-        if flow:
-            yield PrefectRunKnown(flow, url)
-        if finished is not None:
-            yield RunFinished(_seconds(finished), wall, code, reason)
+def _rows(connection: Connection, table: str, run_id: str) -> Iterator[dict[str, Any]]:
+    """The rows that a table has of a run, in their order, as fields of events; those that are NULL are left out."""
+    answer = connection.execute(f"SELECT * FROM {table} WHERE run_id = ? ORDER BY rowid", [run_id])
+    names = [name for name, *_ in answer.description or ()]
+    for row in answer.fetchall():
+        yield {name: _plain(name, value) for name, value in zip(names, row, strict=True) if value is not None}
 
 
-def _rows(
-    connection: Connection, fields: str, table: str, run_id: str, condition: str = "true"
-) -> list[tuple[Any, ...]]:
-    rows: list[tuple[Any, ...]] = connection.execute(
-        f"SELECT {fields} FROM {table} WHERE run_id = ? AND {condition} ORDER BY rowid", [run_id]
-    ).fetchall()
-    return rows
-
-
-def _attempt(row: tuple[Any, ...]) -> AttemptResult:
-    fields = dict(zip(_ATTEMPT_FIELDS.split(", "), row, strict=True))
-    fields |= {
-        "status": Status(fields["status"]),
-        "reason": Reason(fields["reason"]) if fields["reason"] else None,
-        "started_at": _seconds(fields["started_at"]),
-        "node_id": fields["node_id"] or "",
-        "warnings": tuple(fields["warnings"] or ()),
-        "metrics": dict(fields["metrics"] or {}),
-        "pytest_warnings": as_warnings(fields["pytest_warnings"]),
-        "properties": tuple(tuple(one) for one in fields["properties"] or ()),
-        "subtests": dict(fields["subtests"] or {}),
-        "rerun": bool(fields["rerun"]),
-    }
-    return AttemptResult(**fields)
-
-
-def _seconds(at: datetime | None) -> float:
-    return at.timestamp() if at is not None else 0.0
+def _plain(name: str, value: Any) -> Any:
+    if name in _JSON:
+        return json.loads(value)
+    return value.timestamp() if isinstance(value, datetime) else value

@@ -60,7 +60,8 @@ class EventLog:
         self.record = RunRecord()
         self._path = journal
         self._writer = JournalWriter(journal, new=True)
-        self._sinks = sinks
+        #: Each with what people call it.
+        self._sinks = dict.fromkeys(sinks, "what shows this run")
         self._broken: set[EventSink] = set()
         self._on_failure = on_failure
         self._dirty = asyncio.Event()
@@ -86,7 +87,7 @@ class EventLog:
                 return
             slim = self._take(event)
         self._dirty.set()
-        sinks = self._sinks if shown else []
+        sinks = self._sinks if shown else {}
         for trouble in [trouble for sink in sinks if (trouble := self._show(sink, slim))]:
             self.emit(RunNote(trouble))
 
@@ -120,7 +121,8 @@ class EventLog:
             logger.debug("a view of the run has failed", exc_info=True)
             if sink not in self._broken:
                 self._broken.add(sink)
-                return f"what shows this run has failed ({type(error).__name__}: {error}); its results do not need it"
+                told = f"{type(error).__name__}: {error}"
+                return f"{self._sinks[sink]} has failed ({told}); its results do not need it"
         return None
 
     @property
@@ -128,9 +130,12 @@ class EventLog:
         """Whether something of this run has been brought into DuckDB."""
         return self._ingested > 0 or self._ingesting is not None
 
-    def show_to(self, sink: EventSink) -> None:
-        """Let one more view see each event from here on."""
-        self._sinks = [*self._sinks, sink]
+    def show_to(self, sink: EventSink, name: str) -> None:
+        """Let one more view, called `name` where it fails, see each verdict so far and each event from here on."""
+        self._sinks = {**self._sinks, sink: name}
+        closed = [test.closed for test in self.record.tests.values() if test.closed]
+        for trouble in [trouble for verdict in closed if (trouble := self._show(sink, verdict))]:
+            self.emit(RunNote(trouble))
 
     async def commit(self) -> None:
         """Put all events so far on disk; whatever keeps it from that, the next one tries again."""

@@ -10,8 +10,8 @@ from types import MappingProxyType
 from pulseq.events import AttemptFinished, AttemptStarted, Event, TestClosed
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Reason, Status
 from pulseq.orchestration.run_log import LogLine
-from pulseq.reports.text import last_lines, safe_line
 from pulseq.reports.wording import say_seconds, say_test
+from pulseq.safe_text import last_lines, safe_line
 
 #: Each is a row of the API's database; the table of failures and DuckDB have the others.
 MOST_LINES = 500

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError
-from pulseq.events import RunFinished, TestClosed
+from pulseq.events import RunFinished, RunNote, TestClosed
 from pulseq.orchestration.artifacts import RunArtifacts
 from pulseq.orchestration.delivery import Delivery
 from pulseq.orchestration.run_events import RUN_FINISHED, RUN_STARTED, newly_failing_event, run_event, tell_events
@@ -63,10 +63,7 @@ class RunPage:
         self._failures = FailureLog(unstarted=self._unstarted.task_runs)
         # In this order: what the log says of a test belongs to its task run.
         for handle in (self._unstarted.handle, self._failures.handle):
-            for test in self.log.record.tests.values():
-                if test.closed:
-                    handle(test.closed)
-            self.log.show_to(handle)
+            self.log.show_to(handle, "what tells Prefect of this run")
 
     @contextlib.asynccontextmanager
     async def kept(self, known: asyncio.Task[None] | None = None) -> AsyncIterator[None]:
@@ -156,6 +153,9 @@ class RunPage:
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
                 await telling
-        except (InfrastructureError, TimeoutError) as error:
-            self.trouble = str(error) or "it took too long to answer"
+        except Exception as error:
             logger.debug("the page of the flow run is not complete", exc_info=True)
+            self.trouble = str(error) or "it took too long to answer"
+            if not isinstance(error, (InfrastructureError, TimeoutError)):
+                told = f"{type(error).__name__}: {error}"
+                self.log.emit(RunNote(f"the page of the flow run has failed ({told}); the results do not need it"))

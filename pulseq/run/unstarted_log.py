@@ -11,9 +11,9 @@ from pulseq.models import Key, Reason, Status
 from pulseq.orchestration.task_run_events import failed_at_once
 from pulseq.protocol.from_node import TaskRunState
 from pulseq.protocol.names import name_task_run
-from pulseq.reports.text import safe_line
 from pulseq.reports.wording import say_test
 from pulseq.run.ledger import Ledger
+from pulseq.safe_text import safe_line
 
 #: As of other failures: the database has all of them.
 MOST_TOLD = 500

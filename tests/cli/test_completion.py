@@ -20,15 +20,16 @@ def needs(shell: str) -> pytest.MarkDecorator:
     return pytest.mark.skipif(shutil.which(shell) is None, reason=f"there is no {shell} on this machine")
 
 
-@pytest.fixture
-def place(tmp_path: Path) -> Path:
-    (tmp_path / "suites of mine").mkdir()
-    (tmp_path / "suites of mine" / "shop.yaml").touch()
-    (tmp_path / "results").mkdir()
-    return tmp_path
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("place")
+    (path / "suites of mine").mkdir()
+    (path / "suites of mine" / "shop.yaml").touch()
+    (path / "results").mkdir()
+    return path
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def bash(place: Path) -> Iterator[Terminal]:
     (place / "script").write_text(write_completion("bash"))
     with open_terminal(["bash", "--norc", "--noprofile", "-i"], place) as terminal:
@@ -36,9 +37,9 @@ def bash(place: Path) -> Iterator[Terminal]:
         yield terminal
 
 
-@pytest.fixture(params=["of $fpath", "of a person's own"])
+@pytest.fixture(scope="module", params=["of $fpath", "of a person's own"])
 def zsh(place: Path, request: pytest.FixtureRequest) -> Iterator[Terminal]:
-    (place / "functions").mkdir()
+    (place / "functions").mkdir(exist_ok=True)
     (place / "functions" / "_pulseq").write_text(write_completion("zsh"))
     with open_terminal(["zsh", "-f", "-i"], place) as terminal:
         terminal.enter("unsetopt prompt_sp zle_bracketed_paste; unset zle_bracketed_paste; setopt no_beep")

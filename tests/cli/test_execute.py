@@ -1,97 +1,95 @@
-"""A view that is made late, and silence of what is not ours."""
+"""Silence of what is not ours, and what becomes of a report that fails."""
 
 from __future__ import annotations
 
+import json
 import os
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
-from pulseq.cli.execute import LateView, silence_prefect
-from pulseq.events import Event, RunNote
-
-
-class Told:
-    """A view that notes what it is told."""
-
-    def __init__(self) -> None:
-        self.words: list[str] = []
-
-    def start(self) -> None:
-        self.words.append("start")
-
-    def keep_drawing(self) -> None:
-        self.words.append("draw")
-
-    def handle(self, event: Event) -> None:
-        assert isinstance(event, RunNote)
-        self.words.append(event.text)
-
-    def stop(self) -> None:
-        self.words.append("stop")
-
-
-class Ticking(Told):
-    """One that says things by the clock, too."""
-
-    def tick(self) -> None:
-        self.words.append("tick")
-
-
-@pytest.mark.parametrize(("view", "ticks"), [(Told(), []), (Ticking(), ["tick"])])
-def test_a_view_begins_with_the_first_event_and_misses_none(view: Told, ticks: list[str]) -> None:
-    late = LateView(lambda: view)
-
-    late.tick()
-    for text in ("one", "two"):
-        late.handle(RunNote(text))
-    late.keep_drawing()
-    late.tick()
-    late.stop()
-
-    assert view.words == ["one", "start", "two", "draw", *ticks, "stop"]
-
-
-def test_a_view_of_a_run_that_never_began_is_not_made() -> None:
-    made: list[Told] = []
-
-    def make() -> Told:
-        made.append(Told())
-        return made[-1]
-
-    late = LateView(make)
-    late.tick()
-    late.stop()
-
-    assert made == []
-
-
-class Failing(Ticking):
-    """One that shows nothing for long."""
-
-    def keep_drawing(self) -> None:
-        raise KeyError("draw")
-
-    def tick(self) -> None:
-        raise KeyError("tick")
-
-    def stop(self) -> None:
-        raise KeyError("stop")
-
-
-def test_what_a_view_runs_into_ends_nothing_and_is_kept_to_be_told() -> None:
-    late = LateView(Failing)
-    late.handle(RunNote("one"))
-
-    late.keep_drawing()
-    late.tick()
-    late.stop()
-
-    assert repr(late.trouble) == "KeyError('draw')"
+from pulseq.cli import execute
+from pulseq.errors import ExitCode
+from pulseq.events import RunStarted
+from pulseq.models import Fleet, Suite
+from pulseq.records import RunRecord
+from pulseq.reports import html, json_output, junit, summary
+from pulseq.results.journal import JournalWriter
+from pulseq.run.run_options import RunOptions
+from pulseq.run.run_session import RunOutcome
 
 
 def test_what_somebody_has_set_for_prefect_stays(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PREFECT_LOGGING_LEVEL", "DEBUG")
     monkeypatch.delenv("DO_NOT_TRACK", raising=False)
-    silence_prefect()
+    execute.silence_prefect()
 
     assert (os.environ["PREFECT_LOGGING_LEVEL"], os.environ["DO_NOT_TRACK"]) == ("DEBUG", "1")
+
+
+@pytest.fixture
+def ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
+    """The options of a run that has just ended, with a test that failed."""
+    options = RunOptions(run_id="r", home=tmp_path)
+    started = RunStarted("r", "shop", 1.0, "0")
+    with JournalWriter(options.journal_path) as journal:
+        journal.append(started)
+    record = RunRecord()
+    record.apply(started)
+    outcome = RunOutcome(ExitCode.TESTS_FAILED, record, stored=True)
+    monkeypatch.setattr(execute, "_run", lambda *_: outcome)
+    return options
+
+
+def fail(*_: Any, **__: Any) -> None:
+    raise KeyError("its own")
+
+
+def run(options: RunOptions, **reports: Any) -> int:
+    suite, fleet = Suite("shop", ()), Fleet((), SimpleNamespace(persist_results=True))
+    return execute.execute(suite, fleet, options, execute.Reports(**reports))
+
+
+@pytest.mark.parametrize(("lost", "module"), [("junit", junit), ("html", html)])
+def test_a_report_that_fails_leaves_the_other_and_the_exit_code(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ended: RunOptions,
+    lost: str,
+    module: Any,
+) -> None:
+    monkeypatch.setattr(module, f"write_{lost}", fail)
+    paths = {"junit": tmp_path / "junit.xml", "html": tmp_path / "page.html"}
+
+    assert run(ended, junitxml=paths["junit"], html=paths["html"]) == 1
+
+    assert {name for name, path in paths.items() if path.stat().st_size} == {"junit", "html"} - {lost}
+    assert capsys.readouterr().err.count("a report cannot be written: KeyError('its own')") == 1
+
+
+@pytest.mark.parametrize(
+    ("output", "module", "name"), [("text", summary, "render_summary"), ("json", json_output, "describe_run")]
+)
+def test_a_summary_that_fails_leaves_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    ended: RunOptions,
+    output: str,
+    module: Any,
+    name: str,
+) -> None:
+    monkeypatch.setattr(module, name, fail)
+
+    assert run(ended, output=output) == 1
+
+    told = capsys.readouterr().err
+    assert told.count("what tells the end of the run has failed (KeyError('its own'))") == 1
+
+
+def test_a_run_told_as_json_is_one_object(capsys: pytest.CaptureFixture[str], ended: RunOptions) -> None:
+    run(ended, output="json")
+
+    assert json.loads(capsys.readouterr().out)["run_id"] == "r"

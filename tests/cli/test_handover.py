@@ -142,6 +142,7 @@ def _files(process: psutil.Process) -> list[psutil._common.popenfile]:
         return []
 
 
+@pytest.mark.system
 def test_ctrl_c_reaches_the_run(home: Path) -> None:
     caller, forked = _run_of(home, "interrupted")
 
@@ -153,6 +154,7 @@ def test_ctrl_c_reaches_the_run(home: Path) -> None:
     until(lambda: not forked.is_running(), "the run has ended")
 
 
+@pytest.mark.system
 def test_ctrl_c_twice_leaves_with_its_own_code_and_closes_the_run(home: Path) -> None:
     caller, forked = _run_of(home, "left")
 
@@ -172,6 +174,7 @@ def test_ctrl_c_twice_leaves_with_its_own_code_and_closes_the_run(home: Path) ->
         assert [("interrupted", True)] == connection.execute(query).fetchall()
 
 
+@pytest.mark.system
 def test_a_run_dies_with_its_caller(home: Path) -> None:
     caller, forked = _run_of(home, "killed")
     below = [forked, *forked.children(recursive=True)]
@@ -182,6 +185,7 @@ def test_a_run_dies_with_its_caller(home: Path) -> None:
     assert until(lambda: not any(process.is_running() for process in below), "all of the run has ended")
 
 
+@pytest.mark.system
 def test_a_caller_tells_that_its_run_has_died(home: Path) -> None:
     caller, forked = _run_of(home, "died")
 
@@ -192,6 +196,7 @@ def test_a_caller_tells_that_its_run_has_died(home: Path) -> None:
     assert "the process of this run has died" in err
 
 
+@pytest.mark.system
 def test_pausing_pauses_the_run_too(home: Path) -> None:
     caller, forked = _run_of(home, "paused")
 

@@ -32,7 +32,10 @@ def cluster() -> StandingCluster:
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("PULSEQ_HOME", str(tmp_path))
-    monkeypatch.setattr(up_module, "configured_api", lambda: None)
+    monkeypatch.chdir(tmp_path)  # where no file speaks of Prefect
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    for name in ("PREFECT_API_URL", "PREFECT_PROFILES_PATH"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setattr(up_module, "START_PATIENCE_SECONDS", 0.0)
     monkeypatch.setattr(up_module, "start_cluster", _start_nothing)
     return tmp_path

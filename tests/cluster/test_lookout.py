@@ -1,19 +1,18 @@
-"""How often nodes are looked at, and what a look is; a real scheduler is looked at in tests/system/test_node_health."""
+"""How often nodes are looked at, and what a look is."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from collections.abc import Callable
 
 import pytest
 
-from pulseq.cluster import lookout
 from pulseq.cluster.health_watch import HealthWatch, Look
 from pulseq.cluster.lookout import SUSPECT_POLL_SECONDS, Lookout, pause_seconds
-from pulseq.errors import InfrastructureError
 from pulseq.events import NodeHealth
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule
+from tests.dask_nodes import open_node, open_scheduler
 
 RULE = LivenessRule(5.0, 60.0)
 
@@ -36,10 +35,7 @@ def test_a_short_interval_stays_short_for_a_suspect_node() -> None:
     assert rule.poll_interval == pause_seconds(rule, [NodeHealth("n", Liveness.SUSPECT)])
 
 
-def test_it_looks_until_it_is_told_to_end_and_tells_why_it_saw_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
-    def reach(address: str) -> Any:
-        raise InfrastructureError(f"nobody answers at {address}")
-
+def test_it_looks_until_it_is_told_to_end_and_tells_why_it_saw_nobody() -> None:
     async def main() -> list[Look]:
         looks: list[Look] = []
         twice = asyncio.Event()
@@ -49,12 +45,31 @@ def test_it_looks_until_it_is_told_to_end_and_tells_why_it_saw_nobody(monkeypatc
             if len(looks) == 2:
                 twice.set()
 
-        watching = Lookout(HealthWatch(LivenessRule(0.001, 1.0), "tcp://s:1"), take)
+        watching = Lookout(HealthWatch(LivenessRule(0.001, 1.0), "nonsense://somewhere"), take)
         watching.begin()
         await asyncio.wait_for(twice.wait(), 30)
         await watching.end()
         await watching.end()
         return looks
 
-    monkeypatch.setattr(lookout, "reach_scheduler", reach)
-    assert ["nobody answers at tcp://s:1"] * 2 == [look.trouble for look in asyncio.run(main())]
+    assert ["the scheduler does not answer (ValueError)"] * 2 == [look.trouble for look in asyncio.run(main())]
+
+
+def test_what_it_sees_are_the_nodes_of_its_scheduler() -> None:
+    async def main() -> Look:
+        seen: asyncio.Future[Look] = asyncio.get_running_loop().create_future()
+        async with open_scheduler() as scheduler, open_node(scheduler):
+            watching = Lookout(HealthWatch(LivenessRule(0.001, 60.0), scheduler.address), _set_once(seen))
+            watching.begin()
+            try:
+                return await asyncio.wait_for(seen, 30)
+            finally:
+                await watching.end()
+
+    look = asyncio.run(main())
+
+    assert (None, [("n", Liveness.ACTIVE)]) == (look.trouble, [(row.node_id, row.liveness) for row in look.rows])
+
+
+def _set_once(future: asyncio.Future[Look]) -> Callable[[Look], None]:
+    return lambda look: None if future.done() else future.set_result(look)

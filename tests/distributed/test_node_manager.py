@@ -1,21 +1,21 @@
-"""Which nodes live; the clock and the scheduler are doubles here."""
+"""Which nodes live; only the clock is made up here."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import Callable, Coroutine
 from typing import Any
 
 import pytest
 
-from pulseq.cluster import lookout
+from pulseq.cluster import health
 from pulseq.cluster.health_watch import Look
 from pulseq.distributed.node_manager import NodeManager
 from pulseq.distributed.session import Session
 from pulseq.distributed.test_node import TestNode
 from pulseq.models import FrameworkConfig, Liveness
+from tests.dask_nodes import open_node, open_scheduler
 
 CONFIG = {"heartbeat_interval": 30, "node_timeout": 60}
 
@@ -27,21 +27,6 @@ class _Clock:
         return self.now
 
 
-class _Scheduler:
-    """A scheduler with one node, `n`, that answers as long as `answers` is true."""
-
-    def __init__(self) -> None:
-        self.answers, self.there, self.looks = True, True, 0
-
-    async def identity(self, *, n_workers: int) -> dict[str, Any]:
-        self.looks += 1
-        node = {"pulseq": {"id": "n", "slots": 1}, "last_seen": 0.0}
-        return {"workers": {"tcp://h:1": node} if self.there else {}}
-
-    async def broadcast(self, **_: Any) -> dict[str, Any]:
-        return {"tcp://h:1": {}} if self.answers else {}
-
-
 @pytest.fixture
 def clock() -> _Clock:
     return _Clock()
@@ -50,19 +35,6 @@ def clock() -> _Clock:
 @pytest.fixture
 def manager(clock: _Clock) -> NodeManager:
     return NodeManager(config=CONFIG, session=Session(), clock=clock)
-
-
-@pytest.fixture
-def scheduler(monkeypatch: pytest.MonkeyPatch) -> _Scheduler:
-    """Whoever reaches for a scheduler gets this one."""
-    double = _Scheduler()
-
-    @contextlib.asynccontextmanager
-    async def reach(_: str) -> AsyncIterator[_Scheduler]:
-        yield double
-
-    monkeypatch.setattr(lookout, "reach_scheduler", reach)
-    return double
 
 
 def _run(coroutine: Coroutine[Any, Any, Any]) -> Any:
@@ -198,21 +170,22 @@ def test_nodes_of_the_runner_are_known_without_being_registered() -> None:
     assert ("active", [node]) == (manager.get_node_status("a"), manager.get_available_nodes())
 
 
-def test_a_node_that_runs_is_asked_again_and_again(manager: NodeManager, scheduler: _Scheduler) -> None:
+def test_a_node_that_runs_is_asked_again_and_again(manager: NodeManager) -> None:
     manager.heartbeat_interval = 0.01
     looks = list[Look]()
 
     async def watch() -> list[str]:
         await manager.register_node(TestNode("n"))
-        manager.watch_cluster("tcp://s:1", looks.append)
-        await manager.start_monitoring()
-        await manager.start_monitoring()
-        seen = [manager.get_node_status("n")]
-        scheduler.there = False
-        await _until(lambda: manager.get_node_status("n") == "inactive")
-        scheduler.there = True
-        await _until(lambda: manager.get_node_status("n") == "active")
-        await manager.stop_monitoring()
+        async with open_scheduler() as scheduler:
+            async with open_node(scheduler):
+                manager.watch_cluster(scheduler.address, looks.append)
+                await manager.start_monitoring()
+                await manager.start_monitoring()
+                seen = [manager.get_node_status("n")]
+            await _until(lambda: manager.get_node_status("n") == "inactive")
+            async with open_node(scheduler):
+                await _until(lambda: manager.get_node_status("n") == "active")
+                await manager.stop_monitoring()
         return seen
 
     assert ["active"] == _run(watch())
@@ -221,86 +194,91 @@ def test_a_node_that_runs_is_asked_again_and_again(manager: NodeManager, schedul
     ]
 
 
-def test_monitoring_that_was_stopped_looks_no_more_and_can_begin_again(
-    manager: NodeManager, scheduler: _Scheduler
-) -> None:
+def test_monitoring_that_was_stopped_looks_no_more_and_can_begin_again(manager: NodeManager) -> None:
     manager.heartbeat_interval = 0.01
+    looks = list[Look]()
 
     async def watch() -> None:
-        manager.watch_cluster("tcp://s:1")
-        await manager.start_monitoring(look_at_once=False)
-        await _until(lambda: scheduler.looks > 1)
-        await manager.stop_monitoring()
-        await manager.stop_monitoring()
-        assert {asyncio.current_task()} == asyncio.all_tasks()
-        await manager.start_monitoring()
-        await manager.stop_monitoring()
+        async with open_scheduler() as scheduler:
+            manager.watch_cluster(scheduler.address, looks.append)
+            before = asyncio.all_tasks()
+            await manager.start_monitoring(look_at_once=False)
+            (monitoring,) = asyncio.all_tasks() - before
+            await _until(lambda: len(looks) > 1)
+            await manager.stop_monitoring()
+            await manager.stop_monitoring()
+            assert monitoring.done()
+            await manager.start_monitoring()
+            await manager.stop_monitoring()
 
     _run(watch())
 
 
-def test_a_scheduler_that_does_not_answer_makes_its_nodes_inactive(manager: NodeManager, scheduler: _Scheduler) -> None:
-
-    async def watch() -> None:
-        manager.watch_cluster("tcp://s:1")
+def test_a_scheduler_that_does_not_answer_makes_its_nodes_inactive(
+    manager: NodeManager, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def watch() -> list[str]:
+        async with open_scheduler() as scheduler, open_node(scheduler):
+            manager.watch_cluster(scheduler.address)
+            await manager.look()
+            seen = [manager.get_node_status("n")]
+        monkeypatch.setattr(health, "_PATIENCE_SECONDS", 0.05)
         await manager.look()
-        scheduler.identity = _refuse  # type: ignore[method-assign]
-        await manager.look()
-
-    async def _refuse(**_: Any) -> Any:
-        raise OSError
+        return [*seen, manager.get_node_status("n")]
 
     _run(manager.register_node(TestNode("n")))
-    _run(watch())
 
-    assert "inactive" == manager.get_node_status("n")
+    assert ["active", "inactive"] == _run(watch())
 
 
-def test_nodes_of_the_session_are_looked_at_as_soon_as_there_are_any(scheduler: _Scheduler) -> None:
+def test_nodes_of_the_session_are_looked_at_as_soon_as_there_are_any() -> None:
     session = Session()
     manager = NodeManager(session=session)
 
     async def watch() -> list[str]:
         await manager.start_monitoring()
-        session.scheduler, session.nodes["n"] = "tcp://s:1", TestNode("n")
-        await manager.look()
-        seen = [manager.get_node_status("n")]
-        scheduler.there = False
-        await manager.look()
-        await manager.stop_monitoring()
+        async with open_scheduler() as scheduler:
+            async with open_node(scheduler):
+                session.scheduler, session.nodes["n"] = scheduler.address, TestNode("n")
+                await manager.look()
+                seen = [manager.get_node_status("n")]
+            await manager.look()
+            await manager.stop_monitoring()
         return [*seen, manager.get_node_status("n")]
 
     assert ["active", "inactive"] == _run(watch())
 
 
-def test_nodes_of_a_runner_that_is_closed_are_looked_at_no_more(scheduler: _Scheduler) -> None:
+def test_nodes_of_a_runner_that_is_closed_are_looked_at_no_more() -> None:
     session = Session()
-    session.scheduler = "tcp://s:1"
     manager = NodeManager(session=session)
 
-    async def watch() -> Look | None:
-        await manager.look()
-        session.scheduler = ""
-        return await manager.look()
+    async def watch() -> list[Look | None]:
+        async with open_scheduler() as scheduler:
+            session.scheduler = scheduler.address
+            looks = [await manager.look()]
+            session.scheduler = ""
+            return [*looks, await manager.look()]
 
-    assert (None, 1) == (_run(watch()), scheduler.looks)
+    before, after = _run(watch())
+    assert before is not None
+    assert after is None
 
 
 def test_where_nothing_runs_a_look_finds_nothing(manager: NodeManager) -> None:
     assert _run(manager.look()) is None
 
 
-def test_each_change_is_told_in_one_line_at_debug(
-    manager: NodeManager, scheduler: _Scheduler, caplog: pytest.LogCaptureFixture
-) -> None:
-
+def test_each_change_is_told_in_one_line_at_debug(manager: NodeManager, caplog: pytest.LogCaptureFixture) -> None:
     async def watch() -> None:
-        manager.watch_cluster("tcp://s:1")
-        await manager.look()
-        scheduler.there = False
-        await manager.look()
+        async with open_scheduler() as scheduler:
+            async with open_node(scheduler):
+                manager.watch_cluster(scheduler.address)
+                await manager.look()
+            await manager.look()
 
     with caplog.at_level(logging.DEBUG, "pulseq"):
         _run(watch())
 
-    assert ["node n is inactive: it has left the scheduler; last seen 0.0 s ago"] == caplog.messages
+    told = [record.getMessage() for record in caplog.records if record.name.startswith("pulseq")]
+    assert ["node n is inactive: it has left the scheduler; last seen 0.0 s ago"] == told

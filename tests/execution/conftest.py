@@ -16,6 +16,24 @@ from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, SessionResult
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Slots that are interpreters take the longest; what they do as forks do is tried by the forks at any time."""
+    here = Path(__file__).parent
+    for item in items:
+        if here in item.path.parents and _params(item).get("isolation") == "interpreter":
+            item.add_marker(pytest.mark.system)
+
+
+def _params(item: pytest.Item) -> Mapping[str, object]:
+    return item.callspec.params if isinstance(item, pytest.Function) and hasattr(item, "callspec") else {}
+
+
+@pytest.fixture(autouse=True)
+def _no_plugins_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is installed for these tests is none of the suites' business, and takes as long to load as pytest does."""
+    monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
+
+
 @dataclass
 class SuiteRun:
     """What a session told, in the order in which it did."""

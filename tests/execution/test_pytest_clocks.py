@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pulseq.models import Reason
+from tests.promises import OUTLIVED_SECONDS
 
 both_isolations = pytest.mark.parametrize("isolation", ["fork", "interpreter"])
 
@@ -106,7 +107,8 @@ def test_a_hang_is_ended_in_time_though_clocks_stand_still(isolation: str, suite
     """
     run = suite({"stopped.py": STOPPED, "test_past.py": body}).run(timeout=1.0, isolation=isolation)
     assert {"test_hang": "error", "test_after": "passed"} == run.verdicts()
-    assert (Reason.TIMEOUT, True) == (run["test_hang"].reason, run["test_hang"].duration >= 1.0)
+    assert Reason.TIMEOUT == run["test_hang"].reason
+    assert 1.0 <= run["test_hang"].duration <= 1 + OUTLIVED_SECONDS
 
 
 def test_clocks_that_stand_still_from_import_on_get_interpreters(suite: Any) -> None:

@@ -28,6 +28,7 @@ def meeting(suite: Any, conftest: str) -> Any:
     return folder
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     "read",
     [
@@ -45,6 +46,7 @@ def test_a_suite_that_asks_for_its_worker_at_import_gets_interpreters(read: str,
     assert ["gw0 has gw0", "gw1 has gw1"] == sorted(folder.log())
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("hook", "read"),
     [("pytest_configure(config)", '["workerid"]'), ("pytest_sessionstart(session)", '.get("workerid")')],
@@ -65,6 +67,7 @@ def test_a_hook_that_asks_for_its_worker_before_the_first_test_gets_interpreters
     assert ["gw0 has gw0", "gw1 has gw1"] == sorted(folder.log())
 
 
+@pytest.mark.system
 @pytest.mark.parametrize(
     ("source", "what"),
     [
@@ -86,6 +89,7 @@ def test_what_a_suite_makes_for_itself_at_import_is_each_slots_own(source: str, 
         assert 2 == len({line.split()[-1] for line in folder.log()})
 
 
+@pytest.mark.system
 def test_a_test_file_that_asks_for_its_worker_at_import_gets_interpreters(suite: Any) -> None:
     body = "import os\ndef test_own(name=os.environ['PYTEST_XDIST_WORKER']):\n    assert name == 'gw0'\n"
     run = suite({"sub/test_own.py": body}).run()
@@ -238,6 +242,7 @@ def test_workers_get_what_configure_node_gives_them(isolation: str, suite: Any) 
     assert {"test_given": "passed"} == run.verdicts()
 
 
+@pytest.mark.system
 def test_hooks_for_each_node_get_interpreters(suite: Any) -> None:
     run = suite({"conftest.py": NODES, "test_a.py": "def test_a(): pass\n"}).run()
     reason = "conftest.py has pytest_configure_node"

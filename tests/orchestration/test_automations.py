@@ -7,7 +7,6 @@ from uuid import UUID, uuid4
 import pytest
 from prefect.events import DoNothing, SendNotification
 from prefect.events.schemas.automations import Automation
-from prefect.server.events.schemas.automations import EventTrigger as ServerTrigger
 
 from pulseq.orchestration.automations import add_notification, same_trigger, wanted_automations
 from pulseq.orchestration.health_report import CHANGED_EVENT
@@ -37,6 +36,8 @@ def test_a_run_without_a_heartbeat_ends_crashed() -> None:
 
 
 def test_a_flow_run_that_ends_in_a_state_of_any_name_is_not_without_a_heartbeat() -> None:
+    from prefect.server.events.schemas.automations import EventTrigger as ServerTrigger  # takes half a second
+
     (silent,) = [one for one in wanted_automations() if "heartbeat" in one.name]
     trigger = ServerTrigger.model_validate(silent.trigger.model_dump())
 

@@ -10,21 +10,15 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import psutil
 import pytest
 from prefect import Task
 from prefect.events import Event, Resource
+from prefect.events.clients import AssertingEventsClient
 from prefect.events.worker import EventsWorker
-from prefect.server.api import server as prefect_server
-from prefect.server.events.schemas.events import Event as ServerEvent
-from prefect.server.events.schemas.events import ReceivedEvent
-from prefect.server.events.services import event_persister
-from prefect.server.services import task_run_recorder
-from prefect.server.utilities.messaging import Message
-from prefect.server.utilities.messaging.memory import MemoryMessage
 from prefect.settings import PREFECT_API_URL, temporary_settings
 from prefect.states import Completed, Running
 from prefect.utilities.engine import emit_task_run_state_change_event
@@ -39,6 +33,10 @@ from pulseq.orchestration.server_process import (
     set_auth,
 )
 from pulseq.orchestration.tasks import new_task_run, task_for
+
+if TYPE_CHECKING:  # a server takes a second to load, for which the collection of all tests does not wait
+    from prefect.server.events.schemas.events import ReceivedEvent
+    from prefect.server.utilities.messaging import Message
 
 
 def _a_task_of_somebody_else() -> None:
@@ -66,6 +64,8 @@ def test_a_release_without_a_list_of_routers_is_left_as_it_is() -> None:
 
 
 def test_the_installed_release_has_all_that_is_asked_for_and_no_path_twice() -> None:
+    from prefect.server.api import server as prefect_server
+
     routers = prefect_server.API_ROUTERS
 
     assert set() == ASKED_FOR - {router.prefix for router in routers}
@@ -108,6 +108,8 @@ def test_a_recorder_that_is_made_in_another_way_keeps_its_own(consumer: object) 
 
 
 def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None:
+    from prefect.server.services import task_run_recorder
+
     source = inspect.getsource(task_run_recorder.TaskRunRecorder.start)
 
     assert "async with consumer(" in source
@@ -118,19 +120,29 @@ def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None
 def _task_run_event(task: Task[Any, Any], state: str = "Passed") -> ReceivedEvent:
     """An event of a task run, as Prefect's own engine makes it."""
     task_run = new_task_run(task, "t", uuid4())
-    sent: list[Event] = []
-    api = temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"})  # without one Prefect starts a server
-    with pytest.MonkeyPatch.context() as patch, api:
-        patch.setattr(EventsWorker, "send", lambda _worker, event: sent.append(event))
-        emit_task_run_state_change_event(task_run, Running(), Completed(name=state))
-    return _received(sent[0])
+    # Where it asks for an API and has none, it would start a server.
+    with temporary_settings({PREFECT_API_URL: "http://127.0.0.1:9/api"}):
+        EventsWorker.set_client_override(AssertingEventsClient)
+        try:
+            emit_task_run_state_change_event(task_run, Running(), Completed(name=state))
+            EventsWorker.drain_all()
+        finally:
+            EventsWorker.set_client_override(None)
+    assert AssertingEventsClient.last is not None
+    (sent,) = AssertingEventsClient.last.events
+    return _received(sent)
 
 
 def _received(event: Event) -> ReceivedEvent:
+    from prefect.server.events.schemas.events import Event as ServerEvent
+
     return ServerEvent.model_validate_json(event.model_dump_json()).receive()
 
 
 def test_the_feed_takes_all_but_the_states_of_tests() -> None:
+    from prefect.server.events.schemas.events import ReceivedEvent
+    from prefect.server.utilities.messaging.memory import MemoryMessage
+
     taken: list[ReceivedEvent] = []
 
     @contextlib.asynccontextmanager
@@ -165,6 +177,8 @@ def test_a_feed_that_is_written_in_another_way_stays() -> None:
 
 
 def test_the_installed_feed_is_written_in_the_way_that_this_relies_on() -> None:
+    from prefect.server.events.services import event_persister
+
     source = inspect.getsource(event_persister.EventPersister.start)
 
     assert "async with create_handler(" in source
@@ -182,6 +196,7 @@ def test_the_server_asks_for_what_its_owner_says_and_not_for_what_the_environmen
     assert auth == os.environ.get("PREFECT_SERVER_API_AUTH_STRING")
 
 
+@pytest.mark.system
 def test_the_server_of_a_single_run_does_not_load_dask(tmp_path: Path) -> None:
     async def load() -> set[str]:
         server = await EmbeddedServer.start(state_directory=tmp_path, run_directory=tmp_path / "run")

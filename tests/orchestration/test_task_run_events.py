@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
-from prefect.server.events.schemas.events import ReceivedEvent
-from prefect.server.schemas.core import TaskRun
-from prefect.server.schemas.states import StateType
-from prefect.server.services.task_run_recorder import task_run_from_event
 from prefect.states import Completed, Crashed, Failed
 
 from pulseq.models import Reason
 from pulseq.orchestration.task_run_events import event_of, failed_at_once, final_state, flow_run_resource
 from pulseq.protocol.from_node import TaskRunState
 
+if TYPE_CHECKING:  # a server takes a second to load, for which the collection of all tests does not wait
+    from prefect.server.events.schemas.events import ReceivedEvent
+    from prefect.server.schemas.core import TaskRun
+
 FLOW_RUN = "0f4a3c1e-9b52-4f0e-8a57-0c6f3c7d5a11"
 
 
 def _received(state: TaskRunState) -> ReceivedEvent:
+    from prefect.server.events.schemas.events import ReceivedEvent
+
     event = event_of(state, [flow_run_resource(FLOW_RUN)])
     return ReceivedEvent.model_validate({**event, "received": datetime.now(UTC)})
 
 
 def _recorded(state: TaskRunState) -> TaskRun:
+    from prefect.server.services.task_run_recorder import task_run_from_event
+
     return task_run_from_event(_received(state))
 
 
@@ -35,7 +40,7 @@ def test_a_state_is_recorded_with_its_task_run_and_its_times() -> None:
 
     assert (id, FLOW_RUN, "cart @ node1") == (task_run.id, str(task_run.flow_run_id), task_run.name)
     assert task_run.state is not None
-    assert (StateType.FAILED, "no") == (task_run.state.type, task_run.state.message)
+    assert ("FAILED", "no") == (task_run.state.type.value, task_run.state.message)
     assert (1_000.0, 1_002.0) == tuple(at and at.timestamp() for at in (task_run.start_time, task_run.end_time))
     assert 2.0 == task_run.total_run_time.total_seconds()
 
@@ -89,8 +94,8 @@ def test_a_test_without_an_attempt_is_a_failed_task_run(reason: Reason, name: st
     task_run = _recorded(failed_at_once(uuid4(), "cart @ no node, high", reason, "no node fits", at))
 
     assert task_run.state is not None
-    expected = (StateType.FAILED, name, "no node fits")
-    assert expected == (task_run.state.type, task_run.state.name, task_run.state.message)
+    expected = ("FAILED", name, "no node fits")
+    assert expected == (task_run.state.type.value, task_run.state.name, task_run.state.message)
     assert task_run.start_time == task_run.end_time == datetime.fromtimestamp(at, UTC)
 
 

@@ -6,6 +6,7 @@ import asyncio
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 
 import pytest
 
@@ -24,11 +25,14 @@ async def name_of_thread() -> str:
     return threading.current_thread().name
 
 
-def loop_threads() -> list[threading.Thread]:
-    return [thread for thread in threading.enumerate() if thread.name == "pulseq-loop"]
+@pytest.fixture
+def loop_threads() -> Callable[[], list[threading.Thread]]:
+    """The loop_threads that have begun in this test; others of this process are none of its business."""
+    before = set(threading.enumerate())
+    return lambda: [one for one in threading.enumerate() if one.name == "pulseq-loop" and one not in before]
 
 
-def test_nothing_is_started_before_it_is_needed() -> None:
+def test_nothing_is_started_before_it_is_needed(loop_threads: Callable[[], list[threading.Thread]]) -> None:
     farewell = Farewell()
     asyncio.run(LoopThread(farewell).stop())
 
@@ -61,7 +65,7 @@ def test_an_error_comes_back() -> None:
         asyncio.run(main())
 
 
-def test_stopping_says_farewell_once_and_leaves_no_thread() -> None:
+def test_stopping_says_farewell_once_and_leaves_no_thread(loop_threads: Callable[[], list[threading.Thread]]) -> None:
     farewell = Farewell()
 
     async def main() -> None:

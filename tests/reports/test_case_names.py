@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.events import TestPlanned
+from pulseq.node.read_junit import read_junit
 from pulseq.reports.case_names import name_case, node_id_of, split_node_id, tell_apart
-from pulseq.reports.read_junit import read_junit
 
 TESTS = """
 import pytest

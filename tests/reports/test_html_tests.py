@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from pulseq.models import Reason, Status
 from pulseq.reports.html_tests import Allowance, tell_tests
+from pulseq.reports.run_digest import RunDigest
 
 FAILED = (Status.FAILED, Reason.ASSERTION)
 ERROR = (Status.ERROR, Reason.TIMEOUT)
@@ -43,38 +44,38 @@ def test_rows_are_ordered_worst_first_then_slowest_first(plot, tell_story: Calla
         plot("error", 1.0, (ERROR,)),
         plot("failed", 1.0, (FAILED,)),
     ]
-    told = [row.line.name for row in tell_tests(tell_story(plots).record).rows.items]
+    told = [row.line.name for row in tell_tests(RunDigest(tell_story(plots).record)).rows.items]
     assert told == ["failed", "error", "slow", "quick", "skipped"]
 
 
 def test_a_row_says_when_and_how_long_the_deciding_attempt_ran(plot, tell_story: Callable) -> None:
-    [row] = tell_tests(tell_story([plot("a", 65.0, (FAILED, PASSED))], {"n": (1, {})}).record).rows.items
+    [row] = tell_tests(RunDigest(tell_story([plot("a", 65.0, (FAILED, PASSED))], {"n": (1, {})}).record)).rows.items
     assert (row.attempts, row.node, row.began, row.lasted) == (2, "n", "1:06", "1:05 min")
 
 
 def test_a_test_that_never_ran_has_no_time(plot, tell_story: Callable) -> None:
-    [row] = tell_tests(tell_story([plot("a", outcomes=())]).record).rows.items
+    [row] = tell_tests(RunDigest(tell_story([plot("a", outcomes=())]).record)).rows.items
     assert (row.duration, row.started, row.lasted, row.began) == (None, None, "", "")
 
 
 def test_only_failures_that_are_told_at_length_are_linked(plot, tell_story: Callable) -> None:
-    told = tell_tests(tell_story([plot(f"t{index:03}", outcomes=(FAILED,)) for index in range(302)]).record)
+    told = tell_tests(RunDigest(tell_story([plot(f"t{index:03}", outcomes=(FAILED,)) for index in range(302)]).record))
     linked = [row.anchor for row in told.rows.items if row.anchor]
     assert (300, 2, 300) == (len(told.failures.items), told.failures.more, len(linked))
 
 
 def test_lists_say_how_many_more_there_are(plot, tell_story: Callable) -> None:
-    told = tell_tests(tell_story([plot(f"t{index}", outcomes=()) for index in range(203)]).record)
+    told = tell_tests(RunDigest(tell_story([plot(f"t{index}", outcomes=()) for index in range(203)]).record))
     assert (200, 3) == (len(told.without_verdict.items), told.without_verdict.more)
 
 
 def test_a_passed_test_with_a_warning_is_listed_with_it(plot, tell_story: Callable) -> None:
     plots = [plot("a", warnings=("no metric 'x'",)), plot("b"), plot("c", outcomes=(FAILED,), warnings=("told there",))]
-    told = tell_tests(tell_story(plots).record)
+    told = tell_tests(RunDigest(tell_story(plots).record))
     assert [("a", "no metric 'x'")] == [(line.name, line.said) for line in told.warned.items]
 
 
 def test_output_that_the_error_holds_already_is_not_told_again(plot, tell_story: Callable) -> None:
-    told = tell_tests(tell_story([plot("a", outcomes=(FAILED,), error="x said y", output="said")]).record)
+    told = tell_tests(RunDigest(tell_story([plot("a", outcomes=(FAILED,), error="x said y", output="said")]).record))
     [failure] = told.failures.items
     assert (failure.error, failure.output) == ("x said y", "")

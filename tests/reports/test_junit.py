@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from pulseq.events import AttemptFinished, RunStarted, SessionFinished, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Reason, Status
+from pulseq.node.read_junit import read_junit
 from pulseq.records import RunRecord, fold
 from pulseq.reports.junit import write_junit
-from pulseq.reports.read_junit import read_junit
 from pulseq.reports.tally import count_verdicts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)

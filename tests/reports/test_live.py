@@ -181,3 +181,29 @@ def test_handling_events_does_not_wait_for_the_terminal(checkout) -> None:
     release.set()
     view.stop()
     assert done == 120
+
+
+@pytest.mark.parametrize("threads", [True, False])
+def test_a_picture_that_fails_leaves_what_is_to_be_kept_and_comes_out_with_the_next_event(
+    monkeypatch: pytest.MonkeyPatch, threads: bool
+) -> None:
+    drawn = threading.Event()
+
+    def fail(*_: object, **__: object) -> None:
+        drawn.set()
+        raise KeyError("no picture")
+
+    monkeypatch.setattr("pulseq.reports.live.draw_frame", fail)
+    console = terminal()
+    view = LiveView(console)
+    view.start()
+    if threads:
+        view.keep_drawing()
+    assert drawn.wait(30)
+    with pytest.raises(KeyError, match="no picture"):
+        view.handle(failure("pay"))
+    view.stop()
+
+    assert "failed (assertion) on n  pay" in written(console)
+    said = console.file.getvalue()
+    assert (view_threads(), said.rfind("\x1b[?25h") > said.rfind("\x1b[?25l")) == ([], True)

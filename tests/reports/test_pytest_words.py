@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import pytest
-
 from pulseq.events import SessionFinished
 from pulseq.models import PytestWarning
 from pulseq.records import RunRecord
-from pulseq.reports.pytest_words import group_warnings, hides_subtests, say_subtests, spoken_sessions
+from pulseq.reports.pytest_words import group_warnings, spoken_sessions
 
 OLD = PytestWarning("DeprecationWarning", "old\nvery", "t.py:3")
 LOOK = PytestWarning("UserWarning", "look")
@@ -23,22 +21,6 @@ def test_a_warning_is_told_once_with_how_often_and_by_whom(plot, tell_story: Cal
         ("t.py:3: DeprecationWarning: old very", "14 times: t0, t1, t2, t3, t4 and 2 more"),
         ("UserWarning: look", "last"),
     ]
-
-
-@pytest.mark.parametrize(
-    ("counts", "said", "hides"),
-    [
-        ({}, "", False),
-        ({"passed": 1}, "1 subtest: 1 passed", False),
-        ({"passed": 2, "skipped": 1}, "3 subtests: 2 passed, 1 skipped", True),
-        ({"failed": 1, "xfailed": 1, "sung": 9}, "2 subtests: 1 failed, 1 xfailed", True),
-    ],
-)
-def test_subtests_are_said_in_a_few_words(
-    plot, tell_story: Callable, counts: dict[str, int], said: str, hides: bool
-) -> None:
-    [test] = tell_story([plot("a", told={"subtests": counts})]).record.tests.values()
-    assert (say_subtests(test), hides_subtests(test)) == (said, hides)
 
 
 def test_only_sessions_with_something_to_say_are_told_with_their_node_where_there_are_several() -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from pulseq.reports.roff import Item, Part, escape, render_page
+from pulseq.reports.roff import Item, PagePart, escape, render_page
 
 #: What a man page may begin a line with.
 MACRO = re.compile(r"\.(TH|SH|SS|PP|TP|nh|ad l)\b")
@@ -27,7 +27,7 @@ def show(page: str) -> str:
 
 @given(st.text(), st.text())
 def test_no_text_is_a_command(text: str, other: str) -> None:
-    page = render_page("tool", text, [Part(1, other, [text], [Item(other, text)]), Part(3, text, [other])])
+    page = render_page("tool", text, [PagePart(1, other, [text], [Item(other, text)]), PagePart(3, text, [other])])
 
     assert page.isascii()
     assert [] == [line for line in page.splitlines() if line.startswith((".", "'")) and not MACRO.match(line)]
@@ -53,11 +53,11 @@ def test_what_means_something_is_written_otherwise(text: str, written: str) -> N
 @settings(max_examples=25)
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"], exclude_characters="`"), min_size=1))
 def test_what_is_written_is_what_is_shown(text: str) -> None:
-    assert text in show(render_page("tool", "1", [Part(1, "NAME", [f"see {text}"])]))
+    assert text in show(render_page("tool", "1", [PagePart(1, "NAME", [f"see {text}"])]))
 
 
 @needs_groff
 def test_words_in_backquotes_lose_them_and_keep_their_spaces() -> None:
-    page = render_page("tool", "1", [Part(1, "Name", ["run `tool --x` now"], [Item("`-x` N", "")])])
+    page = render_page("tool", "1", [PagePart(1, "Name", ["run `tool --x` now"], [Item("`-x` N", "")])])
 
     assert "run tool --x now" in show(page)

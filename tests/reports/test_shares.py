@@ -9,7 +9,7 @@ import pytest
 from pulseq.events import NodeJoined, NodeLost
 from pulseq.models import Reason, Status
 from pulseq.records import RunRecord
-from pulseq.reports.shares import NodeShare, share_nodes
+from pulseq.reports.shares import NodeWork, share_nodes
 
 
 def test_a_node_is_busy_for_as_long_as_its_attempts_took(plot, tell_story: Callable) -> None:
@@ -17,11 +17,11 @@ def test_a_node_is_busy_for_as_long_as_its_attempts_took(plot, tell_story: Calla
     story = tell_story([plot("a", 2.0, failed_once), plot("b", 1.0)], {"n": (1, {})})
     [share] = share_nodes(story.record)
     wall = story.record.finished.wall_seconds
-    assert NodeShare("n", 1, 2, 5.0, pytest.approx(5.0 / wall), 0, False) == share
+    assert NodeWork("n", 1, 2, 5.0, pytest.approx(5.0 / wall), 0, False) == share
 
 
 def test_a_node_that_did_nothing_has_its_row(tell_story: Callable) -> None:
-    assert [NodeShare("n", 3, 0, 0.0, 0.0, 0, False)] == share_nodes(tell_story([], {"n": (3, {})}).record)
+    assert [NodeWork("n", 3, 0, 0.0, 0.0, 0, False)] == share_nodes(tell_story([], {"n": (3, {})}).record)
 
 
 def test_a_lost_node_is_marked(checkout) -> None:

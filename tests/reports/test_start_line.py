@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from pulseq.events import RunStarted
 from pulseq.models import Fleet, NodeSpec
 from pulseq.reports.start_line import DATABASE, PROJECTS, say_fleet, say_start
-from pulseq.reports.text import safe_line
 from pulseq.results import found_run, lineage
+from pulseq.safe_text import safe_line
 
 TWO = Fleet((NodeSpec("a", max_concurrent_tests=1), NodeSpec("b", max_concurrent_tests=4)))
 CWD = Path("/home/me/shop")

@@ -1,4 +1,5 @@
-from collections.abc import Iterable, Mapping
+import shutil
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from pulseq.events import (
     TestPlanned,
 )
 from pulseq.models import AttemptResult, Reason, Status
+from pulseq.results.database import Database
 from pulseq.results.journal import JournalWriter, journal_path
 
 START = 1_700_000_000.0
@@ -82,3 +84,27 @@ class Story:
 @pytest.fixture
 def story(tmp_path: Path) -> Story:
     return Story(tmp_path / "home")
+
+
+MakeDatabase = Callable[..., Database]
+
+
+@pytest.fixture(scope="session")
+def make_database(tmp_path_factory: pytest.TempPathFactory) -> MakeDatabase:
+    """`make_database(path, …)`: an empty one, copied from one that was made once: its tables take their time."""
+    empty = tmp_path_factory.mktemp("empty") / "empty.duckdb"
+    with Database(empty).write():
+        pass
+
+    def make(path: Path, **options: float) -> Database:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(empty, path)
+        path.chmod(0o600)
+        return Database(path, **options)
+
+    return make
+
+
+@pytest.fixture
+def database(tmp_path: Path, make_database: MakeDatabase) -> Database:
+    return make_database(tmp_path / "results.duckdb")

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pulseq.events import AttemptFinished, AttemptStarted, Event, TestClosed, TestExpanded, TestPlanned
+from pulseq.events import AttemptFinished, AttemptStarted, Event, RunFinished, TestClosed, TestExpanded, TestPlanned
 from pulseq.models import AttemptResult, PytestWarning, Reason, Status
 from pulseq.results.bulk import BulkBatch, UnreadableLinesError
 from pulseq.results.codec import encode_line
 from pulseq.results.database import Database
 from pulseq.results.ingest import RUN_TABLES, ingest
 from pulseq.results.slices import read_slice
+from tests.results.conftest import MakeDatabase
 
 PASSED, FAILED = Status.PASSED, Status.FAILED
 PLANNED = TestPlanned("a", "", "a", "call", "low")
@@ -48,44 +49,63 @@ def stage(journal: Path, *, slow: bool = False) -> tuple[BulkBatch, dict[str, in
         counts = {
             table: connection.execute(f"SELECT count(*) FROM {table}").fetchall()[0][0]
             for (table,) in tables
-            if table.startswith(("stage", "odd")) and table not in ("odd_keys", "odd_lines")
+            if table.startswith("stage")
         }
     return batch, {table: count for table, count in sorted(counts.items()) if count}
 
 
-def rows_of(journal: Path, database: Path, monkeypatch: pytest.MonkeyPatch, *, slow: bool) -> dict[str, list[Any]]:
+def rows_of(journal: Path, database: Database, monkeypatch: pytest.MonkeyPatch, *, slow: bool) -> dict[str, list[Any]]:
     """All rows of a journal, read by DuckDB where that can be or by Python alone."""
     with monkeypatch.context() as patch:
         if slow:
             patch.setattr("pulseq.results.ingest.BulkBatch", lambda part, slow: BulkBatch(part, slow=True))
-        ingest(journal, Database(database))
-    with Database(database).read() as connection:
+        ingest(journal, database)
+    with database.read() as connection:
         return {table: connection.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in RUN_TABLES}
 
 
 def test_a_test_that_is_told_in_order_is_read_by_duckdb(tmp_path: Path) -> None:
     batch, counts = stage(write(tmp_path, PLANNED, STARTED, FINISHED, CLOSED))
     assert counts == {"stage_attempts": 1, "stage_started": 1, "stage_tests": 1, "stage_verdicts": 1}
-    assert (batch.entries, batch.odd.entries, batch.damaged) == (4, 0, 0)
+    assert (batch.entries, batch.told.entries, batch.damaged) == (4, 0, 0)
+
+
+LOST = AttemptFinished(AttemptResult("a", 1, "n", Status.ERROR, reason=Reason.NODE_LOST))
+STARTED_ELSEWHERE = AttemptStarted("a", "", 1, "m", "another task")
+EXPANDED = TestExpanded("a", "", 2)
 
 
 @pytest.mark.parametrize(
-    "events",
+    ("events", "left"),
     [
-        (PLANNED, STARTED, FINISHED, FINISHED),
-        (CLOSED, STARTED),
-        (FINISHED, STARTED),
-        (STARTED, STARTED),
-        (PLANNED, PLANNED),
-        (CLOSED, CLOSED),
-        (STARTED, TestExpanded("a", "", 2)),
+        ((PLANNED, TestPlanned("a", "", "b", "call", "low")), ["tests a"]),
+        ((LOST, FINISHED, FINISHED), ["attempts error", "late_attempts passed"]),
+        ((FINISHED, LOST), ["attempts error"]),
+        ((FINISHED, STARTED), ["attempts passed", "running n"]),
+        ((STARTED, STARTED_ELSEWHERE), ["running m"]),
+        ((STARTED, FINISHED, FINISHED), ["attempts passed"]),
+        ((CLOSED, STARTED), ["running n", "verdicts passed"]),
+        ((STARTED, CLOSED), ["verdicts passed"]),
+        ((CLOSED, TestClosed("a", "", FAILED, Reason.ASSERTION, False, 1)), ["verdicts failed"]),
+        ((PLANNED, STARTED, FINISHED, CLOSED, STARTED, EXPANDED), []),
+        ((EXPANDED, PLANNED), ["tests a"]),
+        ((STARTED, RunFinished(1.0, 1.0, 2, "interrupted")), []),
     ],
 )
-def test_a_test_that_depends_on_the_order_is_replayed_in_python(tmp_path: Path, events: tuple[Event, ...]) -> None:
-    other = TestPlanned("b", "", "b", "call", "low")
-    batch, counts = stage(write(tmp_path, *events, other))
-    assert {table for table in counts if table.startswith("stage_")} - {"stage_expanded"} == {"stage_tests"}
-    assert (batch.entries, batch.odd.entries) == (len(events) + 1, len(events))
+def test_what_is_told_of_a_test_counts_in_its_order(
+    tmp_path: Path, events: tuple[Event, ...], left: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = rows_of(write(tmp_path, *events), tmp_path / "x.duckdb", monkeypatch, slow=False)
+    column = {"tests": 3, "running": 4, "attempts": 5, "late_attempts": 5, "verdicts": 3}
+    assert sorted(f"{table} {row[at]}" for table, at in column.items() for row in rows[table]) == left
+
+
+def test_an_attempt_is_of_the_task_run_that_was_told_last_before_its_result(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    journal = write(tmp_path, STARTED, STARTED_ELSEWHERE, FINISHED, AttemptStarted("a", "", 1, "n", "a third"))
+    rows = rows_of(journal, tmp_path / "x.duckdb", monkeypatch, slow=False)
+    assert [row[19] for row in rows["attempts"]] == ["another task"]
 
 
 @pytest.mark.parametrize(
@@ -107,10 +127,10 @@ def test_a_line_that_this_version_does_not_understand_is_left_out_and_counted(
     assert (report.entries, report.damaged_lines, report.end_offset) == (2, 1, journal.stat().st_size)
 
 
-def test_python_can_read_all_of_it(tmp_path: Path) -> None:
+def test_python_can_look_at_all_of_it_first(tmp_path: Path) -> None:
     batch, counts = stage(write(tmp_path, PLANNED, STARTED, FINISHED, CLOSED), slow=True)
-    assert counts == {"odd_attempts": 1, "odd_tests": 1, "odd_verdicts": 1}
-    assert (batch.entries, batch.odd.entries) == (4, 4)
+    assert counts == {"stage_attempts": 1, "stage_started": 1, "stage_tests": 1, "stage_verdicts": 1}
+    assert (batch.entries, batch.damaged) == (4, 0)
 
 
 @pytest.mark.parametrize(
@@ -126,21 +146,24 @@ def test_python_can_read_all_of_it(tmp_path: Path) -> None:
     ],
 )
 def test_metrics_are_the_same_whether_they_are_those_of_the_first_result_or_others(
-    tmp_path: Path, usual: dict[str, float], monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, make_database: MakeDatabase, usual: dict[str, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     told = [usual, {"duration": 3.0}, {}, {"size": 1.0, "duration": 2.0}, {"Duration": 1.0, "size": 7}, usual]
     results = [AttemptResult(str(number), 1, "n", PASSED, metrics=metrics) for number, metrics in enumerate(told)]
     journal = write(tmp_path, *map(AttemptFinished, results))
-    quick = rows_of(journal, tmp_path / "quick.duckdb", monkeypatch, slow=False)
-    assert quick == rows_of(journal, tmp_path / "slow.duckdb", monkeypatch, slow=True)
+    quick = rows_of(journal, make_database(tmp_path / "quick.duckdb"), monkeypatch, slow=False)
+    assert quick == rows_of(journal, make_database(tmp_path / "slow.duckdb"), monkeypatch, slow=True)
     assert [len(metrics) for metrics in told] == [len(row[15]) for row in quick["attempts"]]
 
 
 @pytest.mark.parametrize("value", ["many", [1.0], {"a": 1.0}])
-def test_a_metric_that_is_no_number_is_for_python_to_judge(tmp_path: Path, value: object) -> None:
+def test_a_result_whose_metric_is_no_number_is_left_out_alone(tmp_path: Path, value: object) -> None:
     result = {"test_id": "b", "attempt": 1, "node_id": "n", "status": "passed", "metrics": {"duration": value}}
+    journal = write(tmp_path, FINISHED, more=line_of("attempt_finished", result=result))
     with pytest.raises(UnreadableLinesError):
-        stage(write(tmp_path, FINISHED, more=line_of("attempt_finished", result=result)))
+        stage(journal)
+    report = ingest(journal, Database(tmp_path / "results.duckdb"))
+    assert (report.entries, report.damaged_lines) == (1, 1)
 
 
 texts = st.text(st.characters(), max_size=20)
@@ -200,9 +223,12 @@ events = st.lists(
 @settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=events)
 def test_duckdb_and_python_read_the_same_rows(
-    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, history: list[Event]
+    tmp_path_factory: pytest.TempPathFactory,
+    make_database: MakeDatabase,
+    monkeypatch: pytest.MonkeyPatch,
+    history: list[Event],
 ) -> None:
     home = tmp_path_factory.mktemp("home")
     journal = write(home, *history)
-    quick = rows_of(journal, home / "quick.duckdb", monkeypatch, slow=False)
-    assert quick == rows_of(journal, home / "slow.duckdb", monkeypatch, slow=True)
+    quick = rows_of(journal, make_database(home / "quick.duckdb"), monkeypatch, slow=False)
+    assert quick == rows_of(journal, make_database(home / "slow.duckdb"), monkeypatch, slow=True)

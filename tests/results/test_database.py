@@ -8,6 +8,7 @@ import pytest
 
 from pulseq.errors import PulseqError, SchemaVersionError, UsageError
 from pulseq.results.database import SCHEMA_VERSION, Database, DatabaseBusyError, DatabaseDamagedError
+from tests.results.conftest import MakeDatabase
 from tests.results.holding import held_by_another_process
 
 CONTRACT = {
@@ -34,10 +35,8 @@ CONTRACT = {
 
 
 @pytest.fixture
-def database(tmp_path: Path) -> Database:
-    database = Database(tmp_path / "results.duckdb", patience_seconds=0.2)
-    with database.write():
-        return database
+def database(tmp_path: Path, make_database: MakeDatabase) -> Database:
+    return make_database(tmp_path / "results.duckdb", patience_seconds=0.2)
 
 
 @pytest.mark.parametrize("name", CONTRACT)

@@ -13,13 +13,13 @@ from pulseq.results.database import Database, DatabaseBusyError
 from pulseq.results.found_run import find_run, say_missing
 from pulseq.results.journal import JournalWriter
 from pulseq.results.sync import sync
-from tests.results.conftest import START, Story
+from tests.results.conftest import START, MakeDatabase, Story
 from tests.results.holding import held_by_another_process
 
 
 @pytest.fixture
-def database(story: Story) -> Database:
-    return Database(story.home / "results.duckdb", patience_seconds=0.2)
+def database(story: Story, make_database: MakeDatabase) -> Database:
+    return make_database(story.home / "results.duckdb", patience_seconds=0.2)
 
 
 def _tell(story: Story, run_id: str, at: float, *, database: Path | None = None) -> Path:
@@ -129,6 +129,7 @@ def test_runs_of_another_database_are_not_missing_in_this_one(story: Story, data
 
 
 def test_without_a_run_it_is_said_what_makes_one(story: Story, database: Database) -> None:
+    database.path.unlink()
     with pytest.raises(UsageError, match="there is no database"):
         find_run(story.home, database)
 

@@ -20,11 +20,6 @@ ACTIVE = NodeHealth("n", Liveness.ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 
 FROZEN = NodeHealth("n", Liveness.SUSPECT, "no answer", "tcp://s:1", heartbeat_age=4.0)
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "results.duckdb")
-
-
 def _at(seconds: float) -> Callable[[], float]:
     return lambda: seconds
 
@@ -63,6 +58,8 @@ def test_a_lost_database_gets_its_rows_back(tmp_path: Path, database: Database) 
 
 
 def test_where_nothing_was_looked_at_no_database_is_made(tmp_path: Path, database: Database) -> None:
+    database.path.unlink()
+
     assert (0, False) == (ingest_health(tmp_path, database), database.path.exists())
 
 

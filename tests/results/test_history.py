@@ -1,9 +1,5 @@
 """What earlier runs measured of each test."""
 
-from pathlib import Path
-
-import pytest
-
 from pulseq.capabilities import requirement_key
 from pulseq.events import NodeJoined
 from pulseq.models import Reason, Status
@@ -14,11 +10,6 @@ from pulseq.results.sync import sync
 
 LINEAGE = Lineage("checkout", ("/mine/checkout.yaml",))
 PASSED, FAILED, ERROR, SKIPPED = Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "results.duckdb")
 
 
 def test_clean_attempts_alone_count(story, database: Database) -> None:

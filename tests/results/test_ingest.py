@@ -38,11 +38,6 @@ from tests.results.asking import ask, everything
 PASSED, FAILED, ERROR = Status.PASSED, Status.FAILED, Status.ERROR
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "results.duckdb")
-
-
 def finished(test_id: str, attempt: int, status: Status, reason: Reason | None = None, **more: Any) -> AttemptFinished:
     return AttemptFinished(AttemptResult(test_id, attempt, more.pop("node_id", "n"), status, reason=reason, **more))
 
@@ -356,17 +351,17 @@ histories = st.lists(
 )
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories, batch=st.integers(1, 5), hold=st.sampled_from([-1.0, 60.0]))
 def test_any_way_to_cut_a_journal_into_batches_leads_to_the_same_rows(
-    story, tmp_path_factory, history: list[Event], batch: int, hold: float
+    tmp_path_factory, make_database, history: list[Event], batch: int, hold: float
 ) -> None:
     home = tmp_path_factory.mktemp("home")
     journal = home / "runs" / "r" / "journal.jsonl"
     with JournalWriter(journal, clock=lambda: 3.0) as writer:
         for event in history:
             writer.append(event)
-    whole, pieces = Database(home / "whole.duckdb"), Database(home / "pieces.duckdb")
+    whole, pieces = make_database(home / "whole.duckdb"), make_database(home / "pieces.duckdb")
     sync(home, whole)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(ingest_module, "BATCH_BYTES", 100 * batch)

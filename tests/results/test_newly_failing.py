@@ -7,14 +7,14 @@ from pulseq.results.database import Database
 from pulseq.results.lineage import Lineage
 from pulseq.results.newly_failing import newly_failing
 from pulseq.results.sync import sync
-from tests.results.conftest import START, Story
+from tests.results.conftest import START, MakeDatabase, Story
 
 FAILED = ("t1", "")
 
 
 @pytest.fixture
-def database(story: Story) -> Database:
-    return Database(story.home / "results.duckdb")
+def database(story: Story, make_database: MakeDatabase) -> Database:
+    return make_database(story.home / "results.duckdb")
 
 
 def tell(story: Story, database: Database, *verdicts: tuple[Status, Reason | None]) -> list[tuple[str, str]]:

@@ -13,14 +13,14 @@ from pulseq.results.database import Database
 from pulseq.results.journal import JournalWriter, journal_path
 from pulseq.results.retention import ARCHIVE, RetentionReport, archive_path, pack_old_runs
 from pulseq.results.sync import sync
-from tests.results.conftest import START, Story
+from tests.results.conftest import START, MakeDatabase, Story
 
 DAY = 86_400.0
 
 
 @pytest.fixture
-def database(story: Story) -> Database:
-    return Database(story.home / "results.duckdb")
+def database(story: Story, make_database: MakeDatabase) -> Database:
+    return make_database(story.home / "results.duckdb")
 
 
 def pack(story: Story, database: Database, *, days: float = 30.0) -> RetentionReport:

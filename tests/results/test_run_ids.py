@@ -11,8 +11,8 @@ from pulseq.results.run_ids import refuse_used_id
 
 
 @pytest.fixture
-def database(story) -> Database:
-    database = Database(story.home / "results.duckdb")
+def database(story, make_database) -> Database:
+    database = make_database(story.home / "results.duckdb")
     ingest(story.run("nightly", story.test("a", Status.PASSED)), database)
     return database
 

@@ -10,10 +10,8 @@ from pulseq.results.database import Database
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
-    database = Database(tmp_path / "results.duckdb")
-    with database.write():
-        return database.path
+def path(database: Database) -> Path:
+    return database.path
 
 
 def start() -> "subprocess.Popen[bytes]":

@@ -4,58 +4,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.events import AttemptFinished, AttemptStarted, Event, RunFinished, TestClosed, TestExpanded, TestPlanned
-from pulseq.models import AttemptResult, Reason, Status
-from pulseq.results.codec import Entry
-from pulseq.results.staging import Batch, clean, json_text, microseconds
-
-PLANNED = TestPlanned("a", "", "a", "call", "low")
-STARTED = AttemptStarted("a", "", 1, "n", "task")
+from pulseq.events import Event, NodeJoined, NodeLost, RunFinished, RunStarted
+from pulseq.results.codec import JournalEntry
+from pulseq.results.staging import RunEvents, clean, json_text, microseconds
 
 
 def rows(*events: Event) -> dict[str, Any]:
-    batch = Batch()
+    told = RunEvents()
     for seq, event in enumerate(events, 1):
-        batch.add(Entry(seq, 5.0, event, 0))
-    return dict(batch.rows())
+        told.add(JournalEntry(seq, 5.0, event, 0))
+    return dict(told.rows)
 
 
-def finished(status: Status, reason: Reason | None = None) -> AttemptFinished:
-    return AttemptFinished(AttemptResult("a", 1, "n", status, reason=reason))
-
-
-def test_a_batch_of_nothing_has_no_rows() -> None:
+def test_nothing_told_has_no_rows() -> None:
     assert rows() == {}
 
 
-def test_an_attempt_that_ended_is_not_running() -> None:
-    assert list(rows(STARTED, finished(Status.PASSED))) == ["odd_attempts"]
+def test_a_node_that_joins_or_is_lost_is_a_look_at_its_health_too() -> None:
+    staged = rows(NodeJoined("n", "h", 2), NodeLost("n", "gone"))
+    assert staged["stage_nodes"] == [(1, "n", "h", 2, "{}", 5_000_000)]
+    assert [(row[0], row[3], row[4]) for row in staged["stage_node_health"]] == [
+        (1, "joined", "active"),
+        (2, "lost", "inactive"),
+    ]
 
 
-def test_an_attempt_names_the_task_run_that_carried_it() -> None:
-    (row,) = rows(STARTED, finished(Status.PASSED))["odd_attempts"]
-    assert row[-6] == "task"
-
-
-def test_the_later_result_of_an_attempt_replaces_the_earlier() -> None:
-    staged = rows(finished(Status.PASSED), finished(Status.ERROR, Reason.SETUP))["odd_attempts"]
-    assert [(row[0], row[6]) for row in staged] == [(2, "error")]
-
-
-@pytest.mark.parametrize("reason", [Reason.NODE_LOST, Reason.CANCELLED])
-def test_what_comes_after_an_attempt_was_given_up_is_late(reason: Reason) -> None:
-    staged = rows(finished(Status.ERROR, reason), finished(Status.PASSED))["odd_attempts"]
-    assert [(row[1], row[6]) for row in staged] == [(False, "error"), (True, "passed")]
-
-
-def test_an_expanded_entry_takes_all_of_its_rows_with_it() -> None:
-    closed = TestClosed("a", "", Status.PASSED, None, False, 1)
-    staged = rows(PLANNED, STARTED, finished(Status.PASSED), closed, STARTED, TestExpanded("a", "", 3))
-    assert staged == {"stage_expanded": [("a", "")]}
-
-
-def test_nothing_runs_after_the_end_of_the_run() -> None:
-    assert rows(STARTED, RunFinished(1.0, 1.0, 2, "interrupted")) == {}
+def test_the_first_start_of_a_run_and_its_last_end_count() -> None:
+    told = RunEvents()
+    starts = [RunStarted("r", suite, 1.0, "0") for suite in "ab"]
+    for seq, event in enumerate([*starts, *(RunFinished(9.0, 8.0, code, "failed") for code in (2, 1))]):
+        told.add(JournalEntry(seq, 5.0, event, 0))
+    assert (told.run["suite"], told.run["exit_code"], told.run_ended, dict(told.rows)) == ("a", 1, True, {})
 
 
 @pytest.mark.parametrize(

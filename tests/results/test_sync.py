@@ -22,11 +22,6 @@ from tests.results.asking import ask, everything
 PASSED, FAILED = Status.PASSED, Status.FAILED
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "results.duckdb")
-
-
 def change(database: Database, *statements: str) -> None:
     """What a client with the file open may do."""
     with database.write() as connection:
@@ -72,15 +67,15 @@ CHANGES = (
 )
 
 
-@settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(changes=st.lists(st.sampled_from(CHANGES), min_size=1, max_size=3, unique=True))
 def test_rows_that_a_client_has_changed_are_as_their_journals_say_again(
-    story, tmp_path_factory, changes: list[str]
+    story, tmp_path_factory, make_database, changes: list[str]
 ) -> None:
     if not (story.home / "runs").exists():
         for run_id in ("r1", "r2"):
             story.run(run_id, story.test("a", FAILED, PASSED), story.test("b", FAILED))
-    database = Database(tmp_path_factory.mktemp("changed") / "results.duckdb")
+    database = make_database(tmp_path_factory.mktemp("changed") / "results.duckdb")
     sync(story.home, database)
     before = everything(database)
     change(database, *changes)
@@ -249,6 +244,7 @@ def test_of_two_journals_of_one_run_that_in_its_own_directory_counts(story, data
 
 @pytest.mark.parametrize("rebuild", [True, False])
 def test_a_database_that_is_a_fifo_is_refused_at_once(story, database, rebuild: bool) -> None:
+    database.path.unlink()
     os.mkfifo(database.path)
     with pytest.raises(UsageError, match="is a FIFO, expected a file: --db names another"):
         sync(story.home, database, rebuild=rebuild)

@@ -120,6 +120,36 @@ def test_a_test_that_no_node_fits_is_told_as_a_task_run(page: RunPage, api: Api)
     assert 1 == page.delivery.ended
 
 
+def test_a_page_that_fails_is_a_note_of_the_run_and_ends_nothing(
+    page: RunPage, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_to_render(*_: object, **__: object) -> str:
+        raise KeyError("its own")
+
+    monkeypatch.setattr(run_page, "render_markdown", fail_to_render)
+
+    asyncio.run(keep_and_finish(page))
+
+    told = "the page of the flow run has failed (KeyError: 'its own'); the results do not need it"
+    assert [told] == page.log.record.notes
+    assert "progress" == api.kinds()[-1]
+
+
+def test_telling_what_failed_tests_said_may_fail_at_any_test(
+    page: RunPage, api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail_to_say(*_: object) -> str:
+        raise KeyError("its own")
+
+    monkeypatch.setattr("pulseq.run.failure_log.say_test", fail_to_say)
+
+    asyncio.run(keep_and_finish(page))
+
+    told = "what tells Prefect of this run has failed (KeyError: 'its own'); its results do not need it"
+    assert [told] == page.log.record.notes
+    assert "pulseq.run.finished" == api.kinds()[-1]
+
+
 def test_an_api_that_does_not_answer_is_asked_once(page: RunPage, api: Api) -> None:
     api.answers = False
 

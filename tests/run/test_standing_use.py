@@ -11,7 +11,6 @@ import pytest
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, write_cluster
 from pulseq.models import Fleet, NodeSpec, SimulateBody, Suite, TestCase
 from pulseq.processes.process_id import ProcessId
-from pulseq.run import standing_use
 from pulseq.run.run_options import RunOptions
 from pulseq.run.standing_use import carry_environment, join_standing
 
@@ -28,7 +27,10 @@ def cluster() -> StandingCluster:
 
 @pytest.fixture
 def options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RunOptions:
-    monkeypatch.setattr(standing_use, "configured_api", lambda: None)
+    monkeypatch.chdir(tmp_path)  # where no file speaks of Prefect
+    monkeypatch.setenv("PREFECT_HOME", str(tmp_path / "prefect"))
+    for name in ("PREFECT_API_URL", "PREFECT_PROFILES_PATH"):
+        monkeypatch.delenv(name, raising=False)
     return RunOptions(home=tmp_path)
 
 
@@ -77,7 +79,8 @@ def test_an_api_that_is_not_ours_is_taken_from_the_nodes_where_it_is_not_configu
     own_nodes: bool,
     used: str | None,
 ) -> None:
-    monkeypatch.setattr(standing_use, "configured_api", lambda: configured)
+    if configured is not None:
+        monkeypatch.setenv("PREFECT_API_URL", configured)
     write_cluster(options.home, replace(cluster, ui_url=None))
 
     joined, _ = join_standing(options, own_nodes=own_nodes, beside=None)

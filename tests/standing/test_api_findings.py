@@ -11,10 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster
+from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, write_cluster
 from pulseq.models import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
-from pulseq.standing import api_findings
 from pulseq.standing.api_findings import active_profile, examine_api, examine_standing
 from pulseq.standing.findings import Grade
 
@@ -113,7 +112,6 @@ def test_nothing_stands(tmp_path: Path) -> None:
     ],
 )
 def test_what_stands_is_told(
-    monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path,
     keeper: ProcessId | None,
     condition: Condition,
@@ -132,7 +130,7 @@ def test_what_stands_is_told(
         0.0,
         (PartState("server", Condition.RUNNING),),
     )
-    monkeypatch.setattr(api_findings, "find_cluster", lambda _: cluster)
+    write_cluster(tmp_path, cluster)
 
     finding = examine_standing(tmp_path)
 

@@ -1,17 +1,13 @@
 from __future__ import annotations
 
-import base64
 import os
 import stat
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, standing_directory, write_cluster
 from pulseq.models import Fleet
-from pulseq.orchestration.api_auth import choose_auth, login_url
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing.kept_auth import auth_for, auth_path, keep_auth, read_auth
 
@@ -28,21 +24,6 @@ def stand(home: Path, *, ui_url: str | None = "http://127.0.0.1:4200", keeper: P
     process = keeper or ProcessId.of(os.getpid())
     assert process is not None
     write_cluster(home, StandingCluster(process, Condition.RUNNING, API, ui_url, "tcp://s:1", Fleet(()), 0.0))
-
-
-def test_nobody_can_guess_it_and_each_server_has_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("PREFECT_SERVER_API_AUTH_STRING", raising=False)
-
-    one, other = choose_auth(), choose_auth()
-
-    assert one != other
-    assert min(len(one), len(other)) > 40
-
-
-def test_one_that_the_environment_names_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PREFECT_SERVER_API_AUTH_STRING", "admin:ours")
-
-    assert "admin:ours" == choose_auth()
 
 
 @pytest.mark.parametrize("auth", ["pulseq:abc", "admin:ü #%", "a:b\n"])
@@ -80,15 +61,3 @@ def test_it_is_not_for_an_api_of_others_nor_for_what_has_died(home: Path) -> Non
     assert auth_for(home, API) is None
     stand(home, keeper=ProcessId(2**22 + 1, 1))
     assert auth_for(home, API) is None
-
-
-@given(st.text(min_size=1))
-def test_a_link_that_lets_in_has_it_where_no_server_sees_it(auth: str) -> None:
-    before, told = login_url("http://127.0.0.1:4200", auth).split("#")
-
-    assert "http://127.0.0.1:4200/pulseq-login" == before
-    assert auth == base64.b64decode(told).decode()
-
-
-def test_without_one_the_link_is_the_pages_address() -> None:
-    assert "http://127.0.0.1:4200" == login_url("http://127.0.0.1:4200", None)

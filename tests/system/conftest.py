@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.orchestration.api_server import EmbeddedServer
+from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, until
 
 
@@ -56,7 +57,7 @@ def open_workplace(path: Path) -> Iterator[Workplace]:
         with process:  # closes its pipes
             pass
     try:
-        until(lambda: not workplace.processes(), "no process of the workplace is left", 10)
+        until(lambda: not workplace.processes(), "no process of the workplace is left", OUTLIVED_SECONDS)
     except AssertionError:
         left = workplace.processes()
         described = [" ".join(process.cmdline()) for process in left]

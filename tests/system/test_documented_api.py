@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import PATIENCE_SECONDS, Workplace, until
 
 DOCUMENT = Path(__file__).parent.parent / "distributed" / "documented_api.md"
@@ -67,4 +68,4 @@ def test_every_block_runs_and_prints_what_a_reader_expects(bare_workplace: Workp
     assert "load: 1" in lines
     assert "results: []" in lines
     assert any(line.startswith("summary: {'total_tests': 1, 'passed': 1,") for line in lines)
-    until(lambda: not bare_workplace.processes(), "no process outlives the program", 15)
+    until(lambda: not bare_workplace.processes(), "no process outlives the program", OUTLIVED_SECONDS)

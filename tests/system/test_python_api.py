@@ -20,6 +20,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.models import FrameworkConfig, NodeSpec
 from pulseq.results.database import Database
 from pulseq.results.journal import journal_path, replay
+from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import until
 
 #: Prefect's and Dask's clients leave sockets to the garbage collector, which tells of it in whatever test runs then.
@@ -296,7 +297,7 @@ def test_a_run_that_is_cancelled_ends_its_bodies_and_gives_its_tests_back(
 
     pid = run(main())
 
-    until(lambda: not psutil.pid_exists(pid), "the body is gone")
+    until(lambda: not psutil.pid_exists(pid), "the body is gone", OUTLIVED_SECONDS)
     assert 1 == scheduler.tests.waiting
     scheduler.tests.begin_run()
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import PATIENCE_SECONDS, Workplace, until
 
 GUIDE = Path(__file__).parents[2] / "docs" / "guides" / "python.md"
@@ -33,7 +34,7 @@ def test_an_example_runs_and_says_what_it_should(workplace: Workplace, example: 
 
     assert (0, "") == (process.returncode, err)
     assert re.fullmatch(said, out)
-    until(lambda: not workplace.processes(), "no process outlives the program", 15)
+    until(lambda: not workplace.processes(), "no process outlives the program", OUTLIVED_SECONDS)
 
 
 LONG = """
@@ -59,7 +60,7 @@ def test_ctrl_c_ends_a_program_and_all_that_it_started(workplace: Workplace) -> 
 
     assert -signal.SIGINT == process.returncode, err
     assert "KeyboardInterrupt" == err.splitlines()[-1]
-    until(lambda: not workplace.processes(), "no process outlives the program", 15)
+    until(lambda: not workplace.processes(), "no process outlives the program", OUTLIVED_SECONDS)
 
 
 def test_a_program_that_is_killed_leaves_no_process(workplace: Workplace) -> None:
@@ -69,7 +70,7 @@ def test_a_program_that_is_killed_leaves_no_process(workplace: Workplace) -> Non
     process.kill()
     process.communicate(timeout=PATIENCE_SECONDS)
 
-    until(lambda: not workplace.processes(), "no process outlives the program", 15)
+    until(lambda: not workplace.processes(), "no process outlives the program", OUTLIVED_SECONDS)
 
 
 def start(workplace: Workplace, program: str) -> subprocess.Popen[str]:

@@ -14,6 +14,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.promises import OUTLIVED_SECONDS
 from tests.system.conftest import open_workplace
 from tests.system.workplace import Workplace, finish, until
 
@@ -114,7 +115,7 @@ def test_bodies_of_a_run_whose_driver_is_killed_end_and_the_nodes_stay(standing:
 
     os.kill(run.pid, signal.SIGKILL)
 
-    until(lambda: not psutil.pid_exists(body), "the body has ended", 10)
+    until(lambda: not psutil.pid_exists(body), "the body has ended", OUTLIVED_SECONDS)
     after = standing.run("status", "--output", "json").json
     assert [0, 0] == [node["dispatches"] for node in after["nodes"].values()]
 
@@ -134,7 +135,7 @@ def test_down_ends_a_run_that_goes_on_and_leaves_nothing(standing: Workplace) ->
 
 def test_a_keeper_that_is_killed_takes_its_processes_along_and_the_next_run_says_so(standing: Workplace) -> None:
     os.kill(_told(standing)["keeper"]["pid"], signal.SIGKILL)
-    until(lambda: not standing.processes(), "all of it is gone", 10)
+    until(lambda: not standing.processes(), "all of it is gone", OUTLIVED_SECONDS)
 
     status = standing.run("status")
     run = standing.run("run", "suite.yaml", "--run-id", "alone")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 from collections import Counter
@@ -10,6 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
+from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, finish, until
 
 TESTS = 60
@@ -86,10 +88,12 @@ def test_a_run_that_is_ended_ends_what_is_stopped(bare_workplace: Workplace) -> 
     run = _start_and_wait(bare_workplace, *TWO_NODES)
     for process in bare_workplace.processes():
         if process.pid != run.pid:
-            process.suspend()
+            with contextlib.suppress(psutil.NoSuchProcess):  # a body may end meanwhile
+                process.suspend()
     os.kill(run.pid, signal.SIGKILL)
 
-    until(lambda: not bare_workplace.processes(), "nothing is left of the run")
+    # What is above a body has to be continued before it can end it.
+    until(lambda: not bare_workplace.processes(), "nothing is left of the run", 2 * OUTLIVED_SECONDS)
     finish(run)
 
 

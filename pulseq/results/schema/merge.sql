@@ -5,7 +5,7 @@
 -- A resumed run plans its tests again: the first plan stays.
 INSERT INTO tests
 SELECT getvariable('run_id'), s.* EXCLUDE (seq)
-FROM (FROM stage_tests UNION ALL SELECT * REPLACE (json(requirements) AS requirements) FROM odd_tests) AS s
+FROM stage_tests AS s
 ANTI JOIN (SELECT test_id, variant FROM tests WHERE run_id = getvariable('run_id')) AS t
     ON t.test_id = s.test_id AND t.variant = s.variant
 ORDER BY s.seq;
@@ -14,22 +14,10 @@ ORDER BY s.seq;
 CREATE OR REPLACE TEMP TABLE stage_running AS
 SELECT s.* EXCLUDE (seq)
 FROM stage_started AS s
-ANTI JOIN stage_attempts AS a ON a.test_id = s.test_id AND a.variant = s.variant AND a.attempt = s.attempt
-ANTI JOIN stage_verdicts AS v ON v.test_id = s.test_id AND v.variant = s.variant
+ANTI JOIN stage_attempts AS a
+    ON a.test_id = s.test_id AND a.variant = s.variant AND a.attempt = s.attempt AND a.seq > s.seq
+ANTI JOIN stage_verdicts AS v ON v.test_id = s.test_id AND v.variant = s.variant AND v.seq > s.seq
 WHERE NOT getvariable('run_ended');
-INSERT INTO stage_running SELECT * REPLACE (make_timestamptz(noted_at) AS noted_at) FROM odd_running;
-INSERT INTO stage_attempts
-SELECT * REPLACE (
-    make_timestamptz(started_at) AS started_at,
-    metrics::JSON::MAP(VARCHAR, DOUBLE) AS metrics,
-    warnings::JSON::VARCHAR[] AS warnings,
-    pytest_warnings::JSON::STRUCT(category VARCHAR, message VARCHAR, "location" VARCHAR, "when" VARCHAR)[]
-        AS pytest_warnings,
-    properties::JSON::VARCHAR[][] AS properties,
-    subtests::JSON::MAP(VARCHAR, BIGINT) AS subtests
-)
-FROM odd_attempts;
-INSERT INTO stage_verdicts BY NAME SELECT * REPLACE (make_timestamptz(closed_at) AS closed_at) FROM odd_verdicts;
 
 -- The start told which task run it was; it may have come in an earlier batch.
 UPDATE stage_attempts AS s SET task_run_id = r.task_run_id

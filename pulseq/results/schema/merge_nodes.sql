@@ -2,10 +2,12 @@
 
 DELETE FROM nodes USING stage_nodes AS s WHERE nodes.run_id = getvariable('run_id') AND nodes.node_id = s.node_id;
 INSERT INTO nodes
-SELECT getvariable('run_id'), s.* REPLACE (
+SELECT getvariable('run_id'), s.* EXCLUDE (seq) REPLACE (
     s.capabilities::JSON AS capabilities, make_timestamptz(s.joined_at) AS joined_at
 )
-FROM stage_nodes AS s;
+FROM stage_nodes AS s
+QUALIFY row_number() OVER (PARTITION BY node_id ORDER BY seq DESC) = 1
+ORDER BY min(seq) OVER (PARTITION BY node_id);
 INSERT INTO node_health
 SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.seen_at) AS seen_at) FROM stage_node_health AS s;
 INSERT INTO run_notes

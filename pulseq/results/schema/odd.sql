@@ -1,5 +1,5 @@
 -- The tests that a batch tells more of than one plan, start, result and verdict, or in another order.
--- What they come to depends on the order, so Python replays them (staging.py).
+-- What they come to depends on the order: settle.sql sees to them.
 
 CREATE OR REPLACE TEMP TABLE odd_keys AS
 SELECT test_id, variant
@@ -17,12 +17,3 @@ HAVING count(planned) > 1 OR count(started) > 1 OR count(finished) > 1 OR count(
     OR max(started) > min(finished) OR max(started) > min(closed) OR max(finished) > min(closed)
 UNION
 SELECT test_id, variant FROM stage_expanded;
-
-CREATE OR REPLACE TEMP TABLE odd_lines AS
-SELECT seq FROM stage_tests SEMI JOIN odd_keys USING (test_id, variant)
-UNION ALL
-SELECT seq FROM stage_started SEMI JOIN odd_keys USING (test_id, variant)
-UNION ALL
-SELECT seq FROM stage_attempts SEMI JOIN odd_keys USING (test_id, variant)
-UNION ALL
-SELECT seq FROM stage_verdicts SEMI JOIN odd_keys USING (test_id, variant);

@@ -16,6 +16,7 @@ from pulseq.execution.attempt_result import from_message
 from pulseq.execution.runtime.launcher import _refuse
 from pulseq.execution.runtime.wire import MessageBuffer
 from pulseq.models import AttemptOrder, CallBody, CommandBody, Reason, Status, TestCase
+from tests.promises import DEAD_WITH_NODE_SECONDS
 
 FOLDER = Path(runtime.__file__).parent
 _FIND_PYTHON = Path(__file__).parents[3] / ".ci" / "find_python"
@@ -58,15 +59,15 @@ def node(tmp_path, wait_until):
 def test_when_the_node_is_killed_everything_below_it_dies(node, wait_until, is_alive, tmp_path):
     process, launcher, below = node
     process.kill()
-    wait_until(lambda: not any(map(is_alive, [launcher, *below])), seconds=4)
-    wait_until(lambda: list((tmp_path / "temp").iterdir()) == [], seconds=4)
+    wait_until(lambda: not any(map(is_alive, [launcher, *below])), seconds=DEAD_WITH_NODE_SECONDS)
+    wait_until(lambda: list((tmp_path / "temp").iterdir()) == [])
 
 
 def test_when_launcher_and_node_are_killed_everything_dies_as_well(node, wait_until, is_alive):
     process, launcher, below = node
     os.kill(launcher, signal.SIGKILL)
     process.kill()
-    wait_until(lambda: not any(map(is_alive, [launcher, *below])), seconds=4)
+    wait_until(lambda: not any(map(is_alive, [launcher, *below])), seconds=DEAD_WITH_NODE_SECONDS)
 
 
 def test_when_the_launcher_alone_is_killed_the_bodies_go_on(node, wait_until, is_alive):

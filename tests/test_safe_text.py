@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.reports.text import gist, last_lines, safe_line, safe_lines, xml_attribute, xml_text
+from pulseq.safe_text import gist, last_lines, safe_line, safe_lines, xml_attribute, xml_text
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()))
 HOSTILE = ANY_TEXT | st.lists(

@@ -1,33 +1,18 @@
-from dataclasses import replace
+"""The public views of the database."""
+
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pytest
 
-from pulseq.errors import UsageError
 from pulseq.events import RunStarted, TestPlanned
 from pulseq.models import Reason, Status
 from pulseq.results.database import Database
 from pulseq.results.ingest import ingest
-from pulseq.results.queries import (
-    NodeShare,
-    RunSummary,
-    StoredResult,
-    failures,
-    latest_run_id,
-    node_shares,
-    run_summary,
-    slowest,
-)
 from pulseq.results.sync import sync
+from tests.results.asking import ask, told
 
 PASSED, FAILED, ERROR, SKIPPED = Status.PASSED, Status.FAILED, Status.ERROR, Status.SKIPPED
 START = 1_700_000_000.0
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Database:
-    return Database(tmp_path / "results.duckdb")
 
 
 @pytest.fixture
@@ -43,17 +28,34 @@ def run(story, database: Database) -> Database:
     return database
 
 
-def ask(database: Database, query: str) -> list[tuple[object, ...]]:
-    with database.read() as connection:
-        return connection.execute(query).fetchall()
-
-
 def test_a_run_in_numbers(run: Database) -> None:
+    (summary,) = told(run, "FROM run_summary")
     started, finished = datetime.fromtimestamp(START, UTC), datetime.fromtimestamp(START + 9, UTC)
-    url = "http://127.0.0.1:4200/runs/flow-run/flow-1"
-    counts = (5, 2, 1, 1, 1, 1, 40.0)
-    told = RunSummary("r1", "checkout", *counts, 9.0, 11.0, url, 5, started, finished, 1, "failed")
-    assert run_summary(run) == replace(told, projects=["checkout"])
+    assert vars(summary) == {
+        "run_id": "r1",
+        "suite": "checkout",
+        "projects": ["checkout"],
+        "total_tests": 5,
+        "passed": 2,
+        "failed": 1,
+        "errors": 1,
+        "skipped": 1,
+        "flaky": 1,
+        "pass_rate": 40.0,
+        "planned": 5,
+        "not_run": 0,
+        "deselected": 0,
+        "warnings": 0,
+        "xpassed": 0,
+        "reruns": 0,
+        "wall_seconds": 9.0,
+        "test_seconds": 11.0,
+        "started_at": started,
+        "finished_at": finished,
+        "exit_code": 1,
+        "exit_reason": "failed",
+        "prefect_url": "http://127.0.0.1:4200/runs/flow-run/flow-1",
+    }
 
 
 def test_what_was_not_run_is_no_error_and_in_no_rate(story, database: Database) -> None:
@@ -61,63 +63,34 @@ def test_what_was_not_run_is_no_error_and_in_no_rate(story, database: Database) 
     lost = story.test("d", ERROR, reason=Reason.NODE_LOST)
     ingest(story.run("r1", story.test("a", PASSED), story.test("b", FAILED), lost, *stopped), database)
 
-    summary, share = run_summary(database), node_shares(database)[0]
+    (summary,), (share, _) = told(database, "FROM run_summary"), told(database, "FROM node_summary ORDER BY node_id")
 
     counts = (3, 1, 1, 1, 0)
     assert counts == (summary.total_tests, summary.passed, summary.failed, summary.errors, summary.skipped)
     assert (100 / 3, 2, 5) == (summary.pass_rate, summary.not_run, summary.planned)
     assert counts == (share.total_tests, share.passed, share.failed, share.errors, share.skipped)
     assert (100 / 3, 2) == (share.pass_rate, share.not_run)
-    assert ["b", "d"] == [one.test_id for one in failures(database)]
 
 
 def test_a_run_of_which_nothing_was_run_has_no_rate(story, database: Database) -> None:
     ingest(story.run("r1", story.test("a", ERROR, reason=Reason.CANCELLED)), database)
 
-    assert (0, 0.0, 1) == (run_summary(database).total_tests, run_summary(database).pass_rate, 1)
+    assert ask(database, "SELECT total_tests, pass_rate FROM run_summary") == [(0, 0.0)]
 
 
 def test_a_run_without_verdicts_is_all_zeros(story, database: Database) -> None:
     ingest(story.write("r1", [RunStarted("r1", "s", START, "0"), TestPlanned("a", "", "a", "call", "low")]), database)
-    summary = run_summary(database, "r1")
-    assert (summary.total_tests, summary.planned, summary.pass_rate, summary.wall_seconds) == (0, 1, 0.0, None)
-
-
-def test_the_last_run_is_the_one_that_started_last(story, database: Database) -> None:
-    for run_id, at in (("late", START + 5), ("early", START)):
-        ingest(story.run(run_id, story.test("a", PASSED), at=at), database)
-    assert (latest_run_id(database), run_summary(database).run_id) == ("late", "late")
-
-
-def test_a_run_that_is_not_there_is_refused(run: Database) -> None:
-    with pytest.raises(UsageError, match="has no run 'r9'"):
-        run_summary(run, "r9")
-
-
-def test_a_database_without_runs_is_refused(tmp_path: Path) -> None:
-    sync(tmp_path)
-    with pytest.raises(UsageError, match="has no run yet"):
-        latest_run_id(Database(tmp_path / "results.duckdb"))
+    query = "SELECT total_tests, planned, pass_rate, wall_seconds FROM run_summary"
+    assert ask(database, query) == [(0, 1, 0.0, None)]
 
 
 def test_every_node_has_its_share_idle_and_unknown_ones_too(run: Database) -> None:
-    assert node_shares(run) == (
-        NodeShare("r1", "node1", 4, 2, 1, 0, 1, 50.0, 7.0, 5),
-        NodeShare("r1", "node2", 0, 0, 0, 0, 0, 0.0, 0.0, 0),
-        NodeShare("r1", "node3", 1, 0, 0, 1, 0, 0.0, 4.0, 1),
-    )
-
-
-def test_the_slowest_tests_of_a_run(run: Database) -> None:
-    assert [(item.test_id, item.duration) for item in slowest(run, limit=2)] == [("d", 4.0), ("c", 3.0)]
-
-
-def test_the_failures_of_a_run(run: Database) -> None:
-    variant = "browser=firefox"
-    assert failures(run) == (
-        StoredResult("c", variant, "name of c", "node1", FAILED, Reason.ASSERTION, False, 1, 3.0, "c says no"),
-        StoredResult("d", "", "name of d", "node3", ERROR, Reason.TIMEOUT, False, 1, 4.0, "d says no"),
-    )
+    columns = "node_id, total_tests, passed, failed, errors, skipped, pass_rate, busy_seconds, attempts, not_run"
+    assert ask(run, f"SELECT {columns} FROM node_summary ORDER BY node_id") == [
+        ("node1", 4, 2, 1, 0, 1, 50.0, 7.0, 5, 0),
+        ("node2", 0, 0, 0, 0, 0, 0.0, 0.0, 0, 0),
+        ("node3", 1, 0, 0, 1, 0, 0.0, 4.0, 1, 0),
+    ]
 
 
 def test_results_tell_the_deciding_attempt(run: Database) -> None:

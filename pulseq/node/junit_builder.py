@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from pulseq.models import Status
-from pulseq.reports.junit_time import read_seconds
+from pulseq.node.junit_time import read_seconds
 
 #: The name of what a suite says of itself as a whole.
 WHOLE_SUITE = "[suite]"
@@ -84,7 +84,7 @@ class JunitCase:
 
 
 @dataclass(slots=True)
-class _Verdict:
+class _Heard:
     """What has been said so far of a case, a try or a suite, the worst first."""
 
     status: Status = Status.PASSED
@@ -115,12 +115,12 @@ class _Verdict:
 
 
 @dataclass(slots=True)
-class _Case:
+class _OpenCase:
     attributes: dict[str, str]
     suite: str
-    verdict: _Verdict
+    verdict: _Heard
     #: Each with what it says of its time.
-    tries: list[tuple[_Verdict, str]] = field(default_factory=list)
+    tries: list[tuple[_Heard, str]] = field(default_factory=list)
     output: list[str] = field(default_factory=list)
     warnings: list[list[str]] = field(default_factory=list)
 
@@ -134,10 +134,10 @@ class _Case:
 
 
 @dataclass(slots=True)
-class _Suite:
+class _OpenSuite:
     name: str
     attributes: dict[str, str]
-    verdict: _Verdict = field(default_factory=_Verdict)
+    verdict: _Heard = field(default_factory=_Heard)
     cases: int = 0
     #: Cases that went wrong, at least at first.
     bad: int = 0
@@ -149,7 +149,7 @@ class _Element:
 
     tag: str
     text: list[str] | None = None
-    ends: _Case | _Suite | None = None
+    ends: _OpenCase | _OpenSuite | None = None
 
 
 class CaseBuilder:
@@ -161,10 +161,10 @@ class CaseBuilder:
 
     def __init__(self, path: str) -> None:
         self._path = path
-        self._ended: list[_Case] = []
+        self._ended: list[_OpenCase] = []
         self._open: list[_Element] = []
-        self._suites: list[_Suite] = []
-        self._case: _Case | None = None
+        self._suites: list[_OpenSuite] = []
+        self._case: _OpenCase | None = None
         self._go = False
 
     def cases(self) -> list[JunitCase]:
@@ -204,9 +204,9 @@ class CaseBuilder:
 
     def end(self, tag: str) -> None:
         match self._open.pop().ends:
-            case _Case() as case:
+            case _OpenCase() as case:
                 self._end_case(case)
-            case _Suite() as suite:
+            case _OpenSuite() as suite:
                 self._suites.pop()
                 self._end_suite(suite)
 
@@ -220,12 +220,12 @@ class CaseBuilder:
         if self._case:
             return _Element(tag, self._start_within(self._case, tag, attributes) if parent.ends else None)
         if tag in _SUITES:
-            self._suites.append(_Suite(attributes.get("name", ""), attributes))
+            self._suites.append(_OpenSuite(attributes.get("name", ""), attributes))
             return _Element(tag, ends=self._suites[-1])
         if tag == "testcase":
             said = {attributes.get("status", "").lower(), attributes.get("result", "").lower()}
             status = max((_SAID[one] for one in said if one in _SAID), key=_RANKS.__getitem__, default=Status.PASSED)
-            self._case = _Case(attributes, self._suite_name(), _Verdict(status))
+            self._case = _OpenCase(attributes, self._suite_name(), _Heard(status))
             return _Element(tag, ends=self._case)
         if tag in _VERDICTS and parent.tag == "testsuite":
             return _Element(tag, self._suites[-1].verdict.hear(_VERDICTS[tag], attributes))
@@ -233,14 +233,14 @@ class CaseBuilder:
             self._go = True
         return _Element(tag)
 
-    def _start_within(self, case: _Case, tag: str, attributes: dict[str, str]) -> list[str] | None:
+    def _start_within(self, case: _OpenCase, tag: str, attributes: dict[str, str]) -> list[str] | None:
         if tag in _OUTPUT:
             return case.output
         if tag in _VERDICTS:
             status = Status.ERROR if tag == "skipped" and _could_not_run(case, attributes) else _VERDICTS[tag]
             return case.verdict.hear(status, attributes)
         if tag in _TRIES:
-            case.tries.append((_Verdict(), attributes.get("time", "")))
+            case.tries.append((_Heard(), attributes.get("time", "")))
             return case.tries[-1][0].hear(_TRIES[tag], attributes)
         if tag == "warning":
             case.warnings.append([attributes.get("message", "") or attributes.get("type", ""), "\n"])
@@ -250,17 +250,17 @@ class CaseBuilder:
     def _suite_name(self) -> str:
         return next((suite.name for suite in reversed(self._suites) if suite.name), "")
 
-    def _end_case(self, case: _Case) -> None:
+    def _end_case(self, case: _OpenCase) -> None:
         self._ended.append(case)
         self._case = None
         for suite in self._suites[-1:]:
             suite.cases += 1
             suite.bad += case.verdict.status in (Status.FAILED, Status.ERROR) or bool(case.tries)
 
-    def _end_suite(self, suite: _Suite) -> None:
+    def _end_suite(self, suite: _OpenSuite) -> None:
         name = suite.name or self._suite_name()
         if verdict := _verdict_of(suite):
-            self._ended.append(_Case({"classname": name, "name": WHOLE_SUITE}, name, verdict))
+            self._ended.append(_OpenCase({"classname": name, "name": WHOLE_SUITE}, name, verdict))
             suite.cases += 1
             suite.bad += verdict.status in (Status.FAILED, Status.ERROR)
         for outer in self._suites[-1:]:
@@ -268,14 +268,14 @@ class CaseBuilder:
             outer.bad += suite.bad
 
 
-def _could_not_run(case: _Case, skipped: dict[str, str]) -> bool:
+def _could_not_run(case: _OpenCase, skipped: dict[str, str]) -> bool:
     """Whether ctest says that it could not run a test, for which it fails: no program, or its fixture has failed."""
     message = skipped.get("message", "")
     is_ctests = case.attributes.get("status") == "notrun" and case.classname == case.name
     return is_ctests and bool(message) and not message.startswith(("SKIP_", "Disabled"))
 
 
-def _verdict_of(suite: _Suite) -> _Verdict | None:
+def _verdict_of(suite: _OpenSuite) -> _Heard | None:
     """What a suite says that none of its cases does: by an element of its own, or by its numbers alone."""
     verdict = suite.verdict
     if verdict.status in (Status.FAILED, Status.ERROR) or (verdict.told and not suite.cases):
@@ -283,10 +283,10 @@ def _verdict_of(suite: _Suite) -> _Verdict | None:
     # Tools count in many ways (assertions, cases twice, first tries): only what no case accounts for tells anything.
     for name, status in (("errors", Status.ERROR), ("failures", Status.FAILED)):
         if (count := _count(suite.attributes, name)) and not suite.bad:
-            return _Verdict(status, f"the suite says {name}={count}, and none of its cases says which")
+            return _Heard(status, f"the suite says {name}={count}, and none of its cases says which")
     for name in ("skipped", "skip", "ignored", "disabled"):
         if (count := _count(suite.attributes, name)) and not suite.cases:
-            return _Verdict(Status.SKIPPED, f"the suite says {name}={count}, and has no case")
+            return _Heard(Status.SKIPPED, f"the suite says {name}={count}, and has no case")
     return None
 
 
@@ -295,7 +295,7 @@ def _count(attributes: dict[str, str], name: str) -> int:
     return int(text) if text.isascii() and text.isdigit() and len(text) < 10 else 0
 
 
-def _finished(case: _Case, time: float, tries: tuple[JunitTry, ...]) -> JunitCase:
+def _finished(case: _OpenCase, time: float, tries: tuple[JunitTry, ...]) -> JunitCase:
     verdict = case.verdict
     warnings = tuple("".join(warning).strip() for warning in case.warnings)
     return JunitCase(

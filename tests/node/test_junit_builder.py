@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from pulseq.models import Status
-from pulseq.reports.junit_builder import JunitCase
-from pulseq.reports.read_junit import read_junit
+from pulseq.node.junit_builder import JunitCase
+from pulseq.node.read_junit import read_junit
 
 DIALECTS = Path(__file__).parent / "junit_dialects"
 PAGE = Path(__file__).parents[2] / "docs" / "reference" / "junit.md"

@@ -13,7 +13,7 @@ from pulseq.records import RunRecord
 from pulseq.reports.frame import draw_frame
 from pulseq.reports.progress import RunProgress
 from pulseq.reports.summary import render_summary
-from pulseq.reports.text import safe_line
+from pulseq.safe_text import safe_line
 
 _FRAME_LINES = 16
 _PAPER = (22, 27, 34)

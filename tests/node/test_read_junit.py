@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.models import Status
-from pulseq.reports.junit_builder import JunitCase, JunitTry
-from pulseq.reports.read_junit import JunitFile, read_junit
+from pulseq.node.junit_builder import JunitCase, JunitTry
+from pulseq.node.read_junit import JunitFile, read_junit
 
 SHOP = "com.shop.CartTest"
 GRADLE = """<?xml version="1.0" encoding="UTF-8"?>

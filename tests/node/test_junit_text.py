@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.reports.junit_text import XmlText
+from pulseq.node.junit_text import XmlText
 
 
 def read(*chunks: bytes) -> tuple[str, str | None]:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from pulseq.models import PytestOrder, Reason, Status
+from tests.promises import OUTLIVED_SECONDS
 
 REST = "def test_before(): pass\n{}\ndef test_after(): pass\n"
 
@@ -66,6 +67,7 @@ def test_a_hung_test_that_ignores_sigterm_is_ended_with_its_daemons(suite: Any) 
     hung = run["test_hang"]
     assert run.verdicts() == {"test_before": "passed", "test_hang": "error", "test_after": "passed"}
     assert (hung.reason, hung.leaked_processes) == (Reason.TIMEOUT, 1)
+    assert hung.duration <= 1 + OUTLIVED_SECONDS
     assert "still running after 1 s" in (hung.error or "")
     assert "in test_hang" in hung.output
     assert is_gone(folder.path / "runner")

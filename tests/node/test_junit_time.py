@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.reports.junit_time import read_seconds
+from pulseq.node.junit_time import read_seconds
 
 
 @pytest.mark.parametrize(

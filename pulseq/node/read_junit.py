@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree.ElementTree import ParseError, XMLParser
 
-from pulseq.reports.junit_builder import CaseBuilder, JunitCase, NoJunitFileError
-from pulseq.reports.junit_text import XmlText
+from pulseq.node.junit_builder import CaseBuilder, JunitCase, NoJunitFileError
+from pulseq.node.junit_text import XmlText
 
 _MAX_BYTES = 128 * 2**20
 _CHUNK_BYTES = 2**16
@@ -57,7 +57,7 @@ def read_junit(path: str | os.PathLike[str], *, max_bytes: int = _MAX_BYTES, sho
     if trouble is None and text.trouble:
         trouble = f"{name}: {text.trouble}; well-formed XML is expected, so have the tool leave it out"
     if trouble and cases:
-        trouble = f"{trouble}. What could be read of it counts: {_count(len(cases))}"
+        trouble = f"{trouble}. What could be read of it counts: {len(cases)} case{'' if len(cases) == 1 else 's'}"
     return JunitFile(cases, trouble)
 
 
@@ -85,7 +85,3 @@ def _why(error: ParseError | ValueError, text: XmlText, builder: CaseBuilder) ->
     if builder.unfinished:
         told.append(f"within the case {builder.unfinished!r}")
     return ", ".join(told)
-
-
-def _count(cases: int) -> str:
-    return "1 case" if cases == 1 else f"{cases} cases"

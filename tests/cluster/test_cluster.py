@@ -1,0 +1,74 @@
+"""The members of a cluster as a driver sees them; scheduler and nodes are real."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable
+
+import pytest
+from distributed import Scheduler
+
+from pulseq.cluster.cluster import Cluster
+from tests.dask_nodes import open_node, open_scheduler, open_worker
+
+PATIENCE_SECONDS = 60.0
+
+
+class _Seen:
+    """A driver's cluster, and what it was told."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+        self.cluster = Cluster()
+        self.cluster.on_joined = lambda node: self.told.append(f"{node.id} joined")
+        self.cluster.on_left = lambda node_id, why: self.told.append(f"{node_id} left: {why}")
+
+    async def until(self, there: Callable[[], bool]) -> None:
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not there():  # noqa: ASYNC110 - it has callbacks, which are what is tested
+                await asyncio.sleep(0.001)
+
+
+@contextlib.asynccontextmanager
+async def connected(scheduler: Scheduler) -> AsyncIterator[_Seen]:
+    seen = _Seen()
+    await seen.cluster.connect(scheduler.address, name="driver", foreign=True)
+    try:
+        yield seen
+    finally:
+        await seen.cluster.close()
+
+
+def test_nodes_that_are_there_and_that_come_are_members_and_other_workers_are_not() -> None:
+    async def watch() -> None:
+        async with open_scheduler() as scheduler, open_node(scheduler, "a", 2), open_worker(scheduler, "a stranger"):
+            async with connected(scheduler) as seen:
+                assert ["a"] == list(seen.cluster.nodes)
+                async with open_node(scheduler, "b") as second:
+                    node = await seen.cluster.wait_for("b", PATIENCE_SECONDS)
+                    assert (second.address, "127.0.0.1", 1) == (node.address, node.host, node.slots)
+                    assert seen.cluster.has_address(second.address)
+                await seen.until(lambda: "b" not in seen.cluster.nodes)
+                assert ["a joined", "b joined", "b left: its connection ended"] == seen.told
+
+    asyncio.run(watch())
+
+
+def test_a_node_that_does_not_come_is_waited_for_so_long() -> None:
+    async def watch() -> None:
+        async with open_scheduler() as scheduler, connected(scheduler) as seen:
+            await seen.cluster.wait_for("nobody", 0.01)
+
+    with pytest.raises(TimeoutError):
+        asyncio.run(watch())
+
+
+def test_a_cluster_that_is_closed_tells_of_nothing_more() -> None:
+    async def watch() -> list[str]:
+        async with open_scheduler() as scheduler:
+            async with open_node(scheduler, "a"), connected(scheduler) as seen:
+                pass
+            return seen.told
+
+    assert ["a joined"] == asyncio.run(watch())

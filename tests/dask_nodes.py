@@ -1,0 +1,53 @@
+"""A scheduler of Dask's and nodes of it in this process: real ones, that are there within a few milliseconds."""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import AsyncIterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dask
+from distributed import Scheduler, Worker
+
+from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
+from pulseq.node.node_process import WORKER_SETTINGS
+from pulseq.node.probe import answer_probes
+
+
+@contextlib.asynccontextmanager
+async def open_scheduler() -> AsyncIterator[Scheduler]:
+    """A scheduler that listens on loopback, set up as that of a run is."""
+    with dask.config.set({**SCHEDULER_SETTINGS, **WORKER_SETTINGS}):
+        async with Scheduler(host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0") as scheduler:
+            yield scheduler
+
+
+@contextlib.asynccontextmanager
+async def open_node(scheduler: Scheduler, node_id: str = "n", slots: int = 1) -> AsyncIterator[Worker]:
+    """A member with a node's labels that answers as nodes do when it is asked how it does."""
+    labels = {"id": node_id, "slots": slots, "capabilities": {"os": "linux"}}
+    async with open_worker(scheduler, node_id, labels) as worker:
+        answer_probes(worker, Path.cwd(), lambda: 0)
+        yield worker
+
+
+@contextlib.asynccontextmanager
+async def open_worker(
+    scheduler: Scheduler, name: str, labels: Mapping[str, Any] | None = None
+) -> AsyncIterator[Worker]:
+    """A member that answers to nothing of ours; one without labels is no node."""
+    with tempfile.TemporaryDirectory() as directory:
+        async with Worker(
+            scheduler.address,
+            name=name,
+            nthreads=1,
+            host="127.0.0.1",
+            memory_limit=0,
+            dashboard=False,
+            dashboard_address="127.0.0.1:0",
+            local_directory=directory,
+            startup_information={"pulseq": lambda _worker: labels} if labels else {},
+        ) as worker:
+            yield worker

@@ -1,0 +1,56 @@
+"""What nodes tell a driver, there and back."""
+
+from __future__ import annotations
+
+from typing import get_args
+from uuid import uuid4
+
+import pytest
+
+from pulseq.models import AttemptResult, PytestWarning, Reason, Status
+from pulseq.protocol.coding import PROTOCOL, ProtocolError
+from pulseq.protocol.from_node import (
+    AttemptEnd,
+    AttemptStart,
+    CasesFound,
+    DispatchDone,
+    NextAsked,
+    NodeMessage,
+    Report,
+    SessionEnd,
+    SessionResult,
+    TaskRunState,
+    TestsRecalled,
+    decode_report,
+    encode_report,
+)
+
+WARNING = PytestWarning("UserWarning", "old", "a.py:3")
+RESULT = AttemptResult(
+    "a", 1, "n", Status.FAILED, "v", Reason.ASSERTION, error="no \x00", metrics={"x": 1.5}, pytest_warnings=(WARNING,)
+)
+MESSAGES: tuple[NodeMessage, ...] = (
+    AttemptStart("a", "v", 1, "task"),
+    AttemptEnd(RESULT),
+    CasesFound("a", "v", (RESULT,), "none", (RESULT,), ("a::x",), {"a::x": "x"}),
+    DispatchDone("1", "it broke"),
+    NextAsked("1", frozenset({"1", "2"})),
+    SessionEnd("unit", SessionResult(1, "bad", "a table", (WARNING,), (("suite", "x"),))),
+    TaskRunState(uuid4(), "a @ n", uuid4(), "FAILED", "TimedOut", "late", 5.0, 1, ("RUNNING", "Running"), 4.0, 5.0),
+    TestsRecalled("1", (("a", "v"),)),
+)
+
+
+def test_each_kind_of_message_is_tried() -> None:
+    assert set(get_args(NodeMessage)) == {type(message) for message in MESSAGES}
+
+
+def test_messages_come_home_as_they_were_said_and_in_their_order() -> None:
+    report = Report("n", "life-1", MESSAGES)
+
+    assert report == decode_report(encode_report(report))
+
+
+def test_a_report_of_another_protocol_is_refused() -> None:
+    with pytest.raises(ProtocolError, match="have the same release of PulseQ on driver and nodes"):
+        decode_report(encode_report(Report("n", "", (), PROTOCOL + 1)))

@@ -1,0 +1,46 @@
+"""What a driver asks of nodes, there and back."""
+
+from __future__ import annotations
+
+from typing import get_args
+
+import pytest
+
+from pulseq.models import PytestSpec
+from pulseq.protocol.coding import decode, encode
+from pulseq.protocol.to_node import (
+    BeginRun,
+    CancelRun,
+    Collect,
+    DriverMessage,
+    FinishSessions,
+    LeaveRun,
+    NoNext,
+    Order,
+    RecallTests,
+)
+from pulseq.protocol.work import Dispatch
+
+SPEC = PytestSpec("r", "unit", ("tests",), ("-x",), False, "/", None, (("A", "b"),))
+MESSAGES: tuple[DriverMessage, ...] = (
+    BeginRun(),
+    Collect(SPEC),
+    Dispatch("1", "r", (), ()),
+    RecallTests("1", frozenset({("a", ""), ("b", "browser=chrome")})),
+    NoNext("1"),
+    NoNext("1", "2"),
+    FinishSessions(),
+    CancelRun(),
+    LeaveRun(),
+)
+
+
+def test_each_kind_of_message_is_tried() -> None:
+    assert set(get_args(DriverMessage)) == {type(message) for message in MESSAGES}
+
+
+@pytest.mark.parametrize("message", MESSAGES, ids=lambda message: type(message).__name__)
+def test_a_message_is_heard_as_it_was_said(message: DriverMessage) -> None:
+    order = Order("r", message)
+
+    assert order == decode(encode(order), Order)

@@ -1,0 +1,40 @@
+"""The SQL of the schema, version by version."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pulseq.results.database import SCHEMA_VERSION, connect_memory
+from pulseq.results.schema_files import apply_versions, schema_script
+
+VERSIONS = range(1, SCHEMA_VERSION + 1)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_each_version_has_tables_and_views(version: int) -> None:
+    for part in ("tables", "views"):
+        assert schema_script(f"{version}_{part}.sql")
+
+
+def test_there_are_files_of_no_other_version() -> None:
+    folder = Path(schema_script.__code__.co_filename).parent / "schema"
+    found = {file.name.partition("_")[0] for file in folder.glob("*_tables.sql")}
+
+    assert {str(version) for version in VERSIONS} == found
+
+
+@pytest.mark.parametrize("found", [0, *VERSIONS])
+def test_versions_above_the_found_one_are_applied_and_noted_in_order(found: int, tmp_path: Path) -> None:
+    connection = connect_memory(memory_limit_bytes=256 << 20, temp_directory=tmp_path / "t")
+    try:
+        apply_versions(connection, 0, found)
+        apply_versions(connection, found, SCHEMA_VERSION)
+        applied = connection.execute("SELECT version FROM pulseq_schema ORDER BY rowid").fetchall()
+        results = connection.execute("SELECT count(*) FROM results").fetchone()
+    finally:
+        connection.close()
+
+    assert [(version,) for version in VERSIONS] == applied
+    assert (0,) == results

@@ -1,0 +1,99 @@
+"""A run as it is asked for, and what is made of it before anything starts."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pulseq.errors import NothingToRunError, UsageError
+from pulseq.models import Strategy
+from pulseq.run.run_request import PreparedRun, RunRequest, prepare_run
+
+SUITE = """
+suite: shop
+tests:
+  - {id: cart, command: [true], timeout: 5, max_retries: 3}
+  - {id: price, command: [true]}
+  - {id: login, command: [true]}
+"""
+NODES = "nodes: [{id: one}, {id: two}]\nframework: {load_balancing_strategy: round_robin}\n"
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PULSEQ_HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("PREFECT_API_URL", "http://127.0.0.1:9/api")
+    (tmp_path / "shop.yaml").write_text(SUITE)
+    (tmp_path / "nodes.yaml").write_text(NODES)
+    return tmp_path
+
+
+def prepare(**asked: Any) -> PreparedRun:
+    return prepare_run(RunRequest(**{"suites": ("shop.yaml",), "nodes_count": "2", **asked}))
+
+
+def test_a_suite_runs_on_as_many_nodes_as_are_wanted(here: Path) -> None:
+    prepared = prepare(run_id="r1", database=Path("mine.duckdb"))
+
+    assert ["cart", "price", "login"] == [test.id for test in prepared.suite.tests]
+    assert 2 == len(prepared.fleet.nodes)
+    assert ("r1", here / "home", here / "mine.duckdb") == (
+        prepared.options.run_id,
+        prepared.options.home,
+        prepared.options.database,
+    )
+
+
+def test_limits_are_for_tests_that_say_nothing_themselves() -> None:
+    tests = prepare(timeout_seconds=9.0, reruns=1).suite.tests
+
+    assert [(5.0, 3), (9.0, 1), (9.0, 1)] == [(test.timeout_seconds, test.max_retries) for test in tests]
+
+
+def test_a_word_narrows_what_runs() -> None:
+    assert ["cart", "price"] == [test.id for test in prepare(keyword="cart or price").suite.tests]
+
+
+def test_a_word_that_no_test_has_leaves_nothing_to_run() -> None:
+    with pytest.raises(NothingToRunError):
+        prepare(keyword="nothing")
+
+
+@pytest.mark.parametrize(
+    ("asked", "strategy"), [(None, Strategy.ROUND_ROBIN), (Strategy.LONGEST_FIRST, Strategy.LONGEST_FIRST)]
+)
+def test_a_strategy_that_is_asked_for_goes_before_that_of_the_file(asked: Strategy | None, strategy: Strategy) -> None:
+    prepared = prepare(nodes_count=None, nodes_file=Path("nodes.yaml"), strategy=asked)
+
+    assert ["one", "two"] == [node.id for node in prepared.fleet.nodes]
+    assert strategy == prepared.fleet.framework.strategy
+
+
+def test_problems_of_suite_and_nodes_are_told_together(here: Path) -> None:
+    (here / "shop.yaml").write_text("suite: shop\ntests: [{id: cart, comand: x}]\n")
+    (here / "nodes.yaml").write_text("nodes: [{name: one}]\n")
+
+    with pytest.raises(UsageError) as refusal:
+        prepare(nodes_count=None, nodes_file=Path("nodes.yaml"))
+
+    assert "comand" in str(refusal.value)
+    assert "nodes.yaml" in str(refusal.value)
+
+
+def test_an_interpreter_that_is_not_there_is_refused() -> None:
+    with pytest.raises(UsageError, match="--python: "):
+        prepare(python="/no/python")
+
+
+@pytest.mark.parametrize(("asked", "said"), [({"last_failed": True}, True), ({}, False)])
+def test_without_a_run_before_there_is_nothing_that_failed_last(asked: dict[str, bool], said: bool) -> None:
+    options = prepare(**asked).options
+
+    assert (None, said) == (options.only, bool(options.notes))
+
+
+def test_each_run_has_an_id_of_its_own() -> None:
+    assert prepare().options.run_id != prepare().options.run_id

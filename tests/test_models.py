@@ -1,0 +1,62 @@
+"""What the words of PulseQ do by themselves."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from pulseq.bounds import MOST_ID_CHARACTERS
+from pulseq.models import CommandBody, Priority, SimulateBody, Suite, TestCase, name_pack
+
+LONG = "a" * MOST_ID_CHARACTERS + "b"
+
+
+def test_priorities_are_ordered_and_named_as_suites_have_them() -> None:
+    assert ["low", "medium", "high", "critical"] == [priority.word for priority in sorted(Priority)]
+
+
+def test_a_test_is_known_by_its_id_and_its_variant() -> None:
+    assert ("cart", "browser=firefox") == TestCase("cart", SimulateBody(), variant="browser=firefox").key
+
+
+def test_an_id_that_is_too_long_is_cut_and_told_from_others() -> None:
+    one, other = TestCase(LONG, SimulateBody()), TestCase(f"{LONG}c", SimulateBody())
+
+    assert len(one.id) <= MOST_ID_CHARACTERS
+    assert one.id != other.id
+    assert (LONG, f"{LONG}c") == (one.whole_id, other.whole_id)
+
+
+def test_an_id_that_is_short_enough_stays() -> None:
+    assert ("a", None) == ((test := TestCase("a", SimulateBody())).id, test.whole_id)
+
+
+def test_a_copy_of_a_test_with_a_long_id_keeps_the_whole_of_it() -> None:
+    copy = dataclasses.replace(TestCase(LONG, SimulateBody()), max_retries=2)
+
+    assert (LONG, 2) == (copy.whole_id, copy.max_retries)
+
+
+def test_names_of_tests_and_suites_are_bounded() -> None:
+    named = TestCase("a", SimulateBody(), name=LONG), Suite(LONG, ())
+
+    assert [True, True] == [len(one.name) <= MOST_ID_CHARACTERS for one in named]
+
+
+@pytest.mark.parametrize(
+    ("nodeids", "name"),
+    [
+        (["a.py::t"], "a.py (1 tests)"),
+        (["a.py::t", "a.py::u"], "a.py (2 tests)"),
+        (["a.py::t", "b.py::t", "a.py::u"], "a.py and 1 more file (3 tests)"),
+        (["a.py::t", "b.py::t", "c.py::t"], "a.py and 2 more files (3 tests)"),
+    ],
+)
+def test_a_pack_is_called_after_its_first_file(nodeids: list[str], name: str) -> None:
+    assert name == name_pack(nodeids)
+
+
+def test_models_are_frozen() -> None:
+    with pytest.raises(AttributeError):
+        CommandBody(("true",)).shell = True
