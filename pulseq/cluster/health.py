@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from typing import Any
 
-from distributed.core import rpc
+from distributed import rpc
 
 from pulseq.errors import InfrastructureError
 from pulseq.protocol.probe import Answer, probe_node

@@ -161,10 +161,9 @@ class NodeClient:
 
 
 async def _watch(future: Any, key: str, on_trouble: Callable[[str, str], None]) -> None:
-    # Its state and not `await future`: there is nothing to fetch, and a fetch is a round trip to the node.
-    await future._state.wait()
-    if future.status == "error":
-        error = await future.exception()
+    # Its exception and not `await future`: there is nothing to fetch, and a fetch is a round trip to the node.
+    error = await future.exception()
+    if error is not None:
         on_trouble(key, f"{type(error).__name__}: {error}")
     # At once: what is held is run again when its node dies.
     future.release()

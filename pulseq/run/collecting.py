@@ -41,7 +41,18 @@ async def accept_suite(
             dispatcher.accept(test)
         else:
             choice.put_off(1, partial(_accept, dispatcher, test))
-    collecting = [asyncio.create_task(_collect(entry, dispatcher, options, choice)) for entry in entries]
+    unknown = {entry.id for entry in entries}
+
+    async def collect(entry: TestCase) -> None:
+        await _collect(entry, dispatcher, options, choice)
+        unknown.discard(entry.id)
+        # Not a step of the loop later, when the run may have ended since no test was open.
+        if not unknown:
+            choice.settle()
+
+    if not entries:
+        choice.settle()
+    collecting = [asyncio.create_task(collect(entry)) for entry in entries]
     try:
         await asyncio.gather(*(task for entry, task in zip(entries, collecting, strict=True) if _is_direct(entry)))
         if may_start is not None:
@@ -50,7 +61,6 @@ async def accept_suite(
     finally:
         for task in collecting:
             task.cancel()
-    choice.settle()
     if choice.said:
         dispatcher.ledger.tell(RunNote(choice.said))
 

@@ -46,7 +46,7 @@ async def ask_nodes(address: str) -> dict[str, NodeView]:
     Raises:
         InfrastructureError: it does not answer.
     """
-    from distributed.core import rpc  # half a second that `pulseq status --help` need not wait for
+    from distributed import rpc  # half a second that `pulseq status --help` need not wait for
 
     scheduler: Any = rpc(address)  # type: ignore[no-untyped-call]
     try:

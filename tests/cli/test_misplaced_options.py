@@ -78,7 +78,7 @@ def test_every_option_of_pytest_is_known(tmp_path: Path) -> None:
     options = {name_of(word) for head in heads for word in re.findall(r"(?<!\S)--?\w[\w-]*", head)}
     ours = {"-k", "-m", "-x", "--exitfirst", "--maxfail", "--lf", "--last-failed", "--ff", "--failed-first"}
     ours |= {"--durations", "-v", "--verbose", "-q", "--quiet", "--junit-xml", "--pyargs", "-h", "--help"}
-    ours |= {"-V", "--version"}
+    ours |= {"-V", "--version", "--junitxml"}
 
     assert "--tb" in options
     assert options - ours <= FLAGS | WITH_VALUE | INSTEAD_OF_A_RUN

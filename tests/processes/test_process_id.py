@@ -96,7 +96,10 @@ def test_a_number_without_a_process_names_none() -> None:
 
 def test_a_process_tells_the_variables_it_was_started_with() -> None:
     told = {"MULTI": "a=b\nc", "EMPTY": ""}
-    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE, env=told) as process:
+    program = [sys.executable, "-c", "print(flush=True); input()"]
+    with subprocess.Popen(program, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=told) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # the kernel tells none of them while it starts the program
         named = name(process)
         read = {key: value for key, value in named.read_environment().items() if key in told}
         process.kill()

@@ -132,6 +132,28 @@ def test_what_is_asked_for_anywhere_leaves_out_all_else_everywhere(known: str) -
     assert RunNote("--lf: 1 of 5 tests, known to fail from earlier runs") in events
 
 
+def test_what_was_put_off_is_open_before_the_run_can_see_that_nothing_else_is() -> None:
+    refused = Collection((), usage_error="unrecognized arguments: --nope")
+
+    async def accept() -> list[int]:
+        found: list[int] = []
+        events: list[Event] = []
+
+        def emit(event: Event) -> None:
+            events.append(event)
+            if isinstance(event, TestClosed):  # what waits for a change goes on in the next step of the loop
+                asyncio.get_running_loop().call_soon(lambda: found.append(dispatcher.ledger.open))
+
+        dispatcher = _dispatcher(Nodes(one=refused), events)
+        dispatcher.emit = emit
+        suite = Suite("s", (ENTRY, TestCase("a", SimulateBody())))
+        await accept_suite(suite, dispatcher, RunOptions(run_id="r", only=frozenset({"gone"})))
+        assert _planned(events) == ["unit", "a"]
+        return found
+
+    assert asyncio.run(accept()) == [1]
+
+
 def test_a_node_that_dies_while_it_collects_is_not_missed_where_another_collects() -> None:
     events = _accept(Nodes(one=ConnectionError(), two=ITEMS), ENTRY)
 

@@ -103,11 +103,11 @@ def _judge_value(returned: object, target: str) -> Outcome:
 
 def _judge(error: BaseException) -> Outcome:
     """The verdict on what a body raised."""
-    if _is_pytest_outcome(error, "XFailed"):
+    if _is_pytest_outcome(error, "xfail"):
         return outcome("skipped", "xfail", str(error) or "xfail")
     if _skips(error):
         return outcome("skipped", "skip", str(error) or "skipped")
-    if isinstance(error, AssertionError) or _is_pytest_outcome(error, "Failed"):
+    if isinstance(error, AssertionError) or _is_pytest_outcome(error, "fail"):
         return outcome("failed", "assertion", describe(error))
     if isinstance(error, SystemExit) and error.code in (None, 0):
         return outcome("passed")
@@ -115,12 +115,12 @@ def _judge(error: BaseException) -> Outcome:
 
 
 def _skips(error: BaseException) -> bool:
-    return isinstance(error, unittest.SkipTest) or _is_pytest_outcome(error, "Skipped")
+    return isinstance(error, unittest.SkipTest) or _is_pytest_outcome(error, "skip")
 
 
 def _is_pytest_outcome(error: BaseException, name: str) -> bool:
     """Whether this is what pytest.skip, pytest.fail or pytest.xfail raise; pytest is not imported for that."""
-    kind = getattr(sys.modules.get("_pytest.outcomes"), name, None)
+    kind = getattr(getattr(sys.modules.get("pytest"), name, None), "Exception", None)
     return kind is not None and isinstance(error, kind)
 
 

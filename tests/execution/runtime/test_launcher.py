@@ -2,7 +2,6 @@ import ast
 import errno
 import json
 import os
-import shutil
 import signal
 import socket
 import subprocess
@@ -20,6 +19,7 @@ from pulseq.models import AttemptOrder, CallBody, CommandBody, Reason, Status, T
 from tests.promises import DEAD_WITH_NODE_SECONDS
 
 FOLDER = Path(runtime.__file__).parent
+_FIND_PYTHON = Path(__file__).parents[3] / ".ci" / "find_python"
 NODE = """
 import asyncio, sys
 from pathlib import Path
@@ -95,14 +95,14 @@ def test_what_runs_under_a_foreign_interpreter_is_python_3_9_and_standard_librar
     assert imported - set(sys.stdlib_module_names) <= allowed
 
 
-@pytest.mark.parametrize("version", ["3.9", "3.10", "3.12", "3.13", "3.14"])
+@pytest.mark.parametrize("version", ["3.9", "3.10", "3.11", "3.12", "3.13", "3.14"])
 def test_a_callable_runs_under_another_python(run_body, verdict, version, tmp_path):
-    python = shutil.which(f"python{version}")
-    if python is None or subprocess.run([python, "-c", ""], capture_output=True).returncode != 0:
+    found = subprocess.run([_FIND_PYTHON, version], capture_output=True, text=True)
+    if found.returncode != 0:
         pytest.skip(f"there is no python{version} on this machine")
     code = "import sys, pulseq\ndef check():\n    print(sys.version_info[:2])\n    pulseq.metric('x', 1)"
     (tmp_path / "cwd" / "checks.py").write_text(code)
-    result = run_body(CallBody("checks:check"), python=python)
+    result = run_body(CallBody("checks:check"), python=found.stdout.strip())
     assert (verdict(result), result.metrics["x"]) == (("passed", None), 1.0)
     assert result.output == f"({version.replace('.', ', ')})\n"
 

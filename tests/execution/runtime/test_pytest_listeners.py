@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -49,8 +48,7 @@ def test_a_report_that_is_asked_for_is_written_from_all(suite: Any, tmp_path: An
     assert [None] == wanted(suite, {}, f"--junitxml={tmp_path}/report.xml")
 
 
-def test_what_failed_last_is_to_be_heard_of() -> None:
-    plugin = SimpleNamespace(lastfailed={"test_a.py::test_a": True})
-    manager = SimpleNamespace(hook=SimpleNamespace(), getplugin=lambda name: plugin if name == "lfplugin" else None)
-    config: Any = SimpleNamespace(option=SimpleNamespace(), pluginmanager=manager)
-    assert ["test_a.py::test_a"] == wanted_passes(config)
+def test_what_failed_last_is_to_be_heard_of(suite: Any) -> None:
+    cached = {".pytest_cache/v/cache/lastfailed": '{"test_a.py::test_a": true}'}
+    assert [["test_a.py::test_a"]] == wanted(suite, cached)
+    assert [[]] == wanted(suite, cached, "-p", "no:cacheprovider")

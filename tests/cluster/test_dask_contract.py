@@ -1,0 +1,265 @@
+"""What PulseQ asks of Dask beyond its documented interface, held against the Dask that is installed.
+
+It is what has to pass before another year's Dask is allowed in `pyproject.toml`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import inspect
+import pickle
+import tempfile
+import threading
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import dask
+import pytest
+from distributed import Client, Scheduler, SchedulerPlugin, Worker, rpc
+from distributed.threadpoolexecutor import ThreadPoolExecutor
+
+from pulseq.cluster.run_watch import run_of
+from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
+from pulseq.node.node_process import WORKER_SETTINGS
+from tests import promised
+from tests.outside_use import named_uses, our_files, unpromised_uses
+from tests.unpromised import DASK, Place
+
+
+@dataclass(frozen=True)
+class Members:
+    """A scheduler, a worker with labels, and a client, all in this process."""
+
+    scheduler: Any
+    worker: Any
+    client: Any
+
+
+LABELS = {"id": "node1", "slots": 2, "capabilities": {"browser": "chrome"}}
+_QUIET = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
+
+
+@contextlib.asynccontextmanager
+async def cluster(**worker_options: Any) -> AsyncIterator[Members]:
+    with dask.config.set({**SCHEDULER_SETTINGS, **WORKER_SETTINGS}):
+        async with contextlib.AsyncExitStack() as stack:
+            scheduler: Any = await stack.enter_async_context(Scheduler(host="127.0.0.1", port=0, **_QUIET))
+            worker: Any = Worker(
+                scheduler.address,
+                name="node1",
+                nthreads=2,
+                host="127.0.0.1",
+                memory_limit=0,
+                local_directory=stack.enter_context(tempfile.TemporaryDirectory()),
+                startup_information={"pulseq": lambda _worker: LABELS},
+                **_QUIET,
+                **worker_options,
+            )
+            await stack.enter_async_context(worker)
+            client: Any = Client(scheduler.address, asynchronous=True, set_as_default=False, name="ours")
+            await stack.enter_async_context(client)
+            yield Members(scheduler, worker, client)
+
+
+def in_cluster(check: Callable[[Members], Awaitable[None]]) -> None:
+    async def run() -> None:
+        async with cluster() as members:
+            await check(members)
+
+    asyncio.run(run())
+
+
+def test_every_use_of_what_dask_does_not_promise_is_named() -> None:
+    assert set() == unpromised_uses(our_files("distributed", "dask", *promised.DASK.rooms), promised.DASK) ^ named_uses(
+        DASK
+    )
+
+
+@pytest.mark.parametrize("place", DASK, ids=lambda place: place.uses[-1])
+def test_what_holds_a_place_is_there(place: Place) -> None:
+    assert place.held_by
+    assert set() == set(place.held_by) - globals().keys()
+
+
+def test_what_a_worker_registers_is_seen_by_all_who_ask() -> None:
+    async def check(members: Members) -> None:
+        state = members.scheduler.workers[members.worker.address]
+        assert (state.name, state.extra["pulseq"]) == ("node1", LABELS)
+        asker: Any = rpc(members.scheduler.address)  # type: ignore[no-untyped-call]
+        for scheduler in (members.client.scheduler, asker):
+            identity = await scheduler.identity(n_workers=-1)
+            worker = identity["workers"][members.worker.address]
+            assert worker["pulseq"] == LABELS
+            assert abs(worker["last_seen"] - time.time()) < 60  # Unix time and no other clock
+        await asker.close_rpc()
+
+    in_cluster(check)
+
+
+def test_an_operation_of_ours_is_answered_by_a_worker() -> None:
+    async def answer() -> dict[str, int]:
+        return {"load": 1}
+
+    async def check(members: Members) -> None:
+        members.worker.handlers["pulseq_contract"] = answer
+        asker: Any = rpc(members.scheduler.address)  # type: ignore[no-untyped-call]
+        address = members.worker.address
+        message = {"op": "pulseq_contract"}
+        told = await asker.broadcast(msg=message, workers=[address], on_error="ignore")
+        assert told == {address: {"load": 1}}
+        await asker.close_rpc()
+
+    in_cluster(check)
+
+
+_runs: list[str] = []
+
+
+async def _note(run_id: str) -> None:
+    _runs.append(run_id)
+
+
+def test_a_scheduler_has_workers_run_a_pickled_function() -> None:
+    async def check(members: Members) -> None:
+        message = {"op": "run", "function": pickle.dumps(_note), "args": pickle.dumps(("r1",))}
+        await members.scheduler.broadcast(msg=message, on_error="ignore")
+        assert _runs == ["r1"]
+
+    _runs.clear()
+    in_cluster(check)
+
+
+def test_a_scheduler_forgets_the_messages_of_a_topic() -> None:
+    async def check(members: Members) -> None:
+        for topic in ("run-1", "run-2"):
+            members.scheduler.log_event(topic, "said")
+        members.scheduler._broker.truncate("run-1")
+        assert [0, 1] == [len(members.scheduler.get_events(topic)) for topic in ("run-1", "run-2")]
+
+    in_cluster(check)
+
+
+_go = threading.Event()
+
+
+def _wait() -> None:
+    _go.wait(30)
+
+
+def test_a_scheduler_tells_the_keys_that_a_worker_has() -> None:
+    async def check(members: Members) -> None:
+        key = ("pulseq-test", "r1", "d1")
+        future = members.client.submit(_wait, key=key, workers=[members.worker.address], pure=False)
+        asker: Any = rpc(members.scheduler.address)  # type: ignore[no-untyped-call]
+        found: Any = ()
+        async with asyncio.timeout(30):
+            while not found:
+                found = (await asker.processing(workers=None)).get(members.worker.address)
+        assert [key] == [tuple(one) for one in found]
+        _go.set()
+        assert await future.exception() is None
+        await asker.close_rpc()
+
+    _go.clear()
+    in_cluster(check)
+
+
+def test_a_worker_that_is_silent_is_removed_under_that_name() -> None:
+    why: asyncio.Queue[str] = asyncio.Queue()
+
+    class Hear(SchedulerPlugin):
+        name = "hear"
+
+        def remove_worker(self, scheduler: Scheduler, worker: str, *, stimulus_id: str, **_: Any) -> None:
+            why.put_nowait(stimulus_id)
+
+    async def check(members: Members) -> None:
+        members.scheduler.add_plugin(Hear())
+        members.scheduler.worker_ttl = 1
+        members.scheduler.workers[members.worker.address].last_seen = time.time() - 3600
+        await members.scheduler.check_worker_ttl()
+        async with asyncio.timeout(30):
+            assert (await why.get()).startswith("check-worker-ttl")
+
+    in_cluster(check)
+
+
+def test_a_clients_id_has_the_name_that_it_was_given() -> None:
+    async def check(members: Members) -> None:
+        assert members.client.id.startswith("Client-ours-")
+        name = "pulseq-run-20260101-000000-abc"
+        async with Client(members.scheduler.address, asynchronous=True, set_as_default=False, name=name) as driver:  # type: ignore[no-untyped-call]
+            assert run_of(driver.id) == "20260101-000000-abc"
+            assert driver.id in members.scheduler.clients
+
+    in_cluster(check)
+
+
+def test_a_client_tells_that_its_scheduler_has_gone() -> None:
+    async def check(members: Members) -> None:
+        assert members.client.status == "running"
+        await members.scheduler.close()
+        async with asyncio.timeout(30):
+            while members.client.status == "running":  # noqa: ASYNC110 it has no other way to tell
+                await asyncio.sleep(0)
+        assert members.client.status in ("connecting", "closing", "closed")
+        await members.client.close()
+        assert members.client.scheduler is None
+
+    in_cluster(check)
+
+
+def test_a_worker_ends_its_own_kind_of_pool_in_time() -> None:
+    go = threading.Event()
+
+    async def run() -> None:
+        pool = ThreadPoolExecutor(1, thread_name_prefix="Ours")  # type: ignore[no-untyped-call]
+        try:
+            async with cluster(executor=pool) as members:
+                assert members.worker.executors["default"] is pool
+                running = pool.submit(go.wait)
+                waiting = pool.submit(print)
+                await members.worker.close(timeout=0.1)
+                # What has begun goes on; what has not is forgotten, and nobody waits for either.
+                assert not running.done()
+                assert not waiting.done()
+        finally:
+            go.set()
+            pool.shutdown()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("settings", [SCHEDULER_SETTINGS, WORKER_SETTINGS])
+def test_dask_knows_the_settings_of_our_processes(settings: Mapping[str, Any]) -> None:
+    own = dask.config.merge(*dask.config.defaults)
+    unknown = object()
+    assert set() == {name for name in settings if dask.config.get(name, unknown, config=own) is unknown}
+
+
+@pytest.mark.parametrize(
+    ("function", "parameters"),
+    [
+        (Client.__init__, {"address", "asynchronous", "set_as_default", "timeout", "name"}),
+        (Client.close, {"timeout"}),
+        (Client.register_plugin, {"plugin", "name"}),
+        (Client.run, {"workers", "on_error"}),
+        (Client.submit, {"key", "workers", "allow_other_workers", "priority", "pure"}),
+        (Client.subscribe_topic, {"topic", "handler"}),
+        (Scheduler.broadcast, {"msg", "workers", "on_error"}),
+        (SchedulerPlugin.add_worker, {"scheduler", "worker"}),
+        (SchedulerPlugin.remove_worker, {"scheduler", "worker", "stimulus_id"}),
+        (SchedulerPlugin.remove_client, {"scheduler", "client"}),
+        (SchedulerPlugin.start, {"scheduler"}),
+        (
+            Worker.__init__,
+            {"death_timeout", "executor", "heartbeat_interval", "local_directory", "memory_limit"}
+            | {"name", "nthreads", "host", "port", "dashboard", "dashboard_address", "startup_information"},
+        ),
+    ],
+)
+def test_what_is_called_takes_what_it_is_given(function: Callable[..., Any], parameters: set[str]) -> None:
+    assert set() == parameters - inspect.signature(function).parameters.keys()

@@ -1,0 +1,293 @@
+"""What PulseQ uses of Dask, pytest and Python that they do not promise: where, and what breaks when it goes.
+
+Each place names the tests that hold it against what is installed; they stand in the contract test of its package.
+Where there is a public way, that one is taken, and the place goes from here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Place:
+    """Something that is not promised.
+
+    Attributes:
+        uses: its names, as `tests.outside_use` finds them.
+        files: where they are used, below `pulseq/`.
+        breaks: what a user loses when it is there no more, or is something else.
+        held_by: tests of the package's contract.
+    """
+
+    uses: tuple[str, ...]
+    files: tuple[str, ...]
+    breaks: str
+    held_by: tuple[str, ...]
+
+
+def _runtime(*stems: str) -> tuple[str, ...]:
+    return tuple(f"execution/runtime/pytest_{stem}.py" for stem in stems)
+
+
+DASK = (
+    Place(
+        ("distributed.threadpoolexecutor",),
+        ("node/node_process.py",),
+        "A node's end waits for the threads of a user's own tasks, since its worker ends no other pool in time.",
+        ("test_a_worker_ends_its_own_kind_of_pool_in_time",),
+    ),
+    Place(
+        ("Worker.executors",),
+        ("node/node_agent.py",),
+        "A node does not start, since tasks of anybody's flow would have no threads.",
+        ("test_a_worker_ends_its_own_kind_of_pool_in_time",),
+    ),
+    Place(
+        ("Worker.handlers",),
+        ("node/probe.py",),
+        "No node answers a probe, and all are thought to be silent.",
+        ("test_an_operation_of_ours_is_answered_by_a_worker",),
+    ),
+    Place(
+        ("Scheduler.broadcast",),
+        ("cluster/run_watch.py", "protocol/probe.py"),
+        "No node is probed, and none is told that a run's driver was killed.",
+        ("test_an_operation_of_ours_is_answered_by_a_worker", "test_a_scheduler_has_workers_run_a_pickled_function"),
+    ),
+    Place(
+        ("Scheduler._broker",),
+        ("cluster/run_watch.py",),
+        "A standing scheduler keeps the last messages of each run that was there.",
+        ("test_a_scheduler_forgets_the_messages_of_a_topic",),
+    ),
+    Place(
+        ("Scheduler.workers", "WorkerState.name", "WorkerState.extra"),
+        ("cluster/node_watch.py",),
+        "No node has labels: nothing fits, and no test ever starts.",
+        ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
+    ),
+    Place(
+        ("Scheduler.identity",),
+        ("cluster/cluster.py", "cluster/health.py", "standing/standing_nodes.py"),
+        "Nodes that were there before the driver are not seen, nor their health, nor `pulseq status`.",
+        ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
+    ),
+    Place(
+        ("Scheduler.processing",),
+        ("standing/standing_nodes.py",),
+        "`pulseq status` does not tell what a node runs.",
+        ("test_a_scheduler_tells_the_keys_that_a_worker_has",),
+    ),
+    Place(
+        ("check-worker-ttl",),
+        ("cluster/node_watch.py",),
+        "A node that was silent for too long is told of as one whose connection ended.",
+        ("test_a_worker_that_is_silent_is_removed_under_that_name",),
+    ),
+    Place(
+        ("Client-",),
+        ("cluster/run_watch.py",),
+        "The scheduler does not know whose a lost connection was: bodies of a killed driver go on.",
+        ("test_a_clients_id_has_the_name_that_it_was_given",),
+    ),
+    Place(
+        ("Client.status",),
+        ("cluster/cluster.py",),
+        "A driver waits for ever for a scheduler that has gone.",
+        ("test_a_client_tells_that_its_scheduler_has_gone",),
+    ),
+    Place(
+        ("Client.scheduler",),
+        ("cluster/cluster.py", "cluster/node_client.py"),
+        "A driver that has lost its scheduler fails with an AttributeError in place of its words for it.",
+        ("test_what_a_worker_registers_is_seen_by_all_who_ask", "test_a_client_tells_that_its_scheduler_has_gone"),
+    ),
+)
+
+PYTEST = (
+    Place(
+        ("_pytest.assertion", "State.hook", "rewrite.assertstate_key", "rewrite._read_pyc"),
+        _runtime("rewriting"),
+        "Each node rewrites all assertions by itself.",
+        ("test_an_import_reads_code_by_the_function",),
+    ),
+    Place(
+        (
+            "rewrite.PYC_TAIL",
+            "rewrite.get_cache_dir",
+            "rewrite._rewrite_test",
+            "rewrite._write_pyc",
+            "rewrite._read_pyc",
+        ),
+        _runtime("rewrite_store"),
+        "The same, or sessions take code that is not of their files.",
+        ("test_rewritten_code_is_written_and_read_by_these_functions",),
+    ),
+    Place(
+        ("_pytest", "_pytest.junitxml", "junitxml.xml_key"),
+        _runtime("verdict"),
+        "What `record_xml_attribute` and `record_testsuite_property` record is lost.",
+        ("test_properties_go_to_what_stands_in_the_place_of_a_junit_file",),
+    ),
+    Place(
+        ("ExceptionRepr.reprcrash", "ReprFileLocation.message"),
+        _runtime("verdict"),
+        "No failed test has the one line that says why.",
+        ("test_a_report_says_in_one_line_why_a_test_failed",),
+    ),
+    Place(
+        ("Report.context",),
+        _runtime("verdict"),
+        "Subtests are not counted, and one that is skipped makes its test a skipped one.",
+        ("test_the_report_of_a_subtest_has_a_context",),
+    ),
+    Place(
+        ("Report.wasxfail",),
+        _runtime("verdict"),
+        "A test that is expected to fail has no reason, nor does one that passed all the same.",
+        ("test_a_report_tells_why_a_failure_was_expected",),
+    ),
+    Place(
+        ("_pytest.faulthandler", "faulthandler.fault_handler_stderr_fd_key"),
+        _runtime("fork"),
+        "Where a hung or crashed test was is written to the output of another one.",
+        ("test_faulthandlers_descriptor_is_in_the_stash",),
+    ),
+    Place(
+        ("Manager._global_capturing", "Stream.targetfd_save", "Stream.tmpfile"),
+        _runtime("fork"),
+        "Forks write what tests print into one file, and tests are given the output of others.",
+        ("test_capturing_goes_on_in_another_file",),
+    ),
+    Place(
+        ("Config._tmp_path_factory",),
+        _runtime("fork", "controller"),
+        "`tmp_path` of all slots is in one directory, which pytest then clears while tests use it.",
+        ("test_temporary_directories_move_with_their_factory",),
+    ),
+    Place(
+        ("TempPathFactory._given_basetemp", "TempPathFactory._basetemp"),
+        _runtime("fork"),
+        "The same, in forks.",
+        ("test_temporary_directories_move_with_their_factory",),
+    ),
+    Place(
+        ("TerminalReporter._tw", "TerminalWriter._file", "TerminalReporter._show_progress_info"),
+        _runtime("fork", "summary"),
+        "Workers write a progress that nobody reads, and what plug-ins say at the end of a session is lost.",
+        ("test_the_terminal_reporter_writes_where_it_is_told_to",),
+    ),
+    Place(
+        ("TerminalReporter.showfspath",),
+        _runtime("fork"),
+        "Workers write a progress that nobody reads.",
+        ("test_the_terminal_reporter_writes_where_it_is_told_to",),
+    ),
+    Place(
+        ("TerminalWriter.hasmarkup", "_report_keyboardinterrupt"),
+        _runtime("summary"),
+        "The summary of a session has colour codes, or tells again what each test's report tells.",
+        ("test_the_terminal_reporter_writes_where_it_is_told_to", "test_the_own_parts_of_a_summary_can_be_silenced"),
+    ),
+    Place(
+        ("TerminalReporter.stats",),
+        _runtime("replay"),
+        "A test that was run again counts as failed in the summaries of plug-ins.",
+        ("test_the_terminal_reporter_keeps_reports_by_category",),
+    ),
+    Place(
+        ("Session._setupstate", "State.stack", "State.teardown_exact"),
+        _runtime("runner"),
+        "Fixtures of a wider scope stand on in a slot that goes on elsewhere.",
+        ("test_wider_fixtures_are_torn_down_by_the_setup_state",),
+    ),
+    Place(
+        ("Item._report_sections",),
+        _runtime("runner"),
+        "A retry shows the output of the attempt before.",
+        ("test_an_item_keeps_its_output_until_that_is_cleared",),
+    ),
+    Place(
+        ("Session._initialpaths",),
+        _runtime("files"),
+        "Helpers rewrite nothing ahead of a collection, which takes as long as without them.",
+        ("test_a_session_knows_the_paths_that_it_was_given",),
+    ),
+    Place(
+        ("_pytest",),
+        _runtime("garbage"),
+        "Each slot looks through all objects for garbage when it ends.",
+        ("test_garbage_is_looked_for_by_the_plug_in_for_it_alone",),
+    ),
+    Place(
+        ("_pytest",),
+        _runtime("unfit"),
+        "pytest's own hooks are taken for a suite's, which then is not forked.",
+        ("test_plug_ins_of_pytest_are_known_by_their_module",),
+    ),
+    Place(
+        ("Config.known_args_namespace",),
+        _runtime("controller"),
+        "Plug-ins that look at `-n` when they are loaded do not find a session that is distributed.",
+        ("test_early_options_are_a_namespace_of_the_early_configuration",),
+    ),
+    Place(
+        ("Session.testsfailed", "Session.testscollected"),
+        _runtime("replay"),
+        "A session's exit status is not that of its tests.",
+        ("test_a_sessions_counts_decide_on_its_exit_status",),
+    ),
+    Place(
+        ("Session.testsfailed",),
+        _runtime("collection"),
+        "A file that cannot be collected ends a whole session.",
+        ("test_a_sessions_counts_decide_on_its_exit_status",),
+    ),
+    Place(
+        ("Option.basetemp",),
+        _runtime("collection", "fork"),
+        "`tmp_path` of workers is not below that of their session.",
+        ("test_options_have_these_names",),
+    ),
+    Place(
+        ("Option.collectonly",),
+        _runtime("controller"),
+        "`--collect-only` is not refused.",
+        ("test_options_have_these_names",),
+    ),
+    Place(
+        ("pytest.__main__",),
+        _runtime("begin"),
+        "What a suite starts by `python -m pytest` or `__main__` is not what it is under pytest.",
+        ("test_pytest_is_a_program_that_can_be_imported",),
+    ),
+    Place(
+        ("pytest.__main__.__file__",),
+        _runtime("neutral"),
+        "The same.",
+        ("test_pytest_is_a_program_that_can_be_imported",),
+    ),
+)
+
+#: Private names of Prefect's and of what it brings, which its contract and the tests of these files hold.
+PREFECT = frozenset({"_client", "anyio._backends._asyncio", "prefect._internal.control_listener"})
+
+#: Plug-ins of pytest's by their modules, which a fork does no harm; another name is taken for a suite's own.
+PLUG_INS = frozenset({"_hypothesis_pytestplugin"})
+
+#: Names of Python's own that are not documented, and the tests that hold them.
+PYTHON = {
+    "_RandomNameSequence": "test_names_and_files_are_made_by_these_functions",
+    "_accept": "test_a_socket_accepts_as_a_descriptor",
+    "_clear": "test_functions_at_exit_are_run_and_forgotten",
+    "_collections_abc": "test_copies_of_the_environment_are_made_in_this_file",
+    "_data": "test_the_environment_is_held_by_a_dictionary",
+    "_mkstemp_inner": "test_names_and_files_are_made_by_these_functions",
+    "_register_atexit": "test_threads_end_before_functions_at_exit",
+    "_registered_with_atexit": "test_finalizers_are_forgotten_in_a_fork",
+    "_registry": "test_finalizers_are_forgotten_in_a_fork",
+    "_run_exitfuncs": "test_functions_at_exit_are_run_and_forgotten",
+    "_shutdown": "test_threads_end_before_functions_at_exit",
+    "_urandom": "test_names_and_files_are_made_by_these_functions",
+}
