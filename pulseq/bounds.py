@@ -19,6 +19,8 @@ MOST_SECONDS = 1e9
 #: How many warnings and metrics are kept of an attempt.
 MOST_WARNINGS = 100
 MOST_METRICS = 1_000
+#: Half a character is spelt out: `\\ud800`.
+_MOST_CHARACTER_BYTES = 6
 
 
 def bound_id(text: str) -> str:
@@ -34,7 +36,7 @@ def bound_id(text: str) -> str:
 
 def bound_whole(text: str) -> str:
     """The start of a text, as far as `MOST_WHOLE_BYTES` go."""
-    if len(text) * 4 <= MOST_WHOLE_BYTES:
+    if len(text) * _MOST_CHARACTER_BYTES <= MOST_WHOLE_BYTES:
         return text
     encoded = text[:MOST_WHOLE_BYTES].encode("utf-8", "backslashreplace")
     return encoded[:MOST_WHOLE_BYTES].decode("utf-8", "ignore")

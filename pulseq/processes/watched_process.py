@@ -73,7 +73,7 @@ class WatchedProcess(ProcessHandle):
             self.signal(signal.SIGCONT)  # what is stopped does not see the end of anything
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self.ended.wait(), grace_seconds)
-            self.kill()
+        self.kill()  # also what has ended by itself may have left a session behind
         return await self.wait()
 
     def kill(self) -> None:

@@ -58,9 +58,8 @@ async def _watch(name: str) -> tuple[list[Order], bool]:
         scheduler.add_plugin(watch)
         register_node(node)
         await _come_and_go(scheduler, name)
-        while watch._farewells:
-            await asyncio.wait(watch._farewells)
-            await asyncio.sleep(0)
+        await watch._background.settle()
+        await asyncio.sleep(0)
         return node.orders, bool(scheduler.get_events(run_topic("r1")))
 
 

@@ -18,6 +18,7 @@ from pulseq.protocol.to_node import (
     NoNext,
     Order,
     RecallTests,
+    RunTask,
 )
 from pulseq.protocol.work import Dispatch
 
@@ -32,6 +33,7 @@ MESSAGES: tuple[DriverMessage, ...] = (
     FinishSessions(),
     CancelRun(),
     LeaveRun(),
+    RunTask(b"\x00", b"\xff"),
 )
 
 

@@ -93,18 +93,22 @@ EXPANDED = TestExpanded("a", "", 2)
     ],
 )
 def test_what_is_told_of_a_test_counts_in_its_order(
-    tmp_path: Path, events: tuple[Event, ...], left: list[str], monkeypatch: pytest.MonkeyPatch
+    make_database: MakeDatabase,
+    tmp_path: Path,
+    events: tuple[Event, ...],
+    left: list[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    rows = rows_of(write(tmp_path, *events), tmp_path / "x.duckdb", monkeypatch, slow=False)
+    rows = rows_of(write(tmp_path, *events), make_database(tmp_path / "x.duckdb"), monkeypatch, slow=False)
     column = {"tests": 3, "running": 4, "attempts": 5, "late_attempts": 5, "verdicts": 3}
     assert sorted(f"{table} {row[at]}" for table, at in column.items() for row in rows[table]) == left
 
 
 def test_an_attempt_is_of_the_task_run_that_was_told_last_before_its_result(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_database: MakeDatabase, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     journal = write(tmp_path, STARTED, STARTED_ELSEWHERE, FINISHED, AttemptStarted("a", "", 1, "n", "a third"))
-    rows = rows_of(journal, tmp_path / "x.duckdb", monkeypatch, slow=False)
+    rows = rows_of(journal, make_database(tmp_path / "x.duckdb"), monkeypatch, slow=False)
     assert [row[19] for row in rows["attempts"]] == ["another task"]
 
 

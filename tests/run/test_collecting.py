@@ -137,15 +137,16 @@ def test_what_was_put_off_is_open_before_the_run_can_see_that_nothing_else_is() 
 
     async def accept() -> list[int]:
         found: list[int] = []
-        events: list[Event] = []
+        events = Told()
+        dispatcher = _dispatcher(Nodes(one=refused), events)
+        follow = dispatcher.ledger.on_told
 
-        def emit(event: Event) -> None:
-            events.append(event)
+        def on_told(event: Event) -> None:
+            follow(event)
             if isinstance(event, TestClosed):  # what waits for a change goes on in the next step of the loop
                 asyncio.get_running_loop().call_soon(lambda: found.append(dispatcher.ledger.open))
 
-        dispatcher = _dispatcher(Nodes(one=refused), events)
-        dispatcher.emit = emit
+        dispatcher.ledger.on_told = on_told
         suite = Suite("s", (ENTRY, TestCase("a", SimulateBody())))
         await accept_suite(suite, dispatcher, RunOptions(run_id="r", only=frozenset({"gone"})))
         assert _planned(events) == ["unit", "a"]
