@@ -6,6 +6,7 @@ import ast
 import functools
 import graphlib
 import re
+import runpy
 import sys
 from collections.abc import Callable, Container, Iterator, Mapping
 from pathlib import Path
@@ -69,7 +70,12 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         "tests/system: a process of its own, which every run there starts and ends",
     ),
     **dict.fromkeys(
-        ("pulseq.orchestration.flow_run", "pulseq.run.conduct"),
+        (
+            "pulseq.orchestration.flow_run",
+            "pulseq.run.carrying_flow_run",
+            "pulseq.run.driver",
+            "pulseq.run.run_processes",
+        ),
         "tests/system: a run from its beginning to its end, which only a whole run has",
     ),
     **dict.fromkeys(
@@ -276,6 +282,23 @@ def test_the_page_on_architecture_names_the_rooms_that_there_are() -> None:
     page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
     named = set(re.findall(r"(?m)^\| `(\w+)` \|", page))
     assert named == {folder.parent.name for folder in (ROOT / "pulseq").glob("*/__init__.py")}
+
+
+def test_the_drawing_of_the_rooms_is_of_these_imports() -> None:
+    """Made anew by `python docs/explanation/rooms.py`."""
+    script = runpy.run_path(str(ROOT / "docs" / "explanation" / "rooms.py"))
+
+    assert script["PICTURE"].read_text() == script["draw"](script["find_edges"]())
+
+
+def test_the_drawing_stands_each_room_above_what_it_imports_and_says_when_there_is_none() -> None:
+    script = runpy.run_path(str(ROOT / "docs" / "explanation" / "rooms.py"))
+    graph = {"a": {"b", "c"}, "b": {"c"}, "c": set()}
+
+    assert [["a"], ["b"], ["c"]] == script["place"](graph)
+    assert {"a": {"b"}, "b": {"c"}, "c": set()} == script["reduce"](graph)
+    with pytest.raises(ValueError, match="import each other: a, b"):
+        script["place"]({"a": {"b"}, "b": {"a"}})
 
 
 def test_duckdb_is_imported_in_one_file() -> None:

@@ -41,7 +41,7 @@ LOADED = (
     "pulseq.cli.main",
     "pulseq.cli.run",
     "pulseq.run.run_session",
-    "pulseq.run.conduct",
+    "pulseq.run.carrying_flow_run",
     "pulseq.reports.json_output",
     "pulseq.reports.junit",
     "pulseq.reports.live",

@@ -1,37 +1,27 @@
 """One run of a suite, from its first check to the last process that is gone.
 
 Nothing heavy is imported here: processes are started first, and the driver imports Prefect and Dask
-while they get ready (`conduct.py`).
+while they get ready (`driver.py`).
 """
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import importlib
-import os
 import shutil
-import sys
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from pulseq import __version__
 from pulseq.background import Background
-from pulseq.cluster.local_nodes import LocalNodes, check_fleet, load_modules
+from pulseq.cluster.local_nodes import check_fleet
 from pulseq.cluster.scheduler_address import check_scheduler
-from pulseq.cluster.standing_cluster import find_cluster, use_cluster
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
 from pulseq.models import Fleet, FrameworkConfig, Suite
 from pulseq.orchestration.api_address import check_api, configured_api
-from pulseq.orchestration.api_auth import choose_auth
-from pulseq.orchestration.api_server import EmbeddedServer
-from pulseq.orchestration.quiet_settings import NODE_SETTINGS
-from pulseq.processes.fork_process import may_be_forked
-from pulseq.processes.loading import loading_much
-from pulseq.processes.stopped_watch import StoppedWatch
 from pulseq.records import RunRecord
 from pulseq.reports.awaited import NODES, OWN_SERVER
 from pulseq.reports.start_line import FLEET, say_fleet
@@ -42,13 +32,14 @@ from pulseq.results.run_ids import refuse_used_id
 from pulseq.run.closing import closing_events
 from pulseq.run.event_log import EventLog, EventSink
 from pulseq.run.run_options import RunOptions
+from pulseq.run.run_processes import RunProcesses
 from pulseq.run.state_directory import cause_of, prepare_home, require_space
 from pulseq.run.stopping import Stopper
 from pulseq.run.verdict import EXIT_REASONS, code_of_stopped, ending_code, exit_code_of, say_briefly
 
 if TYPE_CHECKING:
-    from pulseq.run.conduct import Conduct
     from pulseq.run.dispatcher import Dispatcher
+    from pulseq.run.driver import Driver
 
 
 #: With no more than these, processes that load side by side take turns on one.
@@ -74,7 +65,7 @@ class RunOutcome:
 
 
 class RunSession:
-    """Everything that one run starts; `run()` is its story.
+    """One run; `_run` is its table of contents.
 
     Args:
         sinks: views; each gets every event as it becomes true.
@@ -107,7 +98,7 @@ class RunSession:
         self._sinks = sinks
         self._on_left = on_left
         self._stopper = Stopper(self._on_stop, self._on_leave)
-        self._conduct: Conduct | None = None
+        self._driver: Driver | None = None
         self._started = time.monotonic()
 
     async def run(self) -> RunOutcome:
@@ -170,22 +161,16 @@ class RunSession:
         self.log.commit_here()
 
     async def _run(self, api_url: str | None) -> RunOutcome:
+        """The steps of a run; what one has started the end of the block ends, the last first."""
         finishing: list[asyncio.Task[RunOutcome]] = []
         try:
-            async with contextlib.AsyncExitStack() as processes:
-                processes.enter_context(self._stopper.watching(self.options.deadline_seconds))
-                if self.options.standing:
-                    processes.enter_context(use_cluster(self.options.home))
-                    processes.enter_context(self._keeping_keeper())
-                server = await self._start_server(processes) if api_url is None else None
-                # Now, since to whom it is told may have to be loaded first.
-                self._tell_start(own_server=server is not None)
-                local = self._make_nodes(processes)
-                await self._load_and_start(local, has_server=server is not None)
+            async with contextlib.AsyncExitStack() as stack:
+                stack.enter_context(self._stopper.watching(self.options.deadline_seconds))
+                processes = await stack.enter_async_context(self._processes(own_server=api_url is None))
+                self._tell_start(own_server=processes.server is not None)
+                await processes.load_and_start(may_fork=self._may_fork)
                 self._on_started()
-                writing = self._beside(self.log.keep_committing(), "writing the journal")
-                async with writing, contextlib.AsyncExitStack() as stack:
-                    await self._conduct_run(stack, server, local, api_url)
+                await self._drive(processes, api_url)
                 self._stopper.run_is_over()
                 finishing.append(asyncio.create_task(self._finish()))  # while the processes end
                 await asyncio.sleep(0)
@@ -193,89 +178,44 @@ class RunSession:
             await asyncio.gather(*finishing, return_exceptions=True)
         return finishing[0].result()
 
-    async def _conduct_run(
-        self,
-        stack: contextlib.AsyncExitStack,
-        server: EmbeddedServer | None,
-        local: LocalNodes | None,
-        api_url: str | None,
-    ) -> None:
-        from pulseq.run.conduct import Conduct
+    def _processes(self, *, own_server: bool) -> contextlib.AbstractAsyncContextManager[RunProcesses]:
+        return RunProcesses.of(self.fleet, self.options, own_server=own_server, say=self._say)
 
-        self._conduct = conduct = Conduct(
-            self.suite,
-            self.fleet.framework,
-            self.options,
-            self.log,
-            self._stopper,
-            decided_by=self._decided_by,
-            on_open=self._on_open,
-        )
-        stack.push_async_callback(conduct.close)
-        stack.enter_context(conduct.speak_to(server, api_url))
-        if not await self._unless_stopped(conduct.get_ready(local)):
-            conduct.close_open()
-            return
-        if self.fleet.framework.aggregation_enabled and self.fleet.framework.persist_results:
-            interval = self.fleet.framework.aggregation_interval
-            ingesting = self.log.keep_ingesting(self.options.database_path, interval)
-            await stack.enter_async_context(self._beside(ingesting, "bringing results into the database"))
-        await conduct.run_flow()
+    async def _drive(self, processes: RunProcesses, api_url: str | None) -> None:
+        """Nodes and tests first; then the flow run, which ends when all tests have."""
+        # Loaded by now: both bring Prefect and Dask along.
+        from pulseq.run.carrying_flow_run import CarryingFlowRun
+        from pulseq.run.driver import Driver
 
-    async def _load_and_start(self, local: LocalNodes | None, *, has_server: bool) -> None:
-        """Import what drives a run, and start local nodes before, after or out of it."""
-        # The server takes longest: where there are few processors it is to have one of them to itself.
-        at_once = not has_server or len(os.sched_getaffinity(0)) > _FEW_PROCESSORS
-        fork = local is not None and self._may_fork and may_be_forked()
-        started = local is not None and at_once and not fork
-        if local is not None and started:
-            await local.start()
-        with loading_much():
-            if fork:
-                load_modules()
-            importlib.import_module("pulseq.run.conduct")
-        if local is not None and not started:
-            # What was imported may have brought threads of its own.
-            await local.start(fork=fork and may_be_forked())
+        async with contextlib.AsyncExitStack() as stack:
+            await stack.enter_async_context(self._beside(self.log.keep_committing(), "writing the journal"))
+            self._driver = driver = Driver(
+                self.suite,
+                self.fleet.framework,
+                self.options,
+                self.log,
+                self._stopper,
+                decided_by=self._decided_by,
+                on_open=self._on_open,
+            )
+            stack.push_async_callback(driver.close)
+            flow_run = CarryingFlowRun(driver, processes.server, api_url, self._stopper)
+            stack.enter_context(flow_run.speaking())
+            if not await self._unless_stopped(driver.get_ready(processes.local)):
+                driver.close_open()
+                return
+            await stack.enter_async_context(self._ingesting())
+            await flow_run.run()
 
-    async def _start_server(self, stack: contextlib.AsyncExitStack) -> EmbeddedServer:
-        server = await EmbeddedServer.start(
-            state_directory=self.options.home,
-            run_directory=self.options.run_directory,
-            auth=choose_auth(),
-            say=self._say,
-        )
-        stack.push_async_callback(server.stop)
-        return server
-
-    def _make_nodes(self, stack: contextlib.AsyncExitStack) -> LocalNodes | None:
-        if self.options.scheduler is not None:
-            return None
+    @contextlib.asynccontextmanager
+    async def _ingesting(self) -> AsyncIterator[None]:
         framework = self.fleet.framework
-        local = LocalNodes(
-            self.fleet,
-            run_directory=self.options.run_directory,
-            heartbeat_seconds=framework.heartbeat_interval,
-            node_timeout_seconds=framework.node_timeout,
-            environment=NODE_SETTINGS,
-        )
-        local.on_note = self._say
-        stack.push_async_callback(local.stop)
-        return local
-
-    @contextlib.contextmanager
-    def _keeping_keeper(self) -> Iterator[None]:
-        """Have the keeper of `pulseq up` continued where it is stopped: it sees to all others, and nobody to it."""
-        cluster = find_cluster(self.options.home)
-        if cluster is None:
+        if not (framework.aggregation_enabled and framework.persist_results):
             yield
             return
-        note = "the keeper of `pulseq up` had been stopped by SIGSTOP and is continued"
-        watch = StoppedWatch(cluster.keeper, lambda _: self._say(note), continuations=sys.maxsize)
-        try:
+        ingesting = self.log.keep_ingesting(self.options.database_path, framework.aggregation_interval)
+        async with self._beside(ingesting, "bringing results into the database"):
             yield
-        finally:
-            watch.close()
 
     @contextlib.asynccontextmanager
     async def _beside(self, coroutine: Coroutine[Any, Any, None], name: str) -> AsyncIterator[None]:
@@ -306,12 +246,12 @@ class RunSession:
         """Close what was planned: whatever has ended a run, nobody is to take it for one that goes on."""
         if self.log.record.started is None or self.log.record.finished is not None:
             return
-        if self._conduct is not None:
-            self._conduct.close_open(f"the run ended before this test had a verdict: {say_briefly(error)}")
+        if self._driver is not None:
+            self._driver.close_open(f"the run ended before this test had a verdict: {say_briefly(error)}")
         await self._finish(self._stopper.code or ending_code(error))
 
     async def _finish(self, code: ExitCode | None = None) -> RunOutcome:
-        verdicts = self._conduct.ledger.verdicts() if self._conduct is not None else ()
+        verdicts = self._driver.ledger.verdicts() if self._driver is not None else ()
         stopped = code or self._stopper.code
         code = exit_code_of(verdicts) if stopped is None else code_of_stopped(stopped, verdicts)
         wall = time.monotonic() - self._started
@@ -331,12 +271,12 @@ class RunSession:
     @property
     def dispatcher(self) -> Dispatcher | None:
         """What sends and books, once there are nodes to send to."""
-        return self._conduct.dispatcher if self._conduct is not None else None
+        return self._driver.dispatcher if self._driver is not None else None
 
     @property
     def all_closed(self) -> bool:
         """Whether its tests are known, and all of them have their verdicts."""
-        return self._conduct is not None and not self._conduct.ledger.open
+        return self._driver is not None and not self._driver.ledger.open
 
     @property
     def stopped(self) -> bool:
@@ -370,8 +310,8 @@ class RunSession:
 
     def _on_stop(self, why: str) -> None:
         self.log.emit(RunNote(why))
-        if self._conduct is not None:
-            self._conduct.stop()
+        if self._driver is not None:
+            self._driver.stop()
 
 
 def _say_missing(error: PulseqError) -> str:

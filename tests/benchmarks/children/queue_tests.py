@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 
 from pulseq.models import AttemptResult, CommandBody, FrameworkConfig, Reason, Status, Suite, TestCase
-from pulseq.run.conduct import Conduct
+from pulseq.run.driver import Driver
 from pulseq.run.event_log import EventLog
 from pulseq.run.run_options import RunOptions
 from pulseq.run.stopping import Stopper
@@ -48,28 +48,28 @@ async def measure(count: int, home: Path) -> dict[str, float]:
     options = RunOptions(home=home)
     options.run_directory.mkdir(parents=True)
     log = EventLog(options.journal_path, [], lambda error: None)
-    conduct = Conduct(Suite("benchmark", ()), FrameworkConfig(), options, log, Stopper(lambda why: None))
+    driver = Driver(Suite("benchmark", ()), FrameworkConfig(), options, log, Stopper(lambda why: None))
     before = resident_bytes()
     suite = make_suite(count)
     with_suite = resident_bytes()
     for number, test in enumerate(suite.tests):
-        conduct.dispatcher.accept(test)
+        driver.dispatcher.accept(test)
         if number % _COMMIT_EVERY == 0:
             await log.commit()
     await log.commit()
     queued = resident_bytes()
-    if conduct.dispatcher.queue.waiting != count:
-        raise RuntimeError(f"{conduct.dispatcher.queue.waiting} of {count} tests are queued")
-    await fail_all(suite, conduct, log)
+    if driver.dispatcher.queue.waiting != count:
+        raise RuntimeError(f"{driver.dispatcher.queue.waiting} of {count} tests are queued")
+    await fail_all(suite, driver, log)
     failed = resident_bytes()
     log.close()
     grown = {"suite": with_suite, "queued": queued, "failed": failed}
     return {what: (bytes_then - before) / count for what, bytes_then in grown.items()}
 
 
-async def fail_all(suite: Suite, conduct: Conduct, log: EventLog) -> None:
+async def fail_all(suite: Suite, driver: Driver, log: EventLog) -> None:
     """Book a failed attempt of each test, which has much to say, as its node would tell it."""
-    ledger = conduct.ledger
+    ledger = driver.ledger
     for number, test in enumerate(suite.tests):
         ledger.sent(test.key, "node1")
         said = f"E  {number} is not what was expected, here or in what it was called from\n" * 110

@@ -1,12 +1,10 @@
-"""The run while it goes on: nodes join, tests are collected, the flow run dispatches them and ends."""
+"""What drives tests on nodes: nodes join, tests are collected and dispatched, nodes forget the run."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable
-from typing import Any
 
 from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster
@@ -14,28 +12,11 @@ from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.cluster.node_client import NodeClient
 from pulseq.cluster.run_watch import driver_name
 from pulseq.cluster.standing_cluster import say_loss
-from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
-from pulseq.events import PrefectRunKnown, RunNote
+from pulseq.errors import ExitCode, InfrastructureError, PulseqError
+from pulseq.events import RunNote
 from pulseq.models import FrameworkConfig, Suite
-from pulseq.orchestration.api_address import say_url
-from pulseq.orchestration.api_server import EmbeddedServer
-from pulseq.orchestration.ending import ending_of
-from pulseq.orchestration.flow_run import (
-    RETRIES_OF_A_CONFIGURED_API,
-    RETRIES_OF_AN_EMBEDDED_SERVER,
-    FlowRunEnding,
-    FlowRunHandle,
-    flow_run_url,
-    forget_flow_run,
-    run_as_flow,
-    use_api,
-    use_configured_api,
-    within_flow_run,
-)
-from pulseq.orchestration.reconcile import Reconciler
 from pulseq.planning.expected import ExpectedDurations, History, slowness_of
 from pulseq.protocol.from_node import run_topic
-from pulseq.reports.tally import count_verdicts
 from pulseq.results.database import Database
 from pulseq.results.history import measured_durations
 from pulseq.results.lineage import Lineage
@@ -45,23 +26,19 @@ from pulseq.run.event_log import EventLog
 from pulseq.run.ledger import Ledger
 from pulseq.run.run_health import RunHealth
 from pulseq.run.run_options import RunOptions
-from pulseq.run.run_page import RunPage
 from pulseq.run.run_queue import RunQueue
+from pulseq.run.side_by_side import end_all, first_of
 from pulseq.run.stopping import Stopper
-from pulseq.run.verdict import code_of_stopped, exit_code_of, say_briefly
-
-logger = logging.getLogger("pulseq.run")
+from pulseq.run.verdict import code_of_stopped, exit_code_of
 
 #: How long a stopped run waits for its bodies to end; their keepers need two seconds.
 STOP_PATIENCE_SECONDS = 8.0
 #: So long after its stop, and after its pytest sessions have ended, a run waits for its nodes to let go of it.
 LEAVE_SECONDS = 1.0
-#: A flow run that has not begun after this long is told of.
-START_NOTE_SECONDS = 10.0
 
 
-class Conduct:
-    """The part of a run that speaks to Prefect and Dask.
+class Driver:
+    """The part of a run that speaks to its nodes.
 
     Args:
         stopper: says when, and why, the run is to end early.
@@ -87,13 +64,8 @@ class Conduct:
         self.cluster = Cluster()
         self.runner = NodeClient()
         self._stopper = stopper
-        self._server: EmbeddedServer | None = None
-        self._api_url = ""
         self._local: LocalNodes | None = None
-        self._flow_error: Exception | None = None
-        self._flow_run_id = ""
-        self._accepting: asyncio.Task[None] | None = None
-        self._testing: asyncio.Task[None] | None = None
+        self.accepting: asyncio.Task[None] | None = None
         self._may_start = asyncio.Event()
         self._on_open = on_open
         queue = RunQueue(decided_by or framework, granularity=options.granularity, failed_first=options.failed_first)
@@ -105,17 +77,6 @@ class Conduct:
         for part in (self, self.cluster, self.runner, self.dispatcher):
             part.background.on_death = stopper.stop_for_death
 
-    def speak_to(self, server: EmbeddedServer | None, api_url: str | None) -> contextlib.AbstractContextManager[None]:
-        """Have Prefect speak to this server of the run's own, or to this API, within the context."""
-        self._server = server
-        self._api_url = api_url or (server.api_url if server else "")
-        if server is None and self.options.api_url is None:
-            return use_configured_api(auth=self.options.api_auth)
-        own = server is not None
-        auth = server.auth if server is not None else self.options.api_auth
-        retries = RETRIES_OF_AN_EMBEDDED_SERVER if own else RETRIES_OF_A_CONFIGURED_API
-        return use_api(self._api_url, auth=auth, retries=retries, same_release=own)
-
     async def get_ready(self, local: LocalNodes | None) -> None:
         """Until there are nodes; collection begins with them.
 
@@ -124,13 +85,13 @@ class Conduct:
             InfrastructureError: scheduler or nodes do not start.
         """
         joined = asyncio.Event()
-        self._accepting = asyncio.create_task(self._join_and_accept(local, joined))
-        ready = asyncio.create_task(_wait_for(joined))
+        self.accepting = asyncio.create_task(self._join_and_accept(local, joined))
+        ready = asyncio.create_task(joined.wait())
         try:
-            await _first_of({ready, self._accepting})
+            await first_of({ready, self.accepting})
             await ready
         except BaseException:
-            await _end_all({ready, self._accepting})
+            await end_all({ready, self.accepting})
             raise
 
     async def _join_and_accept(self, local: LocalNodes | None, joined: asyncio.Event) -> None:
@@ -169,108 +130,33 @@ class Conduct:
             history = History(measured.seconds, slowness_of(measured.by_class))
             self.dispatcher.queue.expected = ExpectedDurations(history)
 
-    async def run_flow(self) -> None:
-        """The flow run: everything between its start and its end is dispatching.
+    async def test(self, *, server_follows: bool) -> None:
+        """From the first dispatch to the last verdict; then nodes forget the run.
 
-        With a server of this run's own, tests do not wait for it: what they come to is told when it is ready.
+        Args:
+            server_follows: whether a server is then waited for, to record what it was told.
         """
-        if self._server is None:
-            await self._run_flow()
-            return
-        self._testing = asyncio.create_task(self._test())
-        ready = asyncio.create_task(self._server.ready())
-        stopped = asyncio.create_task(self._stopper.stopped.wait())
-        try:
-            await _first_of({ready, stopped}, unless=self._testing)
-            if ready.done():
-                await self._run_flow()
-            else:  # nobody is to wait for a server now, which would end with this run
-                await self._testing
-        finally:
-            await _end_all({ready, stopped, self._testing})
-
-    async def _run_flow(self) -> None:
-        name = f"suite-{self.suite.name}-{self.options.run_id}"
-        within = within_flow_run()
-        waits = RunNote(f"waiting for the Prefect API at {say_url(self._api_url)!r} to take the flow run: it is busy")
-        self._waiting = self.background.later(START_NOTE_SECONDS, self.log.emit, waits)
-        try:
-            await run_as_flow(self._in_flow, name=name, suite=self.suite.name, run_id=self.options.run_id)
-        except Exception as error:
-            # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
-            if (self.ledger.open or not self._flow_run_id) and self._flow_error is None:
-                raise InfrastructureError(
-                    f"the Prefect API at {say_url(self._api_url)!r} cannot start a flow run: {error}"
-                ) from error
-            logger.debug("the flow run could not be ended", exc_info=True)
-            advice = "`pulseq results sync --prefect` finishes it"
-            given = any(advice in note for note in self.log.record.notes)
-            told_later = "" if given else f": {advice}"
-            self.log.emit(RunNote(f"Prefect could not be told the end of this run ({say_briefly(error)}){told_later}"))
-        finally:
-            self._waiting.cancel()
-        if isinstance(self._flow_error, UsageError) and not within:
-            # Only a node could see that the input is bad: nothing was run, so nothing is left behind.
-            await forget_flow_run(self._flow_run_id)
-        if self._flow_error is not None:
-            raise self._flow_error
-
-    async def _in_flow(self, flow_run: FlowRunHandle) -> FlowRunEnding:
-        self._waiting.cancel()
-        try:
-            return await self._dispatch(flow_run)
-        except Exception as error:
-            # Prefect makes a failed state of it and goes on; the run must not.
-            self._flow_error = error
-            raise
-
-    async def _dispatch(self, flow_run: FlowRunHandle) -> FlowRunEnding:
-        self._stopper.install_signals()
-        self._flow_run_id = flow_run.id
-        self.log.emit(PrefectRunKnown(flow_run.id, flow_run_url(flow_run.id, self._api_url)))
-        # The lean server of a single run ends with it: nobody would read its pages.
-        told = self.options.with_page and self._server is None
-        delivery = self.dispatcher.delivery
-        page = RunPage(self.suite.name, flow_run.id, self.options, self.log, self.ledger, delivery) if told else None
-        reconciler = Reconciler(
-            self._api_url,
-            delivery,
-            self.options.journal_path,
-            passing=self._server is not None,
-            stopped=self._stopper.awaited,
-            note=lambda text: self.log.emit(RunNote(text)),
-        )
-        async with reconciler.telling(flow_run.id):
-            async with page.kept(self._accepting) if page else contextlib.nullcontext():
-                await (self._testing or self._test())
-            await reconciler.settle(flow_run.id, nodes_lost=self.cluster.lost, commit=self.log.commit)
-        if page is not None:
-            await page.finish(self._code())
-        return ending_of(self._code(), count_verdicts(self.log.record))
-
-    async def _test(self) -> None:
-        """From the first dispatch to the last verdict; then nodes forget the run."""
         await self.dispatcher.begin()
         await self._run_tests()
-        self.log.tests_are_over(waits=self._server is not None)  # for that to record what it was told
+        self.log.tests_are_over(waits=server_follows)
         await self._health.end()
         await self._settle_nodes()
         self.close_open()
 
     async def _run_tests(self) -> None:
         """Run tests while further ones are being collected, until all have their verdicts or the run is stopped."""
-        assert self._accepting is not None
+        assert self.accepting is not None
         waiting = {asyncio.create_task(event.wait()) for event in (self._may_start, self._stopper.stopped)}
-        await _first_of({*waiting, self._accepting})
-        await _end_all(waiting)
+        await first_of({*waiting, self.accepting})
+        await end_all(waiting)
         if self._on_open is not None:
             self._on_open(self.dispatcher)
         running = asyncio.create_task(self.dispatcher.run())
         try:
-            await _first_of({running, self._accepting})
+            await first_of({running, self.accepting})
             await running
         finally:
-            await _end_all({running, self._accepting})
+            await end_all({running, self.accepting})
 
     async def _settle_nodes(self) -> None:
         """Late teardowns first, then the nodes forget the run and send the states that they hold."""
@@ -287,7 +173,9 @@ class Conduct:
                     await self.runner.leave_run(self.options.run_id, addresses)
                     await self.dispatcher.settle()
 
-    def _code(self) -> ExitCode:
+    @property
+    def code(self) -> ExitCode:
+        """What the run would exit with now."""
         code, verdicts = self._stopper.code, self.ledger.verdicts()
         return exit_code_of(verdicts) if code is None else code_of_stopped(code, verdicts)
 
@@ -309,30 +197,8 @@ class Conduct:
 
     async def close(self) -> None:
         """Leave the cluster."""
-        await _end_all({self._accepting} if self._accepting else set())
+        await end_all({self.accepting} if self.accepting else set())
         await self._health.end()
         for part in (self, self.dispatcher, self.runner):
             await part.background.end()
         await self.cluster.close()
-
-
-async def _end_all(tasks: set[asyncio.Task[Any]]) -> None:
-    """Cancel tasks and see them end, whatever they end with."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _first_of(tasks: set[asyncio.Task[Any]], *, unless: asyncio.Task[Any] | None = None) -> None:
-    """Until one of these has ended. Raises what it was ended by, or what `unless` fails with before."""
-    while True:
-        watched = tasks if unless is None or unless.done() else {*tasks, unless}
-        done, _ = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-        if done & tasks:
-            return
-
-
-async def _wait_for(event: asyncio.Event) -> None:
-    await event.wait()
