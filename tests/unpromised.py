@@ -51,7 +51,7 @@ DASK = (
     ),
     Place(
         ("Scheduler.broadcast",),
-        ("cluster/run_watch.py", "protocol/probe.py"),
+        ("cluster/run_watch.py", "protocol/node_probe.py"),
         "No node is probed, and none is told that a run's driver was killed.",
         ("test_an_operation_of_ours_is_answered_by_a_worker", "test_a_scheduler_has_workers_run_a_pickled_function"),
     ),

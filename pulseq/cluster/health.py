@@ -12,7 +12,7 @@ from typing import Any
 from distributed import rpc
 
 from pulseq.errors import InfrastructureError
-from pulseq.protocol.probe import Answer, probe_node
+from pulseq.protocol.node_probe import Answer, probe_node
 
 #: How long a scheduler may take to say who is there.
 _PATIENCE_SECONDS = 10.0

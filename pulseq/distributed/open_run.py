@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pulseq.distributed.test_result import TestResult, result_of
 from pulseq.errors import InfrastructureError
 from pulseq.events import Event, TestClosed
-from pulseq.models import Fleet, FrameworkConfig, Reason, Suite, TestCase
+from pulseq.models import Fleet, FrameworkConfig, Key, Reason, Suite, TestCase
 from pulseq.run.run_options import RunOptions
 from pulseq.run.run_session import RunOutcome, RunSession
 
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from pulseq.distributed.test_scheduler import TestScheduler
     from pulseq.run.dispatcher import Dispatcher
 
-Key = tuple[str, str]
 T = TypeVar("T")
 SUITE = "single tests"
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import Counter
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import anyio
@@ -16,6 +16,7 @@ from distributed import Worker
 
 from pulseq.background import Background
 from pulseq.execution.executor import Executor
+from pulseq.execution.pytest_lines import AskNext
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import (
     AttemptOrder,
@@ -67,8 +68,6 @@ from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
 CANCEL_TIMEOUT_SECONDS = 5.0
 #: What is told is on its way this much later, should this process be killed then.
 TOLD_SECONDS = 0.05
-
-AskNext = Callable[[], Awaitable[PytestOrder | None]]
 
 
 class NodeAgent:

@@ -9,7 +9,7 @@ from typing import Any
 
 import psutil
 
-from pulseq.protocol.probe import PROBE_OPERATION
+from pulseq.protocol.node_probe import PROBE_OPERATION
 
 
 def answer_probes(worker: Any, directory: Path, count_running: Callable[[], int]) -> None:

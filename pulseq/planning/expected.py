@@ -7,7 +7,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from statistics import fmean, median
 
-Key = tuple[str, str]
+from pulseq.models import Key
 
 #: A test this short says more of the moment than of the node.
 _TELLING_SECONDS = 0.01

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pulseq.errors import ExitCode
 from pulseq.events import EntryCollected, Event, RunFinished, RunStarted, TestClosed
-from pulseq.models import Reason, Status
+from pulseq.models import Key, Reason, Status
 from pulseq.results.codec import DamagedLine, decode_line
 from pulseq.results.journal import journals_in, read_journal
 from pulseq.results.lineage import PART, Lineage, projects_of
@@ -19,8 +19,6 @@ _TOLD = (_CLOSED, b'"kind":"entry_collected"', b'"kind":"run_finished"')
 _HEAD_BYTES = 80
 #: How runs end that went to their end, whatever their tests said.
 _TO_ITS_END = (ExitCode.OK, ExitCode.TESTS_FAILED, ExitCode.NO_VERDICT)
-
-Key = tuple[str, str]
 
 
 def failed_before(home: Path, lineage: Lineage) -> frozenset[str]:

@@ -15,7 +15,7 @@ from pulseq.suites.schema import Expected, Keys, ReadBy, read
 from pulseq.suites.shell_signs import find_shell_sign
 from pulseq.suites.values import (
     Flag,
-    Key,
+    MapKey,
     PositiveSeconds,
     Seconds,
     Text,
@@ -97,7 +97,7 @@ def _read_target(value: Any) -> str:
 def read_plain(value: Any) -> Any:
     """Values that any interpreter can be sent: text, numbers, flags, nothing, lists and mappings."""
     if isinstance(value, Mapping):
-        return read(dict[Key, Plain], value)
+        return read(dict[MapKey, Plain], value)
     if isinstance(value, (list, tuple)):
         return read(list[Plain], value)
     if isinstance(value, float):
@@ -113,7 +113,7 @@ Plain = Annotated[Any, ReadBy(read_plain)]
 class CallKeys(TestKeys):
     call: Annotated[str, ReadBy(_read_target)]
     args: Annotated[tuple[Plain, ...], Expected("a list of values")]
-    kwargs: Annotated[dict[Key, Plain], Expected("a mapping of names to values")]
+    kwargs: Annotated[dict[MapKey, Plain], Expected("a mapping of names to values")]
 
 
 def _read_targets(value: Any) -> tuple[str, ...]:
@@ -174,7 +174,7 @@ def _read_statuses(value: Any) -> tuple[int, ...]:
 class RequestKeys(Keys, thing="http", needs=("url",)):
     url: Annotated[str, ReadBy(_read_url)]
     method: Annotated[str, ReadBy(_read_method)]
-    headers: Annotated[dict[Key, Written], Expected("a mapping of names to values")]
+    headers: Annotated[dict[MapKey, Written], Expected("a mapping of names to values")]
     body: Written
     expect_status: Annotated[tuple[int, ...], ReadBy(_read_statuses)]
     expect_text: Text

@@ -9,7 +9,7 @@ from pulseq.models import Priority
 from pulseq.suites.documents import Flaw, Flawed, describe
 from pulseq.suites.schema import Expected, Keys, ReadBy, read
 from pulseq.suites.values import (
-    Key,
+    MapKey,
     Memory,
     PositiveSeconds,
     Requirements,
@@ -29,7 +29,7 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
     "junit": ("command",),
 }
 _PRIORITIES = {priority.word: priority for priority in sorted(Priority, reverse=True)}
-_Variables = Annotated[dict[Key, Written], Expected("a mapping of names to values, such as {MODE: fast}")]
+_Variables = Annotated[dict[MapKey, Written], Expected("a mapping of names to values, such as {MODE: fast}")]
 
 
 def _read_variables(value: Any) -> dict[str, str]:
@@ -53,7 +53,7 @@ def _read_label(value: Any) -> Any:
     return float(value) if isinstance(value, float) else value
 
 
-_Labels = Annotated[dict[Key, Annotated[Any, ReadBy(_read_label)]], Expected("a list of labels, or a mapping")]
+_Labels = Annotated[dict[MapKey, Annotated[Any, ReadBy(_read_label)]], Expected("a list of labels, or a mapping")]
 
 
 class DefaultKeys(Keys, thing="defaults"):

@@ -12,7 +12,7 @@ from pulseq.errors import UsageError, nearest
 from pulseq.suites.documents import Document, Flaw, Flawed, KeyPath, describe, find_repeated, shorten
 from pulseq.suites.reading import read_document
 from pulseq.suites.schema import Expected, Keys, ReadBy, read, read_whole
-from pulseq.suites.values import Flag, Key, Text, Written, read_text
+from pulseq.suites.values import Flag, MapKey, Text, Written, read_text
 
 PROJECT_FILE = "prefect.yaml"
 _SELECTORS = ("cron", "interval", "rrule")
@@ -179,7 +179,7 @@ def _read_step(value: Any) -> Any:
     return value
 
 
-_Mapping = Annotated[dict[Key, Any], Expected("a mapping")]
+_Mapping = Annotated[dict[MapKey, Any], Expected("a mapping")]
 _Count = Annotated[int, Expected("a whole number above 0", gt=0)]
 _Steps = Annotated[tuple[Annotated[Any, ReadBy(_read_step)], ...], Expected("a list of steps")]
 _Tags = Annotated[tuple[Text, ...], Expected("a list of tags")]

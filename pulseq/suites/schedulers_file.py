@@ -15,7 +15,7 @@ from typing import Annotated, Any
 from pulseq.suites.documents import Flaw, Flawed, shorten
 from pulseq.suites.reading import read_document
 from pulseq.suites.schema import Expected, Keys, ReadBy, read_whole
-from pulseq.suites.values import Key, read_text
+from pulseq.suites.values import MapKey, read_text
 
 AUTOMATIC = "automatic"
 _ADDRESS = re.compile(r"(tcp|tls|ucx|ws|wss)://[^\s/:]+:\d{1,5}|(tcp|tls)://\[[0-9a-fA-F:]+\]:\d{1,5}")
@@ -78,4 +78,4 @@ def _read_address(value: Any) -> str:
 
 
 class SchedulersKeys(Keys, thing="a file of schedulers", needs=("schedulers",)):
-    schedulers: Annotated[dict[Key, Annotated[str, ReadBy(_read_address)]], Expected("addresses by their names")]
+    schedulers: Annotated[dict[MapKey, Annotated[str, ReadBy(_read_address)]], Expected("addresses by their names")]

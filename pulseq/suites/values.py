@@ -128,7 +128,7 @@ def _check_offer(value: CapabilityValue) -> None:
             raise Flawed.at(describe(one), "what the node has, not a comparison")
 
 
-Key: TypeAlias = Annotated[str, ReadBy(str)]
+MapKey: TypeAlias = Annotated[str, ReadBy(str)]
 Text: TypeAlias = Annotated[str, ReadBy(read_text)]
 Written: TypeAlias = Annotated[str, ReadBy(read_written)]
 FileName: TypeAlias = Annotated[str, ReadBy(read_file_name)]

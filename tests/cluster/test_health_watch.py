@@ -5,7 +5,7 @@ from pulseq.cluster.health_watch import REMEMBERED_TIMEOUTS, HealthWatch, Look
 from pulseq.events import NodeHealth
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule
-from pulseq.protocol.probe import Answer
+from pulseq.protocol.node_probe import Answer
 
 RULE = LivenessRule(heartbeat_interval=2, node_timeout=6)
 ACTIVE, SUSPECT, INACTIVE = Liveness.ACTIVE, Liveness.SUSPECT, Liveness.INACTIVE

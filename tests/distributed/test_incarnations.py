@@ -30,7 +30,7 @@ from pulseq.models import (
 )
 from pulseq.planning.liveness import LivenessRule
 from pulseq.protocol.from_node import AttemptStart, DispatchDone, NodeMessage
-from pulseq.protocol.probe import Answer
+from pulseq.protocol.node_probe import Answer
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_health import RunHealth

@@ -7,7 +7,7 @@ import types
 from pathlib import Path
 
 from pulseq.node.probe import answer_probes, measure_machine
-from pulseq.protocol.probe import PROBE_OPERATION
+from pulseq.protocol.node_probe import PROBE_OPERATION
 
 
 def test_a_node_says_how_its_machine_does(tmp_path: Path) -> None:

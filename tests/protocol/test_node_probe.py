@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 from pulseq.cluster.health import reach_scheduler
-from pulseq.protocol.probe import PROBE_OPERATION, Answer, probe_node
+from pulseq.protocol.node_probe import PROBE_OPERATION, Answer, probe_node
 from tests.dask_nodes import open_scheduler, open_worker
 
 
