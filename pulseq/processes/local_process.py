@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import logging
 import signal
@@ -36,6 +37,7 @@ class LocalProcess:
         self.log_path = log_path
         self._process = process
         self._line = line
+        self._hearing: asyncio.Task[dict[str, Any] | None] | None = None
 
     @classmethod
     async def start(
@@ -77,13 +79,15 @@ class LocalProcess:
         return self._process.returncode is None
 
     async def ready(self, patience_seconds: float, say: Callable[[str], None] = logger.info) -> dict[str, Any]:
-        """The child's first message; waited for as in `wait_patiently`.
+        """The child's first message, to any number of askers; waited for as in `wait_patiently`.
 
         Raises:
             InfrastructureError: it ended, said nothing in time or something else; the text has its last words.
         """
         try:
-            message = await self.wait_patiently(self._hear(), patience_seconds, say)
+            if self._hearing is None:
+                self._hearing = asyncio.get_running_loop().create_task(self._hear())
+            message = await self.wait_patiently(asyncio.shield(self._hearing), patience_seconds, say)
         except TimeoutError as error:
             late = f"{self.name} did not get ready within {error}"
             raise InfrastructureError(f"{late}; its log is {self.log_path}") from None
@@ -149,6 +153,8 @@ class LocalProcess:
 
     async def stop(self, grace_seconds: float = GRACE_SECONDS) -> None:
         """End the child: close its line, then kill what is left of its session."""
+        if self._hearing is not None:
+            self._hearing.cancel()
         self._line.hang_up()
         await self._process.end(grace_seconds)
         self._process.close()

@@ -98,6 +98,9 @@ def test_a_child_gets_its_configuration_and_says_when_it_is_ready(tmp_path: Path
             expected = {"mark": str(tmp_path / "mark"), "text": "naïve \n"}
             assert message == {"pid": process.pid, "got": expected, "mode": "fast"}
             assert process.alive
+            # Runs of one session ask one after the other, and at once.
+            again = [process.ready(PATIENCE_SECONDS), process.ready(PATIENCE_SECONDS)]
+            assert [message, message] == await asyncio.gather(*again)
 
     run(work)
 
