@@ -14,6 +14,7 @@ from distributed import Scheduler, Worker
 from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
 from pulseq.node.node_process import WORKER_SETTINGS
 from pulseq.node.probe import answer_probes
+from pulseq.protocol.coding import PROTOCOL
 
 
 @contextlib.asynccontextmanager
@@ -27,7 +28,7 @@ async def open_scheduler() -> AsyncIterator[Scheduler]:
 @contextlib.asynccontextmanager
 async def open_node(scheduler: Scheduler, node_id: str = "n", slots: int = 1) -> AsyncIterator[Worker]:
     """A member with a node's labels that answers as nodes do when it is asked how it does."""
-    labels = {"id": node_id, "slots": slots, "capabilities": {"os": "linux"}}
+    labels = {"id": node_id, "slots": slots, "capabilities": {"os": "linux"}, "protocol": PROTOCOL}
     async with open_worker(scheduler, node_id, labels) as worker:
         answer_probes(worker, Path.cwd(), lambda: 0)
         yield worker

@@ -284,6 +284,13 @@ def test_the_page_on_architecture_names_the_rooms_that_there_are() -> None:
     assert named == {folder.parent.name for folder in (ROOT / "pulseq").glob("*/__init__.py")}
 
 
+def test_the_page_on_architecture_names_files_that_there_are() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py)(?:`| )", page)) - {"execution/runtime/body_NAME.py"}
+    assert len(named) > 20
+    assert set() == {name for name in named if not any((ROOT / top / name).is_file() for top in ("", "pulseq"))}
+
+
 def test_the_drawing_of_the_rooms_is_of_these_imports() -> None:
     """Made anew by `python docs/explanation/rooms.py`."""
     script = runpy.run_path(str(ROOT / "docs" / "explanation" / "rooms.py"))

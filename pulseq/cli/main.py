@@ -95,7 +95,7 @@ def _describe_ending(text: str, code: ExitCode) -> dict[str, object]:
     # Here alone: `--help`, `--version` and a mistyped verb need none of what these bring.
     from pulseq.records import RunRecord
     from pulseq.reports.json_output import describe_run
-    from pulseq.run.verdict import EXIT_REASONS
+    from pulseq.run.exit_code import EXIT_REASONS
 
     return {**describe_run(RunRecord()), "exit_code": int(code), "reason": EXIT_REASONS[code], "error": text}
 

@@ -16,6 +16,7 @@ from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
 from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
+from pulseq.protocol.coding import PROTOCOL, say_protocol
 
 #: How long the scheduler may take to notice that a local node's process has ended.
 GONE_PATIENCE_SECONDS = 3.0
@@ -45,6 +46,7 @@ class Cluster:
     Attributes:
         on_joined, on_left: called as nodes come and go; a node that left has said its last before.
         lost: whether the scheduler is gone.
+        on_refused: called with a node that is there and speaks another protocol, and what to do.
         on_lost: called once when the scheduler is gone, and with it everything.
         background: what is done here beside.
     """
@@ -56,6 +58,7 @@ class Cluster:
         self.on_joined: Callable[[LiveNode], None] = lambda node: None
         self.on_left: Callable[[str, str], None] = lambda node_id, why: None
         self.on_lost: Callable[[], None] = lambda: None
+        self.on_refused: Callable[[str, str], None] = lambda node_id, why: None
         self._membership = asyncio.Event()
         self._subscribed = asyncio.Event()
         self._closing = False
@@ -165,6 +168,9 @@ class Cluster:
             return
         if known is not None:
             self._left(known.id, "its process ended, and another one has its place")
+        if (protocol := labels.get("protocol")) != PROTOCOL:
+            self.on_refused(labels["id"], say_protocol(protocol))
+            return
         host = address.split("://")[-1].rsplit(":", 1)[0]
         node = LiveNode(labels["id"], address, host, labels["slots"], labels["capabilities"], incarnation)
         self.nodes[node.id] = node

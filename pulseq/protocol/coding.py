@@ -49,11 +49,16 @@ def decode(data: bytes, kind: type[T]) -> T:
         raise ProtocolError(f"what came is no message of protocol {PROTOCOL}: {error}") from error
     said = getattr(value, "protocol", PROTOCOL)
     if said != PROTOCOL:
-        raise ProtocolError(
-            f"the other side speaks protocol {said}, this one {PROTOCOL}: "
-            "have the same release of PulseQ on driver and nodes"
-        )
+        raise ProtocolError(say_protocol(said))
     return value
+
+
+def say_protocol(said: object) -> str:
+    """What there is to say of somebody with another protocol; None is that of a release without a number."""
+    return (
+        f"the other side speaks protocol {said or 'without a number'}, this one {PROTOCOL}: "
+        "have the same release of PulseQ on driver and nodes"
+    )
 
 
 @functools.cache

@@ -90,7 +90,7 @@ class BulkBatch:
             longest = max((max(map(len, lines), default=0) for lines in self._lines.values()), default=0)
             connection.execute("SET VARIABLE longest_line = ?", [max(longest + 1, 1 << 18)])
             try:
-                connection.execute(schema_script("bulk.sql"))
+                connection.execute(schema_script("read_events.sql"))
                 ((understood,),) = connection.execute(_UNDERSTOOD, [[*Status], [*Reason]]).fetchall()
             except DuckDBError as error:
                 if self._slow:

@@ -26,10 +26,10 @@ from pulseq.orchestration.flow_run import (
 from pulseq.orchestration.reconcile import Reconciler
 from pulseq.reports.tally import count_verdicts
 from pulseq.run.driver import Driver
+from pulseq.run.exit_code import say_briefly
 from pulseq.run.run_page import RunPage
 from pulseq.run.side_by_side import end_all, first_of
 from pulseq.run.stopping import Stopper
-from pulseq.run.verdict import say_briefly
 
 logger = logging.getLogger("pulseq.run")
 

@@ -23,13 +23,13 @@ from pulseq.results.lineage import Lineage
 from pulseq.run.collecting import accept_suite
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.event_log import EventLog
+from pulseq.run.exit_code import code_of_stopped, exit_code_of
 from pulseq.run.ledger import Ledger
 from pulseq.run.run_health import RunHealth
 from pulseq.run.run_options import RunOptions
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.side_by_side import end_all, first_of
 from pulseq.run.stopping import Stopper
-from pulseq.run.verdict import code_of_stopped, exit_code_of
 
 #: How long a stopped run waits for its bodies to end; their keepers need two seconds.
 STOP_PATIENCE_SECONDS = 8.0
@@ -107,6 +107,7 @@ class Driver:
         self.cluster.on_joined = self.dispatcher.add_node
         self.cluster.on_left = self.dispatcher.lose_node
         self.cluster.on_lost = self._scheduler_lost
+        self.cluster.on_refused = self._note_refused
         await self.cluster.connect(address, name=driver_name(self.options.run_id), foreign=local is None)
         self.runner.bind(self.cluster.client, self.cluster.has_address)
         self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
@@ -118,6 +119,9 @@ class Driver:
             raise InfrastructureError(f"the scheduler at {address!r} has no PulseQ node")
         await self._health.begin()
         await self.dispatcher.settle()
+
+    def _note_refused(self, node_id: str, why: str) -> None:
+        self.log.emit(RunNote(f"node {node_id} cannot take part: {why}"))
 
     def _note_given_up(self, node_id: str, tries: int) -> None:
         self.log.emit(RunNote(f"node {node_id} died {tries} times and is not started again"))

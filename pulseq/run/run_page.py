@@ -24,11 +24,11 @@ from pulseq.results.database import Database
 from pulseq.results.lineage import Lineage
 from pulseq.results.newly_failing import newly_failing
 from pulseq.run.event_log import EventLog
+from pulseq.run.exit_code import EXIT_REASONS
 from pulseq.run.failure_log import FailureLog
 from pulseq.run.ledger import Ledger
 from pulseq.run.run_options import RunOptions
 from pulseq.run.unstarted_log import UnstartedLog
-from pulseq.run.verdict import EXIT_REASONS
 
 logger = logging.getLogger("pulseq.run")
 

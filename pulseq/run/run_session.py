@@ -29,13 +29,13 @@ from pulseq.results.database import DatabaseBusyError
 from pulseq.results.found_run import DATABASE
 from pulseq.results.lineage import PART, PROJECTS
 from pulseq.results.run_ids import refuse_used_id
-from pulseq.run.closing import closing_events
 from pulseq.run.event_log import EventLog, EventSink
+from pulseq.run.exit_code import EXIT_REASONS, code_of_stopped, ending_code, exit_code_of, say_briefly
+from pulseq.run.missing_end import closing_events
 from pulseq.run.run_options import RunOptions
 from pulseq.run.run_processes import RunProcesses
 from pulseq.run.state_directory import cause_of, prepare_home, require_space
 from pulseq.run.stopping import Stopper
-from pulseq.run.verdict import EXIT_REASONS, code_of_stopped, ending_code, exit_code_of, say_briefly
 
 if TYPE_CHECKING:
     from pulseq.run.dispatcher import Dispatcher

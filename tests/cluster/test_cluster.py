@@ -10,6 +10,7 @@ import pytest
 from distributed import Scheduler
 
 from pulseq.cluster.cluster import Cluster
+from pulseq.protocol.coding import PROTOCOL
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
 PATIENCE_SECONDS = 60.0
@@ -51,6 +52,24 @@ def test_nodes_that_are_there_and_that_come_are_members_and_other_workers_are_no
                     assert seen.cluster.has_address(second.address)
                 await seen.until(lambda: "b" not in seen.cluster.nodes)
                 assert ["a joined", "b joined", "b left: its connection ended"] == seen.told
+
+    asyncio.run(watch())
+
+
+def test_a_node_of_another_protocol_is_no_member_and_is_told_of_with_what_to_do() -> None:
+    async def watch() -> None:
+        labels = {"id": "old", "slots": 1, "capabilities": {}, "protocol": PROTOCOL + 1}
+        async with open_scheduler() as scheduler, open_worker(scheduler, "old", labels):
+            cluster, refused = Cluster(), list[tuple[str, str]]()
+            cluster.on_refused = lambda node_id, why: refused.append((node_id, why))
+            await cluster.connect(scheduler.address, name="driver", foreign=True)
+            await cluster.close()
+            assert {} == cluster.nodes
+            why = (
+                f"the other side speaks protocol {PROTOCOL + 1}, this one {PROTOCOL}: "
+                "have the same release of PulseQ on driver and nodes"
+            )
+            assert [("old", why)] == refused
 
     asyncio.run(watch())
 

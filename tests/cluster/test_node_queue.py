@@ -11,7 +11,7 @@ import pytest
 from pulseq.cluster import node_queue
 from pulseq.cluster.node_queue import NodeQueue
 from pulseq.errors import InfrastructureError, NoNodeFitsError
-from pulseq.protocol.coding import decode, encode
+from pulseq.protocol.coding import PROTOCOL, decode, encode
 from pulseq.protocol.to_node import Order, RunTask
 
 CHROME = {"browser": "chrome"}
@@ -53,6 +53,7 @@ class Nodes:
 
     def join(self, node_id: str, slots: int = 1, **capabilities: Any) -> None:
         labels = {"id": node_id, "slots": slots, "capabilities": capabilities, "incarnation": str(len(self.sent))}
+        labels["protocol"] = PROTOCOL
         self.cluster._joined(node_id, labels)
 
     def leave(self, node_id: str) -> None:

@@ -29,6 +29,7 @@ from pulseq.models import (
     TestCase,
 )
 from pulseq.planning.liveness import LivenessRule
+from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.from_node import AttemptStart, DispatchDone, NodeMessage
 from pulseq.protocol.node_probe import Answer
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
@@ -143,6 +144,7 @@ class Fleet:
 
     def _tell(self, event: str, process: Process) -> None:
         labels = {"id": process.node_id, "slots": self.slots, "capabilities": {}, "incarnation": process.incarnation}
+        labels["protocol"] = PROTOCOL
         message = {"event": event, "address": process.address, "labels": labels, "why": "its connection ended"}
         task = asyncio.get_running_loop().create_task(self.cluster._handle_node_event((0.0, message)))
         self._tasks = [*getattr(self, "_tasks", []), task]

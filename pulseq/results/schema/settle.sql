@@ -22,7 +22,7 @@ DELETE FROM stage_verdicts WHERE rowid IN (
 );
 
 -- A result is of the task run that the last start before it told, and late once its attempt was given up. The last
--- one stays of those that are late and of those that are not. (bulk.sql has a row of it for each start.)
+-- one stays of those that are late and of those that are not. (read_events.sql has a row of it for each start.)
 CREATE OR REPLACE TEMP TABLE odd_attempts AS
 SELECT a.* REPLACE (
     s.task_run_id AS task_run_id,

@@ -7,7 +7,7 @@ import pytest
 from pulseq.errors import ExitCode
 from pulseq.events import TestClosed
 from pulseq.models import Reason, Status
-from pulseq.run.verdict import EXIT_REASONS, code_of_stopped, exit_code_of
+from pulseq.run.exit_code import EXIT_REASONS, code_of_stopped, exit_code_of
 
 
 def closed(status: Status, reason: Reason | None = None) -> TestClosed:

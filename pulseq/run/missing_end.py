@@ -8,7 +8,7 @@ from pulseq.errors import ExitCode
 from pulseq.events import Event, RunFinished, TestClosed
 from pulseq.models import Reason, Status
 from pulseq.records import RunRecord
-from pulseq.run.verdict import EXIT_REASONS, code_of_stopped
+from pulseq.run.exit_code import EXIT_REASONS, code_of_stopped
 
 
 def closing_events(record: RunRecord, code: ExitCode, why: str, now: float) -> Iterator[Event]:

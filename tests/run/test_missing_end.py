@@ -9,7 +9,7 @@ from pulseq.errors import ExitCode
 from pulseq.events import AttemptFinished, AttemptStarted, Event, RunFinished, RunStarted, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import RunRecord, fold
-from pulseq.run.closing import closing_events
+from pulseq.run.missing_end import closing_events
 
 STARTED = RunStarted("r1", "shop", 100.0, "0")
 WHY = "the run was interrupted by SIGINT"
