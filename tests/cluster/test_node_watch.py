@@ -6,6 +6,7 @@ import asyncio
 from typing import Any
 
 from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
+from pulseq.protocol.coding import PROTOCOL
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
 
@@ -19,7 +20,7 @@ def test_each_arrival_and_departure_is_told_with_labels() -> None:
 
     told, (node, stranger) = asyncio.run(watch())
 
-    labels = {"id": "n", "slots": 2, "capabilities": {"os": "linux"}}
+    labels = {"id": "n", "slots": 2, "capabilities": {"os": "linux"}, "protocol": PROTOCOL}
     left = {"event": "left", "why": "its connection ended"}
     assert [
         {"event": "joined", "address": node, "name": "n", "labels": labels},
