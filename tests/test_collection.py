@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ast
-import gc
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,8 +43,3 @@ def test_what_a_file_loads_is_told_from_what_it_may_load_later() -> None:
     assert [] == _heavy(later)
     assert ["prefect.server"] == _heavy("from prefect import server")
     assert ["prefect.server.api"] == _heavy("try:\n    import prefect.server.api\nexcept ImportError:\n    pass")
-
-
-def test_garbage_is_not_looked_for_in_what_was_collected() -> None:
-    assert gc.isenabled()
-    assert gc.get_freeze_count() > 0

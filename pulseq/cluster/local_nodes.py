@@ -169,17 +169,21 @@ class LocalNodes:
             await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
     async def _join_node(self, spec: NodeSpec, address: str) -> None:
-        self._temp_roots[spec.id] = make_temp_root()
+        temp_root = self._temp_roots[spec.id] = make_temp_root()
+        first_worker = self._first_workers[spec.id]
         log_path = self._run_directory / "logs" / f"{spec.id}.log"
         async with self._places:
             process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
+            if spec not in self.fleet.nodes:  # it was removed meanwhile
+                await process.stop()
+                return
             self._nodes[spec.id] = process
             process.configure(
                 node_configuration(
                     spec,
                     scheduler=address,
-                    temp_root=self._temp_roots[spec.id],
-                    first_worker=self._first_workers[spec.id],
+                    temp_root=temp_root,
+                    first_worker=first_worker,
                     heartbeat_seconds=self._heartbeat_seconds,
                     shared=self._scheduler_temp_root / "pytest",
                     machine_slots=count_slots(self.fleet),
@@ -201,6 +205,8 @@ class LocalNodes:
         while not self._closing and spec.id in self._nodes and self._restarts[spec.id] < MAX_RESTARTS:
             self._restarts[spec.id] += 1
             await asyncio.to_thread(shutil.rmtree, self._temp_roots[spec.id], ignore_errors=True)
+            if spec.id not in self._nodes:  # it was removed meanwhile
+                return
             try:
                 await self._join_node(spec, address)
                 return

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -26,6 +25,8 @@ from pulseq.protocol.to_node import (
     RunTask,
 )
 from pulseq.protocol.work import Dispatch
+
+logger = logging.getLogger("pulseq.nodes")
 
 #: How often a call that has no answer yet looks whether its node is still a member.
 MEMBER_POLL_SECONDS = 1.0
@@ -51,12 +52,19 @@ class NodeClient:
         # That a scheduler is gone is told in our words, not as tracebacks of a client that tries again.
         logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
         # Nor that it closes connections, one line each, where there are hundreds of nodes.
-        logging.getLogger("distributed.core").setLevel(logging.WARNING)
+        for name in ("distributed.core", "distributed.batched", "distributed.comm"):
+            logging.getLogger(name).setLevel(logging.WARNING)
         self._client = client
 
     async def begin_run(self, run_id: str, addresses: list[str]) -> None:
-        """Make nodes know a run, so that they can be sent its dispatches."""
-        await self._ask(addresses, Order(run_id, BeginRun()))
+        """Make nodes know a run, so that they can be sent its dispatches.
+
+        Raises:
+            OSError: one of them is gone, or could not.
+        """
+        for answer in (await self._ask(addresses, Order(run_id, BeginRun()))).values():
+            if isinstance(answer, OSError):
+                raise answer
 
     async def leave_run(self, run_id: str, addresses: list[str]) -> None:
         """Make nodes forget a run; what still runs there is ended."""
@@ -105,7 +113,7 @@ class NodeClient:
         """
         try:
             order = encode(Order(dispatch.run_id, dispatch))
-        except TypeError as error:
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
             asyncio.get_running_loop().call_soon(on_trouble, dispatch.key, f"it cannot be sent to a node: {error}")
             return
         future = self._client.submit(
@@ -131,8 +139,12 @@ class NodeClient:
         )
 
     async def _tell(self, address: str, order: Order) -> None:
-        with contextlib.suppress(OSError):  # the node or the scheduler is gone, which is told elsewhere
+        try:
             await self._ask([address], order)
+        except OSError:  # the node or the scheduler is gone, which is told elsewhere
+            return
+        except Exception:  # what is asked so only saves time: no run ends for it
+            logger.warning("a node could not do what it was asked", exc_info=True)
 
     async def _ask(self, addresses: list[str], order: Order) -> Mapping[str, Any]:
         if not addresses:

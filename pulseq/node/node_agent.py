@@ -43,6 +43,7 @@ from pulseq.protocol.entry_points import register_node
 from pulseq.protocol.from_node import (
     AttemptEnd,
     AttemptStart,
+    CasesFound,
     DispatchDone,
     NextAsked,
     NodeMessage,
@@ -291,7 +292,7 @@ class RunOnNode:
     async def _tell_result(self, test: TestCase, result: AttemptResult, before: frozenset[Mark] | None) -> None:
         """Tell what an attempt came to, after the cases in the JUnit files that it left."""
         if before is not None and result.reason is not Reason.NODE_LOST:
-            self.tell(await asyncio.to_thread(find_cases, test, result, before))
+            self.tell(await asyncio.to_thread(_find_cases, test, result, before))
         self.tell(AttemptEnd(result))
 
     async def _perform_items(
@@ -410,6 +411,13 @@ class _Performer:
             return await self._run.next_item(self._key, self._place, work.spec)
 
         return await self._run.perform(work, retry=retry, task_run=task_run, ask_next=ask_next)
+
+
+def _find_cases(test: TestCase, result: AttemptResult, before: frozenset[Mark]) -> CasesFound:
+    try:
+        return find_cases(test, result, before)
+    except Exception as error:  # noqa: BLE001 - the result of the attempt is told all the same
+        return CasesFound(test.id, test.variant, (), f"the JUnit files could not be read: {error!r}")
 
 
 async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:

@@ -8,12 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import itertools
 import logging
 import math
 import time
 from collections.abc import AsyncIterator, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -42,28 +40,21 @@ SHORT_SECONDS = 0.1
 HELD_NAME = "Running"
 #: States in one request: some 300 kB.
 AT_ONCE = 200
-#: A server keeps ten thousand events that it has not recorded, and throws away what comes then: past so many it is
-#: asked how far it is.
+#: A server keeps ten thousand events that it has not recorded, and throws away what comes then: after each so many
+#: states it is waited for.
 UNRECORDED = 4_000
 #: One that has recorded nothing new for so long is told the rest all the same.
 STALL_SECONDS = 4.0
 #: So many wait for an API that is away; it is told of others when the run is over, from the journal.
 MOST_WAITING = 100_000
+#: An API that answers and does not take it is asked so often at the end of a run.
+MOST_TRIES = 3
 _PAUSES = (0.25, 0.5, 1.0, 2.0)
 _ASK_SECONDS = 0.25
 _TRY_AGAIN = frozenset({httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_MANY_REQUESTS})
 
 
 Waiting = tuple[float, TaskRunState]
-
-
-@dataclass(frozen=True, slots=True)
-class OnLostNode:
-    """A task run that was on a node when that was lost; `begun` where one of its tests had begun."""
-
-    id: UUID
-    name: str
-    begun: bool
 
 
 class Delivery:
@@ -80,14 +71,23 @@ class Delivery:
         self._waiting: list[Waiting] = []
         #: The last state of each task run that has not ended.
         self._open: dict[UUID, TaskRunState] = {}
-        self._told = self._recorded = 0
+        self._lost: set[UUID] = set()
+        self._told_final = self._unrecorded = 0
         self._new = asyncio.Event()
         self._all_told = asyncio.Event()
         self._all_told.set()
         self._hurry = asyncio.Event()
+        self._given_up = asyncio.Event()
+
+    @property
+    def known(self) -> int:
+        """How many task runs there are, also those that have no end."""
+        return self.ended + len(self._open)
 
     def put(self, state: TaskRunState) -> None:
         """A task run has come into a state; it is told when there is an API to tell."""
+        if state.id in self._lost:
+            return
         if state.state_type in FINAL:
             self.ended += 1
             self._open.pop(state.id, None)
@@ -100,14 +100,15 @@ class Delivery:
         self._all_told.clear()
         self._new.set()
 
-    def lose(self, task_runs: Iterable[OnLostNode]) -> None:
-        """The node of these task runs is lost: those that are open end so."""
-        for one in task_runs:
-            last = self._open.get(one.id)
-            if last is None and not one.begun:
-                continue
-            lost = final_state(one.id, one.name, Crashed(name=NODE_LOST, message="its node was lost"))
-            self.put(lost if last is None else replace(lost, started_at=last.started_at, run_count=last.run_count))
+    def lose(self, task_runs: Iterable[UUID]) -> None:
+        """The node of these task runs is lost: those that are open end so, whatever is said of them later."""
+        for id in task_runs:
+            if (last := self._open.get(id)) is not None:
+                lost = final_state(id, last.name, Crashed(name=NODE_LOST, message="its node was lost"))
+                # The API takes what is newer, and the clock of a node may be another one.
+                at = max(lost.at, last.at + 1e-6)
+                self.put(replace(lost, at=at, started_at=last.started_at, run_count=last.run_count))
+                self._lost.add(id)
 
     @contextlib.asynccontextmanager
     async def telling(self, flow_run_id: str) -> AsyncIterator[None]:
@@ -122,17 +123,20 @@ class Delivery:
     def _note_death(self, name: str, error: BaseException) -> None:
         # No verdict depends on it: what Prefect has not been told is found out at the end.
         self.troubled = True
+        self._given_up.set()
         logger.error("%s has failed", name, exc_info=error)
 
     async def all_told(self, patience_seconds: float) -> bool:
-        """Until the API was told all that has come; False where that takes longer than `patience_seconds`."""
+        """Until the API was told all that has come; False where it does not answer, or that takes too long."""
         self._hurry.set()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._all_told.wait(), patience_seconds)
+        waiting = {asyncio.ensure_future(event.wait()) for event in (self._all_told, self._given_up)}
+        await asyncio.wait(waiting, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED)
+        for one in waiting:
+            one.cancel()
         return self._all_told.is_set()
 
     async def _keep_telling(self, flow_run_id: str) -> None:
-        pauses = itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1]))
+        tries = 0
         related: list[Resource] = []
         while True:
             try:
@@ -140,11 +144,14 @@ class Delivery:
                     related = related or await _related(client)
                     while True:
                         await self._tell_next(client, flow_run_id, related)
-                        pauses = itertools.chain(_PAUSES, itertools.repeat(_PAUSES[-1]))
+                        tries = 0
             except InfrastructureError as error:
                 self.troubled = True
                 logger.debug("the API was not told: %s", error)
-                await asyncio.sleep(next(pauses))
+                if self._hurry.is_set() and (isinstance(error.__cause__, httpx.ConnectError) or tries >= MOST_TRIES):
+                    self._given_up.set()
+                await asyncio.sleep(_PAUSES[min(tries, len(_PAUSES) - 1)])
+                tries += 1
 
     async def _tell_next(self, client: PrefectClient, flow_run_id: str, related: Sequence[Resource]) -> None:
         await self._new.wait()
@@ -156,10 +163,12 @@ class Delivery:
         try:
             while due:
                 batch = [state for _, state in due[:AT_ONCE]]
-                await self._post(client, [event_of(state, related) for state in batch])
+                if await self._post(client, [event_of(state, related) for state in batch]):
+                    self._told_final += sum(state.state_type in FINAL for state in batch)
+                    self._unrecorded += len(batch)
                 del due[:AT_ONCE]
-                self._told += sum(state.state_type in FINAL for state in batch)
-                await self._let_record(client, flow_run_id)
+                if self._unrecorded > UNRECORDED:
+                    await self._let_record(client, flow_run_id)
         finally:
             self._waiting[:0] = due
             if self._waiting:
@@ -167,24 +176,31 @@ class Delivery:
             else:
                 self._all_told.set()
 
-    async def _post(self, client: PrefectClient, events: list[dict[str, Any]]) -> None:
+    async def _post(self, client: PrefectClient, events: list[dict[str, Any]]) -> bool:
+        """Whether the API has taken them; where it has not, it would not another time."""
         body = msgspec.json.encode(events)
         try:
             await client._client.post("/events", content=body, headers={"Content-Type": "application/json"})
         except httpx.HTTPStatusError as error:
             if not error.response.is_client_error or error.response.status_code in _TRY_AGAIN:
                 raise
-            self.troubled = True  # it would not take them another time
+            self.troubled = True
             logger.debug("the API does not take %d events: %s", len(events), error)
+            return False
+        return True
 
     async def _let_record(self, client: PrefectClient, flow_run_id: str) -> None:
+        """Until every end that was told is recorded, and all states before it; or nothing new is."""
         loop = asyncio.get_running_loop()
-        progress_at = loop.time()
-        while self._told - self._recorded > UNRECORDED and loop.time() - progress_at < STALL_SECONDS:
-            recorded = await count_ended(client, flow_run_id)
-            progress_at = loop.time() if recorded > self._recorded else progress_at
-            self._recorded = recorded
+        recorded, progress_at = await count_ended(client, flow_run_id), loop.time()
+        while recorded < self._told_final:
+            if loop.time() - progress_at >= STALL_SECONDS:
+                self.troubled = True
+                break
             await asyncio.sleep(_ASK_SECONDS)
+            before, recorded = recorded, await count_ended(client, flow_run_id)
+            progress_at = loop.time() if recorded > before else progress_at
+        self._unrecorded = 0
 
 
 def sort_out(waiting: Sequence[Waiting], before: float) -> tuple[list[Waiting], list[Waiting]]:

@@ -106,14 +106,15 @@ class Reconciler:
             nodes_lost: whether all nodes were lost at once, with what they had to say.
         """
         told = await self._deliver()
-        lacks = nodes_lost or self._delivery.troubled or self._watch.troubled
+        unended = self._delivery.known > self._delivery.ended  # their node has said no more, and nobody waits for it
+        lacks = nodes_lost or unended or self._delivery.troubled or self._watch.troubled
         if self._stopped.is_set() and not told:
             self._tell_behind()
         if not (self._passing or lacks or not told) or (self._stopped.is_set() and not told):
             return
-        ended = self._delivery.ended
+        task_runs = self._delivery.known
         try:
-            known = await self._wait(flow_run_id, ended)
+            known = await self._wait(flow_run_id, task_runs)
             if known.missing and (self._stopped.is_set() or not (self._passing or known.stalled)):
                 self._tell_behind(known.missing)
             # Of a flow run that was retried the API counts the task runs of before as well.
@@ -124,7 +125,7 @@ class Reconciler:
         except PulseqError as error:  # also where the journal is gone that tells it
             logger.debug("Prefect could not be told: %s", error)
             self._note(
-                f"Prefect could not be told how task runs of this run ended ({ended} in all): "
+                f"Prefect could not be told how task runs of this run ended ({task_runs} in all): "
                 "`pulseq results sync --prefect` finishes it"
             )
 

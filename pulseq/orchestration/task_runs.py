@@ -31,6 +31,7 @@ from prefect.utilities.engine import emit_task_run_state_change_event
 from pulseq.orchestration.quiet_settings import NO_API
 from pulseq.orchestration.tasks import run_as_task
 from pulseq.protocol.from_node import TaskRunState
+from pulseq.protocol.names import shown_name
 from pulseq.protocol.work import Work
 
 _SPEAK_TO_NOBODY: dict[Any, Any] = {
@@ -117,8 +118,8 @@ def state_told(task_run: TaskRun, before: State[Any] | None, state: State[Any]) 
         name=task_run.name,
         state_id=state.id,
         state_type=state.type.value,
-        state=state.name or "",
-        message=state.message or "",
+        state=shown_name(state.name or ""),
+        message=shown_name(state.message or ""),
         at=state.timestamp.timestamp(),
         run_count=task_run.run_count,
         before=(before.type.value, before.name or "") if before is not None else None,

@@ -42,8 +42,3 @@ def name_task_run(tests: str, node_id: str | None, cases: Sequence[TestCase]) ->
     ]
     place = f" @ {_cut(', '.join([node_id or 'no node', priority, *shared]), MAX_NAME_CHARACTERS // 2)}"
     return f"{_cut(tests, MAX_NAME_CHARACTERS - len(place))}{place}"
-
-
-def run_topic(run_id: str) -> str:
-    """The Dask topic on which nodes send their messages to the driver of a run."""
-    return f"pulseq-run-{run_id}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from typing import Any
 
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import PrefectRunKnown, RunNote
@@ -28,7 +29,7 @@ from pulseq.reports.tally import count_verdicts
 from pulseq.run.driver import Driver
 from pulseq.run.exit_code import say_briefly
 from pulseq.run.run_page import RunPage
-from pulseq.run.side_by_side import end_all, first_of
+from pulseq.run.side_by_side import end_all
 from pulseq.run.stopping import Stopper
 
 logger = logging.getLogger("pulseq.run")
@@ -56,6 +57,7 @@ class CarryingFlowRun:
         self._flow_error: Exception | None = None
         self._flow_run_id = ""
         self._testing: asyncio.Task[None] | None = None
+        self._is_ready = False
 
     def speaking(self) -> contextlib.AbstractContextManager[None]:
         """Have Prefect speak to the server or the API, within the context."""
@@ -75,17 +77,33 @@ class CarryingFlowRun:
         if self._server is None:
             await self._run_flow()
             return
-        self._testing = asyncio.create_task(self._driver.test(server_follows=True))
-        ready = asyncio.create_task(self._server.ready())
+        self._testing = testing = asyncio.create_task(self._driver.test(server_follows=True))
+        telling = asyncio.create_task(self._tell_when_ready(self._server))
         stopped = asyncio.create_task(self._stopper.stopped.wait())
         try:
-            await first_of({ready, stopped}, unless=self._testing)
-            if ready.done():
-                await self._run_flow()
-            else:  # nobody is to wait for a server now, which would end with this run
-                await self._testing
+            watched: set[asyncio.Task[Any]] = {testing, telling, stopped}
+            while not telling.done():
+                done, watched = await asyncio.wait(watched, return_when=asyncio.FIRST_COMPLETED)
+                if testing in done and not self._flow_run_id:
+                    testing.result()  # what has ended the tests ends the run
+                if stopped.done() and not self._is_ready:
+                    break  # nobody is to wait for a server now, which would end with this run
+            else:
+                telling.result()
+            await testing
         finally:
-            await end_all({ready, stopped, self._testing})
+            await end_all({testing, telling, stopped})
+
+    async def _tell_when_ready(self, server: EmbeddedServer) -> None:
+        """Have a server know the run; where it does not get ready, tests go on, and end as they end."""
+        try:
+            await server.ready()
+            self._is_ready = True
+            await self._run_flow()
+        except InfrastructureError as error:
+            if self._flow_error is not None:
+                raise
+            self._log.emit(RunNote(f"Prefect has not been told of this run: {say_briefly(error)}"))
 
     async def _run_flow(self) -> None:
         name = f"suite-{self._driver.suite.name}-{self._options.run_id}"
@@ -96,7 +114,7 @@ class CarryingFlowRun:
             await run_as_flow(self._in_flow, name=name, suite=self._driver.suite.name, run_id=self._options.run_id)
         except Exception as error:
             # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
-            if (self._driver.ledger.open or not self._has_begun) and self._flow_error is None:
+            if (self._driver.ledger.open or not self._flow_run_id) and self._flow_error is None:
                 raise InfrastructureError(
                     f"the Prefect API at {say_url(self._api_url)!r} cannot start a flow run: {error}"
                 ) from error
@@ -112,11 +130,6 @@ class CarryingFlowRun:
             await forget_flow_run(self._flow_run_id)
         if self._flow_error is not None:
             raise self._flow_error
-
-    @property
-    def _has_begun(self) -> bool:
-        """Whether there may be verdicts: tests wait for a flow run, but not for that of an own server."""
-        return bool(self._flow_run_id) or self._testing is not None
 
     async def _in_flow(self, flow_run: FlowRunHandle) -> FlowRunEnding:
         self._waiting.cancel()

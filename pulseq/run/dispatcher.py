@@ -140,7 +140,7 @@ class Dispatcher:
         slots = self.nodes.leave(node_id)
         dispatches = self.in_flight.lose_node(node_id)
         for dispatch in dispatches:
-            self.delivery.lose(dispatch.on_lost_node())
+            self.delivery.lose(dispatch.task_runs)
         expected = self.nodes.is_retired(node_id)
         lost = self.ledger.lose_node(node_id, begun_of(dispatches, slots), why, expected=expected)
         tests = {key: test for dispatch in dispatches for key, test in dispatch.tests.items()}
@@ -253,7 +253,7 @@ class Dispatcher:
     def _begin(self, node_id: str, start: AttemptStart) -> None:
         key = (start.test_id, start.variant)
         if (dispatch := self._carrier_of(key)) is not None:
-            dispatch.begin(key, start.task_run)
+            dispatch.begin(key)
         self.ledger.start(key, start.attempt, node_id, start.task_run)
 
     def _book(self, result: AttemptResult) -> None:

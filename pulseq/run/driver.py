@@ -151,8 +151,10 @@ class Driver:
         """Run tests while further ones are being collected, until all have their verdicts or the run is stopped."""
         assert self.accepting is not None
         waiting = {asyncio.create_task(event.wait()) for event in (self._may_start, self._stopper.stopped)}
-        await first_of({*waiting, self.accepting})
-        await end_all(waiting)
+        try:
+            await first_of({*waiting, self.accepting})
+        finally:
+            await end_all(waiting)
         if self._on_open is not None:
             self._on_open(self.dispatcher)
         running = asyncio.create_task(self.dispatcher.run())

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 from uuid import UUID
 
 from pulseq.models import Key
-from pulseq.orchestration.delivery import OnLostNode
 from pulseq.planning.queued import QueuedTest
 from pulseq.records import SentTo
 from pulseq.run.ledger import Begun
@@ -22,7 +21,6 @@ class DispatchInFlight:
         in_place: the tests that Prefect retries on the node, in the same task run.
         follows: the dispatch whose slot it gets when that has landed; until then it holds none.
         task_runs: the names of its task runs, by their id.
-        begun: the ids, as text, of those that the node has begun.
         scopes_begun: packs and scopes of which the node has begun a test: the others of these have to stay there.
         running: the test that the node said last that it has begun, and `began_at` when that was (monotonic).
     """
@@ -32,16 +30,13 @@ class DispatchInFlight:
     in_place: frozenset[Key]
     task_runs: Mapping[UUID, str] = field(default_factory=dict)
     follows: str | None = None
-    begun: set[str] = field(default_factory=set)
     scopes_begun: set[tuple[object, str]] = field(default_factory=set)
     running: Key | None = None
     began_at: float = 0.0
     _tests_begun: set[Key] = field(default_factory=set)
 
-    def begin(self, test: Key, task_run: str | None) -> None:
-        """The node has begun a test, in this task run."""
-        if task_run is not None:
-            self.begun.add(task_run)
+    def begin(self, test: Key) -> None:
+        """The node has begun a test."""
         self.running, self.began_at = test, time.monotonic()
         self._tests_begun.add(test)
         queued = self.tests.get(test)
@@ -51,10 +46,6 @@ class DispatchInFlight:
     def not_begun(self) -> list[QueuedTest]:
         """The tests that the node has not begun, as far as is known here, in their order."""
         return [test for key, test in self.tests.items() if key not in self._tests_begun]
-
-    def on_lost_node(self) -> list[OnLostNode]:
-        """Its task runs, should its node be lost."""
-        return [OnLostNode(id, name, str(id) in self.begun) for id, name in self.task_runs.items()]
 
 
 class InFlight:

@@ -47,7 +47,7 @@ class NodeAdmission:
                     await self._make_known(node)
                 self._ready[node.id] = node
                 break
-            except (OSError, RuntimeError) as error:
+            except Exception as error:  # noqa: BLE001 - whatever is wrong with one node, the run has others
                 if not self._is_here(node):
                     return
                 if pause is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from uuid import uuid4
 
@@ -66,7 +67,9 @@ def _single(case: TestCase, ledger: Ledger, specs: Mapping[str, PytestSpec]) -> 
     test = ledger.test(case.key)
     attempt, retries, failed, suspect = test.next_attempt, test.retries_left, test.has_failed, test.is_suspect
     if not isinstance(case.body, PytestItemBody):
-        return TestWork(case.id, case, attempt, retries, failed, suspect)
+        # Nodes read no labels, which may be anything that a program has put there.
+        there = dataclasses.replace(case, labels={}) if case.labels else case
+        return TestWork(case.id, there, attempt, retries, failed, suspect)
     order = _order(case, case.body, ledger)
     spec = specs[case.body.entry]
     # A further attempt gets a fork that no earlier test has touched.

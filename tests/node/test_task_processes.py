@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -40,19 +40,27 @@ def request(does: str) -> bytes:
     return packed
 
 
-def children() -> list[psutil.Process]:
-    return psutil.Process().children(recursive=True)
+Children = Callable[[], list[psutil.Process]]
 
 
 @pytest.fixture
-def processes() -> Iterator[TaskProcesses]:
+def children() -> Children:
+    """Processes that this test has started; those of others in this process are none of its business."""
+    before = set(psutil.Process().children(recursive=True))
+    return lambda: [one for one in psutil.Process().children(recursive=True) if one not in before]
+
+
+@pytest.fixture
+def processes(children: Children) -> Iterator[TaskProcesses]:
     made = TaskProcesses(SETUP)
     yield made
     made.close()
     assert [] == children()
 
 
-def test_a_process_serves_on_after_what_cannot_be_loaded(processes: TaskProcesses, tmp_path: Path) -> None:
+def test_a_process_serves_on_after_what_cannot_be_loaded(
+    processes: TaskProcesses, children: Children, tmp_path: Path
+) -> None:
     say = f"import os; open({str(tmp_path / 'told')!r}, 'a').write(f\"{{os.getcwd()}} {{os.environ['WORD']}}\\n\")"
 
     first = cloudpickle.loads(processes.ask(request(f"{say}; import nothing_of_this_name")))
@@ -70,7 +78,7 @@ def test_a_process_that_ends_is_told_with_its_code_and_replaced(processes: TaskP
     assert "cannot be loaded" in str(cloudpickle.loads(processes.ask(request("1 / 0"))))
 
 
-def test_closing_ends_what_runs_and_all_that_it_has_started(tmp_path: Path) -> None:
+def test_closing_ends_what_runs_and_all_that_it_has_started(children: Children, tmp_path: Path) -> None:
     processes = TaskProcesses(SETUP)
     begun = tmp_path / "begun"
     hang = f"import subprocess, time; subprocess.Popen(['sleep', '63']); open({str(begun)!r}, 'w'); time.sleep(63)"

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from pulseq.errors import InfrastructureError
 from pulseq.orchestration import delivery as module
-from pulseq.orchestration.delivery import SHORT_SECONDS, Delivery, OnLostNode, sort_out
+from pulseq.orchestration.delivery import SHORT_SECONDS, Delivery, sort_out
 from pulseq.protocol.from_node import TaskRunState
 
 FLOW_RUN = "0f4a3c1e-9b52-4f0e-8a57-0c6f3c7d5a11"
@@ -88,12 +88,14 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Api:
     return api
 
 
-def deliver(*states: TaskRunState, lost: tuple[OnLostNode, ...] = ()) -> Delivery:
+def deliver(*states: TaskRunState, lost: tuple[UUID, ...] = (), late: tuple[TaskRunState, ...] = ()) -> Delivery:
     async def run() -> Delivery:
         delivery = Delivery()
         for one in states:
             delivery.put(one)
         delivery.lose(lost)
+        for one in late:
+            delivery.put(one)
         async with delivery.telling(FLOW_RUN):
             assert await delivery.all_told(60)
         return delivery
@@ -158,27 +160,61 @@ def test_a_server_is_told_as_fast_as_it_records(api: Api, monkeypatch: pytest.Mo
     monkeypatch.setattr(module, "UNRECORDED", 300)
     api.counts = [50, 150, 400]
 
-    deliver(*(state(uuid4(), "Passed") for _ in range(600)))
-
+    assert not deliver(*(state(uuid4(), "Passed") for _ in range(600))).troubled
     assert ([200, 200, 200], []) == ([len(request) for request in api.requests], api.counts)
 
 
-def test_a_task_run_of_a_lost_node_ends_where_anything_was_told_of_it_or_had_begun(api: Api) -> None:
-    running, begun, waiting, ended = (uuid4() for _ in range(4))
+def test_of_a_lost_node_what_is_open_ends_and_nothing_else(api: Api) -> None:
+    running, waiting, ended = (uuid4() for _ in range(3))
 
-    delivery = deliver(
-        state(running, "Running"),
-        state(ended, "Passed"),
-        lost=tuple(OnLostNode(id, "t", id == begun) for id in (running, begun, waiting, ended)),
-    )
+    delivery = deliver(state(running, "Retrying", 5e9), state(ended, "Passed"), lost=(running, waiting, ended))
 
-    assert [
-        (str(running), "Running"),
-        (str(ended), "Passed"),
-        (str(running), "NodeLost"),
-        (str(begun), "NodeLost"),
-    ] == (api.told())
-    assert 3 == delivery.ended
+    expected = [(running, "Retrying"), (ended, "Passed"), (running, "NodeLost")]
+    assert [(str(id), name) for id, name in expected] == api.told()
+    assert (2, 2) == (delivery.ended, delivery.known)
+    # The API takes what is newer, and the node's clock may be ahead.
+    assert "2128-" in api.requests[0][-1]["occurred"]
+
+
+def test_what_a_lost_node_says_late_changes_nothing(api: Api) -> None:
+    id = uuid4()
+
+    delivery = deliver(state(id, "Running"), lost=(id,), late=(state(id, "Failed"), state(id, "Passed")))
+
+    assert ["Running", "NodeLost"] == [name for _, name in api.told()]
+    assert 1 == delivery.ended
+
+
+def test_what_has_no_end_is_known_all_the_same(api: Api) -> None:
+    delivery = deliver(state(uuid4(), "Running"), state(uuid4(), "Passed"))
+
+    assert (1, 2) == (delivery.ended, delivery.known)
+
+
+def test_an_api_that_is_gone_is_not_waited_for(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refuse(*_: object, **__: object) -> None:
+        raise httpx.ConnectError("refused")
+
+    monkeypatch.setattr(api, "post", refuse)
+
+    async def run() -> bool:
+        delivery = Delivery()
+        delivery.put(state(uuid4(), "Passed"))
+        async with delivery.telling(FLOW_RUN):
+            return await delivery.all_told(60)
+
+    assert not asyncio.run(run())
+
+
+def test_a_server_that_records_nothing_new_is_told_on_and_not_trusted(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "UNRECORDED", 300)
+    monkeypatch.setattr(module, "STALL_SECONDS", 0.0)
+    api.counts = [0]
+
+    assert deliver(*(state(uuid4(), "Passed") for _ in range(600))).troubled
+    assert [200, 200, 200] == [len(request) for request in api.requests]
 
 
 def test_what_cannot_be_told_in_time_is_not_waited_for(api: Api) -> None:

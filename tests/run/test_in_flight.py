@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
-from pulseq.orchestration.delivery import OnLostNode
 from pulseq.planning.queued import QueuedTest
 from pulseq.records import SentTo
 from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
@@ -48,18 +45,6 @@ def test_a_lost_node_takes_its_dispatches_and_no_others() -> None:
 
     assert in_flight.lose_node("node1") == [lost]
     assert in_flight.land("2") is kept
-
-
-def test_of_a_lost_node_every_task_run_is_known_and_which_have_begun() -> None:
-    first, second = uuid4(), uuid4()
-    in_flight = InFlight()
-    dispatch = DispatchInFlight("node1", _dispatch("node1", ONE, TWO).tests, frozenset(), {first: "one", second: "two"})
-    in_flight.add("1", dispatch)
-
-    dispatch.begin(ONE, str(first))
-    (lost,) = in_flight.lose_node("node1")
-
-    assert lost.on_lost_node() == [OnLostNode(first, "one", begun=True), OnLostNode(second, "two", begun=False)]
 
 
 def test_what_is_under_way_on_a_node_is_known() -> None:
@@ -119,20 +104,20 @@ def test_of_a_lost_dispatch_the_first_counts_as_begun_and_the_others_may_have() 
 
 def test_where_one_had_said_that_it_began_those_after_it_may_have() -> None:
     dispatch = _dispatch("n", ONE, TWO)
-    dispatch.begin(ONE, None)
+    dispatch.begin(ONE)
     assert {ONE: Begun.PERHAPS, TWO: Begun.PERHAPS} == begun_of([dispatch], slots=1)
 
 
 def test_after_a_result_the_next_one_counts_as_begun() -> None:
     dispatch = _dispatch("n", ONE, TWO)
-    dispatch.begin(ONE, None)
+    dispatch.begin(ONE)
     del dispatch.tests[ONE]
     assert {TWO: Begun.NEXT} == begun_of([dispatch], slots=1)
 
 
 def test_as_many_dispatches_are_at_work_as_there_are_slots_first_those_that_had_begun() -> None:
     waiting, running = _dispatch("n", ONE), _dispatch("n", TWO)
-    running.begin(TWO, None)
+    running.begin(TWO)
     assert {ONE: Begun.PERHAPS, TWO: Begun.PERHAPS} == begun_of([waiting, running], slots=1)
     assert {ONE: Begun.NEXT, TWO: Begun.PERHAPS} == begun_of([waiting, running], slots=2)
 

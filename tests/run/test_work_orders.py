@@ -143,3 +143,13 @@ def test_what_is_sent_is_named_after_where_it_goes() -> None:
 
     assert ["cart @ node1, high, smoke"] == [unit.name for unit in dispatch.work]
     assert dict(zip(dispatch.task_runs, ["cart @ node1, high, smoke"], strict=True)) == flight.task_runs
+
+
+def test_labels_stay_at_home_for_they_may_be_anything() -> None:
+    case = TestCase("t", SimulateBody(), labels={"fixture": object()}, env={"A": "b"})
+    dispatch, _ = build_dispatch("1", "r", Pick("n1", (_queued(case, packed=False),)), _ledger(case), {})
+
+    (work,) = dispatch.work
+    assert isinstance(work, TestWork)
+    assert ({}, {"A": "b"}) == (work.test.labels, work.test.env)
+    assert work.name.startswith("t @ n1, medium, fixture=")

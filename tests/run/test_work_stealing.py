@@ -50,7 +50,7 @@ class Busy:
     def begin(self, name: str) -> None:
         dispatch = self.in_flight.carrying(self.ledger.test((name, "")).sent)
         assert dispatch is not None
-        dispatch.begin((name, ""), "task")
+        dispatch.begin((name, ""))
         self.ledger.start((name, ""), 1, "a", "task")
 
     def _note(self, key: str, node_id: str, tests: list[tuple[str, str]]) -> None:

@@ -86,9 +86,10 @@ class Launcher:
             return False
         if message is None:
             return False
-        with socket.socket(fileno=descriptors[0]) as line:
-            self._prepare(BODY_MODULES[message["kind"]])
-            self._fork(line)
+        if descriptors:  # none where this process may have no more: the node hears the end of its line
+            with socket.socket(fileno=descriptors[0]) as line:
+                self._prepare(BODY_MODULES[message["kind"]])
+                self._fork(line)
         return True
 
     def _prepare(self, module: str) -> None:
