@@ -91,7 +91,8 @@ class Cluster:
         while not self._subscribed.is_set():
             await self.client.log_event(NODE_TOPIC, {"event": "asked", "address": ""})
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._subscribed.wait(), _ECHO_SECONDS)
+                async with asyncio.timeout(_ECHO_SECONDS):
+                    await self._subscribed.wait()
 
     def has_address(self, address: str) -> bool:
         """Whether a node with this address is a member."""

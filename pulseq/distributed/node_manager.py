@@ -237,7 +237,8 @@ class NodeManager:
     async def _pause(self) -> None:
         self._wake.clear()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._wake.wait(), self._pause_seconds())
+            async with asyncio.timeout(self._pause_seconds()):
+                await self._wake.wait()
 
     def _pause_seconds(self) -> float:
         latest = self._cluster.health.latest.values() if self._cluster is not None else ()

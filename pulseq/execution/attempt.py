@@ -95,7 +95,8 @@ class SimulatedAttempt(RunningAttempt):
         timeout = self.order.timeout_seconds
         in_time = timeout is None or self._body.duration < timeout
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._ended.wait(), self._body.duration if in_time else timeout)
+            async with asyncio.timeout(self._body.duration if in_time else timeout):
+                await self._ended.wait()
         status, reason, error = self._judge(in_time)
         duration = time.monotonic() - self._began
         return AttemptResult(

@@ -368,7 +368,8 @@ class RunOnNode:
         for stop in list(self._stoppers):
             stop()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._idle.wait(), CANCEL_TIMEOUT_SECONDS)
+            async with asyncio.timeout(CANCEL_TIMEOUT_SECONDS):
+                await self._idle.wait()
 
     @contextlib.contextmanager
     def _stoppable(self, stop: Callable[[], None]) -> Iterator[None]:

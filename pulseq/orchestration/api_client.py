@@ -90,7 +90,8 @@ async def _pause(seconds: float, stopped: asyncio.Event) -> None:
     if stopped.is_set():
         await asyncio.sleep(seconds)
     with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stopped.wait(), seconds)
+        async with asyncio.timeout(seconds):
+            await stopped.wait()
 
 
 @contextlib.asynccontextmanager

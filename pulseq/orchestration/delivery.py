@@ -154,9 +154,11 @@ class Delivery:
                 tries += 1
 
     async def _tell_next(self, client: PrefectClient, flow_run_id: str, related: Sequence[Resource]) -> None:
+        # Not `asyncio.wait_for`, here and elsewhere: Python 3.11's swallows a cancellation that comes with the event.
         await self._new.wait()
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._hurry.wait(), EVERY_SECONDS)
+            async with asyncio.timeout(EVERY_SECONDS):
+                await self._hurry.wait()
         self._new.clear()
         now = time.monotonic()
         due, self._waiting = sort_out(self._waiting, math.inf if self._hurry.is_set() else now - SHORT_SECONDS)

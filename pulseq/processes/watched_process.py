@@ -72,7 +72,8 @@ class WatchedProcess(ProcessHandle):
         if self.returncode is None:
             self.signal(signal.SIGCONT)  # what is stopped does not see the end of anything
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.ended.wait(), grace_seconds)
+                async with asyncio.timeout(grace_seconds):
+                    await self.ended.wait()
         self.kill()  # also what has ended by itself may have left a session behind
         return await self.wait()
 

@@ -180,7 +180,8 @@ class Dispatcher:
         ends = (self.queue.seconds_left(time.monotonic()), self._stealing.seconds_left())
         timeout = min((one for one in ends if one is not None), default=None)
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._changed.wait(), timeout)
+            async with asyncio.timeout(timeout):
+                await self._changed.wait()
 
     def end_unsatisfiable(self, key: Key) -> None:
         """End a test that no node fits, with the nearest miss."""

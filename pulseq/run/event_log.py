@@ -164,7 +164,8 @@ class EventLog:
         """Write whatever comes, at once after a pause, else in groups; until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._dirty.wait(), LOOK_SECONDS)
+                async with asyncio.timeout(LOOK_SECONDS):
+                    await self._dirty.wait()
             await self.commit()  # also where there is nothing to write: it looks whether the journal is there
             await asyncio.sleep(COMMIT_PAUSE_SECONDS)
 
@@ -173,7 +174,8 @@ class EventLog:
         pause = interval_seconds
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._hurry.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._hurry.wait()
             self._hurry.clear()
             began, pause = time.monotonic(), interval_seconds
             with contextlib.suppress(PulseqError):  # told about once, by the last one

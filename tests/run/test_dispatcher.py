@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, cast
+from uuid import uuid4
 
 import pytest
 from msgspec import structs
@@ -26,7 +27,15 @@ from pulseq.models import (
     TestCase,
 )
 from pulseq.protocol.coding import ProtocolError
-from pulseq.protocol.from_node import AttemptStart, CasesFound, DispatchDone, NextAsked, NodeMessage, TestsRecalled
+from pulseq.protocol.from_node import (
+    AttemptStart,
+    CasesFound,
+    DispatchDone,
+    NextAsked,
+    NodeMessage,
+    TaskRunState,
+    TestsRecalled,
+)
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_queue import RunQueue
@@ -167,7 +176,9 @@ def test_what_a_lost_node_had_begun_starts_again_on_another() -> None:
             passing(nodes, dispatch, node)
             return
         (work,) = _tests(dispatch)
-        nodes.say(node, AttemptStart(work.test.id, "", 1, str(dispatch.task_runs[0])))
+        (id,) = dispatch.task_runs
+        running = TaskRunState(id, work.name, uuid4(), "RUNNING", "Running", "", 1.0, 1)
+        nodes.say(node, running, AttemptStart(work.test.id, "", 1, str(id)))
         nodes.lose(node)
 
     nodes = Nodes(die_once, "a", "b")

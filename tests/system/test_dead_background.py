@@ -44,4 +44,6 @@ def test_a_watch_that_dies_stops_the_run_with_its_reason(workplace: Workplace) -
     why = "the run was stopped: looking at the nodes has failed with LookupError: no eyes"
     assert (3, True) == (process.returncode, why in told), told
     closed = next(line["data"] for line in workplace.journal("r") if line["kind"] == "test_closed")
-    assert ("error", "cancelled", why) == (closed["status"], closed["reason"], closed["error"])
+    assert ("error", "cancelled") == (closed["status"], closed["reason"])
+    # Its result may have come home before the run was over.
+    assert closed["error"] in (why, "cancelled: it was ended before it was done")
