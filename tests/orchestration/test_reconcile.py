@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -14,6 +15,7 @@ from pulseq.orchestration import reconcile
 from pulseq.orchestration.api_client import Recorded
 from pulseq.orchestration.delivery import Delivery
 from pulseq.orchestration.reconcile import BEHIND_SECONDS, Reconciler, state_told_by
+from pulseq.protocol.from_node import TaskRunState
 from pulseq.results.flow_runs import TaskRunStory
 
 
@@ -96,6 +98,7 @@ def _settle(
     nodes_lost: bool = False,
     stop: bool = False,
     delivers: bool = True,
+    unended: int = 0,
 ) -> list[str]:
     """The notes of a run that ends so."""
     notes: list[str] = []
@@ -109,6 +112,8 @@ def _settle(
             stopped.set()
         delivery = _Delivery(task_runs, delivers=delivers)
         delivery.troubled = troubled
+        for _ in range(unended):
+            delivery.put(TaskRunState(uuid4(), "t", uuid4(), "RUNNING", "Running", "", 1.0, 1))
         reconciler = Reconciler(
             "http://127.0.0.1:9/api",
             delivery,
@@ -144,6 +149,17 @@ def test_what_an_api_that_was_away_may_have_missed_is_told_whatever_it_counts(
     api.missing = missing
 
     assert ([], ["wait", "mend"]) == (_settle(tmp_path, **{how: True}), api.asked)
+
+
+@pytest.mark.parametrize(("stop", "asked", "notes"), [(False, ["wait", "mend"], 0), (True, ["wait"], 1)])
+def test_a_task_run_that_nobody_has_ended_is_looked_for(
+    api: _Api, tmp_path: Path, stop: bool, asked: list[str], notes: int
+) -> None:
+    """Its node is frozen, say, and whoever stopped the run does not wait for it."""
+    api.missing = 1
+
+    assert notes == len(_settle(tmp_path, unended=1, stop=stop))
+    assert asked == api.asked
 
 
 def test_what_went_down_with_all_nodes_is_told_from_the_journal(api: _Api, tmp_path: Path) -> None:

@@ -8,9 +8,13 @@ import subprocess
 import sys
 from pathlib import Path
 
+import psutil
+
 from pulseq.orchestration.api_server import bind_loopback
 from pulseq.processes.process_id import ProcessId
 from tests.system.workplace import Workplace, finish, until
+
+SERVER = "pulseq.orchestration.server_process"
 
 
 def test_what_needs_an_api_waits_for_the_server_that_is_being_started(bare_workplace: Workplace) -> None:
@@ -60,3 +64,23 @@ def _choose_port(workplace: Workplace, **variables: str) -> None:
         port = str(free.getsockname()[1])
     api = f"http://127.0.0.1:{port}/api"
     workplace.environment |= {"PREFECT_API_URL": api, "PREFECT_SERVER_API_PORT": port, **variables}
+
+
+def test_a_server_of_the_runs_own_that_does_not_start_takes_no_verdict_along(bare_workplace: Workplace) -> None:
+    bare_workplace.write("suite.yaml", "suite: s\ntests: [{id: good, command: 'true'}, {id: bad, command: 'false'}]\n")
+    running = bare_workplace.start("run", "suite.yaml", "-n", "1", "--run-id", "r")
+
+    def server() -> psutil.Process | None:
+        found = [one for one in psutil.Process(running.pid).children() if SERVER in " ".join(one.cmdline())]
+        return found[0] if found else None
+
+    until(lambda: server() is not None, "the server is being started")
+    process = server()
+    assert process is not None
+    process.kill()
+    ended = finish(running)
+
+    assert 1 == ended.code, ended.err
+    assert "Prefect has not been told of this run: the Prefect server ended while it started" in ended.err
+    closed = [line["data"]["status"] for line in bare_workplace.journal("r") if line["kind"] == "test_closed"]
+    assert ["failed", "passed"] == sorted(closed)
