@@ -12,7 +12,7 @@ import pytest
 
 from pulseq.orchestration.starting_server import ended_in_background, find_starting_server
 
-WAITS = "import sys; sys.stdin.read()"
+WAITS = "import sys; print('here', flush=True); sys.stdin.read()"
 FOREGROUND = ("/venv/bin/prefect", "server", "start")
 BACKGROUND = ("-m", "uvicorn", "--factory", "prefect.server.api.server:create_app", "--host", "127.0.0.1")
 
@@ -20,8 +20,11 @@ BACKGROUND = ("-m", "uvicorn", "--factory", "prefect.server.api.server:create_ap
 @contextmanager
 def called(*words: str, **variables: str) -> Iterator[int]:
     """A process that was called with these words, whatever it really does; its number."""
-    with subprocess.Popen([sys.executable, "-c", WAITS, *words], stdin=subprocess.PIPE, env=variables) as process:
+    line = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen([sys.executable, "-c", WAITS, *words], env=variables, **line) as process:
         assert process.stdin
+        assert process.stdout
+        process.stdout.readline()  # for a moment after its start the kernel does not know its words
         try:
             yield process.pid
         finally:
