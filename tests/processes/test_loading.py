@@ -41,6 +41,9 @@ import gc
 import sys
 from pulseq.processes.loading import loading_much
 
+if gc.get_freeze_count():
+    sys.exit(77)
+
 with loading_much():
     young = [[number] for number in range(100)]
 
@@ -59,6 +62,8 @@ assert gc.get_freeze_count() == 0
 def test_what_was_loaded_is_old_and_looked_through_when_all_is() -> None:
     # In a process of its own: this one may have been forked from one that had frozen what it had.
     ended = subprocess.run([sys.executable, "-c", OLD], capture_output=True, text=True, check=False)
+    if ended.returncode == 77:
+        pytest.skip("this Python begins with frozen objects of its own (3.12 does), which are left alone")
 
     assert (0, "") == (ended.returncode, ended.stderr)
 
