@@ -50,6 +50,7 @@ from pulseq.protocol.from_node import (
     Report,
     SessionEnd,
     TestsRecalled,
+    encode_report,
     run_topic,
 )
 from pulseq.protocol.to_node import (
@@ -153,7 +154,7 @@ class NodeAgent:
     def send(self, run_id: str, messages: list[NodeMessage]) -> None:
         """Hand messages to the driver of a run, by way of the scheduler."""
         report = Report(self.node_id, self.incarnation, tuple(messages))
-        self._worker.log_event(run_topic(run_id), {"report": encode(report)})
+        self._worker.log_event(run_topic(run_id), {"report": encode_report(report)})
 
     async def close(self) -> None:
         for run_id in list(self._runs):
