@@ -12,7 +12,7 @@ from prefect.client.schemas.objects import State
 from prefect.runtime import flow_run
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
-from pulseq.models import Strategy
+from pulseq.fleet import Strategy
 from pulseq.orchestration.run_names import given_name
 from pulseq.run.run_in_flow import run_in_flow
 from pulseq.run.run_request import RunRequest

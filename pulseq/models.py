@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Struct
 
 from pulseq.bounds import MOST_ID_CHARACTERS, bound_id, bound_whole
+from pulseq.project import ProjectSpec
 
 #: What a requirement or a capability may be written as; a list means "any of".
 Scalar: TypeAlias = str | int | float | bool
@@ -202,6 +203,7 @@ class Suite:
         projects: whose history is theirs: absolute paths of suite files, and of directories that pytest's node ids
             begin at; none where a program made the suite.
         part: whether pytest was told to look at a part of a project.
+        project: what its code is, and needs on other hosts.
     """
 
     name: str
@@ -209,25 +211,11 @@ class Suite:
     source: str | None = None
     projects: tuple[str, ...] = ()
     part: bool = False
+    project: ProjectSpec = field(default_factory=ProjectSpec)
 
     def __post_init__(self) -> None:
         if len(self.name) > MOST_ID_CHARACTERS:
             object.__setattr__(self, "name", bound_id(self.name))
-
-
-@dataclass(frozen=True, slots=True)
-class NodeSpec:
-    """A labelled machine, or slot group, that runs tests.
-
-    `capabilities` are what is declared; what can be read off the machine is
-    filled in where the node starts.
-    """
-
-    id: str
-    host: str = "localhost"
-    port: int = 0
-    capabilities: Mapping[str, CapabilityValue] = field(default_factory=dict)
-    max_concurrent_tests: int = 1
 
 
 class PytestWarning(Struct, frozen=True):
@@ -406,47 +394,3 @@ class Liveness(StrEnum):
     ACTIVE = "active"
     SUSPECT = "suspect"
     INACTIVE = "inactive"
-
-
-class Strategy(StrEnum):
-    """How a test finds its node among those that fit."""
-
-    ROUND_ROBIN = "round_robin"
-    LEAST_LOADED = "least_loaded"
-    LONGEST_FIRST = "longest_first"
-    ADAPTIVE = "adaptive"
-
-
-@dataclass(frozen=True, slots=True)
-class FrameworkConfig:
-    """The `framework` section of a nodes file; intervals in seconds.
-
-    Attributes:
-        heartbeat_interval: how often a node is looked at.
-        node_timeout: silence after which a node is inactive.
-        strategy: `load_balancing_strategy`.
-        aggregation_enabled: whether results go to DuckDB while the run goes on.
-        aggregation_interval: how often they do.
-        persist_results: whether they go to the database file at all.
-    """
-
-    heartbeat_interval: float = 30.0
-    node_timeout: float = 60.0
-    strategy: Strategy = Strategy.ADAPTIVE
-    aggregation_enabled: bool = True
-    aggregation_interval: float = 5.0
-    persist_results: bool = True
-
-
-@dataclass(frozen=True, slots=True)
-class Fleet:
-    """The nodes of a nodes file and how they are to be used."""
-
-    nodes: tuple[NodeSpec, ...]
-    framework: FrameworkConfig = field(default_factory=FrameworkConfig)
-    source: str | None = None
-
-    @property
-    def slots(self) -> int:
-        """How many tests they run at a time."""
-        return sum(node.max_concurrent_tests for node in self.nodes)

@@ -19,7 +19,8 @@ import pytest
 from pulseq.capabilities import match
 from pulseq.cli.main import app
 from pulseq.errors import ExitCode
-from pulseq.models import Reason, Status, Strategy
+from pulseq.fleet import Strategy
+from pulseq.models import Reason, Status
 from pulseq.results.database import SCHEMA_VERSION, Database
 from pulseq.results.schema_files import schema_script
 from pulseq.suites.common_keys import COMPANIONS, KINDS, DefaultKeys

@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"bounds", "errors", "models", "events", "records", "runtime"},
+    {"bounds", "errors", "models", "fleet", "project", "events", "records", "runtime"},
     {"background", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol"},
     {"planning", "suites", "execution", "results", "reports"},
@@ -52,7 +52,18 @@ ADDRESSES = {
 KNOWN_TO_NODES = (
     *(
         f"pulseq.{room}"
-        for room in ("background", "bounds", "errors", "models", "ownership", "protocol", "execution", "processes")
+        for room in (
+            "background",
+            "bounds",
+            "errors",
+            "fleet",
+            "models",
+            "ownership",
+            "project",
+            "protocol",
+            "execution",
+            "processes",
+        )
     ),
     "pulseq.node",
     "pulseq.orchestration.task_runs",  # the one module that makes task runs

@@ -10,9 +10,10 @@ from pathlib import Path
 
 from pulseq.capabilities import match, nearest_miss
 from pulseq.cli.common_options import NodeCount
-from pulseq.cluster.local_nodes import LOCAL_HOSTS, find_host_problem
+from pulseq.cluster.local_nodes import find_host_problem
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
-from pulseq.models import CapabilityValue, Fleet, NodeSpec, PytestBody, Suite, TestCase
+from pulseq.fleet import LOCAL_HOSTS, Fleet, NodeSpec
+from pulseq.models import CapabilityValue, PytestBody, Suite, TestCase
 from pulseq.node.machine import read_machine
 from pulseq.orchestration.api_address import check_api
 from pulseq.ownership import default_home

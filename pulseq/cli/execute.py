@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
 from pulseq.errors import InfrastructureError, UsageError
-from pulseq.models import Fleet, Suite
+from pulseq.fleet import Fleet
+from pulseq.models import Suite
 from pulseq.reports.late_view import LateView, RunView
 from pulseq.run.run_options import RunOptions
 

@@ -10,7 +10,7 @@ from pulseq.cli.common_options import NodeCount
 from pulseq.cluster.local_nodes import START_PATIENCE_SECONDS, check_fleet
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, find_cluster, same_fleet, wait_until_settled
 from pulseq.errors import InfrastructureError, UsageError
-from pulseq.models import Fleet
+from pulseq.fleet import Fleet
 from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.ownership import default_home
 from pulseq.reports.wording import say_capabilities

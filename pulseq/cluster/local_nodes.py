@@ -25,7 +25,7 @@ from typing import Any
 
 from pulseq.background import Background
 from pulseq.errors import InfrastructureError, UsageError
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import LOCAL_HOSTS, Fleet, NodeSpec
 from pulseq.processes.fork_server import ForkServer
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.native_threads import native_thread_limits, no_native_threads
@@ -46,7 +46,6 @@ _FILES_BESIDES = 400
 MAX_RESTARTS = 5
 #: One that has lived so long has got over what ended it before.
 STEADY_SECONDS = 60.0
-LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
 class LocalNodes:

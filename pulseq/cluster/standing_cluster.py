@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import Any
 
 from pulseq import __version__
-from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec, Strategy
+from pulseq.fleet import Fleet, FrameworkConfig, NodeSpec, SshSpec, Strategy
+from pulseq.models import CapabilityValue
 from pulseq.ownership import open_own, refuse_foreign_in, write_own
 from pulseq.processes.process_id import ProcessId
 
@@ -256,8 +257,14 @@ def decode(told: Mapping[str, Any]) -> StandingCluster:
 def decode_fleet(told: Mapping[str, Any]) -> Fleet:
     """The fleet that `dataclasses.asdict` made plain data of, by way of JSON."""
     framework = {**told["framework"], "strategy": Strategy(told["framework"]["strategy"])}
-    nodes = tuple(NodeSpec(**{**node, "capabilities": _decode_labels(node["capabilities"])}) for node in told["nodes"])
+    nodes = tuple(_decode_node(node) for node in told["nodes"])
     return Fleet(nodes, FrameworkConfig(**framework), told["source"])
+
+
+def _decode_node(told: Mapping[str, Any]) -> NodeSpec:
+    options = tuple((name, value) for name, value in told["ssh"]["options"])
+    ssh = SshSpec(**{**told["ssh"], "options": options})
+    return NodeSpec(**{**told, "capabilities": _decode_labels(told["capabilities"]), "ssh": ssh})
 
 
 def same_fleet(one: Fleet, other: Fleet) -> bool:

@@ -12,9 +12,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pulseq.cluster.local_nodes import LOCAL_HOSTS, LocalNodes, find_port_problem
+from pulseq.cluster.local_nodes import LocalNodes, find_port_problem
 from pulseq.errors import InfrastructureError
-from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec
+from pulseq.fleet import LOCAL_HOSTS, Fleet, FrameworkConfig, NodeSpec
+from pulseq.models import CapabilityValue
 from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.orchestration.api_auth import choose_auth
 from pulseq.orchestration.api_server import EmbeddedServer

@@ -15,7 +15,8 @@ from pulseq.cluster.health_watch import HealthWatch, Look
 from pulseq.cluster.lookout import judge, pause_seconds, see
 from pulseq.distributed.session import Session, config_of, current_session
 from pulseq.distributed.test_node import TestNode, node_of
-from pulseq.models import FrameworkConfig, Liveness
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule, LivenessWatch
 
 logger = logging.getLogger("pulseq.health")

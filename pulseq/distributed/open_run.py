@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pulseq.distributed.test_result import TestResult, result_of
 from pulseq.errors import InfrastructureError
 from pulseq.events import Event, TestClosed
-from pulseq.models import Fleet, FrameworkConfig, Key, Reason, Suite, TestCase
+from pulseq.fleet import Fleet, FrameworkConfig
+from pulseq.models import Key, Reason, Suite, TestCase
 from pulseq.run.run_options import RunOptions
 from pulseq.run.run_session import RunOutcome, RunSession
 

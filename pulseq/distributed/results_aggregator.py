@@ -10,7 +10,8 @@ from typing import Any
 from pulseq.distributed.added_journal import AddedJournal
 from pulseq.distributed.session import Session, config_of, current_session
 from pulseq.distributed.test_result import TestResult, TestResults, check_result
-from pulseq.models import FrameworkConfig, Status
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import Status
 from pulseq.ownership import default_home
 from pulseq.results.added_results import AddedResult, AddedResults
 

@@ -9,7 +9,8 @@ from typing import Any
 
 from pulseq.capabilities import match, requirement_key
 from pulseq.events import AttemptStarted, Event, TestClosed
-from pulseq.models import CapabilityValue, SimulateBody, Strategy, TestCase
+from pulseq.fleet import Strategy
+from pulseq.models import CapabilityValue, SimulateBody, TestCase
 from pulseq.planning.assignment import Assignment
 from pulseq.planning.queued import NodeOffer, QueuedTest
 

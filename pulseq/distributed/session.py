@@ -9,7 +9,8 @@ from typing import Any
 
 from pulseq.distributed.scheduled_tests import ScheduledTests
 from pulseq.distributed.test_node import TestNode
-from pulseq.models import CapabilityValue, FrameworkConfig
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import CapabilityValue
 from pulseq.suites.nodes_file import framework_from_mapping
 
 

@@ -14,7 +14,8 @@ from pulseq.distributed.open_run import OpenRun
 from pulseq.distributed.test_result import TestResult, TestResults, result_of
 from pulseq.errors import InfrastructureError
 from pulseq.events import Event, TestClosed
-from pulseq.models import CapabilityValue, Fleet, FrameworkConfig, NodeSpec, PytestBody, Suite, TestCase
+from pulseq.fleet import Fleet, FrameworkConfig, NodeSpec
+from pulseq.models import CapabilityValue, PytestBody, Suite, TestCase
 from pulseq.orchestration.quiet_flow_runs import quiet_flow_runs
 from pulseq.records import RunRecord
 from pulseq.run.event_log import EventSink

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any
 
-from pulseq.models import CapabilityValue, NodeSpec
+from pulseq.fleet import NodeSpec
+from pulseq.models import CapabilityValue
 from pulseq.suites.nodes_file import read_node_value
 
 #: Tests that a node runs at once where nothing else is said.

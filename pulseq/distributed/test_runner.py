@@ -19,7 +19,8 @@ from pulseq.distributed.test_result import TestResult, TestResults, fold_results
 from pulseq.distributed.test_scheduler import TestScheduler, read_test
 from pulseq.errors import nearest
 from pulseq.events import Event
-from pulseq.models import CommandBody, FrameworkConfig, PytestBody, Reason, Status, TestCase
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import CommandBody, PytestBody, Reason, Status, TestCase
 from pulseq.processes.loop_thread import LoopThread
 
 __all__ = ["DistributedTestRunner", "TestNode", "TestResult", "TestResults"]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.capabilities import nearest_miss
-from pulseq.cluster.local_nodes import LOCAL_HOSTS
 from pulseq.distributed.scheduled_tests import ScheduledTests
 from pulseq.distributed.session import Session, config_of, current_session
 from pulseq.distributed.test_node import TestNode, node_of
 from pulseq.errors import nearest
-from pulseq.models import CapabilityValue, FrameworkConfig, TestCase
+from pulseq.fleet import LOCAL_HOSTS, FrameworkConfig
+from pulseq.models import CapabilityValue, TestCase
 from pulseq.node.machine import read_machine
 from pulseq.planning.queued import NodeOffer
 from pulseq.suites.one_test import test_from_mapping

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from pulseq.models import Strategy
+from pulseq.fleet import Strategy
 from pulseq.planning.packing import PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest
 from pulseq.planning.ready_queue import Fits, ReadyQueue

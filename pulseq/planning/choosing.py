@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 
-from pulseq.models import Strategy
+from pulseq.fleet import Strategy
 from pulseq.planning.queued import NodeLoad
 from pulseq.planning.strategies import adaptive, least_loaded, longest_first, round_robin
 

@@ -10,7 +10,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping, Set
 from dataclasses import dataclass
 from operator import attrgetter
 
-from pulseq.models import CapabilityValue, Strategy
+from pulseq.fleet import Strategy
+from pulseq.models import CapabilityValue
 from pulseq.planning.choosing import STRATEGIES
 from pulseq.planning.node_pool import NodePool, PooledNode
 from pulseq.planning.pace import Pace

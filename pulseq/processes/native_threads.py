@@ -6,7 +6,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 
-from pulseq.models import Fleet
+from pulseq.fleet import Fleet
 
 #: What OpenMP, OpenBLAS and MKL read as they are loaded; Dask sets the same three for its workers.
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulseq.events import RunStarted
-from pulseq.models import Fleet
+from pulseq.fleet import Fleet
 from pulseq.reports.wording import say_count
 from pulseq.safe_text import safe_line
 

@@ -14,7 +14,8 @@ from pulseq.cluster.run_watch import driver_name
 from pulseq.cluster.standing_cluster import say_loss
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError
 from pulseq.events import RunNote
-from pulseq.models import FrameworkConfig, Suite
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import Suite
 from pulseq.planning.expected import ExpectedDurations, History, slowness_of
 from pulseq.protocol.from_node import run_topic
 from pulseq.results.database import Database

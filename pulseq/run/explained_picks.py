@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from pulseq.capabilities import describe_requirements, match
-from pulseq.models import CapabilityValue, Strategy
+from pulseq.fleet import Strategy
+from pulseq.models import CapabilityValue
 from pulseq.planning.queued import NodeLoad, NodeOffer
 
 Requirements = Mapping[str, CapabilityValue]

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from pulseq.errors import UsageError
-from pulseq.models import Fleet
+from pulseq.fleet import Fleet
 from pulseq.suites.default_suite import own_nodes_files
 from pulseq.suites.nodes_file import load_fleet, local_fleet
 from pulseq.suites.reading import SUFFIXES

@@ -14,7 +14,7 @@ from pulseq.cluster.health_watch import HealthWatch, Look
 from pulseq.cluster.scheduler_address import check_scheduler
 from pulseq.cluster.standing_cluster import StandingCluster, find_cluster
 from pulseq.errors import InfrastructureError, PulseqError
-from pulseq.models import FrameworkConfig
+from pulseq.fleet import FrameworkConfig
 from pulseq.orchestration.health_report import no_scheduler, nothing_stands, publish_health, state_of_look, tell_changes
 from pulseq.ownership import default_home
 from pulseq.planning.liveness import LivenessRule

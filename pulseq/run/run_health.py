@@ -8,7 +8,8 @@ from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.health_watch import HealthChange, HealthWatch, Look
 from pulseq.cluster.lookout import Lookout
 from pulseq.events import Event, NodeHealth
-from pulseq.models import FrameworkConfig, Liveness
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule
 from pulseq.run.run_nodes import RunNodes
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from pulseq.cluster.local_nodes import LocalNodes, load_modules
 from pulseq.cluster.standing_cluster import find_cluster, use_cluster
-from pulseq.models import Fleet
+from pulseq.fleet import Fleet
 from pulseq.orchestration.api_auth import choose_auth
 from pulseq.orchestration.api_server import EmbeddedServer
 from pulseq.orchestration.quiet_settings import NODE_SETTINGS

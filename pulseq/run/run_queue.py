@@ -7,7 +7,8 @@ from collections.abc import Callable, Hashable, Iterator, Mapping
 from typing import TypeVar, cast
 
 from pulseq.capabilities import match, requirement_key
-from pulseq.models import CapabilityValue, FrameworkConfig, Key, Priority, PytestItemBody, SimulateBody, TestCase
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import CapabilityValue, Key, Priority, PytestItemBody, SimulateBody, TestCase
 from pulseq.planning.expected import ExpectedDurations
 from pulseq.planning.packing import WHOLE_FILES, PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest

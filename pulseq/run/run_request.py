@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pulseq.errors import UsageError, call_all
-from pulseq.models import Fleet, Strategy, Suite
+from pulseq.fleet import Fleet, Strategy
+from pulseq.models import Suite
 from pulseq.ownership import default_home
 from pulseq.results.lineage import Lineage
 from pulseq.run.fleet_choice import choose_fleet

@@ -20,7 +20,8 @@ from pulseq.cluster.local_nodes import check_fleet
 from pulseq.cluster.scheduler_address import check_scheduler
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted
-from pulseq.models import Fleet, FrameworkConfig, Suite
+from pulseq.fleet import Fleet, FrameworkConfig
+from pulseq.models import Suite
 from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.records import RunRecord
 from pulseq.reports.awaited import NODES, OWN_SERVER

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from pulseq.cluster.standing_cluster import StandingCluster, choose_cluster, find_cluster, judge, same_fleet
-from pulseq.models import Fleet, Suite
+from pulseq.fleet import Fleet
+from pulseq.models import Suite
 from pulseq.orchestration.api_address import configured_api
 from pulseq.run.run_options import RunOptions
 from pulseq.standing.kept_auth import auth_for

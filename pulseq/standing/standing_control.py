@@ -15,7 +15,7 @@ from pathlib import Path
 from pulseq.cluster.standing_cluster import StandingCluster, find_cluster, forget_cluster, own_home, standing_directory
 from pulseq.errors import InfrastructureError
 from pulseq.execution.runtime import wire
-from pulseq.models import Fleet
+from pulseq.fleet import Fleet
 from pulseq.processes.process_id import ProcessId
 from pulseq.processes.spawn import spawn_module
 

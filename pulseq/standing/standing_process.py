@@ -40,7 +40,7 @@ from pulseq.cluster.standing_cluster import (
     write_cluster,
 )
 from pulseq.errors import PulseqError
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.orchestration.api_auth import choose_auth
 from pulseq.orchestration.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
 from pulseq.orchestration.quiet_settings import NODE_SETTINGS

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 from pulseq.models import Priority
-from pulseq.suites.documents import Flaw, Flawed, describe
+from pulseq.suites.documents import Flawed, describe
 from pulseq.suites.schema import Expected, Keys, ReadBy, read
 from pulseq.suites.values import (
     MapKey,
@@ -16,7 +16,7 @@ from pulseq.suites.values import (
     Seconds,
     Size,
     Text,
-    Written,
+    Variables,
     one_of,
 )
 
@@ -29,15 +29,6 @@ COMPANIONS: Mapping[str, tuple[str, ...]] = {
     "junit": ("command",),
 }
 _PRIORITIES = {priority.word: priority for priority in sorted(Priority, reverse=True)}
-_Variables = Annotated[dict[MapKey, Written], Expected("a mapping of names to values, such as {MODE: fast}")]
-
-
-def _read_variables(value: Any) -> dict[str, str]:
-    variables: dict[str, str] = read(_Variables, value)
-    wrong = [name for name in variables if not name or "=" in name or "\0" in name]
-    if wrong:
-        raise Flawed(Flaw((name,), "this name", "the name of an environment variable") for name in wrong)
-    return variables
 
 
 def _read_labels(value: Any) -> dict[str, Any]:
@@ -65,7 +56,7 @@ class DefaultKeys(Keys, thing="defaults"):
     requirements: Requirements
     priority: Annotated[Priority, ReadBy(one_of(_PRIORITIES))]
     metrics: Annotated[tuple[Text, ...], Expected("a list of metrics' names")]
-    env: Annotated[dict[str, str], ReadBy(_read_variables)]
+    env: Variables
     cwd: Text
     python: Text
     memory_limit: Memory

@@ -7,13 +7,30 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pulseq.errors import UsageError
-from pulseq.models import Fleet, FrameworkConfig, NodeSpec, Strategy
+from pulseq.fleet import Fleet, FrameworkConfig, NodeSpec, SshSpec, Strategy
 from pulseq.suites.documents import Document, Flaw, Flawed, find_repeated, find_repeated_ids
 from pulseq.suites.reading import read_document
 from pulseq.suites.schema import Expected, Keys, ReadBy, read, read_whole
-from pulseq.suites.values import Capabilities, FileName, Flag, PositiveSeconds, Text, one_of
+from pulseq.suites.values import Capabilities, FileName, Flag, MapKey, PositiveSeconds, Text, Variables, Written, one_of
 
 _LOOPBACK = {"127.0.0.1": "localhost", "::1": "localhost"}
+
+
+def _read_options(value: Any) -> tuple[tuple[str, str], ...]:
+    options: dict[str, str] = read(_Options, value)
+    return tuple(options.items())
+
+
+_Options = Annotated[dict[MapKey, Written], Expected("a mapping as of ssh_config, such as {ProxyJump: gate}")]
+
+
+class SshKeys(Keys, thing="ssh"):
+    user: Text
+    port: Annotated[int, Expected("a whole number from 1 to 65535", ge=1, le=65535)]
+    identity: Text
+    options: Annotated[tuple[tuple[str, str], ...], ReadBy(_read_options)]
+    python: Text
+    directory: Text
 
 
 class NodeKeys(Keys, thing="a node", needs=("id",)):
@@ -22,6 +39,10 @@ class NodeKeys(Keys, thing="a node", needs=("id",)):
     port: Annotated[int, Expected("a whole number from 0 to 65535", ge=0, le=65535)]
     capabilities: Capabilities
     max_concurrent_tests: Annotated[int, Expected("a whole number, 1 or more", ge=1)]
+    joins: Flag
+    ssh: SshKeys
+    env: Variables
+    python: Text
 
 
 class AggregationKeys(Keys, thing="result_aggregation"):
@@ -60,8 +81,12 @@ def load_fleet(path: Path) -> Fleet:
     document = read_document(path, needs="nodes")
     ids = find_repeated_ids(document, "nodes", "an id that no other node has; the first is at line")
     values = read_whole(document, NodesFileKeys, [*ids, *_find_repeated_ports(document)])
-    nodes = tuple(NodeSpec(**node) for node in values["nodes"])
+    nodes = tuple(_make_node(node) for node in values["nodes"])
     return Fleet(nodes, _make_framework(values.get("framework", {})), str(path))
+
+
+def _make_node(values: Mapping[str, Any]) -> NodeSpec:
+    return NodeSpec(**{**values, "ssh": SshSpec(**values.get("ssh", {}))})
 
 
 def local_fleet(count: int) -> Fleet:

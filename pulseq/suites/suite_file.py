@@ -13,6 +13,7 @@ from pulseq.suites.common_keys import DefaultKeys
 from pulseq.suites.documents import Document, Flaw, Flawed, describe, find_repeated_ids
 from pulseq.suites.nodes_file import NodesFileKeys
 from pulseq.suites.one_test import TestBase
+from pulseq.suites.project_keys import ProjectKeys, make_project
 from pulseq.suites.reading import read_document
 from pulseq.suites.schema import Keys, read_whole
 from pulseq.suites.values import Text
@@ -21,6 +22,7 @@ from pulseq.suites.values import Text
 class SuiteKeys(Keys, thing="a suite", needs=("tests",), free=("tests",)):
     suite: Text
     defaults: DefaultKeys | None
+    project: ProjectKeys | None
 
     @classmethod
     def refuse_key(cls, key: str) -> Flaw:
@@ -44,9 +46,11 @@ def load_suite(path: Path) -> Suite:
     top = read_whole(document, SuiteKeys, flaws)
     if not written:
         raise NothingToRunError(f"'{path}' has no tests: add one under its key tests")
-    base = TestBase(path.absolute().parent, top.get("defaults") or {})
+    directory = path.absolute().parent
+    base = TestBase(directory, top.get("defaults") or {})
     tests = tuple(base.complete(values, body, document.place("tests", index)) for index, (values, body) in written)
-    return Suite(top.get("suite", path.stem), tests, str(path), (str(path.absolute()),))
+    project = make_project(top.get("project") or {}, directory)
+    return Suite(top.get("suite", path.stem), tests, str(path), (str(path.absolute()),), project=project)
 
 
 def _read_tests(document: Document, flaws: list[Flaw]) -> Iterator[tuple[int, tuple[dict[str, Any], Body]]]:

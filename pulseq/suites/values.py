@@ -10,7 +10,7 @@ from pulseq.capabilities import is_version_name, parse_requirement, parse_size
 from pulseq.errors import nearest
 from pulseq.models import CapabilityValue, Scalar
 from pulseq.suites.documents import Flaw, Flawed, WrittenFloat, describe, shorten
-from pulseq.suites.schema import Expected, ReadBy
+from pulseq.suites.schema import Expected, ReadBy, read
 
 T = TypeVar("T")
 _LEAST_MEMORY = 100_000
@@ -145,3 +145,15 @@ Capabilities: TypeAlias = Annotated[
     dict[str, CapabilityValue],
     _by_capability("what the node offers, such as {browser: chrome}", _check_offer),
 ]
+_Names = Annotated[dict[MapKey, Written], Expected("a mapping of names to values, such as {MODE: fast}")]
+
+
+def _read_variables(value: Any) -> dict[str, str]:
+    variables: dict[str, str] = read(_Names, value)
+    wrong = [name for name in variables if not name or "=" in name or "\0" in name]
+    if wrong:
+        raise Flawed(Flaw((name,), "this name", "the name of an environment variable") for name in wrong)
+    return variables
+
+
+Variables: TypeAlias = Annotated[dict[str, str], ReadBy(_read_variables)]

@@ -8,7 +8,7 @@ from pulseq.cli import down as down_module
 from pulseq.cli.down import down
 from pulseq.cli.main import run_command
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, write_cluster
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
 
 

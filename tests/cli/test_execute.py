@@ -13,7 +13,8 @@ import pytest
 from pulseq.cli import execute
 from pulseq.errors import ExitCode
 from pulseq.events import RunStarted
-from pulseq.models import Fleet, Suite
+from pulseq.fleet import Fleet
+from pulseq.models import Suite
 from pulseq.records import RunRecord
 from pulseq.reports import html, json_output, junit, summary
 from pulseq.results.journal import JournalWriter

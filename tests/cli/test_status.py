@@ -15,7 +15,7 @@ from pulseq.cli import status as status_module
 from pulseq.cli.status import render_cluster, status
 from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, standing_directory, write_cluster
 from pulseq.errors import InfrastructureError, UsageError
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.orchestration.server_doors import LOGIN_PATH
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing.kept_auth import auth_path, keep_auth

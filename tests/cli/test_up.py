@@ -14,7 +14,7 @@ from pulseq.cli import up as up_module
 from pulseq.cli.up import up
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, find_cluster, standing_directory, write_cluster
 from pulseq.errors import InfrastructureError, UsageError
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing.kept_auth import keep_auth
 

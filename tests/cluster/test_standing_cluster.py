@@ -34,7 +34,7 @@ from pulseq.cluster.standing_cluster import (
     write_cluster,
 )
 from pulseq.errors import UsageError
-from pulseq.models import Fleet, FrameworkConfig, NodeSpec, Strategy
+from pulseq.fleet import Fleet, FrameworkConfig, NodeSpec, Strategy
 from pulseq.processes.process_id import ProcessId
 from tests.accounts import SOMEBODY, needs_two_accounts
 

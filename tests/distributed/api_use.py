@@ -19,7 +19,7 @@ from pulseq.distributed import (
     TestScheduler,
     requires,
 )
-from pulseq.models import FrameworkConfig
+from pulseq.fleet import FrameworkConfig
 
 CONFIG: dict[str, Any] = {"node_timeout": 60, "result_aggregation": {"enabled": True}}
 

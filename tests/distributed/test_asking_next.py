@@ -17,16 +17,8 @@ from hypothesis import strategies as st
 
 from pulseq.cluster.cluster import LiveNode
 from pulseq.events import AttemptStarted, TestClosed
-from pulseq.models import (
-    AttemptResult,
-    FrameworkConfig,
-    Key,
-    PytestItemBody,
-    PytestOrder,
-    PytestSpec,
-    Status,
-    TestCase,
-)
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import AttemptResult, Key, PytestItemBody, PytestOrder, PytestSpec, Status, TestCase
 from pulseq.node.node_agent import RunOnNode
 from pulseq.node.node_slots import NodeSlots
 from pulseq.protocol.from_node import NodeMessage

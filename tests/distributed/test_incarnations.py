@@ -18,16 +18,8 @@ from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.health import Sighting
 from pulseq.cluster.health_watch import HealthWatch
 from pulseq.events import AttemptFinished, AttemptStarted, NodeLost, TestClosed
-from pulseq.models import (
-    AttemptResult,
-    CommandBody,
-    FrameworkConfig,
-    PytestItemBody,
-    PytestSpec,
-    Reason,
-    Status,
-    TestCase,
-)
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import AttemptResult, CommandBody, PytestItemBody, PytestSpec, Reason, Status, TestCase
 from pulseq.planning.liveness import LivenessRule
 from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.from_node import AttemptStart, DispatchDone, NodeMessage

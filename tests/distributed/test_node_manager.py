@@ -14,7 +14,8 @@ from pulseq.cluster.health_watch import Look
 from pulseq.distributed.node_manager import NodeManager
 from pulseq.distributed.session import Session
 from pulseq.distributed.test_node import TestNode
-from pulseq.models import FrameworkConfig, Liveness
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import Liveness
 from tests.dask_nodes import open_node, open_scheduler
 
 CONFIG = {"heartbeat_interval": 30, "node_timeout": 60}

@@ -6,7 +6,8 @@ import pytest
 
 from pulseq.distributed.scheduled_tests import ScheduledTests
 from pulseq.events import AttemptStarted, RunNote, TestClosed
-from pulseq.models import SimulateBody, Status, Strategy, TestCase
+from pulseq.fleet import Strategy
+from pulseq.models import SimulateBody, Status, TestCase
 from pulseq.planning.queued import NodeOffer
 
 A, B = NodeOffer("a", 1, {}), NodeOffer("b", 1, {"gpu": True})

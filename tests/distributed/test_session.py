@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from pulseq.distributed.session import Session, config_of, current_session
-from pulseq.models import FrameworkConfig, Strategy
+from pulseq.fleet import FrameworkConfig, Strategy
 
 
 class Component:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pulseq.distributed.test_node import TestNode, node_of
-from pulseq.models import NodeSpec
+from pulseq.fleet import NodeSpec
 
 DOCUMENTED = {
     "id": "node1",

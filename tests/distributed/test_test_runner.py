@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from pulseq.distributed import DistributedTestRunner, ResultsAggregator, TestNode, TestScheduler
-from pulseq.models import Strategy
+from pulseq.fleet import Strategy
 
 FRAMEWORK = {
     "heartbeat_interval": 30,

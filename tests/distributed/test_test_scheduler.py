@@ -11,7 +11,7 @@ import pytest
 from pulseq.distributed.session import Session
 from pulseq.distributed.test_node import TestNode
 from pulseq.distributed.test_scheduler import TestScheduler
-from pulseq.models import FrameworkConfig, Strategy
+from pulseq.fleet import FrameworkConfig, Strategy
 
 DOCUMENTED = {
     "id": "test1",

@@ -21,7 +21,7 @@ from flows.run_suite import (
     name_run,
     run_suite,
 )
-from pulseq.models import Strategy
+from pulseq.fleet import Strategy
 from pulseq.suites.schedulers_file import AllowedSchedulers
 from pulseq.suites.suite_file import load_suite
 

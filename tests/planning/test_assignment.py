@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.models import CapabilityValue, Priority, Strategy
+from pulseq.fleet import Strategy
+from pulseq.models import CapabilityValue, Priority
 from pulseq.planning.assignment import Assignment
 from pulseq.planning.queued import NodeOffer, QueuedTest
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pulseq.models import Strategy
+from pulseq.fleet import Strategy
 from pulseq.planning.choosing import STRATEGIES
 from pulseq.planning.strategies import round_robin
 

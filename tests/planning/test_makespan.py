@@ -15,7 +15,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.models import CapabilityValue, Strategy
+from pulseq.fleet import Strategy
+from pulseq.models import CapabilityValue
 from pulseq.planning.packing import PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest
 from pulseq.planning.ready_queue import Pick, ReadyQueue

@@ -10,7 +10,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
-from pulseq.models import CapabilityValue, Priority, Strategy
+from pulseq.fleet import Strategy
+from pulseq.models import CapabilityValue, Priority
 from pulseq.planning.packing import WHOLE_FILES, PackLimits
 from pulseq.planning.queued import NodeOffer, QueuedTest
 from pulseq.planning.ready_queue import Pick, ReadyQueue

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.processes.native_threads import VARIABLES, native_thread_limits, no_native_threads
 
 

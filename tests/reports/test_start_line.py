@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.events import RunStarted
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.reports.start_line import DATABASE, PROJECTS, say_fleet, say_start
 from pulseq.results import found_run, lineage
 from pulseq.safe_text import safe_line

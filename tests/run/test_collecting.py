@@ -12,16 +12,8 @@ import pytest
 from pulseq.cluster.cluster import LiveNode
 from pulseq.errors import UsageError
 from pulseq.events import Event, RunNote, TestClosed, TestExpanded, TestPlanned
-from pulseq.models import (
-    CollectedItem,
-    Collection,
-    FrameworkConfig,
-    PytestBody,
-    PytestSpec,
-    SimulateBody,
-    Suite,
-    TestCase,
-)
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import CollectedItem, Collection, PytestBody, PytestSpec, SimulateBody, Suite, TestCase
 from pulseq.run.collecting import accept_suite
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_options import RunOptions

@@ -13,10 +13,10 @@ from msgspec import structs
 
 from pulseq.cluster.cluster import LiveNode
 from pulseq.events import AttemptFinished, AttemptStarted, Event, NodeLost, RunNote, TestClosed
+from pulseq.fleet import FrameworkConfig
 from pulseq.models import (
     AttemptResult,
     CommandBody,
-    FrameworkConfig,
     PytestBody,
     PytestItemBody,
     PytestOrder,

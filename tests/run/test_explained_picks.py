@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pulseq.models import Strategy
+from pulseq.fleet import Strategy
 from pulseq.planning.queued import NodeLoad, NodeOffer
 from pulseq.run.explained_picks import explain_pick, explain_prefetch, explain_waiting
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from pulseq.cluster.standing_cluster import Condition, StandingCluster
-from pulseq.models import Fleet, FrameworkConfig, NodeSpec
+from pulseq.fleet import Fleet, FrameworkConfig, NodeSpec
 from pulseq.planning.liveness import LivenessRule
 from pulseq.processes.process_id import ProcessId
 from pulseq.run.health_check import HealthRequest, make_watch

@@ -4,16 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pulseq.models import (
-    AttemptResult,
-    Body,
-    CommandBody,
-    FrameworkConfig,
-    PytestItemBody,
-    Reason,
-    Status,
-    TestCase,
-)
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import AttemptResult, Body, CommandBody, PytestItemBody, Reason, Status, TestCase
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.from_node import NextAsked
 from pulseq.run.in_flight import DispatchInFlight, InFlight

@@ -9,7 +9,8 @@ from typing import Any, cast
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.health_watch import HealthChange, Look
 from pulseq.events import NodeHealth, NodeJoined, NodeLost
-from pulseq.models import FrameworkConfig, Liveness, SimulateBody, TestCase
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import Liveness, SimulateBody, TestCase
 from pulseq.protocol.work import Dispatch
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_health import RunHealth

@@ -11,7 +11,8 @@ import pytest
 from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.events import NodeJoined, RunNote
-from pulseq.models import FrameworkConfig, SimulateBody, TestCase
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import SimulateBody, TestCase
 from pulseq.planning.queued import QueuedTest
 from pulseq.run import node_admission
 from pulseq.run.in_flight import DispatchInFlight, InFlight

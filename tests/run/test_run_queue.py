@@ -6,7 +6,8 @@ import logging
 
 import pytest
 
-from pulseq.models import FrameworkConfig, Priority, PytestItemBody, SimulateBody, Strategy, TestCase
+from pulseq.fleet import FrameworkConfig, Strategy
+from pulseq.models import Priority, PytestItemBody, SimulateBody, TestCase
 from pulseq.planning.expected import ExpectedDurations, History
 from pulseq.run.run_queue import RunQueue
 

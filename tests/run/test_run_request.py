@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pulseq.errors import NothingToRunError, UsageError
-from pulseq.models import Strategy
+from pulseq.fleet import Strategy
 from pulseq.run.run_request import PreparedRun, RunRequest, prepare_run
 
 SUITE = """

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, write_cluster
-from pulseq.models import Fleet, NodeSpec, SimulateBody, Suite, TestCase
+from pulseq.fleet import Fleet, NodeSpec
+from pulseq.models import SimulateBody, Suite, TestCase
 from pulseq.processes.process_id import ProcessId
 from pulseq.run.run_options import RunOptions
 from pulseq.run.standing_use import carry_environment, join_standing

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from pulseq.models import FrameworkConfig, PytestItemBody, TestCase
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import PytestItemBody, TestCase
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.from_node import TestsRecalled
 from pulseq.run.in_flight import DispatchInFlight, InFlight

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, write_cluster
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing.api_findings import active_profile, examine_api, examine_standing
 from pulseq.standing.findings import Grade

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, standing_directory, write_cluster
-from pulseq.models import Fleet
+from pulseq.fleet import Fleet
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing.kept_auth import auth_for, auth_path, keep_auth, read_auth
 

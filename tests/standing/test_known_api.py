@@ -10,7 +10,7 @@ import pytest
 
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, standing_directory, write_cluster
 from pulseq.errors import UsageError
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing.kept_auth import keep_auth

@@ -20,7 +20,7 @@ from pulseq.cluster.standing_cluster import (
     write_cluster,
 )
 from pulseq.errors import InfrastructureError
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing import standing_control
 from pulseq.standing.standing_control import _hear, end_cluster, start_cluster

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.cluster.standing_cluster import Condition, find_cluster
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing import standing_process
 from pulseq.standing.standing_process import StandingKeeper

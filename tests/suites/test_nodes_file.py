@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from pulseq.errors import ConfigurationError, UsageError
-from pulseq.models import Fleet, FrameworkConfig, NodeSpec, Strategy
+from pulseq.fleet import Fleet, FrameworkConfig, NodeSpec, SshSpec, Strategy
 from pulseq.suites.nodes_file import framework_from_mapping, load_fleet, local_fleet
 
 CONTRACT = """\
@@ -179,4 +179,42 @@ def test_a_node_id_that_could_be_a_path_is_refused(tmp_path: Path, node_id: str)
     path.write_text(f"nodes:\n  - {{id: '{node_id}'}}\n")
 
     with pytest.raises(ConfigurationError, match="letters, digits"):
+        load_fleet(path)
+
+
+def test_how_a_host_is_reached_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "nodes.yaml"
+    path.write_text(
+        "nodes:\n"
+        "  - {id: lab1, host: lab1.example}\n"
+        "  - id: lab2\n"
+        "    host: lab2.example\n"
+        "    ssh: {user: tester, port: 2222, identity: ~/.ssh/lab, options: {ProxyJump: gate, Compression: 'yes'},\n"
+        "          python: /opt/pulseq/bin/python, directory: /var/lib/pulseq}\n"
+        "    env: {DISPLAY: ':1'}\n"
+        "    python: /opt/app/bin/python\n"
+        "  - {id: gpu1, host: gpu1.example, joins: true}\n"
+    )
+    lab1, lab2, gpu1 = load_fleet(path).nodes
+    assert lab1.ssh == SshSpec()
+    assert lab2.ssh == SshSpec(
+        user="tester",
+        port=2222,
+        identity="~/.ssh/lab",
+        options=(("ProxyJump", "gate"), ("Compression", "yes")),
+        python="/opt/pulseq/bin/python",
+        directory="/var/lib/pulseq",
+    )
+    assert (lab2.env, lab2.python) == ({"DISPLAY": ":1"}, "/opt/app/bin/python")
+    assert gpu1.joins
+
+
+@pytest.mark.parametrize(
+    ("ssh", "told"),
+    [("{port: 0}", "a whole number from 1 to 65535"), ("{users: a}", "user"), ("a@b", "ssh, as a mapping")],
+)
+def test_what_ssh_cannot_be_is_told(tmp_path: Path, ssh: str, told: str) -> None:
+    path = tmp_path / "nodes.yaml"
+    path.write_text(f"nodes: [{{id: a, host: b, ssh: {ssh}}}]\n")
+    with pytest.raises(ConfigurationError, match=told):
         load_fleet(path)

@@ -122,7 +122,7 @@ def test_tests_are_a_list(write: Any, tests: str, found: str) -> None:
 def test_an_unknown_key_without_a_near_one_is_told_all_there_are(write: Any) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load_suite(write("tests: [{id: a, command: x}]\nzzz: 1"))
-    expected = "suite.yaml:2: zzz: found an unknown key, expected a key of a suite: suite, defaults, tests"
+    expected = "suite.yaml:2: zzz: found an unknown key, expected a key of a suite: suite, defaults, project, tests"
     assert str(refusal.value) == expected
 
 

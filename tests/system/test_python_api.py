@@ -17,7 +17,7 @@ import pytest
 
 from pulseq.distributed import DistributedTestRunner, ResultsAggregator, TestNode, TestResult, TestScheduler
 from pulseq.errors import InfrastructureError
-from pulseq.models import FrameworkConfig, NodeSpec
+from pulseq.fleet import FrameworkConfig, NodeSpec
 from pulseq.results.database import Database
 from pulseq.results.journal import journal_path, replay
 from tests.promises import OUTLIVED_SECONDS

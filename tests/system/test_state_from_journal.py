@@ -14,7 +14,8 @@ import pytest
 from msgspec import structs
 
 from pulseq.events import AttemptStarted, Event
-from pulseq.models import AttemptResult, CommandBody, Fleet, Key, NodeSpec, Reason, Suite, TestCase
+from pulseq.fleet import Fleet, NodeSpec
+from pulseq.models import AttemptResult, CommandBody, Key, Reason, Suite, TestCase
 from pulseq.records import TestRecord, fold
 from pulseq.results.journal import read_journal
 from pulseq.run.run_options import RunOptions

@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.events import Event, PrefectRunKnown, TestClosed
-from pulseq.models import Body, CallBody, Fleet, SimulateBody, Suite, TestCase
+from pulseq.fleet import Fleet
+from pulseq.models import Body, CallBody, SimulateBody, Suite, TestCase
 from pulseq.orchestration.api_client import wait_until_recorded
 from pulseq.run.run_options import RunOptions
 from pulseq.run.run_session import run_suite

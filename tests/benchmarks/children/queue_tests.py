@@ -11,7 +11,8 @@ from pathlib import Path
 
 import psutil
 
-from pulseq.models import AttemptResult, CommandBody, FrameworkConfig, Reason, Status, Suite, TestCase
+from pulseq.fleet import FrameworkConfig
+from pulseq.models import AttemptResult, CommandBody, Reason, Status, Suite, TestCase
 from pulseq.run.driver import Driver
 from pulseq.run.event_log import EventLog
 from pulseq.run.run_options import RunOptions

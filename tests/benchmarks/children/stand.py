@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from pulseq.cluster.local_nodes import LocalNodes
-from pulseq.models import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.orchestration.api_server import EmbeddedServer
 
 
