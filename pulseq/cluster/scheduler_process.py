@@ -13,6 +13,7 @@ from typing import Any
 import dask
 from distributed import Scheduler
 
+from pulseq.cluster.mark_store import MarkStore
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.run_watch import RunWatch
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
@@ -45,7 +46,13 @@ async def serve(configuration: dict[str, Any]) -> None:
         scheduler.add_plugin(NodeWatch(scheduler))
         if configuration.get("outlives_runs"):
             scheduler.add_plugin(RunWatch())
-        tell_owner({"address": scheduler.address})
+        told = {"address": scheduler.address}
+        if marks := configuration.get("marks"):
+            store = MarkStore(scheduler, Path(marks))
+            if note := store.load():
+                told["note"] = note
+            scheduler.add_plugin(store)
+        tell_owner(told)
         await scheduler.finished()
 
 

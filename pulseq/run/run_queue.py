@@ -91,6 +91,10 @@ class RunQueue:
         if node_id in self._offers:
             self._queue.set_open(node_id, is_open)
 
+    def set_marked(self, node_id: str, is_marked: bool) -> None:
+        """Let a node have nothing more, and no test wait for its slots, or take that back."""
+        self._queue.set_marked(node_id, is_marked)
+
     def slot_freed(self, node_id: str) -> None:
         """A dispatch that a node held is done."""
         self._queue.slot_freed(node_id)
@@ -147,6 +151,11 @@ class RunQueue:
         """Take out the tests that no node fits, or none any more for longer than `node_timeout`."""
         due = self._unmatched.due(self._queue.unmatched(), now)
         return [test.key for key in due for test in self._queue.withdraw(key)]
+
+    def take_hopeful(self) -> list[tuple[Mapping[str, CapabilityValue], int]]:
+        """What has begun to wait for a node to come back, or to be opened, since this was last asked, and how much."""
+        waiting = self._queue.waiting_by_class()
+        return [(self._requirements[key], waiting[key]) for key in self._unmatched.take_begun() if key in waiting]
 
     def seconds_left(self, now: float) -> float | None:
         """Until `withdraw_unmatched` has something to end; None when nothing waits for a node."""

@@ -30,6 +30,7 @@ from pulseq.cluster.local_nodes import (
 )
 from pulseq.cluster.standing_cluster import (
     FILE_NAME,
+    MARKS_NAME,
     Condition,
     StandingCluster,
     decode_fleet,
@@ -240,9 +241,12 @@ class StandingKeeper:
                 "worker_ttl_seconds": self.fleet.framework.node_timeout,
                 "outlives_runs": True,
                 "temp_root": str(self._scheduler_temp_root),
+                "marks": str(self.home / MARKS_NAME),
             },
             log="scheduler.log",
         )
+        if note := told.get("note"):
+            self._say(note)
         self._scheduler_address = told["address"]
         self._scheduler_runs.set()
         return process
