@@ -27,6 +27,7 @@ def test_it_never_asks_and_forwards_nothing_by_itself() -> None:
 
 
 def test_what_a_nodes_file_says_of_the_host_goes_to_ssh(tmp_path: Path) -> None:
+    (tmp_path / "key").touch()
     spec = SshSpec("tester", 2222, str(tmp_path / "key"), (("ProxyJump", "gate"), ("ConnectTimeout", "3")))
     read = read_by_ssh(ssh_command("lab2.example", spec))
     assert (read["user"], read["port"], read["hostname"]) == ("tester", "2222", "lab2.example")
