@@ -184,6 +184,7 @@ class LocalNodes:
                     temp_root=temp_root,
                     first_worker=first_worker,
                     heartbeat_seconds=self._heartbeat_seconds,
+                    node_timeout_seconds=self._node_timeout_seconds,
                     shared=self._scheduler_temp_root / "pytest",
                     machine_slots=count_slots(self.fleet),
                 )
@@ -259,6 +260,7 @@ def node_configuration(
     heartbeat_seconds: float,
     shared: Path,
     machine_slots: int,
+    node_timeout_seconds: float = 60.0,
 ) -> dict[str, Any]:
     """What `pulseq.node.node_process` is told to become a node of this machine."""
     return {
@@ -273,6 +275,7 @@ def node_configuration(
         "shared": str(shared),
         "machine_slots": machine_slots,
         "heartbeat_seconds": heartbeat_seconds,
+        "node_timeout_seconds": node_timeout_seconds,
     }
 
 

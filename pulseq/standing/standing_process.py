@@ -286,6 +286,7 @@ class StandingKeeper:
                         heartbeat_seconds=min(framework.heartbeat_interval, framework.node_timeout / 3),
                         shared=self._scheduler_temp_root / "pytest",
                         machine_slots=count_slots(self.fleet),
+                        node_timeout_seconds=framework.node_timeout,
                     )
                 )
                 await process.ready(START_PATIENCE_SECONDS)
