@@ -96,6 +96,7 @@ class NodeStarter:
                 "capabilities": dict(spec.capabilities),
                 "first_worker": first_workers(self._fleet)[spec.id],
                 "heartbeat_seconds": self._heartbeat_seconds,
+                "node_timeout_seconds": self._node_timeout_seconds,
             },
         )
 

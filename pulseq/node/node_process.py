@@ -20,6 +20,7 @@ from pulseq.node.machine import read_machine
 from pulseq.node.node_agent import NodeAgent
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.protocol.coding import PROTOCOL
+from pulseq.protocol.connections import connection_settings
 
 #: The worker runs our coroutines and little else: no profiler, no spilling, no memory verdicts of Dask's.
 WORKER_SETTINGS: dict[str, Any] = {
@@ -41,7 +42,7 @@ _LAST_WILL_SECONDS = 2.5
 
 async def serve(configuration: dict[str, Any]) -> None:
     """Run the node until its process is ended or the scheduler is gone."""
-    dask.config.set(WORKER_SETTINGS)
+    dask.config.set({**WORKER_SETTINGS, **connection_settings(configuration.get("node_timeout_seconds", 60.0))})
     node_id = configuration["node_id"]
     slots = configuration["slots"]
     temp_root = Path(configuration["temp_root"])
