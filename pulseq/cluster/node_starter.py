@@ -90,6 +90,7 @@ class NodeStarter:
             {
                 "scheduler": scheduler,
                 "node_id": spec.id,
+                "way": "local" if spec.is_local else "ssh",
                 "host": "127.0.0.1",
                 "port": spec.port,
                 "slots": spec.max_concurrent_tests,
