@@ -43,10 +43,10 @@ def main(pid: str, user: str, *command: str) -> None:
         signal.signal(number, lambda told, frame: os.kill(child, told))
     _, status = os.waitpid(child, 0)
     if os.WIFSIGNALED(status):
-        number = os.WTERMSIG(status)
-        if number != signal.SIGKILL:
-            signal.signal(number, signal.SIG_DFL)
-        os.kill(os.getpid(), number)
+        ended_by = os.WTERMSIG(status)
+        if ended_by != signal.SIGKILL:
+            signal.signal(ended_by, signal.SIG_DFL)
+        os.kill(os.getpid(), ended_by)
     sys.exit(os.waitstatus_to_exitcode(status))
 
 

@@ -8,6 +8,7 @@ with whoever has opened it, whatever became of that one.
 from __future__ import annotations
 
 import ctypes
+import functools
 import json
 import os
 import shutil
@@ -16,6 +17,7 @@ import stat
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 _READ_ONLY, _REMOUNT, _BIND, _RECURSIVE = 1, 32, 4096, 16384
 _DETACH = 2
@@ -69,7 +71,7 @@ def find_place(shown: list[str]) -> Path:
     )
 
 
-def make_root(root: Path, shown: list[str], files: dict[str, dict[str, object]], size: str) -> None:
+def make_root(root: Path, shown: list[str], files: dict[str, dict[str, Any]], size: str) -> None:
     """The host's file system at `root`: the system's programs, what is shown, and files of its own."""
     mount("host", root, "tmpfs", options=f"mode=755,size={size}")
     for name in _OWN:
@@ -88,8 +90,8 @@ def make_root(root: Path, shown: list[str], files: dict[str, dict[str, object]],
         show(path, root)
     for name in _CONFIGURATION:
         if (path := Path("/etc", name)).exists():
-            copy = shutil.copytree if path.is_dir() else shutil.copy
-            copy(path, root / "etc" / name, **({"symlinks": True} if path.is_dir() else {}))
+            copy = functools.partial(shutil.copytree, symlinks=True) if path.is_dir() else shutil.copy
+            copy(path, root / "etc" / name)
     for name, file in files.items():
         write_file(root / name.lstrip("/"), **file)
 

@@ -45,7 +45,7 @@ class Key:
     def generate(cls, directory: Path, name: str) -> Key:
         """A new one, by way of files in `directory` that are gone then."""
         path = directory / name
-        command = [find_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", path]
+        command = [find_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)]
         subprocess.run(command, check=True)
         files = path, path.with_suffix(".pub")
         key = cls(*(file.read_text() for file in files))
