@@ -30,6 +30,7 @@ from pulseq.processes.fork_server import ForkServer
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.native_threads import native_thread_limits, no_native_threads
 from pulseq.processes.patience import SAY_SECONDS
+from pulseq.security.credentials import Credentials
 
 logger = logging.getLogger("pulseq.nodes")
 
@@ -60,6 +61,7 @@ class LocalNodes:
         on_scheduler_ended: called when the scheduler's process has ended unasked.
         on_note: told what is waited for, and what was done where somebody had stopped a process.
         background: what watches its processes.
+        credentials: of its cluster, once there is a scheduler; nobody else has them.
     """
 
     def __init__(
@@ -82,6 +84,7 @@ class LocalNodes:
         self._temp_roots: dict[str, Path] = {}
         self._scheduler_temp_root = make_temp_root()
         self._restarts: Counter[str] = Counter()
+        self.credentials: Credentials | None = None
         self.background = Background()
         self._closing = False
         self._first_workers = first_workers(fleet)
@@ -122,8 +125,9 @@ class LocalNodes:
             InfrastructureError: one of them does not start.
         """
         assert self._scheduler is not None
-        address: str = (await self._scheduler.ready(START_PATIENCE_SECONDS, self.on_note))["address"]
-        self._address = address
+        told = await self._scheduler.ready(START_PATIENCE_SECONDS, self.on_note)
+        self._address = address = str(told["address"])
+        self.credentials = Credentials.of(told["credentials"])
         self.background.start(self._watch_scheduler(self._scheduler), "watching the scheduler")
         allow_open_files(len(self.fleet.nodes))
         telling = asyncio.create_task(self._tell_wait())
@@ -181,6 +185,7 @@ class LocalNodes:
                 node_configuration(
                     spec,
                     scheduler=address,
+                    credentials=self.credentials,
                     temp_root=temp_root,
                     first_worker=first_worker,
                     heartbeat_seconds=self._heartbeat_seconds,
@@ -254,6 +259,7 @@ def node_configuration(
     spec: NodeSpec,
     *,
     scheduler: str,
+    credentials: Credentials | None,
     temp_root: Path,
     first_worker: int,
     heartbeat_seconds: float,
@@ -263,6 +269,7 @@ def node_configuration(
     """What `pulseq.node.node_process` is told to become a node of this machine."""
     return {
         "scheduler": scheduler,
+        "credentials": credentials and credentials.told(),
         "node_id": spec.id,
         "host": "127.0.0.1",
         "port": spec.port,

@@ -20,6 +20,8 @@ from pulseq.node.machine import read_machine
 from pulseq.node.node_agent import NodeAgent
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.protocol.coding import PROTOCOL
+from pulseq.security.credentials import Credentials
+from pulseq.security.tls import security_of
 
 #: The worker runs our coroutines and little else: no profiler, no spilling, no memory verdicts of Dask's.
 WORKER_SETTINGS: dict[str, Any] = {
@@ -62,6 +64,7 @@ async def serve(configuration: dict[str, Any]) -> None:
     }
     worker = Worker(
         configuration["scheduler"],
+        security=security_of(Credentials.of(configuration["credentials"])),
         name=node_id,
         # The agent gives the slots, since it has to know what waits for them; a user's own tasks have as many threads.
         nthreads=slots * _DISPATCHES_PER_SLOT,

@@ -104,12 +104,14 @@ class Driver:
     async def _join(self, local: LocalNodes | None) -> None:
         self._local = local
         address = self.options.scheduler if local is None else await local.join()
+        credentials = self.options.credentials if local is None else local.credentials
         assert address is not None
         self.cluster.on_joined = self.dispatcher.add_node
         self.cluster.on_left = self.dispatcher.lose_node
         self.cluster.on_lost = self._scheduler_lost
         self.cluster.on_refused = self._note_refused
-        await self.cluster.connect(address, name=driver_name(self.options.run_id), foreign=local is None)
+        name = driver_name(self.options.run_id)
+        await self.cluster.connect(address, name=name, foreign=local is None, credentials=credentials)
         self.runner.bind(self.cluster.client, self.cluster.has_address)
         self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
         if local is not None:

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pulseq.cluster.scheduler_address import credentials_for
 from pulseq.errors import UsageError, call_all
 from pulseq.fleet import Fleet, Strategy
 from pulseq.models import Suite
@@ -31,6 +32,7 @@ class RunRequest:
         suites: suite files, directories, test files, pytest node ids; with `pyargs` packages.
         pytest_args: what pytest gets besides.
         nodes_file, nodes_count, scheduler: where tests run; at most one of them.
+        credentials: the file with those of that scheduler's cluster.
         strategy: before what the nodes file says; None leaves it to that.
         timeout_seconds, reruns: for tests that say nothing themselves.
     """
@@ -46,6 +48,7 @@ class RunRequest:
     nodes_file: Path | None = None
     nodes_count: str | None = None
     scheduler: str | None = None
+    credentials: Path | None = None
     strategy: Strategy | None = None
     timeout_seconds: float | None = None
     reruns: int | None = None
@@ -119,6 +122,10 @@ def _limit(suite: Suite, request: RunRequest) -> Suite:
 
 
 def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
+    if request.credentials and not request.scheduler:
+        raise UsageError(
+            "found --credentials alone, expected --scheduler tls://HOST:PORT with it: they are for that one"
+        )
     home = default_home()
     run_id = request.run_id or new_run_id()
     failed = failed_before(home, Lineage.of(suite)) if request.last_failed or request.failed_first else frozenset()
@@ -127,6 +134,7 @@ def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
         home=home,
         database=request.database.absolute() if request.database else None,
         scheduler=request.scheduler,
+        credentials=credentials_for(home, request.scheduler, request.credentials) if request.scheduler else None,
         keyword=request.keyword,
         markers=request.markers,
         max_failures=request.max_failures,

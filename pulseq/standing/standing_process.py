@@ -32,6 +32,7 @@ from pulseq.cluster.standing_cluster import (
     FILE_NAME,
     Condition,
     StandingCluster,
+    credentials_path,
     decode_fleet,
     forget_cluster,
     own_home,
@@ -48,6 +49,7 @@ from pulseq.ownership import open_own
 from pulseq.processes.child import read_configuration, tell_owner
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.process_id import ProcessId
+from pulseq.security.credentials import Credentials, keep_credentials
 from pulseq.standing.kept_auth import keep_auth
 from pulseq.standing.standing_part import Process, StandingPart
 
@@ -88,6 +90,7 @@ class StandingKeeper:
         self._fork_server.on_note = self._say
         self._places = asyncio.Semaphore(NODES_AT_ONCE)
         self._scheduler_address = ""
+        self._credentials: Credentials | None = None
         self._scheduler_runs = asyncio.Event()
         self._first_workers = first_workers(fleet)
         self._temp_roots: dict[str, Path] = {}
@@ -237,12 +240,16 @@ class StandingKeeper:
             {
                 "host": "127.0.0.1",
                 "port": port,
+                "credentials": self._credentials and self._credentials.told(),
                 "worker_ttl_seconds": self.fleet.framework.node_timeout,
                 "outlives_runs": True,
                 "temp_root": str(self._scheduler_temp_root),
             },
             log="scheduler.log",
         )
+        if self._credentials is None and (made := Credentials.of(told["credentials"])):
+            keep_credentials(credentials_path(self.home), made)
+            self._credentials = made
         self._scheduler_address = told["address"]
         self._scheduler_runs.set()
         return process
@@ -281,6 +288,7 @@ class StandingKeeper:
                     node_configuration(
                         spec,
                         scheduler=self._scheduler_address,
+                        credentials=self._credentials,
                         temp_root=self._temp_roots[spec.id],
                         first_worker=self._first_workers[spec.id],
                         heartbeat_seconds=min(framework.heartbeat_interval, framework.node_timeout / 3),
