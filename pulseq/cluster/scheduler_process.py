@@ -16,6 +16,7 @@ from distributed import Scheduler
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.run_watch import RunWatch
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.protocol.connections import connection_settings
 from pulseq.security.authority import make_credentials
 from pulseq.security.credentials import Credentials
 from pulseq.security.tls import ClusterSecurity
@@ -40,7 +41,8 @@ async def serve(configuration: dict[str, Any]) -> None:
     worker_ttl = configuration["worker_ttl_seconds"]
     # Nodes share in there what they need not do twice on one machine.
     Path(configuration["temp_root"]).mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings = {**SCHEDULER_SETTINGS, "distributed.scheduler.worker-ttl": f"{worker_ttl} s"}
+    settings = {**SCHEDULER_SETTINGS, **connection_settings(worker_ttl)}
+    settings["distributed.scheduler.worker-ttl"] = f"{worker_ttl} s"
     dask.config.set({**settings, "temporary-directory": configuration["temp_root"]})
     # Made here, where Dask has loaded most of what that takes, and told over the owner's own line.
     credentials = Credentials.of(configuration.get("credentials")) or make_credentials("pulseq cluster")
