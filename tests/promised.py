@@ -10,7 +10,7 @@ _OF_DASK = {
     "Scheduler": "add_plugin address close_rpc finished log_event",
     "Worker": "address finished log_event",
     "dask": "",
-    "distributed": "Client Scheduler SchedulerPlugin Worker rpc",
+    "distributed": "Client Scheduler SchedulerPlugin Worker rpc security",
 }
 DASK = Outside(
     packages=("distributed", "dask"),
@@ -23,7 +23,7 @@ DASK = Outside(
         **dict.fromkeys(("worker_state", "state"), "WorkerState"),
         "future": "Future",
     },
-    rooms=("node/probe.py", "protocol/"),
+    rooms=("node/probe.py", "node/silence.py", "protocol/"),
     texts=frozenset({"Client-", "check-worker-ttl"}),
 )
 

@@ -17,7 +17,7 @@ ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"bounds", "errors", "marks", "models", "fleet", "project", "events", "records", "runtime"},
     {"background", "capabilities", "ownership", "safe_text"},
-    {"processes", "protocol"},
+    {"processes", "protocol", "security"},
     {"planning", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
     {"cluster"},
@@ -36,14 +36,17 @@ ADDRESSES = {
     # `preload` loads both in the process that nodes are forked from.
     "prefect": ("pulseq.orchestration", "pulseq.processes.preload", "flows"),
     "prefect_dask": ("pulseq.orchestration.task_runner",),
+    "cryptography": ("pulseq.security.authority", "pulseq.security.credentials_file"),
     **dict.fromkeys(
         ("distributed", "dask"),
         (
             "pulseq.cluster",
             "pulseq.node.node_agent",  # a node is a worker of Dask's
+            "pulseq.node.node_on_worker",
             "pulseq.node.node_process",
             "pulseq.orchestration.task_runner",
             "pulseq.processes.preload",
+            "pulseq.security.tls",
             "pulseq.standing.standing_nodes",
         ),
     ),
@@ -63,9 +66,11 @@ KNOWN_TO_NODES = (
             "protocol",
             "execution",
             "processes",
+            "security",
         )
     ),
     "pulseq.node",
+    "pulseq.orchestration.quiet_settings",  # names and values of variables
     "pulseq.orchestration.task_runs",  # the one module that makes task runs
 )
 #: Modules without a test file at the same path, where they are tested, and why not there.
@@ -110,6 +115,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.orchestration.quiet_settings": "tests/orchestration/test_prefect_contract: Prefect knows each of them",
     "pulseq.orchestration.task_process": "tests/node/test_task_processes: the process that is asked there",
     "pulseq.orchestration.task_runner": "tests/system: a flow's own, which only a whole run has",
+    "pulseq.processes.node_forks": "tests/cluster/test_ssh_host, and every run of tests/system: it starts nodes",
     "pulseq.processes.fork_process": "tests/processes/test_fork_server: the process that is asked there to fork",
 }
 

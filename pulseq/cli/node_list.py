@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
@@ -26,14 +27,16 @@ def list_nodes(
     *,
     output_format: Annotated[Literal["text", "json"], Parameter(name="--format")] = "text",
     scheduler: str | None = None,
+    credentials: Path | None = None,
 ) -> int:
     """Tell of each node what it is, what it has, how it does, and why it gets no tests where it gets none.
 
     Args:
         output_format: `json` for one JSON object on standard output.
         scheduler: Address of the Dask scheduler; by default what `pulseq up` keeps.
+        credentials: The file of credentials that it asks for; by default the one that PULSEQ_CREDENTIALS names.
     """
-    address, nodes = asyncio.run(_look(scheduler))
+    address, nodes = asyncio.run(_look(scheduler, credentials))
     if output_format == "json":
         print(json.dumps({"scheduler": address, "nodes": [describe_node(node) for node in nodes]}))
     else:
@@ -44,10 +47,10 @@ def list_nodes(
     return 0
 
 
-async def _look(scheduler: str | None) -> tuple[str, list[FleetNode]]:
+async def _look(scheduler: str | None, credentials: Path | None) -> tuple[str, list[FleetNode]]:
     from pulseq.standing.fleet import open_fleet  # brings Dask, which `--help` need not wait for
 
-    async with open_fleet(default_home(), scheduler) as fleet:
+    async with open_fleet(default_home(), scheduler, credentials) as fleet:
         return fleet.address, await fleet.look()
 
 

@@ -11,7 +11,7 @@ from pulseq.ownership import default_home
 from pulseq.safe_text import safe_line
 
 
-def drain(*ids: str, why: str = "", wait: float | None = None, scheduler: str | None = None) -> int:
+def drain(*ids: str, why: str = "", wait: float | None = None, scheduler: str | None = None, credentials: Path | None = None) -> int:
     """Give nodes nothing more; what they have begun goes on, what they have not goes elsewhere.
 
     It holds for all runs, those that begin later too, and for a node of that id that comes later, until `undrain`.
@@ -21,11 +21,12 @@ def drain(*ids: str, why: str = "", wait: float | None = None, scheduler: str | 
         why: The reason, for all who wonder.
         wait: Seconds to wait until they have nothing left; the exit code is 1 where they still have something then.
         scheduler: Address of the Dask scheduler; by default what `pulseq up` keeps.
+        credentials: The file of credentials that it asks for; by default the one that PULSEQ_CREDENTIALS names.
     """
-    return asyncio.run(_mark(ids, MarkState.DRAINING, why, scheduler, wait))
+    return asyncio.run(_mark(ids, MarkState.DRAINING, why, (scheduler, credentials), wait))
 
 
-def cordon(*ids: str, why: str = "", scheduler: str | None = None) -> int:
+def cordon(*ids: str, why: str = "", scheduler: str | None = None, credentials: Path | None = None) -> int:
     """Give nodes nothing new; what they have been sent already, also what has not begun, stays there.
 
     It holds for all runs, those that begin later too, and for a node of that id that comes later, until `undrain`.
@@ -34,29 +35,31 @@ def cordon(*ids: str, why: str = "", scheduler: str | None = None) -> int:
         ids: Ids of nodes.
         why: The reason, for all who wonder.
         scheduler: Address of the Dask scheduler; by default what `pulseq up` keeps.
+        credentials: The file of credentials that it asks for; by default the one that PULSEQ_CREDENTIALS names.
     """
-    return asyncio.run(_mark(ids, MarkState.CORDONED, why, scheduler, None))
+    return asyncio.run(_mark(ids, MarkState.CORDONED, why, (scheduler, credentials), None))
 
 
-def undrain(*ids: str, why: str = "", scheduler: str | None = None) -> int:
+def undrain(*ids: str, why: str = "", scheduler: str | None = None, credentials: Path | None = None) -> int:
     """Let nodes that were drained or cordoned have tests again.
 
     Args:
         ids: Ids of nodes.
         why: The reason, for all who wonder.
         scheduler: Address of the Dask scheduler; by default what `pulseq up` keeps.
+        credentials: The file of credentials that it asks for; by default the one that PULSEQ_CREDENTIALS names.
     """
-    return asyncio.run(_mark(ids, MarkState.OPEN, why, scheduler, None))
+    return asyncio.run(_mark(ids, MarkState.OPEN, why, (scheduler, credentials), None))
 
 
-async def _mark(ids: tuple[str, ...], state: MarkState, why: str, scheduler: str | None, wait: float | None) -> int:
+async def _mark(ids: tuple[str, ...], state: MarkState, why: str, place: tuple[str | None, Path | None], wait: float | None) -> int:
     from pulseq.standing.fleet import open_fleet  # brings Dask, which `--help` need not wait for
 
     if not ids:
         raise UsageError("found no node, expected ids of nodes: `pulseq node list` tells them")
     if wait is not None and not 0 <= wait < float("inf"):
         raise UsageError(f"--wait: found {wait:g}, expected seconds, 0 or more")
-    async with open_fleet(default_home(), scheduler) as fleet:
+    async with open_fleet(default_home(), *place) as fleet:
         marking = await fleet.mark(ids, state, why=why, who=user_here())
         for mark in marking.marks:
             was = marking.before.get(mark.node_id)

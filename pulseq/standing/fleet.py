@@ -14,7 +14,7 @@ from typing import Any
 from pulseq.cluster.health import look_at_nodes, reach_scheduler
 from pulseq.cluster.health_watch import HealthWatch
 from pulseq.cluster.marks import read_marks, write_marks
-from pulseq.cluster.scheduler_address import check_scheduler, known_scheduler
+from pulseq.cluster.scheduler_address import check_scheduler, credentials_for, known_scheduler
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, find_cluster
 from pulseq.errors import InfrastructureError, UsageError, nearest
 from pulseq.events import NodeHealth
@@ -159,17 +159,23 @@ class Marking:
 
 
 @asynccontextmanager
-async def open_fleet(home: Path, scheduler: str | None = None) -> AsyncIterator[FleetAccess]:
+async def open_fleet(
+    home: Path, scheduler: str | None = None, credentials: Path | None = None
+) -> AsyncIterator[FleetAccess]:
     """A way to the nodes of the scheduler at an address, else of what `pulseq up` keeps in a state directory.
 
+    Args:
+        credentials: the file of them, as for `credentials_for`.
+
     Raises:
-        UsageError: nothing is up there, or the address is none; the text says what to do.
-        InfrastructureError: no scheduler answers at the address.
+        UsageError: nothing is up there, or address or credentials cannot be used; the text says what to do.
+        InfrastructureError: no scheduler answers at the address, or it and we do not trust each other.
     """
     standing = find_cluster(home)
     address = scheduler or known_scheduler(home)
-    await check_scheduler(address)
-    async with reach_scheduler(address) as reached:
+    shown = credentials_for(home, address, credentials)
+    await check_scheduler(address, shown)
+    async with reach_scheduler(address, shown) as reached:
         of_home = standing is not None and standing.scheduler == address
         yield FleetAccess(reached, address, standing if of_home else None)
 
