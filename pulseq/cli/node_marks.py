@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from pathlib import Path
 
 from pulseq.errors import ExitCode, UsageError
 from pulseq.marks import MarkState, user_here
@@ -11,7 +12,9 @@ from pulseq.ownership import default_home
 from pulseq.safe_text import safe_line
 
 
-def drain(*ids: str, why: str = "", wait: float | None = None, scheduler: str | None = None, credentials: Path | None = None) -> int:
+def drain(
+    *ids: str, why: str = "", wait: float | None = None, scheduler: str | None = None, credentials: Path | None = None
+) -> int:
     """Give nodes nothing more; what they have begun goes on, what they have not goes elsewhere.
 
     It holds for all runs, those that begin later too, and for a node of that id that comes later, until `undrain`.
@@ -52,7 +55,9 @@ def undrain(*ids: str, why: str = "", scheduler: str | None = None, credentials:
     return asyncio.run(_mark(ids, MarkState.OPEN, why, (scheduler, credentials), None))
 
 
-async def _mark(ids: tuple[str, ...], state: MarkState, why: str, place: tuple[str | None, Path | None], wait: float | None) -> int:
+async def _mark(
+    ids: tuple[str, ...], state: MarkState, why: str, place: tuple[str | None, Path | None], wait: float | None
+) -> int:
     from pulseq.standing.fleet import open_fleet  # brings Dask, which `--help` need not wait for
 
     if not ids:

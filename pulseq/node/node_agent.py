@@ -33,7 +33,7 @@ from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
 from pulseq.node.junit_files import Mark
 from pulseq.node.machine_memory import MachineMemory
 from pulseq.node.next_items import NextItems
-from pulseq.node.node_slots import NodeSlots, Place
+from pulseq.node.node_slots import KEEP_SECONDS, NodeSlots, Place
 from pulseq.node.outbox import Outbox
 from pulseq.node.probe import answer_probes
 from pulseq.node.task_processes import FlowTasks
@@ -98,11 +98,14 @@ class NodeAgent:
         self.incarnation = incarnation
         self.slots = slots
         self.node_slots = NodeSlots(slots)
+        self.node_slots.on_change = self._make_room
         self.temp_root = temp_root
         self.executor = Executor(node_id=node_id, temp_root=temp_root)
         self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
+        self._background = Background()
+        self._looks_again = False
 
     async def start(self) -> None:
         """Make the node able to run bodies; from here on drivers reach it."""
@@ -156,7 +159,18 @@ class NodeAgent:
         report = Report(self.node_id, self.incarnation, tuple(messages))
         self._worker.log_event(run_topic(run_id), {"report": encode_report(report)})
 
+    def _make_room(self) -> None:
+        """Have what is long give way to other runs, for as long as any of those waits."""
+        if not self._looks_again and self.node_slots.make_room():
+            self._looks_again = True
+            self._background.later(KEEP_SECONDS / 2, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looks_again = False
+        self._make_room()
+
     async def close(self) -> None:
+        await self._background.end()
         for run_id in list(self._runs):
             await self._leave_run(run_id)
         await self.flow_tasks.close()
@@ -205,7 +219,8 @@ class RunOnNode:
         """Run all of a dispatch, one task run after the other, as soon as there is a slot for it."""
         trouble: str | None = None
         under_way = DispatchUnderWay(dispatch, self._not_to_run.pop(dispatch.key, frozenset()))
-        place = self._places[dispatch.key] = Place(under_way, dispatch.priority, self.run_id)
+        place = Place(under_way, dispatch.priority, self.run_id, lambda: self._give_back(dispatch))
+        self._places[dispatch.key] = place
         self._idle.clear()
         try:
             await self._take_turn(place, dispatch)
@@ -260,6 +275,12 @@ class RunOnNode:
                     given += [order.key for order in back]
                 self.tell(TestsRecalled(key, tuple(given)))
         self._outbox.flush()
+
+    def _give_back(self, dispatch: Dispatch) -> None:
+        """Let the driver have what of a dispatch has not begun: another run has a better right to its slot."""
+        every = frozenset(key for work in dispatch.work for key in work.keys)
+        if dispatch.key in self._places and len(every) > 1:
+            self._background.start(self.recall(dispatch.key, every), f"giving back dispatch {dispatch.key}")
 
     async def perform(self, work: Work, *, retry: int, task_run: str, ask_next: AskNext) -> list[AttemptResult]:
         """One go at a piece of work; called by its Prefect task, once per try."""

@@ -87,7 +87,7 @@ class FleetAccess:
         sightings = await look_at_nodes(self.scheduler, probe_seconds=self._rule.probe_seconds)
         workers = await self._ask_workers()
         expected = self._expected
-        watch = HealthWatch(self._rule, self.address, frozenset((*expected, *marks)))
+        watch = HealthWatch(self._rule, self.address, expected=frozenset((*expected, *marks)))
         rows = {row.node_id: row for row in watch.take(sightings, time.time()).rows}
         return [
             _node_there(row, *workers[node_id], marks.get(node_id))
