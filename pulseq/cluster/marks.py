@@ -30,20 +30,23 @@ def decode_mark(told: object) -> NodeMark | None:
         return None
 
 
-def decode_marks(told: object) -> dict[str, NodeMark]:
-    """Marks as a scheduler or a file has them, by node; those that are none, or say nothing against, are left out."""
+def decode_marks(told: object, *, opened: bool = False) -> dict[str, NodeMark]:
+    """Marks as a scheduler or a file has them, by node; what is none is left out, and, unless `opened`, open ones."""
     marks = map(decode_mark, told.values()) if isinstance(told, Mapping) else ()
-    return {mark.node_id: mark for mark in marks if mark is not None and not mark.is_open}
+    return {mark.node_id: mark for mark in marks if mark is not None and (opened or not mark.is_open)}
 
 
-async def read_marks(scheduler: Any) -> dict[str, NodeMark]:
-    """The marks of all nodes that are not open, by node, asked by an `rpc` to their scheduler or a client's.
+async def read_marks(scheduler: Any, *, opened: bool = False) -> dict[str, NodeMark]:
+    """The marks of nodes, by node, asked by an `rpc` to their scheduler or a client's.
+
+    Args:
+        opened: also those of nodes that have been opened again.
 
     Raises:
         InfrastructureError: the scheduler does not answer.
     """
     async with _answering():
-        return decode_marks(await scheduler.get_metadata(keys=[MARKS_KEY], default={}))
+        return decode_marks(await scheduler.get_metadata(keys=[MARKS_KEY], default={}), opened=opened)
 
 
 async def write_marks(scheduler: Any, marks: Iterable[NodeMark]) -> str | None:
