@@ -44,6 +44,7 @@ async def serve(configuration: dict[str, Any]) -> None:
         slots=configuration["slots"],
         temp_root=Path(configuration["temp_root"]),
         capabilities=configuration["capabilities"],
+        way=configuration.get("way", "local"),
         first_worker=configuration["first_worker"],
         shared=Path(configuration["shared"]),
         machine_slots=configuration["machine_slots"],
