@@ -98,7 +98,6 @@ class NodeStarter:
                 "first_worker": first_workers(self._fleet)[spec.id],
                 "heartbeat_seconds": self._heartbeat_seconds,
                 "node_timeout_seconds": self._node_timeout_seconds,
-                "way": "local" if spec.is_local else "ssh",
                 "directory": spec.ssh.directory,
             },
         )

@@ -6,16 +6,18 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from pulseq.blobs import grow
 from pulseq.errors import InfrastructureError
+from pulseq.execution.executor import Executor
 from pulseq.node.blob_store import BlobStore, DamagedBlobError
 from pulseq.node.path_translation import PathTranslation
+from pulseq.node.preparing import PrepareError, Preparing
 from pulseq.node.workspaces import Claim, NoSuchNameError, Workspaces, make_tree
-from pulseq.protocol.project_files import Done, Lacking, Manifest, Workspace
+from pulseq.protocol.project_files import Done, Lacking, Manifest, PrepareOrder, Workspace
 from pulseq.protocol.to_node import MakeWorkspace, OfferProject, PutBlobs
 
 #: What a disk has to have left beside a project.
@@ -34,8 +36,15 @@ class _ProjectOfRun:
     manifest: Manifest | None = None
     store_bytes: int = 0
     claim: Claim | None = None
+    #: Whether the tree is made, and the project ready.
+    is_ready: bool = False
+    preparing: Preparing | None = None
     #: Holds what was found in the store until there is a tree of it.
     using: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
+
+
+#: Runs commands, has a directory for what they write, and tells a run their lines.
+_Means = tuple[Executor, Path, Callable[[str, str], None]]
 
 
 class HostProjects:
@@ -54,10 +63,12 @@ class HostProjects:
         place = Path(os.path.realpath(os.path.expanduser(directory or default_directory())), "projects")
         self._place = place
         self._store = BlobStore(place)
-        self._workspaces = Workspaces(place / "w")
+        # What bodies see is short: sockets have 108 bytes for a name, and pytest cuts long ids.
+        self._workspaces = Workspaces(place.parent / "w")
         self._store_bytes = store_bytes
         self._runs: dict[str, _ProjectOfRun] = {}
         self._trouble = ""
+        self._means: _Means | None = None
         self.store_id = ""
 
     def open(self) -> None:
@@ -73,15 +84,24 @@ class HostProjects:
         with contextlib.suppress(OSError):
             self._workspaces.sweep()
 
+    def prepare_with(self, executor: Executor, temp_root: Path, tell: Callable[[str, str], None]) -> None:
+        """Be able to make projects ready.
+
+        Args:
+            temp_root: a directory for what commands write.
+            tell: given the id of a run, and a line of what makes its project ready.
+        """
+        self._means = executor, temp_root, tell
+
     async def do(self, run_id: str, message: OfferProject | PutBlobs | MakeWorkspace) -> Lacking | Done:
         """Do what a driver asks for a run, and answer it."""
         match message:
             case OfferProject():
                 return await asyncio.to_thread(self._offer, run_id, message)
             case PutBlobs():
-                return await self._unless_trouble(lambda: self._put(run_id, message))
+                return await self._unless_trouble(asyncio.to_thread(self._put, run_id, message))
             case MakeWorkspace():
-                return await self._unless_trouble(lambda: self._make(run_id))
+                return await self._unless_trouble(self._make(run_id, message.prepare))
 
     async def begin(self, run_id: str, workspace: Workspace) -> PathTranslation:
         """Take part in a run whose tree is here.
@@ -99,6 +119,8 @@ class HostProjects:
     async def leave(self, run_id: str) -> None:
         """Forget a run, and remove what this host has of it, unless other nodes are still at it."""
         if known := self._runs.pop(run_id, None):
+            if known.preparing is not None:
+                known.preparing.stop()
             await asyncio.to_thread(self._leave, known)
 
     def leave_all(self) -> None:
@@ -110,8 +132,7 @@ class HostProjects:
         with contextlib.suppress(OSError):
             known.using.close()
             self._store.drop_incoming()
-            if known.claim is not None:
-                self._workspaces.leave(known.claim)
+            self._give_up(known)
             if known.manifest is not None:
                 self._forget(known.store_bytes)
 
@@ -122,8 +143,10 @@ class HostProjects:
         if self._trouble:
             return Lacking(trouble=self._trouble)
         known = self._runs.setdefault(run_id, _ProjectOfRun())
-        known.manifest, known.store_bytes = offer.manifest, offer.store_bytes
         try:
+            if known.claim is not None and known.manifest != offer.manifest:
+                self._give_up(known)
+            known.manifest, known.store_bytes = offer.manifest, offer.store_bytes
             known.using.close()
             known.using.enter_context(self._store.using())
             sizes = {file.digest: file.size for file in offer.manifest.files}
@@ -144,27 +167,65 @@ class HostProjects:
         self._store.put(message.parts, data)
         return Done()
 
-    def _make(self, run_id: str) -> Done:
+    async def _make(self, run_id: str, prepare: PrepareOrder | None) -> Done:
         known = self._runs.get(run_id)
         if known is None or known.manifest is None:
             return Done("the project was not offered", again=True)
-        if known.claim is not None:
-            return Done(place=str(known.claim.place))
-        claim = self._workspaces.claim(run_id, known.manifest.root)
-        try:
-            make_tree(claim.place, known.manifest, self._store)
-            self._workspaces.note_blobs(claim, {file.digest for file in known.manifest.files})
-        except BaseException:
-            self._workspaces.leave(claim)
-            raise
-        known.claim = claim
-        known.using.close()
-        self._forget(known.store_bytes)
-        return Done(place=str(claim.place))
+        if known.claim is None or not known.is_ready:
+            try:
+                await asyncio.to_thread(self._make_tree, run_id, known)
+                await self._prepare(run_id, known, prepare)
+            except BaseException:
+                await asyncio.to_thread(self._give_up, known)
+                raise
+        if known.claim is None:
+            return Done("the run was left")
+        known.is_ready = True
+        return Done(place=str(known.claim.place))
 
-    async def _unless_trouble(self, call: Callable[[], Done]) -> Done:
+    def _make_tree(self, run_id: str, known: _ProjectOfRun) -> None:
+        manifest = known.manifest
+        assert manifest is not None
+        known.claim = claim = known.claim or self._workspaces.claim(run_id, manifest.root)
+        make_tree(claim.place, manifest, self._store)
+        self._workspaces.note_blobs(claim, {file.digest for file in manifest.files})
+        known.using.close()
+
+    async def _prepare(self, run_id: str, known: _ProjectOfRun, order: PrepareOrder | None) -> None:
+        claim, manifest = known.claim, known.manifest
+        if order is None or claim is None or manifest is None:
+            return
+        if self._means is None:
+            raise PrepareError("this node can make no project ready")
+        executor, temp_root, tell = self._means
+        paths = PathTranslation(Workspace(manifest.root, str(claim.place)))
+        known.preparing = Preparing(
+            paths.order_here(order),
+            claim.place,
+            self._store,
+            self._place / "prepared",
+            executor,
+            temp_root,
+            lambda line: tell(run_id, paths.to_home(line)),
+        )
         try:
-            return await asyncio.to_thread(call)
+            await known.preparing.run(run_id)
+        except PrepareError as error:
+            raise PrepareError(paths.to_home(str(error)), paths.to_home(error.output)) from None
+        digests = {*(file.digest for file in manifest.files), *known.preparing.digests}
+        await asyncio.to_thread(self._workspaces.note_blobs, claim, digests)
+
+    def _give_up(self, known: _ProjectOfRun) -> None:
+        """Remove what there is of a tree."""
+        claim, known.claim, known.is_ready = known.claim, None, False
+        if claim is not None:
+            self._workspaces.leave(claim)
+
+    async def _unless_trouble(self, doing: Awaitable[Done]) -> Done:
+        try:
+            return await doing
+        except PrepareError as error:
+            return Done(str(error), output=error.output)
         except DamagedBlobError as error:
             return Done(self._say(error), again=True)
         except (OSError, ValueError) as error:

@@ -49,6 +49,7 @@ from pulseq.protocol.from_node import (
     DispatchDone,
     NextAsked,
     NodeMessage,
+    PrepareOutput,
     Report,
     SessionEnd,
     TestsRecalled,
@@ -116,6 +117,9 @@ class NodeAgent:
     async def start(self) -> None:
         """Make the node able to run bodies; from here on drivers reach it."""
         await self.executor.start()
+        self.projects.prepare_with(
+            self.executor, self.temp_root, lambda run_id, line: self.send(run_id, [PrepareOutput(line)])
+        )
         register_node(self)
         answer_probes(self._worker, self.temp_root, lambda: self.dispatches)
 

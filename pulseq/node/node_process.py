@@ -48,7 +48,6 @@ async def serve(configuration: dict[str, Any]) -> None:
         first_worker=configuration["first_worker"],
         shared=Path(configuration["shared"]),
         machine_slots=configuration["machine_slots"],
-        way=configuration.get("way", "local"),
         directory=configuration.get("directory"),
         store_bytes=configuration.get("store_bytes"),
     )

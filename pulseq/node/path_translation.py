@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from msgspec import Struct, structs
 
 from pulseq.models import Collection, PytestSpec
-from pulseq.protocol.project_files import Workspace
+from pulseq.protocol.project_files import PrepareOrder, Workspace
 from pulseq.protocol.work import Dispatch, TestWork, Work
 
 T = TypeVar("T")
@@ -73,6 +73,11 @@ class PathTranslation:
             env = self._env_here(dict(spec.env))
             self._specs[spec] = dataclasses.replace(here, env=tuple(sorted(env.items())))
         return self._specs[spec]
+
+    def order_here(self, order: PrepareOrder) -> PrepareOrder:
+        """What makes the project ready, with all paths in it as they are on this node."""
+        here: PrepareOrder = _changed(order, ("command", "env"), self.to_here)
+        return here
 
     def _work_here(self, work: Work) -> Work:
         if isinstance(work, TestWork):

@@ -66,7 +66,7 @@ class Workspaces:
         Raises:
             OSError: it cannot be made.
         """
-        key = hashlib.sha256(os.fsencode(root)).hexdigest()[:10]
+        key = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
         with self._deciding():
             for number in range(_MOST_PLACES):
                 holder = self._directory / f"{key}{number:02}"
@@ -177,8 +177,8 @@ def _make_removable(remove: Any, path: str, _error: Any) -> None:
             remove(path)
 
 
-def make_tree(place: Path, manifest: Manifest, store: BlobStore) -> None:
-    """Make all of a project in an empty directory.
+def make_tree(place: Path, manifest: Manifest, store: BlobStore, *, replace: bool = False) -> None:
+    """Make all of a project in an empty directory, or with `replace` in one that has some of it.
 
     Raises:
         DamagedBlobError: a blob is gone, or damaged.
@@ -192,16 +192,20 @@ def make_tree(place: Path, manifest: Manifest, store: BlobStore) -> None:
     files = manifest.files
     groups = [files[at : at + _FILES_AT_A_TIME] for at in range(0, len(files), _FILES_AT_A_TIME)]
     with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), 4), thread_name_prefix="pulseq-files") as pool:
-        for _ in pool.map(lambda group: _place_all(group, place, store), groups):
+        for _ in pool.map(lambda group: _place_all(group, place, store, replace=replace), groups):
             pass
     for path, target in manifest.links:  # last: no file is written by way of one
         _named(path, os.makedirs, place / os.path.dirname(path), exist_ok=True)
+        if replace:
+            (place / path).unlink(missing_ok=True)
         _named(path, os.symlink, target, place / path)
 
 
-def _place_all(files: Iterable[ProjectFile], place: Path, store: BlobStore) -> None:
+def _place_all(files: Iterable[ProjectFile], place: Path, store: BlobStore, *, replace: bool) -> None:
     for file in files:
         target = f"{place}/{file.path}"
+        if replace:
+            Path(target).unlink(missing_ok=True)
         _named(file.path, store.place, file.digest, file.size, target, mode=file.mode, mtime_ns=file.mtime_ns)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Mapping
+
+from msgspec import Struct, field
 
 
 class ProjectFile(Struct, frozen=True, array_like=True):
@@ -57,6 +59,19 @@ class Workspace(Struct, frozen=True):
     aliases: tuple[str, ...] = ()
 
 
+class PrepareOrder(Struct, frozen=True):
+    """What makes a project ready on a host: run in its root, with these variables besides those of the host.
+
+    `key` is another one whenever the command, or a file that it depends on, is another one.
+    """
+
+    command: tuple[str, ...]
+    outputs: tuple[str, ...]
+    timeout_seconds: float
+    key: bytes
+    env: Mapping[str, str] = field(default_factory=dict)
+
+
 class Lacking(Struct, frozen=True):
     """What a host has to say about a project: the digests of blobs that it lacks, or why it cannot take it."""
 
@@ -70,8 +85,10 @@ class Done(Struct, frozen=True):
     Attributes:
         place: the workspace, where one was made.
         again: whether it would help to offer the project once more: blobs are gone, or were damaged.
+        output: the end of what made the project ready wrote, where that has failed; None where it is not to blame.
     """
 
     trouble: str | None = None
     place: str = ""
     again: bool = False
+    output: str | None = None

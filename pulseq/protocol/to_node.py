@@ -7,9 +7,8 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from pulseq.models import Key, PytestSpec
-from pulseq.project import PrepareSpec
 from pulseq.protocol.coding import PROTOCOL
-from pulseq.protocol.project_files import BlobPart, Manifest, Workspace
+from pulseq.protocol.project_files import BlobPart, Manifest, PrepareOrder, Workspace
 from pulseq.protocol.work import Dispatch
 
 
@@ -43,7 +42,7 @@ class PutBlobs(Struct, frozen=True, tag="put_blobs"):
 class MakeWorkspace(Struct, frozen=True, tag="make_workspace"):
     """Make a tree of the project that was offered, and what makes it ready; the answer is `Done`, with its place."""
 
-    prepare: PrepareSpec | None = None
+    prepare: PrepareOrder | None = None
 
 
 class Collect(Struct, frozen=True, tag="collect"):

@@ -27,6 +27,7 @@ from pulseq.protocol.from_node import (
     DispatchDone,
     NextAsked,
     NodeMessage,
+    PrepareOutput,
     SessionEnd,
     TaskRunState,
     TestsRecalled,
@@ -251,6 +252,8 @@ class Dispatcher:
                 self.delivery.put(message)
             case DispatchDone():
                 self._land(message)
+            case PrepareOutput(line):
+                self.ledger.tell(RunNote(f"node {node_id} gets ready: {line}"))
             case SessionEnd():
                 self._end_session(node_id, message)
             case NextAsked():

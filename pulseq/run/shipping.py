@@ -16,10 +16,11 @@ from pulseq.cluster.node_client import NodeClient
 from pulseq.errors import InfrastructureError
 from pulseq.models import Reason, Suite
 from pulseq.projects.packs import ChangedSinceError, Pack, choose_packs, plan_packs, read_pack
+from pulseq.projects.prepare_order import make_order
 from pulseq.projects.project_root import find_root, refuse_left_behind, refuse_outside
 from pulseq.projects.read_manifest import read_manifest
 from pulseq.protocol.coding import encode
-from pulseq.protocol.project_files import Manifest, Workspace
+from pulseq.protocol.project_files import Done, Manifest, Workspace
 from pulseq.protocol.to_node import MakeWorkspace, OfferProject, Order
 
 #: Messages on their way to one host at a time.
@@ -29,6 +30,8 @@ _KEPT_MESSAGES = 8
 #: How often a project is read, or offered, again: it was written to, or a host had damaged blobs.
 _TURNS = 3
 _NOTE_SECONDS = 1.0
+#: Of what failed to make a project ready so many lines are told with each test that does not run for that.
+_TOLD_LINES = 12
 
 
 class UnfitHostError(InfrastructureError):
@@ -102,6 +105,8 @@ class Shipping:
         read = read_manifest(root, self._suite.project, home=self._home)
         manifest = _with_directories(read.manifest, self._suite)
         refuse_left_behind(self._suite, manifest)
+        if self._suite.project.prepare is not None:
+            make_order(self._suite.project.prepare, manifest)  # which refuses what cannot be
         return _Project(manifest, read.notes)
 
     async def bring(self, node: LiveNode) -> Workspace | None:
@@ -168,9 +173,12 @@ class Shipping:
                 continue
             if project is not await self._read():
                 continue
-            order = Order(self._run_id, MakeWorkspace(self._suite.project.prepare))
+            prepare = self._suite.project.prepare
+            order = Order(self._run_id, MakeWorkspace(make_order(prepare, project.manifest) if prepare else None))
             done = await self._client.send_project(node.address, encode(order))
             if not done.again:
+                if done.output is not None:
+                    raise UnfitHostError(_say_output(done), Reason.SETUP)
                 if done.trouble is not None:
                     raise UnfitHostError(done.trouble)
                 return done.place
@@ -285,6 +293,11 @@ def _with_directories(manifest: Manifest, suite: Suite) -> Manifest:
 
 def _is_there(sending: asyncio.Task[str]) -> bool:
     return sending.done() and not sending.cancelled() and sending.exception() is None
+
+
+def _say_output(done: Done) -> str:
+    lines = [line for line in (done.output or "").splitlines() if line.strip()]
+    return "\n  ".join([f"{done.trouble}; its last lines:", *lines[-_TOLD_LINES:]]) if lines else str(done.trouble)
 
 
 def _retrieve(task: asyncio.Task[object]) -> None:

@@ -108,7 +108,7 @@ def test_a_tree_that_cannot_be_made_leaves_nothing(projects: HostProjects, tmp_p
 
     assert told.trouble.startswith("it cannot have a file named 'xxx")
     assert not told.again
-    assert {"deciding"} == {path.name for path in (tmp_path / "projects" / "w").iterdir()}
+    assert {"deciding"} == {path.name for path in (tmp_path / "w").iterdir()}
 
 
 def test_a_directory_that_cannot_be_had_is_told_when_it_is_needed(tmp_path: Path) -> None:
