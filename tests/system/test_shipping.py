@@ -98,9 +98,8 @@ def test_what_it_comes_to_is_as_if_it_had_run_where_it_is(workplace: Workplace, 
 
 
 def test_a_node_that_is_killed_gets_the_tree_again_and_nothing_is_left(workplace: Workplace, project: Path) -> None:
-    waiting = (
-        f"import pathlib, time\nwhile not pathlib.Path({str(workplace.path / 'go')!r}).exists(): time.sleep(0.05)\n"
-    )
+    go = str(workplace.path / "go")
+    waiting = f"import pathlib, time\nwhile not pathlib.Path({go!r}).exists(): time.sleep(0.05)\n"
     workplace.write("shop/wait.py", waiting + 'assert pathlib.Path("data/7.txt").exists()')
     workplace.write("shop/suite.yaml", "tests: [{id: wait, command: [python, wait.py]}]")
     process = workplace.start("run", "shop/suite.yaml", "-n", "2", "--ship", "--run-id", "r")
