@@ -31,6 +31,7 @@ class NodePlan:
         temp_root: the directory of all that it and its bodies write; made and removed by the node.
         first_worker, shared, machine_slots: as `NodeAgent` has them.
         way: how it has come: `local`, `ssh` or `joined`.
+        incarnation: of this start, where its owner is to know it before; None makes one.
     """
 
     node_id: str
@@ -41,6 +42,7 @@ class NodePlan:
     first_worker: int = 0
     shared: Path | None = None
     machine_slots: int | None = None
+    incarnation: str | None = None
 
 
 @contextlib.asynccontextmanager
@@ -82,6 +84,6 @@ def describe_node(plan: NodePlan) -> dict[str, Any]:
         "dask": importlib.metadata.version("distributed"),
         "pid": os.getpid(),
         # Tells one start of a node from the next, which may have the same address.
-        "incarnation": secrets.token_hex(8),
+        "incarnation": plan.incarnation or secrets.token_hex(8),
         "protocol": PROTOCOL,
     }
