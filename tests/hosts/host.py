@@ -145,8 +145,8 @@ class Host:
         self.path(PID_FILE).unlink(missing_ok=True)
 
     def processes(self) -> list[psutil.Process]:
-        """All that live there, but for the first one and the sshd that listens."""
-        return [process for process in processes_in(self.pid) if not _listens(process)]
+        """All that live there, but for the first one and sshd, which may wait for long for who was connected."""
+        return [process for process in processes_in(self.pid) if not _is_sshd(process)]
 
     def describe_processes(self) -> list[str]:
         """The same as command lines."""
@@ -197,8 +197,3 @@ def _words(process: psutil.Process) -> list[str]:
 
 def _is_sshd(process: psutil.Process) -> bool:
     return bool(words := _words(process)) and words[0].rpartition("/")[2].startswith("sshd")
-
-
-def _listens(process: psutil.Process) -> bool:
-    # It tells in its command line what it does; those that it starts for connections tell another thing.
-    return _is_sshd(process) and "[listener]" in " ".join(_words(process))

@@ -42,14 +42,15 @@ class FleetPlace:
         results = (told["result"] for told in self.events("attempt_finished", run_id))
         return [one["test_id"] for one in results if one["node_id"] == node_id and one.get("reason") == "node_lost"]
 
-    def find_left(self, hosts: Sequence[Host] | None = None) -> list[str]:
+    def find_left(self, hosts: Sequence[Host] | None = None, seconds: float = OUTLIVED_SECONDS) -> list[str]:
         """What is on these hosts, or on all, that a run should not have left: processes and files, in words.
 
-        Processes are given the time that users are promised.
+        Args:
+            seconds: that processes and files are given; by default as long as users are promised.
         """
         asked = self.lab.hosts if hosts is None else hosts
         with contextlib.suppress(AssertionError):
-            until(lambda: not any(host.processes() for host in asked), "no process is left", OUTLIVED_SECONDS)
+            until(lambda: not any(host.processes() or host.files() for host in asked), "nothing is left", seconds)
         return [
             *(f"on {host}: process {words!r}" for host in asked for words in host.describe_processes()),
             *(f"on {host}: {path}" for host in asked for path in host.files()),
