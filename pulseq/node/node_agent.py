@@ -29,12 +29,13 @@ from pulseq.models import (
     TestCase,
 )
 from pulseq.node.dispatch_under_way import DispatchUnderWay
+from pulseq.node.giving_way import GivingWay
 from pulseq.node.host_projects import HostProjects
 from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
 from pulseq.node.junit_files import Mark
 from pulseq.node.machine_memory import MachineMemory
 from pulseq.node.next_items import NextItems
-from pulseq.node.node_slots import KEEP_SECONDS, NodeSlots, Place
+from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.node.outbox import Outbox
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.probe import answer_probes
@@ -108,14 +109,12 @@ class NodeAgent:
         self.incarnation = incarnation
         self.slots = slots
         self.node_slots = NodeSlots(slots)
-        self.node_slots.on_change = self._make_room
+        self._giving_way = GivingWay(self.node_slots)
         self.temp_root = temp_root
         self.executor = Executor(node_id=node_id, temp_root=temp_root)
         self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
-        self._background = Background()
-        self._looks_again = False
 
     async def start(self) -> None:
         """Make the node able to run bodies; from here on drivers reach it."""
@@ -176,16 +175,6 @@ class NodeAgent:
         report = Report(self.node_id, self.incarnation, tuple(messages))
         self._worker.log_event(run_topic(run_id), {"report": encode_report(report)})
 
-    def _make_room(self) -> None:
-        """Have what is long give way to other runs, for as long as any of those waits."""
-        if not self._looks_again and self.node_slots.make_room():
-            self._looks_again = True
-            self._background.later(KEEP_SECONDS / 2, self._look_again)
-
-    def _look_again(self) -> None:
-        self._looks_again = False
-        self._make_room()
-
     async def leave_runs(self) -> None:
         """Tear down what idle pytest sessions keep open, tell all that is to be told, and forget all runs."""
         for run_id, run in list(self._runs.items()):
@@ -193,7 +182,7 @@ class NodeAgent:
             await self._leave_run(run_id)
 
     async def close(self) -> None:
-        await self._background.end()
+        await self._giving_way.close()
         for run_id in list(self._runs):
             await self._leave_run(run_id)
         await self.flow_tasks.close()
