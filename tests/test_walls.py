@@ -16,9 +16,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"bounds", "errors", "models", "fleet", "project", "events", "records", "runtime"},
-    {"background", "capabilities", "ownership", "safe_text"},
+    {"background", "blobs", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol", "security"},
-    {"planning", "suites", "execution", "results", "reports"},
+    {"planning", "projects", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
     {"cluster"},
     {"orchestration"},
@@ -58,6 +58,7 @@ KNOWN_TO_NODES = (
         f"pulseq.{room}"
         for room in (
             "background",
+            "blobs",
             "bounds",
             "errors",
             "fleet",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -14,6 +15,7 @@ from distributed import Worker
 from distributed.threadpoolexecutor import ThreadPoolExecutor
 
 from pulseq.errors import InfrastructureError
+from pulseq.node.host_projects import HostProjects
 from pulseq.node.joining import prepare_to_join
 from pulseq.node.node_on_worker import NodePlan, run_node
 from pulseq.node.on_its_own import on_its_own
@@ -61,10 +63,13 @@ async def serve(configuration: dict[str, Any]) -> None:
         shared=Path(configuration["shared"]),
         machine_slots=configuration["machine_slots"],
         incarnation=configuration.get("incarnation"),
+        directory=configuration.get("directory"),
+        store_bytes=configuration.get("store_bytes"),
     )
+    projects = HostProjects(plan.directory, plan.store_bytes)
     ending = asyncio.get_running_loop(), AsyncExitStack()
     # Before there is anything to leave behind.
-    watch_lifeline(lambda: _die(*ending, plan.temp_root))
+    watch_lifeline(lambda: _die(*ending, plan.temp_root, projects))
     worker = Worker(
         configuration["scheduler"],
         security=security_of(Credentials.of(configuration["credentials"])),
@@ -82,21 +87,24 @@ async def serve(configuration: dict[str, Any]) -> None:
         death_timeout=30,
         heartbeat_interval=f"{configuration['heartbeat_seconds']} s",
     )
-    async with run_node(worker, plan) as agent, contextlib.AsyncExitStack() as stack:
+    async with run_node(worker, plan, projects) as agent, contextlib.AsyncExitStack() as stack:
         ending[1].push_async_callback(agent.executor.close)
         if joins:
             limit = configuration["node_timeout_seconds"]
-            await stack.enter_async_context(on_its_own(worker, agent, limit, lambda: _die(*ending, plan.temp_root)))
+            end_bodies = functools.partial(_die, *ending, plan.temp_root, projects)
+            await stack.enter_async_context(on_its_own(worker, agent, limit, end_bodies))
         await worker
         tell_owner({"address": worker.address})
+        await asyncio.to_thread(projects.sweep)
         await worker.finished()  # type: ignore[no-untyped-call]
 
 
-def _die(loop: asyncio.AbstractEventLoop, bodies: AsyncExitStack, temp_root: Path) -> None:
+def _die(loop: asyncio.AbstractEventLoop, bodies: AsyncExitStack, temp_root: Path, projects: HostProjects) -> None:
     # The owner is gone: bodies first, then what they left on the disk, then this process.
     with contextlib.suppress(Exception):
         asyncio.run_coroutine_threadsafe(bodies.aclose(), loop).result(_LAST_WILL_SECONDS)
     shutil.rmtree(temp_root, ignore_errors=True)
+    projects.leave_all()
 
 
 def main() -> None:
