@@ -29,6 +29,7 @@ from pulseq.fleet import SshSpec
 from pulseq.processes.message_line import LineClosedError, MessageLine
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS, make_temp_root
 from pulseq.processes.spawn import open_log, spawn
+from pulseq.processes.tied_program import tied
 from pulseq.processes.watched_process import OwnChild
 from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.host import (
@@ -232,7 +233,10 @@ class HostLink:
         command = ssh_command(self._host, self._ssh, self._remote_command(slots), options=options)
         with theirs, open_log(self._log_path) as log:
             try:
-                pid = spawn(command, environment=os.environ, errors=log, stdin=theirs.fileno(), stdout=theirs.fileno())
+                # While it cannot reach the host it does not end with its input.
+                pid = spawn(
+                    tied(command), environment=os.environ, errors=log, stdin=theirs.fileno(), stdout=theirs.fileno()
+                )
             except OSError as error:
                 raise InfrastructureError(explain(self._host, f"{error.strerror}: ssh", None)) from error
         self._process = OwnChild(pid)

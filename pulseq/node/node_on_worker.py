@@ -32,8 +32,8 @@ class NodePlan:
         temp_root: the directory of all that it and its bodies write; made and removed by the node.
         first_worker, shared, machine_slots: as `NodeAgent` has them.
         way: how it has come: `local`, `ssh` or `joined`.
-        incarnation: of this start, where its owner is to know it before; None makes one.
         directory: where it keeps what is sent of projects, and how much; None is the usual place, and what runs say.
+        incarnation: of this start, where its owner is to know it before; None makes one.
     """
 
     node_id: str
@@ -44,9 +44,9 @@ class NodePlan:
     first_worker: int = 0
     shared: Path | None = None
     machine_slots: int | None = None
-    incarnation: str | None = None
     directory: str | None = None
     store_bytes: int | None = None
+    incarnation: str | None = None
 
 
 @contextlib.asynccontextmanager

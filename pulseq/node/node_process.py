@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -62,9 +61,9 @@ async def serve(configuration: dict[str, Any]) -> None:
         first_worker=configuration["first_worker"],
         shared=Path(configuration["shared"]),
         machine_slots=configuration["machine_slots"],
-        incarnation=configuration.get("incarnation"),
         directory=configuration.get("directory"),
         store_bytes=configuration.get("store_bytes"),
+        incarnation=configuration.get("incarnation"),
     )
     projects = HostProjects(plan.directory, plan.store_bytes)
     ending = asyncio.get_running_loop(), AsyncExitStack()
@@ -91,8 +90,9 @@ async def serve(configuration: dict[str, Any]) -> None:
         ending[1].push_async_callback(agent.executor.close)
         if joins:
             limit = configuration["node_timeout_seconds"]
-            end_bodies = functools.partial(_die, *ending, plan.temp_root, projects)
-            await stack.enter_async_context(on_its_own(worker, agent, limit, end_bodies))
+            await stack.enter_async_context(
+                on_its_own(worker, agent, limit, lambda: _die(*ending, plan.temp_root, projects))
+            )
         await worker
         tell_owner({"address": worker.address})
         await asyncio.to_thread(projects.sweep)
