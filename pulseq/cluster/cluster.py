@@ -11,11 +11,12 @@ from typing import Any
 from distributed import Client
 
 from pulseq.background import Background
-from pulseq.cluster.local_nodes import START_PATIENCE_SECONDS, LocalNodes
+from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
 from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
+from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.coding import PROTOCOL, say_protocol
 
 #: How long the scheduler may take to notice that a local node's process has ended.

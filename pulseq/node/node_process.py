@@ -57,6 +57,7 @@ async def serve(configuration: dict[str, Any]) -> None:
         executor=ThreadPoolExecutor(plan.slots, thread_name_prefix="Dask-Default-Threads"),  # type: ignore[no-untyped-call]
         host=configuration["host"],
         port=configuration["port"],
+        contact_address=configuration.get("contact"),
         local_directory=str(plan.temp_root),
         memory_limit=0,
         dashboard=False,
