@@ -43,6 +43,7 @@ ADDRESSES = {
             "pulseq.node.node_agent",  # a node is a worker of Dask's
             "pulseq.node.node_on_worker",
             "pulseq.node.node_process",
+            "pulseq.node.preload",
             "pulseq.orchestration.task_runner",
             "pulseq.processes.preload",
             "pulseq.standing.standing_nodes",
@@ -56,6 +57,7 @@ KNOWN_TO_NODES = (
         for room in (
             "background",
             "bounds",
+            "capabilities",
             "errors",
             "fleet",
             "models",

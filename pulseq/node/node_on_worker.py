@@ -31,6 +31,7 @@ class NodePlan:
         temp_root: the directory of all that it and its bodies write; made and removed by the node.
         first_worker, shared, machine_slots: as `NodeAgent` has them.
         way: how it has come: `local`, `ssh` or `joined`.
+        shares_worker: whether the worker is not there for it alone.
     """
 
     node_id: str
@@ -41,6 +42,7 @@ class NodePlan:
     first_worker: int = 0
     shared: Path | None = None
     machine_slots: int | None = None
+    shares_worker: bool = False
 
 
 @contextlib.asynccontextmanager
@@ -62,6 +64,7 @@ async def run_node(worker: Worker, plan: NodePlan) -> AsyncIterator[NodeAgent]:
         first_worker=plan.first_worker,
         shared=plan.shared,
         machine_slots=plan.machine_slots,
+        shares_worker=plan.shares_worker,
     )
     try:
         await agent.start()

@@ -9,10 +9,11 @@ from collections.abc import Callable
 from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.local_nodes import LocalNodes
+from pulseq.cluster.node_check import say_strangers
 from pulseq.cluster.node_client import NodeClient
 from pulseq.cluster.run_watch import driver_name
 from pulseq.cluster.standing_cluster import say_loss
-from pulseq.errors import ExitCode, InfrastructureError, PulseqError
+from pulseq.errors import ExitCode, PulseqError
 from pulseq.events import RunNote
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import Suite
@@ -116,8 +117,9 @@ class Driver:
             local.on_node_given_up = self._note_given_up
             local.background.on_death = self._stopper.stop_for_death
             await self.cluster.follow(local)
-        if not self.cluster.nodes:
-            raise InfrastructureError(f"the scheduler at {address!r} has no PulseQ node")
+        self.cluster.require_nodes()
+        if self.cluster.strangers:
+            self.log.emit(RunNote(say_strangers(len(self.cluster.strangers))))
         await self._health.begin()
         await self.dispatcher.settle()
 
