@@ -74,6 +74,12 @@ DASK = (
         ("test_an_operation_of_ours_is_answered_by_a_worker",),
     ),
     Place(
+        ("Worker.periodic_callbacks", "Worker.latency"),
+        ("node/silence.py",),
+        "A node elsewhere takes its scheduler for silent and ends what it is at, or never notices that it is.",
+        ("test_a_heartbeat_can_be_given_up_and_its_answer_is_noticed",),
+    ),
+    Place(
         ("Scheduler.broadcast",),
         ("cluster/run_watch.py", "protocol/node_probe.py"),
         "No node is probed, and none is told that a run's driver was killed.",

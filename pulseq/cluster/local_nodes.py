@@ -86,6 +86,7 @@ class LocalNodes:
             heartbeat_seconds=heartbeat_seconds,
             node_timeout_seconds=node_timeout_seconds,
         )
+        self._connecting = False
         self._restarts: Counter[str] = Counter()
         self.background = Background()
         self._closing = False
@@ -119,8 +120,15 @@ class LocalNodes:
                 "temp_root": str(self._scheduler_temp_root),
             }
         )
-        for host in {host.host: host for spec in self.fleet.nodes if (host := self._starter.host_of(spec))}.values():
-            self.background.start(self._connect(host), f"connecting to host {host.host}")
+        await self.connect_hosts()
+
+    async def connect_hosts(self) -> None:
+        """Begin to connect to other hosts, which then load what nodes need; it is not waited for, and done once."""
+        if not self._connecting:
+            self._connecting = True
+            for host in self._starter.hosts():
+                self.background.start(self._connect(host), f"connecting to host {host.host}")
+            await asyncio.sleep(0)  # they have started ssh by then
 
     async def _connect(self, host: SshHost) -> None:
         with contextlib.suppress(InfrastructureError):  # who starts nodes there is told

@@ -90,18 +90,20 @@ class NodeStarter:
             {
                 "scheduler": scheduler,
                 "node_id": spec.id,
+                "way": "local" if spec.is_local else "ssh",
                 "host": "127.0.0.1",
                 "port": spec.port,
                 "slots": spec.max_concurrent_tests,
                 "capabilities": dict(spec.capabilities),
                 "first_worker": first_workers(self._fleet)[spec.id],
                 "heartbeat_seconds": self._heartbeat_seconds,
+                "node_timeout_seconds": self._node_timeout_seconds,
             },
         )
 
     def host_of(self, spec: NodeSpec) -> SshHost | None:
         """The host that a node is on; None is this machine."""
-        if spec.is_local:
+        if spec.is_local or spec.joins:
             return None
         if (spec.host, spec.ssh) not in self._hosts:
             slots = [node.max_concurrent_tests for node in self._fleet.nodes if machine_of(node) == machine_of(spec)]
@@ -113,6 +115,10 @@ class NodeStarter:
                 silence_seconds=self._node_timeout_seconds,
             )
         return self._hosts[spec.host, spec.ssh]
+
+    def hosts(self) -> list[SshHost]:
+        """The hosts of all nodes that are not of this machine."""
+        return list(dict.fromkeys(host for spec in self._fleet.nodes if (host := self.host_of(spec)) is not None))
 
     async def clear(self, node_id: str) -> None:
         """Remove what a node of this machine has left that has ended."""

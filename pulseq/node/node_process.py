@@ -15,6 +15,7 @@ from distributed.threadpoolexecutor import ThreadPoolExecutor
 
 from pulseq.node.node_on_worker import NodePlan, run_node
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.protocol.connections import connection_settings
 
 #: The worker runs our coroutines and little else: no profiler, no spilling, no memory verdicts of Dask's.
 WORKER_SETTINGS: dict[str, Any] = {
@@ -36,12 +37,13 @@ _LAST_WILL_SECONDS = 2.5
 
 async def serve(configuration: dict[str, Any]) -> None:
     """Run the node until its process is ended or the scheduler is gone."""
-    dask.config.set(WORKER_SETTINGS)
+    dask.config.set({**WORKER_SETTINGS, **connection_settings(configuration.get("node_timeout_seconds", 60.0))})
     plan = NodePlan(
         node_id=configuration["node_id"],
         slots=configuration["slots"],
         temp_root=Path(configuration["temp_root"]),
         capabilities=configuration["capabilities"],
+        way=configuration.get("way", "local"),
         first_worker=configuration["first_worker"],
         shared=Path(configuration["shared"]),
         machine_slots=configuration["machine_slots"],
