@@ -20,11 +20,7 @@ from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
-<<<<<<< HEAD
-=======
-from pulseq.protocol.coding import PROTOCOL, say_protocol
 from pulseq.protocol.connections import connection_settings
->>>>>>> main
 
 #: How long the scheduler may take to notice that a local node's process has ended.
 GONE_PATIENCE_SECONDS = 3.0
