@@ -51,6 +51,7 @@ COMMANDS = {
     "completion": ("pulseq.cli.completion:completion", "Print what bash, zsh or fish complete our words with."),
     "man": ("pulseq.cli.man:man", "Print the manual page."),
     "node": ("pulseq.cli.node:app", "Have nodes on other hosts."),
+    "certs": ("pulseq.cli.certs:app", "Make what machines need to be members of a site."),
     "results": ("pulseq.cli.results:app", "Bring journals into the database."),
 }
 for _name, (_place, _help) in COMMANDS.items():

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.cli.common_options import Output
-from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, find_cluster, standing_directory
+from pulseq.cluster.standing_cluster import (
+    Condition,
+    PartState,
+    StandingCluster,
+    find_cluster,
+    find_credentials,
+    standing_directory,
+)
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, login_url
 from pulseq.ownership import default_home
@@ -47,7 +54,7 @@ def status(
     if url or env:
         print(_say_url(home, cluster) if url else _say_environment(home, cluster))
         return ExitCode.OK
-    views = _ask(cluster)
+    views = _ask(home, cluster)
     if output == "json":
         described = describe_cluster(cluster, views, str(standing_directory(home) / "logs"))
         print(json.dumps({**described, "prefect_auth_file": str(auth_path(home)) if read_auth(home) else None}))
@@ -77,9 +84,11 @@ def _tell_of_nothing(cluster: StandingCluster | None, output: str) -> int:
     return ExitCode.TESTS_FAILED
 
 
-def _ask(cluster: StandingCluster) -> dict[str, NodeView]:
+def _ask(home: Path, cluster: StandingCluster) -> dict[str, NodeView]:
+    if not cluster.scheduler:
+        return {}
     try:
-        return asyncio.run(ask_nodes(cluster.scheduler)) if cluster.scheduler else {}
+        return asyncio.run(ask_nodes(cluster.scheduler, find_credentials(home)))
     except InfrastructureError:
         # It is being started again, as its line says.
         return {}
@@ -95,6 +104,7 @@ def describe_cluster(cluster: StandingCluster, views: dict[str, NodeView], logs:
         "prefect_api": cluster.api_url,
         "prefect_ui": cluster.ui_url,
         "scheduler": cluster.scheduler,
+        "listen": cluster.listen or None,
         "version": cluster.version,
         "python": cluster.python,
         "nodes_file": cluster.fleet.source,
@@ -132,9 +142,12 @@ def _moment(seconds: float) -> str:
 
 
 def render_cluster(cluster: StandingCluster, views: dict[str, NodeView], now: float) -> list[str]:
-    """What people read: one line for all, then one for each part."""
+    """What people read: one line for all, then one for each part, and for each node that has joined by itself."""
     lines = [f"{cluster.condition} for {say_clock(now - cluster.since)}: Prefect {cluster.ui_url or cluster.api_url}"]
-    width = max((len(part.name) for part in cluster.parts), default=0)
+    if cluster.listen:
+        lines.append(f"  members of the site reach it at tls://{safe_line(cluster.listen)}")
+    joined = {node_id: view for node_id, view in views.items() if node_id not in {part.name for part in cluster.parts}}
+    width = max((len(name) for name in (*(part.name for part in cluster.parts), *joined)), default=0)
     for part in cluster.parts:
         words = [f"{part.condition} for {say_clock(now - part.since)}"]
         if (view := views.get(part.name)) is not None and part.condition is Condition.RUNNING:
@@ -142,7 +155,10 @@ def render_cluster(cluster: StandingCluster, views: dict[str, NodeView], now: fl
         if part.deaths:
             words.append(f"died {part.deaths} time{'' if part.deaths == 1 else 's'}, last: {safe_line(part.why or '')}")
         lines.append(f"  {safe_line(part.name):{width}}  {'; '.join(words)}")
-    return lines
+    for node_id, view in joined.items():
+        lines.append(f"  {safe_line(node_id):{width}}  {'; '.join(['joined', *_say_view(view, now)])}")
+    waited = [spec.id for spec in cluster.fleet.nodes if spec.joins and spec.id not in joined]
+    return [*lines, *(f"  {safe_line(node_id):{width}}  has not joined" for node_id in waited)]
 
 
 def _say_view(view: NodeView, now: float) -> list[str]:

@@ -27,6 +27,7 @@ from pulseq.fleet import Fleet, FrameworkConfig, NodeSpec, SshSpec, Strategy
 from pulseq.models import CapabilityValue
 from pulseq.ownership import open_own, refuse_foreign_in, write_own
 from pulseq.processes.process_id import ProcessId
+from pulseq.security.credentials import Credentials, recall_credentials
 
 FILE_NAME = "standing.json"
 LOCK_NAME = "standing.lock"
@@ -74,7 +75,8 @@ class StandingCluster:
         keeper: the process that owns all others.
         api_url: of the Prefect API that its nodes speak to.
         ui_url: of the server's pages; None where the API is not ours.
-        scheduler: Dask's address, empty as long as it is not known.
+        scheduler: Dask's address for this machine, empty as long as it is not known.
+        listen: where other machines reach it, ADDRESS:PORT; empty for nowhere.
         since: Unix seconds at which `pulseq up` was called.
         helpers: processes beside the parts, which nobody asks for by name.
         version, python: of PulseQ and of the interpreter that nodes run under.
@@ -91,6 +93,7 @@ class StandingCluster:
     helpers: tuple[ProcessId, ...] = ()
     version: str = __version__
     python: str = field(default_factory=platform.python_version)
+    listen: str = ""
 
     @property
     def processes(self) -> list[ProcessId]:
@@ -114,6 +117,20 @@ def standing_directory(home: Path) -> Path:
 def users_path(home: Path) -> Path:
     """The file whose lock runs share as long as they use what stands."""
     return standing_directory(home) / "users"
+
+
+def credentials_path(home: Path) -> Path:
+    """Where the credentials of what stands are, for members of this user."""
+    return standing_directory(home) / "credentials.pem"
+
+
+def find_credentials(home: Path) -> Credentials | None:
+    """The credentials of what stands in the state directory; None where nothing does.
+
+    Raises:
+        UsageError: they cannot be read.
+    """
+    return recall_credentials(credentials_path(home))
 
 
 def find_cluster(home: Path) -> StandingCluster | None:
