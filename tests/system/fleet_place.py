@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +15,11 @@ from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, until
 
 RUN = "fleet"
+#: What stays on a host, so that the next run finds it: projects and their environments; what pytest itself keeps.
+KEPT = re.compile(
+    r"/home/tester/\.cache(/pulseq(/w(/deciding)?|/projects(/incoming|/store.id|/store.lock|/(objects|prepared)(/.*)?)?)?)?"
+    r"|/tmp/pytest-of-tester(/.*)?"
+)
 
 
 @dataclass
@@ -50,8 +56,12 @@ class FleetPlace:
         """
         asked = self.lab.hosts if hosts is None else hosts
         with contextlib.suppress(AssertionError):
-            until(lambda: not any(host.processes() or host.files() for host in asked), "nothing is left", seconds)
+            until(lambda: not any(host.processes() or _files(host) for host in asked), "nothing is left", seconds)
         return [
             *(f"on {host}: process {words!r}" for host in asked for words in host.describe_processes()),
-            *(f"on {host}: {path}" for host in asked for path in host.files()),
+            *(f"on {host}: {path}" for host in asked for path in _files(host)),
         ]
+
+
+def _files(host: Host) -> list[str]:
+    return [path for path in host.files() if not KEPT.fullmatch(path)]
