@@ -43,6 +43,7 @@ ADDRESSES = {
             "pulseq.cluster",
             "pulseq.node.node_agent",  # a node is a worker of Dask's
             "pulseq.node.node_on_worker",
+            "pulseq.node.joining",
             "pulseq.node.node_process",
             "pulseq.orchestration.task_runner",
             "pulseq.processes.preload",

@@ -55,6 +55,8 @@ _MOST_NOISE = 1 << 20
 #: How long the program may take to be there once ssh was started: the way there, and Python's start.
 HELLO_SECONDS = 30.0
 _FORWARD_SECONDS = 10.0
+#: ssh gives the socket a longer name at first.
+_LONGEST_PLACE = 80
 #: How long nodes and bodies may take to end when they are asked to.
 END_SECONDS = 6.0
 #: Where `pulseq node install` puts PulseQ on a host.
@@ -167,7 +169,7 @@ class HostLink:
         self._log_path = logs / f"ssh-{host}.log"
         self._logs = logs
         self._silence_seconds = silence_seconds
-        self._place = make_temp_root()
+        self._place = _control_directory()
         self._process: OwnChild | None = None
         self._line: MessageLine | None = None
         self._ports: dict[int, int] = {}
@@ -435,6 +437,12 @@ class HostLink:
             log.seek(began)
             return log.read(_MOST_NOISE).decode(errors="replace")
         return ""
+
+
+def _control_directory() -> Path:
+    """A place for the socket by which the connection is told what to forward: its name may have 108 bytes."""
+    place = make_temp_root()
+    return place if len(os.fsencode(place)) < _LONGEST_PLACE else Path("/tmp", place.name)
 
 
 def _answer(answers: dict[str, asyncio.Future[Any]], node_id: str, value: Any) -> None:

@@ -173,6 +173,12 @@ class NodeAgent:
         report = Report(self.node_id, self.incarnation, tuple(messages))
         self._worker.log_event(run_topic(run_id), {"report": encode_report(report)})
 
+    async def leave_runs(self) -> None:
+        """Tear down what idle pytest sessions keep open, tell all that is to be told, and forget all runs."""
+        for run_id, run in list(self._runs.items()):
+            await run.do(FinishSessions())
+            await self._leave_run(run_id)
+
     async def close(self) -> None:
         for run_id in list(self._runs):
             await self._leave_run(run_id)

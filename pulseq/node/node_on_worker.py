@@ -33,6 +33,7 @@ class NodePlan:
         first_worker, shared, machine_slots: as `NodeAgent` has them.
         way: how it has come: `local`, `ssh` or `joined`.
         directory: where it keeps what is sent of projects, and how much; None is the usual place, and what runs say.
+        incarnation: of this start, where its owner is to know it before; None makes one.
     """
 
     node_id: str
@@ -45,6 +46,7 @@ class NodePlan:
     machine_slots: int | None = None
     directory: str | None = None
     store_bytes: int | None = None
+    incarnation: str | None = None
 
 
 @contextlib.asynccontextmanager
@@ -90,6 +92,6 @@ def describe_node(plan: NodePlan) -> dict[str, Any]:
         "dask": importlib.metadata.version("distributed"),
         "pid": os.getpid(),
         # Tells one start of a node from the next, which may have the same address.
-        "incarnation": secrets.token_hex(8),
+        "incarnation": plan.incarnation or secrets.token_hex(8),
         "protocol": PROTOCOL,
     }
