@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"bounds", "errors", "models", "fleet", "project", "events", "records", "runtime"},
+    {"bounds", "errors", "marks", "models", "fleet", "project", "events", "records", "runtime"},
     {"background", "blobs", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol", "security"},
     {"planning", "projects", "suites", "execution", "results", "reports"},

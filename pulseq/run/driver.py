@@ -129,6 +129,7 @@ class Driver:
         assert address is not None
         self.cluster.on_joined = self.dispatcher.add_node
         self.cluster.on_left = self.dispatcher.lose_node
+        self.cluster.on_marked = self.dispatcher.heed_mark
         self.cluster.on_lost = self._scheduler_lost
         self.cluster.on_refused = self._note_refused
         await self.cluster.connect(
