@@ -6,7 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from pulseq.events import (
+    ArtifactsKept,
     AttemptFinished,
     AttemptStarted,
     EntryCollected,
@@ -180,6 +183,8 @@ class RunRecord:
     collected: dict[str, EntryCollected] = field(default_factory=dict)
     #: By entry and node.
     sessions: dict[tuple[str, str], SessionFinished] = field(default_factory=dict)
+    #: What attempts left, by their tests.
+    artifacts: dict[Key, list[ArtifactsKept]] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take one event in; events come in the order of the run."""
@@ -210,10 +215,19 @@ class RunRecord:
                     test.take(result, node_is_gone=result.node_id in self.absent)
             case TestClosed():
                 self._close(event)
+            case ArtifactsKept():
+                self._keep(event)
             case RunNote():
                 self.notes.append(event.text)
             case RunFinished():
                 self.finished = event
+
+    def _keep(self, event: ArtifactsKept) -> None:
+        self.artifacts.setdefault(event.key, []).append(event)
+        test = self.tests.get(event.key)
+        if event.warnings and test is not None and (result := test.attempts.get(event.attempt)) is not None:
+            warned = replace(result, warnings=(*result.warnings, *event.warnings))
+            test.attempts = {**test.attempts, event.attempt: warned}
 
     def _plan(self, event: TestPlanned) -> None:
         key = (event.test_id, event.variant)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,6 +51,7 @@ class Dispatcher:
 
     Args:
         queue: decides what goes where.
+        on_end: called, once its result is booked, with each end of an attempt that a node tells.
         held: whether the end waits for `release` although every test has its verdict.
 
     Attributes:
@@ -67,6 +68,7 @@ class Dispatcher:
     entries: dict[str, TestCase] = field(default_factory=dict)
     held: bool = False
     delivery: Delivery = field(default_factory=Delivery)
+    on_end: Callable[[str, AttemptEnd], None] = lambda node_id, end: None
     nodes: RunNodes = field(init=False)
     in_flight: InFlight = field(default_factory=InFlight)
     _stealing: WorkStealing = field(init=False)
@@ -238,6 +240,7 @@ class Dispatcher:
                 self._cases.take(message)
             case AttemptEnd(result):
                 self._book(result)
+                self.on_end(node_id, message)
             case TaskRunState():
                 self.delivery.put(message)
             case DispatchDone():
