@@ -44,10 +44,22 @@ DASK = (
         ("test_a_worker_ends_its_own_kind_of_pool_in_time",),
     ),
     Place(
+        ("Worker.startup_information",),
+        ("node/node_on_worker.py",),
+        "No node has labels: nothing fits, and no test ever starts.",
+        ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
+    ),
+    Place(
         ("Worker.handlers",),
         ("node/probe.py",),
         "No node answers a probe, and all are thought to be silent.",
         ("test_an_operation_of_ours_is_answered_by_a_worker",),
+    ),
+    Place(
+        ("Worker.periodic_callbacks", "Worker.latency"),
+        ("node/silence.py",),
+        "A node elsewhere takes its scheduler for silent and ends what it is at, or never notices that it is.",
+        ("test_a_heartbeat_can_be_given_up_and_its_answer_is_noticed",),
     ),
     Place(
         ("Scheduler.broadcast",),

@@ -8,15 +8,18 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import dask
 from distributed import Client
 
 from pulseq.background import Background
-from pulseq.cluster.local_nodes import START_PATIENCE_SECONDS, LocalNodes
+from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
 from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
+from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.coding import PROTOCOL, say_protocol
+from pulseq.protocol.connections import connection_settings
 
 #: How long the scheduler may take to notice that a local node's process has ended.
 GONE_PATIENCE_SECONDS = 3.0
@@ -64,17 +67,21 @@ class Cluster:
         self._closing = False
         self.background = Background()
 
-    async def connect(self, address: str, *, name: str, foreign: bool) -> None:
+    async def connect(self, address: str, *, name: str, foreign: bool, node_timeout: float = 60.0) -> None:
         """Connect to the scheduler at `address` as `name`; `foreign` where it is not one of this run's.
+
+        Args:
+            node_timeout: seconds of silence that a link may have, to this scheduler too.
 
         Raises:
             InfrastructureError: nothing answers there.
         """
         self.address = address
         try:
-            self.client: Any = await Client(  # type: ignore[no-untyped-call]
-                address, asynchronous=True, set_as_default=False, timeout=10, name=name
-            )
+            with dask.config.set(connection_settings(node_timeout)):
+                self.client: Any = await Client(  # type: ignore[no-untyped-call]
+                    address, asynchronous=True, set_as_default=False, timeout=10, name=name
+                )
         except (OSError, ValueError) as error:
             raise InfrastructureError(no_scheduler(address, error)) from error
         await self._subscribe()

@@ -16,6 +16,7 @@ from distributed import Scheduler
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.run_watch import RunWatch
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.protocol.connections import connection_settings
 
 #: Retries are PulseQ's to count, so a lost worker must never make Dask judge a task (its `KilledWorker`
 #: befalls tasks that never ran); stealing and memory management would move what is pinned to a node.
@@ -37,7 +38,8 @@ async def serve(configuration: dict[str, Any]) -> None:
     worker_ttl = configuration["worker_ttl_seconds"]
     # Nodes share in there what they need not do twice on one machine.
     Path(configuration["temp_root"]).mkdir(mode=0o700, parents=True, exist_ok=True)
-    settings = {**SCHEDULER_SETTINGS, "distributed.scheduler.worker-ttl": f"{worker_ttl} s"}
+    settings = {**SCHEDULER_SETTINGS, **connection_settings(worker_ttl)}
+    settings["distributed.scheduler.worker-ttl"] = f"{worker_ttl} s"
     dask.config.set({**settings, "temporary-directory": configuration["temp_root"]})
     async with Scheduler(
         host=configuration["host"], port=configuration["port"], dashboard=False, dashboard_address="127.0.0.1:0"

@@ -71,6 +71,7 @@ class Driver:
         self.accepting: asyncio.Task[None] | None = None
         self._may_start = asyncio.Event()
         self._on_open = on_open
+        self._node_timeout = framework.node_timeout
         queue = RunQueue(decided_by or framework, granularity=options.granularity, failed_first=options.failed_first)
         self.dispatcher = Dispatcher(
             options.run_id, self.cluster, self.runner, self.ledger, queue, options.max_failures
@@ -121,7 +122,12 @@ class Driver:
         self.cluster.on_left = self.dispatcher.lose_node
         self.cluster.on_lost = self._scheduler_lost
         self.cluster.on_refused = self._note_refused
-        await self.cluster.connect(address, name=driver_name(self.options.run_id), foreign=local is None)
+        await self.cluster.connect(
+            address,
+            name=driver_name(self.options.run_id),
+            foreign=local is None,
+            node_timeout=self._node_timeout,
+        )
         self.runner.bind(self.cluster.client, self.cluster.has_address)
         self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
         if local is not None:

@@ -100,6 +100,7 @@ def _make_nodes(
         heartbeat_seconds=fleet.framework.heartbeat_interval,
         node_timeout_seconds=fleet.framework.node_timeout,
         environment=NODE_SETTINGS,
+        without_missing=options.without_missing,
     )
     local.on_note = say
     stack.push_async_callback(local.stop)

@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import inspect
 import pickle
+import socket
 import tempfile
 import threading
 import time
@@ -24,6 +25,8 @@ from distributed.threadpoolexecutor import ThreadPoolExecutor
 from pulseq.cluster.run_watch import run_of
 from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
 from pulseq.node.node_process import WORKER_SETTINGS
+from pulseq.node.silence import Silence
+from pulseq.protocol.connections import connection_settings
 from tests import promised
 from tests.outside_use import named_uses, our_files, unpromised_uses
 from tests.unpromised import DASK, Place
@@ -54,10 +57,10 @@ async def cluster(**worker_options: Any) -> AsyncIterator[Members]:
                 host="127.0.0.1",
                 memory_limit=0,
                 local_directory=stack.enter_context(tempfile.TemporaryDirectory()),
-                startup_information={"pulseq": lambda _worker: LABELS},
                 **_QUIET,
                 **worker_options,
             )
+            worker.startup_information["pulseq"] = lambda _worker: LABELS
             await stack.enter_async_context(worker)
             client: Any = Client(scheduler.address, asynchronous=True, set_as_default=False, name="ours")
             await stack.enter_async_context(client)
@@ -187,6 +190,52 @@ def test_a_worker_that_is_silent_is_removed_under_that_name() -> None:
     in_cluster(check)
 
 
+def test_a_heartbeat_can_be_given_up_and_its_answer_is_noticed() -> None:
+    async def check(members: Members) -> None:
+        worker, heard = members.worker, Heard()
+        silence = Silence(3, lambda: None, clock=heard.clock)
+        silence.follow(worker)
+        ask = worker.periodic_callbacks["heartbeat"].callback
+        answer = members.scheduler.handlers["heartbeat_worker"]
+        members.scheduler.handlers["heartbeat_worker"] = _never
+        heard.now = 1.0
+        await ask()  # no error, and the worker lives on
+        assert (silence.seconds, str(worker.status)) == (1.0, "Status.running")
+        members.scheduler.handlers["heartbeat_worker"] = answer
+        heard.now = 2.0
+        await ask()
+        assert silence.seconds == 0.0
+
+    in_cluster(check)
+
+
+@dataclass
+class Heard:
+    """A clock that is set by hand."""
+
+    now: float = 0.0
+
+    def clock(self) -> float:
+        return self.now
+
+
+async def _never(**_: Any) -> None:
+    await asyncio.Event().wait()
+
+
+@pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such limit")
+@pytest.mark.parametrize("node_timeout", [0.5, 60.0])
+def test_a_connection_lives_as_long_without_a_sign_as_is_set(node_timeout: float) -> None:
+    async def check() -> None:
+        with dask.config.set(connection_settings(node_timeout)):
+            async with cluster() as members:
+                comm = members.worker.batched_stream.comm
+                limit = comm.stream.socket.getsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT)
+                assert max(2 * node_timeout, 10) < limit / 1000 < 2 * node_timeout + 11
+
+    asyncio.run(check())
+
+
 def test_a_clients_id_has_the_name_that_it_was_given() -> None:
     async def check(members: Members) -> None:
         assert members.client.id.startswith("Client-ours-")
@@ -233,7 +282,7 @@ def test_a_worker_ends_its_own_kind_of_pool_in_time() -> None:
     asyncio.run(run())
 
 
-@pytest.mark.parametrize("settings", [SCHEDULER_SETTINGS, WORKER_SETTINGS])
+@pytest.mark.parametrize("settings", [SCHEDULER_SETTINGS, WORKER_SETTINGS, connection_settings(60.0)])
 def test_dask_knows_the_settings_of_our_processes(settings: Mapping[str, Any]) -> None:
     own = dask.config.merge(*dask.config.defaults)
     unknown = object()
@@ -257,7 +306,7 @@ def test_dask_knows_the_settings_of_our_processes(settings: Mapping[str, Any]) -
         (
             Worker.__init__,
             {"death_timeout", "executor", "heartbeat_interval", "local_directory", "memory_limit"}
-            | {"name", "nthreads", "host", "port", "dashboard", "dashboard_address", "startup_information"},
+            | {"name", "nthreads", "host", "port", "dashboard", "dashboard_address"},
         ),
     ],
 )
