@@ -24,6 +24,7 @@ _NAME_BYTES = 120
 _PATH_BYTES = 480
 _MOST_FOLDERS = 8
 _LONGEST_ENDING = 16
+_SHOWN = 3
 #: What some file system, or a CI server that keeps files, does not take in a name.
 _REFUSED = frozenset('"*/:<>?\\|')
 
@@ -56,10 +57,11 @@ class LeftFile(Struct, frozen=True):
 
 
 class Artifact(Struct, frozen=True, omit_defaults=True):
-    """A file that came home.
+    """A file that was to come home.
 
     Attributes:
         path: where it is, below the directory of its run; None where it did not come.
+        trouble: why not.
     """
 
     name: str
@@ -67,6 +69,7 @@ class Artifact(Struct, frozen=True, omit_defaults=True):
     sha256: str
     media_type: str
     path: str | None = None
+    trouble: str | None = None
 
 
 def safe_path(parts: Iterable[str]) -> str:
@@ -132,6 +135,20 @@ def _split(name: str) -> tuple[str, str]:
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
+
+
+def warn_of_missing(files: Iterable[Artifact]) -> tuple[str, ...]:
+    """What is to be said of files that did not come home, a line for each reason; the database says the same."""
+    names: dict[str, list[str]] = {}
+    for file in files:
+        if file.trouble is not None:
+            names.setdefault(file.trouble, []).append(file.name)
+    return tuple(f"artifacts that did not come home: {_some(missing)} ({why})" for why, missing in names.items())
+
+
+def _some(names: list[str]) -> str:
+    more = f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else ""
+    return ", ".join(names[:_SHOWN]) + more
 
 
 def say_size(size: int) -> str:

@@ -190,8 +190,7 @@ class ArtifactsKept(Struct, frozen=True, omit_defaults=True):
 
     Attributes:
         test_id: an entry that became tests of its own (JUnit files) has none itself.
-        files: those without a `path` have not come.
-        warnings: why not; they belong to those of the attempt.
+        files: why some of them have not come is a warning of the attempt.
     """
 
     test_id: str
@@ -199,7 +198,6 @@ class ArtifactsKept(Struct, frozen=True, omit_defaults=True):
     attempt: int
     node_id: str
     files: tuple[Artifact, ...] = ()
-    warnings: tuple[str, ...] = ()
 
     @property
     def key(self) -> Key:

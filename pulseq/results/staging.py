@@ -14,7 +14,9 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import asdict
 
+from pulseq.artifacts import Artifact
 from pulseq.events import (
+    ArtifactsKept,
     EntryCollected,
     NodeHealth,
     NodeJoined,
@@ -71,6 +73,9 @@ class RunEvents:
                 self._look(seq, "lost", NodeHealth(node_id, Liveness.INACTIVE, why), at)
             case NodeHealth() as health:
                 self._look(seq, "poll", health, at)
+            case ArtifactsKept() as kept:
+                key = (seq, clean(kept.test_id), clean(kept.variant), kept.attempt, clean(kept.node_id))
+                self.rows["stage_artifacts"] += [(*key, *_artifact_row(file)) for file in kept.files]
             case RunNote(text):
                 self.rows["stage_run_notes"].append((seq, at, clean(text)))
             case EntryCollected() as collected:
@@ -97,6 +102,11 @@ def health_row(seq: int, event: str, health: NodeHealth, at: int | None) -> Row:
     """The row of `node_health`, without its run."""
     words = (clean_or_none(health.why), clean_or_none(health.scheduler or None), clean_or_none(health.address))
     return (seq, clean(health.node_id), at, event, health.liveness.value, *words, *_NUMBERS_OF_HEALTH(health))
+
+
+def _artifact_row(file: Artifact) -> Row:
+    words = (file.sha256, clean(file.media_type), clean_or_none(file.trouble))
+    return (clean(file.name), clean_or_none(file.path), file.bytes, *words)
 
 
 def microseconds(seconds: float) -> int | None:

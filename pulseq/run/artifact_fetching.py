@@ -177,19 +177,18 @@ class ArtifactFetching:
 
     async def _bring_home(self, parcel: _Parcel, source: _FromNode) -> None:
         """Bring home what an attempt left, and tell of it."""
-        artifacts, reasons = [], dict[str, list[str]]()
+        artifacts = []
         for file in parcel.files:
-            path = None
+            path = trouble = None
             try:
                 path = await self._bring_file(parcel, file, source)
             except _NotHomeError as error:
-                reasons.setdefault(str(error), []).append(file.name)
-            artifacts.append(Artifact(file.name, file.bytes, file.sha256, file.media_type, path))
+                trouble = str(error)
+            artifacts.append(Artifact(file.name, file.bytes, file.sha256, file.media_type, path, trouble))
         for file in parcel.files:
             self._files_left -= 1
             self._bytes_left -= file.bytes
-        warnings = tuple(_say_missing(names, why) for why, names in reasons.items())
-        self.tell(ArtifactsKept(*parcel.test, parcel.attempt, parcel.node.id, tuple(artifacts), warnings))
+        self.tell(ArtifactsKept(*parcel.test, parcel.attempt, parcel.node.id, tuple(artifacts)))
         if self._is_there(parcel.node) and self._given_up is None:
             sha256s = {file.sha256 for file in parcel.files}
             await self.client.drop_artifacts(self.run_id, parcel.node.address, sha256s)
@@ -262,8 +261,3 @@ class ArtifactFetching:
     def _is_there(self, node: LiveNode) -> bool:
         """Whether a node is the one that told of its files: another start of it has none of them."""
         return self.nodes.get(node.id) is node
-
-
-def _say_missing(names: list[str], why: str) -> str:
-    shown = ", ".join(map(repr, names[:3])) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
-    return f"artifacts that did not come home: {shown} ({why})"
