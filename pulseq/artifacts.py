@@ -17,6 +17,8 @@ from msgspec import Struct
 MOST_OF_A_TEST = 100_000_000
 MOST_OF_A_RUN = 2_000_000_000
 
+#: Where they are, in the directory of a run.
+ARTIFACTS_FOLDER = "artifacts"
 FAILED, ALL = "failed", "all"
 
 #: Bytes of a name within a directory: some file systems take no more than 143.

@@ -13,11 +13,10 @@ import shutil
 from pathlib import Path
 from typing import BinaryIO
 
-from pulseq.artifacts import folder_of_test, safe_path
+from pulseq.artifacts import ARTIFACTS_FOLDER, folder_of_test, safe_path
 from pulseq.models import Key
 from pulseq.ownership import FILE_MODE, make_own_directory, open_own
 
-ARTIFACTS = "artifacts"
 _COMING = ".coming"
 
 
@@ -47,7 +46,7 @@ class ArtifactFolder:
         Raises:
             OSError: it cannot be written.
         """
-        folder = self._run_directory / ARTIFACTS / _COMING
+        folder = self._run_directory / ARTIFACTS_FOLDER / _COMING
         for one in (folder.parent, folder):
             make_own_directory(one)
         return Incoming(folder / sha256, sha256)
@@ -62,7 +61,7 @@ class ArtifactFolder:
         Raises:
             OSError: it cannot be written.
         """
-        relative = "/".join((ARTIFACTS, folder_of_test(*test), str(attempt), safe_path(name.split("/"))))
+        relative = "/".join((ARTIFACTS_FOLDER, folder_of_test(*test), str(attempt), safe_path(name.split("/"))))
         target, known = self._run_directory / relative, self._places[sha256]
         for folder in reversed(target.relative_to(self._run_directory).parents[:-1]):
             make_own_directory(self._run_directory / folder)
@@ -82,9 +81,9 @@ class ArtifactFolder:
 
     def tidy(self) -> None:
         """Remove what was on its way."""
-        shutil.rmtree(self._run_directory / ARTIFACTS / _COMING, ignore_errors=True)
+        shutil.rmtree(self._run_directory / ARTIFACTS_FOLDER / _COMING, ignore_errors=True)
         with contextlib.suppress(OSError):
-            (self._run_directory / ARTIFACTS).rmdir()
+            (self._run_directory / ARTIFACTS_FOLDER).rmdir()
 
 
 class Incoming:
