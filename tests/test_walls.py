@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"bounds", "errors", "models", "fleet", "project", "events", "records", "runtime"},
+    {"artifacts", "bounds", "errors", "models", "fleet", "project", "events", "records", "runtime"},
     {"background", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol"},
     {"planning", "suites", "execution", "results", "reports"},
@@ -54,6 +54,7 @@ KNOWN_TO_NODES = (
     *(
         f"pulseq.{room}"
         for room in (
+            "artifacts",
             "background",
             "bounds",
             "errors",

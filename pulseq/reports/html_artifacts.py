@@ -48,7 +48,7 @@ class ShownArtifacts:
         place: None where nobody knows where they are; then they are only named.
     """
 
-    def __init__(self, run: RunDigest, place: ArtifactPlace | None) -> None:
+    def __init__(self, run: RunDigest, place: ArtifactPlace | None = None) -> None:
         self._run = run
         self._place = place
         self._allowance = PictureAllowance()

@@ -123,9 +123,9 @@ class Allowance:
         return shown
 
 
-def tell_tests(run: RunDigest, left: ShownArtifacts) -> ToldTests:
+def tell_tests(run: RunDigest, left: ShownArtifacts | None = None) -> ToldTests:
     """Everything a page shows of the tests of a run, bounded in number and in bytes."""
-    allowance = Allowance()
+    allowance, left = Allowance(), left or ShownArtifacts(run)
     details = [
         _detail(one, f"t{number}", allowance, left.of(one.key))
         for number, one in enumerate(run.failures[:_DETAILED], 1)

@@ -9,8 +9,9 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from pulseq.artifacts import Artifact, LeftFile, say_size
 from pulseq.background import Background
@@ -86,6 +87,9 @@ class ArtifactFetching:
     _coming: dict[str, asyncio.Event] = field(default_factory=dict)
     _used: int = 0
     _given_up: str | None = None
+    _enough: asyncio.Event = field(default_factory=asyncio.Event)
+    #: What lets nodes forget, which may take them any time.
+    _forgetting: Background = field(default_factory=Background)
     _files_left: int = 0
     _bytes_left: int = 0
     #: When the last part came.
@@ -151,26 +155,24 @@ class ArtifactFetching:
             for one in waiting:
                 one.cancel()
 
+    async def close(self) -> None:
+        """End what goes on."""
+        await self.background.end()
+        await self._forgetting.end()
+
     async def give_up(self, why: str) -> None:
         """Let what has not come not come, and tell so."""
         if self._files_left:
             self._given_up = why
             self.tell(RunNote(f"went on without artifacts: {self._say_left()} did not come, since {why}"))
-            await self.background.end()
-            for source in self._from.values():
-                while source.waiting:
-                    await self._bring_home(source.waiting.popleft(), source)
+            self._enough.set()
+            await self.background.settle()
         await asyncio.to_thread(self.folder.tidy)
 
     async def _work(self, source: _FromNode) -> None:
         try:
             while source.waiting:
-                parcel = source.waiting.popleft()
-                try:
-                    await self._bring_home(parcel, source)
-                except asyncio.CancelledError:
-                    source.waiting.appendleft(parcel)
-                    raise
+                await self._bring_home(source.waiting.popleft(), source)
         finally:
             source.workers -= 1
             self._changed.set()
@@ -191,7 +193,8 @@ class ArtifactFetching:
         self.tell(ArtifactsKept(*parcel.test, parcel.attempt, parcel.node.id, tuple(artifacts)))
         if self._is_there(parcel.node) and self._given_up is None:
             sha256s = {file.sha256 for file in parcel.files}
-            await self.client.drop_artifacts(self.run_id, parcel.node.address, sha256s)
+            dropping = self.client.drop_artifacts(self.run_id, parcel.node.address, sha256s)
+            self._forgetting.start(dropping, f"letting node {parcel.node.id} forget artifacts")
 
     async def _bring_file(self, parcel: _Parcel, file: LeftFile, source: _FromNode) -> str:
         while (coming := self._coming.get(file.sha256)) is not None:
@@ -242,7 +245,11 @@ class ArtifactFetching:
         length = min(source.part, file.bytes - offset)
         began = time.monotonic()
         try:
-            data = await self.client.fetch_artifact(self.run_id, node.address, file.sha256, offset, length)
+            data = await self._unless_enough(
+                self.client.fetch_artifact(self.run_id, node.address, file.sha256, offset, length)
+            )
+        except _NotHomeError:
+            raise
         except Exception as error:
             # Whatever it was that the node said.
             raise _NotHomeError(f"node {node.id} could not send it: {error}") from error
@@ -251,6 +258,18 @@ class ArtifactFetching:
         self._came_at = time.monotonic()
         self._fit_part(source, len(data), self._came_at - began)
         return data
+
+    async def _unless_enough(self, asking: Coroutine[Any, Any, bytes | None]) -> bytes | None:
+        """What a node answers; it may take any time to, and nobody may want to wait for it any more."""
+        answer, enough = asyncio.ensure_future(asking), asyncio.ensure_future(self._enough.wait())
+        try:
+            await asyncio.wait({answer, enough}, return_when=asyncio.FIRST_COMPLETED)
+            if not answer.done():
+                raise _NotHomeError(self._given_up)
+            return answer.result()
+        finally:
+            answer.cancel()
+            enough.cancel()
 
     def _fit_part(self, source: _FromNode, length: int, seconds: float) -> None:
         if length == source.part and seconds < _QUICK_SECONDS:

@@ -231,6 +231,7 @@ class Driver:
         """Leave the cluster."""
         await end_all({self.accepting} if self.accepting else set())
         await self._health.end()
-        for part in (self, self._artifacts, self.dispatcher, self.runner):
+        await self._artifacts.close()
+        for part in (self, self.dispatcher, self.runner):
             await part.background.end()
         await self.cluster.close()

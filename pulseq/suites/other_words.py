@@ -51,7 +51,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 _PLACES: Mapping[str, Collection[str]] = {
     "defaults": (
         *("timeout", "max_retries", "retry_delay", "requirements", "priority", "metrics", "env", "cwd", "python"),
-        *("memory_limit", "output_limit", "artifacts", "artifacts_of"),
+        *("memory_limit", "output_limit", "artifacts", "artifacts_of", "artifacts_limit"),
     ),
     "framework": ("heartbeat_interval", "node_timeout", "load_balancing_strategy", "result_aggregation"),
     "http": ("url", "method", "headers", "body", "expect_status", "expect_text", "max_seconds"),

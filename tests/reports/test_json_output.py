@@ -37,6 +37,7 @@ def test_a_run_is_one_object_with_its_counts_and_places(checkout) -> None:
         "prefect_url": "http://127.0.0.1:4200/runs/flow-run/f1",
         "warnings": [],
         "subtests": [],
+        "artifacts": [],
         "sessions": [],
     }
     assert expected == json.loads(json.dumps(describe_run(checkout.record, {"journal": "j.jsonl"})))
