@@ -35,6 +35,9 @@ class RunArguments:
     scheduler: Annotated[str | None, Parameter(group=_WHERE)] = None
     """Address of a Dask scheduler whose nodes are to be used; no local node is started. An address is code: what
     listens there gets your tests, and can run anything as you."""
+    credentials: Annotated[Path | None, Parameter(group=_WHERE)] = None
+    """With --scheduler tls://…: the file that makes you a member of its site, as `pulseq certs node` writes it; by
+    default the one that the variable PULSEQ_CREDENTIALS names."""
     hosts: Annotated[tuple[str, ...], Parameter(name="--on", group=_WHERE)] = ()
     """Run on this host, reached by `ssh` as ~/.ssh/config says, with a slot for each of its processors: `HOST` or
     `USER@HOST`. Give it again for each further host."""

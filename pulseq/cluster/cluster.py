@@ -20,6 +20,8 @@ from pulseq.models import CapabilityValue
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.coding import PROTOCOL, say_protocol
 from pulseq.protocol.connections import connection_settings
+from pulseq.security.credentials import Credentials
+from pulseq.security.tls import security_of
 
 #: How long the scheduler may take to notice that a local node's process has ended.
 GONE_PATIENCE_SECONDS = 3.0
@@ -57,6 +59,7 @@ class Cluster:
     def __init__(self) -> None:
         self.nodes: dict[str, LiveNode] = {}
         self.address = ""
+        self.credentials: Credentials | None = None
         self.lost = False
         self.on_joined: Callable[[LiveNode], None] = lambda node: None
         self.on_left: Callable[[str, str], None] = lambda node_id, why: None
@@ -67,20 +70,34 @@ class Cluster:
         self._closing = False
         self.background = Background()
 
-    async def connect(self, address: str, *, name: str, foreign: bool, node_timeout: float = 60.0) -> None:
+    async def connect(
+        self,
+        address: str,
+        *,
+        name: str,
+        foreign: bool,
+        node_timeout: float = 60.0,
+        credentials: Credentials | None = None,
+    ) -> None:
         """Connect to the scheduler at `address` as `name`; `foreign` where it is not one of this run's.
 
         Args:
             node_timeout: seconds of silence that a link may have, to this scheduler too.
+            credentials: of the cluster; None for somebody's own that has none.
 
         Raises:
             InfrastructureError: nothing answers there.
         """
-        self.address = address
+        self.address, self.credentials = address, credentials
         try:
             with dask.config.set(connection_settings(node_timeout)):
                 self.client: Any = await Client(  # type: ignore[no-untyped-call]
-                    address, asynchronous=True, set_as_default=False, timeout=10, name=name
+                    address,
+                    asynchronous=True,
+                    set_as_default=False,
+                    timeout=10,
+                    name=name,
+                    security=security_of(credentials),
                 )
         except (OSError, ValueError) as error:
             raise InfrastructureError(no_scheduler(address, error)) from error

@@ -10,6 +10,7 @@ from pulseq.cluster.health import Sighting
 from pulseq.events import NodeHealth
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule, LivenessWatch
+from pulseq.security.credentials import Credentials
 
 #: A node that has left is told of for so many times `node_timeout`, and then forgotten.
 REMEMBERED_TIMEOUTS = 10
@@ -41,12 +42,14 @@ class HealthWatch:
 
     Attributes:
         scheduler: the address that the rows tell.
+        credentials: of its cluster; None where that has none.
         expected: ids of nodes that are to be there: never forgotten, and told of before they come.
         latest: the last row of each node.
     """
 
     rule: LivenessRule
     scheduler: str = ""
+    credentials: Credentials | None = field(default=None, repr=False)
     expected: frozenset[str] = frozenset()
     latest: dict[str, NodeHealth] = field(default_factory=dict)
     _lives: LivenessWatch = field(init=False)

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pulseq.cluster.ssh_host import SshHost
 from pulseq.fleet import Fleet, NodeSpec, SshSpec
 from pulseq.processes.node_forks import NodeForks
+from pulseq.security.credentials import Credentials
 
 #: What is reached by one connection, or by none.
 Machine = tuple[str, SshSpec] | None
@@ -78,8 +79,8 @@ class NodeStarter:
         self._fleet = fleet
         self.forks.slots = count_slots(fleet)
 
-    async def start_node(self, spec: NodeSpec, scheduler: str) -> NodeProcess:
-        """A node that has joined this scheduler.
+    async def start_node(self, spec: NodeSpec, scheduler: str, credentials: Credentials | None) -> NodeProcess:
+        """A node that has joined this scheduler, with the credentials of its cluster.
 
         Raises:
             InfrastructureError: it does not start.
@@ -89,6 +90,7 @@ class NodeStarter:
             spec.id,
             {
                 "scheduler": scheduler,
+                "credentials": credentials and credentials.told(),
                 "node_id": spec.id,
                 "way": "local" if spec.is_local else "ssh",
                 "host": "127.0.0.1",
@@ -103,7 +105,7 @@ class NodeStarter:
 
     def host_of(self, spec: NodeSpec) -> SshHost | None:
         """The host that a node is on; None is this machine."""
-        if spec.is_local:
+        if spec.is_local or spec.joins:
             return None
         if (spec.host, spec.ssh) not in self._hosts:
             slots = [node.max_concurrent_tests for node in self._fleet.nodes if machine_of(node) == machine_of(spec)]
@@ -115,6 +117,10 @@ class NodeStarter:
                 silence_seconds=self._node_timeout_seconds,
             )
         return self._hosts[spec.host, spec.ssh]
+
+    def hosts(self) -> list[SshHost]:
+        """The hosts of all nodes that are not of this machine."""
+        return list(dict.fromkeys(host for spec in self._fleet.nodes if (host := self.host_of(spec)) is not None))
 
     async def clear(self, node_id: str) -> None:
         """Remove what a node of this machine has left that has ended."""

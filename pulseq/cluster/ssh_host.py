@@ -234,6 +234,7 @@ class HostLink:
             except OSError as error:
                 raise InfrastructureError(explain(self._host, f"{error.strerror}: ssh", None)) from error
         self._process = OwnChild(pid)
+        self._process.keep_going(lambda _: logger.info("the ssh to host %s had been stopped by SIGSTOP", self._host))
 
     @property
     def _control_path(self) -> str:

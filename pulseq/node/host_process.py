@@ -64,7 +64,11 @@ class HostProcess:
         self._output = output
         self._nodes: dict[str, LocalProcess] = {}
         self._forks = NodeForks(
-            root / "logs", slots=slots, environment=NODE_SETTINGS, shared=root / "pytest", make_place=self._make_place
+            root / "logs",
+            slots=slots,
+            environment={**NODE_SETTINGS, "PREFECT_HOME": str(root / "prefect")},  # else it makes one in the login's
+            shared=root / "pytest",
+            make_place=self._make_place,
         )
         self._root = root
         self._starts = 0

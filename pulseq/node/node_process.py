@@ -16,6 +16,8 @@ from distributed.threadpoolexecutor import ThreadPoolExecutor
 from pulseq.node.node_on_worker import NodePlan, run_node
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.protocol.connections import connection_settings
+from pulseq.security.credentials import Credentials
+from pulseq.security.tls import security_of
 
 #: The worker runs our coroutines and little else: no profiler, no spilling, no memory verdicts of Dask's.
 WORKER_SETTINGS: dict[str, Any] = {
@@ -53,6 +55,7 @@ async def serve(configuration: dict[str, Any]) -> None:
     watch_lifeline(lambda: _die(*ending, plan.temp_root))
     worker = Worker(
         configuration["scheduler"],
+        security=security_of(Credentials.of(configuration["credentials"])),
         name=plan.node_id,
         # The agent gives the slots, since it has to know what waits for them; a user's own tasks have as many threads.
         nthreads=plan.slots * _DISPATCHES_PER_SLOT,

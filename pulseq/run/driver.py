@@ -117,6 +117,7 @@ class Driver:
     async def _join(self, local: LocalNodes | None) -> None:
         self._local = local
         address = self.options.scheduler if local is None else await local.join()
+        credentials = self.options.credentials if local is None else local.credentials
         assert address is not None
         self.cluster.on_joined = self.dispatcher.add_node
         self.cluster.on_left = self.dispatcher.lose_node
@@ -127,6 +128,7 @@ class Driver:
             name=driver_name(self.options.run_id),
             foreign=local is None,
             node_timeout=self._node_timeout,
+            credentials=credentials,
         )
         self.runner.bind(self.cluster.client, self.cluster.has_address)
         self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)

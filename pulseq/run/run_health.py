@@ -34,7 +34,7 @@ class RunHealth:
 
     async def begin(self) -> None:
         """Look at the nodes from now on; the first look is one interval away, so a short run costs nothing."""
-        self._lookout = Lookout(HealthWatch(self._rule, self._cluster.address), self.take)
+        self._lookout = Lookout(HealthWatch(self._rule, self._cluster.address, self._cluster.credentials), self.take)
         self._lookout.background.on_death = self._cluster.background.on_death
         self._lookout.begin()
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pulseq.ownership import default_home
+from pulseq.security.credentials import Credentials
 
 #: A test whose node was lost under it this often ends `node_lost`, named as the likely killer.
 MAX_NODE_LOSSES = 2
@@ -26,6 +27,7 @@ class RunOptions:
         home: state directory; the run's own files are in `home/runs/<run id>`.
         database: the DuckDB file that results go to.
         scheduler: address of a Dask scheduler whose nodes are to be used; None starts local nodes.
+        credentials: of that scheduler's cluster; None where it has none.
         without_missing: whether to go on without nodes whose hosts cannot be used.
         standing: whether that scheduler is the one of `pulseq up`, in the same state directory.
         api_url: address of the Prefect server of `pulseq up`; None uses the configured API, or starts a server.
@@ -46,6 +48,7 @@ class RunOptions:
     home: Path = field(default_factory=default_home)
     database: Path | None = None
     scheduler: str | None = None
+    credentials: Credentials | None = field(default=None, repr=False)
     without_missing: bool = False
     standing: bool = False
     api_url: str | None = None

@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pulseq.cluster.scheduler_address import credentials_for
 from pulseq.errors import UsageError, call_all
 from pulseq.fleet import Fleet, Strategy
 from pulseq.models import Suite
@@ -31,6 +32,7 @@ class RunRequest:
         suites: suite files, directories, test files, pytest node ids; with `pyargs` packages.
         pytest_args: what pytest gets besides.
         nodes_file, nodes_count, scheduler, hosts: where tests run; at most one of them.
+        credentials: the file with those of that scheduler's cluster.
         without_missing: go on with the hosts that are there.
         strategy: before what the nodes file says; None leaves it to that.
         timeout_seconds, reruns: for tests that say nothing themselves.
@@ -47,6 +49,7 @@ class RunRequest:
     nodes_file: Path | None = None
     nodes_count: str | None = None
     scheduler: str | None = None
+    credentials: Path | None = None
     hosts: tuple[str, ...] = ()
     without_missing: bool = False
     strategy: Strategy | None = None
@@ -126,6 +129,10 @@ def _limit(suite: Suite, request: RunRequest) -> Suite:
 
 
 def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
+    if request.credentials and not request.scheduler:
+        raise UsageError(
+            "found --credentials alone, expected --scheduler tls://HOST:PORT with it: they are for that one"
+        )
     home = default_home()
     run_id = request.run_id or new_run_id()
     failed = failed_before(home, Lineage.of(suite)) if request.last_failed or request.failed_first else frozenset()
@@ -134,6 +141,7 @@ def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
         home=home,
         database=request.database.absolute() if request.database else None,
         scheduler=request.scheduler,
+        credentials=credentials_for(home, request.scheduler, request.credentials) if request.scheduler else None,
         without_missing=request.without_missing,
         keyword=request.keyword,
         markers=request.markers,
