@@ -10,6 +10,7 @@ import contextlib
 import hashlib
 import os
 import shutil
+import threading
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,6 +36,7 @@ class ArtifactFolder:
         self._run_directory = run_directory
         #: Where each content lies, by its hash.
         self._places: dict[str, Path] = {}
+        self._putting = threading.Lock()
 
     def has(self, sha256: str) -> bool:
         """Whether this content is at home, by whatever name."""
@@ -62,22 +64,24 @@ class ArtifactFolder:
             OSError: it cannot be written.
         """
         relative = "/".join((ARTIFACTS_FOLDER, folder_of_test(*test), str(attempt), safe_path(name.split("/"))))
-        target, known = self._run_directory / relative, self._places[sha256]
+        with self._putting:  # several threads may give one content its names
+            self._put(self._run_directory / relative, sha256)
+        return relative
+
+    def _put(self, target: Path, sha256: str) -> None:
+        known = self._places[sha256]
         for folder in reversed(target.relative_to(self._run_directory).parents[:-1]):
             make_own_directory(self._run_directory / folder)
-        if known == target:
-            return relative
         if known.parent.name == _COMING:
             os.replace(known, target)
             self._places[sha256] = target
-        else:
+        elif known != target:
             target.unlink(missing_ok=True)
             try:
                 os.link(known, target)
             except OSError:
                 shutil.copyfile(known, target)
                 target.chmod(FILE_MODE)
-        return relative
 
     def tidy(self) -> None:
         """Remove what was on its way."""

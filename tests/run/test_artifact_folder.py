@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,15 @@ def test_the_same_content_is_written_once(tmp_path: Path) -> None:
     paths = [folder.put((test, ""), 1, "a.txt", sha256) for test in "abc"]
     assert folder.has(sha256)
     assert [3, 3, 3] == [(tmp_path / path).stat().st_nlink for path in paths]
+
+
+def test_many_threads_give_one_content_its_names(tmp_path: Path) -> None:
+    folder = ArtifactFolder(tmp_path)
+    for number in range(30):
+        sha256 = receive(folder, str(number))
+        with ThreadPoolExecutor(4) as pool:
+            paths = list(pool.map(lambda test, one=sha256: folder.put((test, ""), 1, one, one), "abcd"))
+        assert [str(number)] * 4 == [(tmp_path / path).read_text() for path in paths]
 
 
 def test_a_disk_without_links_gets_copies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,7 +6,8 @@ WHERE artifacts.run_id = getvariable('run_id')
     AND artifacts.test_id = s.test_id AND artifacts.variant = s.variant AND artifacts.attempt = s.attempt;
 INSERT INTO artifacts
 SELECT getvariable('run_id'), s.* EXCLUDE (seq) FROM stage_artifacts AS s
-QUALIFY rank() OVER (PARTITION BY test_id, variant, attempt ORDER BY seq DESC) = 1;
+QUALIFY rank() OVER (PARTITION BY test_id, variant, attempt ORDER BY seq DESC) = 1
+ORDER BY s.seq, s.rowid;
 
 WITH missing AS (
     SELECT
