@@ -16,9 +16,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"artifacts", "bounds", "errors", "models", "fleet", "project", "events", "records", "runtime"},
-    {"background", "capabilities", "ownership", "safe_text"},
+    {"background", "blobs", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol", "security"},
-    {"planning", "suites", "execution", "results", "reports"},
+    {"planning", "projects", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
     {"cluster"},
     {"orchestration"},
@@ -43,6 +43,7 @@ ADDRESSES = {
             "pulseq.cluster",
             "pulseq.node.node_agent",  # a node is a worker of Dask's
             "pulseq.node.node_on_worker",
+            "pulseq.node.joining",
             "pulseq.node.node_process",
             "pulseq.orchestration.task_runner",
             "pulseq.processes.preload",
@@ -58,6 +59,7 @@ KNOWN_TO_NODES = (
         for room in (
             "artifacts",
             "background",
+            "blobs",
             "bounds",
             "errors",
             "fleet",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import dask
@@ -34,7 +34,9 @@ _ECHO_SECONDS = 0.02
 class LiveNode:
     """A node that is there: where it listens, what it offers.
 
-    `incarnation` is of one start of its process: a node that comes back by itself has another one.
+    `incarnation` is of one start of its process: a node that comes back by itself has another one. `way` is how it
+    came to be: `local`, `ssh` or `joined`. Nodes of one `store` share what they are sent; it is empty where there is
+    none.
     """
 
     id: str
@@ -43,6 +45,8 @@ class LiveNode:
     slots: int
     capabilities: Mapping[str, CapabilityValue]
     incarnation: str = ""
+    way: str = "local"
+    store: str = ""
 
 
 class Cluster:
@@ -198,6 +202,7 @@ class Cluster:
             return
         host = address.split("://")[-1].rsplit(":", 1)[0]
         node = LiveNode(labels["id"], address, host, labels["slots"], labels["capabilities"], incarnation)
+        node = replace(node, way=labels.get("way", "local"), store=labels.get("store", ""))
         self.nodes[node.id] = node
         self._membership.set()
         self.on_joined(node)

@@ -100,6 +100,7 @@ class NodeStarter:
                 "first_worker": first_workers(self._fleet)[spec.id],
                 "heartbeat_seconds": self._heartbeat_seconds,
                 "node_timeout_seconds": self._node_timeout_seconds,
+                "directory": spec.ssh.directory,
             },
         )
 

@@ -17,6 +17,7 @@ from distributed import Worker
 
 from pulseq import __version__
 from pulseq.models import CapabilityValue
+from pulseq.node.host_projects import HostProjects
 from pulseq.node.machine import read_machine
 from pulseq.node.node_agent import NodeAgent
 from pulseq.protocol.coding import PROTOCOL
@@ -31,6 +32,8 @@ class NodePlan:
         temp_root: the directory of all that it and its bodies write; made and removed by the node.
         first_worker, shared, machine_slots: as `NodeAgent` has them.
         way: how it has come: `local`, `ssh` or `joined`.
+        directory: where it keeps what is sent of projects, and how much; None is the usual place, and what runs say.
+        incarnation: of this start, where its owner is to know it before; None makes one.
     """
 
     node_id: str
@@ -41,17 +44,22 @@ class NodePlan:
     first_worker: int = 0
     shared: Path | None = None
     machine_slots: int | None = None
+    directory: str | None = None
+    store_bytes: int | None = None
+    incarnation: str | None = None
 
 
 @contextlib.asynccontextmanager
-async def run_node(worker: Worker, plan: NodePlan) -> AsyncIterator[NodeAgent]:
+async def run_node(worker: Worker, plan: NodePlan, projects: HostProjects | None = None) -> AsyncIterator[NodeAgent]:
     """Make a node of a worker that has not registered yet, for as long as the block lasts.
 
     Raises:
         InfrastructureError: its interpreter or its directory cannot be used.
     """
     plan.temp_root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    labels = describe_node(plan)
+    projects = projects or HostProjects(plan.directory, plan.store_bytes)
+    projects.open()
+    labels = {**describe_node(plan), "store": projects.store_id}
     worker.startup_information["pulseq"] = lambda _worker: labels
     agent = NodeAgent(
         worker,
@@ -62,12 +70,14 @@ async def run_node(worker: Worker, plan: NodePlan) -> AsyncIterator[NodeAgent]:
         first_worker=plan.first_worker,
         shared=plan.shared,
         machine_slots=plan.machine_slots,
+        projects=projects,
     )
     try:
         await agent.start()
         yield agent
     finally:
         await agent.close()
+        await asyncio.to_thread(projects.leave_all)
         await asyncio.to_thread(shutil.rmtree, plan.temp_root, ignore_errors=True)
 
 
@@ -82,6 +92,6 @@ def describe_node(plan: NodePlan) -> dict[str, Any]:
         "dask": importlib.metadata.version("distributed"),
         "pid": os.getpid(),
         # Tells one start of a node from the next, which may have the same address.
-        "incarnation": secrets.token_hex(8),
+        "incarnation": plan.incarnation or secrets.token_hex(8),
         "protocol": PROTOCOL,
     }

@@ -13,10 +13,11 @@ from pulseq.capabilities import match
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, NodeJoined, RunNote
-from pulseq.models import TestCase
+from pulseq.models import Reason, TestCase
 from pulseq.run.in_flight import InFlight
 from pulseq.run.node_admission import NodeAdmission
 from pulseq.run.run_queue import RunQueue
+from pulseq.run.shipping import Shipping
 
 
 async def _nothing(_node_id: str) -> None:
@@ -30,6 +31,7 @@ class RunNodes:
     Args:
         changed: set whenever something has changed that others may wait for, and waited for here.
         background: has what nobody waits for.
+        shipping: brings the run's project to nodes that get it.
         before_leave: waited for before a node that was drained forgets the run.
     """
 
@@ -41,18 +43,23 @@ class RunNodes:
     changed: asyncio.Event
     tell: Callable[[Event], None]
     background: Background
+    shipping: Shipping | None = None
     before_leave: Callable[[str], Awaitable[None]] = _nothing
     _admission: NodeAdmission = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
     _retired: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._admission = NodeAdmission(self.run_id, self.cluster, self.runner, self._let_in, self._leave_out)
+        self._admission = NodeAdmission(
+            self.run_id, self.cluster, self.runner, self._let_in, self._leave_out, self.shipping
+        )
 
     def join(self, node: LiveNode) -> None:
         """A node has come: let it take tests as soon as it knows the run."""
         self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities))
         self._retired.discard(node.id)
+        if self._admission.is_sent_to(node):
+            self.queue.node_coming(node.id, node.capabilities)
         self.background.start(self._admission.admit(node), f"letting node {node.id} in")
 
     def _let_in(self, node: LiveNode) -> None:
@@ -60,8 +67,13 @@ class RunNodes:
         self.changed.set()
 
     def _leave_out(self, node: LiveNode, why: str) -> None:
+        self.queue.node_left(node.id)
         self.tell(RunNote(f"node {node.id} cannot take part: {why}"))
         self.changed.set()
+
+    async def wait_until_ready(self, node: LiveNode) -> bool:
+        """Until a node that gets the project has it, and knows the run; False where it cannot take part."""
+        return not self._admission.is_sent_to(node) or await self._admission.wait_until_ready(node)
 
     async def begin(self) -> None:
         """Let all nodes take tests, those that are there and those that will come."""
@@ -129,3 +141,8 @@ class RunNodes:
         if not all(node.id in unable for node in nodes):
             return None
         return "; ".join(f"{node.id}: {unable[node.id]}" for node in nodes)
+
+    def reason_unable(self, nodes: list[LiveNode]) -> Reason:
+        """That of tests which do not run since none of these nodes can take part."""
+        reasons = {self._admission.reasons.get(node.id, Reason.INTERNAL) for node in nodes}
+        return reasons.pop() if len(reasons) == 1 else Reason.INTERNAL

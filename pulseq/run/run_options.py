@@ -10,6 +10,8 @@ from pathlib import Path
 from pulseq.ownership import default_home
 from pulseq.security.credentials import Credentials
 
+#: How much a host may keep of projects, where nobody says otherwise.
+STORE_BYTES = 10_000_000_000
 #: A test whose node was lost under it this often ends `node_lost`, named as the likely killer.
 MAX_NODE_LOSSES = 2
 
@@ -39,6 +41,8 @@ class RunOptions:
         granularity: `test` makes every test a task run, `file` packs whole files, `auto` packs short items.
         isolation: how slots of pytest suites start: `fork`, `interpreter`, or `auto`, which takes forks where they do.
         deadline_seconds: after which the run is stopped with exit code 124.
+        ship: whether the project goes to all nodes, or to none; None sends it to those that are not local.
+        store_bytes: how much of projects a host may keep between runs, where it has no limit of its own.
         failed_first: ids of tests that go first (`--ff`).
         only: ids of tests that are known to fail: where one of them is there, all others are left out (`--lf`);
             None means no such choice.
@@ -61,6 +65,8 @@ class RunOptions:
     granularity: str = "auto"
     isolation: str = "auto"
     deadline_seconds: float | None = None
+    ship: bool | None = None
+    store_bytes: int = STORE_BYTES
     failed_first: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
 

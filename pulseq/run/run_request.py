@@ -6,6 +6,7 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pulseq.capabilities import parse_size
 from pulseq.cluster.scheduler_address import credentials_for
 from pulseq.errors import UsageError, call_all
 from pulseq.fleet import Fleet, Strategy
@@ -15,7 +16,7 @@ from pulseq.results.lineage import Lineage
 from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.last_failed import NONE_KNOWN, above
 from pulseq.run.previous import failed_before
-from pulseq.run.run_options import RunOptions, new_run_id
+from pulseq.run.run_options import STORE_BYTES, RunOptions, new_run_id
 from pulseq.run.standing_use import carry_environment, join_standing
 from pulseq.suites.absent import describe_missing_python
 from pulseq.suites.arguments import load_arguments
@@ -35,6 +36,8 @@ class RunRequest:
         credentials: the file with those of that scheduler's cluster.
         without_missing: go on with the hosts that are there.
         strategy: before what the nodes file says; None leaves it to that.
+        ship: as `RunOptions` has it.
+        store_size: how much a host may keep of projects, as `20GB`.
         timeout_seconds, reruns: for tests that say nothing themselves.
     """
 
@@ -53,6 +56,8 @@ class RunRequest:
     hosts: tuple[str, ...] = ()
     without_missing: bool = False
     strategy: Strategy | None = None
+    ship: bool | None = None
+    store_size: str | None = None
     timeout_seconds: float | None = None
     reruns: int | None = None
     max_failures: int | None = None
@@ -148,6 +153,8 @@ def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
         max_failures=request.max_failures,
         granularity=request.granularity,
         isolation=request.isolation,
+        ship=request.ship,
+        store_bytes=(parse_size(request.store_size) if request.store_size else None) or STORE_BYTES,
         deadline_seconds=request.deadline_seconds,
         failed_first=failed | above(failed) if request.failed_first else frozenset(),
         only=failed if request.last_failed and failed else None,

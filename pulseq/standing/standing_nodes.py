@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
+from pulseq.cluster.standing_cluster import StandingCluster, find_credentials
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
 from pulseq.security.credentials import Credentials
 
 _PATIENCE_SECONDS = 5.0
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +73,34 @@ async def ask_nodes(address: str, credentials: Credentials | None = None) -> dic
         for place, worker in identity["workers"].items()
         if "pulseq" in worker
     }
+
+
+def wait_for_joining(home: Path, cluster: StandingCluster, say: Callable[[str], None]) -> None:
+    """Wait `node_timeout` for the nodes of a fleet that join by themselves; told is for whom, and who has not come."""
+    awaited = [spec.id for spec in cluster.fleet.nodes if spec.joins]
+    if not awaited:
+        return
+    patience = cluster.fleet.framework.node_timeout
+    say(f"waiting for {', '.join(awaited)} to join, for up to {patience:g} s")
+    missing = asyncio.run(_wait_for(awaited, cluster.scheduler, find_credentials(home), patience))
+    if missing:
+        say(f"not there yet: {', '.join(missing)}; `pulseq node start` there lets them join at any time")
+
+
+async def _wait_for(
+    awaited: Sequence[str], address: str, credentials: Credentials | None, patience_seconds: float
+) -> list[str]:
+    """Those that have not come in time."""
+    missing = list(awaited)
+    with contextlib.suppress(TimeoutError, InfrastructureError):
+        async with asyncio.timeout(patience_seconds):
+            while True:
+                there = await ask_nodes(address, credentials)
+                missing = [node_id for node_id in missing if node_id not in there]
+                if not missing:
+                    break
+                await asyncio.sleep(_POLL_SECONDS)
+    return missing
 
 
 def view_node(worker: Mapping[str, Any], keys: Any) -> NodeView:
