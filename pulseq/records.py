@@ -44,11 +44,13 @@ class SentTo:
     Attributes:
         dispatch: the key of the dispatch that carries it.
         began_at: Unix seconds; None as long as the node has not said that the test has begun there.
+        sent_at: Unix seconds.
     """
 
     node_id: str
     dispatch: str = ""
     began_at: float | None = None
+    sent_at: float | None = None
 
 
 @dataclass(slots=True)

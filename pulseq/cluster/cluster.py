@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import dask
@@ -19,6 +19,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
 from pulseq.protocol.coding import PROTOCOL, say_protocol
 from pulseq.protocol.connections import connection_settings
+from pulseq.protocol.node_probe import Answer, probe_node
 
 #: How long the scheduler may take to notice that a local node's process has ended.
 GONE_PATIENCE_SECONDS = 3.0
@@ -31,7 +32,8 @@ _ECHO_SECONDS = 0.02
 class LiveNode:
     """A node that is there: where it listens, what it offers.
 
-    `incarnation` is of one start of its process: a node that comes back by itself has another one.
+    `incarnation` is of one start of its process: a node that comes back by itself has another one. `labels` are all
+    that it says of itself, but for its capabilities.
     """
 
     id: str
@@ -40,6 +42,7 @@ class LiveNode:
     slots: int
     capabilities: Mapping[str, CapabilityValue]
     incarnation: str = ""
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Cluster:
@@ -103,6 +106,14 @@ class Cluster:
     def has_address(self, address: str) -> bool:
         """Whether a node with this address is a member."""
         return any(node.address == address for node in self.nodes.values())
+
+    async def probe(self, node: LiveNode, seconds: float) -> Answer | None:
+        """What a node answers; None where it has not within so many seconds.
+
+        Raises:
+            OSError: the scheduler is gone.
+        """
+        return await probe_node(self.client.scheduler, node.address, seconds)
 
     async def wait_for(self, node_id: str, patience_seconds: float) -> LiveNode:
         """Until a node is a member.
@@ -178,8 +189,9 @@ class Cluster:
         if (protocol := labels.get("protocol")) != PROTOCOL:
             self.on_refused(labels["id"], say_protocol(protocol))
             return
-        host = address.split("://")[-1].rsplit(":", 1)[0]
-        node = LiveNode(labels["id"], address, host, labels["slots"], labels["capabilities"], incarnation)
+        host = labels.get("host") or address.split("://")[-1].rsplit(":", 1)[0]
+        told = {name: value for name, value in labels.items() if name != "capabilities"}
+        node = LiveNode(labels["id"], address, host, labels["slots"], labels["capabilities"], incarnation, told)
         self.nodes[node.id] = node
         self._membership.set()
         self.on_joined(node)

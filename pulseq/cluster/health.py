@@ -16,6 +16,8 @@ from pulseq.protocol.node_probe import Answer, probe_node
 
 #: How long a scheduler may take to say who is there.
 _PATIENCE_SECONDS = 10.0
+#: What of a node's labels a look tells.
+TOLD = ("incarnation", "host", "version", "python", "protocol")
 #: Each is a connection to the scheduler for as long as it lasts.
 PROBES_AT_ONCE = 64
 
@@ -28,6 +30,7 @@ class Sighting:
         heartbeat_age: seconds since the scheduler last heard of it, between two machines' clocks where it is elsewhere.
         answer: to the probe, or None where there was none in time.
         incarnation: which start of its process it is; None where it does not say.
+        host, version, python, protocol: what it says of itself; None as there.
     """
 
     node_id: str
@@ -36,6 +39,10 @@ class Sighting:
     heartbeat_age: float
     answer: Answer | None
     incarnation: str | None = None
+    host: str | None = None
+    version: str | None = None
+    python: str | None = None
+    protocol: int | None = None
 
 
 @contextlib.asynccontextmanager
@@ -72,7 +79,7 @@ async def look_at_nodes(
             worker["pulseq"]["slots"],
             max(now - worker["last_seen"], 0.0),
             answer,
-            worker["pulseq"].get("incarnation"),
+            **{name: worker["pulseq"].get(name) for name in TOLD},
         )
         for (address, worker), answer in zip(nodes.items(), answers, strict=True)
     ]

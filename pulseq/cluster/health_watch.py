@@ -2,17 +2,25 @@
 
 from __future__ import annotations
 
+import statistics
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from pulseq.cluster.health import Sighting
+from msgspec.structs import replace
+
+from pulseq.cluster.health import TOLD, Sighting
+from pulseq.cluster.node_clock import NodeClocks
 from pulseq.events import NodeHealth
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule, LivenessWatch
+from pulseq.protocol.node_probe import MEASURES
 
 #: A node that has left is told of for so many times `node_timeout`, and then forgotten.
 REMEMBERED_TIMEOUTS = 10
+#: The median of so many latencies is told.
+_LATENCIES = 16
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +51,18 @@ class HealthWatch:
         scheduler: the address that the rows tell.
         expected: ids of nodes that are to be there: never forgotten, and told of before they come.
         latest: the last row of each node.
+        clocks: what is known of their clocks.
     """
 
     rule: LivenessRule
     scheduler: str = ""
     expected: frozenset[str] = frozenset()
     latest: dict[str, NodeHealth] = field(default_factory=dict)
+    clocks: NodeClocks = field(default_factory=NodeClocks)
     _lives: LivenessWatch = field(init=False)
+    _latencies: defaultdict[str, deque[float]] = field(
+        default_factory=lambda: defaultdict(lambda: deque(maxlen=_LATENCIES))
+    )
 
     def __post_init__(self) -> None:
         self._lives = LivenessWatch(self.rule)
@@ -62,6 +75,7 @@ class HealthWatch:
         """Take over what an earlier watch saw at `at`; rows come in their order."""
         if health.latency is not None:
             self._lives.answer(health.node_id, at)
+            self._latencies[health.node_id].append(health.latency)
         elif health.node_id not in self._lives or health.heartbeat_age is not None:
             self._lives.hear(health.node_id, at - (health.heartbeat_age or 0.0))
         if health.liveness is Liveness.INACTIVE:
@@ -96,9 +110,11 @@ class HealthWatch:
         """Watch a node no longer."""
         self._lives.forget(node_id)
         self.latest.pop(node_id, None)
+        self._latencies.pop(node_id, None)
 
     def _note(self, health: NodeHealth, rows: list[NodeHealth], changes: list[HealthChange]) -> None:
         before = self.latest.get(health.node_id)
+        health = replace(health, link_breaks=_count_breaks(before, health))
         self.latest[health.node_id] = health
         rows.append(health)
         if before is not None and before.liveness is not health.liveness:
@@ -117,8 +133,8 @@ class HealthWatch:
         if node_id in self._lives:
             self._lives.leave(node_id)
         known = self.latest.get(node_id)
-        address, incarnation = (known.address, known.incarnation) if known else (None, None)
-        return NodeHealth(node_id, Liveness.INACTIVE, why, self.scheduler, address, incarnation=incarnation)
+        told = {name: getattr(known, name) for name in ("address", *TOLD)} if known else {}
+        return NodeHealth(node_id, Liveness.INACTIVE, why, self.scheduler, **told)
 
     def _judge(self, sighting: Sighting, now: float) -> NodeHealth:
         node_id, answer = sighting.node_id, sighting.answer
@@ -136,9 +152,23 @@ class HealthWatch:
             sighting.address,
             heartbeat_age=sighting.heartbeat_age,
             slots=sighting.slots,
-            incarnation=sighting.incarnation,
-            **_measures_of(sighting),
+            **{name: getattr(sighting, name) for name in TOLD},
+            **self._measures_of(sighting, now),
         )
+
+    def _measures_of(self, sighting: Sighting, now: float) -> dict[str, Any]:
+        answer, incarnation = sighting.answer, sighting.incarnation or ""
+        if answer is None:
+            return {}
+        latencies = self._latencies[sighting.node_id]
+        latencies.append(answer.latency)
+        measures = {name: getattr(answer, name) for name in MEASURES}
+        measures |= {"latency": answer.latency, "latency_p50": statistics.median(latencies)}
+        if answer.clock is not None:
+            self.clocks.add(sighting.node_id, incarnation, [answer.clock], now)
+        if (clock := self.clocks.of(sighting.node_id, incarnation, now)) is not None:
+            measures |= {"clock_offset": clock.offset, "clock_uncertainty": clock.uncertainty}
+        return measures
 
     def _why(self, sighting: Sighting, now: float) -> str:
         silence = self._lives.silence_of(sighting.node_id, now)
@@ -152,9 +182,9 @@ def _is_another(known: NodeHealth, sighting: Sighting) -> bool:
     return known.incarnation not in (None, sighting.incarnation)
 
 
-def _measures_of(sighting: Sighting) -> dict[str, Any]:
-    answer = sighting.answer
-    if answer is None:
-        return {}
-    names = ("latency", "load", "memory_available", "memory_total", "disk_free", "disk_total", "running")
-    return {name: getattr(answer, name) for name in names}
+def _count_breaks(before: NodeHealth | None, health: NodeHealth) -> int:
+    """How often a node was not well at a look after one at which it was; its later processes count on."""
+    if before is None:
+        return 0
+    broke = before.liveness is Liveness.ACTIVE and health.liveness is not Liveness.ACTIVE
+    return (before.link_breaks or 0) + broke

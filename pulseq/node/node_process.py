@@ -16,7 +16,7 @@ from distributed import Worker
 from distributed.threadpoolexecutor import ThreadPoolExecutor
 
 from pulseq import __version__
-from pulseq.node.machine import read_machine
+from pulseq.node.machine import describe_host, read_machine
 from pulseq.node.node_agent import NodeAgent
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.protocol.coding import PROTOCOL
@@ -60,6 +60,7 @@ async def serve(configuration: dict[str, Any]) -> None:
         # Tells one start of a node from the next, which may have the same address.
         "incarnation": incarnation,
         "protocol": PROTOCOL,
+        **describe_host(configuration.get("host_name")),
     }
     worker = Worker(
         configuration["scheduler"],

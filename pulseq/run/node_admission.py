@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from pulseq.cluster.cluster import Cluster, LiveNode
@@ -13,6 +13,10 @@ from pulseq.cluster.node_client import NodeClient
 ADMIT_AGAIN_SECONDS = (0.2, 1.0, 3.0)
 
 
+async def _meet(node: LiveNode) -> None:
+    """There is nothing to be known of it."""
+
+
 @dataclass(slots=True)
 class NodeAdmission:
     """Admits nodes to a run, each start of one by itself.
@@ -20,6 +24,7 @@ class NodeAdmission:
     Args:
         on_admitted: called with a node that may have tests from now on.
         on_trouble: called with a node that is there and cannot take part, and why.
+        meet: awaited with each node before it learns of the run.
 
     Attributes:
         is_open: whether nodes may have tests; before, they only get ready.
@@ -31,6 +36,7 @@ class NodeAdmission:
     runner: NodeClient
     on_admitted: Callable[[LiveNode], None]
     on_trouble: Callable[[LiveNode, str], None]
+    meet: Callable[[LiveNode], Awaitable[None]] = _meet
     is_open: bool = False
     unable: dict[str, str] = field(default_factory=dict)
     #: Those that know the run, and those that take part in it.
@@ -80,6 +86,7 @@ class NodeAdmission:
         return self.cluster.nodes.get(node.id) is node
 
     async def _make_known(self, node: LiveNode) -> None:
+        await self.meet(node)
         if node.incarnation in self._given_up:
             # What it was at when it fell silent others have, or will have.
             await self.runner.leave_run(self.run_id, [node.address])

@@ -16,7 +16,11 @@ from pulseq.events import Event, NodeJoined, RunNote
 from pulseq.models import TestCase
 from pulseq.run.in_flight import InFlight
 from pulseq.run.node_admission import NodeAdmission
+from pulseq.run.run_clocks import RunClocks
 from pulseq.run.run_queue import RunQueue
+
+#: What a node says of itself that is told by itself, or tells nobody anything.
+_COLUMNS = frozenset({"id", "slots", "incarnation", "host", "clock"})
 
 
 @dataclass(slots=True)
@@ -26,6 +30,9 @@ class RunNodes:
     Args:
         changed: set whenever something has changed that others may wait for, and waited for here.
         background: has what nobody waits for.
+
+    Attributes:
+        clocks: those of the nodes.
     """
 
     run_id: str
@@ -36,16 +43,21 @@ class RunNodes:
     changed: asyncio.Event
     tell: Callable[[Event], None]
     background: Background
+    clocks: RunClocks = field(init=False)
     _admission: NodeAdmission = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
     _retired: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        self._admission = NodeAdmission(self.run_id, self.cluster, self.runner, self._let_in, self._leave_out)
+        self.clocks = RunClocks(self.cluster, self.tell)
+        self._admission = NodeAdmission(
+            self.run_id, self.cluster, self.runner, self._let_in, self._leave_out, self.clocks.meet
+        )
 
     def join(self, node: LiveNode) -> None:
         """A node has come: let it take tests as soon as it knows the run."""
-        self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities))
+        labels = {name: value for name, value in node.labels.items() if name not in _COLUMNS}
+        self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities, node.incarnation or None, labels))
         self._retired.discard(node.id)
         self.background.start(self._admission.admit(node), f"letting node {node.id} in")
 

@@ -23,7 +23,11 @@ def _changes(look: Look) -> list[tuple[Liveness, Liveness]]:
 def test_a_row_tells_what_the_node_has_answered() -> None:
     look = HealthWatch(RULE, "tcp://s:1").take([_see()], 100)
 
-    expected = NodeHealth("n", ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 0.1, 0.5, 1, 2, 3, 4, 2, 1)
+    expected = NodeHealth(
+        *("n", ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 0.1, 0.5, 1, 2, 3, 4, 2, 1),
+        latency_p50=0.01,
+        link_breaks=0,
+    )
     assert Look((expected,), ()) == look
 
 
