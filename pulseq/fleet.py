@@ -11,6 +11,8 @@ from enum import StrEnum
 
 from pulseq.models import CapabilityValue
 
+#: As `max_concurrent_tests`: as many as its host has processors for the node.
+SLOT_A_PROCESSOR = 0
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -90,7 +92,7 @@ class NodeSpec:
     @property
     def is_local(self) -> bool:
         """Whether it is started on this machine, as a child of whoever owns it."""
-        return self.host in LOCAL_HOSTS and not self.joins
+        return self.host in LOCAL_HOSTS and not self.joins and self.ssh == SshSpec()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,10 @@ from collections.abc import Generator, Iterator
 import pytest
 from hypothesis import settings
 
+from tests.hosts.fixture import hosts, mark_tests_with_hosts
+
+__all__ = ["hosts"]
+
 # A shared machine may be slow at any moment; a deadline would be an assertion on seconds. Each run looks at other
 # examples, so that many runs of few find what a single one of many does.
 settings.register_profile("shared_machine", deadline=None, max_examples=40)
@@ -27,6 +31,10 @@ def pytest_collection() -> Generator[None, object, object]:
         gc.freeze()
         atexit.register(gc.unfreeze)  # what extension modules own has to be found at the end
         atexit.register(gc.disable)  # by one look, not by two
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_tests_with_hosts(items)
 
 
 @pytest.fixture(autouse=True)

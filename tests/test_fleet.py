@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pulseq.fleet import Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec, SshSpec
 
 
 @pytest.mark.parametrize(
@@ -14,6 +14,7 @@ from pulseq.fleet import Fleet, NodeSpec
         (NodeSpec("n", "127.0.0.1"), True),
         (NodeSpec("n", "lab1.example"), False),
         (NodeSpec("n", joins=True), False),
+        (NodeSpec("n", ssh=SshSpec(user="tester")), False),
     ],
 )
 def test_a_node_of_this_machine_is_told_from_others(spec: NodeSpec, local: bool) -> None:

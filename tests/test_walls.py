@@ -41,6 +41,7 @@ ADDRESSES = {
         (
             "pulseq.cluster",
             "pulseq.node.node_agent",  # a node is a worker of Dask's
+            "pulseq.node.node_on_worker",
             "pulseq.node.node_process",
             "pulseq.orchestration.task_runner",
             "pulseq.processes.preload",
@@ -66,6 +67,7 @@ KNOWN_TO_NODES = (
         )
     ),
     "pulseq.node",
+    "pulseq.orchestration.quiet_settings",  # names and values of variables
     "pulseq.orchestration.task_runs",  # the one module that makes task runs
 )
 #: Modules without a test file at the same path, where they are tested, and why not there.
@@ -110,6 +112,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.orchestration.quiet_settings": "tests/orchestration/test_prefect_contract: Prefect knows each of them",
     "pulseq.orchestration.task_process": "tests/node/test_task_processes: the process that is asked there",
     "pulseq.orchestration.task_runner": "tests/system: a flow's own, which only a whole run has",
+    "pulseq.processes.node_forks": "tests/cluster/test_ssh_host, and every run of tests/system: it starts nodes",
     "pulseq.processes.fork_process": "tests/processes/test_fork_server: the process that is asked there to fork",
 }
 

@@ -44,6 +44,12 @@ DASK = (
         ("test_a_worker_ends_its_own_kind_of_pool_in_time",),
     ),
     Place(
+        ("Worker.startup_information",),
+        ("node/node_on_worker.py",),
+        "No node has labels: nothing fits, and no test ever starts.",
+        ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
+    ),
+    Place(
         ("Worker.handlers",),
         ("node/probe.py",),
         "No node answers a probe, and all are thought to be silent.",

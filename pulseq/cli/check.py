@@ -12,7 +12,7 @@ from pulseq.capabilities import match, nearest_miss
 from pulseq.cli.common_options import NodeCount
 from pulseq.cluster.local_nodes import find_host_problem
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
-from pulseq.fleet import LOCAL_HOSTS, Fleet, NodeSpec
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.models import CapabilityValue, PytestBody, Suite, TestCase
 from pulseq.node.machine import read_machine
 from pulseq.orchestration.api_address import check_api
@@ -127,7 +127,7 @@ def find_troubles(suite: Suite, fleet: Fleet) -> list[str]:
 
     What is not there is told of tests that may get a local node.
     """
-    here = _find_offers(node for node in fleet.nodes if node.host in LOCAL_HOSTS)
+    here = _find_offers(node for node in fleet.nodes if node.is_local)
     absences = Absences()
     troubles: list[str] = []
     for test in suite.tests:
@@ -148,6 +148,7 @@ def _find_short_timeout(test: TestCase) -> Iterator[str]:
 
 
 def _find_offers(nodes: Iterable[NodeSpec]) -> dict[str, dict[str, CapabilityValue]]:
+    # What another machine is it says itself: until then it is taken to be like this one.
     machine = read_machine()
     return {node.id: {**machine, **node.capabilities} for node in nodes}
 

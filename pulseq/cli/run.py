@@ -35,6 +35,11 @@ class RunArguments:
     scheduler: Annotated[str | None, Parameter(group=_WHERE)] = None
     """Address of a Dask scheduler whose nodes are to be used; no local node is started. An address is code: what
     listens there gets your tests, and can run anything as you."""
+    hosts: Annotated[tuple[str, ...], Parameter(name="--on", group=_WHERE)] = ()
+    """Run on this host, reached by `ssh` as ~/.ssh/config says, with a slot for each of its processors: `HOST` or
+    `USER@HOST`. Give it again for each further host."""
+    without_missing: Annotated[bool, Parameter(negative="", group=_WHERE)] = False
+    """Go on with the hosts that are there; without it one that cannot be used ends the run before any test."""
     python: Annotated[str | None, Parameter(group=_WHERE)] = None
     """Interpreter for `call` and `pytest` bodies that name none: the environment of the project under test."""
 

@@ -7,12 +7,13 @@ import sys
 from pathlib import Path
 
 from pulseq.cli.common_options import NodeCount
-from pulseq.cluster.local_nodes import START_PATIENCE_SECONDS, check_fleet
+from pulseq.cluster.local_nodes import check_fleet
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, find_cluster, same_fleet, wait_until_settled
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.fleet import Fleet
 from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.ownership import default_home
+from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.reports.wording import say_capabilities
 from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.state_directory import prepare_home, require_space

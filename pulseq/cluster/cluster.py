@@ -12,11 +12,12 @@ import dask
 from distributed import Client
 
 from pulseq.background import Background
-from pulseq.cluster.local_nodes import START_PATIENCE_SECONDS, LocalNodes
+from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
 from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
+from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.coding import PROTOCOL, say_protocol
 from pulseq.protocol.connections import connection_settings
 from pulseq.protocol.node_probe import Answer, probe_node

@@ -7,38 +7,33 @@ itself: on a machine of two cores that is a third of the way to the first test.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import errno
 import importlib
 import logging
-import os
 import resource
-import secrets
 import shutil
 import socket
-import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Container, Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from pulseq.background import Background
+from pulseq.cluster.node_starter import NodeProcess, NodeStarter
+from pulseq.cluster.ssh_command import split_host
+from pulseq.cluster.ssh_host import SshHost
 from pulseq.errors import InfrastructureError, UsageError
-from pulseq.fleet import LOCAL_HOSTS, Fleet, NodeSpec
-from pulseq.processes.fork_server import ForkServer
+from pulseq.fleet import Fleet, NodeSpec
 from pulseq.processes.local_process import LocalProcess
-from pulseq.processes.native_threads import native_thread_limits, no_native_threads
+from pulseq.processes.native_threads import no_native_threads
+from pulseq.processes.node_forks import NODE_MODULE, START_PATIENCE_SECONDS, make_temp_root
 from pulseq.processes.patience import SAY_SECONDS
 
 logger = logging.getLogger("pulseq.nodes")
 
-_NODE_MODULE = "pulseq.node.node_process"
 _SCHEDULER_MODULE = "pulseq.cluster.scheduler_process"
-#: How long a process may take to start without a sign of life; and a tenth of how long it may take with them.
-START_PATIENCE_SECONDS = 60.0
-#: So many nodes start side by side: more would only wait for each other, and for processors.
-NODES_AT_ONCE = 32
 #: What the owner of a node has open for it, and besides: for those that start, for the flow run and the results.
 FILES_PER_NODE = 2
 _FILES_BESIDES = 400
@@ -46,6 +41,9 @@ _FILES_BESIDES = 400
 MAX_RESTARTS = 5
 #: One that has lived so long has got over what ended it before.
 STEADY_SECONDS = 60.0
+#: How long a host that is lost is left alone before it is asked again: at first, and in the end.
+FIRST_PAUSE_SECONDS = 1.0
+MOST_PAUSE_SECONDS = 15.0
 
 
 class LocalNodes:
@@ -70,40 +68,48 @@ class LocalNodes:
         heartbeat_seconds: float,
         node_timeout_seconds: float,
         environment: Mapping[str, str],
+        without_missing: bool = False,
     ) -> None:
         self.fleet = fleet
+        self._without_missing = without_missing
         self._run_directory = run_directory
-        self._heartbeat_seconds = min(heartbeat_seconds, node_timeout_seconds / 3)
         self._node_timeout_seconds = node_timeout_seconds
-        self._nodes: dict[str, LocalProcess] = {}
+        self._nodes: dict[str, NodeProcess] = {}
         self._ready: set[str] = set()
         self._scheduler: LocalProcess | None = None
-        self._fork_server = node_fork_server(run_directory / "logs", fleet, environment)
-        self._temp_roots: dict[str, Path] = {}
         self._scheduler_temp_root = make_temp_root()
+        self._starter = NodeStarter(
+            fleet,
+            logs=run_directory / "logs",
+            shared=self._scheduler_temp_root / "pytest",
+            environment=environment,
+            heartbeat_seconds=heartbeat_seconds,
+            node_timeout_seconds=node_timeout_seconds,
+        )
+        self._connecting = False
         self._restarts: Counter[str] = Counter()
         self.background = Background()
         self._closing = False
-        self._first_workers = first_workers(fleet)
         self.on_node_ended: Callable[[str, str], None] = lambda node_id, why: None
         self.on_node_given_up: Callable[[str, int], None] = lambda node_id, deaths: None
         self.on_scheduler_ended: Callable[[], None] = lambda: None
         self.on_note: Callable[[str], None] = logger.info
-        self._places = asyncio.Semaphore(NODES_AT_ONCE)
 
     async def start(self, *, fork: bool = False) -> None:
-        """Start the scheduler, and loading what nodes are forked from as soon as there is a scheduler to join.
+        """Start the scheduler, connecting to other hosts, and loading what nodes of this machine are forked from.
 
         Args:
             fork: take forks of this process for all of it, which has loaded what they need (`load_modules`).
         """
         name, log_path = "the Dask scheduler", self._run_directory / "logs" / "scheduler.log"
-        self._fork_server.on_note = self.on_note
+        fork_server = self._starter.forks.fork_server
+        fork_server.on_note = self.on_note
         if fork:
-            await self._fork_server.start_here()
-            self._scheduler = await self._fork_server.fork(name, log_path=log_path, module=_SCHEDULER_MODULE)
+            await fork_server.start_here()
+            self._scheduler = await fork_server.fork(name, log_path=log_path, module=_SCHEDULER_MODULE)
         else:
-            await self._fork_server.start()
+            if self._starter.has_local():
+                await fork_server.start()
             self._scheduler = await LocalProcess.start(name, _SCHEDULER_MODULE, log_path=log_path)
         self._scheduler.keep_going(self.on_note)
         self._scheduler.configure(
@@ -114,6 +120,21 @@ class LocalNodes:
                 "temp_root": str(self._scheduler_temp_root),
             }
         )
+        await self.connect_hosts()
+
+    async def connect_hosts(self) -> None:
+        """Begin to connect to other hosts, which then load what nodes need; it is not waited for, and done once."""
+        if not self._connecting:
+            self._connecting = True
+            for host in self._starter.hosts():
+                self.background.start(self._connect(host), f"connecting to host {host.host}")
+            await asyncio.sleep(0)  # they have started ssh by then
+
+    async def _connect(self, host: SshHost) -> None:
+        with contextlib.suppress(InfrastructureError):  # who starts nodes there is told
+            began = time.monotonic()
+            await host.connect()
+            self.on_note(f"host {host.host} is there after {time.monotonic() - began:.1f} s")
 
     async def join(self) -> str:
         """Until the scheduler is there and all nodes have joined it; its address.
@@ -128,10 +149,26 @@ class LocalNodes:
         allow_open_files(len(self.fleet.nodes))
         telling = asyncio.create_task(self._tell_wait())
         try:
-            await asyncio.gather(*(self._join_node(spec, address) for spec in self.fleet.nodes))
+            await self._join_all(address)
         finally:
             telling.cancel()
         return address
+
+    async def _join_all(self, address: str) -> None:
+        joining = [asyncio.ensure_future(self._join_node(spec, address)) for spec in self.fleet.nodes]
+        ends = await asyncio.gather(*joining, return_exceptions=True)
+        troubles: dict[str, list[NodeSpec]] = {}
+        for spec, end in zip(self.fleet.nodes, ends, strict=True):
+            if isinstance(end, InfrastructureError):
+                troubles.setdefault(str(end), []).append(spec)
+            elif end is not None:
+                raise end
+        missing = [spec for specs in troubles.values() for spec in specs]
+        if troubles and (not self._without_missing or len(missing) == len(self.fleet.nodes)):
+            raise InfrastructureError("\n".join(troubles))
+        for trouble, specs in troubles.items():
+            self.on_note(f"going on without {', '.join(spec.id for spec in specs)}: {trouble}")
+            await asyncio.gather(*(self.remove(spec.id) for spec in specs))
 
     async def _tell_wait(self) -> None:
         while True:
@@ -145,8 +182,7 @@ class LocalNodes:
         Raises:
             InfrastructureError: it does not start.
         """
-        self.fleet = replace(self.fleet, nodes=(*self.fleet.nodes, spec))
-        self._first_workers = first_workers(self.fleet)
+        self._set_fleet(replace(self.fleet, nodes=(*self.fleet.nodes, spec)))
         try:
             allow_open_files(len(self.fleet.nodes))
             await self._join_node(spec, self._address)
@@ -160,40 +196,27 @@ class LocalNodes:
 
     async def remove(self, node_id: str) -> None:
         """End a node's process; it is not started again. What runs there ends with it."""
-        self.fleet = replace(self.fleet, nodes=tuple(spec for spec in self.fleet.nodes if spec.id != node_id))
+        self._set_fleet(replace(self.fleet, nodes=tuple(spec for spec in self.fleet.nodes if spec.id != node_id)))
         self._restarts.pop(node_id, None)
         if process := self._nodes.pop(node_id, None):
             await process.stop()
-        if temp_root := self._temp_roots.pop(node_id, None):
-            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
+        await self._starter.clear(node_id)
+
+    def _set_fleet(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self._starter.note_fleet(fleet)
 
     async def _join_node(self, spec: NodeSpec, address: str) -> None:
-        temp_root = self._temp_roots[spec.id] = make_temp_root()
-        first_worker = self._first_workers[spec.id]
-        log_path = self._run_directory / "logs" / f"{spec.id}.log"
-        async with self._places:
-            process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
-            if spec not in self.fleet.nodes:  # it was removed meanwhile
-                await process.stop()
-                return
-            self._nodes[spec.id] = process
-            process.configure(
-                node_configuration(
-                    spec,
-                    scheduler=address,
-                    temp_root=temp_root,
-                    first_worker=first_worker,
-                    heartbeat_seconds=self._heartbeat_seconds,
-                    node_timeout_seconds=self._node_timeout_seconds,
-                    shared=self._scheduler_temp_root / "pytest",
-                    machine_slots=count_slots(self.fleet),
-                )
-            )
-            await process.ready(START_PATIENCE_SECONDS)
+        process = await self._starter.start_node(spec, address)
+        if spec not in self.fleet.nodes:  # it was removed meanwhile
+            await process.stop()
+            await self._starter.clear(spec.id)
+            return
+        self._nodes[spec.id] = process
         self._ready.add(spec.id)
         self.background.start(self._watch_node(spec, address, process), f"watching node {spec.id}")
 
-    async def _watch_node(self, spec: NodeSpec, address: str, process: LocalProcess) -> None:
+    async def _watch_node(self, spec: NodeSpec, address: str, process: NodeProcess) -> None:
         began = time.monotonic()
         code = await process.wait()
         if time.monotonic() - began >= STEADY_SECONDS:
@@ -201,17 +224,24 @@ class LocalNodes:
         if self._closing or self._nodes.get(spec.id) is not process:
             return
         await process.stop()  # for its line and its number
-        self.on_node_ended(spec.id, f"its process ended with {code}")
+        host = self._starter.host_of(spec)
+        lost = host is not None and not host.is_connected
+        self.on_node_ended(
+            spec.id, f"the way to host {spec.host} is lost" if lost else f"its process ended with {code}"
+        )
+        pause = FIRST_PAUSE_SECONDS
         while not self._closing and spec.id in self._nodes and self._restarts[spec.id] < MAX_RESTARTS:
-            self._restarts[spec.id] += 1
-            await asyncio.to_thread(shutil.rmtree, self._temp_roots[spec.id], ignore_errors=True)
-            if spec.id not in self._nodes:  # it was removed meanwhile
-                return
+            if not lost:
+                self._restarts[spec.id] += 1
             try:
                 await self._join_node(spec, address)
                 return
             except (InfrastructureError, OSError) as error:
                 logger.info("node %s does not come back: %s", spec.id, error)
+            lost = host is not None and not host.is_connected
+            if lost:  # a host may be away for long: it is asked less and less often, for as long as the run lasts
+                await asyncio.sleep(pause)
+                pause = min(2 * pause, MOST_PAUSE_SECONDS)
         self.on_node_given_up(spec.id, self._restarts[spec.id])
 
     async def _watch_scheduler(self, process: LocalProcess) -> None:
@@ -226,9 +256,8 @@ class LocalNodes:
         await asyncio.gather(*(process.stop() for process in self._nodes.values()))
         if self._scheduler is not None:
             await self._scheduler.stop()
-        await self._fork_server.stop()  # last: it buries what it has forked
-        for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
-            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
+        await self._starter.stop()
+        await asyncio.to_thread(shutil.rmtree, self._scheduler_temp_root, ignore_errors=True)
 
 
 def load_modules() -> None:
@@ -236,55 +265,9 @@ def load_modules() -> None:
     with no_native_threads():
         from pulseq.processes.preload import load_late_modules  # Prefect and Dask, which nobody else here needs
 
-        for name in (_SCHEDULER_MODULE, _NODE_MODULE):
+        for name in (_SCHEDULER_MODULE, NODE_MODULE):
             importlib.import_module(name)
         load_late_modules()
-
-
-def node_fork_server(logs: Path, fleet: Fleet, environment: Mapping[str, str]) -> ForkServer:
-    """What nodes of this machine are forked from; `environment` are variables besides those of this process."""
-    return ForkServer(
-        _NODE_MODULE,
-        log_path=logs / "nodes.log",
-        environment={**environment, **native_thread_limits(fleet, os.environ)},
-        patience_seconds=START_PATIENCE_SECONDS,
-    )
-
-
-def node_configuration(
-    spec: NodeSpec,
-    *,
-    scheduler: str,
-    temp_root: Path,
-    first_worker: int,
-    heartbeat_seconds: float,
-    shared: Path,
-    machine_slots: int,
-    node_timeout_seconds: float = 60.0,
-) -> dict[str, Any]:
-    """What `pulseq.node.node_process` is told to become a node of this machine."""
-    return {
-        "scheduler": scheduler,
-        "node_id": spec.id,
-        "host": "127.0.0.1",
-        "port": spec.port,
-        "slots": spec.max_concurrent_tests,
-        "capabilities": dict(spec.capabilities),
-        "temp_root": str(temp_root),
-        "first_worker": first_worker,
-        "shared": str(shared),
-        "machine_slots": machine_slots,
-        "heartbeat_seconds": heartbeat_seconds,
-        "node_timeout_seconds": node_timeout_seconds,
-    }
-
-
-def make_temp_root() -> Path:
-    """The place of a directory for what one process and its bodies write; the process itself makes and removes it.
-
-    Short, in the system's own place: sockets that bodies make under their TMPDIR have 108 bytes for a name.
-    """
-    return Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
 
 
 def files_for(nodes: int) -> int:
@@ -312,24 +295,6 @@ def allow_open_files(nodes: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
 
 
-def count_slots(fleet: Fleet) -> int:
-    """How many tests run at the same time on all nodes of this machine."""
-    return sum(spec.max_concurrent_tests for spec in fleet.nodes)
-
-
-def first_workers(fleet: Fleet) -> dict[str, int]:
-    """The number of each node's first pytest worker.
-
-    Their ids (gw0, gw1, …) name databases and ports in many suites: one a slot of the machine.
-    """
-    first: dict[str, int] = {}
-    slots = 0
-    for spec in fleet.nodes:
-        first[spec.id] = slots
-        slots += spec.max_concurrent_tests
-    return first
-
-
 def check_fleet(fleet: Fleet) -> None:
     """Refuse a fleet that cannot be started here, before anything is.
 
@@ -347,15 +312,23 @@ def _problem_of(spec: NodeSpec) -> str | None:
 
 
 def find_host_problem(spec: NodeSpec) -> str | None:
-    """Why a node cannot be started from this machine; None where it can."""
-    if spec.host in LOCAL_HOSTS:
+    """Why a node cannot be started where it is to be; None where nothing speaks against it."""
+    if spec.is_local or spec.joins:
         return None
-    return f"node {spec.id!r}: host {spec.host!r} is not this machine, expected localhost"
+    try:
+        user, _ = split_host(spec.host)
+    except ValueError as error:
+        return f"node {spec.id!r}: host: {error}"
+    return (
+        None
+        if user is None
+        else f"node {spec.id!r}: host: found {spec.host!r}, expected the user as `ssh: {{user: {user}}}`"
+    )
 
 
 def find_port_problem(spec: NodeSpec) -> str | None:
     """Why the port that a node is to have on this machine cannot be had; None where it can."""
-    if not spec.port:
+    if not spec.port or not spec.is_local:
         return None
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
-import secrets
 import shutil
 from contextlib import AsyncExitStack
 from pathlib import Path
@@ -15,11 +13,8 @@ import dask
 from distributed import Worker
 from distributed.threadpoolexecutor import ThreadPoolExecutor
 
-from pulseq import __version__
-from pulseq.node.machine import describe_host, read_machine
-from pulseq.node.node_agent import NodeAgent
+from pulseq.node.node_on_worker import NodePlan, run_node
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
-from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.connections import connection_settings
 
 #: The worker runs our coroutines and little else: no profiler, no spilling, no memory verdicts of Dask's.
@@ -43,60 +38,41 @@ _LAST_WILL_SECONDS = 2.5
 async def serve(configuration: dict[str, Any]) -> None:
     """Run the node until its process is ended or the scheduler is gone."""
     dask.config.set({**WORKER_SETTINGS, **connection_settings(configuration.get("node_timeout_seconds", 60.0))})
-    node_id = configuration["node_id"]
-    slots = configuration["slots"]
-    temp_root = Path(configuration["temp_root"])
+    plan = NodePlan(
+        node_id=configuration["node_id"],
+        slots=configuration["slots"],
+        temp_root=Path(configuration["temp_root"]),
+        capabilities=configuration["capabilities"],
+        way=configuration.get("way", "local"),
+        host=configuration.get("host_name"),
+        first_worker=configuration["first_worker"],
+        shared=Path(configuration["shared"]),
+        machine_slots=configuration["machine_slots"],
+    )
     ending = asyncio.get_running_loop(), AsyncExitStack()
     # Before there is anything to leave behind.
-    watch_lifeline(lambda: _die(*ending, temp_root))
-    temp_root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    incarnation = secrets.token_hex(8)
-    labels = {
-        "id": node_id,
-        "slots": slots,
-        "capabilities": {**read_machine(), **configuration["capabilities"]},
-        "version": __version__,
-        "pid": os.getpid(),
-        # Tells one start of a node from the next, which may have the same address.
-        "incarnation": incarnation,
-        "protocol": PROTOCOL,
-        **describe_host(configuration.get("host_name")),
-    }
+    watch_lifeline(lambda: _die(*ending, plan.temp_root))
     worker = Worker(
         configuration["scheduler"],
-        name=node_id,
+        name=plan.node_id,
         # The agent gives the slots, since it has to know what waits for them; a user's own tasks have as many threads.
-        nthreads=slots * _DISPATCHES_PER_SLOT,
-        executor=ThreadPoolExecutor(slots, thread_name_prefix="Dask-Default-Threads"),  # type: ignore[no-untyped-call]
+        nthreads=plan.slots * _DISPATCHES_PER_SLOT,
+        executor=ThreadPoolExecutor(plan.slots, thread_name_prefix="Dask-Default-Threads"),  # type: ignore[no-untyped-call]
         host=configuration["host"],
         port=configuration["port"],
-        local_directory=str(temp_root),
+        contact_address=configuration.get("contact"),
+        local_directory=str(plan.temp_root),
         memory_limit=0,
         dashboard=False,
         dashboard_address="127.0.0.1:0",
         death_timeout=30,
         heartbeat_interval=f"{configuration['heartbeat_seconds']} s",
-        startup_information={"pulseq": lambda _worker: labels},
     )
-    agent = NodeAgent(
-        worker,
-        node_id=node_id,
-        slots=slots,
-        temp_root=temp_root,
-        incarnation=incarnation,
-        first_worker=configuration["first_worker"],
-        shared=Path(configuration["shared"]),
-        machine_slots=configuration["machine_slots"],
-    )
-    await agent.start()
-    ending[1].push_async_callback(agent.executor.close)
-    try:
+    async with run_node(worker, plan) as agent:
+        ending[1].push_async_callback(agent.executor.close)
         await worker
         tell_owner({"address": worker.address})
         await worker.finished()  # type: ignore[no-untyped-call]
-    finally:
-        await agent.close()
-        await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
 
 
 def _die(loop: asyncio.AbstractEventLoop, bodies: AsyncExitStack, temp_root: Path) -> None:

@@ -23,6 +23,7 @@ class MessageLine:
         self._sock = sock
         self._buffer = wire.MessageBuffer()
         self._sending = asyncio.Lock()
+        self._ready: list[wire.Message] = []
 
     async def send(self, message: wire.Message) -> None:
         """Send a message.
@@ -53,6 +54,9 @@ class MessageLine:
         Raises:
             wire.WireError: something else has come.
         """
+        if self._ready:
+            ready, self._ready = self._ready, []
+            return ready
         loop = asyncio.get_running_loop()
         while True:
             try:
@@ -63,6 +67,26 @@ class MessageLine:
                 return []
             if messages := self._buffer.feed(data):
                 return messages
+
+    async def skip_to(self, mark: bytes, most: int) -> bool:
+        """Drop what comes before these bytes, and them; whether they have come, within so many bytes.
+
+        Raises:
+            wire.WireError: something else than a message follows.
+        """
+        loop = asyncio.get_running_loop()
+        heard = b""
+        while mark not in heard and len(heard) <= most:
+            try:
+                data = await loop.sock_recv(self._sock, _READ_BYTES)
+            except OSError:
+                return False
+            if not data:
+                return False
+            heard += data
+        _, found, after = heard.partition(mark)
+        self._ready += self._buffer.feed(after)
+        return bool(found)
 
     def is_quiet(self) -> bool:
         """Whether the other end is there, and has said nothing yet."""

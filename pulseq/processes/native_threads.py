@@ -6,19 +6,16 @@ import contextlib
 import os
 from collections.abc import Iterator, Mapping
 
-from pulseq.fleet import Fleet
-
 #: What OpenMP, OpenBLAS and MKL read as they are loaded; Dask sets the same three for its workers.
 VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
 
 
-def native_thread_limits(fleet: Fleet, environment: Mapping[str, str]) -> dict[str, str]:
-    """Variables for bodies on nodes of this machine: each slot gets its part of the processors, one at least.
+def native_thread_limits(slots: int, environment: Mapping[str, str]) -> dict[str, str]:
+    """Variables for bodies on nodes of this machine, with so many slots: each gets its part of the processors.
 
     Where every slot has all of them, or the user has set one of these variables, there are none. By themselves
     such libraries start a thread for each processor in every process, and their threads wait for each other busily.
     """
-    slots = sum(node.max_concurrent_tests for node in fleet.nodes)
     if slots <= 1 or any(name in environment for name in VARIABLES):
         return {}
     return dict.fromkeys(VARIABLES, str(max(1, len(os.sched_getaffinity(0)) // slots)))

@@ -15,6 +15,8 @@ from pulseq.safe_text import safe_line
 PROJECTS = "projects"
 DATABASE = "database"
 FLEET = "fleet"
+#: So many hosts are told by name.
+_MOST_HOSTS = 4
 
 
 def say_fleet(fleet: Fleet, *, standing: bool, scheduler: str | None) -> str:
@@ -27,9 +29,14 @@ def say_fleet(fleet: Fleet, *, standing: bool, scheduler: str | None) -> str:
     if scheduler is not None and not standing:
         return f"the nodes at {scheduler}"
     count, slots = len(fleet.nodes), sum(node.max_concurrent_tests for node in fleet.nodes)
-    with_slots = f" with {say_count(slots, 'slot')}" if slots != count else ""
+    told_slots = slots != count and all(node.max_concurrent_tests for node in fleet.nodes)
+    with_slots = f" with {say_count(slots, 'slot')}" if told_slots else ""
     whose = "`pulseq up`" if standing else fleet.source
-    return f"{say_count(count, 'node' if whose else 'local node')}{f' of {whose}' if whose else ''}{with_slots}"
+    hosts = list(dict.fromkeys(node.host for node in fleet.nodes if not node.is_local))
+    kind = "node" if whose or hosts else "local node"
+    where = f" on {', '.join(hosts[:_MOST_HOSTS])}" if hosts else ""
+    more = f" and {len(hosts) - _MOST_HOSTS} more hosts" if len(hosts) > _MOST_HOSTS else ""
+    return f"{say_count(count, kind)}{f' of {whose}' if whose else ''}{with_slots}{where}{more}"
 
 
 def say_start(started: RunStarted, cwd: Path) -> str:

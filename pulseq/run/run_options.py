@@ -26,6 +26,7 @@ class RunOptions:
         home: state directory; the run's own files are in `home/runs/<run id>`.
         database: the DuckDB file that results go to.
         scheduler: address of a Dask scheduler whose nodes are to be used; None starts local nodes.
+        without_missing: whether to go on without nodes whose hosts cannot be used.
         standing: whether that scheduler is the one of `pulseq up`, in the same state directory.
         api_url: address of the Prefect server of `pulseq up`; None uses the configured API, or starts a server.
         api_auth: auth string of a Prefect server of ours that others have started.
@@ -45,6 +46,7 @@ class RunOptions:
     home: Path = field(default_factory=default_home)
     database: Path | None = None
     scheduler: str | None = None
+    without_missing: bool = False
     standing: bool = False
     api_url: str | None = None
     api_auth: str | None = field(default=None, repr=False)

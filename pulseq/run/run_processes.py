@@ -64,6 +64,8 @@ class RunProcesses:
             may_fork: whether this process is the run's alone: nodes may be forked from it, which has loaded the same.
         """
         local, has_server = self.local, self.server is not None
+        if local is not None:
+            await local.connect_hosts()  # what takes longest, and takes nothing of this machine
         # The server takes longest: where there are few processors it is to have one of them to itself.
         at_once = not has_server or len(os.sched_getaffinity(0)) > _FEW_PROCESSORS
         fork = local is not None and may_fork and may_be_forked()
@@ -100,6 +102,7 @@ def _make_nodes(
         heartbeat_seconds=fleet.framework.heartbeat_interval,
         node_timeout_seconds=fleet.framework.node_timeout,
         environment=NODE_SETTINGS,
+        without_missing=options.without_missing,
     )
     local.on_note = say
     stack.push_async_callback(local.stop)

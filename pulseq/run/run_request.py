@@ -30,7 +30,8 @@ class RunRequest:
     Attributes:
         suites: suite files, directories, test files, pytest node ids; with `pyargs` packages.
         pytest_args: what pytest gets besides.
-        nodes_file, nodes_count, scheduler: where tests run; at most one of them.
+        nodes_file, nodes_count, scheduler, hosts: where tests run; at most one of them.
+        without_missing: go on with the hosts that are there.
         strategy: before what the nodes file says; None leaves it to that.
         timeout_seconds, reruns: for tests that say nothing themselves.
     """
@@ -46,6 +47,8 @@ class RunRequest:
     nodes_file: Path | None = None
     nodes_count: str | None = None
     scheduler: str | None = None
+    hosts: tuple[str, ...] = ()
+    without_missing: bool = False
     strategy: Strategy | None = None
     timeout_seconds: float | None = None
     reruns: int | None = None
@@ -75,7 +78,7 @@ def prepare_run(request: RunRequest) -> PreparedRun:
     """
     named = replace(request, suites=complete_arguments(request.suites, pyargs=request.pyargs))
     suite, fleet = call_all(lambda: _load_suite(named), lambda: _choose_fleet(named))
-    told_where = bool(request.nodes_file or request.nodes_count or request.scheduler)
+    told_where = bool(request.nodes_file or request.nodes_count or request.scheduler or request.hosts)
     options, standing = join_standing(
         _make_options(request, suite), own_nodes=told_where, beside=fleet if fleet.source else None
     )
@@ -96,10 +99,14 @@ def _load_suite(request: RunRequest) -> Suite:
 
 def _choose_fleet(request: RunRequest) -> Fleet:
     fleet = choose_fleet(
-        request.suites, nodes_file=request.nodes_file, count=request.nodes_count, scheduler=request.scheduler
+        request.suites,
+        nodes_file=request.nodes_file,
+        count=request.nodes_count,
+        scheduler=request.scheduler,
+        hosts=request.hosts,
     )
-    # Nodes of a scheduler may be anywhere; all others are on this machine, and have its interpreters.
-    if request.python and not request.scheduler:
+    # Nodes of a scheduler may be anywhere; those of this machine have its interpreters.
+    if request.python and not request.scheduler and any(node.is_local for node in fleet.nodes):
         located = locate_python(request.python, Path.cwd())
         if message := describe_missing_python(located):
             raise UsageError(f"--python: {message}")
@@ -127,6 +134,7 @@ def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
         home=home,
         database=request.database.absolute() if request.database else None,
         scheduler=request.scheduler,
+        without_missing=request.without_missing,
         keyword=request.keyword,
         markers=request.markers,
         max_failures=request.max_failures,

@@ -20,6 +20,8 @@ logger = logging.getLogger("pulseq.standing")
 MAX_DEATHS = 5
 WINDOW_SECONDS = 60.0
 FIRST_PAUSE_SECONDS = 0.25
+#: Of one that is never given up.
+MOST_PAUSE_SECONDS = 15.0
 
 
 class Process(Protocol):
@@ -56,16 +58,19 @@ class StandingPart:
 
     Attributes:
         is_excused: whether a death is another part's fault, and not to be counted.
+        is_patient: whether it is never given up.
         on_death: what else a death of this one ends.
     """
 
     def __init__(self, name: str, start: Callable[[], Awaitable[Process]], on_change: Callable[[], None]) -> None:
         self.state = PartState(name, Condition.STARTING, since=time.time())
         self.is_excused: Callable[[], bool] = lambda: False
+        self.is_patient = False
         self.on_death: Callable[[], Awaitable[None]] | None = None
         self._start = start
         self._on_change = on_change
         self._backoff = RestartBackoff()
+        self._tries = 0
         self._process: Process | None = None
 
     @property
@@ -79,6 +84,7 @@ class StandingPart:
             InfrastructureError: it does not.
         """
         self._process = await self._start()
+        self._tries = 0
         self._change(Condition.RUNNING)
         logger.info("%s runs", self.name)
 
@@ -89,7 +95,7 @@ class StandingPart:
             logger.warning("%s: %s", self.name, why)
             if self.on_death is not None:
                 await self.on_death()
-            pause = FIRST_PAUSE_SECONDS if self.is_excused() else self._backoff.pause_after_death(time.monotonic())
+            pause = self._pause()
             deaths = self.state.deaths + 1
             if pause is None:
                 logger.error("%s died %d times within %.0f s and is given up", self.name, MAX_DEATHS, WINDOW_SECONDS)
@@ -97,6 +103,14 @@ class StandingPart:
                 return
             self._change(Condition.RESTARTING, deaths=deaths, why=why)
             await asyncio.sleep(pause)
+
+    def _pause(self) -> float | None:
+        if self.is_excused():
+            return FIRST_PAUSE_SECONDS
+        if self.is_patient:
+            self._tries += 1
+            return min(FIRST_PAUSE_SECONDS * 2.0 ** min(self._tries, 10), MOST_PAUSE_SECONDS)
+        return self._backoff.pause_after_death(time.monotonic())
 
     async def _see_end(self) -> str:
         try:

@@ -18,16 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pulseq.cluster.local_nodes import (
-    NODES_AT_ONCE,
-    START_PATIENCE_SECONDS,
-    allow_open_files,
-    count_slots,
-    first_workers,
-    make_temp_root,
-    node_configuration,
-    node_fork_server,
-)
+from pulseq.cluster.local_nodes import allow_open_files
+from pulseq.cluster.node_starter import NodeStarter
 from pulseq.cluster.standing_cluster import (
     FILE_NAME,
     Condition,
@@ -47,6 +39,7 @@ from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.ownership import open_own
 from pulseq.processes.child import read_configuration, tell_owner
 from pulseq.processes.local_process import LocalProcess
+from pulseq.processes.node_forks import START_PATIENCE_SECONDS, make_temp_root
 from pulseq.processes.process_id import ProcessId
 from pulseq.standing.kept_auth import keep_auth
 from pulseq.standing.standing_part import Process, StandingPart
@@ -84,14 +77,19 @@ class StandingKeeper:
         self._listener = None if api_url else bind_loopback()
         self._api_url = api_url or f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"  # type: ignore[union-attr]
         self._auth = auth
-        self._fork_server = node_fork_server(self._directory / "logs", fleet, NODE_SETTINGS)
-        self._fork_server.on_note = self._say
-        self._places = asyncio.Semaphore(NODES_AT_ONCE)
         self._scheduler_address = ""
         self._scheduler_runs = asyncio.Event()
-        self._first_workers = first_workers(fleet)
-        self._temp_roots: dict[str, Path] = {}
         self._scheduler_temp_root = make_temp_root()
+        self._starter = NodeStarter(
+            fleet,
+            logs=self._directory / "logs",
+            shared=self._scheduler_temp_root / "pytest",
+            environment=NODE_SETTINGS,
+            heartbeat_seconds=fleet.framework.heartbeat_interval,
+            node_timeout_seconds=fleet.framework.node_timeout,
+        )
+        self._fork_server = self._starter.forks.fork_server
+        self._fork_server.on_note = self._say
         self._ending = False
         self._started = False
         self._since = time.time()
@@ -156,7 +154,8 @@ class StandingKeeper:
         """
         keep_auth(self.home, self._auth)
         self._note()
-        await self._fork_server.start()
+        if self._starter.has_local():
+            await self._fork_server.start()
         allow_open_files(len(self.fleet.nodes))
         async with asyncio.TaskGroup() as group:
             for part in self.parts:
@@ -189,7 +188,7 @@ class StandingKeeper:
         self._note()
         await self._scheduler.stop()
         await self._end_nodes()
-        await self._fork_server.stop()
+        await self._starter.stop()
         if self._run_host is not None:
             await self._run_host.stop()
         if self._server is not None:
@@ -197,8 +196,7 @@ class StandingKeeper:
             await self._server.stop()
         if self._listener is not None:
             self._listener.close()
-        for temp_root in (self._scheduler_temp_root, *self._temp_roots.values()):
-            await asyncio.to_thread(shutil.rmtree, temp_root, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._scheduler_temp_root, ignore_errors=True)
 
     async def _wait_for_users(self) -> None:
         end = time.monotonic() + FAREWELL_SECONDS
@@ -265,32 +263,12 @@ class StandingKeeper:
     def _node_part(self, spec: NodeSpec) -> StandingPart:
         part = StandingPart(spec.id, lambda: self._start_node(spec), self._note)
         part.is_excused = lambda: not self._scheduler_runs.is_set()
+        part.is_patient = not spec.is_local  # a host may be away for long
         return part
 
     async def _start_node(self, spec: NodeSpec) -> Process:
-        if spec.id in self._temp_roots:
-            await asyncio.to_thread(shutil.rmtree, self._temp_roots[spec.id], ignore_errors=True)
-        self._temp_roots[spec.id] = make_temp_root()
         await self._scheduler_runs.wait()
-        log_path = self._directory / "logs" / f"{spec.id}.log"
-        async with self._places:
-            process = await self._fork_server.fork(f"node {spec.id!r}", log_path=log_path)
-            async with _ended_unless_ready(process):
-                framework = self.fleet.framework
-                process.configure(
-                    node_configuration(
-                        spec,
-                        scheduler=self._scheduler_address,
-                        temp_root=self._temp_roots[spec.id],
-                        first_worker=self._first_workers[spec.id],
-                        heartbeat_seconds=min(framework.heartbeat_interval, framework.node_timeout / 3),
-                        shared=self._scheduler_temp_root / "pytest",
-                        machine_slots=count_slots(self.fleet),
-                        node_timeout_seconds=framework.node_timeout,
-                    )
-                )
-                await process.ready(START_PATIENCE_SECONDS)
-        return process
+        return await self._starter.start_node(spec, self._scheduler_address)
 
 
 @contextlib.asynccontextmanager

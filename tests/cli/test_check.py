@@ -138,14 +138,15 @@ def test_what_is_not_on_this_machine_is_told_beside_what_no_node_fits(place: Pat
     assert starts == [line[: len(start)] for line, start in zip(lines, starts, strict=True)]
 
 
-def test_of_a_node_elsewhere_that_is_all_that_is_told(place: Path) -> None:
-    (place / "nodes.yaml").write_text("nodes: [{id: a, host: lab.example}]\n")
+def test_of_a_node_that_nothing_can_reach_that_is_all_that_is_told(place: Path) -> None:
+    (place / "nodes.yaml").write_text("nodes: [{id: a, host: '-v'}]\n")
     (place / "suite.yaml").write_text("tests: [{id: a, command: none-such}]")
 
     with pytest.raises(UsageError) as caught:
         check("suite.yaml", nodes=Path("nodes.yaml"))
 
-    assert str(caught.value) == "nodes.yaml: node 'a': host 'lab.example' is not this machine, expected localhost"
+    expected = "expected a host as ssh takes it: NAME, or USER@NAME"
+    assert str(caught.value) == f"nodes.yaml: node 'a': host: found '-v', {expected}"
 
 
 def test_of_many_that_are_not_there_the_first_are_told_and_their_number(place: Path) -> None:

@@ -57,10 +57,10 @@ async def cluster(**worker_options: Any) -> AsyncIterator[Members]:
                 host="127.0.0.1",
                 memory_limit=0,
                 local_directory=stack.enter_context(tempfile.TemporaryDirectory()),
-                startup_information={"pulseq": lambda _worker: LABELS},
                 **_QUIET,
                 **worker_options,
             )
+            worker.startup_information["pulseq"] = lambda _worker: LABELS
             await stack.enter_async_context(worker)
             client: Any = Client(scheduler.address, asynchronous=True, set_as_default=False, name="ours")
             await stack.enter_async_context(client)
@@ -306,7 +306,7 @@ def test_dask_knows_the_settings_of_our_processes(settings: Mapping[str, Any]) -
         (
             Worker.__init__,
             {"death_timeout", "executor", "heartbeat_interval", "local_directory", "memory_limit"}
-            | {"name", "nthreads", "host", "port", "dashboard", "dashboard_address", "startup_information"},
+            | {"name", "nthreads", "host", "port", "dashboard", "dashboard_address"},
         ),
     ],
 )

@@ -12,6 +12,7 @@ from pulseq.events import RunStarted
 from pulseq.fleet import Fleet, NodeSpec
 from pulseq.reports.start_line import DATABASE, PROJECTS, say_fleet, say_start
 from pulseq.results import found_run, lineage
+from pulseq.run.fleet_choice import fleet_on
 from pulseq.safe_text import safe_line
 
 TWO = Fleet((NodeSpec("a", max_concurrent_tests=1), NodeSpec("b", max_concurrent_tests=4)))
@@ -29,6 +30,8 @@ def _started(**options: object) -> RunStarted:
         (Fleet(TWO.nodes[:1], source="nodes/shop.yaml"), False, None, "1 node of nodes/shop.yaml"),
         (TWO, True, "tcp://s:1", "2 nodes of `pulseq up` with 5 slots"),
         (TWO, False, "tcp://s:1", "the nodes at tcp://s:1"),
+        (fleet_on(["lab1", "lab2"]), False, None, "2 nodes on lab1, lab2"),
+        (fleet_on([f"h{n}" for n in range(6)]), False, None, "6 nodes on h0, h1, h2, h3 and 2 more hosts"),
     ],
 )
 def test_nodes_are_told_by_where_they_come_from(fleet: Fleet, standing: bool, scheduler: str | None, said: str) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.errors import UsageError
+from pulseq.fleet import SLOT_A_PROCESSOR
 from pulseq.run.fleet_choice import choose_fleet, fleet_beside, read_count
 
 NODES = "nodes:\n  - {id: laptop, max_concurrent_tests: 3}\n"
@@ -77,3 +78,39 @@ def test_without_a_number_there_is_a_node_a_processor(count: str | None) -> None
 def test_a_number_of_nodes_that_is_none_is_refused(count: str) -> None:
     with pytest.raises(UsageError, match="expected a number from 1 to 512, or 'auto'"):
         read_count(count)
+
+
+def test_hosts_are_nodes_with_a_slot_a_processor() -> None:
+    fleet = choose_fleet(
+        [], nodes_file=None, count=None, scheduler=None, hosts=["lab1.example", "tester@lab2", "fe80::1%eth0"]
+    )
+
+    assert [(node.id, node.host, node.ssh.user, node.max_concurrent_tests) for node in fleet.nodes] == [
+        ("lab1.example", "lab1.example", None, SLOT_A_PROCESSOR),
+        ("lab2", "lab2", "tester", SLOT_A_PROCESSOR),
+        ("fe80-1-eth0", "fe80::1%eth0", None, SLOT_A_PROCESSOR),
+    ]
+
+
+def test_this_machine_can_be_among_the_hosts() -> None:
+    (node,) = choose_fleet([], nodes_file=None, count=None, scheduler=None, hosts=["localhost"]).nodes
+
+    assert (node.is_local, node.max_concurrent_tests) == (True, len(os.sched_getaffinity(0)))
+
+
+@pytest.mark.parametrize(
+    ("hosts", "told"),
+    [
+        (["-oX"], "--on: found '-oX', expected a host"),
+        (["a", "u@a"], "--on: found 'a' twice"),
+        ([""], "--on: found ''"),
+    ],
+)
+def test_what_is_no_host_or_there_twice_is_refused(hosts: list[str], told: str) -> None:
+    with pytest.raises(UsageError, match=told):
+        choose_fleet([], nodes_file=None, count=None, scheduler=None, hosts=hosts)
+
+
+def test_hosts_and_a_nodes_file_are_two_answers(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="found --nodes and --on, expected one of them"):
+        choose_fleet([], nodes_file=tmp_path / "n.yaml", count=None, scheduler=None, hosts=["a"])
