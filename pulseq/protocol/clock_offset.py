@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-#: An offset that is shorter is none: what is measured so finely is as much the way as the clock.
-LEAST_SECONDS = 0.01
+#: An offset that is not sure to be longer is none: nobody sees it, and clocks are not read more exactly than that.
+LEAST_SECONDS = 0.005
 #: Beyond this people are told: tests that compare times of two machines see it.
 FAR_SECONDS = 30.0
 
@@ -30,7 +30,7 @@ class ClockOffset:
     @property
     def shift(self) -> float:
         """What to take off the node's times to have ours: nothing where the clocks may be the same."""
-        return self.offset if abs(self.offset) > max(self.uncertainty, LEAST_SECONDS) else 0.0
+        return self.offset if abs(self.offset) - self.uncertainty > LEAST_SECONDS else 0.0
 
     @property
     def is_far(self) -> bool:

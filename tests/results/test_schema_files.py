@@ -45,7 +45,8 @@ def test_rows_that_got_more_columns_are_not_taken_for_changed_ones(tmp_path: Pat
     try:
         apply_versions(connection, 0, 3)
         connection.execute(
-            "INSERT INTO journals (run_id, end_offset, damaged_lines, rows_count, rows_checksum) VALUES ('r', 9, 0, 1, 'x')"
+            "INSERT INTO journals (run_id, end_offset, damaged_lines, rows_count, rows_checksum) "
+            "VALUES ('r', 9, 0, 1, 'x')"
         )
         apply_versions(connection, 3, SCHEMA_VERSION)
         stamps = connection.execute("SELECT end_offset, rows_count, rows_checksum FROM journals").fetchall()
