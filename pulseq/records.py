@@ -6,11 +6,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
 from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
     EntryCollected,
     Event,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -174,6 +177,8 @@ class RunRecord:
     open: int = 0
     failures: int = 0
     nodes: dict[str, NodeJoined] = field(default_factory=dict)
+    #: The last look at each, with the last clock that one has found.
+    health: dict[str, NodeHealth] = field(default_factory=dict)
     lost: list[NodeLost] = field(default_factory=list)
     #: Nodes that were lost and have not come back.
     absent: set[str] = field(default_factory=set)
@@ -193,6 +198,8 @@ class RunRecord:
             case NodeJoined():
                 self.nodes[event.node_id] = event
                 self.absent.discard(event.node_id)
+            case NodeHealth():
+                self._see(event)
             case NodeLost():
                 self.lost.append(event)
                 self.absent.add(event.node_id)
@@ -216,6 +223,12 @@ class RunRecord:
                 self.notes.append(event.text)
             case RunFinished():
                 self.finished = event
+
+    def _see(self, seen: NodeHealth) -> None:
+        known = self.health.get(seen.node_id)
+        if seen.clock_offset is None and known is not None:
+            seen = replace(seen, clock_offset=known.clock_offset, clock_uncertainty=known.clock_uncertainty)
+        self.health[seen.node_id] = seen
 
     def _plan(self, event: TestPlanned) -> None:
         key = (event.test_id, event.variant)

@@ -14,6 +14,7 @@ from pulseq.events import (
     AttemptFinished,
     EntryCollected,
     Event,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -33,6 +34,7 @@ _JSON = frozenset({"options", "capabilities", "requirements", "labels"})
 #: In the order of a run: the events, the rows that tell them, and what stands for NULL where an event needs a value.
 _TOLD: tuple[tuple[Any, str, Mapping[str, Any]], ...] = (
     (NodeJoined, "nodes", {}),
+    (NodeHealth, "(SELECT *, status AS liveness, rowid FROM node_health WHERE event = 'poll')", {}),
     (TestPlanned, "tests", {}),
     (AttemptResult, "attempts", {"node_id": ""}),
     (TestClosed, "verdicts", {"reason": None}),

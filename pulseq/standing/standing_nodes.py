@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
+from pulseq.protocol.node_probe import Answer, probe_node
 
 _PATIENCE_SECONDS = 5.0
+#: How long nodes may take to say how they do: whoever looks is waiting.
+_PROBE_SECONDS = 1.0
+_LABELS = ("host", "way", "version", "python", "protocol", "incarnation")
+#: Each probe is a connection to the scheduler for as long as it lasts.
+_PROBES_AT_ONCE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,6 +27,8 @@ class NodeView:
         runs: the ids of the runs that have something there.
         dispatches: how many dispatches are there, running or next in line.
         last_seen: Unix seconds of its last heartbeat.
+        labels: what else it says of itself: host, versions, the way in which it came.
+        answer: to a probe, or None where there was none in time.
     """
 
     slots: int
@@ -28,6 +36,8 @@ class NodeView:
     runs: tuple[str, ...]
     dispatches: int
     last_seen: float
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    answer: Answer | None = None
 
     @property
     def running(self) -> int:
@@ -53,19 +63,26 @@ async def ask_nodes(address: str) -> dict[str, NodeView]:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             identity = await scheduler.identity(n_workers=-1)
             processing = await scheduler.processing(workers=None)
+        nodes = {place: worker for place, worker in identity["workers"].items() if "pulseq" in worker}
+        few = asyncio.Semaphore(_PROBES_AT_ONCE)
+        answers = await asyncio.gather(*(_probe(scheduler, place, few) for place in nodes))
     except (OSError, TimeoutError) as error:
         raise InfrastructureError(f"the scheduler at {address!r} does not answer ({type(error).__name__})") from error
     finally:
         await scheduler.close_rpc()
     return {
-        worker["pulseq"]["id"]: view_node(worker, processing.get(place, ()))
-        for place, worker in identity["workers"].items()
-        if "pulseq" in worker
+        worker["pulseq"]["id"]: view_node(worker, processing.get(place, ()), answer)
+        for (place, worker), answer in zip(nodes.items(), answers, strict=True)
     }
 
 
-def view_node(worker: Mapping[str, Any], keys: Any) -> NodeView:
-    """The node that a worker's identity and the keys of its tasks tell of."""
+async def _probe(scheduler: Any, address: str, few: asyncio.Semaphore) -> Answer | None:
+    async with few:
+        return await probe_node(scheduler, address, _PROBE_SECONDS)
+
+
+def view_node(worker: Mapping[str, Any], keys: Any, answer: Answer | None = None) -> NodeView:
+    """The node that a worker's identity, the keys of its tasks and its answer tell of."""
     labels = worker["pulseq"]
     # A dispatch's key is ("pulseq-test", run id, its own); other tasks are none of ours.
     runs = [key[1] for key in keys if isinstance(key, tuple | list) and key[0] == "pulseq-test"]
@@ -75,4 +92,6 @@ def view_node(worker: Mapping[str, Any], keys: Any) -> NodeView:
         runs=tuple(dict.fromkeys(runs)),
         dispatches=len(runs),
         last_seen=worker["last_seen"],
+        labels={name: labels[name] for name in _LABELS if name in labels},
+        answer=answer,
     )
