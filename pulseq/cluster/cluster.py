@@ -17,6 +17,7 @@ from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
 from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
+from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.coding import PROTOCOL, say_protocol
 from pulseq.protocol.connections import connection_settings
@@ -87,6 +88,7 @@ class Cluster:
                 )
         except (OSError, ValueError) as error:
             raise InfrastructureError(no_scheduler(address, error)) from error
+        self.background.start(ClockSteps().watch(self._note_clock_set), "watching the clock")
         await self._subscribe()
         if foreign:
             await self.client.register_plugin(PortableNodeWatch(), name=NodeWatch.name)
@@ -94,6 +96,10 @@ class Cluster:
         identity = await self.client.scheduler.identity(n_workers=-1)
         for node_address, info in identity["workers"].items():
             self._joined(node_address, info.get("pulseq", {}))
+
+    def _note_clock_set(self, _step: float) -> None:
+        if self.client.scheduler_comm is not None:
+            go_on([self.client.scheduler_comm], {})
 
     async def _subscribe(self) -> None:
         # The wish travels by another way than questions, and later: a node that joined between would never be heard of.

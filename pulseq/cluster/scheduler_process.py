@@ -13,9 +13,11 @@ from typing import Any
 import dask
 from distributed import Scheduler
 
+from pulseq.background import Background
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.run_watch import RunWatch
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.protocol.connections import connection_settings
 
 #: Retries are PulseQ's to count, so a lost worker must never make Dask judge a task (its `KilledWorker`
@@ -47,8 +49,19 @@ async def serve(configuration: dict[str, Any]) -> None:
         scheduler.add_plugin(NodeWatch(scheduler))
         if configuration.get("outlives_runs"):
             scheduler.add_plugin(RunWatch())
+        background = Background()
+        background.start(ClockSteps().watch(lambda step: _go_on(scheduler, step)), "watching the clock")
         tell_owner({"address": scheduler.address})
-        await scheduler.finished()
+        try:
+            await scheduler.finished()
+        finally:
+            await background.end()
+
+
+def _go_on(scheduler: Scheduler, step: float) -> None:
+    for state in scheduler.workers.values():
+        state.last_seen += step
+    go_on([*scheduler.stream_comms.values(), *scheduler.client_comms.values()], scheduler.periodic_callbacks)
 
 
 def _remove(directory: str) -> None:

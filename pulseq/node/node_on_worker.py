@@ -16,9 +16,11 @@ from typing import Any
 from distributed import Worker
 
 from pulseq import __version__
+from pulseq.background import Background
 from pulseq.models import CapabilityValue
 from pulseq.node.machine import describe_host, read_machine
 from pulseq.node.node_agent import NodeAgent
+from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.protocol.coding import PROTOCOL
 
 
@@ -65,10 +67,16 @@ async def run_node(worker: Worker, plan: NodePlan) -> AsyncIterator[NodeAgent]:
         shared=plan.shared,
         machine_slots=plan.machine_slots,
     )
+    background = Background()
     try:
         await agent.start()
+        background.start(
+            ClockSteps().watch(lambda _: go_on([worker.batched_stream], worker.periodic_callbacks)),
+            "watching the clock",
+        )
         yield agent
     finally:
+        await background.end()
         await agent.close()
         await asyncio.to_thread(shutil.rmtree, plan.temp_root, ignore_errors=True)
 

@@ -6,6 +6,7 @@ import contextlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from uuid import UUID
 
 from msgspec.structs import replace
 
@@ -39,7 +40,11 @@ class RunClocks:
     clocks: NodeClocks = field(default_factory=NodeClocks)
     now: Callable[[], float] = time.monotonic
     clock_id: str = field(default_factory=read_clock_id)
+    wall: Callable[[], float] = time.time
     _warned: set[str] = field(default_factory=set)
+    #: By incarnation, and by task run that has not ended.
+    _last_state: dict[str, float] = field(default_factory=dict)
+    _started: dict[UUID, float] = field(default_factory=dict)
 
     async def meet(self, node: LiveNode) -> None:
         """Ask a node that joins for its time, unless it runs under the same kernel as this process."""
@@ -87,9 +92,25 @@ class RunClocks:
         return clock_id is not None and not (clock_id and clock_id == self.clock_id)
 
     def on_our_clock(self, node: LiveNode, message: NodeMessage) -> NodeMessage:
-        """What a node says, with its times on the clock of this process."""
+        """What a node says, with its times on the clock of this process; messages come in their order."""
+        if not self.differs(node):
+            return message
         shift = self.shift_of(node)
-        return message if shift == 0.0 else shifted(message, shift)
+        moved = message if shift == 0.0 else shifted(message, shift)
+        return self._in_order(node, moved) if isinstance(moved, TaskRunState) else moved
+
+    def _in_order(self, node: LiveNode, state: TaskRunState) -> TaskRunState:
+        """A state no earlier than the one before of its node and no later than now, also where a clock was set."""
+        now, incarnation = self.wall(), node.incarnation
+        earliest = min(self._last_state.get(incarnation, state.at), now)
+        at = self._last_state[incarnation] = min(max(state.at, earliest), now)
+        started_at = self._started.pop(state.id, None)
+        if started_at is None and state.started_at is not None:
+            started_at = min(max(state.started_at, earliest), at)
+        if started_at is not None and state.ended_at is None:
+            self._started[state.id] = started_at
+        ended_at = None if state.ended_at is None else at
+        return replace(state, at=at, started_at=started_at, ended_at=ended_at)
 
 
 def _row(node: LiveNode, clock: ClockOffset) -> NodeHealth:

@@ -34,9 +34,12 @@ class Site:
 
     answers: list[Answer | OSError | None]
     told: Told = field(default_factory=Told)
+    wall: float = 1e9
 
     def __post_init__(self) -> None:
-        self.clocks = RunClocks(cast(Any, self), self.told.emit, now=lambda: 0.0, clock_id="ours")
+        self.clocks = RunClocks(
+            cast(Any, self), self.told.emit, now=lambda: 0.0, clock_id="ours", wall=lambda: self.wall
+        )
 
     async def probe(self, _node: LiveNode, _seconds: float) -> Answer | None:
         answer = self.answers.pop(0)
@@ -125,6 +128,40 @@ def test_prefect_is_told_our_times_too() -> None:
     told = cast(TaskRunState, shifted(state, 100.0))
     assert (told.at, told.started_at, told.ended_at, told.scheduled_at) == (1003.0, 1000.0, 1003.0, None)
     assert told.run_seconds == 3.0
+
+
+def told_in_order(site: Site, moments: list[tuple[float, str, float, float | None, float | None]]) -> list[Any]:
+    """When states came to be for us: when, its type, and by the node's clock: at, started, ended."""
+    states = []
+    for wall, kind, at, started_at, ended_at in moments:
+        site.wall = wall
+        state = TaskRunState(
+            UUID(int=1), "t", UUID(int=2), kind, kind, "", at, 1, started_at=started_at, ended_at=ended_at
+        )
+        placed = cast(TaskRunState, site.clocks.on_our_clock(NODE, state))
+        states.append((placed.at, placed.started_at, placed.ended_at))
+    return states
+
+
+@pytest.mark.parametrize("step", [0.0, -7200.0, 7200.0])
+def test_states_of_a_task_run_stay_in_order_where_the_clock_is_set_meanwhile(step: float) -> None:
+    site = Site([answer(100.0, 0.004)]).meet()
+    placed = told_in_order(
+        site,
+        [
+            (1000.5, "PENDING", 1100.0, None, None),
+            (1001.5, "RUNNING", 1101.0, 1101.0, None),
+            (1005.0, "COMPLETED", 1104.0 + step, 1101.0, 1104.0 + step),
+        ],
+    )
+    ended = {0.0: 1004.0, -7200.0: 1001.0, 7200.0: 1005.0}[step]
+    assert placed == [(1000.0, None, None), (1001.0, 1001.0, None), (ended, 1001.0, ended)]
+
+
+def test_states_are_told_although_our_own_clock_was_set_back() -> None:
+    site = Site([answer(100.0, 0.004)]).meet()
+    moments = [(1000.5, "RUNNING", 1100.0, 1100.0, None), (500.0, "COMPLETED", 1104.0, 1100.0, 1104.0)]
+    assert told_in_order(site, moments) == [(1000.0, 1000.0, None), (500.0, 1000.0, 500.0)]
 
 
 def test_what_has_our_clock_stays_as_it_was() -> None:
