@@ -15,13 +15,21 @@ from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
 from pulseq.node.node_process import WORKER_SETTINGS
 from pulseq.node.probe import Probe
 from pulseq.protocol.coding import PROTOCOL
+from pulseq.security.credentials import Credentials
+from pulseq.security.tls import security_of
 
 
 @contextlib.asynccontextmanager
-async def open_scheduler() -> AsyncIterator[Scheduler]:
-    """A scheduler that listens on loopback, set up as that of a run is."""
+async def open_scheduler(credentials: Credentials | None = None) -> AsyncIterator[Scheduler]:
+    """A scheduler that listens on loopback, set up as that of a run is; without credentials as somebody's own."""
     with dask.config.set({**SCHEDULER_SETTINGS, **WORKER_SETTINGS}):
-        async with Scheduler(host="127.0.0.1", port=0, dashboard=False, dashboard_address="127.0.0.1:0") as scheduler:
+        async with Scheduler(
+            host="127.0.0.1",
+            port=0,
+            dashboard=False,
+            dashboard_address="127.0.0.1:0",
+            security=security_of(credentials),
+        ) as scheduler:
             yield scheduler
 
 
@@ -50,6 +58,7 @@ async def open_worker(
             memory_limit=0,
             dashboard=False,
             dashboard_address="127.0.0.1:0",
+            security=scheduler.security,
             local_directory=directory,
             startup_information={"pulseq": lambda _worker: labels} if labels else {},
         ) as worker:

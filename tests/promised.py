@@ -10,7 +10,7 @@ _OF_DASK = {
     "Scheduler": "add_plugin address close_rpc finished log_event",
     "Worker": "address finished log_event",
     "dask": "",
-    "distributed": "Client Scheduler SchedulerPlugin Worker rpc",
+    "distributed": "Client Scheduler SchedulerPlugin Worker rpc security",
 }
 DASK = Outside(
     packages=("distributed", "dask"),

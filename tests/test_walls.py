@@ -16,9 +16,9 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"bounds", "errors", "models", "fleet", "project", "events", "records", "runtime"},
-    {"background", "capabilities", "ownership", "safe_text"},
-    {"processes", "protocol"},
-    {"planning", "suites", "execution", "results", "reports"},
+    {"background", "blobs", "capabilities", "ownership", "safe_text"},
+    {"processes", "protocol", "security"},
+    {"planning", "projects", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
     {"cluster"},
     {"orchestration"},
@@ -36,6 +36,7 @@ ADDRESSES = {
     # `preload` loads both in the process that nodes are forked from.
     "prefect": ("pulseq.orchestration", "pulseq.processes.preload", "flows"),
     "prefect_dask": ("pulseq.orchestration.task_runner",),
+    "cryptography": ("pulseq.security.authority", "pulseq.security.credentials_file"),
     **dict.fromkeys(
         ("distributed", "dask"),
         (
@@ -45,6 +46,7 @@ ADDRESSES = {
             "pulseq.node.node_process",
             "pulseq.orchestration.task_runner",
             "pulseq.processes.preload",
+            "pulseq.security.tls",
             "pulseq.standing.standing_nodes",
         ),
     ),
@@ -55,6 +57,7 @@ KNOWN_TO_NODES = (
         f"pulseq.{room}"
         for room in (
             "background",
+            "blobs",
             "bounds",
             "errors",
             "fleet",
@@ -64,6 +67,7 @@ KNOWN_TO_NODES = (
             "protocol",
             "execution",
             "processes",
+            "security",
         )
     ),
     "pulseq.node",

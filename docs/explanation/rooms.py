@@ -31,6 +31,7 @@ SUBJECTS: Mapping[str, str] = {
     RUNTIME: "standard library alone, Python 3.9 on",
     "planning": "which test next, and where",
     "suites": "what people write",
+    "projects": "what of a project travels",
     "results": "journal, DuckDB, questions",
     "reports": "a run as text and pictures",
     WORDS: "models, events, errors, records, capabilities, bounds",

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 
 from cyclopts import Group, Parameter
 
+from pulseq.capabilities import parse_size
 from pulseq.cli.common_options import NodeCount, Output, Verbose
 from pulseq.cli.execute import Reports, execute
 from pulseq.errors import UsageError
@@ -35,11 +36,19 @@ class RunArguments:
     scheduler: Annotated[str | None, Parameter(group=_WHERE)] = None
     """Address of a Dask scheduler whose nodes are to be used; no local node is started. An address is code: what
     listens there gets your tests, and can run anything as you."""
+    credentials: Annotated[Path | None, Parameter(group=_WHERE)] = None
+    """With --scheduler tls://…: the file that makes you a member of its site, as `pulseq certs node` writes it; by
+    default the one that the variable PULSEQ_CREDENTIALS names."""
     hosts: Annotated[tuple[str, ...], Parameter(name="--on", group=_WHERE)] = ()
     """Run on this host, reached by `ssh` as ~/.ssh/config says, with a slot for each of its processors: `HOST` or
     `USER@HOST`. Give it again for each further host."""
     without_missing: Annotated[bool, Parameter(negative="", group=_WHERE)] = False
     """Go on with the hosts that are there; without it one that cannot be used ends the run before any test."""
+    ship: Annotated[bool | None, Parameter(name="--ship", negative="--no-ship", group=_WHERE)] = None
+    """Send the project to the hosts of all nodes, local ones too; `--no-ship`: to none, all have it at the same path.
+    By default it goes to nodes on other hosts."""
+    store_size: Annotated[str | None, Parameter(group=_WHERE)] = None
+    """How much a host may keep of projects between runs, such as `20GB` (by default `10GB`)."""
     python: Annotated[str | None, Parameter(group=_WHERE)] = None
     """Interpreter for `call` and `pytest` bodies that name none: the environment of the project under test."""
 
@@ -117,6 +126,8 @@ def _check(arguments: RunArguments) -> None:
     for name, count, least in (("--reruns", reruns, 0), ("--maxfail", maxfail, 1), ("--durations", durations, 0)):
         if count is not None and count < least:
             raise UsageError(f"{name}: found {count}, expected a number of at least {least}")
+    if arguments.store_size is not None and parse_size(arguments.store_size) is None:
+        raise UsageError(f"--store-size: found {arguments.store_size!r}, expected a size such as 20GB")
     if arguments.run_id is not None and not FILE_NAME.fullmatch(arguments.run_id):
         raise UsageError(f"--run-id: found {arguments.run_id!r}, expected {FILE_NAME_WORDS}")
 

@@ -12,7 +12,14 @@ from pathlib import Path
 from typing import Any
 
 from pulseq.cli.common_options import Output
-from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, find_cluster, standing_directory
+from pulseq.cluster.standing_cluster import (
+    Condition,
+    PartState,
+    StandingCluster,
+    find_cluster,
+    find_credentials,
+    standing_directory,
+)
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, login_url
 from pulseq.ownership import default_home
@@ -49,7 +56,7 @@ def status(
     if url or env:
         print(_say_url(home, cluster) if url else _say_environment(home, cluster))
         return ExitCode.OK
-    views = _ask(cluster)
+    views = _ask(home, cluster)
     if output == "json":
         described = describe_cluster(cluster, views, str(standing_directory(home) / "logs"))
         print(json.dumps({**described, "prefect_auth_file": str(auth_path(home)) if read_auth(home) else None}))
@@ -79,9 +86,11 @@ def _tell_of_nothing(cluster: StandingCluster | None, output: str) -> int:
     return ExitCode.TESTS_FAILED
 
 
-def _ask(cluster: StandingCluster) -> dict[str, NodeView]:
+def _ask(home: Path, cluster: StandingCluster) -> dict[str, NodeView]:
+    if not cluster.scheduler:
+        return {}
     try:
-        return asyncio.run(ask_nodes(cluster.scheduler)) if cluster.scheduler else {}
+        return asyncio.run(ask_nodes(cluster.scheduler, find_credentials(home)))
     except InfrastructureError:
         # It is being started again, as its line says.
         return {}

@@ -22,6 +22,8 @@ from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.coding import PROTOCOL, say_protocol
 from pulseq.protocol.connections import connection_settings
 from pulseq.protocol.node_probe import Answer, probe_node
+from pulseq.security.credentials import Credentials
+from pulseq.security.tls import security_of
 
 #: How long the scheduler may take to notice that a local node's process has ended.
 GONE_PATIENCE_SECONDS = 3.0
@@ -34,8 +36,9 @@ _ECHO_SECONDS = 0.02
 class LiveNode:
     """A node that is there: where it listens, what it offers.
 
-    `incarnation` is of one start of its process: a node that comes back by itself has another one. `labels` are all
-    that it says of itself, but for its capabilities.
+    `incarnation` is of one start of its process: a node that comes back by itself has another one. `way` is how it
+    came to be: `local`, `ssh` or `joined`. Nodes of one `store` share what they are sent; it is empty where there is
+    none. `labels` are all that it says of itself, but for its capabilities.
     """
 
     id: str
@@ -44,6 +47,8 @@ class LiveNode:
     slots: int
     capabilities: Mapping[str, CapabilityValue]
     incarnation: str = ""
+    way: str = "local"
+    store: str = ""
     labels: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -61,6 +66,7 @@ class Cluster:
     def __init__(self) -> None:
         self.nodes: dict[str, LiveNode] = {}
         self.address = ""
+        self.credentials: Credentials | None = None
         self.lost = False
         self.on_joined: Callable[[LiveNode], None] = lambda node: None
         self.on_left: Callable[[str, str], None] = lambda node_id, why: None
@@ -71,20 +77,34 @@ class Cluster:
         self._closing = False
         self.background = Background()
 
-    async def connect(self, address: str, *, name: str, foreign: bool, node_timeout: float = 60.0) -> None:
+    async def connect(
+        self,
+        address: str,
+        *,
+        name: str,
+        foreign: bool,
+        node_timeout: float = 60.0,
+        credentials: Credentials | None = None,
+    ) -> None:
         """Connect to the scheduler at `address` as `name`; `foreign` where it is not one of this run's.
 
         Args:
             node_timeout: seconds of silence that a link may have, to this scheduler too.
+            credentials: of the cluster; None for somebody's own that has none.
 
         Raises:
             InfrastructureError: nothing answers there.
         """
-        self.address = address
+        self.address, self.credentials = address, credentials
         try:
             with dask.config.set(connection_settings(node_timeout)):
                 self.client: Any = await Client(  # type: ignore[no-untyped-call]
-                    address, asynchronous=True, set_as_default=False, timeout=10, name=name
+                    address,
+                    asynchronous=True,
+                    set_as_default=False,
+                    timeout=10,
+                    name=name,
+                    security=security_of(credentials),
                 )
         except (OSError, ValueError) as error:
             raise InfrastructureError(no_scheduler(address, error)) from error
@@ -196,9 +216,17 @@ class Cluster:
         if (protocol := labels.get("protocol")) != PROTOCOL:
             self.on_refused(labels["id"], say_protocol(protocol))
             return
-        host = labels.get("host") or address.split("://")[-1].rsplit(":", 1)[0]
-        told = {name: value for name, value in labels.items() if name != "capabilities"}
-        node = LiveNode(labels["id"], address, host, labels["slots"], labels["capabilities"], incarnation, told)
+        node = LiveNode(
+            labels["id"],
+            address,
+            host=labels.get("host") or address.split("://")[-1].rsplit(":", 1)[0],
+            slots=labels["slots"],
+            capabilities=labels["capabilities"],
+            incarnation=incarnation,
+            way=labels.get("way", "local"),
+            store=labels.get("store", ""),
+            labels={name: value for name, value in labels.items() if name != "capabilities"},
+        )
         self.nodes[node.id] = node
         self._membership.set()
         self.on_joined(node)

@@ -13,6 +13,8 @@ from distributed import rpc
 
 from pulseq.errors import InfrastructureError
 from pulseq.protocol.node_probe import Answer, probe_node
+from pulseq.security.credentials import Credentials
+from pulseq.security.tls import connection_args
 
 #: How long a scheduler may take to say who is there.
 _PATIENCE_SECONDS = 10.0
@@ -46,9 +48,9 @@ class Sighting:
 
 
 @contextlib.asynccontextmanager
-async def reach_scheduler(address: str) -> AsyncIterator[Any]:
+async def reach_scheduler(address: str, credentials: Credentials | None = None) -> AsyncIterator[Any]:
     """A way to ask the scheduler at `address` that does not make a client of who asks."""
-    scheduler: Any = rpc(address)  # type: ignore[no-untyped-call]
+    scheduler: Any = rpc(address, connection_args=connection_args(credentials))  # type: ignore[no-untyped-call]
     try:
         yield scheduler
     finally:

@@ -16,6 +16,7 @@ from pulseq.events import NodeHealth
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule, LivenessWatch
 from pulseq.protocol.node_probe import MEASURES
+from pulseq.security.credentials import Credentials
 
 #: A node that has left is told of for so many times `node_timeout`, and then forgotten.
 REMEMBERED_TIMEOUTS = 10
@@ -49,6 +50,7 @@ class HealthWatch:
 
     Attributes:
         scheduler: the address that the rows tell.
+        credentials: of its cluster; None where that has none.
         expected: ids of nodes that are to be there: never forgotten, and told of before they come.
         latest: the last row of each node.
         clocks: what is known of their clocks.
@@ -56,6 +58,7 @@ class HealthWatch:
 
     rule: LivenessRule
     scheduler: str = ""
+    credentials: Credentials | None = field(default=None, repr=False)
     expected: frozenset[str] = frozenset()
     latest: dict[str, NodeHealth] = field(default_factory=dict)
     clocks: NodeClocks = field(default_factory=NodeClocks)

@@ -30,6 +30,7 @@ from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.native_threads import no_native_threads
 from pulseq.processes.node_forks import NODE_MODULE, START_PATIENCE_SECONDS, make_temp_root
 from pulseq.processes.patience import SAY_SECONDS
+from pulseq.security.credentials import Credentials
 
 logger = logging.getLogger("pulseq.nodes")
 
@@ -58,6 +59,7 @@ class LocalNodes:
         on_scheduler_ended: called when the scheduler's process has ended unasked.
         on_note: told what is waited for, and what was done where somebody had stopped a process.
         background: what watches its processes.
+        credentials: of its cluster, once there is a scheduler; nobody else has them.
     """
 
     def __init__(
@@ -88,6 +90,7 @@ class LocalNodes:
         )
         self._connecting = False
         self._restarts: Counter[str] = Counter()
+        self.credentials: Credentials | None = None
         self.background = Background()
         self._closing = False
         self.on_node_ended: Callable[[str, str], None] = lambda node_id, why: None
@@ -143,8 +146,9 @@ class LocalNodes:
             InfrastructureError: one of them does not start.
         """
         assert self._scheduler is not None
-        address: str = (await self._scheduler.ready(START_PATIENCE_SECONDS, self.on_note))["address"]
-        self._address = address
+        told = await self._scheduler.ready(START_PATIENCE_SECONDS, self.on_note)
+        self._address = address = str(told["address"])
+        self.credentials = Credentials.of(told["credentials"])
         self.background.start(self._watch_scheduler(self._scheduler), "watching the scheduler")
         allow_open_files(len(self.fleet.nodes))
         telling = asyncio.create_task(self._tell_wait())
@@ -207,7 +211,7 @@ class LocalNodes:
         self._starter.note_fleet(fleet)
 
     async def _join_node(self, spec: NodeSpec, address: str) -> None:
-        process = await self._starter.start_node(spec, address)
+        process = await self._starter.start_node(spec, address, self.credentials)
         if spec not in self.fleet.nodes:  # it was removed meanwhile
             await process.stop()
             await self._starter.clear(spec.id)

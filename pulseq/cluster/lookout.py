@@ -59,7 +59,7 @@ async def look(health: HealthWatch, clock: Callable[[], float]) -> Look:
 async def see(health: HealthWatch) -> tuple[list[Sighting], str | None]:
     """Who is there, or what kept us from seeing it."""
     try:
-        async with reach_scheduler(health.scheduler) as scheduler:
+        async with reach_scheduler(health.scheduler, health.credentials) as scheduler:
             return await look_at_nodes(scheduler, probe_seconds=health.rule.probe_seconds), None
     except InfrastructureError as error:
         return [], str(error)

@@ -13,6 +13,7 @@ from pulseq.background import Background
 from pulseq.models import Collection, Key, PytestSpec
 from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.entry_points import take_dispatch, take_message
+from pulseq.protocol.project_files import Done, Lacking, Workspace
 from pulseq.protocol.to_node import (
     BeginRun,
     CancelRun,
@@ -20,6 +21,7 @@ from pulseq.protocol.to_node import (
     FinishSessions,
     LeaveRun,
     NoNext,
+    OfferProject,
     Order,
     RecallTests,
     RunTask,
@@ -56,15 +58,37 @@ class NodeClient:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._client = client
 
-    async def begin_run(self, run_id: str, addresses: list[str]) -> None:
+    async def begin_run(self, run_id: str, addresses: list[str], workspace: Workspace | None = None) -> None:
         """Make nodes know a run, so that they can be sent its dispatches.
+
+        Args:
+            workspace: where they have its project; None where it is at the paths that its tests name.
 
         Raises:
             OSError: one of them is gone, or could not.
         """
-        for answer in (await self._ask(addresses, Order(run_id, BeginRun()))).values():
+        for answer in (await self._ask(addresses, Order(run_id, BeginRun(workspace)))).values():
             if isinstance(answer, OSError):
                 raise answer
+
+    async def offer_project(self, run_id: str, address: str, offer: OfferProject) -> Lacking:
+        """What a node's host lacks of a project.
+
+        Raises:
+            OSError: the node is gone.
+        """
+        return decode(await self._ask_for(address, encode(Order(run_id, offer))), Lacking)
+
+    async def send_project(self, address: str, order: bytes) -> Done:
+        """Send a node a part of a project, or have it make a tree of it.
+
+        Args:
+            order: an encoded `Order`, which other nodes may be sent as well.
+
+        Raises:
+            OSError: the node is gone.
+        """
+        return decode(await self._ask_for(address, order), Done)
 
     async def leave_run(self, run_id: str, addresses: list[str]) -> None:
         """Make nodes forget a run; what still runs there is ended."""
@@ -84,10 +108,7 @@ class NodeClient:
         Raises:
             OSError: the node is gone.
         """
-        answer = (await self._ask([address], Order(run_id, Collect(spec))))[address]
-        if isinstance(answer, OSError):
-            raise answer
-        return decode(answer, Collection)
+        return decode(await self._ask_for(address, encode(Order(run_id, Collect(spec)))), Collection)
 
     async def recall(self, run_id: str, address: str, key: str, tests: Iterable[Key]) -> None:
         """Ask a node for tests of a dispatch that it has not begun; its answer is a `TestsRecalled` message.
@@ -147,11 +168,18 @@ class NodeClient:
             logger.warning("a node could not do what it was asked", exc_info=True)
 
     async def _ask(self, addresses: list[str], order: Order) -> Mapping[str, Any]:
-        if not addresses:
-            return {}
+        return await self._ask_all(addresses, encode(order)) if addresses else {}
+
+    async def _ask_for(self, address: str, message: bytes) -> bytes:
+        answer = (await self._ask_all([address], message))[address]
+        if isinstance(answer, OSError):
+            raise answer
+        told: bytes = answer
+        return told
+
+    async def _ask_all(self, addresses: list[str], message: bytes) -> Mapping[str, Any]:
         if self._client.scheduler is None:
             raise ConnectionError("the connection to the scheduler is closed")
-        message = encode(order)
         answers = dict(await asyncio.gather(*(self._ask_one(address, message) for address in addresses)))
         for answer in answers.values():
             if isinstance(answer, BaseException) and not isinstance(answer, OSError):

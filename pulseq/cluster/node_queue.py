@@ -19,6 +19,7 @@ from pulseq.errors import InfrastructureError, NoNodeFitsError
 from pulseq.models import CapabilityValue
 from pulseq.protocol.coding import decode
 from pulseq.protocol.to_node import RunTask
+from pulseq.security.credentials import Credentials
 
 #: How long calls wait for a node to come back, where those that fitted have all left.
 COMES_BACK_SECONDS = 60.0
@@ -62,8 +63,8 @@ class NodeQueue:
         self._hoping: asyncio.TimerHandle | None = None
         self._background = Background()
 
-    async def open(self, address: str) -> None:
-        """Connect to a scheduler.
+    async def open(self, address: str, credentials: Credentials | None = None) -> None:
+        """Connect to a scheduler; with the credentials of its cluster, where that has any.
 
         Raises:
             InfrastructureError: nothing answers there.
@@ -71,7 +72,8 @@ class NodeQueue:
         self._cluster.on_joined = lambda _: self._send_all()
         self._cluster.on_left = self._lose
         self._cluster.on_lost = self._lose_scheduler
-        await self._cluster.connect(address, name=driver_name(self._owner), foreign=True)
+        name = driver_name(self._owner)
+        await self._cluster.connect(address, name=name, foreign=True, credentials=credentials)
         self._client.bind(self._cluster.client, self._cluster.has_address)
 
     async def call(self, requirements: Mapping[str, CapabilityValue], task: RunTask) -> bytes:

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 from pulseq.cluster.ssh_host import SshHost
 from pulseq.fleet import Fleet, NodeSpec, SshSpec
 from pulseq.processes.node_forks import NodeForks
+from pulseq.security.credentials import Credentials
 
 #: What is reached by one connection, or by none.
 Machine = tuple[str, SshSpec] | None
@@ -78,8 +79,8 @@ class NodeStarter:
         self._fleet = fleet
         self.forks.slots = count_slots(fleet)
 
-    async def start_node(self, spec: NodeSpec, scheduler: str) -> NodeProcess:
-        """A node that has joined this scheduler.
+    async def start_node(self, spec: NodeSpec, scheduler: str, credentials: Credentials | None) -> NodeProcess:
+        """A node that has joined this scheduler, with the credentials of its cluster.
 
         Raises:
             InfrastructureError: it does not start.
@@ -89,6 +90,7 @@ class NodeStarter:
             spec.id,
             {
                 "scheduler": scheduler,
+                "credentials": credentials and credentials.told(),
                 "node_id": spec.id,
                 "way": "local" if spec.is_local else "ssh",
                 "host_name": None if spec.is_local else spec.host,
@@ -99,6 +101,7 @@ class NodeStarter:
                 "first_worker": first_workers(self._fleet)[spec.id],
                 "heartbeat_seconds": self._heartbeat_seconds,
                 "node_timeout_seconds": self._node_timeout_seconds,
+                "directory": spec.ssh.directory,
             },
         )
 

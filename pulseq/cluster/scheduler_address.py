@@ -1,12 +1,26 @@
-"""The address of a scheduler that somebody else started."""
+"""The address of a scheduler that somebody else started, and the credentials that it asks for."""
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
+import ssl
 from pathlib import Path
 
-from pulseq.cluster.standing_cluster import choose_cluster
+from pulseq.cluster.standing_cluster import choose_cluster, find_cluster, find_credentials
 from pulseq.errors import InfrastructureError, UsageError
+from pulseq.security.context import make_context
+from pulseq.security.credentials import Credentials
+from pulseq.security.refusal import say_refusal
+
+#: Names a file of credentials, for commands that are not told one.
+CREDENTIALS_VARIABLE = "PULSEQ_CREDENTIALS"
+_PATIENCE_SECONDS = 8.0
+_TLS = "tls://"
+#: What a scheduler says first begins with its own length.
+_SIZE_BYTES = 8
+_LONGEST_GREETING = 1 << 20
 
 
 def known_scheduler(home: Path) -> str:
@@ -25,12 +39,47 @@ def known_scheduler(home: Path) -> str:
     )
 
 
-async def check_scheduler(address: str) -> None:
-    """Make sure that something listens at a scheduler's address, before anything is started.
+def credentials_for(home: Path, address: str, path: Path | None = None) -> Credentials | None:
+    """What the scheduler at `address` is to be shown; None where it wants nothing.
+
+    Args:
+        path: the file that was named; None is the one of `pulseq up` in this state directory for its own scheduler,
+            else the one that `PULSEQ_CREDENTIALS` names.
+
+    Raises:
+        UsageError: there are none for an address that asks for some, or they cannot be used.
+    """
+    if not address.startswith(_TLS):
+        if path is not None:
+            raise UsageError(
+                f"--credentials: found the scheduler {address!r}, expected an address that begins 'tls://'"
+            )
+        return None
+    if path is None and _is_of(home, address):
+        return find_credentials(home)
+    named = path or os.environ.get(CREDENTIALS_VARIABLE)
+    if not named:
+        raise UsageError(
+            f"--scheduler: found {address!r}, expected --credentials FILE (or {CREDENTIALS_VARIABLE}) with it: "
+            "such a scheduler answers the members of its site alone; `pulseq certs node` makes a file"
+        )
+    # What reads certificates takes a moment to load, which no other run needs.
+    from pulseq.security.credentials_file import load_credentials
+
+    return load_credentials(Path(named))
+
+
+def _is_of(home: Path, address: str) -> bool:
+    cluster = find_cluster(home)
+    return cluster is not None and cluster.scheduler == address
+
+
+async def check_scheduler(address: str, credentials: Credentials | None = None) -> None:
+    """Make sure that a scheduler listens at an address, before anything is started.
 
     Raises:
         UsageError: it is no address.
-        InfrastructureError: nothing answers there.
+        InfrastructureError: nothing answers there, or it and we do not trust each other.
     """
     try:
         host, _, port_text = address.rpartition("://")[2].rpartition(":")
@@ -38,15 +87,33 @@ async def check_scheduler(address: str) -> None:
     except ValueError:
         raise UsageError(f"--scheduler: found {address!r}, expected an address like 'tcp://127.0.0.1:8786'") from None
     try:
-        _, writer = await asyncio.wait_for(asyncio.open_connection(host, port), 10)
-        writer.close()
-    except OSError as error:
+        async with asyncio.timeout(_PATIENCE_SECONDS):
+            await _shake_hands(host.strip("[]"), port, credentials)
+    except ssl.SSLError as error:
+        raise InfrastructureError(f"the scheduler at {address!r} cannot be used: {say_refusal(error)}") from error
+    except (OSError, EOFError) as error:
         raise InfrastructureError(no_scheduler(address, error)) from error
+
+
+async def _shake_hands(host: str, port: int, credentials: Credentials | None) -> None:
+    context = None if credentials is None else make_context(credentials, ssl.Purpose.SERVER_AUTH)
+    reader, writer = await asyncio.open_connection(host, port, ssl=context)
+    try:
+        # Dask's schedulers speak first; that a certificate is refused is told in the place of that.
+        size = int.from_bytes(await reader.readexactly(_SIZE_BYTES), "little")
+        if size > _LONGEST_GREETING:
+            raise ConnectionError("it speaks, but not as Dask does")
+    finally:
+        writer.transport.abort()
+        with contextlib.suppress(OSError):
+            await writer.wait_closed()
 
 
 def no_scheduler(address: str, error: Exception) -> str:
     """What is said when no scheduler answers, and what to do."""
+    silent = isinstance(error, TimeoutError) and not address.startswith(_TLS)
+    more = "it may want credentials (tls://, --credentials FILE); " if silent else ""
     return (
         f"no Dask scheduler answers at {address!r} ({type(error).__name__}); "
-        "start one, or leave out --scheduler to use nodes of this machine"
+        f"{more}start one, or leave out --scheduler to use nodes of this machine"
     )

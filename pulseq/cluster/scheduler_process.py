@@ -19,6 +19,9 @@ from pulseq.cluster.run_watch import RunWatch
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.protocol.connections import connection_settings
+from pulseq.security.authority import make_credentials
+from pulseq.security.credentials import Credentials
+from pulseq.security.tls import ClusterSecurity
 
 #: Retries are PulseQ's to count, so a lost worker must never make Dask judge a task (its `KilledWorker`
 #: befalls tasks that never ran); stealing and memory management would move what is pinned to a node.
@@ -43,15 +46,22 @@ async def serve(configuration: dict[str, Any]) -> None:
     settings = {**SCHEDULER_SETTINGS, **connection_settings(worker_ttl)}
     settings["distributed.scheduler.worker-ttl"] = f"{worker_ttl} s"
     dask.config.set({**settings, "temporary-directory": configuration["temp_root"]})
+    # Made here, where Dask has loaded most of what that takes, and told over the owner's own line.
+    credentials = Credentials.of(configuration.get("credentials")) or make_credentials("pulseq cluster")
     async with Scheduler(
-        host=configuration["host"], port=configuration["port"], dashboard=False, dashboard_address="127.0.0.1:0"
+        host=configuration["host"],
+        port=configuration["port"],
+        protocol="tls://",
+        security=ClusterSecurity(credentials),
+        dashboard=False,
+        dashboard_address="127.0.0.1:0",
     ) as scheduler:
         scheduler.add_plugin(NodeWatch(scheduler))
         if configuration.get("outlives_runs"):
             scheduler.add_plugin(RunWatch())
         background = Background()
         background.start(ClockSteps().watch(lambda step: _go_on(scheduler, step)), "watching the clock")
-        tell_owner({"address": scheduler.address})
+        tell_owner({"address": scheduler.address, "credentials": credentials.told()})
         try:
             await scheduler.finished()
         finally:

@@ -27,6 +27,7 @@ from pulseq.fleet import Fleet, FrameworkConfig, NodeSpec, SshSpec, Strategy
 from pulseq.models import CapabilityValue
 from pulseq.ownership import open_own, refuse_foreign_in, write_own
 from pulseq.processes.process_id import ProcessId
+from pulseq.security.credentials import Credentials, recall_credentials
 
 FILE_NAME = "standing.json"
 LOCK_NAME = "standing.lock"
@@ -114,6 +115,20 @@ def standing_directory(home: Path) -> Path:
 def users_path(home: Path) -> Path:
     """The file whose lock runs share as long as they use what stands."""
     return standing_directory(home) / "users"
+
+
+def credentials_path(home: Path) -> Path:
+    """Where the credentials of what stands are, for members of this user."""
+    return standing_directory(home) / "credentials.pem"
+
+
+def find_credentials(home: Path) -> Credentials | None:
+    """The credentials of what stands in the state directory; None where nothing does.
+
+    Raises:
+        UsageError: they cannot be read.
+    """
+    return recall_credentials(credentials_path(home))
 
 
 def find_cluster(home: Path) -> StandingCluster | None:

@@ -23,6 +23,7 @@ from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.ownership import default_home
 from pulseq.run.run_options import new_run_id
 from pulseq.run.state_directory import prepare_home
+from pulseq.security.credentials import Credentials
 
 if TYPE_CHECKING:
     from pulseq.cluster.cluster import Cluster
@@ -36,7 +37,7 @@ class LocalBackend:
     Attributes:
         home: the state directory: a temporary one where nothing is to persist.
         api_url, api_auth: of a server of our own; None where an API is configured.
-        address: of the Dask scheduler.
+        address, credentials: of the Dask scheduler.
     """
 
     def __init__(self, config: FrameworkConfig) -> None:
@@ -45,6 +46,7 @@ class LocalBackend:
         self.api_url: str | None = None
         self.api_auth: str | None = None
         self.address = ""
+        self.credentials: Credentials | None = None
         self._nodes: LocalNodes | None = None
         self._cluster: Cluster | None = None
         self._server: EmbeddedServer | None = None
@@ -142,7 +144,8 @@ class LocalBackend:
         from pulseq.cluster.cluster import Cluster
 
         self.address = await nodes.join()
+        self.credentials = nodes.credentials
         self._cluster = cluster = Cluster()
         self._stack.push_async_callback(cluster.close)
-        await cluster.connect(self.address, name="pulseq-session", foreign=True)
+        await cluster.connect(self.address, name="pulseq-session", foreign=True, credentials=self.credentials)
         self._nodes = nodes

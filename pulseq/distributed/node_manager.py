@@ -18,6 +18,7 @@ from pulseq.distributed.test_node import TestNode, node_of
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule, LivenessWatch
+from pulseq.security.credentials import Credentials
 
 logger = logging.getLogger("pulseq.health")
 
@@ -174,15 +175,22 @@ class NodeManager:
         known = ", ".join(self._known()) or "none"
         return KeyError(f"found no node {node_id!r}, expected one that is registered: {known}")
 
-    def watch_cluster(self, address: str, on_look: Callable[[Look], None] = lambda look: None) -> None:
+    def watch_cluster(
+        self,
+        address: str,
+        on_look: Callable[[Look], None] = lambda look: None,
+        *,
+        credentials: Credentials | None = None,
+    ) -> None:
         """Look at the nodes of the scheduler at `address`, whenever monitoring is on.
 
         A manager that shares a runner's session does so by itself as soon as that has nodes.
 
         Args:
             on_look: called with what each look has found.
+            credentials: of the cluster; None where it has none.
         """
-        self._cluster = _Watched(HealthWatch(self._reported.rule, address), on_look)
+        self._cluster = _Watched(HealthWatch(self._reported.rule, address, credentials), on_look)
         self._wake.set()
 
     def leave_cluster(self) -> None:
@@ -226,7 +234,7 @@ class NodeManager:
         if not address:
             self._cluster = None
         elif self._cluster is None or self._cluster.health.scheduler != address:
-            self.watch_cluster(address)
+            self.watch_cluster(address, credentials=self._session.credentials)
             assert self._cluster is not None
             self._cluster.is_of_session = True
 

@@ -11,6 +11,7 @@ from pulseq.distributed.scheduled_tests import ScheduledTests
 from pulseq.distributed.test_node import TestNode
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import CapabilityValue
+from pulseq.security.credentials import Credentials
 from pulseq.suites.nodes_file import framework_from_mapping
 
 
@@ -23,7 +24,7 @@ class Session:
         nodes: the nodes that a runner has added and not removed, by id.
         joined: what the nodes that have been started offer, by id.
         config: how nodes and results are treated.
-        scheduler: address of the Dask scheduler that they have joined; empty until there is one.
+        scheduler, credentials: of the Dask scheduler that they have joined; empty and None until there is one.
         waiting: what was scheduled, by each scheduler of the session.
         closed: whether the runner was closed; then nothing can be started in it any more.
     """
@@ -33,6 +34,7 @@ class Session:
         self.joined: dict[str, Mapping[str, CapabilityValue]] = {}
         self.config = config or FrameworkConfig()
         self.scheduler = ""
+        self.credentials: Credentials | None = None
         self.waiting: list[ScheduledTests] = []
         self.closed = False
         self._members: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()

@@ -170,6 +170,7 @@ class SessionRuns:
         return RunOptions(
             home=backend.home,
             scheduler=backend.address,
+            credentials=backend.credentials,
             api_url=backend.api_url,
             api_auth=backend.api_auth,
             with_page=backend.api_url is None,

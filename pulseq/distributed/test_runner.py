@@ -98,6 +98,7 @@ class DistributedTestRunner:
         self._session.nodes[added.id] = added
         self._session.joined[added.id] = offered
         self._session.scheduler = self._runs.backend.address
+        self._session.credentials = self._runs.backend.credentials
 
     async def remove_node(self, node_id: str) -> None:
         """Give a node nothing more, wait until the tests that it runs have ended, and end it.

@@ -29,12 +29,14 @@ from pulseq.models import (
     TestCase,
 )
 from pulseq.node.dispatch_under_way import DispatchUnderWay
+from pulseq.node.host_projects import HostProjects
 from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
 from pulseq.node.junit_files import Mark
 from pulseq.node.machine_memory import MachineMemory
 from pulseq.node.next_items import NextItems
 from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.node.outbox import Outbox
+from pulseq.node.path_translation import PathTranslation
 from pulseq.node.probe import Probe
 from pulseq.node.task_processes import FlowTasks
 from pulseq.orchestration.task_runs import TaskRuns
@@ -47,20 +49,25 @@ from pulseq.protocol.from_node import (
     DispatchDone,
     NextAsked,
     NodeMessage,
+    PrepareOutput,
     Report,
     SessionEnd,
     TestsRecalled,
     encode_report,
     run_topic,
 )
+from pulseq.protocol.project_files import Done, Lacking, Workspace
 from pulseq.protocol.to_node import (
     BeginRun,
     CancelRun,
     Collect,
     FinishSessions,
     LeaveRun,
+    MakeWorkspace,
     NoNext,
+    OfferProject,
     Order,
+    PutBlobs,
     RecallTests,
     RunTask,
 )
@@ -77,6 +84,7 @@ class NodeAgent:
 
     `first_worker` is the number of the first of its pytest workers on this machine, `shared` where its pytest
     sessions share what they collect with other nodes there, `machine_slots` how many slots all of these have.
+    `projects` has what was sent of the projects of runs.
     """
 
     def __init__(
@@ -90,7 +98,9 @@ class NodeAgent:
         first_worker: int = 0,
         shared: Path | None = None,
         machine_slots: int | None = None,
+        projects: HostProjects | None = None,
     ) -> None:
+        self.projects = projects or HostProjects()
         self.first_worker = first_worker
         self.shared = shared
         self.machine_slots = machine_slots or slots
@@ -104,11 +114,14 @@ class NodeAgent:
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
         self._leaked = 0
-        self._probe = Probe(node_id, temp_root, self._tell_work)
+        self._probe = Probe(node_id, temp_root, self._tell_work, lambda: self.projects.place)
 
     async def start(self) -> None:
         """Make the node able to run bodies; from here on drivers reach it."""
         await self.executor.start()
+        self.projects.prepare_with(
+            self.executor, self.temp_root, lambda run_id, line: self.send(run_id, [PrepareOutput(line)])
+        )
         register_node(self)
         self._probe.hang_on(self._worker)
 
@@ -133,10 +146,12 @@ class NodeAgent:
         asked = decode(order, Order)
         return encode(await self._do(asked.run_id, asked))
 
-    async def _do(self, run_id: str, asked: Order) -> Collection | bytes | None:
+    async def _do(self, run_id: str, asked: Order) -> Collection | bytes | Lacking | Done | None:
         match asked.message:
-            case BeginRun():
-                await self._begin_run(run_id)
+            case BeginRun(workspace):
+                await self._begin_run(run_id, workspace)
+            case OfferProject() | PutBlobs() | MakeWorkspace() as message:
+                return await self.projects.do(run_id, message)
             case Dispatch() as dispatch:
                 await self._runs[run_id].handle(dispatch)
             case Collect(spec):
@@ -149,9 +164,10 @@ class NodeAgent:
                 await run.do(message)
         return None
 
-    async def _begin_run(self, run_id: str) -> RunOnNode:
+    async def _begin_run(self, run_id: str, workspace: Workspace | None = None) -> RunOnNode:
+        paths = await self.projects.begin(run_id, workspace) if workspace is not None else None
         if run_id not in self._runs:
-            self._runs[run_id] = RunOnNode(self, run_id)
+            self._runs[run_id] = RunOnNode(self, run_id, paths)
         await self._runs[run_id].open()
         return self._runs[run_id]
 
@@ -159,6 +175,7 @@ class NodeAgent:
         await self.flow_tasks.leave(run_id)
         if run := self._runs.pop(run_id, None):
             await run.close()
+        await self.projects.leave(run_id)
 
     def send(self, run_id: str, messages: list[NodeMessage]) -> None:
         """Hand messages to the driver of a run, by way of the scheduler."""
@@ -174,10 +191,14 @@ class NodeAgent:
 
 
 class RunOnNode:
-    """One run on this node: its task runs, its pytest sessions, what it has to say."""
+    """One run on this node: its task runs, its pytest sessions, what it has to say.
 
-    def __init__(self, agent: NodeAgent, run_id: str) -> None:
+    `paths` is set where its project is in a workspace.
+    """
+
+    def __init__(self, agent: NodeAgent, run_id: str, paths: PathTranslation | None = None) -> None:
         self.run_id = run_id
+        self._paths = paths
         self._agent = agent
         self._task_runs = TaskRuns(self.tell)
         self._sessions: dict[PytestSpec, PytestSession] = {}
@@ -214,6 +235,8 @@ class RunOnNode:
     async def handle(self, dispatch: Dispatch) -> None:
         """Run all of a dispatch, one task run after the other, as soon as there is a slot for it."""
         trouble: str | None = None
+        if self._paths is not None:
+            dispatch = self._paths.dispatch_here(dispatch)
         under_way = DispatchUnderWay(dispatch, self._not_to_run.pop(dispatch.key, frozenset()))
         place = self._places[dispatch.key] = Place(under_way, dispatch.priority, self.run_id)
         self._idle.clear()
@@ -358,7 +381,10 @@ class RunOnNode:
 
     async def collect(self, spec: PytestSpec) -> Collection:
         """What the pytest session of `spec` holds; collected here once."""
-        return await self._session(spec).collect()
+        if self._paths is None:
+            return await self._session(spec).collect()
+        collection = await self._session(self._paths.spec_here(spec)).collect()
+        return self._paths.collection_home(collection)
 
     async def finish_sessions(self) -> None:
         """End the pytest sessions, and tell what came of it."""
@@ -401,7 +427,7 @@ class RunOnNode:
         """Queue a message to the driver; a `busy` one is of a pack, whose next may come at any moment."""
         if isinstance(message, AttemptEnd):
             self._agent.note_leaked(message.result.leaked_processes)
-        self._outbox.put(message, busy=busy)
+        self._outbox.put(message if self._paths is None else self._paths.bring_home(message), busy=busy)
 
     async def close(self) -> None:
         await self.cancel()

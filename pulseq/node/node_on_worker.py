@@ -18,6 +18,7 @@ from distributed import Worker
 from pulseq import __version__
 from pulseq.background import Background
 from pulseq.models import CapabilityValue
+from pulseq.node.host_projects import HostProjects
 from pulseq.node.machine import describe_host, read_machine
 from pulseq.node.node_agent import NodeAgent
 from pulseq.processes.clock_steps import ClockSteps, go_on
@@ -34,6 +35,7 @@ class NodePlan:
         first_worker, shared, machine_slots: as `NodeAgent` has them.
         way: how it has come: `local`, `ssh` or `joined`.
         host: what people call its host; None is what that calls itself.
+        directory: where it keeps what is sent of projects, and how much; None is the usual place, and what runs say.
     """
 
     node_id: str
@@ -45,17 +47,21 @@ class NodePlan:
     first_worker: int = 0
     shared: Path | None = None
     machine_slots: int | None = None
+    directory: str | None = None
+    store_bytes: int | None = None
 
 
 @contextlib.asynccontextmanager
-async def run_node(worker: Worker, plan: NodePlan) -> AsyncIterator[NodeAgent]:
+async def run_node(worker: Worker, plan: NodePlan, projects: HostProjects | None = None) -> AsyncIterator[NodeAgent]:
     """Make a node of a worker that has not registered yet, for as long as the block lasts.
 
     Raises:
         InfrastructureError: its interpreter or its directory cannot be used.
     """
     plan.temp_root.mkdir(mode=0o700, parents=True, exist_ok=True)
-    labels = describe_node(plan)
+    projects = projects or HostProjects(plan.directory, plan.store_bytes)
+    projects.open()
+    labels = {**describe_node(plan), "store": projects.store_id}
     worker.startup_information["pulseq"] = lambda _worker: labels
     agent = NodeAgent(
         worker,
@@ -66,6 +72,7 @@ async def run_node(worker: Worker, plan: NodePlan) -> AsyncIterator[NodeAgent]:
         first_worker=plan.first_worker,
         shared=plan.shared,
         machine_slots=plan.machine_slots,
+        projects=projects,
     )
     background = Background()
     try:
@@ -78,6 +85,7 @@ async def run_node(worker: Worker, plan: NodePlan) -> AsyncIterator[NodeAgent]:
     finally:
         await background.end()
         await agent.close()
+        await asyncio.to_thread(projects.leave_all)
         await asyncio.to_thread(shutil.rmtree, plan.temp_root, ignore_errors=True)
 
 

@@ -13,9 +13,12 @@ import dask
 from distributed import Worker
 from distributed.threadpoolexecutor import ThreadPoolExecutor
 
+from pulseq.node.host_projects import HostProjects
 from pulseq.node.node_on_worker import NodePlan, run_node
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.protocol.connections import connection_settings
+from pulseq.security.credentials import Credentials
+from pulseq.security.tls import security_of
 
 #: The worker runs our coroutines and little else: no profiler, no spilling, no memory verdicts of Dask's.
 WORKER_SETTINGS: dict[str, Any] = {
@@ -48,12 +51,16 @@ async def serve(configuration: dict[str, Any]) -> None:
         first_worker=configuration["first_worker"],
         shared=Path(configuration["shared"]),
         machine_slots=configuration["machine_slots"],
+        directory=configuration.get("directory"),
+        store_bytes=configuration.get("store_bytes"),
     )
+    projects = HostProjects(plan.directory, plan.store_bytes)
     ending = asyncio.get_running_loop(), AsyncExitStack()
     # Before there is anything to leave behind.
-    watch_lifeline(lambda: _die(*ending, plan.temp_root))
+    watch_lifeline(lambda: _die(*ending, plan.temp_root, projects))
     worker = Worker(
         configuration["scheduler"],
+        security=security_of(Credentials.of(configuration["credentials"])),
         name=plan.node_id,
         # The agent gives the slots, since it has to know what waits for them; a user's own tasks have as many threads.
         nthreads=plan.slots * _DISPATCHES_PER_SLOT,
@@ -68,18 +75,20 @@ async def serve(configuration: dict[str, Any]) -> None:
         death_timeout=30,
         heartbeat_interval=f"{configuration['heartbeat_seconds']} s",
     )
-    async with run_node(worker, plan) as agent:
+    async with run_node(worker, plan, projects) as agent:
         ending[1].push_async_callback(agent.executor.close)
         await worker
         tell_owner({"address": worker.address})
+        await asyncio.to_thread(projects.sweep)
         await worker.finished()  # type: ignore[no-untyped-call]
 
 
-def _die(loop: asyncio.AbstractEventLoop, bodies: AsyncExitStack, temp_root: Path) -> None:
+def _die(loop: asyncio.AbstractEventLoop, bodies: AsyncExitStack, temp_root: Path, projects: HostProjects) -> None:
     # The owner is gone: bodies first, then what they left on the disk, then this process.
     with contextlib.suppress(Exception):
         asyncio.run_coroutine_threadsafe(bodies.aclose(), loop).result(_LAST_WILL_SECONDS)
     shutil.rmtree(temp_root, ignore_errors=True)
+    projects.leave_all()
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from prefect import Task
@@ -13,11 +14,13 @@ from prefect_dask.client import PrefectDaskClient
 from prefect_dask.task_runners import DaskTaskRunner
 
 from pulseq.cluster.node_queue import NodeQueue
-from pulseq.cluster.scheduler_address import known_scheduler
+from pulseq.cluster.scheduler_address import credentials_for, known_scheduler
 from pulseq.orchestration.submitted_task import FlowInTasks, SubmittedTask, state_from
 from pulseq.ownership import default_home
 from pulseq.processes.loop_thread import LoopThread
 from pulseq.protocol.to_node import RunTask
+from pulseq.security.credentials import Credentials
+from pulseq.security.tls import security_of
 
 
 class NodeTaskRunner(DaskTaskRunner):
@@ -33,19 +36,22 @@ class NodeTaskRunner(DaskTaskRunner):
     Args:
         scheduler: address of the Dask scheduler that the nodes have joined, as `tcp://127.0.0.1:8786`; None is
             that of `pulseq up` in the current state directory.
+        credentials: a file with those of the scheduler's cluster; None is the one that `PULSEQ_CREDENTIALS` names.
+            That of `pulseq up` needs none.
     """
 
     __test__ = False
 
-    def __init__(self, scheduler: str | None = None) -> None:
+    def __init__(self, scheduler: str | None = None, credentials: str | Path | None = None) -> None:
         super().__init__(address=scheduler)
+        self._credentials_path = credentials
         self._loop = LoopThread(self._close)
         self._queue: NodeQueue | None = None
         self._flow: FlowInTasks | None = None
 
     def duplicate(self) -> NodeTaskRunner:
         """Another one for the same nodes."""
-        return type(self)(self.address)
+        return type(self)(self.address, self._credentials_path)
 
     def submit(  # type: ignore[override]  # its calls wait here, and not at Dask
         self,
@@ -67,21 +73,25 @@ class NodeTaskRunner(DaskTaskRunner):
 
     def _reach_nodes(self) -> FlowInTasks:
         if self._flow is None:
-            self._scheduler_address()
+            self._find_scheduler()
             flow = FlowInTasks.current()
             queue = NodeQueue(flow.id)
-            self._loop.submit(queue.open(self._scheduler_address())).result()
+            self._loop.submit(queue.open(*self._find_scheduler())).result()
             self._queue, self._flow = queue, flow
         return self._flow
 
-    def _scheduler_address(self) -> str:
-        self.address = self.address or known_scheduler(default_home())
-        return self.address
+    def _find_scheduler(self) -> tuple[str, Credentials | None]:
+        home = default_home()
+        self.address = self.address or known_scheduler(home)
+        path = Path(self._credentials_path) if self._credentials_path else None
+        return self.address, credentials_for(home, self.address, path)
 
     @property
     def client(self) -> PrefectDaskClient:
         """A client of the scheduler, as of any `DaskTaskRunner`; what it is given goes to any node, labels or not."""
-        self._scheduler_address()
+        _, credentials = self._find_scheduler()
+        if credentials is not None:
+            self.client_kwargs.setdefault("security", security_of(credentials))
         return super().client
 
     async def _carry_out(self, submitted: SubmittedTask) -> State[Any]:

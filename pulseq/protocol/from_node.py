@@ -66,6 +66,12 @@ class NextAsked(Struct, frozen=True, tag="next_asked"):
     held: frozenset[str]
 
 
+class PrepareOutput(Struct, frozen=True, tag="prepare_output"):
+    """What makes the run's project ready on the host of this node has written this line, and may have others before."""
+
+    line: str
+
+
 class SessionEnd(Struct, frozen=True, tag="session_end"):
     """The pytest session of an entry is over on the machine of this node."""
 
@@ -116,7 +122,15 @@ class TestsRecalled(Struct, frozen=True, tag="tests_recalled"):
 
 
 NodeMessage: TypeAlias = (
-    AttemptStart | AttemptEnd | CasesFound | DispatchDone | NextAsked | SessionEnd | TaskRunState | TestsRecalled
+    AttemptStart
+    | AttemptEnd
+    | CasesFound
+    | DispatchDone
+    | NextAsked
+    | PrepareOutput
+    | SessionEnd
+    | TaskRunState
+    | TestsRecalled
 )
 
 

@@ -8,11 +8,41 @@ from msgspec import Struct
 
 from pulseq.models import Key, PytestSpec
 from pulseq.protocol.coding import PROTOCOL
+from pulseq.protocol.project_files import BlobPart, Manifest, PrepareOrder, Workspace
 from pulseq.protocol.work import Dispatch
 
 
 class BeginRun(Struct, frozen=True, tag="begin_run"):
-    """Get ready for a run: its dispatches and its collections may come."""
+    """Get ready for a run: its dispatches and its collections may come.
+
+    `workspace` is where its project is on this host; None where it is at the paths that its tests name.
+    """
+
+    workspace: Workspace | None = None
+
+
+class OfferProject(Struct, frozen=True, tag="offer_project"):
+    """Which blobs of a project does this host lack? The answer is `Lacking`; those that it has it keeps for the run.
+
+    `store_bytes` is how much the host may keep, where nobody there has said otherwise.
+    """
+
+    manifest: Manifest
+    store_bytes: int
+
+
+class PutBlobs(Struct, frozen=True, tag="put_blobs"):
+    """Keep these bytes, of one blob after the other; the answer is `Done`."""
+
+    parts: tuple[BlobPart, ...]
+    data: bytes
+    compressed: bool = False
+
+
+class MakeWorkspace(Struct, frozen=True, tag="make_workspace"):
+    """Make a tree of the project that was offered, and what makes it ready; the answer is `Done`, with its place."""
+
+    prepare: PrepareOrder | None = None
 
 
 class Collect(Struct, frozen=True, tag="collect"):
@@ -61,7 +91,18 @@ class RunTask(Struct, frozen=True, tag="run_task"):
 
 
 DriverMessage: TypeAlias = (
-    BeginRun | Collect | Dispatch | RecallTests | NoNext | FinishSessions | CancelRun | LeaveRun | RunTask
+    BeginRun
+    | OfferProject
+    | PutBlobs
+    | MakeWorkspace
+    | Collect
+    | Dispatch
+    | RecallTests
+    | NoNext
+    | FinishSessions
+    | CancelRun
+    | LeaveRun
+    | RunTask
 )
 
 

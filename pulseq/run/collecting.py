@@ -79,6 +79,8 @@ async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions,
         if found is not None:
             _expand(entry, *found, dispatcher, choice)
             return
+        if dispatcher.end_unable(entry.key, nodes):
+            return
         # A call that fails is quicker than the scheduler's word that the node has left.
         gone |= {node.address for node in nodes}
         nodes = await dispatcher.nodes.wait_for_fitting(entry, gone)
@@ -109,6 +111,8 @@ async def _first_collection(
 
 
 async def _collect_on(node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher) -> Collection:
+    if not await dispatcher.nodes.wait_until_ready(node):
+        raise ConnectionError(f"node {node.id} cannot take part")
     collection: Collection = await dispatcher.runner.collect(dispatcher.run_id, node.address, spec)
     return collection
 

@@ -27,6 +27,7 @@ from pulseq.protocol.from_node import (
     DispatchDone,
     NextAsked,
     NodeMessage,
+    PrepareOutput,
     SessionEnd,
     TaskRunState,
     TestsRecalled,
@@ -40,6 +41,7 @@ from pulseq.run.prefetch import Prefetch
 from pulseq.run.run_clocks import within
 from pulseq.run.run_nodes import RunNodes
 from pulseq.run.run_queue import RunQueue
+from pulseq.run.shipping import Shipping
 from pulseq.run.work_orders import build_dispatch
 from pulseq.run.work_stealing import WorkStealing
 
@@ -52,6 +54,7 @@ class Dispatcher:
 
     Args:
         queue: decides what goes where.
+        shipping: brings the run's project to nodes that get it.
         held: whether the end waits for `release` although every test has its verdict.
 
     Attributes:
@@ -67,6 +70,7 @@ class Dispatcher:
     specs: dict[str, PytestSpec] = field(default_factory=dict)
     entries: dict[str, TestCase] = field(default_factory=dict)
     held: bool = False
+    shipping: Shipping | None = None
     delivery: Delivery = field(default_factory=Delivery)
     nodes: RunNodes = field(init=False)
     in_flight: InFlight = field(default_factory=InFlight)
@@ -90,6 +94,7 @@ class Dispatcher:
             self._changed,
             self.ledger.tell,
             self.background,
+            self.shipping,
         )
         self._cases = CommandCases(self.ledger)
         self._stealing = WorkStealing(self.in_flight, self.queue, self._ask_back)
@@ -190,15 +195,20 @@ class Dispatcher:
         why = nearest_miss(self.ledger.case(key).requirements, offers) if offers else "no node is left"
         self.ledger.close(key, Reason.UNSATISFIABLE, why)
 
+    def end_unable(self, key: Key, fitting: list[LiveNode]) -> bool:
+        """End a test where none of the nodes that it fits can take part; whether that was so."""
+        if (why := self.nodes.why_unable(fitting)) is None:
+            return False
+        self.ledger.close(key, self.nodes.reason_unable(fitting), f"no node that fits can take part ({why})")
+        return True
+
     def _end_unmatched(self, keys: Iterable[Key]) -> None:
         """End tests that no node fits, or none that can take part; one that is still to learn of the run may."""
         for key in keys:
             fitting = self.nodes.fitting(self.ledger.case(key))
             if not fitting:
                 self.end_unsatisfiable(key)
-            elif (why := self.nodes.why_unable(fitting)) is not None:
-                self.ledger.close(key, Reason.INTERNAL, f"no node that fits can take part ({why})")
-            else:
+            elif not self.end_unable(key, fitting):
                 self._enqueue(key, alone=self.ledger.test(key).is_suspect)
 
     def _send(self, pick: Pick, after: str | None = None) -> None:
@@ -244,6 +254,8 @@ class Dispatcher:
                 self.delivery.put(message)
             case DispatchDone():
                 self._land(message)
+            case PrepareOutput(line):
+                self.ledger.tell(RunNote(f"node {node_id} gets ready: {line}"))
             case SessionEnd():
                 self._end_session(node_id, message)
             case NextAsked():

@@ -29,6 +29,7 @@ from pulseq.run.ledger import Ledger
 from pulseq.run.run_health import RunHealth
 from pulseq.run.run_options import RunOptions
 from pulseq.run.run_queue import RunQueue
+from pulseq.run.shipping import Shipping
 from pulseq.run.side_by_side import end_all, first_of
 from pulseq.run.stopping import Stopper
 
@@ -71,8 +72,23 @@ class Driver:
         self._on_open = on_open
         self._node_timeout = framework.node_timeout
         queue = RunQueue(decided_by or framework, granularity=options.granularity, failed_first=options.failed_first)
+        self.shipping = Shipping(
+            suite,
+            options.run_id,
+            self.runner,
+            ship=options.ship,
+            home=options.home,
+            tell=lambda text: log.emit(RunNote(text)),
+            store_bytes=options.store_bytes,
+        )
         self.dispatcher = Dispatcher(
-            options.run_id, self.cluster, self.runner, self.ledger, queue, options.max_failures
+            options.run_id,
+            self.cluster,
+            self.runner,
+            self.ledger,
+            queue,
+            options.max_failures,
+            shipping=self.shipping,
         )
         self._health = RunHealth(self.cluster, self.dispatcher.nodes, log.emit, framework)
         self.background = Background()
@@ -97,7 +113,11 @@ class Driver:
             raise
 
     async def _join_and_accept(self, local: LocalNodes | None, joined: asyncio.Event) -> None:
+        if self.options.ship:
+            await self.shipping.read()  # nothing that is wrong with it waits for nodes
         await self._join(local)
+        if any(map(self.shipping.concerns, self.cluster.nodes.values())):
+            await self.shipping.read()
         joined.set()
         await self._load_history()
         await accept_suite(self.suite, self.dispatcher, self.options, self._may_start)
@@ -105,6 +125,7 @@ class Driver:
     async def _join(self, local: LocalNodes | None) -> None:
         self._local = local
         address = self.options.scheduler if local is None else await local.join()
+        credentials = self.options.credentials if local is None else local.credentials
         assert address is not None
         self.cluster.on_joined = self.dispatcher.add_node
         self.cluster.on_left = self.dispatcher.lose_node
@@ -115,6 +136,7 @@ class Driver:
             name=driver_name(self.options.run_id),
             foreign=local is None,
             node_timeout=self._node_timeout,
+            credentials=credentials,
         )
         self.runner.bind(self.cluster.client, self.cluster.has_address)
         self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
@@ -212,6 +234,7 @@ class Driver:
         """Leave the cluster."""
         await end_all({self.accepting} if self.accepting else set())
         await self._health.end()
+        await self.shipping.end()
         for part in (self, self.dispatcher, self.runner):
             await part.background.end()
         await self.cluster.close()

@@ -11,7 +11,7 @@ from typing import Any
 
 from pulseq.cluster.health import Sighting, look_at_nodes, reach_scheduler
 from pulseq.cluster.health_watch import HealthWatch, Look
-from pulseq.cluster.scheduler_address import check_scheduler
+from pulseq.cluster.scheduler_address import check_scheduler, credentials_for
 from pulseq.cluster.standing_cluster import StandingCluster, find_cluster
 from pulseq.errors import InfrastructureError, PulseqError
 from pulseq.fleet import FrameworkConfig
@@ -21,6 +21,7 @@ from pulseq.planning.liveness import LivenessRule
 from pulseq.results.database import DATABASE_NAME, Database
 from pulseq.results.health_journal import ingest_health, recall_health, record_health
 from pulseq.run.state_directory import prepare_home
+from pulseq.security.credentials import Credentials
 
 logger = logging.getLogger("pulseq.health")
 
@@ -52,7 +53,7 @@ async def check_nodes(request: HealthRequest) -> Any:
     address = request.scheduler or (cluster.scheduler if cluster else "")
     if not address:
         return nothing_stands(f"`pulseq up` has nothing running in {home}, and no scheduler's address was given")
-    watch = make_watch(request, address, cluster)
+    watch = make_watch(request, address, cluster, credentials_for(home, address))
     for at, health in await asyncio.to_thread(recall_health, home, address):
         watch.remember(health, at)
     trouble: str | None = None
@@ -61,7 +62,7 @@ async def check_nodes(request: HealthRequest) -> Any:
         if request.scheduler is None and cluster is not None and not cluster.keeper.alive:
             # An address that nobody answers for is not even asked: who wrote it down is not known.
             raise InfrastructureError(f"what `pulseq up` had started in {home} has died")
-        sightings = await _see(address, watch.rule)
+        sightings = await _see(watch)
     except PulseqError as error:
         trouble = str(error)
     look = watch.take(sightings, time.time(), trouble=trouble)
@@ -72,7 +73,9 @@ async def check_nodes(request: HealthRequest) -> Any:
     return state_of_look(latest) if trouble is None else no_scheduler(trouble)
 
 
-def make_watch(request: HealthRequest, address: str, cluster: StandingCluster | None) -> HealthWatch:
+def make_watch(
+    request: HealthRequest, address: str, cluster: StandingCluster | None, credentials: Credentials | None = None
+) -> HealthWatch:
     """A watch with the limits that are asked for, else those of the cluster if that is the one to be looked at."""
     standing = cluster if cluster is not None and cluster.scheduler == address else None
     framework = standing.fleet.framework if standing else FrameworkConfig()
@@ -80,19 +83,19 @@ def make_watch(request: HealthRequest, address: str, cluster: StandingCluster | 
         request.heartbeat_interval or framework.heartbeat_interval, request.node_timeout or framework.node_timeout
     )
     expected = frozenset(spec.id for spec in standing.fleet.nodes) if standing else frozenset()
-    return HealthWatch(rule, address, expected)
+    return HealthWatch(rule, address, credentials, expected)
 
 
-async def _see(address: str, rule: LivenessRule) -> list[Sighting]:
-    await _reach(address)
-    async with reach_scheduler(address) as scheduler:
-        return await look_at_nodes(scheduler, probe_seconds=rule.probe_seconds)
+async def _see(watch: HealthWatch) -> list[Sighting]:
+    await _reach(watch.scheduler, watch.credentials)
+    async with reach_scheduler(watch.scheduler, watch.credentials) as scheduler:
+        return await look_at_nodes(scheduler, probe_seconds=watch.rule.probe_seconds)
 
 
-async def _reach(address: str) -> None:
+async def _reach(address: str, credentials: Credentials | None) -> None:
     # Dask itself tries for half a minute.
     try:
-        await check_scheduler(address)
+        await check_scheduler(address, credentials)
     except InfrastructureError as error:
         raise InfrastructureError(f"no Dask scheduler answers at {address!r}") from error
 

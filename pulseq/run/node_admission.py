@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
+from pulseq.models import Reason
+from pulseq.run.shipping import Shipping, UnfitHostError
 
 #: How long a node is left alone after each time that it could not be made to know the run.
 ADMIT_AGAIN_SECONDS = (0.2, 1.0, 3.0)
@@ -24,11 +26,13 @@ class NodeAdmission:
     Args:
         on_admitted: called with a node that may have tests from now on.
         on_trouble: called with a node that is there and cannot take part, and why.
+        shipping: brings the run's project to nodes that get it.
         meet: awaited with each node before it learns of the run.
 
     Attributes:
         is_open: whether nodes may have tests; before, they only get ready.
         unable: why nodes cannot take part that are there, by their ids.
+        reasons: those of tests that for that do not run, where it is not `internal`.
     """
 
     run_id: str
@@ -36,14 +40,18 @@ class NodeAdmission:
     runner: NodeClient
     on_admitted: Callable[[LiveNode], None]
     on_trouble: Callable[[LiveNode, str], None]
+    shipping: Shipping | None = None
     meet: Callable[[LiveNode], Awaitable[None]] = _meet
     is_open: bool = False
     unable: dict[str, str] = field(default_factory=dict)
+    reasons: dict[str, Reason] = field(default_factory=dict)
     #: Those that know the run, and those that take part in it.
     _ready: dict[str, LiveNode] = field(default_factory=dict)
     _admitted: dict[str, LiveNode] = field(default_factory=dict)
     #: Incarnations that were given up; one that was only silent may come back.
     _given_up: set[str] = field(default_factory=set)
+    #: Set, and replaced, whenever a node gets ready, or cannot, or leaves.
+    _turned: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def admit(self, node: LiveNode) -> None:
         """Make a node know the run; it takes part as soon as nodes may."""
@@ -52,13 +60,13 @@ class NodeAdmission:
                 if self._ready.get(node.id) is not node:
                     await self._make_known(node)
                 self._ready[node.id] = node
+                self._turn()
                 break
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one node, the run has others
                 if not self._is_here(node):
                     return
-                if pause is None:
-                    self.unable[node.id] = str(error)
-                    self.on_trouble(node, str(error))
+                if pause is None or isinstance(error, UnfitHostError):
+                    self._give_up(node, error)
                     return
             await asyncio.sleep(pause)
         # A node that joins while all are admitted comes here twice.
@@ -68,14 +76,43 @@ class NodeAdmission:
             self.on_admitted(node)
 
     async def admit_all(self) -> None:
-        """Let all nodes take part, those that are there and those that will come."""
+        """Let all nodes take part, those that are there and those that will come.
+
+        Those that are still being sent the project do when they have it, and are not waited for.
+        """
         self.is_open = True
-        await asyncio.gather(*(self.admit(node) for node in list(self.cluster.nodes.values())))
+        nodes = [node for node in self.cluster.nodes.values() if node.id in self._ready or not self.is_sent_to(node)]
+        await asyncio.gather(*map(self.admit, nodes))
+
+    def is_sent_to(self, node: LiveNode) -> bool:
+        """Whether a node gets the project first, which may take longer."""
+        return self.shipping is not None and self.shipping.concerns(node)
+
+    async def wait_until_ready(self, node: LiveNode) -> bool:
+        """Until a node knows the run; False where it cannot, or has left."""
+        while self._ready.get(node.id) is not node:
+            if node.id in self.unable or not self._is_here(node):
+                return False
+            await self._turned.wait()
+        return True
+
+    def _turn(self) -> None:
+        turned, self._turned = self._turned, asyncio.Event()
+        turned.set()
+
+    def _give_up(self, node: LiveNode, error: Exception) -> None:
+        self.unable[node.id] = str(error)
+        if isinstance(error, UnfitHostError):
+            self.reasons[node.id] = error.reason
+        self._turn()
+        self.on_trouble(node, str(error))
 
     def leave(self, node_id: str) -> int:
         """A node is gone; how many slots it had here."""
         self.unable.pop(node_id, None)
+        self.reasons.pop(node_id, None)
         self._ready.pop(node_id, None)
+        self._turn()
         node = self._admitted.pop(node_id, None)
         if node is None:
             return 0
@@ -91,4 +128,10 @@ class NodeAdmission:
             # What it was at when it fell silent others have, or will have.
             await self.runner.leave_run(self.run_id, [node.address])
             self._given_up.discard(node.incarnation)
-        await self.runner.begin_run(self.run_id, [node.address])
+        workspace = await self.shipping.bring(node) if self.shipping is not None else None
+        try:
+            await self.runner.begin_run(self.run_id, [node.address], workspace)
+        except Exception:
+            if self.shipping is not None:
+                self.shipping.forget(node)
+            raise

@@ -34,7 +34,9 @@ class RunHealth:
 
     async def begin(self) -> None:
         """Look at the nodes from now on; the first look is one interval away, so a short run costs nothing."""
-        watch = HealthWatch(self._rule, self._cluster.address, clocks=self._nodes.clocks.clocks)
+        watch = HealthWatch(
+            self._rule, self._cluster.address, self._cluster.credentials, clocks=self._nodes.clocks.clocks
+        )
         self._lookout = Lookout(watch, self.take)
         self._lookout.background.on_death = self._cluster.background.on_death
         self._lookout.begin()

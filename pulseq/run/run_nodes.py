@@ -13,11 +13,12 @@ from pulseq.capabilities import match
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, NodeJoined, RunNote
-from pulseq.models import TestCase
+from pulseq.models import Reason, TestCase
 from pulseq.run.in_flight import InFlight
 from pulseq.run.node_admission import NodeAdmission
 from pulseq.run.run_clocks import RunClocks
 from pulseq.run.run_queue import RunQueue
+from pulseq.run.shipping import Shipping
 
 #: What a node says of itself that is told by itself, or tells nobody anything.
 _COLUMNS = frozenset({"id", "slots", "incarnation", "host", "clock"})
@@ -30,6 +31,7 @@ class RunNodes:
     Args:
         changed: set whenever something has changed that others may wait for, and waited for here.
         background: has what nobody waits for.
+        shipping: brings the run's project to nodes that get it.
 
     Attributes:
         clocks: those of the nodes.
@@ -43,6 +45,7 @@ class RunNodes:
     changed: asyncio.Event
     tell: Callable[[Event], None]
     background: Background
+    shipping: Shipping | None = None
     clocks: RunClocks = field(init=False)
     _admission: NodeAdmission = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
@@ -51,7 +54,13 @@ class RunNodes:
     def __post_init__(self) -> None:
         self.clocks = RunClocks(self.cluster, self.tell)
         self._admission = NodeAdmission(
-            self.run_id, self.cluster, self.runner, self._let_in, self._leave_out, self.clocks.meet
+            self.run_id,
+            self.cluster,
+            self.runner,
+            self._let_in,
+            self._leave_out,
+            self.shipping,
+            self.clocks.meet,
         )
 
     def join(self, node: LiveNode) -> None:
@@ -59,6 +68,8 @@ class RunNodes:
         labels = {name: value for name, value in node.labels.items() if name not in _COLUMNS}
         self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities, node.incarnation or None, labels))
         self._retired.discard(node.id)
+        if self._admission.is_sent_to(node):
+            self.queue.node_coming(node.id, node.capabilities)
         self.background.start(self._admission.admit(node), f"letting node {node.id} in")
 
     def _let_in(self, node: LiveNode) -> None:
@@ -66,8 +77,13 @@ class RunNodes:
         self.changed.set()
 
     def _leave_out(self, node: LiveNode, why: str) -> None:
+        self.queue.node_left(node.id)
         self.tell(RunNote(f"node {node.id} cannot take part: {why}"))
         self.changed.set()
+
+    async def wait_until_ready(self, node: LiveNode) -> bool:
+        """Until a node that gets the project has it, and knows the run; False where it cannot take part."""
+        return not self._admission.is_sent_to(node) or await self._admission.wait_until_ready(node)
 
     async def begin(self) -> None:
         """Let all nodes take tests, those that are there and those that will come."""
@@ -134,3 +150,8 @@ class RunNodes:
         if not all(node.id in unable for node in nodes):
             return None
         return "; ".join(f"{node.id}: {unable[node.id]}" for node in nodes)
+
+    def reason_unable(self, nodes: list[LiveNode]) -> Reason:
+        """That of tests which do not run since none of these nodes can take part."""
+        reasons = {self._admission.reasons.get(node.id, Reason.INTERNAL) for node in nodes}
+        return reasons.pop() if len(reasons) == 1 else Reason.INTERNAL

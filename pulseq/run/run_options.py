@@ -8,7 +8,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pulseq.ownership import default_home
+from pulseq.security.credentials import Credentials
 
+#: How much a host may keep of projects, where nobody says otherwise.
+STORE_BYTES = 10_000_000_000
 #: A test whose node was lost under it this often ends `node_lost`, named as the likely killer.
 MAX_NODE_LOSSES = 2
 
@@ -26,6 +29,7 @@ class RunOptions:
         home: state directory; the run's own files are in `home/runs/<run id>`.
         database: the DuckDB file that results go to.
         scheduler: address of a Dask scheduler whose nodes are to be used; None starts local nodes.
+        credentials: of that scheduler's cluster; None where it has none.
         without_missing: whether to go on without nodes whose hosts cannot be used.
         standing: whether that scheduler is the one of `pulseq up`, in the same state directory.
         api_url: address of the Prefect server of `pulseq up`; None uses the configured API, or starts a server.
@@ -37,6 +41,8 @@ class RunOptions:
         granularity: `test` makes every test a task run, `file` packs whole files, `auto` packs short items.
         isolation: how slots of pytest suites start: `fork`, `interpreter`, or `auto`, which takes forks where they do.
         deadline_seconds: after which the run is stopped with exit code 124.
+        ship: whether the project goes to all nodes, or to none; None sends it to those that are not local.
+        store_bytes: how much of projects a host may keep between runs, where it has no limit of its own.
         failed_first: ids of tests that go first (`--ff`).
         only: ids of tests that are known to fail: where one of them is there, all others are left out (`--lf`);
             None means no such choice.
@@ -46,6 +52,7 @@ class RunOptions:
     home: Path = field(default_factory=default_home)
     database: Path | None = None
     scheduler: str | None = None
+    credentials: Credentials | None = field(default=None, repr=False)
     without_missing: bool = False
     standing: bool = False
     api_url: str | None = None
@@ -58,6 +65,8 @@ class RunOptions:
     granularity: str = "auto"
     isolation: str = "auto"
     deadline_seconds: float | None = None
+    ship: bool | None = None
+    store_bytes: int = STORE_BYTES
     failed_first: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
 

@@ -46,6 +46,8 @@ class RunQueue:
         self._queue = ReadyQueue(self._class_fits, strategy=config.strategy, limits=limits)
         self._requirements: dict[Hashable, Mapping[str, CapabilityValue]] = {}
         self._offers: dict[str, NodeOffer] = {}
+        #: What nodes offer that are there and still get ready.
+        self._coming: dict[str, Mapping[str, CapabilityValue]] = {}
         self._shared: dict[Hashable, Hashable] = {}
         self._sequence = 0
 
@@ -75,14 +77,20 @@ class RunQueue:
         """A test that was picked waits again, where it stood."""
         self._queue.add(test)
 
+    def node_coming(self, node_id: str, capabilities: Mapping[str, CapabilityValue]) -> None:
+        """A node is there that will take tests, or leave: what it fits waits for that."""
+        self._coming[node_id] = capabilities
+
     def node_joined(self, node_id: str, slots: int, capabilities: Mapping[str, CapabilityValue]) -> None:
         """A node is there, all of its slots free."""
+        self._coming.pop(node_id, None)
         slowness = self.expected.slowness(requirement_key(capabilities))
         self._offers[node_id] = offer = NodeOffer(node_id, slots, capabilities, slowness)
         self._queue.node_joined(offer)
 
     def node_left(self, node_id: str) -> None:
         """A node is gone."""
+        self._coming.pop(node_id, None)
         self._offers.pop(node_id, None)
         self._queue.node_left(node_id)
 
@@ -145,8 +153,13 @@ class RunQueue:
 
     def withdraw_unmatched(self, now: float) -> list[Key]:
         """Take out the tests that no node fits, or none any more for longer than `node_timeout`."""
-        due = self._unmatched.due(self._queue.unmatched(), now)
+        unmatched = [key for key in self._queue.unmatched() if not self._is_coming(key)]
+        due = self._unmatched.due(unmatched, now)
         return [test.key for key in due for test in self._queue.withdraw(key)]
+
+    def _is_coming(self, key: Hashable) -> bool:
+        """Whether a node gets ready that fits this class."""
+        return any(match(self._requirements[key], offered).fits for offered in self._coming.values())
 
     def seconds_left(self, now: float) -> float | None:
         """Until `withdraw_unmatched` has something to end; None when nothing waits for a node."""

@@ -6,6 +6,8 @@ import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pulseq.capabilities import parse_size
+from pulseq.cluster.scheduler_address import credentials_for
 from pulseq.errors import UsageError, call_all
 from pulseq.fleet import Fleet, Strategy
 from pulseq.models import Suite
@@ -14,7 +16,7 @@ from pulseq.results.lineage import Lineage
 from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.last_failed import NONE_KNOWN, above
 from pulseq.run.previous import failed_before
-from pulseq.run.run_options import RunOptions, new_run_id
+from pulseq.run.run_options import STORE_BYTES, RunOptions, new_run_id
 from pulseq.run.standing_use import carry_environment, join_standing
 from pulseq.suites.absent import describe_missing_python
 from pulseq.suites.arguments import load_arguments
@@ -31,8 +33,11 @@ class RunRequest:
         suites: suite files, directories, test files, pytest node ids; with `pyargs` packages.
         pytest_args: what pytest gets besides.
         nodes_file, nodes_count, scheduler, hosts: where tests run; at most one of them.
+        credentials: the file with those of that scheduler's cluster.
         without_missing: go on with the hosts that are there.
         strategy: before what the nodes file says; None leaves it to that.
+        ship: as `RunOptions` has it.
+        store_size: how much a host may keep of projects, as `20GB`.
         timeout_seconds, reruns: for tests that say nothing themselves.
     """
 
@@ -47,9 +52,12 @@ class RunRequest:
     nodes_file: Path | None = None
     nodes_count: str | None = None
     scheduler: str | None = None
+    credentials: Path | None = None
     hosts: tuple[str, ...] = ()
     without_missing: bool = False
     strategy: Strategy | None = None
+    ship: bool | None = None
+    store_size: str | None = None
     timeout_seconds: float | None = None
     reruns: int | None = None
     max_failures: int | None = None
@@ -126,6 +134,10 @@ def _limit(suite: Suite, request: RunRequest) -> Suite:
 
 
 def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
+    if request.credentials and not request.scheduler:
+        raise UsageError(
+            "found --credentials alone, expected --scheduler tls://HOST:PORT with it: they are for that one"
+        )
     home = default_home()
     run_id = request.run_id or new_run_id()
     failed = failed_before(home, Lineage.of(suite)) if request.last_failed or request.failed_first else frozenset()
@@ -134,12 +146,15 @@ def _make_options(request: RunRequest, suite: Suite) -> RunOptions:
         home=home,
         database=request.database.absolute() if request.database else None,
         scheduler=request.scheduler,
+        credentials=credentials_for(home, request.scheduler, request.credentials) if request.scheduler else None,
         without_missing=request.without_missing,
         keyword=request.keyword,
         markers=request.markers,
         max_failures=request.max_failures,
         granularity=request.granularity,
         isolation=request.isolation,
+        ship=request.ship,
+        store_bytes=(parse_size(request.store_size) if request.store_size else None) or STORE_BYTES,
         deadline_seconds=request.deadline_seconds,
         failed_first=failed | above(failed) if request.failed_first else frozenset(),
         only=failed if request.last_failed and failed else None,

@@ -135,7 +135,7 @@ class RunSession:
         check_fleet(self.fleet)
         require_space(self.options.home)
         if self.options.scheduler is not None:
-            await check_scheduler(self.options.scheduler)
+            await check_scheduler(self.options.scheduler, self.options.credentials)
         refuse_used_id(self.options.run_id, self.options.home, self.options.database_path)
         api_url = self.options.api_url or configured_api()
         if api_url is not None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
-from pulseq.cluster.standing_cluster import StandingCluster, choose_cluster, find_cluster, judge, same_fleet
+from pulseq.cluster.standing_cluster import (
+    StandingCluster,
+    choose_cluster,
+    find_cluster,
+    find_credentials,
+    judge,
+    same_fleet,
+)
 from pulseq.fleet import Fleet
 from pulseq.models import Suite
 from pulseq.orchestration.api_address import configured_api
@@ -45,7 +52,8 @@ def join_standing(
     notes: tuple[str, ...] = ()
     if beside is not None and not same_fleet(beside, cluster.fleet):
         notes = (f"{beside.source} is not used, since `pulseq up` has other nodes: --nodes would be heeded",)
-    return replace(options, scheduler=cluster.scheduler, standing=True, notes=(*options.notes, *notes)), cluster
+    joined = replace(options, scheduler=cluster.scheduler, credentials=find_credentials(options.home), standing=True)
+    return replace(joined, notes=(*options.notes, *notes)), cluster
 
 
 def carry_environment(suite: Suite, nodes: Mapping[str, str], run: Mapping[str, str]) -> Suite:

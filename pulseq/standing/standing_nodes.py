@@ -10,6 +10,7 @@ from typing import Any
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
 from pulseq.protocol.node_probe import Answer, probe_node
+from pulseq.security.credentials import Credentials
 
 _PATIENCE_SECONDS = 5.0
 #: How long nodes may take to say how they do: whoever looks is waiting.
@@ -50,15 +51,21 @@ class NodeView:
         return self.dispatches - self.running
 
 
-async def ask_nodes(address: str) -> dict[str, NodeView]:
+async def ask_nodes(address: str, credentials: Credentials | None = None) -> dict[str, NodeView]:
     """The nodes of the scheduler at `address`, by id.
+
+    Args:
+        credentials: of its cluster; None where it has none.
 
     Raises:
         InfrastructureError: it does not answer.
     """
-    from distributed import rpc  # half a second that `pulseq status --help` need not wait for
+    # Half a second that `pulseq status --help` need not wait for.
+    from distributed import rpc
 
-    scheduler: Any = rpc(address)  # type: ignore[no-untyped-call]
+    from pulseq.security.tls import connection_args
+
+    scheduler: Any = rpc(address, connection_args=connection_args(credentials))  # type: ignore[no-untyped-call]
     try:
         async with asyncio.timeout(_PATIENCE_SECONDS):
             identity = await scheduler.identity(n_workers=-1)

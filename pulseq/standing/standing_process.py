@@ -24,6 +24,7 @@ from pulseq.cluster.standing_cluster import (
     FILE_NAME,
     Condition,
     StandingCluster,
+    credentials_path,
     decode_fleet,
     forget_cluster,
     own_home,
@@ -41,6 +42,7 @@ from pulseq.processes.child import read_configuration, tell_owner
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS, make_temp_root
 from pulseq.processes.process_id import ProcessId
+from pulseq.security.credentials import Credentials, keep_credentials
 from pulseq.standing.kept_auth import keep_auth
 from pulseq.standing.standing_part import Process, StandingPart
 
@@ -78,6 +80,7 @@ class StandingKeeper:
         self._api_url = api_url or f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"  # type: ignore[union-attr]
         self._auth = auth
         self._scheduler_address = ""
+        self._credentials: Credentials | None = None
         self._scheduler_runs = asyncio.Event()
         self._scheduler_temp_root = make_temp_root()
         self._starter = NodeStarter(
@@ -235,12 +238,16 @@ class StandingKeeper:
             {
                 "host": "127.0.0.1",
                 "port": port,
+                "credentials": self._credentials and self._credentials.told(),
                 "worker_ttl_seconds": self.fleet.framework.node_timeout,
                 "outlives_runs": True,
                 "temp_root": str(self._scheduler_temp_root),
             },
             log="scheduler.log",
         )
+        if self._credentials is None and (made := Credentials.of(told["credentials"])):
+            keep_credentials(credentials_path(self.home), made)
+            self._credentials = made
         self._scheduler_address = told["address"]
         self._scheduler_runs.set()
         return process
@@ -268,7 +275,7 @@ class StandingKeeper:
 
     async def _start_node(self, spec: NodeSpec) -> Process:
         await self._scheduler_runs.wait()
-        return await self._starter.start_node(spec, self._scheduler_address)
+        return await self._starter.start_node(spec, self._scheduler_address, self._credentials)
 
 
 @contextlib.asynccontextmanager

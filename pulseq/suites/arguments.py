@@ -11,6 +11,7 @@ from msgspec import structs
 
 from pulseq.errors import ConfigurationError, NothingToRunError, Problem, UsageError
 from pulseq.models import PytestBody, Suite, TestCase
+from pulseq.project import ProjectSpec
 from pulseq.suites.documents import find_repeated, shorten
 from pulseq.suites.one_test import locate_python
 from pulseq.suites.reading import SUFFIXES, describe_missing
@@ -64,7 +65,17 @@ def load_arguments(
         suites[0].source if len(suites) == 1 else None,
         tuple(sorted({project for suite in suites for project in suite.projects})),
         part=bool(targets or pytest_args),
+        project=_join_projects(suites),
     )
+
+
+def _join_projects(suites: Sequence[Suite]) -> ProjectSpec:
+    """The project that they have in common, as far as they say something of it."""
+    told = list(dict.fromkeys(suite.project for suite in suites if suite.project != ProjectSpec()))
+    if len(told) > 1:
+        files = _join(suite.source or suite.name for suite in suites if suite.project != ProjectSpec())
+        raise UsageError(f"found another `project` in each of {files}, expected one: run them one after the other")
+    return told[0] if told else ProjectSpec()
 
 
 def _is_suite_file(argument: str) -> bool:

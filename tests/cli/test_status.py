@@ -44,7 +44,7 @@ def cluster() -> StandingCluster:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    async def ask(address: str) -> dict[str, NodeView]:
+    async def ask(address: str, credentials: object) -> dict[str, NodeView]:
         assert address == "tcp://s:1"
         return {"node1": VIEW}
 
@@ -186,7 +186,7 @@ def test_where_nothing_stands_there_is_no_url(home: Path, capsys: pytest.Capture
 def test_a_scheduler_that_does_not_answer_leaves_the_rest_to_tell(
     home: Path, cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def ask(address: str) -> dict[str, NodeView]:
+    async def ask(address: str, credentials: object) -> dict[str, NodeView]:
         raise InfrastructureError("no answer")
 
     monkeypatch.setattr(status_module, "ask_nodes", ask)

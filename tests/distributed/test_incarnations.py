@@ -80,7 +80,7 @@ class Fleet:
             self.refusals -= 1
             raise RuntimeError("the API is not there")
 
-    async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
+    async def begin_run(self, _run_id: str, addresses: list[str], *_further: object) -> None:
         await self._call("begin", addresses)
 
     async def leave_run(self, _run_id: str, addresses: list[str]) -> None:

@@ -8,6 +8,7 @@ import pytest
 
 from pulseq.models import PytestSpec
 from pulseq.protocol.coding import decode, encode
+from pulseq.protocol.project_files import Manifest
 from pulseq.protocol.to_node import (
     BeginRun,
     CancelRun,
@@ -15,8 +16,11 @@ from pulseq.protocol.to_node import (
     DriverMessage,
     FinishSessions,
     LeaveRun,
+    MakeWorkspace,
     NoNext,
+    OfferProject,
     Order,
+    PutBlobs,
     RecallTests,
     RunTask,
 )
@@ -34,6 +38,9 @@ MESSAGES: tuple[DriverMessage, ...] = (
     CancelRun(),
     LeaveRun(),
     RunTask(b"\x00", b"\xff"),
+    OfferProject(Manifest("/p", ()), 1),
+    PutBlobs((), b""),
+    MakeWorkspace(),
 )
 
 

@@ -58,7 +58,7 @@ class Nodes:
         self.on_no_next: Callable[[str, str], None] = lambda _address, _key: None
         self.dispatcher: Dispatcher
 
-    async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
+    async def begin_run(self, _run_id: str, addresses: list[str], *_further: object) -> None:
         self.told += [("begin", address) for address in addresses]
 
     async def leave_run(self, _run_id: str, addresses: list[str]) -> None:

@@ -22,7 +22,7 @@ class Runner:
     refuses: int = 0
     asked: list[str] = field(default_factory=list)
 
-    async def begin_run(self, _run_id: str, _addresses: list[str]) -> None:
+    async def begin_run(self, _run_id: str, _addresses: list[str], *_further: object) -> None:
         self.asked.append("begin")
         if self.refuses:
             self.refuses -= 1

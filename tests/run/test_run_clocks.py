@@ -20,7 +20,7 @@ from pulseq.protocol.node_probe import Answer
 from pulseq.run.run_clocks import RunClocks, shifted, within
 from tests.run.told import Told
 
-NODE = LiveNode("n", "tcp://h:1", "lab1", 2, {}, "first", {"clock": "another kernel"})
+NODE = LiveNode("n", "tcp://h:1", "lab1", 2, {}, "first", labels={"clock": "another kernel"})
 HERE = replace(NODE, labels={"clock": "ours"})
 WARNING = (
     "the clock of node n is 41.2 s ahead: its times are put on the clock of this run, "

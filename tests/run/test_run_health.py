@@ -34,7 +34,7 @@ class _Run:
         self.cluster.on_joined, self.cluster.on_left = self.dispatcher.add_node, self.dispatcher.lose_node
         self.health = RunHealth(self.cluster, self.dispatcher.nodes, self.events.emit, FrameworkConfig())
 
-    async def begin_run(self, _run_id: str, _addresses: list[str]) -> None:
+    async def begin_run(self, _run_id: str, _addresses: list[str], *_further: object) -> None:
         self.told.append("begin")
 
     async def leave_run(self, _run_id: str, _addresses: list[str]) -> None:

@@ -32,7 +32,7 @@ class Runner:
     refuses: bool = False
     asked: list[tuple[str, list[str]]] = field(default_factory=list)
 
-    async def begin_run(self, _run_id: str, addresses: list[str]) -> None:
+    async def begin_run(self, _run_id: str, addresses: list[str], *_further: object) -> None:
         self.asked.append(("begin", addresses))
         if self.refuses:
             raise OSError("no way there")

@@ -10,6 +10,8 @@ import pytest
 from pulseq.errors import NothingToRunError, UsageError
 from pulseq.fleet import Strategy
 from pulseq.run.run_request import PreparedRun, RunRequest, prepare_run
+from pulseq.security.authority import make_credentials
+from pulseq.security.credentials import keep_credentials
 
 SUITE = """
 suite: shop
@@ -93,6 +95,20 @@ def test_without_a_run_before_there_is_nothing_that_failed_last(asked: dict[str,
     options = prepare(**asked).options
 
     assert (None, said) == (options.only, bool(options.notes))
+
+
+def test_a_scheduler_that_asks_for_credentials_gets_those_of_the_file(here: Path) -> None:
+    ours = make_credentials("ours")
+    keep_credentials(here / "me.pem", ours)
+
+    prepared = prepare(nodes_count=None, scheduler="tls://lab:8786", credentials=here / "me.pem")
+
+    assert ("tls://lab:8786", ours) == (prepared.options.scheduler, prepared.options.credentials)
+
+
+def test_credentials_without_the_scheduler_that_asks_for_them_are_refused(here: Path) -> None:
+    with pytest.raises(UsageError, match="found --credentials alone, expected --scheduler tls://HOST:PORT with it"):
+        prepare(credentials=here / "me.pem")
 
 
 def test_each_run_has_an_id_of_its_own() -> None:

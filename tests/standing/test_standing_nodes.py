@@ -7,6 +7,7 @@ import pytest
 
 from pulseq.errors import InfrastructureError
 from pulseq.processes.local_process import LocalProcess
+from pulseq.security.credentials import Credentials
 from pulseq.standing.standing_nodes import NodeView, ask_nodes, view_node
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
@@ -54,7 +55,8 @@ def test_a_scheduler_without_nodes_has_none(tmp_path: Path) -> None:
             log_path=tmp_path / "scheduler.log",
         )
         try:
-            return await ask_nodes((await process.ready(60))["address"])
+            told = await process.ready(60)
+            return await ask_nodes(told["address"], Credentials.of(told["credentials"]))
         finally:
             await process.stop()
 

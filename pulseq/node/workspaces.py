@@ -1,0 +1,223 @@
+"""Trees of runs on a host: each has a place of its own, which its nodes share and which goes with the last of them.
+
+A place is claimed by a lock on a file beside it, which says whose it is. Who holds the lock has a node in the run, so
+a place whose lock can be had is left over, whatever has become of its nodes. A project gets the same places again
+and again: what makes it ready there may write them down.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import fcntl
+import hashlib
+import os
+import secrets
+import shutil
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from pulseq.node.blob_store import BlobStore
+from pulseq.ownership import make_own_directory, open_own
+from pulseq.protocol.project_files import Manifest, ProjectFile
+
+#: So many runs may have a workspace of one project on one host.
+_MOST_PLACES = 100
+_LOCK = ".lock"
+_BLOBS = ".blobs"
+_FILES_AT_A_TIME = 64
+_DIGEST_BYTES = 32
+
+
+class NoSuchNameError(OSError):
+    """This host cannot have a file of that name; the text has it."""
+
+
+@dataclass(slots=True)
+class Claim:
+    """A place that a run has on this host, as long as this process holds it.
+
+    Attributes:
+        place: the tree's root; its name is that of the project's.
+    """
+
+    place: Path
+    lock: IO[Any]
+
+    @property
+    def holder(self) -> Path:
+        """The directory that the tree is in."""
+        return self.place.parent
+
+
+class Workspaces:
+    """The places in a directory of this user alone."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        self._trash = directory / "trash"
+
+    def claim(self, run_id: str, root: str) -> Claim:
+        """A place for a run that has none here, empty.
+
+        Raises:
+            OSError: it cannot be made.
+        """
+        key = hashlib.sha256(os.fsencode(root)).hexdigest()[:8]
+        with self._deciding():
+            for number in range(_MOST_PLACES):
+                holder = self._directory / f"{key}{number:02}"
+                if (lock := _lock(holder, fcntl.LOCK_EX)) is not None:
+                    self._discard(holder)
+                    claim = Claim(holder / os.path.basename(root), lock)
+                    try:
+                        lock.write(run_id)
+                        lock.flush()
+                        claim.place.mkdir(mode=0o700, parents=True)
+                    except OSError:
+                        lock.close()
+                        raise
+                    # To be shared with the other nodes of the run; nobody else decides meanwhile.
+                    fcntl.flock(lock, fcntl.LOCK_SH)
+                    return claim
+        raise OSError(errno.EBUSY, f"{_MOST_PLACES} runs have a workspace of this project here")
+
+    def join(self, run_id: str, place: Path) -> Claim | None:
+        """The place that a run has got here already; None where it is not there any more."""
+        with self._deciding():
+            lock = _lock(place.parent, fcntl.LOCK_SH) if place.is_dir() else None
+            if lock is None:
+                return None
+            if lock.read() != run_id:
+                lock.close()
+                return None
+            return Claim(place, lock)
+
+    def leave(self, claim: Claim) -> None:
+        """Give a place up; the last who does removes what is there."""
+        with self._deciding():
+            claim.lock.close()
+            self._discard_unused(claim.holder)
+        self.empty_trash()
+
+    def sweep(self) -> None:
+        """Remove what is left of runs that nobody here takes part in any more."""
+        if not self._directory.is_dir():
+            return
+        with self._deciding():
+            for lock in self._directory.glob(f"*{_LOCK}"):
+                self._discard_unused(lock.with_suffix(""))
+        self.empty_trash()
+
+    def note_blobs(self, claim: Claim, digests: Iterable[bytes]) -> None:
+        """Write down which blobs a run uses."""
+        claim.holder.with_suffix(_BLOBS).write_bytes(b"".join(digests))
+
+    def used_blobs(self) -> set[bytes]:
+        """Which blobs are used by runs that have a place here."""
+        used: set[bytes] = set()
+        for path in self._directory.glob(f"*{_BLOBS}"):
+            with contextlib.suppress(FileNotFoundError):
+                told = path.read_bytes()
+                used.update(told[at : at + _DIGEST_BYTES] for at in range(0, len(told), _DIGEST_BYTES))
+        return used
+
+    def empty_trash(self) -> None:
+        """Remove what was given up."""
+        if self._trash.exists():
+            shutil.rmtree(self._trash, onerror=_make_removable)
+
+    @contextlib.contextmanager
+    def _deciding(self) -> Iterator[None]:
+        """While this lasts nobody else takes a place, or gives one up."""
+        make_own_directory(self._directory)
+        with open(open_own(self._directory / "deciding", os.O_RDWR), "rb") as stream:
+            fcntl.flock(stream, fcntl.LOCK_EX)
+            yield
+
+    def _discard_unused(self, holder: Path) -> None:
+        lock = _lock(holder, fcntl.LOCK_EX)
+        if lock is not None:
+            self._discard(holder)
+            holder.with_suffix(_LOCK).unlink(missing_ok=True)
+            lock.close()
+
+    def _discard(self, holder: Path) -> None:
+        """Take a tree away at once; that it is removed may take longer."""
+        holder.with_suffix(_BLOBS).unlink(missing_ok=True)
+        if holder.exists():
+            self._trash.mkdir(mode=0o700, exist_ok=True)
+            os.rename(holder, self._trash / secrets.token_hex(8))
+
+
+def _lock(holder: Path, how: int) -> IO[Any] | None:
+    stream = open(open_own(holder.with_suffix(_LOCK), os.O_RDWR), "r+", encoding="utf-8")  # noqa: SIM115 - held on
+    try:
+        fcntl.flock(stream, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        stream.close()
+        return None
+    if how == fcntl.LOCK_EX:
+        stream.truncate(0)
+    return stream
+
+
+def _make_removable(remove: Any, path: str, _error: Any) -> None:
+    """Remove what a test has made unreadable, too."""
+    with contextlib.suppress(OSError):
+        for place in (os.path.dirname(path), path):
+            if os.path.isdir(place) and not os.path.islink(place):
+                os.chmod(place, 0o700)
+        if remove in (os.open, os.scandir, os.listdir):
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            remove(path)
+
+
+def make_tree(place: Path, manifest: Manifest, store: BlobStore, *, replace: bool = False) -> None:
+    """Make all of a project in an empty directory, or with `replace` in one that has some of it.
+
+    Raises:
+        DamagedBlobError: a blob is gone, or damaged.
+        NoSuchNameError: this host cannot have a name of it.
+        OSError: a file cannot be written.
+    """
+    for path in (*manifest.directories, *(file.path for file in manifest.files), *(path for path, _ in manifest.links)):
+        _check(path)
+    for path in {*manifest.directories, *(os.path.dirname(file.path) for file in manifest.files)}:
+        _named(path, os.makedirs, place / path, exist_ok=True)
+    files = manifest.files
+    groups = [files[at : at + _FILES_AT_A_TIME] for at in range(0, len(files), _FILES_AT_A_TIME)]
+    with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), 4), thread_name_prefix="pulseq-files") as pool:
+        for _ in pool.map(lambda group: _place_all(group, place, store, replace=replace), groups):
+            pass
+    for path, target in manifest.links:  # last: no file is written by way of one
+        _named(path, os.makedirs, place / os.path.dirname(path), exist_ok=True)
+        if replace:
+            (place / path).unlink(missing_ok=True)
+        _named(path, os.symlink, target, place / path)
+
+
+def _place_all(files: Iterable[ProjectFile], place: Path, store: BlobStore, *, replace: bool) -> None:
+    for file in files:
+        target = f"{place}/{file.path}"
+        if replace:
+            Path(target).unlink(missing_ok=True)
+        _named(file.path, store.place, file.digest, file.size, target, mode=file.mode, mtime_ns=file.mtime_ns)
+
+
+def _named(path: str, call: Any, *arguments: Any, **named: Any) -> None:
+    try:
+        call(*arguments, **named)
+    except OSError as error:
+        if error.errno in (errno.ENAMETOOLONG, errno.EILSEQ, errno.EINVAL):
+            raise NoSuchNameError(error.errno, f"it cannot have a file named {path!r} ({error.strerror})") from error
+        raise
+
+
+def _check(path: str) -> None:
+    if path.startswith("/") or ".." in path.split("/"):
+        raise NoSuchNameError(errno.EINVAL, f"a project has no file at {path!r}, which is outside of it")

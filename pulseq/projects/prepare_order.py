@@ -1,0 +1,36 @@
+"""What a host is asked to do to a project before its first test."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+
+from pulseq.errors import UsageError
+from pulseq.project import PrepareSpec
+from pulseq.projects.path_globs import PathGlobs
+from pulseq.protocol.project_files import Manifest, PrepareOrder
+
+
+def make_order(spec: PrepareSpec, manifest: Manifest) -> PrepareOrder:
+    """The order to make a project ready, with a key that changes with what its outputs depend on.
+
+    Raises:
+        UsageError: an input is no file of the project, or an output is no path in it.
+    """
+    for output in spec.outputs:
+        if os.path.isabs(output) or os.pardir in output.split(os.sep):
+            raise UsageError(
+                f"prepare: outputs: found {output!r}, expected a path in the project, relative to its root"
+            )
+    hashed = hashlib.sha256(repr((spec.command, spec.outputs)).encode("utf-8", "surrogateescape"))
+    for pattern in spec.inputs:
+        globs = PathGlobs([pattern])
+        files = [file for file in manifest.files if globs.match(file.path)]
+        if not files:
+            raise UsageError(
+                f"prepare: inputs: found no file {pattern!r} among those that are sent of {manifest.root!r}, "
+                "expected a file that its outputs depend on"
+            )
+        for file in files:
+            hashed.update(os.fsencode(file.path) + b"\0" + file.digest)
+    return PrepareOrder(spec.command, spec.outputs, spec.timeout_seconds, hashed.digest())

@@ -1,0 +1,105 @@
+"""Makes what credentials consist of: authorities, and certificates that they sign. Keys are of the curve P-256."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+from cryptography.x509.oid import NameOID
+
+from pulseq.security.credentials import Credentials
+
+#: A clock that is so far behind still finds a new certificate valid.
+SKEW = timedelta(hours=1)
+_LIFETIME = timedelta(days=3650)
+
+
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who signs the certificates of a cluster's members: a certificate and its private key, as PEM."""
+
+    certificate: str = field(repr=False)
+    key: str = field(repr=False)
+
+    @classmethod
+    def make(cls, name: str, lifetime: timedelta = _LIFETIME) -> Authority:
+        """A new one, that nobody trusts yet.
+
+        Args:
+            name: as people see it in its certificate, where a random number follows it.
+        """
+        key = ec.generate_private_key(ec.SECP256R1())
+        subject = _name(f"{name} {secrets.token_hex(4)}")
+        certificate = _sign(subject, key.public_key(), subject, key, _now() + lifetime, is_authority=True)
+        return cls(_pem(certificate), _pem_of_key(key))
+
+    def issue(self, name: str, lifetime: timedelta = _LIFETIME, *, now: datetime | None = None) -> Credentials:
+        """Credentials of a member, never for longer than the authority's own.
+
+        Args:
+            now: from when on they are good, an hour before it included.
+        """
+        own = x509.load_pem_x509_certificate(self.certificate.encode())
+        own_key = load_pem_private_key(self.key.encode(), None)
+        assert isinstance(own_key, ec.EllipticCurvePrivateKey)
+        key = ec.generate_private_key(ec.SECP256R1())
+        begin = now or _now()
+        end = min(begin + lifetime, own.not_valid_after_utc)
+        signed = _sign(_name(name), key.public_key(), own.subject, own_key, end, is_authority=False, begin=begin)
+        return Credentials(self.certificate, _pem(signed), _pem_of_key(key))
+
+
+def make_credentials(name: str) -> Credentials:
+    """Credentials of a cluster whose members all have the same; nobody can ever issue further ones."""
+    return Authority.make(name).issue(name)
+
+
+def _sign(
+    subject: x509.Name,
+    public_key: ec.EllipticCurvePublicKey,
+    issuer: x509.Name,
+    key: ec.EllipticCurvePrivateKey,
+    end: datetime,
+    *,
+    is_authority: bool,
+    begin: datetime | None = None,
+) -> x509.Certificate:
+    return (
+        x509.CertificateBuilder()
+        .subject_name(subject)
+        .issuer_name(issuer)
+        .public_key(public_key)
+        .serial_number(x509.random_serial_number())
+        .not_valid_before((begin or _now()) - SKEW)
+        .not_valid_after(end)
+        .add_extension(x509.BasicConstraints(is_authority, 0 if is_authority else None), critical=True)
+        .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
+        .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _name(text: str) -> x509.Name:
+    return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text[:64])])
+
+
+def _pem(certificate: x509.Certificate) -> str:
+    return certificate.public_bytes(Encoding.PEM).decode()
+
+
+def _pem_of_key(key: ec.EllipticCurvePrivateKey) -> str:
+    return key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()).decode()

@@ -1,0 +1,138 @@
+"""The projects of runs on a node."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pulseq.blobs import digest_of, shrink
+from pulseq.errors import InfrastructureError
+from pulseq.node.host_projects import HostProjects, default_directory
+from pulseq.protocol.project_files import BlobPart, Done, Lacking, Manifest, ProjectFile, Workspace
+from pulseq.protocol.to_node import MakeWorkspace, OfferProject, PutBlobs
+
+TEXT = b"print('hello')\n" * 100
+MANIFEST = Manifest("/home/me/shop", (ProjectFile("src/a.py", digest_of(TEXT), len(TEXT), 0o644, 0),))
+
+
+@pytest.fixture
+def projects(tmp_path: Path) -> Iterator[HostProjects]:
+    made = open_projects(tmp_path)
+    yield made
+    made.leave_all()
+
+
+def open_projects(directory: Path) -> HostProjects:
+    projects = HostProjects(directory)
+    projects.open()
+    return projects
+
+
+def ask(projects: HostProjects, message: Any, run_id: str = "r") -> Any:
+    return asyncio.run(projects.do(run_id, message))
+
+
+def bring(projects: HostProjects, run_id: str = "r") -> Workspace:
+    lacking = ask(projects, OfferProject(MANIFEST, 10**9), run_id)
+    if lacking.digests:
+        data, compressed = shrink(TEXT)
+        assert Done() == ask(projects, PutBlobs((part_of(TEXT),), data, compressed), run_id)
+    return Workspace(MANIFEST.root, ask(projects, MakeWorkspace(), run_id).place)
+
+
+def part_of(data: bytes) -> BlobPart:
+    return BlobPart(digest_of(data), len(data), 0, len(data))
+
+
+def test_a_host_says_what_it_lacks_and_once_it_has_it_no_more(projects: HostProjects) -> None:
+    assert Lacking((digest_of(TEXT),)) == ask(projects, OfferProject(MANIFEST, 10**9))
+    bring(projects)
+    assert Lacking() == ask(projects, OfferProject(MANIFEST, 10**9), "another run")
+
+
+def test_nodes_of_a_host_share_a_tree_until_the_last_has_left(projects: HostProjects, tmp_path: Path) -> None:
+    other = open_projects(tmp_path)
+    workspace = bring(projects)
+    paths = asyncio.run(other.begin("r", workspace))
+
+    assert projects.store_id == other.store_id
+    assert workspace.place == paths.place
+    asyncio.run(projects.leave("r"))
+    assert TEXT == Path(workspace.place, "src/a.py").read_bytes()
+    other.leave_all()
+    assert not Path(workspace.place).exists()
+
+
+def test_a_node_cannot_begin_where_the_tree_is_not(projects: HostProjects, tmp_path: Path) -> None:
+    workspace = bring(projects)
+    asyncio.run(projects.leave("r"))
+    with pytest.raises(InfrastructureError, match="not on this host any more"):
+        asyncio.run(open_projects(tmp_path).begin("r", workspace))
+
+
+def test_what_a_test_writes_is_in_no_other_run(projects: HostProjects) -> None:
+    Path(bring(projects).place, "src/a.py").write_text("broken")
+    assert TEXT == Path(bring(projects, "another run").place, "src/a.py").read_bytes()
+
+
+def test_a_disk_that_has_no_room_is_told_with_both_numbers(
+    projects: HostProjects, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 3_000_000}))
+    told = ask(projects, OfferProject(MANIFEST, 10**9)).trouble
+    assert "has 3 MB free, and the project takes 50 MB: free some space" in told
+
+
+def test_what_is_damaged_on_the_way_is_asked_for_again(projects: HostProjects) -> None:
+    ask(projects, OfferProject(MANIFEST, 10**9))
+    assert ask(projects, PutBlobs((part_of(TEXT),), b"x" * len(TEXT))).again
+    assert ask(projects, MakeWorkspace()).again
+
+
+def test_what_was_not_offered_is_asked_for_again(projects: HostProjects) -> None:
+    assert ask(projects, MakeWorkspace()).again
+    assert ask(projects, PutBlobs((part_of(TEXT),), TEXT)).again
+
+
+def test_a_tree_that_cannot_be_made_leaves_nothing(projects: HostProjects, tmp_path: Path) -> None:
+    file = ProjectFile("x" * 300, digest_of(TEXT), len(TEXT), 0o644, 0)
+    ask(projects, OfferProject(Manifest("/p", (file,)), 10**9))
+    ask(projects, PutBlobs((part_of(TEXT),), TEXT))
+    told = ask(projects, MakeWorkspace())
+
+    assert told.trouble.startswith("it cannot have a file named 'xxx")
+    assert not told.again
+    assert {"deciding"} == {path.name for path in (tmp_path / "w").iterdir()}
+
+
+def test_a_directory_that_cannot_be_had_is_told_when_it_is_needed(tmp_path: Path) -> None:
+    (tmp_path / "f").write_text("")
+    projects = open_projects(tmp_path / "f")
+
+    assert "" == projects.store_id
+    assert "cannot be used" in ask(projects, OfferProject(MANIFEST, 10**9)).trouble
+
+
+def test_more_than_a_host_may_keep_is_forgotten_after_the_run(tmp_path: Path) -> None:
+    projects = HostProjects(tmp_path, store_bytes=0)
+    projects.open()
+    bring(projects)
+    assert Lacking() == ask(projects, OfferProject(MANIFEST, 10**9), "another run")
+    projects.leave_all()
+    assert Lacking((digest_of(TEXT),)) == ask(projects, OfferProject(MANIFEST, 10**9))
+    projects.leave_all()
+
+
+def test_projects_are_kept_where_caches_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "/c")
+    assert Path("/c/pulseq") == default_directory()
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setenv("HOME", "/h")
+    assert Path("/h/.cache/pulseq") == default_directory()
+    assert os.sep not in str(default_directory().name)

@@ -1,0 +1,78 @@
+"""Which files of a project travel."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+from pulseq.project import ProjectSpec
+from pulseq.projects.project_files import FoundFiles, find_files
+from tests.projects.conftest import git
+
+
+def found(root: Path, never: Path | None = None, **spec: tuple[str, ...]) -> FoundFiles:
+    return find_files(root, ProjectSpec(**spec), never=[never] if never else [])
+
+
+def test_all_of_a_directory_without_git_travels_with_its_empty_directories(project: Path) -> None:
+    (project / "empty").mkdir()
+    there = found(project)
+
+    assert ["a.py", "build/out.o", "src/b.py", "src/data/c.bin"] == there.files
+    assert ["empty"] == there.directories
+
+
+def test_what_git_ignores_stays_unless_ship_names_it(project: Path) -> None:
+    git(project, "init")
+    (project / ".gitignore").write_text("build\n")
+
+    assert [".gitignore", "a.py", "src/b.py", "src/data/c.bin"] == found(project).files
+    assert ["build/out.o", "src/b.py"] == found(project, ship=("build", "src/*.py")).files
+
+
+def test_what_is_excluded_stays(project: Path) -> None:
+    assert ["a.py", "src/b.py"] == found(project, exclude=("build", "**/*.bin")).files
+    assert ["src/b.py"] == found(project, ship=("src",), exclude=("src/data",)).files
+    git(project, "init")
+    assert ["a.py", "src/b.py"] == found(project, exclude=("build", "**/*.bin")).files
+
+
+def test_git_and_state_directories_never_travel(project: Path) -> None:
+    git(project, "init")
+    (project / ".pulseq").mkdir()
+    (project / ".pulseq" / "x").write_text("")
+    (project / "state" / "runs").mkdir(parents=True)
+    (project / "state" / "runs" / "y").write_text("")
+    every = ["a.py", "build/out.o", "src/b.py", "src/data/c.bin"]
+
+    assert every == found(project, project / "state").files
+    assert every == found(project, project / "state", ship=("**",)).files
+
+
+def test_a_file_that_git_tracks_and_that_is_gone_is_no_file(project: Path) -> None:
+    git(project, "init")
+    git(project, "add", ".")
+    (project / "a.py").unlink()
+
+    assert ["build/out.o", "src/b.py", "src/data/c.bin"] == found(project).files
+
+
+def test_links_within_travel_and_those_that_point_out_are_told(project: Path) -> None:
+    (project / "in").symlink_to("src/b.py")
+    (project / "src" / "whole").symlink_to(project / "build")
+    (project / "out").symlink_to("/etc/passwd")
+    (project / "up").symlink_to("..")
+    (project / "nowhere").symlink_to("gone")
+    there = found(project)
+
+    assert [("in", "src/b.py"), ("nowhere", "gone"), ("src/whole", "../build")] == there.links
+    assert ["out", "up"] == [path for path, _ in there.left_out]
+    assert "points to '/etc/passwd', which is outside the project" == there.left_out[0][1]
+
+
+def test_sockets_and_pipes_are_told(project: Path) -> None:
+    os.mkfifo(project / "pipe")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(str(project / "s"))
+        assert [("pipe", "is a pipe"), ("s", "is a socket")] == found(project).left_out

@@ -1,0 +1,103 @@
+"""Where a project is, and what of its tests needs more than that."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from pulseq.errors import UsageError
+from pulseq.models import CallBody, CommandBody, HttpBody, PytestBody, Suite, TestCase
+from pulseq.project import PrepareSpec, ProjectSpec
+from pulseq.projects.project_root import find_root, refuse_left_behind, refuse_outside
+from pulseq.protocol.project_files import Manifest, ProjectFile
+from tests.projects.conftest import git
+
+
+def suite_at(*projects: Path, root: Path | None = None) -> Suite:
+    spec = ProjectSpec(root=str(root) if root else None)
+    return Suite("s", (), projects=tuple(map(str, projects)), project=spec)
+
+
+def test_the_root_is_that_of_the_git_work_tree_else_the_directory(project: Path) -> None:
+    (project / "src" / "s.yaml").write_text("")
+    suite = suite_at(project / "src" / "s.yaml")
+
+    assert project / "src" == find_root(suite)
+    git(project, "init")
+    assert project == find_root(suite)
+    assert project / "build" == find_root(suite_at(project / "src" / "s.yaml", root=project / "build"))
+
+
+def test_tests_that_a_program_made_are_those_of_the_working_directory(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project / "src")
+    assert project / "src" == find_root(suite_at())
+
+
+def test_several_projects_are_refused(project: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="expected one where tests run on other hosts"):
+        find_root(suite_at(project, tmp_path / "other"))
+
+
+@pytest.mark.parametrize("root", ["/", "~", "/no/such/place"])
+def test_what_is_no_project_is_refused(root: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UsageError, match="expected"):
+        find_root(suite_at(root=Path(root).expanduser()))
+
+
+HERE = Path("/p")
+GOOD = TestCase("t", CommandBody(("true",)), cwd="/p/sub", python="/usr/bin/python3")
+
+
+@pytest.mark.parametrize(
+    ("test", "told"),
+    [
+        (replace(GOOD, cwd="/q"), "found cwd '/q', which is outside of its project '/p'"),
+        (replace(GOOD, cwd="/p2"), "found cwd '/p2'"),
+        (replace(GOOD, body=CallBody("a:b"), python="/home/me/v/bin/python"), "found python '/home/me/v/bin/python'"),
+        (replace(GOOD, body=PytestBody(("../../etc",))), "found '../../etc' for pytest"),
+    ],
+)
+def test_what_a_test_needs_from_outside_is_told_by_its_name(test: TestCase, told: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        refuse_outside(Suite("s", (test,)), HERE)
+    assert told in str(caught.value)
+    assert "--no-ship" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "test",
+    [
+        GOOD,
+        replace(GOOD, python="python3.12"),
+        replace(GOOD, python="/p/.venv/bin/python"),
+        replace(GOOD, body=PytestBody(("../tests",))),
+        replace(GOOD, body=PytestBody(("etc",), pyargs=True)),
+        replace(GOOD, body=HttpBody("http://h"), cwd="/q"),
+    ],
+)
+def test_what_hosts_may_have_is_not(test: TestCase) -> None:
+    refuse_outside(Suite("s", (test,)), HERE)
+
+
+def test_of_many_that_are_outside_five_are_told() -> None:
+    tests = tuple(replace(GOOD, id=f"t{number}", cwd="/q") for number in range(9))
+    with pytest.raises(UsageError) as caught:
+        refuse_outside(Suite("s", tests), HERE)
+    assert 5 == str(caught.value).count("found cwd")
+    assert str(caught.value).endswith("and 4 more")
+
+
+def test_an_interpreter_that_neither_travels_nor_is_made_is_told() -> None:
+    suite = Suite("s", (replace(GOOD, python="/p/.venv/bin/python"),))
+    without = Manifest("/p", ())
+    made = replace(suite, project=ProjectSpec(prepare=PrepareSpec(("make",), outputs=(".venv",))))
+
+    with pytest.raises(UsageError, match="which is not sent to other hosts"):
+        refuse_left_behind(suite, without)
+    refuse_left_behind(suite, Manifest("/p", (ProjectFile(".venv/bin/python", b"", 0, 0, 0),)))
+    refuse_left_behind(made, without)
