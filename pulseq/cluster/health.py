@@ -30,6 +30,7 @@ class Sighting:
 
     Attributes:
         heartbeat_age: seconds since the scheduler last heard of it, between two machines' clocks where it is elsewhere.
+        last_seen: when that was, in Unix seconds of the scheduler's clock; None where that is not known.
         answer: to the probe, or None where there was none in time.
         incarnation: which start of its process it is; None where it does not say.
         host, version, python, protocol: what it says of itself; None as there.
@@ -45,6 +46,7 @@ class Sighting:
     version: str | None = None
     python: str | None = None
     protocol: int | None = None
+    last_seen: float | None = None
 
 
 @contextlib.asynccontextmanager
@@ -82,6 +84,7 @@ async def look_at_nodes(
             max(now - worker["last_seen"], 0.0),
             answer,
             **{name: worker["pulseq"].get(name) for name in TOLD},
+            last_seen=worker["last_seen"],
         )
         for (address, worker), answer in zip(nodes.items(), answers, strict=True)
     ]

@@ -63,6 +63,8 @@ class HealthWatch:
     latest: dict[str, NodeHealth] = field(default_factory=dict)
     clocks: NodeClocks = field(default_factory=NodeClocks)
     _lives: LivenessWatch = field(init=False)
+    #: The last heartbeat of each, by the scheduler's clock, and when it was looked at.
+    _heartbeats: dict[str, tuple[float | None, float]] = field(default_factory=dict)
     _latencies: defaultdict[str, deque[float]] = field(
         default_factory=lambda: defaultdict(lambda: deque(maxlen=_LATENCIES))
     )
@@ -101,6 +103,7 @@ class HealthWatch:
                     why = f"its process is gone; another one, at {sighting.address}, has its place"
                     self._note(self._gone(node_id, why), rows, changes)
                 self._lives.forget(node_id)
+                self._heartbeats.pop(node_id, None)
             self._note(self._judge(sighting, now), rows, changes)
         for node_id in [known for known in {**self.latest, **dict.fromkeys(self.expected)} if known not in seen]:
             if node_id in self.expected or not self._is_long_gone(node_id, now):
@@ -114,6 +117,7 @@ class HealthWatch:
         self._lives.forget(node_id)
         self.latest.pop(node_id, None)
         self._latencies.pop(node_id, None)
+        self._heartbeats.pop(node_id, None)
 
     def _note(self, health: NodeHealth, rows: list[NodeHealth], changes: list[HealthChange]) -> None:
         before = self.latest.get(health.node_id)
@@ -144,8 +148,9 @@ class HealthWatch:
         if answer is not None:
             self._lives.answer(node_id, now)
         else:
-            self._lives.hear(node_id, now - sighting.heartbeat_age)
+            self._hear(sighting, now)
             self._lives.miss(node_id)
+        self._heartbeats[node_id] = (sighting.last_seen, now)
         liveness = self._lives.liveness_of(node_id, now)
         return NodeHealth(
             node_id,
@@ -158,6 +163,21 @@ class HealthWatch:
             **{name: getattr(sighting, name) for name in TOLD},
             **self._measures_of(sighting, now),
         )
+
+    def _hear(self, sighting: Sighting, now: float) -> None:
+        """Of a node that has not answered: its last heartbeat, though the scheduler's clock may be another than ours.
+
+        So between two looks it counts whether there was one. What an earlier watch has left is believed as it is.
+        """
+        node_id, by_clock = sighting.node_id, now - sighting.heartbeat_age
+        if node_id not in self._heartbeats:
+            self._lives.hear(node_id, by_clock if node_id in self._lives or sighting.last_seen is None else now)
+            return
+        last_seen, looked_at = self._heartbeats[node_id]
+        if sighting.last_seen is None:
+            self._lives.hear(node_id, by_clock)
+        elif sighting.last_seen != last_seen:
+            self._lives.hear(node_id, max(by_clock, looked_at))
 
     def _measures_of(self, sighting: Sighting, now: float) -> dict[str, Any]:
         answer, incarnation = sighting.answer, sighting.incarnation or ""
