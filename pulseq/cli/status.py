@@ -106,6 +106,7 @@ def describe_cluster(cluster: StandingCluster, views: dict[str, NodeView], logs:
         "prefect_api": cluster.api_url,
         "prefect_ui": cluster.ui_url,
         "scheduler": cluster.scheduler,
+        "listen": cluster.listen or None,
         "version": cluster.version,
         "python": cluster.python,
         "nodes_file": cluster.fleet.source,
@@ -155,9 +156,12 @@ def _moment(seconds: float) -> str:
 
 
 def render_cluster(cluster: StandingCluster, views: dict[str, NodeView], now: float) -> list[str]:
-    """What people read: one line for all, then one for each part."""
+    """What people read: one line for all, then one for each part, and for each node that has joined by itself."""
     lines = [f"{cluster.condition} for {say_clock(now - cluster.since)}: Prefect {cluster.ui_url or cluster.api_url}"]
-    width = max((len(part.name) for part in cluster.parts), default=0)
+    if cluster.listen:
+        lines.append(f"  members of the site reach it at tls://{safe_line(cluster.listen)}")
+    joined = {node_id: view for node_id, view in views.items() if node_id not in {part.name for part in cluster.parts}}
+    width = max((len(name) for name in (*(part.name for part in cluster.parts), *joined)), default=0)
     for part in cluster.parts:
         words = [f"{part.condition} for {say_clock(now - part.since)}"]
         if (view := views.get(part.name)) is not None and part.condition is Condition.RUNNING:
@@ -165,7 +169,10 @@ def render_cluster(cluster: StandingCluster, views: dict[str, NodeView], now: fl
         if part.deaths:
             words.append(f"died {part.deaths} time{'' if part.deaths == 1 else 's'}, last: {safe_line(part.why or '')}")
         lines.append(f"  {safe_line(part.name):{width}}  {'; '.join(words)}")
-    return lines
+    for node_id, view in joined.items():
+        lines.append(f"  {safe_line(node_id):{width}}  {'; '.join(['joined', *say_view(view, now)])}")
+    waited = [spec.id for spec in cluster.fleet.nodes if spec.joins and spec.id not in joined]
+    return [*lines, *(f"  {safe_line(node_id):{width}}  has not joined" for node_id in waited)]
 
 
 def say_view(view: NodeView, now: float) -> list[str]:

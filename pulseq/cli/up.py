@@ -19,7 +19,9 @@ from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.state_directory import prepare_home, require_space
 from pulseq.safe_text import safe_line
 from pulseq.standing.kept_auth import read_auth
-from pulseq.standing.standing_control import start_cluster
+from pulseq.standing.listening import credentials_to_listen, read_listen
+from pulseq.standing.standing_control import end_cluster, start_cluster
+from pulseq.standing.standing_nodes import wait_for_joining
 from pulseq.suites.default_suite import complete_arguments
 
 
@@ -27,6 +29,8 @@ def up(
     *,
     count: NodeCount = None,
     nodes: Path | None = None,
+    listen: str | None = None,
+    credentials: Path | None = None,
     no_auth: bool = False,
 ) -> int:
     """Start a Prefect server, a Dask scheduler and nodes that stay, for `pulseq run` to use.
@@ -34,24 +38,33 @@ def up(
     Args:
         count: Local nodes with one slot each: a number, or `auto` for one a processor.
         nodes: Nodes file; by default that of the directory's `pulseq.yaml`, else one node a processor.
+        listen: ADDRESS:PORT at which machines of the site reach the scheduler: nodes join there (`pulseq node start`),
+            and runs use it from elsewhere. Whoever has no credentials of the site is refused.
+        credentials: With --listen: the scheduler's own file, where the site's authority (`pulseq certs init`) is not in
+            the state directory.
         no_auth: Have the server ask nobody for an auth string: every account of this machine can then use it, and
             run commands as you while `pulseq serve` or a worker is there.
     """
+    if credentials is not None and listen is None:
+        raise UsageError("found --credentials alone, expected --listen ADDRESS:PORT with it")
     home = default_home()
     suite = () if count or nodes else complete_arguments([])
-    fleet = choose_fleet(suite, nodes_file=nodes, count=count, scheduler=None)
+    fleet = Fleet(()) if count == "0" and listen else choose_fleet(suite, nodes_file=nodes, count=count, scheduler=None)
     wanted = fleet if count or nodes else None
     cluster = find_cluster(home)
     if cluster is not None and cluster.keeper.alive:
-        return _tell_that_it_runs(home, cluster, wanted, no_auth=no_auth)
+        return _tell_that_it_runs(home, cluster, wanted, listen, no_auth=no_auth)
     check_fleet(fleet)
+    if cluster is not None:
+        _tell("what `pulseq up` had started has died; it is started anew")
+        end_cluster(home)  # what is left of it has the port
+    shown = credentials_to_listen(home, credentials) if listen is not None else None
+    place = read_listen(listen) if listen is not None else ""
     api_url = configured_api()
     if api_url is not None:
         asyncio.run(check_api(api_url))
     require_space(home)
     prepare_home(home)
-    if cluster is not None:
-        _tell("what `pulseq up` had started has died; it is started anew")
     _tell(f"starting {'' if api_url else 'a Prefect server, '}a Dask scheduler and {_count(fleet)}")
     started = start_cluster(
         home,
@@ -61,23 +74,31 @@ def up(
         on_note=lambda text: _tell(safe_line(text)),
         run_host="pulseq.cli.run_host",
         with_auth=not no_auth,
+        listen=place,
+        credentials=shown,
     )
     cluster = find_cluster(home)
     if cluster is None:
         raise InfrastructureError("what `pulseq up` has started has been ended by another; try again")
     if not started:
-        return _tell_that_it_runs(home, cluster, wanted, no_auth=no_auth)
+        return _tell_that_it_runs(home, cluster, wanted, listen, no_auth=no_auth)
+    wait_for_joining(home, cluster, _tell)
     _describe(home, cluster, for_all=no_auth)
     return 0
 
 
-def _tell_that_it_runs(home: Path, cluster: StandingCluster, wanted: Fleet | None, *, no_auth: bool) -> int:
+def _tell_that_it_runs(
+    home: Path, cluster: StandingCluster, wanted: Fleet | None, listen: str | None, *, no_auth: bool
+) -> int:
     cluster = wait_until_settled(home, cluster, START_PATIENCE_SECONDS)
     if wanted is not None and not same_fleet(wanted, cluster.fleet):
         raise UsageError(
             f"another fleet runs already: {_count(cluster.fleet)}{_source(cluster.fleet)}, asked for "
             f"{_count(wanted)}{_source(wanted)}; `pulseq down` ends it"
         )
+    if listen is not None and listen != cluster.listen:
+        where = f"listens at {cluster.listen}" if cluster.listen else "lets no other machine in"
+        raise UsageError(f"what runs already {where}, asked for --listen {listen}; `pulseq down` ends it")
     if no_auth and read_auth(home) is not None:
         raise UsageError("its server asks for an auth string, asked for --no-auth; `pulseq down` ends it")
     if cluster.condition is not Condition.RUNNING:
@@ -100,6 +121,8 @@ def _describe(home: Path, cluster: StandingCluster, *, for_all: bool) -> None:
         slots = f"{node.max_concurrent_tests} slot{'' if node.max_concurrent_tests == 1 else 's'}"
         told = say_capabilities(node.capabilities)
         _tell(f"node {safe_line(node.id)}: {slots}{f', {told}' if told else ''}")
+    if cluster.listen:
+        _tell(f"members of the site reach it at tls://{cluster.listen}: `pulseq node start`, `pulseq run --scheduler`")
     _tell("`pulseq run` uses it; `pulseq down` ends it")
 
 

@@ -117,7 +117,6 @@ class LocalNodes:
         self._scheduler.keep_going(self.on_note)
         self._scheduler.configure(
             {
-                "host": "127.0.0.1",
                 "port": 0,
                 "worker_ttl_seconds": self._node_timeout_seconds,
                 "temp_root": str(self._scheduler_temp_root),

@@ -2,25 +2,20 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
 import os
 import ssl
 from pathlib import Path
 
 from pulseq.cluster.standing_cluster import choose_cluster, find_cluster, find_credentials
 from pulseq.errors import InfrastructureError, UsageError
-from pulseq.security.context import make_context
 from pulseq.security.credentials import Credentials
+from pulseq.security.greeting import hear_greeting
 from pulseq.security.refusal import say_refusal
 
 #: Names a file of credentials, for commands that are not told one.
 CREDENTIALS_VARIABLE = "PULSEQ_CREDENTIALS"
 _PATIENCE_SECONDS = 8.0
 _TLS = "tls://"
-#: What a scheduler says first begins with its own length.
-_SIZE_BYTES = 8
-_LONGEST_GREETING = 1 << 20
 
 
 def known_scheduler(home: Path) -> str:
@@ -82,31 +77,13 @@ async def check_scheduler(address: str, credentials: Credentials | None = None) 
         InfrastructureError: nothing answers there, or it and we do not trust each other.
     """
     try:
-        host, _, port_text = address.rpartition("://")[2].rpartition(":")
-        port = int(port_text)
-    except ValueError:
-        raise UsageError(f"--scheduler: found {address!r}, expected an address like 'tcp://127.0.0.1:8786'") from None
-    try:
-        async with asyncio.timeout(_PATIENCE_SECONDS):
-            await _shake_hands(host.strip("[]"), port, credentials)
+        await hear_greeting(address, credentials, _PATIENCE_SECONDS)
     except ssl.SSLError as error:
         raise InfrastructureError(f"the scheduler at {address!r} cannot be used: {say_refusal(error)}") from error
-    except (OSError, EOFError) as error:
+    except ValueError:
+        raise UsageError(f"--scheduler: found {address!r}, expected an address like 'tcp://127.0.0.1:8786'") from None
+    except OSError as error:
         raise InfrastructureError(no_scheduler(address, error)) from error
-
-
-async def _shake_hands(host: str, port: int, credentials: Credentials | None) -> None:
-    context = None if credentials is None else make_context(credentials, ssl.Purpose.SERVER_AUTH)
-    reader, writer = await asyncio.open_connection(host, port, ssl=context)
-    try:
-        # Dask's schedulers speak first; that a certificate is refused is told in the place of that.
-        size = int.from_bytes(await reader.readexactly(_SIZE_BYTES), "little")
-        if size > _LONGEST_GREETING:
-            raise ConnectionError("it speaks, but not as Dask does")
-    finally:
-        writer.transport.abort()
-        with contextlib.suppress(OSError):
-            await writer.wait_closed()
 
 
 def no_scheduler(address: str, error: Exception) -> str:

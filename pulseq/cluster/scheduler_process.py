@@ -11,14 +11,19 @@ from pathlib import Path
 from typing import Any
 
 import dask
+import msgspec
 from distributed import Scheduler
 
+from pulseq import __version__
 from pulseq.background import Background
+from pulseq.cluster.mark_store import MarkStore
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.run_watch import RunWatch
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.processes.clock_steps import ClockSteps, go_on
+from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.connections import connection_settings
+from pulseq.protocol.welcome import WELCOME_KEY, Welcome
 from pulseq.security.authority import make_credentials
 from pulseq.security.credentials import Credentials
 from pulseq.security.tls import ClusterSecurity
@@ -36,6 +41,8 @@ SCHEDULER_SETTINGS: dict[str, Any] = {
     "distributed.comm.retry.count": 0,
     "distributed.scheduler.http.routes": [],
 }
+#: Addresses that stand for all of a machine.
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 async def serve(configuration: dict[str, Any]) -> None:
@@ -48,20 +55,35 @@ async def serve(configuration: dict[str, Any]) -> None:
     dask.config.set({**settings, "temporary-directory": configuration["temp_root"]})
     # Made here, where Dask has loaded most of what that takes, and told over the owner's own line.
     credentials = Credentials.of(configuration.get("credentials")) or make_credentials("pulseq cluster")
+    security = ClusterSecurity(credentials)
+    # Everybody of this machine has the one address, whatever others have.
+    listen = configuration.get("listen")
     async with Scheduler(
-        host=configuration["host"],
+        host=listen if listen in EVERYWHERE else "127.0.0.1",
         port=configuration["port"],
         protocol="tls://",
-        security=ClusterSecurity(credentials),
+        security=security,
         dashboard=False,
         dashboard_address="127.0.0.1:0",
     ) as scheduler:
         scheduler.add_plugin(NodeWatch(scheduler))
+        heartbeat_seconds = configuration.get("heartbeat_seconds", worker_ttl / 3)
+        welcome = Welcome(__version__, PROTOCOL, worker_ttl, heartbeat_seconds)
+        scheduler.set_metadata([WELCOME_KEY], msgspec.to_builtins(welcome))
         if configuration.get("outlives_runs"):
             scheduler.add_plugin(RunWatch())
+        address = f"tls://127.0.0.1:{scheduler.port}"
+        if listen not in (None, "127.0.0.1", *EVERYWHERE):
+            await scheduler.listen(f"tls://{listen}:{scheduler.port}", **security.get_listen_args("scheduler"))
+        told = {"address": address, "credentials": credentials.told()}
+        if marks := configuration.get("marks"):
+            store = MarkStore(scheduler, Path(marks))
+            if note := store.load():
+                told["note"] = note
+            scheduler.add_plugin(store)
         background = Background()
         background.start(ClockSteps().watch(lambda step: _go_on(scheduler, step)), "watching the clock")
-        tell_owner({"address": scheduler.address, "credentials": credentials.told()})
+        tell_owner(told)
         try:
             await scheduler.finished()
         finally:

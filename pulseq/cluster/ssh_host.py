@@ -29,6 +29,7 @@ from pulseq.fleet import SshSpec
 from pulseq.processes.message_line import LineClosedError, MessageLine
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS, make_temp_root
 from pulseq.processes.spawn import open_log, spawn
+from pulseq.processes.tied_program import tied
 from pulseq.processes.watched_process import OwnChild
 from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.host import (
@@ -54,6 +55,8 @@ _MOST_NOISE = 1 << 20
 #: How long the program may take to be there once ssh was started: the way there, and Python's start.
 HELLO_SECONDS = 30.0
 _FORWARD_SECONDS = 10.0
+#: ssh gives the socket a longer name at first.
+_LONGEST_PLACE = 80
 #: How long nodes and bodies may take to end when they are asked to.
 END_SECONDS = 6.0
 #: Where `pulseq node install` puts PulseQ on a host.
@@ -166,7 +169,7 @@ class HostLink:
         self._log_path = logs / f"ssh-{host}.log"
         self._logs = logs
         self._silence_seconds = silence_seconds
-        self._place = make_temp_root()
+        self._place = _control_directory()
         self._process: OwnChild | None = None
         self._line: MessageLine | None = None
         self._ports: dict[int, int] = {}
@@ -230,7 +233,10 @@ class HostLink:
         command = ssh_command(self._host, self._ssh, self._remote_command(slots), options=options)
         with theirs, open_log(self._log_path) as log:
             try:
-                pid = spawn(command, environment=os.environ, errors=log, stdin=theirs.fileno(), stdout=theirs.fileno())
+                # While it cannot reach the host it does not end with its input.
+                pid = spawn(
+                    tied(command), environment=os.environ, errors=log, stdin=theirs.fileno(), stdout=theirs.fileno()
+                )
             except OSError as error:
                 raise InfrastructureError(explain(self._host, f"{error.strerror}: ssh", None)) from error
         self._process = OwnChild(pid)
@@ -431,6 +437,12 @@ class HostLink:
             log.seek(began)
             return log.read(_MOST_NOISE).decode(errors="replace")
         return ""
+
+
+def _control_directory() -> Path:
+    """A place for the socket by which the connection is told what to forward: its name may have 108 bytes."""
+    place = make_temp_root()
+    return place if len(os.fsencode(place)) < _LONGEST_PLACE else Path("/tmp", place.name)
 
 
 def _answer(answers: dict[str, asyncio.Future[Any]], node_id: str, value: Any) -> None:

@@ -31,6 +31,8 @@ from pulseq.security.credentials import Credentials, recall_credentials
 
 FILE_NAME = "standing.json"
 LOCK_NAME = "standing.lock"
+#: What is said of nodes, for the next scheduler: it outlives what stands.
+MARKS_NAME = "marks.json"
 #: How long a run waits for a cluster that is starting, or getting up after a fall.
 READY_PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.1
@@ -75,7 +77,8 @@ class StandingCluster:
         keeper: the process that owns all others.
         api_url: of the Prefect API that its nodes speak to.
         ui_url: of the server's pages; None where the API is not ours.
-        scheduler: Dask's address, empty as long as it is not known.
+        scheduler: Dask's address for this machine, empty as long as it is not known.
+        listen: where other machines reach it, ADDRESS:PORT; empty for nowhere.
         since: Unix seconds at which `pulseq up` was called.
         helpers: processes beside the parts, which nobody asks for by name.
         version, python: of PulseQ and of the interpreter that nodes run under.
@@ -92,6 +95,7 @@ class StandingCluster:
     helpers: tuple[ProcessId, ...] = ()
     version: str = __version__
     python: str = field(default_factory=platform.python_version)
+    listen: str = ""
 
     @property
     def processes(self) -> list[ProcessId]:

@@ -35,7 +35,9 @@ class NodePlan:
         first_worker, shared, machine_slots: as `NodeAgent` has them.
         way: how it has come: `local`, `ssh` or `joined`.
         host: what people call its host; None is what that calls itself.
+        shares_worker: whether the worker is not there for it alone.
         directory: where it keeps what is sent of projects, and how much; None is the usual place, and what runs say.
+        incarnation: of this start, where its owner is to know it before; None makes one.
     """
 
     node_id: str
@@ -47,8 +49,10 @@ class NodePlan:
     first_worker: int = 0
     shared: Path | None = None
     machine_slots: int | None = None
+    shares_worker: bool = False
     directory: str | None = None
     store_bytes: int | None = None
+    incarnation: str | None = None
 
 
 @contextlib.asynccontextmanager
@@ -72,6 +76,7 @@ async def run_node(worker: Worker, plan: NodePlan, projects: HostProjects | None
         first_worker=plan.first_worker,
         shared=plan.shared,
         machine_slots=plan.machine_slots,
+        shares_worker=plan.shares_worker,
         projects=projects,
     )
     background = Background()
@@ -100,7 +105,7 @@ def describe_node(plan: NodePlan) -> dict[str, Any]:
         "dask": importlib.metadata.version("distributed"),
         "pid": os.getpid(),
         # Tells one start of a node from the next, which may have the same address.
-        "incarnation": secrets.token_hex(8),
+        "incarnation": plan.incarnation or secrets.token_hex(8),
         "protocol": PROTOCOL,
         **describe_host(plan.host),
     }

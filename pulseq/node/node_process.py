@@ -13,10 +13,14 @@ import dask
 from distributed import Worker
 from distributed.threadpoolexecutor import ThreadPoolExecutor
 
+from pulseq.errors import InfrastructureError
 from pulseq.node.host_projects import HostProjects
+from pulseq.node.joining import prepare_to_join
 from pulseq.node.node_on_worker import NodePlan, run_node
+from pulseq.node.on_its_own import on_its_own
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.protocol.connections import connection_settings
+from pulseq.protocol.welcome import NotWelcomeError
 from pulseq.security.credentials import Credentials
 from pulseq.security.tls import security_of
 
@@ -40,6 +44,13 @@ _LAST_WILL_SECONDS = 2.5
 
 async def serve(configuration: dict[str, Any]) -> None:
     """Run the node until its process is ended or the scheduler is gone."""
+    joins = "former" in configuration  # it comes by itself, and may not be wanted
+    if joins:
+        try:
+            configuration = await prepare_to_join(configuration)
+        except InfrastructureError as error:
+            tell_owner({"trouble": str(error), "refused": isinstance(error, NotWelcomeError)})
+            return
     dask.config.set({**WORKER_SETTINGS, **connection_settings(configuration.get("node_timeout_seconds", 60.0))})
     plan = NodePlan(
         node_id=configuration["node_id"],
@@ -53,6 +64,7 @@ async def serve(configuration: dict[str, Any]) -> None:
         machine_slots=configuration["machine_slots"],
         directory=configuration.get("directory"),
         store_bytes=configuration.get("store_bytes"),
+        incarnation=configuration.get("incarnation"),
     )
     projects = HostProjects(plan.directory, plan.store_bytes)
     ending = asyncio.get_running_loop(), AsyncExitStack()
@@ -75,8 +87,13 @@ async def serve(configuration: dict[str, Any]) -> None:
         death_timeout=30,
         heartbeat_interval=f"{configuration['heartbeat_seconds']} s",
     )
-    async with run_node(worker, plan, projects) as agent:
+    async with run_node(worker, plan, projects) as agent, contextlib.AsyncExitStack() as stack:
         ending[1].push_async_callback(agent.executor.close)
+        if joins:
+            limit = configuration["node_timeout_seconds"]
+            await stack.enter_async_context(
+                on_its_own(worker, agent, limit, lambda: _die(*ending, plan.temp_root, projects))
+            )
         await worker
         tell_owner({"address": worker.address})
         await asyncio.to_thread(projects.sweep)

@@ -147,6 +147,10 @@ class LocalProcess:
 
         self._process.keep_going(note)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal; nothing where it has ended."""
+        self._process.signal(number)
+
     async def wait(self) -> int:
         """Until the child has ended; its return code."""
         return await self._process.wait()

@@ -19,6 +19,7 @@ from pulseq.events import (
     NodeHealth,
     NodeJoined,
     NodeLost,
+    NodeMarked,
     PrefectRunKnown,
     RunFinished,
     RunNote,
@@ -26,6 +27,7 @@ from pulseq.events import (
     SessionFinished,
     TestExpanded,
 )
+from pulseq.marks import NodeMark
 from pulseq.models import Liveness, PytestWarning
 from pulseq.results.codec import JournalEntry
 
@@ -79,6 +81,8 @@ class RunEvents:
                 self._look(seq, "lost", NodeHealth(node_id, Liveness.INACTIVE, why), at)
             case NodeHealth() as health:
                 self._look(seq, "poll", health, at)
+            case NodeMarked(mark):
+                self.rows["stage_node_marks"].append(mark_row(seq, mark, at))
             case RunNote(text):
                 self.rows["stage_run_notes"].append((seq, at, clean(text)))
             case EntryCollected() as collected:
@@ -109,6 +113,12 @@ def health_row(seq: int, event: str, health: NodeHealth, at: int | None) -> Row:
     numbers = _NUMBERS_OF_HEALTH(health)
     state = (event, health.liveness.value)
     return (seq, clean(health.node_id), at, *state, *words, *numbers, *who, *_NUMBERS_OF_LINK(health), *versions)
+
+
+def mark_row(seq: int, mark: NodeMark, at: int | None) -> Row:
+    """The row of `node_marks`, without its run."""
+    words = (mark.state.value, clean_or_none(mark.why or None), clean_or_none(mark.who or None))
+    return (seq, clean(mark.node_id), at, *words, microseconds(mark.at))
 
 
 def microseconds(seconds: float) -> int | None:

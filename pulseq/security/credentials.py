@@ -51,15 +51,20 @@ def parse_bundle(text: str) -> Credentials:
     Raises:
         ValueError: it holds something else; the text says what was found and what was expected.
     """
-    blocks = [(match["kind"], match[0].rstrip("\n") + "\n") for match in _BLOCK.finditer(text.replace("\r\n", "\n"))]
-    certificates = [block for kind, block in blocks if kind == "CERTIFICATE"]
-    keys = [block for kind, block in blocks if kind.endswith("PRIVATE KEY")]
+    certificates, keys = parse_blocks(text)
     if (len(certificates), len(keys)) != (2, 1):
         raise ValueError(
             f"found {len(certificates)} certificates and {len(keys)} private keys, "
             "expected the authority's certificate, the member's, and its key, as `pulseq certs node` writes them"
         )
     return Credentials(*certificates, *keys)
+
+
+def parse_blocks(text: str) -> tuple[list[str], list[str]]:
+    """The certificates and the private keys in a text, in their order."""
+    blocks = [(match["kind"], match[0].rstrip("\n") + "\n") for match in _BLOCK.finditer(text.replace("\r\n", "\n"))]
+    certificates = [block for kind, block in blocks if kind == "CERTIFICATE"]
+    return certificates, [block for kind, block in blocks if kind.endswith("PRIVATE KEY")]
 
 
 def keep_credentials(path: Path, credentials: Credentials) -> None:

@@ -18,6 +18,7 @@ from pulseq.execution.runtime import wire
 from pulseq.fleet import Fleet
 from pulseq.processes.process_id import ProcessId
 from pulseq.processes.spawn import spawn_module
+from pulseq.security.credentials import Credentials
 
 #: A keeper ends its parts in less than this, also when runs have something to say to the server.
 END_PATIENCE_SECONDS = 20.0
@@ -34,6 +35,8 @@ def start_cluster(
     on_note: Callable[[str], None] = lambda text: None,
     run_host: str | None = None,
     with_auth: bool = True,
+    listen: str = "",
+    credentials: Credentials | None = None,
 ) -> bool:
     """Start the keeper and wait until all its parts are ready.
 
@@ -43,6 +46,7 @@ def start_cluster(
         on_note: told what is waited for where it takes long.
         run_host: the module of a process that runs are to start from; None for none.
         with_auth: whether the server that is started asks everybody for an auth string.
+        listen, credentials: see `StandingKeeper`.
 
     Returns:
         False where another keeper has this state directory already.
@@ -62,6 +66,8 @@ def start_cluster(
                 "api_url": api_url,
                 "run_host": run_host,
                 "with_auth": with_auth,
+                "listen": listen,
+                "credentials": credentials and credentials.told(),
             }
             with contextlib.suppress(ConnectionError):  # it has ended, which is heard
                 wire.send(line, order)

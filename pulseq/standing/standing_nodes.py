@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
+from pulseq.cluster.standing_cluster import StandingCluster, find_credentials
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
 from pulseq.protocol.node_probe import Answer, probe_node
@@ -18,6 +21,7 @@ _PROBE_SECONDS = 1.0
 _LABELS = ("host", "way", "version", "python", "protocol", "incarnation")
 #: Each probe is a connection to the scheduler for as long as it lasts.
 _PROBES_AT_ONCE = 64
+_POLL_SECONDS = 0.2
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,11 +55,14 @@ class NodeView:
         return self.dispatches - self.running
 
 
-async def ask_nodes(address: str, credentials: Credentials | None = None) -> dict[str, NodeView]:
+async def ask_nodes(
+    address: str, credentials: Credentials | None = None, *, probed: bool = True
+) -> dict[str, NodeView]:
     """The nodes of the scheduler at `address`, by id.
 
     Args:
         credentials: of its cluster; None where it has none.
+        probed: whether each is asked how it does.
 
     Raises:
         InfrastructureError: it does not answer.
@@ -72,20 +79,49 @@ async def ask_nodes(address: str, credentials: Credentials | None = None) -> dic
             processing = await scheduler.processing(workers=None)
         nodes = {place: worker for place, worker in identity["workers"].items() if "pulseq" in worker}
         few = asyncio.Semaphore(_PROBES_AT_ONCE)
-        answers = await asyncio.gather(*(_probe(scheduler, place, few) for place in nodes))
+        asked = nodes if probed else ()
+        answers = dict(zip(asked, await asyncio.gather(*(_probe(scheduler, one, few) for one in asked)), strict=True))
     except (OSError, TimeoutError) as error:
         raise InfrastructureError(f"the scheduler at {address!r} does not answer ({type(error).__name__})") from error
     finally:
         await scheduler.close_rpc()
     return {
-        worker["pulseq"]["id"]: view_node(worker, processing.get(place, ()), answer)
-        for (place, worker), answer in zip(nodes.items(), answers, strict=True)
+        worker["pulseq"]["id"]: view_node(worker, processing.get(place, ()), answers.get(place))
+        for place, worker in nodes.items()
     }
 
 
 async def _probe(scheduler: Any, address: str, few: asyncio.Semaphore) -> Answer | None:
     async with few:
         return await probe_node(scheduler, address, _PROBE_SECONDS)
+
+
+def wait_for_joining(home: Path, cluster: StandingCluster, say: Callable[[str], None]) -> None:
+    """Wait `node_timeout` for the nodes of a fleet that join by themselves; told is for whom, and who has not come."""
+    awaited = [spec.id for spec in cluster.fleet.nodes if spec.joins]
+    if not awaited:
+        return
+    patience = cluster.fleet.framework.node_timeout
+    say(f"waiting for {', '.join(awaited)} to join, for up to {patience:g} s")
+    missing = asyncio.run(_wait_for(awaited, cluster.scheduler, find_credentials(home), patience))
+    if missing:
+        say(f"not there yet: {', '.join(missing)}; `pulseq node start` there lets them join at any time")
+
+
+async def _wait_for(
+    awaited: Sequence[str], address: str, credentials: Credentials | None, patience_seconds: float
+) -> list[str]:
+    """Those that have not come in time."""
+    missing = list(awaited)
+    with contextlib.suppress(TimeoutError, InfrastructureError):
+        async with asyncio.timeout(patience_seconds):
+            while True:
+                there = await ask_nodes(address, credentials, probed=False)
+                missing = [node_id for node_id in missing if node_id not in there]
+                if not missing:
+                    break
+                await asyncio.sleep(_POLL_SECONDS)
+    return missing
 
 
 def view_node(worker: Mapping[str, Any], keys: Any, answer: Answer | None = None) -> NodeView:

@@ -22,6 +22,7 @@ from pulseq.cluster.local_nodes import allow_open_files
 from pulseq.cluster.node_starter import NodeStarter
 from pulseq.cluster.standing_cluster import (
     FILE_NAME,
+    MARKS_NAME,
     Condition,
     StandingCluster,
     credentials_path,
@@ -61,6 +62,8 @@ class StandingKeeper:
         api_url: the Prefect API that is configured; None has a server started here.
         run_host: the module of the process that runs start from; None for none.
         auth: what the server that is started here asks everybody for; None for nothing.
+        listen: ADDRESS:PORT at which nodes and runs of other machines reach the scheduler; empty for none.
+        credentials: with which all of them are of one site; None makes some for this machine alone.
     """
 
     def __init__(
@@ -71,6 +74,8 @@ class StandingKeeper:
         run_host: str | None = None,
         *,
         auth: str | None = None,
+        listen: str = "",
+        credentials: Credentials | None = None,
     ) -> None:
         self.home = home
         self.fleet = fleet
@@ -79,8 +84,9 @@ class StandingKeeper:
         self._listener = None if api_url else bind_loopback()
         self._api_url = api_url or f"http://127.0.0.1:{self._listener.getsockname()[1]}/api"  # type: ignore[union-attr]
         self._auth = auth
+        self._listen = listen
         self._scheduler_address = ""
-        self._credentials: Credentials | None = None
+        self._credentials = credentials
         self._scheduler_runs = asyncio.Event()
         self._scheduler_temp_root = make_temp_root()
         self._starter = NodeStarter(
@@ -99,7 +105,8 @@ class StandingKeeper:
         self._server = StandingPart("server", self._start_server, self._note) if self._listener else None
         self._scheduler = StandingPart("scheduler", self._start_scheduler, self._note)
         self._scheduler.on_death = self._end_nodes
-        self._nodes = [self._node_part(spec) for spec in fleet.nodes]
+        # Those that join are nobody's to start, or to bring back.
+        self._nodes = [self._node_part(spec) for spec in fleet.nodes if not spec.joins]
         self._run_host_module = run_host
         self._run_host = StandingPart("run host", self._start_run_host, self._note) if run_host else None
 
@@ -118,6 +125,7 @@ class StandingKeeper:
             api_url=self._api_url,
             ui_url=self._api_url.removesuffix("/api") if self._server else None,
             scheduler=self._scheduler_address,
+            listen=self._listen,
             fleet=self.fleet,
             since=self._since,
             parts=tuple(part.state for part in self.parts),
@@ -130,7 +138,7 @@ class StandingKeeper:
         # Without a process to start from, a run starts by itself.
         needed = [part.state.condition for part in self.parts if part not in (*self._nodes, self._run_host)]
         nodes = [node.state.condition for node in self._nodes if node.state.condition is not Condition.GIVEN_UP]
-        if Condition.GIVEN_UP in needed or not nodes:
+        if Condition.GIVEN_UP in needed or (self._nodes and not nodes):
             return Condition.GIVEN_UP
         if all(condition is Condition.RUNNING for condition in (*needed, *nodes)):
             return Condition.RUNNING
@@ -231,23 +239,29 @@ class StandingKeeper:
 
     async def _start_scheduler(self) -> Process:
         # The same port again: clients and the file in the state directory know it by that.
-        port = int(self._scheduler_address.rpartition(":")[2] or 0)
+        host, _, fixed = self._listen.rpartition(":")
+        port = int(fixed or self._scheduler_address.rpartition(":")[2] or 0)
+        framework = self.fleet.framework
         process, told = await self._start_module(
             "the Dask scheduler",
             "pulseq.cluster.scheduler_process",
             {
-                "host": "127.0.0.1",
+                "listen": host.strip("[]") or None,
                 "port": port,
                 "credentials": self._credentials and self._credentials.told(),
-                "worker_ttl_seconds": self.fleet.framework.node_timeout,
+                "worker_ttl_seconds": framework.node_timeout,
+                "heartbeat_seconds": min(framework.heartbeat_interval, framework.node_timeout / 3),
                 "outlives_runs": True,
                 "temp_root": str(self._scheduler_temp_root),
+                "marks": str(self.home / MARKS_NAME),
             },
             log="scheduler.log",
         )
-        if self._credentials is None and (made := Credentials.of(told["credentials"])):
-            keep_credentials(credentials_path(self.home), made)
-            self._credentials = made
+        if note := told.get("note"):
+            self._say(note)
+        self._credentials = Credentials.of(told["credentials"])
+        assert self._credentials is not None
+        keep_credentials(credentials_path(self.home), self._credentials)
         self._scheduler_address = told["address"]
         self._scheduler_runs.set()
         return process
@@ -301,6 +315,8 @@ async def keep_standing(configuration: dict[str, Any]) -> None:
             api_url,
             configuration.get("run_host"),
             auth=choose_auth() if configuration["with_auth"] and api_url is None else None,
+            listen=configuration["listen"],
+            credentials=Credentials.of(configuration["credentials"]),
         )
         for number in (signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, keeper.ended.set)

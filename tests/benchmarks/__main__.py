@@ -17,11 +17,12 @@ from typing import NamedTuple
 
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.environments import Environments
-from tests.benchmarks.row import Measure, Outcome, Row
+from tests.benchmarks.row import CannotMeasureError, Measure, Outcome, Row
 from tests.benchmarks.rows import (
     cold_start,
     commands,
     dispatch,
+    fleet,
     ingest,
     limits,
     memory,
@@ -49,6 +50,7 @@ GROUPS = (
         for module in (
             task_runs,
             dispatch,
+            fleet,
             commands,
             one_test,
             cold_start,
@@ -87,14 +89,18 @@ def read_arguments(arguments: Sequence[str]) -> argparse.Namespace:
     return found
 
 
-def measure_rows(bench: Bench, failures: list[str]) -> Iterator[Outcome]:
-    """The rows that were asked for, as they are measured; what fails is told and the others go on."""
+def measure_rows(bench: Bench, failures: list[str], skipped: list[str]) -> Iterator[Outcome]:
+    """The rows that were asked for, as they are measured; what fails, or cannot be, is told and the others go on."""
     for group in GROUPS:
         names = [row.name for row in group.rows if row.name in bench.rows]
         if not names:
             continue
         try:
             measured = group.measure(bench)
+        except CannotMeasureError as reason:
+            skipped.append(f"{', '.join(names)}: not measured: {reason}")
+            sys.stderr.write(f"{skipped[-1]}\n")
+            continue
         except (RuntimeError, OSError, subprocess.SubprocessError) as error:
             failures.append(f"{', '.join(names)}: {error}")
             sys.stderr.write(f"{failures[-1]}\n")
@@ -119,8 +125,8 @@ def main(arguments: Sequence[str]) -> int:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="pulseq-bench-")))
         environments = Environments((found.cache or scratch / "environments").absolute())
         bench = Bench(found.repeat, found.quick, scratch, environments, frozenset(found.rows))
-        outcomes, failures = [], list[str]()
-        for outcome in measure_rows(bench, failures):
+        outcomes, failures, skipped = [], list[str](), list[str]()
+        for outcome in measure_rows(bench, failures, skipped):
             outcomes.append(outcome)
             sys.stderr.write(f"{outcome.row.name}: {outcome.ratio:.2f}\n")
         document = {
@@ -129,6 +135,7 @@ def main(arguments: Sequence[str]) -> int:
             "machine": describe_machine(load_before),
             "versions": describe_versions(environments),
             "failures": failures,
+            "skipped": skipped,
             "rows": [describe_outcome(outcome) for outcome in outcomes],
         }
     print(render_table(outcomes))

@@ -12,11 +12,16 @@ if TYPE_CHECKING:
     from tests.benchmarks.bench import Bench
 
 
+class CannotMeasureError(Exception):
+    """Rows need what this machine does not have; the text says what."""
+
+
 class Compare(Enum):
-    """What the ratio of a row is."""
+    """What the ratio of a row is; with MORE it is a difference, in the row's unit."""
 
     FASTER = "theirs / ours"
     SHARE = "ours / theirs"
+    MORE = "ours - theirs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,7 +90,13 @@ class Outcome:
     @property
     def ratio(self) -> float:
         ours, theirs = self.ours[1], self.theirs[1]
-        return theirs / ours if self.row.compare is Compare.FASTER else ours / theirs
+        match self.row.compare:
+            case Compare.FASTER:
+                return theirs / ours
+            case Compare.MORE:
+                return ours - theirs
+            case _:
+                return ours / theirs
 
     @property
     def reached(self) -> bool | None:

@@ -9,8 +9,9 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import cycle, islice
 from pathlib import Path
 
 from pulseq.cluster.standing_cluster import find_cluster
@@ -59,18 +60,31 @@ def pulseq_standing(directory: Path, *, nodes: int, slots: int) -> Iterator[Stan
 
 
 @contextlib.contextmanager
-def pulseq_up(home: Path, *, nodes: int, slots: int, api_url: str | None = None) -> Iterator[Path]:
+def pulseq_up(
+    home: Path,
+    *,
+    nodes: int,
+    slots: int,
+    api_url: str | None = None,
+    hosts: Sequence[str] = (),
+    variables: Mapping[str, str] | None = None,
+) -> Iterator[Path]:
     """What `pulseq up` starts, with `nodes` nodes of `slots` slots each; yields the state directory that finds it.
 
     Args:
         api_url: of a Prefect API that is there already; None has `pulseq up` start one.
+        hosts: names that ssh knows; the nodes are on these in turn, or on this machine where there are none.
+        variables: of the environment, by which ssh knows them.
     """
     home.mkdir(parents=True)
-    described = [{"id": f"node{number}", "max_concurrent_tests": slots} for number in range(1, nodes + 1)]
+    places = list(islice(cycle(hosts or ["localhost"]), nodes))
+    described = [
+        {"id": f"node{number}", "host": host, "max_concurrent_tests": slots} for number, host in enumerate(places, 1)
+    ]
     # What is JSON is YAML.
     (home / "nodes.yaml").write_text(json.dumps({"nodes": described}))
     command = [sys.executable, "-m", "pulseq"]
-    environment = {"PULSEQ_HOME": str(home)} | ({"PREFECT_API_URL": api_url} if api_url else {})
+    environment = {"PULSEQ_HOME": str(home), **(variables or {})} | ({"PREFECT_API_URL": api_url} if api_url else {})
     run_command([*command, "up", "--nodes", "nodes.yaml"], cwd=home, environment=environment)
     try:
         yield home

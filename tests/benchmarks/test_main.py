@@ -10,7 +10,7 @@ from tests.benchmarks import __main__ as main_module
 from tests.benchmarks.__main__ import GROUPS, NAMES, ON_DEMAND, Group, end_by_signal, measure_rows, read_arguments
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.environments import Environments
-from tests.benchmarks.row import Measured, Row, Samples
+from tests.benchmarks.row import CannotMeasureError, Measured, Row, Samples
 from tests.benchmarks.rows import limits
 
 
@@ -59,10 +59,23 @@ def test_a_row_that_fails_is_told_and_the_others_go_on(tmp_path: Path, monkeypat
     bench = Bench(1, True, tmp_path, Environments(tmp_path), frozenset({"bad", "good"}))
     failures: list[str] = []
 
-    outcomes = list(measure_rows(bench, failures))
+    outcomes = list(measure_rows(bench, failures, []))
 
     assert ["good"] == [outcome.row.name for outcome in outcomes]
     assert ["bad: it broke"] == failures
+
+
+def test_a_row_that_cannot_be_measured_is_told_with_its_reason_and_is_no_failure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def measure(bench: Bench) -> Measured:
+        raise CannotMeasureError("only root makes hosts")
+
+    monkeypatch.setattr(main_module, "GROUPS", (Group((Row("one", "work", "against", "s", None),), measure),))
+    skipped: list[str] = []
+
+    assert [] == list(measure_rows(Bench(1, True, tmp_path, Environments(tmp_path), frozenset({"one"})), [], skipped))
+    assert ["one: not measured: only root makes hosts"] == skipped
 
 
 def test_a_signal_ends_it_by_way_of_what_has_to_be_ended() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fnmatch
 import os
 import shlex
@@ -9,7 +10,7 @@ import signal
 import stat
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -108,22 +109,24 @@ class Host:
     def freeze(self) -> None:
         """Every process there stands still, sshd's too; those that they begin meanwhile as well."""
         # From above: none sees how what it has started stops.
-        self._signal_until(signal.SIGSTOP, lambda process: process.status() == psutil.STATUS_STOPPED, reverse=False)
+        self._signal(signal.SIGSTOP, stops=True)
 
     def thaw(self) -> None:
         """They go on."""
-        self._signal_until(signal.SIGCONT, lambda process: process.status() != psutil.STATUS_STOPPED, reverse=True)
+        self._signal(signal.SIGCONT, stops=False)
 
-    def _signal_until(self, number: int, is_so: Callable[[psutil.Process], bool], *, reverse: bool) -> None:
-        def others() -> list[psutil.Process]:
-            return [process for process in processes_in(self.pid) if not is_so(process)]
+    def _signal(self, number: signal.Signals, *, stops: bool) -> None:
+        """Send it to each process there until all stand still, or none does."""
 
-        def signal_others() -> bool:
-            for process in sorted(others(), key=lambda process: (process.create_time(), process.pid), reverse=reverse):
-                process.send_signal(number)
-            return not others()
+        def has_been_heard() -> bool:
+            found = ((process, _find_status(process)) for process in processes_in(self.pid))
+            others = [process for process, status in found if status and (status == psutil.STATUS_STOPPED) != stops]
+            for process in others if stops else reversed(others):
+                with contextlib.suppress(psutil.Error):
+                    process.send_signal(number)
+            return not others
 
-        until(signal_others, f"every process of {self.name} has heard {signal.Signals(number).name}", PATIENCE_SECONDS)
+        until(has_been_heard, f"every process of {self.name} has heard {number.name}", PATIENCE_SECONDS)
 
     def start_sshd(self, *lines: str) -> None:
         """Start an sshd with these lines before those of its configuration; it listens then."""
@@ -142,8 +145,8 @@ class Host:
         self.path(PID_FILE).unlink(missing_ok=True)
 
     def processes(self) -> list[psutil.Process]:
-        """All that live there, but for the first one and the sshd that listens."""
-        return [process for process in processes_in(self.pid) if not _listens(process)]
+        """All that live there, but for the first one and sshd, which may wait for long for who was connected."""
+        return [process for process in processes_in(self.pid) if not _is_sshd(process)]
 
     def describe_processes(self) -> list[str]:
         """The same as command lines."""
@@ -170,6 +173,13 @@ class Host:
         return self.name
 
 
+def _find_status(process: psutil.Process) -> str | None:
+    try:
+        return process.status()
+    except psutil.Error:
+        return None
+
+
 def _is_on(directory: Path, device: int) -> bool:
     try:
         told = directory.lstat()
@@ -187,8 +197,3 @@ def _words(process: psutil.Process) -> list[str]:
 
 def _is_sshd(process: psutil.Process) -> bool:
     return bool(words := _words(process)) and words[0].rpartition("/")[2].startswith("sshd")
-
-
-def _listens(process: psutil.Process) -> bool:
-    # It tells in its command line what it does; those that it starts for connections tell another thing.
-    return _is_sshd(process) and "[listener]" in " ".join(_words(process))

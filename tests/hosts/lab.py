@@ -44,20 +44,25 @@ class Lab:
     _hosts: dict[str, Host] = field(default_factory=dict)
     _host_keys: dict[str, Key] = field(default_factory=dict)
 
-    def __call__(self, count: int, *, size: str = "2G") -> list[Host]:
+    def __call__(self, count: int, *, size: str = "2G", shown: Sequence[Path] = ()) -> list[Host]:
         """So many more hosts, with names of their own."""
         first = len(self._hosts) + 1
-        return [self.open_host(f"host{number}", size=size) for number in range(first, first + count)]
+        return [self.open_host(f"host{number}", size=size, shown=shown) for number in range(first, first + count)]
 
-    def open_host(self, name: str, *, size: str = "2G") -> Host:
-        """One more host; `size` is that of its disk, as tmpfs takes it."""
+    def open_host(self, name: str, *, size: str = "2G", shown: Sequence[Path] = ()) -> Host:
+        """One more host.
+
+        Args:
+            size: of its disk, as tmpfs takes it.
+            shown: what of this machine is there at the same place, besides programs and this repository, to be read.
+        """
         keys = self._host_keys | {name: Key.generate(self.home, name)}
         addresses = {one.name: one.address for one in self._hosts.values()}
         address = self.address.rpartition(".")[0] + f".{_FIRST_HOST + len(self._hosts)}"
         told = {
             "name": name,
             "size": size,
-            "shown": _find_shown(),
+            "shown": _find_shown(shown),
             "files": {path: asdict(file) for path, file in describe_files(keys[name], self._key).items()},
         }
         command = [sys.executable, "-I", "-S", str(_INIT), json.dumps(told)]
@@ -158,7 +163,7 @@ def _prepare_home(home: Path) -> Key:
     return key
 
 
-def _find_shown() -> Sequence[str]:
-    """The system's programs, this interpreter and this repository, none inside another."""
-    paths = {Path("/usr"), ROOT, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).parent}
+def _find_shown(more: Sequence[Path]) -> Sequence[str]:
+    """The system's programs, this interpreter, this repository and what is named besides, none inside another."""
+    paths = {Path("/usr"), ROOT, Path(sys.prefix), Path(sys.base_prefix), Path(sys.executable).parent, *more}
     return [str(path) for path in sorted(paths) if not any(path != one and path.is_relative_to(one) for one in paths)]

@@ -47,7 +47,7 @@ class Key:
         path = directory / name
         command = [find_program("ssh-keygen"), "-q", "-t", "ed25519", "-N", "", "-C", name, "-f", str(path)]
         subprocess.run(command, check=True)
-        files = path, path.with_suffix(".pub")
+        files = path, path.with_name(f"{path.name}.pub")
         key = cls(*(file.read_text() for file in files))
         for file in files:
             file.unlink()

@@ -56,15 +56,16 @@ def configure_links(commands: Sequence[str], pid: int | None = None) -> None:
 
 
 def processes_in(pid: int) -> list[psutil.Process]:
-    """All processes that live in the namespace of processes of `pid`, but for that one, zombies left out."""
+    """All that live in the namespace of processes of `pid`, the oldest first; without that one and without zombies."""
     namespace = os.stat(f"/proc/{pid}/ns/pid").st_ino
-    found = (process for process in psutil.process_iter() if process.pid != pid)
-    return [process for process in found if _is_in(process, namespace)]
+    found = ((_find_age(process, namespace), process) for process in psutil.process_iter() if process.pid != pid)
+    return [process for _, process in sorted((age, process) for age, process in found if age is not None)]
 
 
-def _is_in(process: psutil.Process, namespace: int) -> bool:
+def _find_age(process: psutil.Process, namespace: int) -> tuple[float, int] | None:
     try:
         there = Path(f"/proc/{process.pid}/ns/pid").stat().st_ino == namespace
-        return there and process.status() != psutil.STATUS_ZOMBIE
+        lives = there and process.status() != psutil.STATUS_ZOMBIE
+        return (process.create_time(), process.pid) if lives else None
     except (psutil.Error, OSError):
-        return False  # it has ended meanwhile
+        return None  # it has ended meanwhile

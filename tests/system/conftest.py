@@ -15,6 +15,9 @@ from pulseq.orchestration.api_server import EmbeddedServer
 from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, until
 
+#: A project of its own, which tests run.
+collect_ignore = ["fleet_project"]
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     here = Path(__file__).parent

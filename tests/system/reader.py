@@ -97,11 +97,14 @@ class Reader:
 
 
 @contextmanager
-def reading(directory: Path, environment: dict[str, str], *, installed: bool) -> Iterator[Reader]:
+def reading(
+    directory: Path, environment: dict[str, str], *, installed: bool, programs: Path | None = None
+) -> Iterator[Reader]:
     """A reader with an environment of its own; what the page has left running is ended with it.
 
     Args:
         installed: whether PulseQ is there already, as the page says; else the page has to install it.
+        programs: a directory of others that go before those of the system.
     """
     tools, path = directory.parent / "tools", directory.parent / "path"
     for name in ("python", "python3", "pulseq", "prefect", "pytest"):
@@ -109,7 +112,7 @@ def reading(directory: Path, environment: dict[str, str], *, installed: bool) ->
         _write_program(tools / name, f'#!/bin/bash\nexec {sys.executable} {module}"$@"\n')
     _write_program(tools / "pip", _PIP)
     _write_program(path / "python3", _PYTHON.format(tools=tools))
-    places = [str(tools)] if installed else [str(path)]
+    places = [str(tools) if installed else str(path), *([str(programs)] if programs else [])]
     shell = subprocess.Popen(
         ["bash", "--noprofile", "--norc", "-c", _LOOP],
         cwd=directory,

@@ -12,6 +12,11 @@ INSERT INTO node_health BY NAME
 SELECT getvariable('run_id') AS run_id, s.* REPLACE (make_timestamptz(s.seen_at) AS seen_at) FROM stage_node_health AS s;
 INSERT INTO run_notes
 SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.noted_at) AS noted_at) FROM stage_run_notes AS s;
+INSERT INTO node_marks
+SELECT getvariable('run_id'), s.* REPLACE (
+    make_timestamptz(s.heard_at) AS heard_at, make_timestamptz(s.marked_at) AS marked_at
+)
+FROM stage_node_marks AS s;
 -- What a node's clock was is found by looks, of which the last one counts.
 UPDATE nodes SET clock_offset = s.clock_offset, clock_uncertainty = s.clock_uncertainty
 FROM (

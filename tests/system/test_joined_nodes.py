@@ -1,0 +1,261 @@
+"""Nodes that join a fleet by themselves: `pulseq certs`, `pulseq up --listen`, `pulseq node start`, all real."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import IO
+
+import psutil
+import pytest
+
+from pulseq.security.authority import make_credentials
+from pulseq.security.credentials import keep_credentials
+from pulseq.security.site import load_site
+from tests.promises import OUTLIVED_SECONDS
+from tests.system.conftest import open_workplace
+from tests.system.workplace import Workplace, until
+
+SHORT = "suite: short\ntests:\n  - {id: a, command: [true], requirements: {browser: chrome}}\n"
+LONG = """
+suite: long
+tests:
+  - {id: long, command: [python, wait.py], requirements: {browser: chrome}, max_retries: 0}
+"""
+#: Until somebody has put a file there, so that a test ends when it is to.
+WAIT = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
+NODES = "nodes: [{id: lab1, host: lab1.example, joins: true}]\nframework: {heartbeat_interval: 1, node_timeout: 20}\n"
+#: A port below those that systems give away by themselves.
+PORT = 21_786
+
+
+def free_port() -> int:
+    for port in range(PORT, PORT + 200):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise AssertionError("no port is free")
+
+
+class Terminal:
+    """A node, and what it has said so far where it was started."""
+
+    def __init__(self, site: Site, node_id: str, *more: str) -> None:
+        self.path = site.place.path / f"{node_id}.out"
+        self.directory = site.place.path / f"d-{node_id}"
+        self._out: IO[str] = self.path.open("w")
+        words = ["--id", node_id, "--directory", str(self.directory), "--credentials", "lab1.pem", *more]
+        environment = {**site.place.environment, "PULSEQ_HOME": str(site.place.path / "elsewhere")}
+        command = [*site.command, "node", "start", "--scheduler", site.address, *words]
+        self.process = subprocess.Popen(
+            command, cwd=site.place.path, env=environment, stderr=self._out, stdout=self._out, start_new_session=True
+        )
+        site.terminals.append(self)
+
+    @property
+    def said(self) -> str:
+        return self.path.read_text()
+
+    def until_said(self, words: str) -> None:
+        until(lambda: words in self.said or self.process.poll() is not None, f"{words!r} in {self.said!r}")
+        assert words in self.said
+
+    def wait(self) -> int:
+        return self.process.wait(60)
+
+    def close(self) -> None:
+        if self.process.poll() is None:
+            os.killpg(self.process.pid, signal.SIGKILL)
+            self.process.wait()
+        self._out.close()
+
+
+class Site:
+    """A fleet that listens, and the terminals of its nodes."""
+
+    def __init__(self, place: Workplace) -> None:
+        self.place = place
+        self.port = free_port()
+        self.address = f"tls://127.0.0.1:{self.port}"
+        self.terminals: list[Terminal] = []
+        self.command = [sys.executable, "-m", "pulseq"]
+
+    def up(self) -> str:
+        up = self.place.run("up", "-n", "0", "--listen", f"127.0.0.1:{self.port}")
+        assert up.code == 0, up.err
+        return up.err
+
+    def node(self, node_id: str = "lab1", *more: str) -> Terminal:
+        return Terminal(self, node_id, *more)
+
+    def joined(self, node_id: str = "lab1") -> Terminal:
+        terminal = self.node(node_id, "--label", "browser=chrome", "--slots", "2")
+        terminal.until_said("joined tls://")
+        return terminal
+
+    def keeper(self) -> psutil.Process:
+        return psutil.Process(json.loads((self.place.home / "standing.json").read_text())["keeper"]["pid"])
+
+    def status(self) -> dict[str, object]:
+        told: dict[str, object] = self.place.run("status", "--output", "json").json
+        return told
+
+
+@pytest.fixture
+def site(tmp_path: Path, prefect_api: str) -> Iterator[Site]:
+    with open_workplace(tmp_path) as place:
+        place.environment |= {"PREFECT_API_URL": prefect_api}
+        for name, text in {"short.yaml": SHORT, "long.yaml": LONG, "wait.py": WAIT, "nodes.yaml": NODES}.items():
+            place.write(name, text)
+        assert place.run("certs", "init").code == 0
+        assert place.run("certs", "node", "lab1").code == 0
+        made = Site(place)
+        try:
+            yield made
+        finally:
+            for terminal in made.terminals:
+                terminal.close()
+            assert place.run("down").code == 0
+
+
+def test_a_run_finds_a_node_that_has_joined_and_it_leaves_when_its_test_is_done(site: Site) -> None:
+    assert f"members of the site reach it at {site.address}" in site.up()
+    node = site.joined()
+    assert "read off this machine: linux" in node.said
+    assert "told: browser=chrome" in node.said
+
+    run = site.place.start("run", "long.yaml", "--output", "json")
+    until((site.place.path / "pid").exists, "the test has begun")
+    node.process.send_signal(signal.SIGTERM)
+    node.until_said("it takes no new tests, and ends when those that it has are done")
+    (site.place.path / "go").touch()
+    out, err = run.communicate(timeout=120)
+
+    assert (0, 1) == (run.returncode, json.loads(out)["counts"]["passed"]), err
+    assert node.wait() == 0
+    assert node.said.endswith("node lab1 has ended\n")
+    assert {} == site.status()["nodes"]
+    site.joined()  # its own word that it leaves holds no longer than until it is back
+    assert site.place.run("run", "short.yaml").code == 0
+
+
+def test_on_a_second_signal_it_ends_now_and_its_bodies_with_it(site: Site) -> None:
+    site.up()
+    node = site.joined()
+    run = site.place.start("run", "long.yaml", "--deadline", "60")
+    until(lambda: (site.place.path / "pid").exists() and (site.place.path / "pid").read_text(), "the test has begun")
+    body = psutil.Process(int((site.place.path / "pid").read_text()))
+
+    node.process.send_signal(signal.SIGTERM)
+    node.until_said("again ends it now")
+    node.process.send_signal(signal.SIGINT)
+
+    assert node.wait() == 0
+    until(lambda: not body.is_running(), "the body is gone", OUTLIVED_SECONDS)
+    run.send_signal(signal.SIGINT)
+    run.communicate(timeout=120)
+
+
+def test_what_is_killed_is_swept_by_its_next_self_which_takes_its_place_at_once(site: Site) -> None:
+    site.up()
+    first = site.joined()
+    noted = json.loads((first.directory / "node.json").read_text())
+    pids = [process["pid"] for process in noted["processes"]]
+    for pid in pids:  # as where all of a control group is killed, or its machine goes down
+        os.kill(pid, signal.SIGSTOP)
+    first.process.kill()
+    for pid in pids:
+        os.kill(pid, signal.SIGKILL)
+    first.wait()
+    assert all(Path(place).exists() for place in noted["places"])
+
+    second = site.joined()
+
+    assert "an earlier self was killed" in second.said
+    assert not any(Path(place).exists() for place in noted["places"])
+    assert site.place.run("run", "short.yaml").code == 0
+
+
+def test_it_comes_back_by_itself_when_its_fleet_was_killed_and_started_again(site: Site) -> None:
+    site.up()
+    node = site.joined()
+
+    site.keeper().kill()
+    node.until_said("lost tls://")
+    assert "what `pulseq up` had started has died; it is started anew" in site.up()
+    node.until_said(f"joined {site.address} again")
+
+    assert site.place.run("run", "short.yaml").code == 0
+
+
+def test_a_fleet_waits_for_the_nodes_that_its_file_says_will_join(site: Site) -> None:
+    up = site.place.start("up", "--nodes", "nodes.yaml", "--listen", f"127.0.0.1:{site.port}")
+    assert up.stderr is not None
+    lines = []
+    for line in up.stderr:
+        lines.append(line)
+        if "waiting for lab1 to join" in line:
+            break
+    assert "waiting for lab1 to join, for up to 20 s\n" in lines
+    site.joined()
+    assert "not there yet" not in up.stderr.read()
+    assert up.wait(60) == 0
+    assert site.place.run("run", "short.yaml").code == 0
+
+
+def test_a_run_from_elsewhere_uses_the_fleet_with_credentials_and_not_without(site: Site) -> None:
+    site.up()
+    site.joined()
+    there = {"PULSEQ_HOME": str(site.place.path / "there")}
+    keep_credentials(site.place.path / "foreign.pem", make_credentials("another site"))
+
+    told = site.place.run("run", "short.yaml", "--scheduler", site.address, PULSEQ_CREDENTIALS="lab1.pem", **there)
+    foreign = site.place.run("run", "short.yaml", "--scheduler", site.address, "--credentials", "foreign.pem", **there)
+    without = site.place.run("run", "short.yaml", "--scheduler", site.address.replace("tls", "tcp"), **there)
+
+    assert told.code == 0, told.err
+    assert foreign.code == 10
+    assert "cannot be used: the credentials are of another site" in foreign.err
+    assert without.code == 10
+    assert "it may want credentials (tls://, --credentials FILE)" in without.err
+
+
+def test_who_cannot_join_is_told_why_and_leaves_nothing_behind(site: Site) -> None:
+    site.up()
+    site.joined()
+    lab = load_site(site.place.home / "site")
+    yesterday = datetime.now(UTC) - timedelta(days=3)
+    keep_credentials(site.place.path / "foreign.pem", make_credentials("another site"))
+    keep_credentials(site.place.path / "expired.pem", lab.issue("lab2", timedelta(days=1), now=yesterday))
+    twin = site.place.path / "twin"
+
+    for words, told in (
+        (("--directory", str(twin)), "there is a node 'lab1' already, on 127.0.0.1"),
+        (("--directory", str(twin), "--credentials", "foreign.pem"), "the credentials are of another site"),
+        (("--directory", str(twin), "--credentials", "expired.pem"), "its certificate has expired on"),
+        ((), "this node runs here already"),
+    ):
+        words = ("--id", "lab1", *(words or ("--directory", str(site.place.path / "d-lab1"))))
+        credentials = () if "--credentials" in words else ("--credentials", "lab1.pem")
+        refused = site.place.run("node", "start", "--scheduler", site.address, *words, *credentials)
+        assert refused.code in (4, 10), refused.err
+        assert told in refused.err
+        assert not twin.exists()
+    assert ["lab1"] == [*site.status()["nodes"]]  # type: ignore[misc]
+
+
+def test_a_fleet_that_runs_is_not_made_to_listen(site: Site) -> None:
+    site.up()
+
+    up = site.place.run("up", "--listen", "127.0.0.1:1")
+
+    assert up.code == 4
+    assert f"listens at 127.0.0.1:{site.port}, asked for --listen 127.0.0.1:1; `pulseq down` ends it" in up.err
