@@ -15,6 +15,7 @@ from pulseq.events import (
     AttemptStarted,
     EntryCollected,
     Event,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -48,11 +49,13 @@ class SentTo:
     Attributes:
         dispatch: the key of the dispatch that carries it.
         began_at: Unix seconds; None as long as the node has not said that the test has begun there.
+        sent_at: Unix seconds.
     """
 
     node_id: str
     dispatch: str = ""
     began_at: float | None = None
+    sent_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -176,6 +179,8 @@ class RunRecord:
     open: int = 0
     failures: int = 0
     nodes: dict[str, NodeJoined] = field(default_factory=dict)
+    #: The last look at each, with the last clock that one has found.
+    health: dict[str, NodeHealth] = field(default_factory=dict)
     lost: list[NodeLost] = field(default_factory=list)
     #: Nodes that were lost and have not come back.
     absent: set[str] = field(default_factory=set)
@@ -197,6 +202,8 @@ class RunRecord:
             case NodeJoined():
                 self.nodes[event.node_id] = event
                 self.absent.discard(event.node_id)
+            case NodeHealth():
+                self._see(event)
             case NodeLost():
                 self.lost.append(event)
                 self.absent.add(event.node_id)
@@ -236,6 +243,12 @@ class RunRecord:
         if kept is not None and result is not None and (warnings := warn_of_missing(kept.files)):
             told = tuple(dict.fromkeys((*result.warnings, *warnings)))
             test.attempts = {**test.attempts, attempt: replace(result, warnings=told)}
+
+    def _see(self, seen: NodeHealth) -> None:
+        known = self.health.get(seen.node_id)
+        if seen.clock_offset is None and known is not None:
+            seen = replace(seen, clock_offset=known.clock_offset, clock_uncertainty=known.clock_uncertainty)
+        self.health[seen.node_id] = seen
 
     def _plan(self, event: TestPlanned) -> None:
         key = (event.test_id, event.variant)

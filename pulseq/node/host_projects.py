@@ -79,6 +79,11 @@ class HostProjects:
         except OSError as error:
             self._trouble = f"its directory {str(self._place)!r} for projects cannot be used: {error.strerror or error}"
 
+    @property
+    def place(self) -> Path | None:
+        """The directory that it keeps things in; None where it cannot be used."""
+        return self._place if self.store_id else None
+
     def sweep(self) -> None:
         """Remove what earlier nodes have left of their runs."""
         with contextlib.suppress(OSError):

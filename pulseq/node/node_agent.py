@@ -37,12 +37,13 @@ from pulseq.node.next_items import NextItems
 from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.node.outbox import Outbox
 from pulseq.node.path_translation import PathTranslation
-from pulseq.node.probe import answer_probes
+from pulseq.node.probe import Probe
 from pulseq.node.task_processes import FlowTasks
 from pulseq.orchestration.task_runs import TaskRuns
 from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.entry_points import TaskKey, register_node, task_key
 from pulseq.protocol.from_node import (
+    AttemptEnd,
     AttemptStart,
     DispatchDone,
     NextAsked,
@@ -117,6 +118,8 @@ class NodeAgent:
         self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
+        self._leaked = 0
+        self._probe = Probe(node_id, temp_root, self._tell_work, lambda: self.projects.place)
 
     async def start(self) -> None:
         """Make the node able to run bodies; from here on drivers reach it."""
@@ -125,7 +128,14 @@ class NodeAgent:
             self.executor, self.temp_root, lambda run_id, line: self.send(run_id, [PrepareOutput(line)])
         )
         register_node(self)
-        answer_probes(self._worker, self.temp_root, lambda: self.dispatches)
+        self._probe.hang_on(self._worker)
+
+    def _tell_work(self) -> dict[str, int]:
+        return {"running": self.dispatches, "leaked_processes": self._leaked}
+
+    def note_leaked(self, processes: int) -> None:
+        """So many processes that a body left behind were killed."""
+        self._leaked += processes
 
     @property
     def dispatches(self) -> int:
@@ -200,6 +210,7 @@ class NodeAgent:
             await self._leave_run(run_id)
         await self.flow_tasks.close()
         await self.executor.close()
+        await self._probe.background.end()
 
 
 class RunOnNode:
@@ -455,6 +466,8 @@ class RunOnNode:
 
     def tell(self, message: NodeMessage, *, busy: bool = False) -> None:
         """Queue a message to the driver; a `busy` one is of a pack, whose next may come at any moment."""
+        if isinstance(message, AttemptEnd):
+            self._agent.note_leaked(message.result.leaked_processes)
         self._outbox.put(message if self._paths is None else self._paths.bring_home(message), busy=busy)
 
     async def close(self) -> None:

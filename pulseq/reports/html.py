@@ -26,7 +26,7 @@ from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.shares import NodeWork
 from pulseq.reports.some import Some
 from pulseq.reports.timeline import KINDS
-from pulseq.reports.wording import say_capabilities, say_clock, say_seconds
+from pulseq.reports.wording import say_capabilities, say_clock, say_place, say_seconds
 from pulseq.safe_text import safe_line
 
 _NODE_ROWS = 500
@@ -124,10 +124,11 @@ def _moment(seconds: float) -> datetime | None:
 
 
 def _node(record: RunRecord, work: NodeWork) -> tuple[NodeWork, str, str | None]:
-    """A node's work, what it offers, and why it was lost if it was."""
+    """A node's work, what it offers and where it is, and why it was lost if it was."""
     node = record.nodes.get(work.node_id)
+    told = (say_capabilities(node.capabilities), say_place(node, record.health.get(work.node_id))) if node else ()
     lost = next((event.why for event in reversed(record.lost) if event.node_id == work.node_id), None)
-    return work, say_capabilities(node.capabilities) if node else "", None if lost is None else safe_line(lost)
+    return work, "; ".join(filter(None, told)), None if lost is None else safe_line(lost)
 
 
 def _places(record: RunRecord, locations: Mapping[str, str]) -> list[tuple[str, str, str | None]]:

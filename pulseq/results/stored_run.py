@@ -18,6 +18,7 @@ from pulseq.events import (
     AttemptFinished,
     EntryCollected,
     Event,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -33,10 +34,11 @@ from pulseq.records import RunRecord, fold
 from pulseq.results.database import Connection, Database
 
 #: Columns of JSON, which DuckDB gives as text.
-_JSON = frozenset({"options", "capabilities", "requirements"})
+_JSON = frozenset({"options", "capabilities", "requirements", "labels"})
 #: In the order of a run: the events, the rows that tell them, and what stands for NULL where an event needs a value.
 _TOLD: tuple[tuple[Any, str, Mapping[str, Any]], ...] = (
     (NodeJoined, "nodes", {}),
+    (NodeHealth, "(SELECT *, status AS liveness, rowid FROM node_health WHERE event = 'poll')", {}),
     (TestPlanned, "tests", {}),
     (AttemptResult, "attempts", {"node_id": ""}),
     (TestClosed, "verdicts", {"reason": None}),

@@ -39,6 +39,7 @@ from pulseq.run.expansion import session_row
 from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
 from pulseq.run.ledger import Ledger, Next
 from pulseq.run.prefetch import Prefetch
+from pulseq.run.run_clocks import within
 from pulseq.run.run_nodes import RunNodes, say_closed
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.shipping import Shipping
@@ -250,19 +251,20 @@ class Dispatcher:
                 logger.debug("node %s was taken for lost before it said this", report.node_id)
                 return
             for message in report.messages:
-                self._take(report.node_id, message)
+                self._take(node, self.nodes.clocks.on_our_clock(node, message))
         except Exception as error:  # noqa: BLE001 - Dask would log it and go on; the run would wait for ever
             self._error = error
         self._changed.set()
 
-    def _take(self, node_id: str, message: NodeMessage) -> None:
+    def _take(self, node: LiveNode, message: NodeMessage) -> None:
+        node_id = node.id
         match message:
             case AttemptStart():
                 self._begin(node_id, message)
             case CasesFound():
                 self._cases.take(message)
             case AttemptEnd(result):
-                self._book(result)
+                self._book(self._placed(node, result))
                 self.on_end(node_id, message)
             case TaskRunState():
                 self.delivery.put(message)
@@ -284,6 +286,13 @@ class Dispatcher:
         if (dispatch := self._carrier_of(key)) is not None:
             dispatch.begin(key)
         self.ledger.start(key, start.attempt, node_id, start.task_run)
+
+    def _placed(self, node: LiveNode, result: AttemptResult) -> AttemptResult:
+        """A result that started when it can have started, also where the node's clock was set meanwhile."""
+        test = self.ledger.record.tests.get(result.key)
+        if test is None or test.sent is None or not self.nodes.clocks.differs(node):
+            return result
+        return within(result, test.sent.sent_at, self.ledger.clock())
 
     def _book(self, result: AttemptResult) -> None:
         """All that follows from the result of an attempt."""

@@ -84,14 +84,33 @@ def test_nodes_and_their_health_are_kept(story, database) -> None:
 
 
 def test_each_look_at_a_node_is_kept(story, database) -> None:
-    seen = NodeHealth("n", Liveness.ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, 1, 2, 3, 4, 5, 6)
+    seen = NodeHealth("n", Liveness.ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, *range(1, 7), *LINK)
     frozen = NodeHealth("n", Liveness.SUSPECT, "no answer", heartbeat_age=4.0)
     ingest(story.write("r1", [seen, frozen]), database)
 
     assert ask(database, "SELECT * EXCLUDE (run_id, seq, seen_at) FROM node_health ORDER BY seq") == [
-        ("n", "poll", "active", None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, 1, 2, 3, 4, 5, 6),
-        ("n", "poll", "suspect", "no answer", None, None, None, 4.0, *[None] * 7),
+        ("n", "poll", "active", None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, *range(1, 7), *LINK),
+        ("n", "poll", "suspect", "no answer", None, None, None, 4.0, *[None] * 7, *[None] * len(LINK)),
     ]
+
+
+#: From its incarnation to its protocol.
+LINK = ("first", "lab1", 41.5, 0.002, 0.01, 2, 3, 4, 5, 6, "1.2", "3.12.1", 1)
+
+
+def test_a_node_has_the_clock_that_it_was_last_seen_with(story, database) -> None:
+    labels = {"version": "1.2", "way": "ssh"}
+    joined = [NodeJoined(name, "lab1", 1, {}, "first", labels) for name in "nmo"]
+    looks = [
+        NodeHealth("n", Liveness.ACTIVE, incarnation="first", clock_offset=offset, clock_uncertainty=0.5)
+        for offset in (40.0, 41.0)
+    ]
+    other = NodeHealth("m", Liveness.ACTIVE, incarnation="before", clock_offset=7.0, clock_uncertainty=0.5)
+    ingest(story.write("r1", [*joined, *looks, other]), database)
+
+    assert ask(
+        database, "SELECT node_id, incarnation, labels->>'way', clock_offset, clock_uncertainty FROM nodes ORDER BY 1"
+    ) == [("m", "first", "ssh", None, None), ("n", "first", "ssh", 41.0, 0.5), ("o", "first", "ssh", None, None)]
 
 
 def test_taking_in_twice_changes_nothing(story, database) -> None:
@@ -372,7 +391,11 @@ histories = st.lists(
         st.builds(lambda key, n, t: AttemptStarted(key, "", n, "n", t), keys, attempts, st.none() | keys),
         st.builds(lambda key, n, how, s: finished(key, n, *how, duration=s), keys, attempts, outcomes, st.just(1.5)),
         st.builds(lambda key, how, n: TestClosed(key, "", *how, False, n), keys, outcomes, attempts),
-        st.builds(lambda key: NodeJoined(key, "h", 1), keys),
+        st.builds(lambda key, start: NodeJoined(key, "h", 1, {}, start), keys, keys),
+        st.builds(
+            lambda key, start, offset: NodeHealth(key, Liveness.ACTIVE, incarnation=start, clock_offset=offset),
+            *(keys, keys, st.none() | st.just(1.5)),
+        ),
         st.builds(left_behind, keys, attempts, st.none() | keys),
         st.builds(NodeLost, keys, keys),
         st.builds(lambda key, state: NodeMarked(NodeMark(key, state, key)), keys, st.sampled_from(MarkState)),

@@ -93,7 +93,7 @@ def test_a_node_that_joins_is_told_and_takes_tests_once_it_knows_the_run() -> No
     site = Site()
     assert not site.takes_tests
     asyncio.run(site.admit())
-    assert [NodeJoined("n", "h", 2, {"os": "linux"})] == site.told
+    assert [NodeJoined("n", "h", 2, {"os": "linux"}, "first")] == site.told
     assert site.takes_tests
     assert 2 == site.nodes.leave("n")
     assert not site.takes_tests
