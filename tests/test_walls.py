@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"bounds", "errors", "models", "fleet", "project", "events", "records", "runtime"},
+    {"bounds", "errors", "marks", "models", "fleet", "project", "events", "records", "runtime"},
     {"background", "blobs", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol", "security"},
     {"planning", "projects", "suites", "execution", "results", "reports"},
@@ -45,6 +45,7 @@ ADDRESSES = {
             "pulseq.node.node_on_worker",
             "pulseq.node.joining",
             "pulseq.node.node_process",
+            "pulseq.node.preload",
             "pulseq.orchestration.task_runner",
             "pulseq.processes.preload",
             "pulseq.security.tls",
@@ -60,6 +61,7 @@ KNOWN_TO_NODES = (
             "background",
             "blobs",
             "bounds",
+            "capabilities",
             "errors",
             "fleet",
             "models",

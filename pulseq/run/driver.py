@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.local_nodes import LocalNodes
+from pulseq.cluster.node_check import say_strangers
 from pulseq.cluster.node_client import NodeClient
 from pulseq.cluster.run_watch import driver_name
 from pulseq.cluster.standing_cluster import say_loss
@@ -129,6 +130,7 @@ class Driver:
         assert address is not None
         self.cluster.on_joined = self.dispatcher.add_node
         self.cluster.on_left = self.dispatcher.lose_node
+        self.cluster.on_marked = self.dispatcher.heed_mark
         self.cluster.on_lost = self._scheduler_lost
         self.cluster.on_refused = self._note_refused
         await self.cluster.connect(
@@ -145,8 +147,9 @@ class Driver:
             local.background.on_death = self._stopper.stop_for_death
             await self.cluster.follow(local)
         await self._wait_for_joining()
-        if not self.cluster.nodes:
-            raise InfrastructureError(f"the scheduler at {address!r} has no PulseQ node")
+        self.cluster.require_nodes()
+        if self.cluster.strangers:
+            self.log.emit(RunNote(say_strangers(len(self.cluster.strangers))))
         await self._health.begin()
         await self.dispatcher.settle()
 
