@@ -14,6 +14,7 @@ from pulseq.blobs import grow
 from pulseq.errors import InfrastructureError
 from pulseq.execution.executor import Executor
 from pulseq.node.blob_store import BlobStore, DamagedBlobError
+from pulseq.node.kept_bytecode import KeptBytecode
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.preparing import PrepareError, Preparing
 from pulseq.node.workspaces import Claim, NoSuchNameError, Workspaces, make_tree
@@ -63,8 +64,9 @@ class HostProjects:
         place = Path(os.path.realpath(os.path.expanduser(directory or default_directory())), "projects")
         self._place = place
         self._store = BlobStore(place)
+        self._bytecode = KeptBytecode(place / "bytecode")
         # What bodies see is short: sockets have 108 bytes for a name, and pytest cuts long ids.
-        self._workspaces = Workspaces(place.parent / "w")
+        self._workspaces = Workspaces(place.parent / "w", self._bytecode)
         self._store_bytes = store_bytes
         self._runs: dict[str, _ProjectOfRun] = {}
         self._trouble = ""
@@ -83,6 +85,7 @@ class HostProjects:
         """Remove what earlier nodes have left of their runs."""
         with contextlib.suppress(OSError):
             self._workspaces.sweep()
+            self._bytecode.forget_old()
 
     def prepare_with(self, executor: Executor, temp_root: Path, tell: Callable[[str, str], None]) -> None:
         """Be able to make projects ready.
@@ -188,6 +191,7 @@ class HostProjects:
         assert manifest is not None
         known.claim = claim = known.claim or self._workspaces.claim(run_id, manifest.root)
         make_tree(claim.place, manifest, self._store)
+        self._bytecode.put_back(claim.holder)
         self._workspaces.note_blobs(claim, {file.digest for file in manifest.files})
         known.using.close()
 
