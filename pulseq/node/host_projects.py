@@ -18,6 +18,7 @@ from pulseq.node.kept_bytecode import KeptBytecode
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.preparing import PrepareError, Preparing
 from pulseq.node.workspaces import Claim, NoSuchNameError, Workspaces, make_tree
+from pulseq.ownership import close_to_others, is_foreign
 from pulseq.protocol.project_files import Done, Lacking, Manifest, PrepareOrder, Workspace
 from pulseq.protocol.to_node import MakeWorkspace, OfferProject, PutBlobs
 
@@ -28,8 +29,11 @@ _SPARE_BYTES = 50_000_000
 def default_directory() -> Path:
     """Where a host keeps projects, unless it was told: `$XDG_CACHE_HOME/pulseq`, else `~/.cache/pulseq`."""
     named = os.environ.get("XDG_CACHE_HOME", "")
-    cache = Path(named) if os.path.isabs(named) else Path.home() / ".cache"
-    return cache / "pulseq"
+    if os.path.isabs(named):
+        return Path(named, "pulseq")
+    home = os.path.expanduser("~")
+    # Without a home there is no place, which is told once one is needed.
+    return Path(home if os.path.isabs(home) else os.devnull, ".cache", "pulseq")
 
 
 @dataclass(slots=True)
@@ -76,7 +80,11 @@ class HostProjects:
     def open(self) -> None:
         """Know the directory, which is made where it is not there."""
         try:
+            for place in (self._place.parent, self._place):
+                if is_foreign(place):
+                    raise PermissionError(f"{str(place)!r} is somebody else's")
             self._store.open()
+            close_to_others(self._place)
             self.store_id = self._store.id
         except OSError as error:
             self._trouble = f"its directory {str(self._place)!r} for projects cannot be used: {error.strerror or error}"
@@ -244,8 +252,9 @@ class HostProjects:
 
     def _say_full(self, free: int, wanted: int) -> str:
         there = f"the disk of {str(self._place)!r}"
+        spare = f"{_SPARE_BYTES / 1e6:,.0f} MB"
         return (
-            f"{there} has {free / 1e6:,.0f} MB free, and the project takes {wanted / 1e6:,.0f} MB: "
-            "free some space, name another `directory` of the node, or leave files out "
+            f"{there} has {free / 1e6:,.0f} MB free, expected {wanted / 1e6:,.0f} MB, for the project and {spare} "
+            "beside: free some space, name another `directory` of the node, or leave files out "
             "(`project: {exclude: …}` of the suite)"
         )
