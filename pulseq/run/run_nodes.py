@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -21,6 +21,10 @@ from pulseq.run.run_queue import RunQueue
 from pulseq.run.shipping import Shipping
 
 
+async def _nothing(_node_id: str) -> None:
+    return None
+
+
 @dataclass(slots=True)
 class RunNodes:
     """Nodes from their coming to their going, as the queue of a run is to see them.
@@ -29,6 +33,7 @@ class RunNodes:
         changed: set whenever something has changed that others may wait for, and waited for here.
         background: has what nobody waits for.
         shipping: brings the run's project to nodes that get it.
+        before_leave: waited for before a node that was drained forgets the run.
     """
 
     run_id: str
@@ -40,6 +45,7 @@ class RunNodes:
     tell: Callable[[Event], None]
     background: Background
     shipping: Shipping | None = None
+    before_leave: Callable[[str], Awaitable[None]] = _nothing
     _admission: NodeAdmission = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
     _retired: set[str] = field(default_factory=set)
@@ -116,6 +122,7 @@ class RunNodes:
         while self.in_flight.is_on(node_id):
             self.changed.clear()
             await self.changed.wait()
+        await self.before_leave(node_id)
         if node := self.cluster.nodes.get(node_id):
             with contextlib.suppress(OSError):  # it has gone by itself
                 await self.runner.leave_run(self.run_id, [node.address])

@@ -10,6 +10,10 @@ CREATE OR REPLACE TEMP TABLE stage_node_health (
     address VARCHAR, latency DOUBLE, heartbeat_age DOUBLE, load DOUBLE, memory_available BIGINT, memory_total BIGINT,
     disk_free BIGINT, disk_total BIGINT, slots INTEGER, running INTEGER
 );
+CREATE OR REPLACE TEMP TABLE stage_artifacts (
+    seq BIGINT, test_id VARCHAR, variant VARCHAR, attempt INTEGER, node_id VARCHAR, name VARCHAR, path VARCHAR,
+    bytes BIGINT, sha256 VARCHAR, media_type VARCHAR, trouble VARCHAR
+);
 CREATE OR REPLACE TEMP TABLE stage_run_notes (seq BIGINT, noted_at BIGINT, text VARCHAR);
 CREATE OR REPLACE TEMP TABLE stage_node_marks (
     seq BIGINT, node_id VARCHAR, heard_at BIGINT, state VARCHAR, why VARCHAR, who VARCHAR, marked_at BIGINT
