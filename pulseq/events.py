@@ -14,6 +14,7 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from pulseq.marks import NodeMark
 from pulseq.models import AttemptResult, CapabilityValue, Liveness, PytestWarning, Reason, Status
 
 
@@ -48,6 +49,12 @@ class NodeLost(Struct, frozen=True, omit_defaults=True):
 
     node_id: str
     why: str
+
+
+class NodeMarked(Struct, frozen=True, omit_defaults=True):
+    """A node that is there is to have nothing more, or whatever fits it again."""
+
+    mark: NodeMark
 
 
 class NodeHealth(Struct, frozen=True, omit_defaults=True):
@@ -202,6 +209,7 @@ Event: TypeAlias = (
     | PrefectRunKnown
     | NodeJoined
     | NodeLost
+    | NodeMarked
     | NodeHealth
     | TestPlanned
     | TestExpanded

@@ -19,6 +19,7 @@ from pulseq.events import (
     NodeHealth,
     NodeJoined,
     NodeLost,
+    NodeMarked,
     PrefectRunKnown,
     RunFinished,
     RunNote,
@@ -26,6 +27,7 @@ from pulseq.events import (
     SessionFinished,
     TestExpanded,
 )
+from pulseq.marks import NodeMark
 from pulseq.models import Liveness, PytestWarning
 from pulseq.results.codec import JournalEntry
 
@@ -71,6 +73,8 @@ class RunEvents:
                 self._look(seq, "lost", NodeHealth(node_id, Liveness.INACTIVE, why), at)
             case NodeHealth() as health:
                 self._look(seq, "poll", health, at)
+            case NodeMarked(mark):
+                self.rows["stage_node_marks"].append(mark_row(seq, mark, at))
             case RunNote(text):
                 self.rows["stage_run_notes"].append((seq, at, clean(text)))
             case EntryCollected() as collected:
@@ -97,6 +101,12 @@ def health_row(seq: int, event: str, health: NodeHealth, at: int | None) -> Row:
     """The row of `node_health`, without its run."""
     words = (clean_or_none(health.why), clean_or_none(health.scheduler or None), clean_or_none(health.address))
     return (seq, clean(health.node_id), at, event, health.liveness.value, *words, *_NUMBERS_OF_HEALTH(health))
+
+
+def mark_row(seq: int, mark: NodeMark, at: int | None) -> Row:
+    """The row of `node_marks`, without its run."""
+    words = (mark.state.value, clean_or_none(mark.why or None), clean_or_none(mark.who or None))
+    return (seq, clean(mark.node_id), at, *words, microseconds(mark.at))
 
 
 def microseconds(seconds: float) -> int | None:

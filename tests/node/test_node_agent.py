@@ -54,7 +54,8 @@ class Node:
     def __init__(self, slots: int = 1) -> None:
         self.told: list[NodeMessage] = []
         self.session = Session()
-        agent = SimpleNamespace(node_slots=NodeSlots(slots), send=lambda _run_id, messages: self.told.extend(messages))
+        self.slots = NodeSlots(slots)
+        agent = SimpleNamespace(node_slots=self.slots, send=lambda _run_id, messages: self.told.extend(messages))
         self.run = RunOnNode(cast(Any, agent), "r")
         self.run._task_runs = cast(Any, Prefect())
         self.run._sessions[SPEC] = cast(Any, self.session)

@@ -11,3 +11,6 @@ CREATE OR REPLACE TEMP TABLE stage_node_health (
     disk_free BIGINT, disk_total BIGINT, slots INTEGER, running INTEGER
 );
 CREATE OR REPLACE TEMP TABLE stage_run_notes (seq BIGINT, noted_at BIGINT, text VARCHAR);
+CREATE OR REPLACE TEMP TABLE stage_node_marks (
+    seq BIGINT, node_id VARCHAR, heard_at BIGINT, state VARCHAR, why VARCHAR, who VARCHAR, marked_at BIGINT
+);

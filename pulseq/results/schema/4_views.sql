@@ -1,0 +1,1 @@
+-- Version 4 has the views of version 3.
