@@ -45,6 +45,7 @@ ADDRESSES = {
             "pulseq.node.node_on_worker",
             "pulseq.node.joining",
             "pulseq.node.node_process",
+            "pulseq.node.preload",
             "pulseq.orchestration.task_runner",
             "pulseq.processes.preload",
             "pulseq.security.tls",
@@ -60,6 +61,7 @@ KNOWN_TO_NODES = (
             "background",
             "blobs",
             "bounds",
+            "capabilities",
             "errors",
             "fleet",
             "models",
@@ -77,6 +79,7 @@ KNOWN_TO_NODES = (
 )
 #: Modules without a test file at the same path, where they are tested, and why not there.
 TESTED_ELSEWHERE: Mapping[str, str] = {
+    "pulseq.node.on_its_own": "tests/system/test_joined_nodes: signals and silence of a whole process",
     "pulseq.__main__": "tests/system: one call, which every command line there goes through",
     "pulseq.cli.run_host": "tests/cli/test_handover: it is the other end of what hands over",
     **dict.fromkeys(

@@ -45,9 +45,27 @@ DASK = (
     ),
     Place(
         ("Worker.startup_information",),
-        ("node/node_on_worker.py",),
+        ("node/node_on_worker.py", "node/preload.py"),
         "No node has labels: nothing fits, and no test ever starts.",
         ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
+    ),
+    Place(
+        ("Worker.handle_stimulus", "distributed.worker_state_machine"),
+        ("node/node_agent.py",),
+        "On a worker with tasks of others, tests and those tasks wait for each other.",
+        ("test_a_task_that_secedes_leaves_its_place_to_the_next",),
+    ),
+    Place(
+        ("Worker.status",),
+        ("node/node_agent.py",),
+        "What is cut off where a worker is closed looks like a timeout of the test.",
+        ("test_a_preload_is_told_before_a_worker_registers_and_while_it_closes",),
+    ),
+    Place(
+        ("Worker.name", "Worker.port", "Worker.nanny", "Worker.state", "WorkerState.nthreads"),
+        ("node/preload.py",),
+        "A worker that preloads a node becomes none.",
+        ("test_a_preload_is_told_before_a_worker_registers_and_while_it_closes",),
     ),
     Place(
         ("Worker.handlers",),
@@ -74,6 +92,12 @@ DASK = (
         ("test_a_scheduler_forgets_the_messages_of_a_topic",),
     ),
     Place(
+        ("Scheduler.workers",),
+        ("cluster/run_watch.py",),
+        "No node is told that a run's driver was killed.",
+        ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
+    ),
+    Place(
         ("Scheduler.workers", "WorkerState.name", "WorkerState.extra"),
         ("cluster/node_watch.py",),
         "No node has labels: nothing fits, and no test ever starts.",
@@ -81,9 +105,24 @@ DASK = (
     ),
     Place(
         ("Scheduler.identity",),
-        ("cluster/cluster.py", "cluster/health.py", "standing/standing_nodes.py"),
+        ("cluster/cluster.py", "cluster/health.py", "node/joining.py", "standing/standing_nodes.py"),
         "Nodes that were there before the driver are not seen, nor their health, nor `pulseq status`.",
         ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
+    ),
+    Place(
+        ("Scheduler.get_metadata", "Scheduler.versions", "Scheduler.unregister"),
+        ("node/joining.py",),
+        "A node that comes by itself is not told of another release, nor takes the place of its former self.",
+        ("test_a_scheduler_tells_its_metadata_and_versions_and_forgets_a_worker_when_it_is_asked",),
+    ),
+    Place(
+        ("Scheduler.set_metadata", "Scheduler.listen", "Scheduler.port"),
+        ("cluster/scheduler_process.py",),
+        "Nodes that come by themselves know no `node_timeout`, or no other machine reaches the scheduler.",
+        (
+            "test_a_scheduler_tells_its_metadata_and_versions_and_forgets_a_worker_when_it_is_asked",
+            "test_a_scheduler_listens_at_a_second_address",
+        ),
     ),
     Place(
         ("Scheduler.processing",),

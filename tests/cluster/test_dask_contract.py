@@ -10,17 +10,21 @@ import contextlib
 import inspect
 import pickle
 import socket
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import dask
+import distributed
 import pytest
-from distributed import Client, Scheduler, SchedulerPlugin, Worker, rpc
+from distributed import Client, Scheduler, SchedulerPlugin, Worker, get_worker, rpc
 from distributed.threadpoolexecutor import ThreadPoolExecutor
+from distributed.worker_state_machine import SecedeEvent
 
 from pulseq.cluster.run_watch import run_of
 from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
@@ -118,6 +122,33 @@ def test_an_operation_of_ours_is_answered_by_a_worker() -> None:
     in_cluster(check)
 
 
+def test_a_scheduler_tells_its_metadata_and_versions_and_forgets_a_worker_when_it_is_asked() -> None:
+    async def check(members: Members) -> None:
+        members.scheduler.set_metadata(["ours"], {"said": 1})
+        asker: Any = rpc(members.scheduler.address)  # type: ignore[no-untyped-call]
+        assert {"said": 1} == await asker.get_metadata(keys=["ours"], default=None)
+        assert await asker.get_metadata(keys=["others"], default=None) is None
+        assert distributed.__version__ == (await asker.versions())["packages"]["distributed"]
+        await asker.unregister(address=members.worker.address, stimulus_id="contract")
+        assert {} == members.scheduler.workers
+        await asker.close_rpc()
+
+    in_cluster(check)
+
+
+def test_a_scheduler_listens_at_a_second_address() -> None:
+    async def check(members: Members) -> None:
+        await members.scheduler.listen("tcp://127.0.0.2:0")
+        second = members.scheduler.listeners[-1].contact_address
+        assert second.startswith("tcp://127.0.0.2:")
+        assert members.scheduler.port == int(members.scheduler.address.rpartition(":")[2])
+        asker: Any = rpc(second)  # type: ignore[no-untyped-call]
+        assert members.scheduler.id == (await asker.identity(n_workers=-1))["id"]
+        await asker.close_rpc()
+
+    in_cluster(check)
+
+
 _runs: list[str] = []
 
 
@@ -133,6 +164,54 @@ def test_a_scheduler_has_workers_run_a_pickled_function() -> None:
 
     _runs.clear()
     in_cluster(check)
+
+
+_turns: list[str] = []
+
+
+async def _secede(key: tuple[str, str, str]) -> None:
+    get_worker().handle_stimulus(SecedeEvent(key=key, compute_duration=0.0, stimulus_id="ours"))
+    _turns.append(key[2])
+    while len(_turns) < 4:  # noqa: ASYNC110 - what it waits for is another task of Dask's
+        await asyncio.sleep(0.001)
+
+
+def test_a_task_that_secedes_leaves_its_place_to_the_next() -> None:
+    """Four at once on a worker of two threads, which the scheduler still knows as two."""
+
+    async def check(members: Members) -> None:
+        keys = [("pulseq-test", "r", str(number)) for number in range(4)]
+        futures = [members.client.submit(_secede, key, key=key, pure=False) for key in keys]
+        async with asyncio.timeout(30):
+            await asyncio.gather(*futures)
+        assert {2} == {state.nthreads for state in members.scheduler.workers.values()}
+
+    _turns.clear()
+    in_cluster(check)
+
+
+_told: list[str] = []
+
+
+async def dask_setup(worker: Any) -> None:
+    _told.append(worker.status.name)
+    _told.append(f"{worker.name} {worker.nanny} {worker.port > 0} {worker.state.nthreads}")
+
+
+async def dask_teardown(worker: Any) -> None:
+    _told.append(worker.status.name)
+
+
+def test_a_preload_is_told_before_a_worker_registers_and_while_it_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        async with cluster(preload=["preloaded_here"]):
+            pass
+
+    _told.clear()
+    module = SimpleNamespace(dask_setup=dask_setup, dask_teardown=dask_teardown)
+    monkeypatch.setitem(sys.modules, "preloaded_here", module)
+    asyncio.run(run())
+    assert ["init", "node1 None True 2", "closing"] == _told
 
 
 def test_a_scheduler_forgets_the_messages_of_a_topic() -> None:
