@@ -99,9 +99,12 @@ def _measure_networkx(bench: Bench, lab: Lab) -> dict[str, Samples]:
     python = bench.environments.python(suite.environment, suite.packages)
     package = suite.quick if bench.quick else suite.target
     directory = bench.directory(NETWORKX_LOCAL)
+    for host in lab.hosts:
+        # The suite is the environment's, which is there at the same path, and so is an empty directory to run it in.
+        host.run(["mkdir", "-p", directory])
     with _two_fleets(bench, lab) as (far, near):
         sides = {
-            "ssh": partial(real_suites.run_ours, directory, python, package, far),
+            "ssh": partial(real_suites.run_ours, directory, python, package, far, "--no-ship"),
             "local": partial(real_suites.run_ours, directory, python, package, near),
             "load": partial(real_suites.run_pytest, directory, python, package, ("-n2", "--dist", "load")),
         }
