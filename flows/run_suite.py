@@ -82,6 +82,10 @@ class Place(Group):
     strategy: Literal["as the nodes say", "adaptive", "least_loaded", "longest_first", "round_robin"] = Field(
         default="as the nodes say", description="How a test finds its node among those that fit."
     )
+    project: Literal["sent to other hosts", "sent to all nodes", "not sent"] = Field(
+        default="sent to other hosts",
+        description="How nodes get the code under test; not sent: all have it at the same path.",
+    )
 
 
 class Limits(Group):
@@ -138,6 +142,7 @@ def make_request(suite: str, form: RunForm) -> RunRequest:
         nodes_count=str(where.local_nodes) if where.local_nodes else None,
         scheduler=SCHEDULERS.address_of(where.scheduler),
         strategy=known[0] if known else None,
+        ship={"sent to all nodes": True, "not sent": False}.get(where.project),
         timeout_seconds=limits.test_timeout or None,
         reruns=limits.retries or None,
         max_failures=limits.stop_after_failures or None,

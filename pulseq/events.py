@@ -17,6 +17,7 @@ from typing import TypeAlias
 from msgspec import Struct, field
 
 from pulseq.artifacts import Artifact
+from pulseq.marks import NodeMark
 from pulseq.models import AttemptResult, CapabilityValue, Key, Liveness, PytestWarning, Reason, Status
 
 
@@ -51,6 +52,12 @@ class NodeLost(Struct, frozen=True, omit_defaults=True):
 
     node_id: str
     why: str
+
+
+class NodeMarked(Struct, frozen=True, omit_defaults=True):
+    """A node that is there is to have nothing more, or whatever fits it again."""
+
+    mark: NodeMark
 
 
 class NodeHealth(Struct, frozen=True, omit_defaults=True):
@@ -224,6 +231,7 @@ Event: TypeAlias = (
     | PrefectRunKnown
     | NodeJoined
     | NodeLost
+    | NodeMarked
     | NodeHealth
     | TestPlanned
     | TestExpanded

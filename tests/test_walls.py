@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"artifacts", "bounds", "errors", "models", "fleet", "project", "events", "records", "runtime"},
+    {"artifacts", "bounds", "errors", "marks", "models", "fleet", "project", "events", "records", "runtime"},
     {"background", "blobs", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol", "security"},
     {"planning", "projects", "suites", "execution", "results", "reports"},
@@ -78,6 +78,7 @@ KNOWN_TO_NODES = (
 )
 #: Modules without a test file at the same path, where they are tested, and why not there.
 TESTED_ELSEWHERE: Mapping[str, str] = {
+    "pulseq.node.on_its_own": "tests/system/test_joined_nodes: signals and silence of a whole process",
     "pulseq.__main__": "tests/system: one call, which every command line there goes through",
     "pulseq.cli.run_host": "tests/cli/test_handover: it is the other end of what hands over",
     **dict.fromkeys(

@@ -81,9 +81,24 @@ DASK = (
     ),
     Place(
         ("Scheduler.identity",),
-        ("cluster/cluster.py", "cluster/health.py", "standing/standing_nodes.py"),
+        ("cluster/cluster.py", "cluster/health.py", "node/joining.py", "standing/standing_nodes.py"),
         "Nodes that were there before the driver are not seen, nor their health, nor `pulseq status`.",
         ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
+    ),
+    Place(
+        ("Scheduler.get_metadata", "Scheduler.versions", "Scheduler.unregister"),
+        ("node/joining.py",),
+        "A node that comes by itself is not told of another release, nor takes the place of its former self.",
+        ("test_a_scheduler_tells_its_metadata_and_versions_and_forgets_a_worker_when_it_is_asked",),
+    ),
+    Place(
+        ("Scheduler.set_metadata", "Scheduler.listen", "Scheduler.port"),
+        ("cluster/scheduler_process.py",),
+        "Nodes that come by themselves know no `node_timeout`, or no other machine reaches the scheduler.",
+        (
+            "test_a_scheduler_tells_its_metadata_and_versions_and_forgets_a_worker_when_it_is_asked",
+            "test_a_scheduler_listens_at_a_second_address",
+        ),
     ),
     Place(
         ("Scheduler.processing",),

@@ -49,7 +49,8 @@ def start(
         slots: So many tests run at a time; by default one a processor.
         port: On which the scheduler reaches the node; by default any that is free.
         contact: HOST or HOST:PORT under which the scheduler reaches the node, where that is not its own address.
-        directory: For its logs and what it has to know of itself; by default `nodes/ID` in the state directory.
+        directory: For its logs, what it has to know of itself, and what runs send of their projects; by default
+            `nodes/ID` in the state directory, and the usual place for projects.
     """
     if not FILE_NAME.fullmatch(id):
         raise UsageError(f"--id: found {id!r}, expected {FILE_NAME_WORDS}")
@@ -72,6 +73,7 @@ def start(
         port=port,
         contact=None if contact is None else complete_contact(contact, scheduler, port),
         directory=(directory or home / "nodes" / id).absolute(),
+        projects=directory and directory.absolute(),
     )
     _tell(f"node {id}: {plan.slots} slot{'' if plan.slots == 1 else 's'}")
     _tell(f"read off this machine: {say_capabilities(read_machine())}")

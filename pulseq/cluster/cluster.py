@@ -13,9 +13,11 @@ from distributed import Client
 
 from pulseq.background import Background
 from pulseq.cluster.local_nodes import LocalNodes
+from pulseq.cluster.marks import MARKED, decode_mark, read_marks
 from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
 from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
+from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.coding import PROTOCOL, say_protocol
@@ -54,6 +56,8 @@ class Cluster:
 
     Attributes:
         on_joined, on_left: called as nodes come and go; a node that left has said its last before.
+        marks: what is said of nodes that are not to have tests, by their ids, also of those that are not there.
+        on_marked: called with each mark when it is in `marks`, or has been taken out, and with those of before.
         lost: whether the scheduler is gone.
         on_refused: called with a node that is there and speaks another protocol, and what to do.
         on_lost: called once when the scheduler is gone, and with it everything.
@@ -62,9 +66,11 @@ class Cluster:
 
     def __init__(self) -> None:
         self.nodes: dict[str, LiveNode] = {}
+        self.marks: dict[str, NodeMark] = {}
         self.address = ""
         self.credentials: Credentials | None = None
         self.lost = False
+        self.on_marked: Callable[[NodeMark], None] = lambda mark: None
         self.on_joined: Callable[[LiveNode], None] = lambda node: None
         self.on_left: Callable[[str, str], None] = lambda node_id, why: None
         self.on_lost: Callable[[], None] = lambda: None
@@ -109,6 +115,8 @@ class Cluster:
         if foreign:
             await self.client.register_plugin(PortableNodeWatch(), name=NodeWatch.name)
             self.background.start(self._watch_client(), "watching the connection to the scheduler")
+        for mark in (await read_marks(self.client.scheduler)).values():
+            self._note_mark(mark)
         identity = await self.client.scheduler.identity(n_workers=-1)
         for node_address, info in identity["workers"].items():
             self._joined(node_address, info.get("pulseq", {}))
@@ -186,9 +194,18 @@ class Cluster:
         if message["event"] == "joined":
             self._joined(message["address"], message["labels"])
             return
+        if message["event"] == MARKED and (mark := decode_mark(message["mark"])) is not None:
+            self._note_mark(mark)
         for node in list(self.nodes.values()):
             if node.address == message["address"]:
                 self._left(node.id, message["why"])
+
+    def _note_mark(self, mark: NodeMark) -> None:
+        before = self.marks.pop(mark.node_id, None)
+        if not mark.is_open:
+            self.marks[mark.node_id] = mark
+        if mark != before:  # it may have come on both ways
+            self.on_marked(mark)
 
     def _joined(self, address: str, labels: Mapping[str, Any]) -> None:
         known = self.nodes.get(labels.get("id", ""))

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable
 from pulseq.background import Background
 from pulseq.cluster.health import Sighting, look_at_nodes, reach_scheduler
 from pulseq.cluster.health_watch import HealthWatch, Look
+from pulseq.cluster.marks import read_marks, write_marks
 from pulseq.errors import InfrastructureError
 from pulseq.events import NodeHealth
+from pulseq.marks import NodeMark
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule
 
@@ -63,6 +65,26 @@ async def see(health: HealthWatch) -> tuple[list[Sighting], str | None]:
             return await look_at_nodes(scheduler, probe_seconds=health.rule.probe_seconds), None
     except InfrastructureError as error:
         return [], str(error)
+
+
+async def see_marks(health: HealthWatch) -> dict[str, NodeMark]:
+    """What is said of the nodes of a cluster that are not to have tests.
+
+    Raises:
+        InfrastructureError: the scheduler does not answer.
+    """
+    async with reach_scheduler(health.scheduler, health.credentials) as scheduler:
+        return await read_marks(scheduler)
+
+
+async def tell_marks(health: HealthWatch, marks: Iterable[NodeMark]) -> None:
+    """Mark nodes of a cluster.
+
+    Raises:
+        InfrastructureError: the scheduler does not answer.
+    """
+    async with reach_scheduler(health.scheduler, health.credentials) as scheduler:
+        await write_marks(scheduler, marks)
 
 
 def judge(health: HealthWatch, sightings: Iterable[Sighting], trouble: str | None, now: float) -> Look:

@@ -16,6 +16,7 @@ from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.cluster.run_watch import driver_name
 from pulseq.errors import InfrastructureError, NoNodeFitsError
+from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue
 from pulseq.protocol.coding import decode
 from pulseq.protocol.to_node import RunTask
@@ -72,6 +73,7 @@ class NodeQueue:
         self._cluster.on_joined = lambda _: self._send_all()
         self._cluster.on_left = self._lose
         self._cluster.on_lost = self._lose_scheduler
+        self._cluster.on_marked = self._heed_mark
         name = driver_name(self._owner)
         await self._cluster.connect(address, name=name, foreign=True, credentials=credentials)
         self._client.bind(self._cluster.client, self._cluster.has_address)
@@ -87,7 +89,7 @@ class NodeQueue:
             raise InfrastructureError(self._say_lost())
         key = requirement_key(requirements)
         self._classes.setdefault(key, requirements)
-        if not any(self._fits(key, node) for node in self._nodes) and (key not in self._fitted or self._hoping is None):
+        if not self._is_fitted(key) and (key not in self._fitted or self._hoping is None):
             raise NoNodeFitsError(self._say_miss(requirements))
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         call = _Call(next(self._numbers), key, requirements, task, answer)
@@ -115,9 +117,13 @@ class NodeQueue:
             self._fitted.add(key)
         return fits
 
+    def _is_fitted(self, key: Hashable) -> bool:
+        return any(self._fits(key, node) and node.id not in self._cluster.marks for node in self._nodes)
+
     def _send_all(self) -> None:
         """Send, the oldest call of each class in turn, as long as there are slots for them."""
-        free = {node.id: node for node in self._nodes if self._used[node.id] < node.slots}
+        nodes = [node for node in self._nodes if node.id not in self._cluster.marks]
+        free = {node.id: node for node in nodes if self._used[node.id] < node.slots}
         for key in sorted(self._waiting, key=lambda key: self._waiting[key][0].number):
             calls = self._waiting[key]
             while calls and (node := self._choose(key, free)):
@@ -179,6 +185,16 @@ class NodeQueue:
             elif not call.answer.done():
                 nodes = ", ".join(call.lost_with)
                 call.answer.set_exception(InfrastructureError(f"it was lost with its nodes ({nodes}); {why}"))
+        self._hope()
+
+    def _heed_mark(self, mark: NodeMark) -> None:
+        """A node gets nothing more, and what only it fits waits for it to be opened; or it is open again."""
+        if mark.is_open:
+            self._send_all()
+        else:
+            self._hope()
+
+    def _hope(self) -> None:
         if self._hoping is not None:
             self._hoping.cancel()
         self._hoping = self._background.later(COMES_BACK_SECONDS, self._stop_hoping)
@@ -187,7 +203,7 @@ class NodeQueue:
     def _stop_hoping(self) -> None:
         self._hoping = None
         for key, calls in list(self._waiting.items()):
-            if not any(self._fits(key, node) for node in self._nodes):
+            if not self._is_fitted(key):
                 del self._waiting[key]
                 for call in calls:
                     if not call.answer.done():
@@ -210,4 +226,11 @@ class NodeQueue:
         offers: dict[str, Any] = {node.id: node.capabilities for node in sorted(self._nodes, key=lambda node: node.id)}
         if not offers and not requirements:
             return f"the scheduler at {self._cluster.address!r} has no PulseQ node"
+        if closed := self._closed_to(requirements):
+            return f"no node that fits gets tests ({closed})"
         return nearest_miss(requirements, offers)
+
+    def _closed_to(self, requirements: Mapping[str, CapabilityValue]) -> str:
+        marks = self._cluster.marks
+        closed = [node.id for node in self._nodes if node.id in marks and match(requirements, node.capabilities).fits]
+        return "; ".join(f"{node_id} is {marks[node_id].say()}" for node_id in closed)

@@ -15,6 +15,7 @@ import msgspec
 from distributed import Scheduler
 
 from pulseq import __version__
+from pulseq.cluster.mark_store import MarkStore
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.run_watch import RunWatch
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
@@ -72,7 +73,13 @@ async def serve(configuration: dict[str, Any]) -> None:
         address = f"tls://127.0.0.1:{scheduler.port}"
         if listen not in (None, "127.0.0.1", *EVERYWHERE):
             await scheduler.listen(f"tls://{listen}:{scheduler.port}", **security.get_listen_args("scheduler"))
-        tell_owner({"address": address, "credentials": credentials.told()})
+        told = {"address": address, "credentials": credentials.told()}
+        if marks := configuration.get("marks"):
+            store = MarkStore(scheduler, Path(marks))
+            if note := store.load():
+                told["note"] = note
+            scheduler.add_plugin(store)
+        tell_owner(told)
         await scheduler.finished()
 
 

@@ -31,6 +31,8 @@ from pulseq.security.credentials import Credentials, recall_credentials
 
 FILE_NAME = "standing.json"
 LOCK_NAME = "standing.lock"
+#: What is said of nodes, for the next scheduler: it outlives what stands.
+MARKS_NAME = "marks.json"
 #: How long a run waits for a cluster that is starting, or getting up after a fall.
 READY_PATIENCE_SECONDS = 30.0
 _POLL_SECONDS = 0.1

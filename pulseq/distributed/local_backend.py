@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import shlex
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -23,7 +24,7 @@ from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.ownership import default_home
 from pulseq.run.run_options import new_run_id
 from pulseq.run.state_directory import prepare_home
-from pulseq.security.credentials import Credentials
+from pulseq.security.credentials import Credentials, keep_credentials
 
 if TYPE_CHECKING:
     from pulseq.cluster.cluster import Cluster
@@ -48,6 +49,7 @@ class LocalBackend:
         self.address = ""
         self.credentials: Credentials | None = None
         self._nodes: LocalNodes | None = None
+        self._credentials_path = Path()
         self._cluster: Cluster | None = None
         self._server: EmbeddedServer | None = None
         self._opening = asyncio.Lock()
@@ -77,6 +79,8 @@ class LocalBackend:
                 logger.warning("%s: any free port is used instead", problem.partition(";")[0])
                 spec = replace(spec, port=0)
             await self._nodes.add(spec)
+        else:
+            logger.warning("waiting for node %r to join: %s", spec.id, self._say_joining(spec.id))
         try:
             node = await self.cluster.wait_for(spec.id, patience_seconds)
         except TimeoutError:
@@ -85,6 +89,11 @@ class LocalBackend:
                 f"{patience_seconds:g} s; start it there, or give it host='localhost'"
             ) from None
         return node.capabilities
+
+    def _say_joining(self, node_id: str) -> str:
+        """The command by which a node joins here; from another host by way of a tunnel, with a copy of the file."""
+        where = f"--scheduler {self.address} --credentials {shlex.quote(str(self._credentials_path))}"
+        return f"pulseq node start {where} --id {node_id}"
 
     async def remove_node(self, node_id: str) -> None:
         """End a node of this machine; one of another machine goes on, and is given nothing more."""
@@ -145,6 +154,10 @@ class LocalBackend:
 
         self.address = await nodes.join()
         self.credentials = nodes.credentials
+        assert self.credentials is not None
+        # For a node that joins by itself.
+        self._credentials_path = place / "credentials.pem"
+        keep_credentials(self._credentials_path, self.credentials)
         self._cluster = cluster = Cluster()
         self._stack.push_async_callback(cluster.close)
         await cluster.connect(self.address, name="pulseq-session", foreign=True, credentials=self.credentials)

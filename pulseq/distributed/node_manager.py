@@ -12,10 +12,12 @@ from typing import Any
 
 from pulseq.background import Background
 from pulseq.cluster.health_watch import HealthWatch, Look
-from pulseq.cluster.lookout import judge, pause_seconds, see
+from pulseq.cluster.lookout import judge, pause_seconds, see, see_marks, tell_marks
 from pulseq.distributed.session import Session, config_of, current_session
 from pulseq.distributed.test_node import TestNode, node_of
+from pulseq.errors import InfrastructureError
 from pulseq.fleet import FrameworkConfig
+from pulseq.marks import MarkState, NodeMark, user_here
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule, LivenessWatch
 from pulseq.security.credentials import Credentials
@@ -156,8 +158,55 @@ class NodeManager:
         return Liveness.INACTIVE.value if self.liveness_of(node_id) is Liveness.INACTIVE else Liveness.ACTIVE.value
 
     def get_available_nodes(self) -> list[TestNode]:
-        """The nodes that are active, in the order in which they were registered."""
-        return [node for node in self._known().values() if self.get_node_status(node.id) == Liveness.ACTIVE]
+        """The nodes that are active and neither drained nor cordoned, in the order in which they were registered."""
+        nodes = [node for node in self._known().values() if node.id not in self._session.marks]
+        return [node for node in nodes if self.get_node_status(node.id) == Liveness.ACTIVE]
+
+    async def drain(self, node_id: str, *, why: str = "") -> None:
+        """Give a node nothing more, until `undrain`: what it has begun goes on, what it has not goes to others.
+
+        It holds for a node of that id that comes later, too, and for all who use the same cluster.
+
+        Args:
+            why: the reason, for all who wonder.
+
+        Raises:
+            KeyError: it is neither registered nor one of the runner's.
+            InfrastructureError: the scheduler of its cluster does not answer.
+        """
+        await self._mark(node_id, MarkState.DRAINING, why)
+
+    async def cordon(self, node_id: str, *, why: str = "") -> None:
+        """Give a node nothing new, until `undrain`; what it was sent stays there. Takes and raises as `drain` does."""
+        await self._mark(node_id, MarkState.CORDONED, why)
+
+    async def undrain(self, node_id: str, *, why: str = "") -> None:
+        """Let a node that was drained or cordoned have tests again. Takes and raises what `drain` does."""
+        await self._mark(node_id, MarkState.OPEN, why)
+
+    def get_node_mark(self, node_id: str) -> NodeMark | None:
+        """What is said of a node that is drained or cordoned: its state, why, who and when; None of any other.
+
+        Raises:
+            KeyError: it is neither registered nor one of the runner's.
+        """
+        if node_id not in self._known():
+            raise self._unknown(node_id)
+        return self._session.marks.get(node_id)
+
+    async def _mark(self, node_id: str, state: MarkState, why: str) -> None:
+        if node_id not in self._known():
+            raise self._unknown(node_id)
+        mark = NodeMark(node_id, state, why, user_here(), time.time())
+        self._follow_session()
+        if self._cluster is not None:
+            await tell_marks(self._cluster.health, [mark])
+        self._note_mark(mark)
+
+    def _note_mark(self, mark: NodeMark) -> None:
+        self._session.marks.pop(mark.node_id, None)
+        if not mark.is_open:
+            self._session.marks[mark.node_id] = mark
 
     def liveness_of(self, node_id: str) -> Liveness:
         """How a node does; where it is one of a cluster that is looked at, as the last look saw it."""
@@ -223,6 +272,11 @@ class NodeManager:
         if cluster is not self._cluster:  # it was left meanwhile
             return None
         look = judge(cluster.health, sightings, trouble, self._clock())
+        if trouble is None:
+            with contextlib.suppress(InfrastructureError):  # the next look tells of it
+                marks = await see_marks(cluster.health)
+                for node_id in {*cluster.health.latest, *marks}:
+                    self._note_mark(marks.get(node_id) or NodeMark(node_id, MarkState.OPEN))
         cluster.on_look(look)
         return look
 

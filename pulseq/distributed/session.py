@@ -10,6 +10,7 @@ from typing import Any
 from pulseq.distributed.scheduled_tests import ScheduledTests
 from pulseq.distributed.test_node import TestNode
 from pulseq.fleet import FrameworkConfig
+from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue
 from pulseq.security.credentials import Credentials
 from pulseq.suites.nodes_file import framework_from_mapping
@@ -25,6 +26,7 @@ class Session:
         joined: what the nodes that have been started offer, by id.
         config: how nodes and results are treated.
         scheduler, credentials: of the Dask scheduler that they have joined; empty and None until there is one.
+        marks: what is said of nodes that are to have no tests, by id, as a node manager of the session knows it.
         waiting: what was scheduled, by each scheduler of the session.
         closed: whether the runner was closed; then nothing can be started in it any more.
     """
@@ -35,6 +37,7 @@ class Session:
         self.config = config or FrameworkConfig()
         self.scheduler = ""
         self.credentials: Credentials | None = None
+        self.marks: dict[str, NodeMark] = {}
         self.waiting: list[ScheduledTests] = []
         self.closed = False
         self._members: weakref.WeakValueDictionary[str, Any] = weakref.WeakValueDictionary()

@@ -36,8 +36,9 @@ RECORD_SECONDS_PER_TASK_RUN = 0.02
 class SessionRuns:
     """Runs tests on the nodes of a session, in any number of runs at once."""
 
-    def __init__(self, config: FrameworkConfig) -> None:
+    def __init__(self, config: FrameworkConfig, *, ship: bool | None = None) -> None:
         self.config = config
+        self._ship = ship
         self.backend = LocalBackend(config)
         self._open_runs: list[OpenRun] = []
         self._sessions: list[RunSession] = []
@@ -175,6 +176,7 @@ class SessionRuns:
             api_auth=backend.api_auth,
             with_page=backend.api_url is None,
             granularity="auto",
+            ship=self._ship,
         )
 
     async def _let_server_record(self) -> None:

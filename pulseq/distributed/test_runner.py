@@ -39,6 +39,8 @@ class DistributedTestRunner:
         scheduler: whose tests `run_tests` runs; None is the one that was made last without a runner, or is made next.
         aggregator: what gets all results; None as for the scheduler.
         config: a framework configuration, as one or as a dict.
+        ship: whether the project goes to all nodes, or to none, since all have it at the same path; None sends it to
+            those on other hosts. It is the git work tree of the working directory, or else that directory.
 
     Raises:
         ValueError: the configuration cannot be used.
@@ -52,6 +54,7 @@ class DistributedTestRunner:
         scheduler: TestScheduler | None = None,
         aggregator: ResultsAggregator | None = None,
         config: FrameworkConfig | Mapping[str, Any] | None = None,
+        ship: bool | None = None,
     ) -> None:
         given = config_of(config)
         self._session = _session_for(scheduler)
@@ -62,7 +65,7 @@ class DistributedTestRunner:
             scheduler.distribute(self._session)
         self._aggregator = aggregator
         self._adding: set[str] = set()
-        self._runs = SessionRuns(self._session.config)
+        self._runs = SessionRuns(self._session.config, ship=ship)
         self._loop = LoopThread(self._runs.close)
         # Whoever forgets a runner forgets its nodes: they end with it, and not with the program.
         weakref.finalize(self, self._loop.leave).atexit = False

@@ -110,7 +110,7 @@ class TestScheduler:
     def get_node_loads(self) -> dict[str, int]:
         """How many tests are assigned to each node, by node id."""
         self._assign()
-        return {node_id: self.tests.count(node_id) for node_id in self._offers()}
+        return {node_id: self.tests.count(node_id) for node_id in self._nodes}
 
     def distribute(self, session: Session) -> None:
         """Assign what waits to the nodes of a runner's session, which are this scheduler's from here on."""
@@ -122,12 +122,17 @@ class TestScheduler:
     def _assign(self) -> None:
         self.tests.assign(self._offers().values(), self.config.strategy)
 
+    @property
+    def _nodes(self) -> dict[str, TestNode]:
+        return {**self._registered, **self.session.nodes}
+
     def _offers(self) -> dict[str, NodeOffer]:
+        """What nodes offer that may have tests: not those that a node manager has drained or cordoned."""
         joined = self.session.joined
-        nodes = {**self._registered, **self.session.nodes}
         return {
             node.id: NodeOffer(node.id, node.max_concurrent_tests, joined.get(node.id) or _capabilities_of(node))
-            for node in nodes.values()
+            for node in self._nodes.values()
+            if node.id not in self.session.marks
         }
 
     def _check_node(self, node_id: str) -> None:

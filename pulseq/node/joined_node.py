@@ -49,6 +49,7 @@ class JoinPlan:
         port: on which it listens; 0 is any that is free.
         contact: address under which the scheduler reaches it, as `tls://HOST:PORT`; None is the one that it listens on.
         directory: for its logs and what it has to know of itself.
+        projects: where it keeps what runs send of their projects; None is the usual place.
     """
 
     scheduler: str
@@ -59,6 +60,7 @@ class JoinPlan:
     port: int = 0
     contact: str | None = None
     directory: Path
+    projects: Path | None = None
 
 
 class JoinedNode:
@@ -183,6 +185,7 @@ class JoinedNode:
             "slots": plan.slots,
             "capabilities": dict(plan.labels),
             "first_worker": 0,
+            "directory": plan.projects and str(plan.projects),
         }
         process = await self._forks.start_node(plan.node_id, configuration)
         try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 from collections.abc import Container, Mapping
 from importlib.metadata import version
 from typing import Any
 
 import msgspec
 from distributed import rpc
-from distributed.comm.addressing import get_address_host
-from distributed.utils import get_ip
 
 from pulseq import __version__
 from pulseq.errors import InfrastructureError
@@ -18,6 +17,7 @@ from pulseq.node.leaving import take_back_mark
 from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.welcome import WELCOME_KEY, NotWelcomeError, Welcome
 from pulseq.security.credentials import Credentials
+from pulseq.security.greeting import split_address
 from pulseq.security.tls import connection_args
 
 _PATIENCE_SECONDS = 8.0
@@ -34,11 +34,18 @@ async def prepare_to_join(configuration: Mapping[str, Any]) -> dict[str, Any]:
     welcome = await meet_scheduler(address, credentials, configuration["node_id"], configuration["former"])
     return {
         **configuration,
-        # No other address of this machine is of use to the scheduler.
-        "host": get_ip(get_address_host(address)),  # type: ignore[no-untyped-call]
+        "host": _address_towards(address),
         "node_timeout_seconds": welcome.node_timeout_seconds,
         "heartbeat_seconds": min(welcome.heartbeat_seconds, welcome.node_timeout_seconds / 3),
     }
+
+
+def _address_towards(address: str) -> str:
+    """The address of this machine that has a way to the scheduler; no other one is of use to it."""
+    family, kind, _, _, place = socket.getaddrinfo(*split_address(address), type=socket.SOCK_DGRAM)[0]
+    with socket.socket(family, kind) as probe:
+        probe.connect(place)
+        return str(probe.getsockname()[0])
 
 
 async def meet_scheduler(
@@ -90,12 +97,12 @@ async def _read_welcome(scheduler: Any, address: str) -> Welcome:
 async def _take_place(
     scheduler: Any, workers: Mapping[str, Mapping[str, Any]], node_id: str, former: Container[str]
 ) -> None:
-    for address, worker in workers.items():
-        if worker.get("name") != node_id:
+    for address, member in workers.items():
+        if member.get("name") != node_id:
             continue
-        labels = worker.get("pulseq", {})
+        labels = member.get("pulseq", {})
         if labels.get("incarnation") not in former:
-            host = labels.get("host") or worker.get("host")
+            host = labels.get("host") or member.get("host")
             taken = f"there is a node {node_id!r} already, on {host} at {address!r}"
             raise NotWelcomeError(f"{taken}: give this one another --id, or end that one")
         # It was killed, or its link was cut, and its scheduler has not noticed yet.

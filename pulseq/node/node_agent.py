@@ -29,6 +29,7 @@ from pulseq.models import (
 )
 from pulseq.node.attempt_ends import AttemptEnds
 from pulseq.node.dispatch_under_way import DispatchUnderWay
+from pulseq.node.giving_way import GivingWay
 from pulseq.node.host_projects import HostProjects
 from pulseq.node.machine_memory import MachineMemory
 from pulseq.node.next_items import NextItems
@@ -106,6 +107,7 @@ class NodeAgent:
         self.incarnation = incarnation
         self.slots = slots
         self.node_slots = NodeSlots(slots)
+        self._giving_way = GivingWay(self.node_slots)
         self.temp_root = temp_root
         self.executor = Executor(node_id=node_id, temp_root=temp_root)
         self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
@@ -181,6 +183,7 @@ class NodeAgent:
             await self._leave_run(run_id)
 
     async def close(self) -> None:
+        await self._giving_way.close()
         for run_id in list(self._runs):
             await self._leave_run(run_id)
         await self.flow_tasks.close()
@@ -238,7 +241,8 @@ class RunOnNode:
         if self._paths is not None:
             dispatch = self._paths.dispatch_here(dispatch)
         under_way = DispatchUnderWay(dispatch, self._not_to_run.pop(dispatch.key, frozenset()))
-        place = self._places[dispatch.key] = Place(under_way, dispatch.priority, self.run_id)
+        place = Place(under_way, dispatch.priority, self.run_id, lambda: self._give_back(dispatch))
+        self._places[dispatch.key] = place
         self._idle.clear()
         try:
             await self._take_turn(place, dispatch)
@@ -293,6 +297,12 @@ class RunOnNode:
                     given += [order.key for order in back]
                 self.tell(TestsRecalled(key, tuple(given)))
         self._outbox.flush()
+
+    def _give_back(self, dispatch: Dispatch) -> None:
+        """Let the driver have what of a dispatch has not begun: another run has a better right to its slot."""
+        every = frozenset(key for work in dispatch.work for key in work.keys)
+        if dispatch.key in self._places and len(every) > 1:
+            self._background.start(self.recall(dispatch.key, every), f"giving back dispatch {dispatch.key}")
 
     async def perform(self, work: Work, *, retry: int, task_run: str, ask_next: AskNext) -> list[AttemptResult]:
         """One go at a piece of work; called by its Prefect task, once per try."""

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-import bisect
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from pulseq.node.dispatch_under_way import DispatchUnderWay
+
+#: What a dispatch counts at least: its way through the node is no less than that.
+_LEAST_SECONDS = 0.005
+#: So long a dispatch keeps its slot although another run, which has had less, waits for one.
+KEEP_SECONDS = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -15,17 +21,22 @@ class Place:
 
     Attributes:
         run: the id of its run.
+        give_back: has it give back what of it has not begun, so that its slot is free sooner.
         turn: set when it may go on: it has a slot, or it is not to wait for one any longer.
-        round: its place among dispatches of all runs, of which each has one a round.
+        number: its place among all arrivals.
+        since: when it got its slot.
         heir: who gets its slot when it is done, whoever else waits; `heir_of` is the other end of that.
     """
 
     under_way: DispatchUnderWay
     priority: int = 0
     run: str = ""
-    round: int = 0
+    give_back: Callable[[], None] = lambda: None
     turn: asyncio.Event = field(default_factory=asyncio.Event)
+    number: int = 0
+    since: float = 0.0
     has_slot: bool = False
+    has_given_back: bool = False
     heir: Place | None = None
     heir_of: Place | None = None
 
@@ -41,45 +52,59 @@ class Place:
 class NodeSlots:
     """Gives the slots of a node to the dispatches of all runs there, the highest priority first, then in turns.
 
-    Turns are those of start-time fair queueing, with a dispatch as the unit of cost (Goyal, Vin, Cheng 1997): a run
-    that comes late, or had few, waits for one dispatch of each other run at most, however many of those wait.
+    Next is the run that has had its slots for the shortest time so far, as in start-time fair queueing (Goyal, Vin,
+    Cheng 1997) with the seconds that a dispatch took as its cost. One that comes late, or had nothing here for a
+    while, begins where the others are: it has nothing to make up for, and waits for nobody's queue.
     A driver may send more than there are slots, so that none of them waits for the way there.
+
+    Attributes:
+        on_change: called when somebody has come or gone.
     """
 
-    def __init__(self, slots: int) -> None:
+    def __init__(self, slots: int, clock: Callable[[], float] = time.monotonic) -> None:
+        self.on_change: Callable[[], None] = lambda: None
         self._free = slots
+        self._clock = clock
         self._line: list[Place] = []
-        self._round = 0
-        self._rounds: dict[str, int] = {}
+        self._running: list[Place] = []
+        self._arrivals = 0
+        #: Seconds that runs have had of slots, and what one that has nothing here begins with.
+        self._had: dict[str, float] = {}
+        self._floor = 0.0
 
     def enter(self, place: Place, after: Place | None = None) -> None:
         """A dispatch has come; it gets the slot of `after` when that is done, else one now, or stands in line."""
+        self._arrivals += 1
+        place.number = self._arrivals
+        self._had[place.run] = max(self._had.get(place.run, 0.0), 0.0 if self._is_here(place.run) else self._floor)
         if after is not None and after.has_slot and after.heir is None:
             after.bequeath(place)
-            return
-        place.round = self._rounds[place.run] = max(self._round, self._rounds.get(place.run, 0) + 1)
-        if self._free:
+        elif self._free:
             self._free -= 1
             self._give_slot(place)
         else:
-            bisect.insort(self._line, place, key=lambda waiting: (-waiting.priority, waiting.round))
+            self._line.append(place)
+        self.on_change()
 
     def leave(self, place: Place) -> None:
         """A dispatch is done, or waits no longer."""
         if place.has_slot:
-            place.has_slot = False
             self._hand_on(place)
         elif place.heir_of is not None:
             place.heir_of.bequeath(None)
         elif place in self._line:
             self._line.remove(place)
+        self.on_change()
 
     def _hand_on(self, place: Place) -> None:
         successor = self.next_after(place)
+        place.has_slot = False
+        self._running.remove(place)
+        self._had[place.run] += self._seconds_of(place)
         if successor is None:
             self._free += 1
-            # Who has nothing here has nothing to make up for either.
-            self._rounds = {run: at for run, at in self._rounds.items() if at >= self._round}
+            # Who has nothing here, and has had no more than the others, is like one that comes for the first time.
+            self._had = {run: had for run, had in self._had.items() if had > self._floor or self._is_here(run)}
             return
         if successor is not place.heir:
             self._line.remove(successor)
@@ -88,7 +113,7 @@ class NodeSlots:
 
     def next_after(self, place: Place) -> Place | None:
         """Who would get the slot of this dispatch if it were done now."""
-        return place.heir or next(iter(self._line), None)
+        return place.heir or min(self._line, key=lambda one: self._rank(one, leaving=place), default=None)
 
     def reserve(self, place: Place, heir: Place) -> None:
         """Keep the slot of a dispatch for one that stands in line, or that has been its heir before."""
@@ -96,7 +121,44 @@ class NodeSlots:
             self._line.remove(heir)
             place.bequeath(heir)
 
+    def make_room(self) -> bool:
+        """Have dispatches give back what they have not begun, one for each of another run that has a better right.
+
+        Returns:
+            whether it is worth another look soon.
+        """
+        asked = False
+        for waiting in sorted(self._line, key=self._rank):
+            holders = [one for one in self._running if self._is_before(waiting, one)]
+            asked = asked or bool(holders)
+            due = [one for one in holders if self._clock() - one.since >= KEEP_SECONDS]
+            if due:
+                holder = max(due, key=lambda one: self._had_by(one.run))
+                holder.has_given_back = True
+                holder.give_back()
+        return asked
+
+    def _is_before(self, waiting: Place, holder: Place) -> bool:
+        if holder.has_given_back or holder.run == waiting.run or holder.priority > waiting.priority:
+            return False
+        return holder.priority < waiting.priority or self._had_by(waiting.run) < self._had_by(holder.run)
+
+    def _rank(self, place: Place, leaving: Place | None = None) -> tuple[int, float, int, int]:
+        at_work = sum(one.run == place.run and one is not leaving for one in self._running)
+        return -place.priority, self._had_by(place.run), at_work, place.number
+
+    def _had_by(self, run: str) -> float:
+        return self._had.get(run, 0.0) + sum(self._seconds_of(one) for one in self._running if one.run == run)
+
+    def _seconds_of(self, place: Place) -> float:
+        return max(self._clock() - place.since, _LEAST_SECONDS)
+
+    def _is_here(self, run: str) -> bool:
+        return any(one.run == run for one in (*self._running, *self._line))
+
     def _give_slot(self, place: Place) -> None:
-        self._round = max(self._round, place.round)
+        self._floor = max(self._floor, self._had_by(place.run))
+        place.since = self._clock()
         place.has_slot = True
+        self._running.append(place)
         place.turn.set()

@@ -16,6 +16,7 @@ from concurrent.futures import Executor
 from multiprocessing.connection import Connection
 
 from pulseq.errors import InfrastructureError
+from pulseq.models import Priority
 from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.protocol.to_node import RunTask
@@ -50,7 +51,7 @@ class FlowTasks:
         Raises:
             InfrastructureError: its process has ended, or the flow run has.
         """
-        place = Place(DispatchUnderWay(Dispatch("", flow, (), ())), run=flow)
+        place = Place(DispatchUnderWay(Dispatch("", flow, (), ())), Priority.MEDIUM, flow)
         self._places.setdefault(flow, set()).add(place)
         self._slots.enter(place)
         try:

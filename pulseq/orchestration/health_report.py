@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
@@ -14,6 +14,7 @@ from prefect.states import Completed, Failed
 
 from pulseq.cluster.health_watch import HealthChange
 from pulseq.events import NodeHealth
+from pulseq.marks import NodeMark
 from pulseq.models import Liveness
 from pulseq.orchestration.run_events import tell_events
 from pulseq.protocol.names import shown_name
@@ -22,9 +23,10 @@ ARTIFACT_KEY = "node-health"
 CHANGED_EVENT = "pulseq.node.changed"
 
 
-async def publish_health(rows: Sequence[NodeHealth], *, description: str) -> None:
-    """Show the rows of a look as the table `node-health` of the current flow run."""
-    await acreate_table_artifact([table_row(row) for row in rows], key=ARTIFACT_KEY, description=description)
+async def publish_health(rows: Sequence[NodeHealth], marks: Mapping[str, NodeMark], *, description: str) -> None:
+    """Show the rows of a look, and what is said of nodes, as the table `node-health` of the current flow run."""
+    table = [{**table_row(row), "marked": _say_mark(marks.get(row.node_id))} for row in rows]
+    await acreate_table_artifact(table, key=ARTIFACT_KEY, description=description)
 
 
 def table_row(health: NodeHealth) -> dict[str, str]:
@@ -40,6 +42,10 @@ def table_row(health: NodeHealth) -> dict[str, str]:
         "disk free": _share(health.disk_free, health.disk_total),
         "why": shown_name(health.why or ""),
     }
+
+
+def _say_mark(mark: NodeMark | None) -> str:
+    return "" if mark is None or mark.is_open else shown_name(mark.say())
 
 
 def _share(part: int | None, whole: int | None) -> str:

@@ -11,7 +11,10 @@ from pulseq.planning.queued import NodeLoad, NodeOffer
 
 @dataclass(slots=True, eq=False)
 class PooledNode:
-    """A node and what it holds; `fits` has the bit of each class of requirements that it fits."""
+    """A node and what it holds; `fits` has the bit of each class of requirements that it fits.
+
+    One that is `marked` has slots that nobody is to wait for.
+    """
 
     offer: NodeOffer
     order: int
@@ -19,6 +22,7 @@ class PooledNode:
     used: int = 0
     given: int = 0
     open: bool = True
+    marked: bool = False
     rank: Rank = ()
 
 
@@ -28,7 +32,7 @@ class NodePool:
 
     Attributes:
         rank: a strategy's order of nodes, smallest first.
-        slots: of all nodes.
+        slots: of all nodes that are not marked.
     """
 
     rank: Callable[[NodeLoad], Rank]
@@ -54,6 +58,7 @@ class NodePool:
         """A node is gone; it is returned where it was known."""
         node = self._nodes.pop(node_id, None)
         if node is not None:
+            self.set_marked(node, False)
             self.slots -= node.offer.slots
             self._free.discard(node)
             self._second.discard(node)
@@ -63,6 +68,13 @@ class NodePool:
         """Whether a node takes more."""
         self._nodes[node_id].open = is_open
         self._sort_in(self._nodes[node_id])
+
+    def set_marked(self, node: PooledNode, is_marked: bool) -> None:
+        """Whether nobody is to wait for a node."""
+        if is_marked != node.marked:
+            node.marked = is_marked
+            self.slots += -node.offer.slots if is_marked else node.offer.slots
+            self._sort_in(node)
 
     def take_slot(self, node: PooledNode, tests: int) -> None:
         """A node gets a dispatch."""
@@ -80,7 +92,11 @@ class NodePool:
     def find_open(self, node_id: str) -> PooledNode | None:
         """A node that is there and takes more."""
         node = self._nodes.get(node_id)
-        return node if node is not None and node.open else None
+        return node if node is not None and node.open and not node.marked else None
+
+    def find(self, node_id: str) -> PooledNode | None:
+        """A node that is there."""
+        return self._nodes.get(node_id)
 
     def give_ahead(self, node: PooledNode, tests: int) -> None:
         """A node gets a dispatch that will have the slot of another one there."""
@@ -100,7 +116,7 @@ class NodePool:
         slots = node.offer.slots
         node.rank = self.rank(NodeLoad(slots, node.used, node.given, node.order, node.offer.slowness))
         for members, belongs in ((self._free, node.used < slots), (self._second, slots <= node.used < 2 * slots)):
-            if belongs and node.open:
+            if belongs and node.open and not node.marked:
                 members.add(node)
             else:
                 members.discard(node)

@@ -64,27 +64,33 @@ class ReadyQueue:
         """A node is there, all of its slots free."""
         self.node_left(offer.id)
         groups = [group for group in self._classes.values() if self._fits(group.key, offer.capabilities)]
-        self._nodes.join(offer, sum(group.bit for group in groups))
+        node = self._nodes.join(offer, sum(group.bit for group in groups))
         for group in groups:
-            group.room += offer.slots
-            group.nodes += 1
+            self._count(group, node, 1)
         self._keep_order()
 
     def node_left(self, node_id: str) -> None:
         """A node is gone; what it held is for the caller to add again."""
-        node = self._nodes.leave(node_id)
-        self._release(node_id)
-        for group in self._classes.values():
-            if node is not None and node.fits & group.bit:
-                group.room -= node.offer.slots
-                group.nodes -= 1
-        self._keep_order()
+        self.set_marked(node_id, True)  # nobody waits for it any more, and then it is not there at all
+        self._nodes.leave(node_id)
 
     def set_open(self, node_id: str, is_open: bool) -> None:
-        """Give a node more tests, or none (drained, suspect)."""
+        """Give a node more tests, or none for now (suspect)."""
         self._nodes.set_open(node_id, is_open)
         if not is_open:
             self._release(node_id)
+
+    def set_marked(self, node_id: str, is_marked: bool) -> None:
+        """Give a node nothing more, and let nothing hope for it (drained, cordoned), or take that back."""
+        node = self._nodes.find(node_id)
+        if node is None or node.marked == is_marked:
+            return
+        self._nodes.set_marked(node, is_marked)
+        self._release(node_id)
+        for group in self._classes.values():
+            if node.fits & group.bit:
+                self._count(group, node, -1 if is_marked else 1)
+        self._keep_order()
 
     def learn(self, test: QueuedTest, seconds: float) -> None:
         """A test took so long: what history does not know of its file is reckoned with that."""
@@ -112,7 +118,7 @@ class ReadyQueue:
 
     @property
     def slots(self) -> int:
-        """Slots of all nodes."""
+        """Slots of all nodes that are not marked."""
         return self._nodes.slots
 
     @property
@@ -204,9 +210,13 @@ class ReadyQueue:
         for node in self._nodes:
             if self._fits(key, node.offer.capabilities):
                 node.fits |= group.bit
-                group.room += node.offer.slots
-                group.nodes += 1
+                if not node.marked:
+                    self._count(group, node, 1)
         return group
+
+    def _count(self, group: RequirementClass, node: PooledNode, sign: int) -> None:
+        group.room += sign * node.offer.slots
+        group.nodes += sign
 
     def _flows(self) -> bool:
         """Whether many short tests of known length wait."""

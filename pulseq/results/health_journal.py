@@ -13,12 +13,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pulseq.errors import UsageError
-from pulseq.events import NodeHealth
+from pulseq.events import NodeHealth, NodeMarked
+from pulseq.marks import NodeMark
 from pulseq.results.database import Connection, Database, append_rows
 from pulseq.results.journal import JournalWriter, read_journal
 from pulseq.results.journal_mark import read_mark
 from pulseq.results.row_stamps import note_place
-from pulseq.results.staging import Row, health_row, microseconds
+from pulseq.results.staging import Row, health_row, mark_row, microseconds
 
 DIRECTORY = "health"
 #: So long a watcher waits for another one of the same state directory to let go of the journal.
@@ -27,8 +28,10 @@ PATIENCE_SECONDS = 5.0
 _RECALLED_JOURNALS = 2
 
 
-def record_health(home: Path, rows: Iterable[NodeHealth], *, clock: Callable[[], float] = time.time) -> Path:
-    """Put the rows of one look on the disk; the journal that has them.
+def record_health(
+    home: Path, rows: Iterable[NodeHealth | NodeMarked], *, clock: Callable[[], float] = time.time
+) -> Path:
+    """Put the rows of one look on the disk, and the marks that are new; the journal that has them.
 
     Raises:
         UsageError: the state directory cannot be written, or another watcher does not let go of the journal.
@@ -60,6 +63,12 @@ def recall_health(home: Path, scheduler: str) -> list[tuple[float, NodeHealth]]:
         for entry in read_journal(path)
         if isinstance(entry.event, NodeHealth) and entry.event.scheduler == scheduler
     ]
+
+
+def recall_marks(home: Path) -> dict[str, NodeMark]:
+    """The last mark of each node that these looks saw, by node."""
+    entries = (entry for path in health_journals(home)[-_RECALLED_JOURNALS:] for entry in read_journal(path))
+    return {entry.event.mark.node_id: entry.event.mark for entry in entries if isinstance(entry.event, NodeMarked)}
 
 
 def health_journals(home: Path) -> list[Path]:
@@ -102,8 +111,17 @@ def _ingest_one(connection: Connection, journal: Path, known: tuple[str, int] | 
     if start == size:
         return 0
     reader = read_journal(journal, offset=start)
-    rows = [_row(entry.seq, entry.event, entry.time) for entry in reader if isinstance(entry.event, NodeHealth)]
+    entries = list(reader)
+    rows = [_row(entry.seq, entry.event, entry.time) for entry in entries if isinstance(entry.event, NodeHealth)]
     added = _add_rows(connection, rows)
+    _add_marks(
+        connection,
+        [
+            _mark_row(entry.seq, entry.event.mark, entry.time)
+            for entry in entries
+            if isinstance(entry.event, NodeMarked)
+        ],
+    )
     note_place(connection, _key(journal), mark, reader.offset, len(reader.damage))
     return added
 
@@ -121,12 +139,30 @@ def _add_rows(connection: Connection, rows: list[Row]) -> int:
     return int(after) - int(before)
 
 
+def _add_marks(connection: Connection, rows: list[Row]) -> None:
+    """Add the marks that are not there yet; one that was seen again is the same."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE marks AS FROM node_marks LIMIT 0")
+    append_rows(connection, "marks", rows)
+    connection.execute(
+        """INSERT INTO node_marks
+        SELECT DISTINCT ON (node_id, state, marked_at) l.* FROM marks AS l
+        ANTI JOIN (FROM node_marks WHERE run_id IS NULL) AS h
+        ON h.node_id = l.node_id AND h.state = l.state AND h.marked_at IS NOT DISTINCT FROM l.marked_at
+        ORDER BY l.seq"""
+    )
+
+
 _LOOKS = "SELECT count(*) FROM node_health WHERE run_id IS NULL"
 
 
 def _row(seq: int, health: NodeHealth, at: float) -> Row:
     number, node_id, _, *rest = health_row(seq, "poll", health, None)
     return (None, number, node_id, datetime.fromtimestamp(at, UTC), *rest)
+
+
+def _mark_row(seq: int, mark: NodeMark, at: float) -> Row:
+    number, node_id, _, *words, _ = mark_row(seq, mark, None)
+    return (None, number, node_id, datetime.fromtimestamp(at, UTC), *words, datetime.fromtimestamp(mark.at, UTC))
 
 
 def drop_health(home: Path, database: Database, before: float) -> int:
@@ -142,6 +178,9 @@ def drop_health(home: Path, database: Database, before: float) -> int:
                 connection.execute("DELETE FROM journals WHERE run_id = ?", [_key(path)])
             connection.execute(
                 "DELETE FROM node_health WHERE run_id IS NULL AND seen_at < make_timestamptz(?)", [microseconds(before)]
+            )
+            connection.execute(
+                "DELETE FROM node_marks WHERE run_id IS NULL AND heard_at < make_timestamptz(?)", [microseconds(before)]
             )
         for path in old:
             path.unlink(missing_ok=True)

@@ -17,6 +17,7 @@ TABLES = (
     "run_notes",
     "nodes",
     "node_health",
+    "node_marks",
     "tests",
     "running",
     "attempts",

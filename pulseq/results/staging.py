@@ -21,6 +21,7 @@ from pulseq.events import (
     NodeHealth,
     NodeJoined,
     NodeLost,
+    NodeMarked,
     PrefectRunKnown,
     RunFinished,
     RunNote,
@@ -28,6 +29,7 @@ from pulseq.events import (
     SessionFinished,
     TestExpanded,
 )
+from pulseq.marks import NodeMark
 from pulseq.models import Liveness, PytestWarning
 from pulseq.results.codec import JournalEntry
 
@@ -76,6 +78,8 @@ class RunEvents:
             case ArtifactsKept() as kept:
                 key = (seq, clean(kept.test_id), clean(kept.variant), kept.attempt, clean(kept.node_id))
                 self.rows["stage_artifacts"] += [(*key, *_artifact_row(file)) for file in kept.files]
+            case NodeMarked(mark):
+                self.rows["stage_node_marks"].append(mark_row(seq, mark, at))
             case RunNote(text):
                 self.rows["stage_run_notes"].append((seq, at, clean(text)))
             case EntryCollected() as collected:
@@ -107,6 +111,12 @@ def health_row(seq: int, event: str, health: NodeHealth, at: int | None) -> Row:
 def _artifact_row(file: Artifact) -> Row:
     words = (file.sha256, clean(file.media_type), clean_or_none(file.trouble))
     return (clean(file.name), clean_or_none(file.path), file.bytes, *words)
+
+
+def mark_row(seq: int, mark: NodeMark, at: int | None) -> Row:
+    """The row of `node_marks`, without its run."""
+    words = (mark.state.value, clean_or_none(mark.why or None), clean_or_none(mark.who or None))
+    return (seq, clean(mark.node_id), at, *words, microseconds(mark.at))
 
 
 def microseconds(seconds: float) -> int | None:

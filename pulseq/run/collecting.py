@@ -69,8 +69,11 @@ async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions,
     spec = spec_of(entry, options.run_id, keyword=options.keyword, markers=options.markers, isolation=options.isolation)
     dispatcher.specs[entry.id] = spec
     dispatcher.entries[entry.id] = entry
-    nodes = dispatcher.nodes.fitting(entry)
     gone: set[str] = set()
+    nodes = dispatcher.nodes.fitting(entry)
+    if not nodes and dispatcher.nodes.closed_to(entry.requirements):
+        dispatcher.nodes.note_waiting(entry.requirements, 1)
+        nodes = await dispatcher.nodes.wait_for_fitting(entry, gone)
     for _ in range(MAX_NODE_LOSSES):
         if not nodes:
             dispatcher.end_unsatisfiable(entry.key)

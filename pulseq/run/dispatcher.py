@@ -17,6 +17,7 @@ from pulseq.capabilities import nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, RunNote, SessionFinished
+from pulseq.marks import MarkState, NodeMark
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, PytestSpec, Reason, TestCase
 from pulseq.orchestration.delivery import Delivery
 from pulseq.planning.ready_queue import Pick
@@ -38,7 +39,7 @@ from pulseq.run.expansion import session_row
 from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
 from pulseq.run.ledger import Ledger, Next
 from pulseq.run.prefetch import Prefetch
-from pulseq.run.run_nodes import RunNodes
+from pulseq.run.run_nodes import RunNodes, say_closed
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.shipping import Shipping
 from pulseq.run.work_orders import build_dispatch
@@ -137,6 +138,12 @@ class Dispatcher:
         """A node has come."""
         self.nodes.join(node)
 
+    def heed_mark(self, mark: NodeMark) -> None:
+        """A node is to have nothing more, or tests again; what one that is drained has not begun is taken back."""
+        self.nodes.heed(mark)
+        if mark.state is MarkState.DRAINING:
+            self._stealing.take_back(mark.node_id)
+
     async def begin(self) -> None:
         """Let all nodes take tests."""
         self.ledger.begin()
@@ -168,6 +175,8 @@ class Dispatcher:
                 raise self._error
             if self._admitting:
                 self._end_unmatched(self.queue.withdraw_unmatched(time.monotonic()))
+                for requirements, count in self.queue.take_hopeful():
+                    self.nodes.note_waiting(requirements, count)
                 for pick in self.queue.picks():
                     self._send(pick)
             self._prefetch.answer(admitting=self._admitting)  # after what is idle has had its own
@@ -191,9 +200,13 @@ class Dispatcher:
                 await self._changed.wait()
 
     def end_unsatisfiable(self, key: Key) -> None:
-        """End a test that no node fits, with the nearest miss."""
+        """End a test that no node fits, with the nearest miss, or none that may have it."""
+        requirements = self.ledger.case(key).requirements
         offers = {node.id: node.capabilities for node in self.cluster.nodes.values()}
-        why = nearest_miss(self.ledger.case(key).requirements, offers) if offers else "no node is left"
+        if closed := self.nodes.closed_to(requirements):
+            why = say_closed(closed)
+        else:
+            why = nearest_miss(requirements, offers) if offers else "no node is left"
         self.ledger.close(key, Reason.UNSATISFIABLE, why)
 
     def end_unable(self, key: Key, fitting: list[LiveNode]) -> bool:

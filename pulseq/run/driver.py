@@ -141,6 +141,7 @@ class Driver:
         assert address is not None
         self.cluster.on_joined = self.dispatcher.add_node
         self.cluster.on_left = self.dispatcher.lose_node
+        self.cluster.on_marked = self.dispatcher.heed_mark
         self.cluster.on_lost = self._scheduler_lost
         self.cluster.on_refused = self._note_refused
         await self.cluster.connect(
@@ -156,10 +157,28 @@ class Driver:
             local.on_node_given_up = self._note_given_up
             local.background.on_death = self._stopper.stop_for_death
             await self.cluster.follow(local)
+        await self._wait_for_joining()
         if not self.cluster.nodes:
             raise InfrastructureError(f"the scheduler at {address!r} has no PulseQ node")
         await self._health.begin()
         await self.dispatcher.settle()
+
+    async def _wait_for_joining(self) -> None:
+        missing = [node_id for node_id in self.options.awaited if node_id not in self.cluster.nodes]
+        if not missing:
+            return
+        self.log.emit(RunNote(f"waiting for {', '.join(missing)} to join, for up to {self._node_timeout:g} s"))
+        waiting = (self.cluster.wait_for(node_id, self._node_timeout) for node_id in missing)
+        found = await asyncio.gather(*waiting, return_exceptions=True)
+        late = [node_id for node_id, one in zip(missing, found, strict=True) if isinstance(one, TimeoutError)]
+        if not late:
+            return
+        told = f"{', '.join(late)} has not joined" if len(late) == 1 else f"{', '.join(late)} have not joined"
+        if not self.options.without_missing:
+            raise InfrastructureError(
+                f"{told} within {self._node_timeout:g} s: `pulseq node start` there, or --without-missing"
+            )
+        self.log.emit(RunNote(f"{told}: the run goes on without"))
 
     def _note_refused(self, node_id: str, why: str) -> None:
         self.log.emit(RunNote(f"node {node_id} cannot take part: {why}"))

@@ -5,21 +5,27 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pulseq.cluster.health import Sighting, look_at_nodes, reach_scheduler
 from pulseq.cluster.health_watch import HealthWatch, Look
+from pulseq.cluster.marks import read_marks
 from pulseq.cluster.scheduler_address import check_scheduler, credentials_for
 from pulseq.cluster.standing_cluster import StandingCluster, find_cluster
 from pulseq.errors import InfrastructureError, PulseqError
+from pulseq.events import NodeMarked
 from pulseq.fleet import FrameworkConfig
+from pulseq.marks import NodeMark
 from pulseq.orchestration.health_report import no_scheduler, nothing_stands, publish_health, state_of_look, tell_changes
+from pulseq.orchestration.mark_report import tell_marks
 from pulseq.ownership import default_home
 from pulseq.planning.liveness import LivenessRule
 from pulseq.results.database import DATABASE_NAME, Database
-from pulseq.results.health_journal import ingest_health, recall_health, record_health
+from pulseq.results.health_journal import ingest_health, recall_health, recall_marks, record_health
+from pulseq.run.node_marking import is_recent, news_of_marks
 from pulseq.run.state_directory import prepare_home
 from pulseq.security.credentials import Credentials
 
@@ -58,18 +64,22 @@ async def check_nodes(request: HealthRequest) -> Any:
         watch.remember(health, at)
     trouble: str | None = None
     sightings: list[Sighting] = []
+    marks: Mapping[str, NodeMark] = {}
     try:
         if request.scheduler is None and cluster is not None and not cluster.keeper.alive:
             # An address that nobody answers for is not even asked: who wrote it down is not known.
             raise InfrastructureError(f"what `pulseq up` had started in {home} has died")
-        sightings = await _see(watch)
+        sightings, marks = await _see(watch)
     except PulseqError as error:
         trouble = str(error)
     look = watch.take(sightings, time.time(), trouble=trouble)
-    await asyncio.to_thread(_keep, home, look)
+    known = await asyncio.to_thread(recall_marks, home)
+    news = news_of_marks(marks, known) if trouble is None else []
+    await asyncio.to_thread(_keep, home, look, news)
     await tell_changes(look.changes)
+    await tell_marks([mark for mark in news if is_recent(mark, time.time())])
     latest = [*{row.node_id: row for row in look.rows}.values()]
-    await publish_health(latest, description=f"Nodes of the scheduler at {address}")
+    await publish_health(latest, marks, description=f"Nodes of the scheduler at {address}")
     return state_of_look(latest) if trouble is None else no_scheduler(trouble)
 
 
@@ -86,10 +96,11 @@ def make_watch(
     return HealthWatch(rule, address, credentials, expected)
 
 
-async def _see(watch: HealthWatch) -> list[Sighting]:
+async def _see(watch: HealthWatch) -> tuple[list[Sighting], dict[str, NodeMark]]:
     await _reach(watch.scheduler, watch.credentials)
     async with reach_scheduler(watch.scheduler, watch.credentials) as scheduler:
-        return await look_at_nodes(scheduler, probe_seconds=watch.rule.probe_seconds)
+        sightings = await look_at_nodes(scheduler, probe_seconds=watch.rule.probe_seconds)
+        return sightings, await read_marks(scheduler, opened=True)
 
 
 async def _reach(address: str, credentials: Credentials | None) -> None:
@@ -100,9 +111,9 @@ async def _reach(address: str, credentials: Credentials | None) -> None:
         raise InfrastructureError(f"no Dask scheduler answers at {address!r}") from error
 
 
-def _keep(home: Path, look: Look) -> None:
+def _keep(home: Path, look: Look, marks: Iterable[NodeMark]) -> None:
     prepare_home(home)
-    record_health(home, look.rows)
+    record_health(home, [*look.rows, *map(NodeMarked, marks)])
     try:
         ingest_health(home, Database(home / DATABASE_NAME))
     except PulseqError as error:

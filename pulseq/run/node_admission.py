@@ -22,6 +22,7 @@ class NodeAdmission:
     Args:
         on_admitted: called with a node that may have tests from now on.
         on_trouble: called with a node that is there and cannot take part, and why.
+        is_closed: whether a node is not to have tests: it need not know the run before that is taken back.
         shipping: brings the run's project to nodes that get it.
 
     Attributes:
@@ -36,6 +37,7 @@ class NodeAdmission:
     on_admitted: Callable[[LiveNode], None]
     on_trouble: Callable[[LiveNode, str], None]
     shipping: Shipping | None = None
+    is_closed: Callable[[str], bool] = lambda _node_id: False
     is_open: bool = False
     unable: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, Reason] = field(default_factory=dict)
@@ -49,6 +51,9 @@ class NodeAdmission:
 
     async def admit(self, node: LiveNode) -> None:
         """Make a node know the run; it takes part as soon as nodes may."""
+        if self.is_closed(node.id):
+            self._turn()
+            return
         for pause in (*ADMIT_AGAIN_SECONDS, None):
             try:
                 if self._ready.get(node.id) is not node:
@@ -64,10 +69,14 @@ class NodeAdmission:
                     return
             await asyncio.sleep(pause)
         # A node that joins while all are admitted comes here twice.
-        if self.is_open and self._is_here(node) and self._admitted.get(node.id) is not node:
+        if self.is_open and self._is_here(node) and not self.has(node):
             self._admitted[node.id] = node
             self.unable.pop(node.id, None)
             self.on_admitted(node)
+
+    def has(self, node: LiveNode) -> bool:
+        """Whether a node takes part."""
+        return self._admitted.get(node.id) is node
 
     async def admit_all(self) -> None:
         """Let all nodes take part, those that are there and those that will come.
@@ -85,7 +94,7 @@ class NodeAdmission:
     async def wait_until_ready(self, node: LiveNode) -> bool:
         """Until a node knows the run; False where it cannot, or has left."""
         while self._ready.get(node.id) is not node:
-            if node.id in self.unable or not self._is_here(node):
+            if node.id in self.unable or not self._is_here(node) or self.is_closed(node.id):
                 return False
             await self._turned.wait()
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -12,8 +12,9 @@ from pulseq.background import Background
 from pulseq.capabilities import match
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
-from pulseq.events import Event, NodeJoined, RunNote
-from pulseq.models import Reason, TestCase
+from pulseq.events import Event, NodeJoined, NodeMarked, RunNote
+from pulseq.marks import NodeMark
+from pulseq.models import CapabilityValue, Reason, TestCase
 from pulseq.run.in_flight import InFlight
 from pulseq.run.node_admission import NodeAdmission
 from pulseq.run.run_queue import RunQueue
@@ -51,20 +52,51 @@ class RunNodes:
 
     def __post_init__(self) -> None:
         self._admission = NodeAdmission(
-            self.run_id, self.cluster, self.runner, self._let_in, self._leave_out, self.shipping
+            self.run_id, self.cluster, self.runner, self._let_in, self._leave_out, self.shipping, self.is_closed
         )
 
     def join(self, node: LiveNode) -> None:
         """A node has come: let it take tests as soon as it knows the run."""
         self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities))
         self._retired.discard(node.id)
+        if (mark := self.cluster.marks.get(node.id)) is not None:
+            self._tell_mark(mark)
+            self._let_in(node)  # marked, for what fits it alone to wait
+        else:
+            self._admit(node)
+
+    def _admit(self, node: LiveNode) -> None:
         if self._admission.is_sent_to(node):
             self.queue.node_coming(node.id, node.capabilities)
         self.background.start(self._admission.admit(node), f"letting node {node.id} in")
 
     def _let_in(self, node: LiveNode) -> None:
         self.queue.node_joined(node.id, node.slots, node.capabilities)
+        self.queue.set_marked(node.id, self.is_closed(node.id))
         self.changed.set()
+
+    def heed(self, mark: NodeMark) -> None:
+        """A node is marked: it gets nothing more, or tests again; one that is not there yet when it has come."""
+        node = self.cluster.nodes.get(mark.node_id)
+        if node is None:
+            return
+        self._tell_mark(mark)
+        if self._admission.has(node):
+            self.queue.set_marked(node.id, not mark.is_open)
+        elif mark.is_open:
+            self._admit(node)
+        else:
+            self._let_in(node)
+        self.changed.set()
+
+    def _tell_mark(self, mark: NodeMark) -> None:
+        self.tell(NodeMarked(mark))
+        gets = "gets tests again" if mark.is_open else "gets no more tests"
+        self.tell(RunNote(f"node {mark.node_id} {gets}: {mark.say()}"))
+
+    def is_closed(self, node_id: str) -> bool:
+        """Whether somebody has said that a node is to have nothing more."""
+        return node_id in self.cluster.marks
 
     def _leave_out(self, node: LiveNode, why: str) -> None:
         self.queue.node_left(node.id)
@@ -101,8 +133,8 @@ class RunNodes:
         self.queue.set_open(node_id, False)
 
     def is_retired(self, node_id: str) -> bool:
-        """Whether the end of a node is awaited."""
-        return node_id in self._retired
+        """Whether a node is to have nothing more, so that its end is no loss."""
+        return node_id in self._retired or self.is_closed(node_id)
 
     def hold(self, node_id: str) -> None:
         """Give a node nothing more for now; what it has goes on."""
@@ -122,9 +154,25 @@ class RunNodes:
                 await self.runner.cancel_run(self.run_id, addresses)
 
     def fitting(self, case: TestCase, gone: AbstractSet[str] = frozenset()) -> list[LiveNode]:
-        """The nodes of now that a test fits, but for those at addresses that are known to be dead."""
+        """The nodes of now that a test fits and may have it, but for those at addresses that are known to be dead."""
         nodes = (node for node in self.cluster.nodes.values() if node.address not in gone)
-        return [node for node in nodes if match(case.requirements, node.capabilities).fits]
+        return [node for node in self._matching(case.requirements, nodes) if not self.is_closed(node.id)]
+
+    def closed_to(self, requirements: Mapping[str, CapabilityValue]) -> list[NodeMark]:
+        """The marks of those nodes that are there, would fit, and are to have nothing more."""
+        nodes = self._matching(requirements, self.cluster.nodes.values())
+        return [self.cluster.marks[node.id] for node in nodes if self.is_closed(node.id)]
+
+    def _matching(self, requirements: Mapping[str, CapabilityValue], nodes: Iterable[LiveNode]) -> list[LiveNode]:
+        return [node for node in nodes if match(requirements, node.capabilities).fits]
+
+    def note_waiting(self, requirements: Mapping[str, CapabilityValue], count: int) -> None:
+        """Tell that so many tests wait, where it is a mark that they wait to be taken back."""
+        if closed := self.closed_to(requirements):
+            tests = "1 test waits" if count == 1 else f"{count} tests wait"
+            limit = f"for up to {self.queue.config.node_timeout:g} s"
+            undrain = f"`pulseq node undrain {' '.join(mark.node_id for mark in closed)}`"
+            self.tell(RunNote(f"{tests} {limit}, since {say_closed(closed)}; {undrain} lets tests there"))
 
     async def wait_for_fitting(self, case: TestCase, gone: AbstractSet[str]) -> list[LiveNode]:
         """As `fitting`; where no such node is left, waits `node_timeout` for one to come back."""
@@ -146,3 +194,10 @@ class RunNodes:
         """That of tests which do not run since none of these nodes can take part."""
         reasons = {self._admission.reasons.get(node.id, Reason.INTERNAL) for node in nodes}
         return reasons.pop() if len(reasons) == 1 else Reason.INTERNAL
+
+
+def say_closed(marks: list[NodeMark]) -> str:
+    """Why none of the nodes that would fit may have a test."""
+    told = "; ".join(f"{mark.node_id} is {mark.say()}" for mark in marks)
+    no_node = "the only node that fits gets no tests" if len(marks) == 1 else "no node that fits gets tests"
+    return f"{no_node} ({told})"

@@ -31,6 +31,7 @@ class RunOptions:
         scheduler: address of a Dask scheduler whose nodes are to be used; None starts local nodes.
         credentials: of that scheduler's cluster; None where it has none.
         without_missing: whether to go on without nodes whose hosts cannot be used.
+        awaited: ids of nodes that join by themselves, and without which the run does not begin.
         standing: whether that scheduler is the one of `pulseq up`, in the same state directory.
         api_url: address of the Prefect server of `pulseq up`; None uses the configured API, or starts a server.
         api_auth: auth string of a Prefect server of ours that others have started.
@@ -54,6 +55,7 @@ class RunOptions:
     scheduler: str | None = None
     credentials: Credentials | None = field(default=None, repr=False)
     without_missing: bool = False
+    awaited: tuple[str, ...] = ()
     standing: bool = False
     api_url: str | None = None
     api_auth: str | None = field(default=None, repr=False)

@@ -99,6 +99,10 @@ class RunQueue:
         if node_id in self._offers:
             self._queue.set_open(node_id, is_open)
 
+    def set_marked(self, node_id: str, is_marked: bool) -> None:
+        """Let a node have nothing more, and no test wait for its slots, or take that back."""
+        self._queue.set_marked(node_id, is_marked)
+
     def slot_freed(self, node_id: str) -> None:
         """A dispatch that a node held is done."""
         self._queue.slot_freed(node_id)
@@ -156,6 +160,11 @@ class RunQueue:
         unmatched = [key for key in self._queue.unmatched() if not self._is_coming(key)]
         due = self._unmatched.due(unmatched, now)
         return [test.key for key in due for test in self._queue.withdraw(key)]
+
+    def take_hopeful(self) -> list[tuple[Mapping[str, CapabilityValue], int]]:
+        """What has begun to wait for a node to come back, or to be opened, since this was last asked, and how much."""
+        waiting = self._queue.waiting_by_class()
+        return [(self._requirements[key], waiting[key]) for key in self._unmatched.take_begun() if key in waiting]
 
     def _is_coming(self, key: Hashable) -> bool:
         """Whether a node gets ready that fits this class."""

@@ -17,7 +17,7 @@ from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.last_failed import NONE_KNOWN, above
 from pulseq.run.previous import failed_before
 from pulseq.run.run_options import STORE_BYTES, RunOptions, new_run_id
-from pulseq.run.standing_use import carry_environment, join_standing
+from pulseq.run.standing_use import carry_environment, check_joinable, join_standing
 from pulseq.suites.absent import describe_missing_python
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments
@@ -87,9 +87,16 @@ def prepare_run(request: RunRequest) -> PreparedRun:
     named = replace(request, suites=complete_arguments(request.suites, pyargs=request.pyargs))
     suite, fleet = call_all(lambda: _load_suite(named), lambda: _choose_fleet(named))
     told_where = bool(request.nodes_file or request.nodes_count or request.scheduler or request.hosts)
+    awaited = tuple(spec.id for spec in fleet.nodes if spec.joins)
+    # Nobody can join a run that has a scheduler of its own.
     options, standing = join_standing(
-        _make_options(request, suite), own_nodes=told_where, beside=fleet if fleet.source else None
+        _make_options(request, suite),
+        own_nodes=told_where and not awaited,
+        beside=fleet if fleet.source and not awaited else None,
     )
+    if awaited:
+        check_joinable(fleet, standing)
+        options = replace(options, awaited=awaited)
     if standing is not None:
         fleet = standing.fleet
         suite = carry_environment(suite, standing.keeper.read_environment(), os.environ)

@@ -13,6 +13,7 @@ from pulseq.cluster.standing_cluster import (
     judge,
     same_fleet,
 )
+from pulseq.errors import UsageError
 from pulseq.fleet import Fleet
 from pulseq.models import Suite
 from pulseq.orchestration.api_address import configured_api
@@ -54,6 +55,23 @@ def join_standing(
         notes = (f"{beside.source} is not used, since `pulseq up` has other nodes: --nodes would be heeded",)
     joined = replace(options, scheduler=cluster.scheduler, credentials=find_credentials(options.home), standing=True)
     return replace(joined, notes=(*options.notes, *notes)), cluster
+
+
+def check_joinable(fleet: Fleet, standing: StandingCluster | None) -> None:
+    """Refuse a fleet with nodes that join by themselves where there is nothing that they could have joined.
+
+    Raises:
+        UsageError: says what to start.
+    """
+    nodes = ", ".join(spec.id for spec in fleet.nodes if spec.joins)
+    up = f"`pulseq up --listen ADDRESS:PORT --nodes {fleet.source}`"
+    if standing is None or not standing.listen:
+        what = "nothing is up here" if standing is None else "what is up here lets no other machine in"
+        raise UsageError(f"{fleet.source}: {nodes} can join nothing: {what}; {up} starts a fleet")
+    theirs = {spec.id for spec in standing.fleet.nodes}
+    missing = [spec.id for spec in fleet.nodes if not spec.joins and spec.id not in theirs]
+    if missing:
+        raise UsageError(f"{fleet.source}: `pulseq up` has not started {', '.join(missing)}; `pulseq down`, then {up}")
 
 
 def carry_environment(suite: Suite, nodes: Mapping[str, str], run: Mapping[str, str]) -> Suite:

@@ -82,6 +82,14 @@ class WorkStealing:
         # A large fleet takes long to look at: a tenth of the time at most goes into that.
         self._next_look = now + max(_PAUSE_SECONDS / 10, 10 * (time.monotonic() - began))
 
+    def take_back(self, node_id: str) -> None:
+        """Ask a node for all that it has not begun, whether others are idle or not: it is being drained."""
+        now = time.monotonic()
+        for key, dispatch in list(self._in_flight.on(node_id).items()):
+            begun = dispatch.running is not None
+            units = units_of(dispatch) if self._queue.may_steal or not begun else []
+            self._ask_back([(key, unit) for unit in units], now)
+
     def _keep_wanted(self, lanes: list[_SlotQueue]) -> int:
         """Leave of each lane its last units that idle slots fit; how many such slots there are."""
         known: dict[tuple[object, frozenset[str]], int] = {}

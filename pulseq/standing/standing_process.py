@@ -22,6 +22,7 @@ from pulseq.cluster.local_nodes import allow_open_files
 from pulseq.cluster.node_starter import NodeStarter
 from pulseq.cluster.standing_cluster import (
     FILE_NAME,
+    MARKS_NAME,
     Condition,
     StandingCluster,
     credentials_path,
@@ -252,9 +253,12 @@ class StandingKeeper:
                 "heartbeat_seconds": min(framework.heartbeat_interval, framework.node_timeout / 3),
                 "outlives_runs": True,
                 "temp_root": str(self._scheduler_temp_root),
+                "marks": str(self.home / MARKS_NAME),
             },
             log="scheduler.log",
         )
+        if note := told.get("note"):
+            self._say(note)
         self._credentials = Credentials.of(told["credentials"])
         assert self._credentials is not None
         keep_credentials(credentials_path(self.home), self._credentials)

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import dask
+import distributed
 import pytest
 from distributed import Client, Scheduler, SchedulerPlugin, Worker, rpc
 from distributed.threadpoolexecutor import ThreadPoolExecutor
@@ -113,6 +114,33 @@ def test_an_operation_of_ours_is_answered_by_a_worker() -> None:
         message = {"op": "pulseq_contract"}
         told = await asker.broadcast(msg=message, workers=[address], on_error="ignore")
         assert told == {address: {"load": 1}}
+        await asker.close_rpc()
+
+    in_cluster(check)
+
+
+def test_a_scheduler_tells_its_metadata_and_versions_and_forgets_a_worker_when_it_is_asked() -> None:
+    async def check(members: Members) -> None:
+        members.scheduler.set_metadata(["ours"], {"said": 1})
+        asker: Any = rpc(members.scheduler.address)  # type: ignore[no-untyped-call]
+        assert {"said": 1} == await asker.get_metadata(keys=["ours"], default=None)
+        assert await asker.get_metadata(keys=["others"], default=None) is None
+        assert distributed.__version__ == (await asker.versions())["packages"]["distributed"]
+        await asker.unregister(address=members.worker.address, stimulus_id="contract")
+        assert {} == members.scheduler.workers
+        await asker.close_rpc()
+
+    in_cluster(check)
+
+
+def test_a_scheduler_listens_at_a_second_address() -> None:
+    async def check(members: Members) -> None:
+        await members.scheduler.listen("tcp://127.0.0.2:0")
+        second = members.scheduler.listeners[-1].contact_address
+        assert second.startswith("tcp://127.0.0.2:")
+        assert members.scheduler.port == int(members.scheduler.address.rpartition(":")[2])
+        asker: Any = rpc(second)  # type: ignore[no-untyped-call]
+        assert members.scheduler.id == (await asker.identity(n_workers=-1))["id"]
         await asker.close_rpc()
 
     in_cluster(check)

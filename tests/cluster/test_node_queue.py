@@ -11,6 +11,7 @@ import pytest
 from pulseq.cluster import node_queue
 from pulseq.cluster.node_queue import NodeQueue
 from pulseq.errors import InfrastructureError, NoNodeFitsError
+from pulseq.marks import MarkState, NodeMark
 from pulseq.protocol.coding import PROTOCOL, decode, encode
 from pulseq.protocol.to_node import Order, RunTask
 
@@ -36,6 +37,7 @@ class Nodes:
         self.cluster.on_joined = lambda _: self.queue._send_all()
         self.cluster.on_left = self.queue._lose
         self.cluster.on_lost = self.queue._lose_scheduler
+        self.cluster.on_marked = self.queue._heed_mark
         self.sent: list[tuple[str, bytes, Sent]] = []
 
     def submit(self, _function: Any, order: bytes, *, workers: list[str], **_: Any) -> Sent:
@@ -55,6 +57,9 @@ class Nodes:
         labels = {"id": node_id, "slots": slots, "capabilities": capabilities, "incarnation": str(len(self.sent))}
         labels["protocol"] = PROTOCOL
         self.cluster._joined(node_id, labels)
+
+    def mark(self, node_id: str, state: MarkState) -> None:
+        self.cluster._note_mark(NodeMark(node_id, state))
 
     def leave(self, node_id: str) -> None:
         self.cluster._left(node_id, "it has died")
@@ -237,3 +242,31 @@ async def test_a_scheduler_that_is_gone_ends_what_waits_and_what_runs(nodes: Nod
     for call in [*calls, nodes.call("later")]:
         with pytest.raises(InfrastructureError, match="the Dask scheduler at 'tcp://here:1' is gone, and the nodes"):
             await call
+
+
+@with_nodes
+async def test_a_node_that_is_marked_gets_no_call_until_it_is_opened(nodes: Nodes) -> None:
+    nodes.join("one", **CHROME)
+    nodes.join("two")
+    nodes.mark("one", MarkState.CORDONED)
+    call = nodes.call("a", **CHROME)
+    anywhere = nodes.call("b")
+    await settle()
+    assert [("two", "b")] == nodes.at
+
+    nodes.mark("one", MarkState.OPEN)
+    await nodes.answer_soon("a")
+    await nodes.answer("b")
+    assert [b"done", b"done"] == [await call, await anywhere]
+
+
+@with_nodes
+async def test_a_call_that_only_a_marked_node_fits_ends_with_the_mark(nodes: Nodes) -> None:
+    nodes.join("one", **CHROME)
+    nodes.mark("one", MarkState.DRAINING)
+    call = nodes.call("a", **CHROME)
+    await settle()
+    nodes.queue._stop_hoping()
+
+    with pytest.raises(NoNodeFitsError, match=r"no node that fits gets tests \(one is draining\)"):
+        await call

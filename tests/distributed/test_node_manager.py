@@ -283,3 +283,52 @@ def test_each_change_is_told_in_one_line_at_debug(manager: NodeManager, caplog: 
 
     told = [record.getMessage() for record in caplog.records if record.name.startswith("pulseq")]
     assert ["node n is inactive: it has left the scheduler; last seen 0.0 s ago"] == told
+
+
+def test_a_node_that_is_drained_is_not_available_until_it_is_undrained() -> None:
+    async def mark() -> None:
+        manager = NodeManager(session=Session())
+        for name in ("a", "b"):
+            await manager.register_node(TestNode(name))
+        await manager.drain("a", why="firmware")
+        await manager.cordon("b")
+        assert [] == manager.get_available_nodes()
+        told = manager.get_node_mark("a")
+        assert told is not None
+        assert ("draining", "firmware") == (told.state, told.why)
+        assert told.who
+        assert told.at > 0
+        assert "active" == manager.get_node_status("a")
+        await manager.undrain("a")
+        assert ["a"] == [node.id for node in manager.get_available_nodes()]
+        assert manager.get_node_mark("a") is None
+
+    asyncio.run(mark())
+
+
+@pytest.mark.parametrize("verb", ["drain", "cordon", "undrain"])
+def test_a_node_that_nobody_knows_is_not_marked(verb: str) -> None:
+    manager = NodeManager(session=Session())
+
+    with pytest.raises(KeyError, match="found no node 'a', expected one that is registered: none"):
+        asyncio.run(getattr(manager, verb)("a"))
+    with pytest.raises(KeyError):
+        manager.get_node_mark("a")
+
+
+def test_marks_of_a_cluster_are_shared_with_all_who_use_it() -> None:
+    async def mark() -> None:
+        async with open_scheduler() as scheduler, open_node(scheduler, "n"):
+            managers = [NodeManager(session=Session()) for _ in range(2)]
+            for manager in managers:
+                await manager.register_node(TestNode("n"))
+                manager.watch_cluster(scheduler.address)
+            mine, theirs = managers
+            await mine.drain("n", why="firmware")
+            await theirs.look()
+            assert [] == theirs.get_available_nodes()
+            await theirs.undrain("n")
+            await mine.look()
+            assert ["n"] == [node.id for node in mine.get_available_nodes()]
+
+    asyncio.run(mark())

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from pulseq.distributed.node_manager import NodeManager
 from pulseq.distributed.session import Session
 from pulseq.distributed.test_node import TestNode
 from pulseq.distributed.test_scheduler import TestScheduler
@@ -194,3 +195,19 @@ def test_an_assignment_is_a_line_of_the_log(caplog: pytest.LogCaptureFixture) ->
         "t0 is assigned to node1, which has 1 now",
         "u waits: no node fits browser=firefox: nearest is node1, which has browser=chrome",
     ] == [message for message in caplog.messages if "selector" not in message]
+
+
+def test_a_node_that_is_drained_is_assigned_nothing() -> None:
+    async def drain() -> tuple[dict[str, int], dict[str, int]]:
+        session = Session()
+        scheduler, manager = TestScheduler(session=session), NodeManager(session=session)
+        for name in ("a", "b"):
+            await scheduler.register_node(TestNode(name))
+            await manager.register_node(TestNode(name))
+        for number in range(4):
+            await scheduler.schedule_test({"id": f"t{number}"})
+        before = scheduler.get_node_loads()
+        await manager.drain("a")
+        return before, scheduler.get_node_loads()
+
+    assert ({"a": 2, "b": 2}, {"a": 0, "b": 4}) == asyncio.run(drain())

@@ -125,7 +125,7 @@ def test_a_filled_form_asks_for_what_it_says() -> None:
     form = RunForm.model_validate(
         {
             "what": {"keyword": " cart ", "labels": ["smoke", "visual"], "earlier": "last failed"},
-            "where": {"nodes": "quickstart", "strategy": "round_robin"},
+            "where": {"nodes": "quickstart", "strategy": "round_robin", "project": "sent to all nodes"},
             "limits": {"retries": 2, "test_timeout": 9, "run_deadline": 90, "stop_after_failures": 3},
         }
     )
@@ -133,7 +133,7 @@ def test_a_filled_form_asks_for_what_it_says() -> None:
     request = make_request("quickstart", form)
 
     assert ("cart", "smoke or visual", True) == (request.keyword, request.markers, request.last_failed)
-    assert (NODES["quickstart"], Strategy.ROUND_ROBIN) == (request.nodes_file, request.strategy)
+    assert (NODES["quickstart"], Strategy.ROUND_ROBIN, True) == (request.nodes_file, request.strategy, request.ship)
     assert (2, 9, 90, 3) == (request.reruns, request.timeout_seconds, request.deadline_seconds, request.max_failures)
 
 

@@ -55,8 +55,9 @@ class Node:
     def __init__(self, slots: int = 1) -> None:
         self.told: list[NodeMessage] = []
         self.session = Session()
+        self.slots = NodeSlots(slots)
         agent = SimpleNamespace(
-            node_slots=NodeSlots(slots),
+            node_slots=self.slots,
             send=lambda _run_id, messages: self.told.extend(messages),
             temp_root=Path("/nonexistent"),
         )

@@ -7,12 +7,24 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from pulseq.node.dispatch_under_way import DispatchUnderWay
-from pulseq.node.node_slots import NodeSlots, Place
+from pulseq.node.node_slots import KEEP_SECONDS, NodeSlots, Place
 from pulseq.protocol.work import Dispatch
 
 
-def place(priority: int = 0, run: str = "r") -> Place:
-    return Place(DispatchUnderWay(Dispatch("1", run, (), ())), priority, run)
+def place(priority: int = 0, run: str = "r", given: list[str] | None = None) -> Place:
+    """A dispatch of a run, which is told in `given` where it is to give back what it has not begun."""
+    give_back = (lambda: given.append(run)) if given is not None else (lambda: None)
+    return Place(DispatchUnderWay(Dispatch("1", run, (), ())), priority, run, give_back)
+
+
+class Clock:
+    """Seconds that pass when they are told to."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
 
 
 def entered(slots: NodeSlots, *places: Place) -> list[bool]:
@@ -48,10 +60,11 @@ def test_the_highest_priority_is_next_then_the_first_come() -> None:
     assert [urgent, first, second] == order
 
 
-def served(slots: NodeSlots, running: Place, count: int) -> list[Place]:
-    """Who gets the slot, one after the other."""
+def served(slots: NodeSlots, running: Place, count: int, clock: Clock, seconds: float = 1.0) -> list[Place]:
+    """Who gets the slot, one after the other, each for so long."""
     order = []
     for _ in range(count):
+        clock.now += seconds
         successor = slots.next_after(running)
         assert successor is not None
         slots.leave(running)
@@ -60,29 +73,108 @@ def served(slots: NodeSlots, running: Place, count: int) -> list[Place]:
 
 
 def test_runs_take_turns_however_many_each_has_sent() -> None:
-    slots = NodeSlots(1)
+    slots = NodeSlots(1, clock := Clock())
     running, *many = (place(run="a") for _ in range(4))
     few = [place(run="b") for _ in range(2)]
     entered(slots, running, *many, *few)
-    assert [few[0], many[0], few[1], many[1], many[2]] == served(slots, running, 5)
+    assert [few[0], many[0], few[1], many[1], many[2]] == served(slots, running, 5, clock)
+
+
+def test_a_run_whose_dispatches_are_short_gets_as_many_of_them_as_it_takes_to_be_even() -> None:
+    slots = NodeSlots(1, clock := Clock())
+    running, waiting = place(run="long"), place(run="long")
+    short = [place(run="short") for _ in range(5)]
+    entered(slots, running, waiting, *short)
+
+    assert [short[0]] == served(slots, running, 1, clock, seconds=4.0)
+    assert short[1:] == served(slots, short[0], 4, clock, seconds=0.5)
+    assert [waiting] == served(slots, short[4], 1, clock, seconds=0.5)
+
+
+def test_what_runs_counts_before_it_is_done() -> None:
+    slots = NodeSlots(2, clock := Clock())
+    endless, short, more, late = place(run="a"), place(run="b"), place(run="a"), place(run="b")
+    entered(slots, endless, short, more, late)
+    clock.now = 1.0
+    slots.leave(short)
+    clock.now = 2.0
+    slots.leave(late)
+    another = place(run="b")
+    entered(slots, place(run="a"), another)
+    clock.now = 3.0
+    slots.leave(more)
+    assert another.has_slot
+
+
+def test_of_runs_that_have_had_as_much_the_one_with_fewer_slots_is_next() -> None:
+    slots = NodeSlots(2)
+    first, second, third, other = place(run="a"), place(run="a"), place(run="a"), place(run="b")
+    entered(slots, first, second, third, other)
+    assert other is slots.next_after(first)
+
+
+def test_who_has_had_more_gives_back_what_it_has_not_begun_once_after_a_moment() -> None:
+    slots, given = NodeSlots(1, clock := Clock()), list[str]()
+    entered(slots, place(run="large", given=given))
+    assert not slots.make_room()
+    entered(slots, place(run="small"))
+    clock.now = KEEP_SECONDS / 2
+    assert slots.make_room()
+    assert [] == given
+    clock.now = KEEP_SECONDS
+    assert slots.make_room()
+    assert ["large"] == given
+    assert not slots.make_room()
+    assert ["large"] == given
+
+
+def test_for_each_that_waits_one_makes_room_the_one_of_the_run_that_has_had_most() -> None:
+    slots, given = NodeSlots(3, clock := Clock()), list[str]()
+    entered(slots, *(place(run=run, given=given) for run in ("large", "large", "other")), place(run="small"))
+    clock.now = KEEP_SECONDS
+    slots.make_room()
+    assert ["large"] == given
+
+
+def test_nobody_makes_room_for_its_own_run_or_for_what_is_less_urgent() -> None:
+    slots, given = NodeSlots(1, clock := Clock()), list[str]()
+    entered(slots, place(1, run="a", given=given), place(2, run="a"), place(0, run="b"))
+    clock.now = 10 * KEEP_SECONDS
+    assert not slots.make_room()
+    entered(slots, place(2, run="c"))
+    assert slots.make_room()
+    assert ["a"] == given
 
 
 def test_a_run_that_comes_late_has_nothing_to_make_up_for() -> None:
-    slots = NodeSlots(1)
+    slots = NodeSlots(1, clock := Clock())
     running, *first = (place(run="a") for _ in range(3))
     entered(slots, running, *first)
-    *_, running = served(slots, running, 2)
+    *_, running = served(slots, running, 2, clock)
     late = [place(run="b") for _ in range(3)]
     more = place(run="a")
     entered(slots, *late, more)
-    assert [late[0], late[1], more, late[2]] == served(slots, running, 4)
+    assert [late[0], late[1], more, late[2]] == served(slots, running, 4, clock)
+
+
+def test_a_run_that_had_nothing_here_for_a_while_has_nothing_to_make_up_for() -> None:
+    slots = NodeSlots(1, clock := Clock())
+    early = place(run="b")
+    entered(slots, early)
+    slots.leave(early)
+    running, *others = (place(run="a") for _ in range(4))
+    entered(slots, running, *others[:2])
+    *_, running = served(slots, running, 2, clock)
+    late = [place(run="b") for _ in range(3)]
+    entered(slots, *late, others[2])
+    assert [late[0], late[1], others[2], late[2]] == served(slots, running, 4, clock)
 
 
 def test_priority_goes_before_turns() -> None:
-    slots = NodeSlots(1)
+    slots = NodeSlots(1, clock := Clock())
     running, waiting, urgent = place(run="a"), place(run="b"), place(3, run="a")
     entered(slots, running, waiting, urgent)
-    assert [urgent, waiting] == served(slots, running, 2)
+    assert [urgent, waiting] == served(slots, running, 2, clock)
 
 
 def test_an_heir_gets_the_slot_whoever_else_waits() -> None:

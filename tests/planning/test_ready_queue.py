@@ -128,6 +128,41 @@ def test_what_goes_as_a_whole_and_would_outlast_all_else_goes_first(queued: Make
     assert list(range(4, 44)) == pick_all(queue)[0][1]
 
 
+def test_a_marked_node_gets_nothing_and_nothing_hopes_for_it(queued: MakeTest) -> None:
+    queue = make_queue(offer("chrome", 2, "c"), offer("plain", 1))
+    queue.set_marked("chrome", True)
+    queue.add(queued(0, needs="c"))
+    assert ([], ["c"], 1) == (pick_all(queue), queue.unmatched(), queue.slots)
+    assert queue.prefetch("chrome", 0.0, lambda _: True) is None
+
+    queue.set_marked("chrome", False)
+    assert ([], 3) == (queue.unmatched(), queue.slots)
+    assert [("chrome", [0])] == pick_all(queue)
+
+
+def test_a_marked_node_keeps_what_it_has_and_its_slots_are_counted_once(queued: MakeTest) -> None:
+    queue = make_queue(offer("a", 1))
+    queue.add(queued(0))
+    assert [("a", [0])] == pick_all(queue)
+    queue.set_marked("a", True)
+    queue.set_marked("a", True)
+    queue.set_marked("a", False)
+    queue.add(queued(1))
+    assert [] == pick_all(queue)
+    queue.slot_freed("a")
+    assert [("a", [1])] == pick_all(queue)
+
+
+def test_a_marked_node_that_leaves_and_comes_back_is_like_any_other(queued: MakeTest) -> None:
+    queue = make_queue(offer("a", 2, "c"))
+    queue.set_marked("a", True)
+    queue.node_left("a")
+    queue.add(queued(0, needs="c"))
+    assert (0, ["c"]) == (queue.slots, queue.unmatched())
+    queue.node_joined(offer("a", 2, "c"))
+    assert (2, [("a", [0])]) == (queue.slots, pick_all(queue))
+
+
 @pytest.mark.parametrize(("with_less_choice", "first"), [(4, 1), (100, 2)])
 def test_only_what_would_outlast_all_else_goes_before_a_class_with_fewer_slots(
     queued: MakeTest, with_less_choice: int, first: int

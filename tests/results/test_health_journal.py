@@ -8,11 +8,19 @@ from typing import Any
 import pytest
 
 from pulseq.errors import UsageError
-from pulseq.events import NodeHealth
+from pulseq.events import NodeHealth, NodeMarked
+from pulseq.marks import MarkState, NodeMark
 from pulseq.models import Liveness
 from pulseq.results import health_journal
 from pulseq.results.database import Database
-from pulseq.results.health_journal import drop_health, health_journals, ingest_health, recall_health, record_health
+from pulseq.results.health_journal import (
+    drop_health,
+    health_journals,
+    ingest_health,
+    recall_health,
+    recall_marks,
+    record_health,
+)
 from pulseq.results.journal import JournalWriter
 
 NOON = 1_795_348_800.0
@@ -122,3 +130,18 @@ def test_looks_that_are_there_are_not_added_again(tmp_path: Path, database: Data
 
     assert 0 == ingest_health(tmp_path, database)
     assert [(2,)] == _ask(database, "SELECT count(*) FROM node_health")
+
+
+def test_a_mark_that_looks_have_seen_is_one_row_however_often_they_told_it(tmp_path: Path) -> None:
+    database = Database(tmp_path / "results.duckdb")
+    mark = NodeMark("a", MarkState.DRAINING, "firmware", "anna", NOON - 5)
+    for hours in (0, 1, 2):
+        record_health(tmp_path, [ACTIVE, NodeMarked(mark)], clock=_at(NOON + hours * 3600))
+        ingest_health(tmp_path, database)
+
+    with database.read() as connection:
+        rows = connection.execute(
+            "SELECT run_id, node_id, state, why, who, epoch(marked_at) FROM node_marks"
+        ).fetchall()
+    assert [(None, "a", "draining", "firmware", "anna", NOON - 5)] == rows
+    assert {"a": mark} == recall_marks(tmp_path)

@@ -22,6 +22,7 @@ from pulseq.events import (
     NodeHealth,
     NodeJoined,
     NodeLost,
+    NodeMarked,
     PrefectRunKnown,
     RunFinished,
     RunNote,
@@ -30,6 +31,7 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
+from pulseq.marks import MarkState, NodeMark
 from pulseq.models import AttemptResult, Liveness, Reason, Status
 from pulseq.results import ingest as ingest_module
 from pulseq.results.database import Database, DatabaseBusyError
@@ -373,6 +375,7 @@ histories = st.lists(
         st.builds(lambda key: NodeJoined(key, "h", 1), keys),
         st.builds(left_behind, keys, attempts, st.none() | keys),
         st.builds(NodeLost, keys, keys),
+        st.builds(lambda key, state: NodeMarked(NodeMark(key, state, key)), keys, st.sampled_from(MarkState)),
         st.builds(RunStarted, st.just("r"), keys, st.just(5.0), keys),
         st.builds(PrefectRunKnown, keys, st.none()),
         st.builds(RunNote, keys),
@@ -471,3 +474,15 @@ def test_the_end_of_a_run_that_comes_alone_ends_what_still_ran(tmp_path: Path, d
     assert ask(database, "SELECT flow_run_id, exit_reason FROM runs") == [("f-1", "interrupted")]
     assert ask(database, "FROM running") == []
     assert everything(database) == everything(other)
+
+
+def test_marks_that_a_run_heard_of_are_rows(story, database) -> None:
+    marks = [NodeMark("a", MarkState.DRAINING, "firmware", "anna", 5.0), NodeMark("a", MarkState.OPEN)]
+    journal = story.write("r1", [RunStarted("r1", "s", 1.0, "0"), *map(NodeMarked, marks)])
+    ingest(journal, database)
+
+    query = "SELECT run_id, seq, node_id, state, why, who, epoch(marked_at) FROM node_marks ORDER BY seq"
+    assert ask(database, query) == [
+        ("r1", 2, "a", "draining", "firmware", "anna", 5.0),
+        ("r1", 3, "a", "open", None, None, 0.0),
+    ]

@@ -70,7 +70,7 @@ def test_tests_may_start_while_entries_of_a_file_are_collected() -> None:
 
 
 def _dispatcher(nodes: Nodes, events: Told) -> Dispatcher:
-    cluster = cast(Any, SimpleNamespace(nodes=nodes.nodes))
+    cluster = cast(Any, SimpleNamespace(nodes=nodes.nodes, marks={}))
     queue = RunQueue(FrameworkConfig(node_timeout=0.01))
     return Dispatcher("r", cluster, cast(Any, nodes), events.ledger(), queue)
 

@@ -14,6 +14,7 @@ from msgspec import structs
 from pulseq.cluster.cluster import LiveNode
 from pulseq.events import AttemptFinished, AttemptStarted, Event, NodeLost, RunNote, TestClosed
 from pulseq.fleet import FrameworkConfig
+from pulseq.marks import MarkState, NodeMark
 from pulseq.models import (
     AttemptResult,
     CommandBody,
@@ -51,6 +52,7 @@ class Nodes:
     def __init__(self, answer: Answer, *names: str) -> None:
         self.answer = answer
         self.nodes = {name: LiveNode(name, name, "localhost", 1, {"node": name}) for name in names}
+        self.marks: dict[str, NodeMark] = {}
         self.sent: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
         self.told: list[tuple[str, str]] = []
@@ -82,6 +84,12 @@ class Nodes:
 
     def say(self, node: str, *messages: NodeMessage | AttemptResult) -> None:
         self.dispatcher.receive(said_by(node, *messages))
+
+    def mark(self, mark: NodeMark) -> None:
+        self.marks.pop(mark.node_id, None)
+        if not mark.is_open:
+            self.marks[mark.node_id] = mark
+        self.dispatcher.heed_mark(mark)
 
     def lose(self, node: str) -> None:
         del self.nodes[node]
@@ -643,3 +651,69 @@ def test_after_its_only_node_came_back_what_had_not_begun_runs_in_order() -> Non
     _run(Nodes(die_once, "a"), *cases, specs=SPECS)
 
     assert [case.id for case in cases[1:]] == [name for name in ran if name != cases[0].id]
+
+
+def test_what_only_a_marked_node_fits_waits_and_then_ends_with_the_mark() -> None:
+    def cordon_first(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        nodes.mark(NodeMark("a", MarkState.CORDONED, "firmware"))
+        passing(nodes, dispatch, node)
+
+    nodes = Nodes(cordon_first, "a", "b")
+    only = {"requirements": {"node": "a"}}
+    events, _ = _run(nodes, _case("x", **only), _case("y", **only), timeout=0.01)
+
+    assert {"x": ("passed", None), "y": ("error", "unsatisfiable")} == _closed(events)
+    (closed,) = [event for event in events if isinstance(event, TestClosed) and event.test_id == "y"]
+    assert "the only node that fits gets no tests (a is cordoned: firmware)" == closed.error
+    assert 1 == sum("1 test waits for up to 0.01 s" in event.text for event in events if isinstance(event, RunNote))
+
+
+def test_what_waits_for_a_marked_node_runs_there_when_it_is_opened() -> None:
+    nodes = Nodes(passing, "a")
+    nodes.marks["a"] = NodeMark("a", MarkState.DRAINING)
+
+    async def run() -> list[Event]:
+        told = Told()
+        dispatcher = Dispatcher(
+            "r", cast(Any, nodes), cast(Any, nodes), told.ledger(), RunQueue(FrameworkConfig(node_timeout=60.0))
+        )
+        nodes.dispatcher = dispatcher
+        dispatcher.accept(_case("x"))
+        dispatcher.add_node(nodes.nodes["a"])
+        await dispatcher.begin()
+        running = asyncio.create_task(dispatcher.run())
+        await asyncio.sleep(0)
+        assert [] == nodes.sent
+        nodes.mark(NodeMark("a", MarkState.OPEN))
+        await running
+        await dispatcher.settle()
+        return told
+
+    assert {"x": ("passed", None)} == _closed(asyncio.run(run()))
+
+
+def test_what_a_drained_node_has_not_begun_runs_elsewhere() -> None:
+    def drain_first(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        if node == "b":
+            passing(nodes, dispatch, node)
+            return
+        first, *others = _tests(dispatch)
+        nodes.say(node, AttemptStart(first.test.id, "", 1, "task"))
+        nodes.mark(NodeMark("a", MarkState.DRAINING))
+        held[:] = [dispatch.key, [work.test.key for work in others]]
+
+    def give_back(node: str, key: str, tests: list[tuple[str, str]]) -> None:
+        assert [key, list(tests)] == [held[0], sorted(tests)]
+        nodes.nodes["b"] = LiveNode("b", "b", "localhost", 1, {})
+        nodes.dispatcher.add_node(nodes.nodes["b"])
+        nodes.say(node, TestsRecalled(key, tuple(tests)))
+        nodes.say(node, AttemptResult("t00", 1, node, Status.PASSED), DispatchDone(key))
+
+    held: list[Any] = []
+    nodes = Nodes(drain_first, "a")
+    nodes.on_recall = lambda node, key, tests: give_back(node, key, sorted(tests))
+    events, _ = _run(nodes, *(_case(f"t{number:02}", duration=0.01) for number in range(30)))
+
+    assert {f"t{number:02}": ("passed", None) for number in range(30)} == _closed(events)
+    assert len(held[1]) > 1
+    assert {"b"} == {node for _, node in nodes.sent[len(held[1]) + 1 :]}

@@ -10,8 +10,9 @@ import pytest
 
 from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster, LiveNode
-from pulseq.events import NodeJoined, RunNote
+from pulseq.events import NodeJoined, NodeMarked, RunNote
 from pulseq.fleet import FrameworkConfig
+from pulseq.marks import MarkState, NodeMark
 from pulseq.models import SimulateBody, TestCase
 from pulseq.planning.queued import QueuedTest
 from pulseq.run import node_admission
@@ -180,3 +181,86 @@ def test_a_node_that_does_not_come_back_is_not_waited_for_longer() -> None:
     site = Site(node_timeout=0.0)
     del site.cluster.nodes["n"]
     assert [] == asyncio.run(site.nodes.wait_for_fitting(ON_LINUX, set()))
+
+
+def _mark(site: Site, state: MarkState) -> NodeMark:
+    """The node is marked, as a driver hears of it."""
+    mark = NodeMark("n", state, "firmware")
+    site.cluster.marks = {} if mark.is_open else {"n": mark}
+    site.nodes.heed(mark)
+    return mark
+
+
+def test_a_node_that_is_marked_gets_nothing_until_it_is_opened() -> None:
+    site = Site()
+    asyncio.run(site.admit())
+    site.told.clear()
+
+    cordoned = _mark(site, MarkState.CORDONED)
+    assert [NodeMarked(cordoned), RunNote("node n gets no more tests: cordoned: firmware")] == site.told
+    assert not site.takes_tests
+    assert site.nodes.is_retired("n")
+    assert ([], [cordoned]) == (site.nodes.fitting(ON_LINUX), site.nodes.closed_to({"os": "linux"}))
+    assert [] == site.nodes.closed_to({"os": "beos"})
+
+    site.told.clear()
+    _mark(site, MarkState.OPEN)
+    assert RunNote("node n gets tests again: open: firmware") == site.told[1]
+    assert site.takes_tests
+    assert [NODE] == site.nodes.fitting(ON_LINUX)
+
+
+def test_a_node_that_was_marked_before_is_let_in_when_it_is_opened() -> None:
+    site = Site()
+    site.cluster.marks["n"] = NodeMark("n", MarkState.DRAINING)
+
+    async def open_later() -> None:
+        await site.admit()
+        assert [] == site.runner.asked
+        assert not site.takes_tests
+        _mark(site, MarkState.OPEN)
+        await site.background.settle()
+
+    asyncio.run(open_later())
+    assert [("begin", [NODE.address])] == site.runner.asked
+    assert site.takes_tests
+
+
+def test_a_mark_that_comes_while_the_node_is_let_in_holds() -> None:
+    site = Site()
+
+    async def mark_meanwhile() -> None:
+        await site.nodes.begin()
+        site.nodes.join(NODE)
+        _mark(site, MarkState.DRAINING)
+        await site.background.settle()
+
+    asyncio.run(mark_meanwhile())
+    assert not site.takes_tests
+    site.nodes.hold("n")
+    site.nodes.reopen("n")
+    assert not site.takes_tests
+
+
+def test_a_mark_of_a_node_that_is_not_there_is_told_when_it_comes() -> None:
+    site = Site()
+    del site.cluster.nodes["n"]
+    mark = _mark(site, MarkState.DRAINING)
+    assert [] == site.told
+    site.cluster.nodes["n"] = NODE
+    asyncio.run(site.admit())
+    assert NodeMarked(mark) in site.told
+    assert not site.takes_tests
+
+
+def test_what_waits_for_a_marked_node_is_told_with_what_opens_it() -> None:
+    site = Site(node_timeout=5.0)
+    _mark(site, MarkState.CORDONED)
+    site.told.clear()
+
+    site.nodes.note_waiting({"os": "linux"}, 2)
+    site.nodes.note_waiting({"os": "beos"}, 2)
+
+    why = "the only node that fits gets no tests (n is cordoned: firmware)"
+    text = f"2 tests wait for up to 5 s, since {why}; `pulseq node undrain n` lets tests there"
+    assert [RunNote(text)] == site.told

@@ -30,3 +30,16 @@ def test_a_node_that_came_back_starts_the_wait_anew() -> None:
     assert watch.due([], now=150.0) == []
     assert watch.seconds_left(now=150.0) is None
     assert watch.due(["browser"], now=170.0) == []
+
+
+def test_what_begins_to_wait_is_told_once() -> None:
+    watch = UnmatchedWatch(60.0)
+    watch.note_fit("browser")
+    watch.due(["browser", "never"], now=100.0)
+
+    assert ["browser"] == watch.take_begun()
+    watch.due(["browser"], now=101.0)
+    assert [] == watch.take_begun()
+    watch.due([], now=102.0)
+    watch.due(["browser"], now=103.0)
+    assert ["browser"] == watch.take_begun()

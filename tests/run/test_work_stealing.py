@@ -180,3 +180,21 @@ def test_what_was_promised_to_a_slot_is_not_asked_back() -> None:
     assert asked["2"] == [name for name, _ in run.in_flight.by_key["2"].tests]
     _, *others = [name for name, _ in tests]
     assert asked["p"] == others[len(others) - len(asked["p"]) :]
+
+
+@pytest.mark.parametrize(("granularity", "asked"), [("auto", ["t1", "t2", "t3"]), ("file", [])])
+def test_a_node_that_is_drained_is_asked_for_all_that_has_not_begun(granularity: str, asked: list[str]) -> None:
+    run = short_run(granularity=granularity)
+    run.begin("t0")
+
+    run.stealing.take_back("a")
+
+    assert asked == [test for _, _, tests in run.asked for test in tests]
+
+
+def test_a_whole_file_that_has_not_begun_is_asked_for_as_a_whole() -> None:
+    run = short_run(granularity="file")
+
+    run.stealing.take_back("a")
+
+    assert ["t0", "t1", "t2", "t3"] == [test for _, _, tests in run.asked for test in tests]

@@ -22,7 +22,7 @@ def read(tmp_path: Path, text: str) -> Project:
 def test_the_projects_own_file_is_read() -> None:
     project = read_project(ROOT / PROJECT_FILE)
 
-    assert ["nightly", "smoke", "node-health", "maintenance"] == [one.name for one in project.deployments]
+    assert ["nightly", "smoke", "node-health", "mark-nodes", "maintenance"] == [one.name for one in project.deployments]
     assert {"pulseq"} == {one.work_pool for one in project.deployments}
 
 

@@ -111,7 +111,7 @@ class Site:
 
 @pytest.fixture
 def site(tmp_path: Path, prefect_api: str) -> Iterator[Site]:
-    with open_workplace(tmp_path / "w") as place:
+    with open_workplace(tmp_path) as place:
         place.environment |= {"PREFECT_API_URL": prefect_api}
         for name, text in {"short.yaml": SHORT, "long.yaml": LONG, "wait.py": WAIT, "nodes.yaml": NODES}.items():
             place.write(name, text)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import pytest
 
-from tests.system.workplace import Workplace, until
+from tests.system.workplace import Finished, Workplace, until
 
 SUITE = """
 suite: shop
@@ -134,4 +134,55 @@ def test_what_a_test_needs_from_outside_is_told_before_anything_runs(
     assert told in done.err
     assert "Traceback" not in done.err
     assert [] == list(workplace.home.glob("runs/*"))
+    assert [] == left(workplace)
+
+
+READY = """
+suite: ready
+project:
+  prepare: {{command: [sh, -c, "{command}"], inputs: [data], outputs: [env], timeout: {timeout}}}
+tests:
+  - {{id: one, command: [cat, env/it]}}
+  - {{id: two, pytest: tests/test_ready.py}}
+"""
+
+
+def prepare(workplace: Workplace, command: str, timeout: float = 60.0) -> Finished:
+    workplace.write("shop/suite.yaml", READY.format(command=command, timeout=timeout))
+    workplace.write("shop/tests/test_ready.py", "def test_it(): assert open('env/it').read() == '7'")
+    return workplace.run("run", "shop/suite.yaml", "-n", "2", "--ship", "--output", "json")
+
+
+def test_a_project_is_made_ready_once_for_as_long_as_nothing_changes(workplace: Workplace, project: Path) -> None:
+    made = workplace.path / "made"
+    command = f"echo made >> {made}; mkdir env; cp data/7.txt env/it"
+    for _ in range(2):
+        done = prepare(workplace, command)
+        assert (0, 2) == (done.code, done.json["counts"]["passed"]), done.err
+    assert 1 == made.read_text().count("made")
+    workplace.write("shop/data/8.txt", "8")
+    assert 0 == prepare(workplace, command).code
+    assert 2 == made.read_text().count("made")
+    assert [] == left(workplace)
+    assert not (project / "env").exists()
+
+
+@pytest.mark.parametrize(
+    ("command", "told"),
+    [
+        ("echo no such package; exit 3", "prepare failed with exit code 3"),
+        ("echo no such package; sleep 985", "prepare took longer than its timeout of 1 s"),
+        ("echo no such package", "prepare has ended well, and left no 'env'"),
+    ],
+)
+def test_where_it_cannot_be_made_ready_tests_end_with_the_reason(
+    workplace: Workplace, project: Path, command: str, told: str
+) -> None:
+    done = prepare(workplace, command, timeout=1)
+    rows = workplace.sql(f"SELECT test_id, status, reason, error FROM results WHERE run_id = '{done.json['run_id']}'")
+
+    assert 1 == done.code
+    assert {("error", "setup")} == {(row["status"], row["reason"]) for row in rows}
+    assert all(told in row["error"] and "no such package" in row["error"] for row in rows)
+    assert f"cannot take part: {told}" in done.err
     assert [] == left(workplace)

@@ -12,3 +12,8 @@ INSERT INTO node_health
 SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.seen_at) AS seen_at) FROM stage_node_health AS s;
 INSERT INTO run_notes
 SELECT getvariable('run_id'), s.* REPLACE (make_timestamptz(s.noted_at) AS noted_at) FROM stage_run_notes AS s;
+INSERT INTO node_marks
+SELECT getvariable('run_id'), s.* REPLACE (
+    make_timestamptz(s.heard_at) AS heard_at, make_timestamptz(s.marked_at) AS marked_at
+)
+FROM stage_node_marks AS s;

@@ -15,3 +15,6 @@ CREATE OR REPLACE TEMP TABLE stage_artifacts (
     bytes BIGINT, sha256 VARCHAR, media_type VARCHAR, trouble VARCHAR
 );
 CREATE OR REPLACE TEMP TABLE stage_run_notes (seq BIGINT, noted_at BIGINT, text VARCHAR);
+CREATE OR REPLACE TEMP TABLE stage_node_marks (
+    seq BIGINT, node_id VARCHAR, heard_at BIGINT, state VARCHAR, why VARCHAR, who VARCHAR, marked_at BIGINT
+);

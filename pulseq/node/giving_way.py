@@ -1,0 +1,29 @@
+"""Long dispatches give way to other runs that have had less of their node."""
+
+from __future__ import annotations
+
+from pulseq.background import Background
+from pulseq.node.node_slots import KEEP_SECONDS, NodeSlots
+
+
+class GivingWay:
+    """Looks at the slots of a node when somebody comes or goes, and again for as long as another run waits there."""
+
+    def __init__(self, slots: NodeSlots) -> None:
+        self._slots = slots
+        self._background = Background()
+        self._looks_again = False
+        slots.on_change = self._look
+
+    def _look(self) -> None:
+        if not self._looks_again and self._slots.make_room():
+            self._looks_again = True
+            self._background.later(KEEP_SECONDS / 2, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looks_again = False
+        self._look()
+
+    async def close(self) -> None:
+        """Look no more."""
+        await self._background.end()

@@ -1,0 +1,104 @@
+"""A node that is told to end: what it says first, and when it goes."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from pulseq.node import leaving as subject
+from pulseq.node.leaving import leave, mark_leaving, own_name, take_back_mark
+
+
+class Scheduler:
+    """What a scheduler would be asked, in order."""
+
+    def __init__(self) -> None:
+        self.marks: dict[str, Any] = {}
+        self.told: list[Any] = []
+
+    async def get_metadata(self, *, keys: list[str], default: Any) -> Any:
+        return self.marks or default
+
+    async def set_metadata(self, *, keys: list[str], value: Any) -> None:
+        self.marks[keys[1]] = value
+
+    async def log_event(self, *, topic: str, msg: Any) -> None:
+        self.told.append((topic, msg["event"], msg["mark"]["state"]))
+
+
+class Agent:
+    """A node that has so many dispatches, one look after the other."""
+
+    node_id = "lab1"
+
+    def __init__(self, *dispatches: int) -> None:
+        self._left = list(dispatches)
+        self.looks = 0
+        self.left = False
+
+    @property
+    def dispatches(self) -> int:
+        self.looks += 1
+        return self._left.pop(0) if self._left else 0
+
+    async def leave_runs(self) -> None:
+        self.left = True
+
+
+class Worker:
+    def __init__(self, scheduler: Any, agent: Agent) -> None:
+        self.scheduler = scheduler
+        self._agent = agent
+        self.closed_after: bool | None = None
+
+    async def close(self, *, reason: str) -> None:
+        self.closed_after = self._agent.left
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(subject, "_POLL_SECONDS", 0)
+    monkeypatch.setattr(subject, "IDLE_SECONDS", 0.01)
+
+
+def test_all_runs_hear_that_it_takes_no_more() -> None:
+    scheduler = Scheduler()
+
+    asyncio.run(mark_leaving(scheduler, "lab1"))
+
+    assert [("pulseq-nodes", "marked", "draining")] == scheduler.told
+    assert own_name("lab1") == scheduler.marks["lab1"]["who"]
+
+
+def test_when_it_is_back_it_takes_its_word_back_once() -> None:
+    scheduler = Scheduler()
+    asyncio.run(mark_leaving(scheduler, "lab1"))
+
+    asyncio.run(take_back_mark(scheduler, "lab1"))
+
+    assert "open" == scheduler.marks["lab1"]["state"]
+
+
+def test_it_goes_when_it_has_had_nothing_for_a_while_and_all_is_told() -> None:
+    agent = Agent(2, 1, 1)
+    worker = Worker(Scheduler(), agent)
+
+    asyncio.run(leave(worker, agent))  # type: ignore[arg-type]
+
+    assert worker.closed_after
+    assert agent.looks > 3
+
+
+def test_it_goes_also_when_its_scheduler_is_gone() -> None:
+    class Gone(Scheduler):
+        async def set_metadata(self, *, keys: list[str], value: Any) -> None:
+            raise ConnectionError
+
+    agent = Agent()
+    worker = Worker(Gone(), agent)
+
+    asyncio.run(leave(worker, agent))  # type: ignore[arg-type]
+
+    assert worker.closed_after
