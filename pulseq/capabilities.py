@@ -53,6 +53,23 @@ def parse_size(text: str) -> int | None:
     return int(Decimal(found["number"]) * int(base**power))
 
 
+def read_labels(texts: Iterable[str]) -> dict[str, CapabilityValue]:
+    """What a node offers, as a command line says it: `browser=chrome`, several values of one name one after the other.
+
+    Raises:
+        ValueError: one of them is no label; the text says what was found and expected.
+    """
+    values: dict[str, list[Scalar]] = {}
+    for text in texts:
+        name, equals, value = (part.strip() for part in text.partition("="))
+        if not (name and equals and value):
+            raise ValueError(f"found {text!r}, expected NAME=VALUE, such as browser=chrome")
+        if value[0] in "<>=!~^":
+            raise ValueError(f"found {text!r}, expected what the node has, not a comparison")
+        values.setdefault(name, []).append({"true": True, "false": False}.get(value.lower(), value))
+    return {name: tuple(several) if len(several) > 1 else several[0] for name, several in values.items()}
+
+
 def is_version_name(capability: str) -> bool:
     """Whether a capability's name alone says that its values are versions."""
     return capability.lower() == "python" or capability.lower().endswith("version")

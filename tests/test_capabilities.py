@@ -13,6 +13,7 @@ from pulseq.capabilities import (
     nearest_miss,
     parse_requirement,
     parse_size,
+    read_labels,
     requirement_key,
 )
 
@@ -264,3 +265,16 @@ def test_every_value_meets_itself_without_case(value: str) -> None:
 def test_only_absence_is_met_by_a_node_without_the_capability(value: object) -> None:
     asks_absence = value is False or (isinstance(value, list) and any(one is False for one in value))
     assert match({"thing": value}, {}).fits == asks_absence  # type: ignore[dict-item]
+
+
+def test_labels_of_a_command_line_are_capabilities() -> None:
+    told = read_labels(["browser=chrome", "browser = firefox", "arm=true", "memory=16GB", "python=3.10"])
+
+    assert {"browser": ("chrome", "firefox"), "arm": True, "memory": "16GB", "python": "3.10"} == told
+    assert match({"browser": "firefox", "arm": True, "memory": ">=8GB", "python": ">=3.9"}, told).fits
+
+
+@pytest.mark.parametrize("text", ["chrome", "=chrome", "browser=", "memory=>=8GB"])
+def test_what_is_no_label_is_refused_with_what_was_expected(text: str) -> None:
+    with pytest.raises(ValueError, match=f"found '{text}', expected "):
+        read_labels([text])

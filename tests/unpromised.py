@@ -45,9 +45,27 @@ DASK = (
     ),
     Place(
         ("Worker.startup_information",),
-        ("node/node_on_worker.py",),
+        ("node/node_on_worker.py", "node/preload.py"),
         "No node has labels: nothing fits, and no test ever starts.",
         ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
+    ),
+    Place(
+        ("Worker.handle_stimulus", "distributed.worker_state_machine"),
+        ("node/node_agent.py",),
+        "On a worker with tasks of others, tests and those tasks wait for each other.",
+        ("test_a_task_that_secedes_leaves_its_place_to_the_next",),
+    ),
+    Place(
+        ("Worker.status",),
+        ("node/node_agent.py",),
+        "What is cut off where a worker is closed looks like a timeout of the test.",
+        ("test_a_preload_is_told_before_a_worker_registers_and_while_it_closes",),
+    ),
+    Place(
+        ("Worker.name", "Worker.port", "Worker.nanny", "Worker.state", "WorkerState.nthreads"),
+        ("node/preload.py",),
+        "A worker that preloads a node becomes none.",
+        ("test_a_preload_is_told_before_a_worker_registers_and_while_it_closes",),
     ),
     Place(
         ("Worker.handlers",),
@@ -72,6 +90,12 @@ DASK = (
         ("cluster/run_watch.py",),
         "A standing scheduler keeps the last messages of each run that was there.",
         ("test_a_scheduler_forgets_the_messages_of_a_topic",),
+    ),
+    Place(
+        ("Scheduler.workers",),
+        ("cluster/run_watch.py",),
+        "No node is told that a run's driver was killed.",
+        ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
     ),
     Place(
         ("Scheduler.workers", "WorkerState.name", "WorkerState.extra"),

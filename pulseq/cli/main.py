@@ -50,7 +50,7 @@ COMMANDS = {
     "doctor": ("pulseq.cli.doctor:doctor", "Tell whether runs can go on here; for the beginning of a bug report."),
     "completion": ("pulseq.cli.completion:completion", "Print what bash, zsh or fish complete our words with."),
     "man": ("pulseq.cli.man:man", "Print the manual page."),
-    "node": ("pulseq.cli.node:app", "The nodes of a fleet: join one, list them, drain them."),
+    "node": ("pulseq.cli.node:app", "The nodes of a fleet: install, join, list, drain."),
     "certs": ("pulseq.cli.certs:app", "Make what machines need to be members of a site."),
     "results": ("pulseq.cli.results:app", "Bring journals into the database."),
 }

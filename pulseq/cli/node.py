@@ -11,3 +11,4 @@ app.command("pulseq.cli.node_list:list_nodes", name="list", help="Tell what each
 app.command("pulseq.cli.node_marks:drain", name="drain", help="Give nodes nothing more, and let them finish.")
 app.command("pulseq.cli.node_marks:undrain", name="undrain", help="Let nodes have tests again.")
 app.command("pulseq.cli.node_marks:cordon", name="cordon", help="Give nodes nothing new.")
+app.command("pulseq.cli.node_install:install", name="install", help="Put this release of PulseQ on other hosts.")

@@ -14,13 +14,14 @@ from distributed import Client
 from pulseq.background import Background
 from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.cluster.marks import MARKED, decode_mark, read_marks
+from pulseq.cluster.node_check import find_trouble, say_no_nodes
 from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
+from pulseq.cluster.run_watch import RunWatch
 from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
 from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
-from pulseq.protocol.coding import PROTOCOL, say_protocol
 from pulseq.protocol.connections import connection_settings
 from pulseq.security.credentials import Credentials
 from pulseq.security.tls import security_of
@@ -59,7 +60,8 @@ class Cluster:
         marks: what is said of nodes that are not to have tests, by their ids, also of those that are not there.
         on_marked: called with each mark when it is in `marks`, or has been taken out, and with those of before.
         lost: whether the scheduler is gone.
-        on_refused: called with a node that is there and speaks another protocol, and what to do.
+        on_refused: called with a node that is there and cannot take part, and what to do.
+        strangers: addresses of workers that are no nodes.
         on_lost: called once when the scheduler is gone, and with it everything.
         background: what is done here beside.
     """
@@ -75,6 +77,8 @@ class Cluster:
         self.on_left: Callable[[str, str], None] = lambda node_id, why: None
         self.on_lost: Callable[[], None] = lambda: None
         self.on_refused: Callable[[str, str], None] = lambda node_id, why: None
+        self.strangers: set[str] = set()
+        self._refused: dict[str, str] = {}
         self._membership = asyncio.Event()
         self._subscribed = asyncio.Event()
         self._closing = False
@@ -113,13 +117,32 @@ class Cluster:
             raise InfrastructureError(no_scheduler(address, error)) from error
         await self._subscribe()
         if foreign:
-            await self.client.register_plugin(PortableNodeWatch(), name=NodeWatch.name)
+            await self._watch_foreign()
             self.background.start(self._watch_client(), "watching the connection to the scheduler")
         for mark in (await read_marks(self.client.scheduler)).values():
             self._note_mark(mark)
         identity = await self.client.scheduler.identity(n_workers=-1)
         for node_address, info in identity["workers"].items():
             self._joined(node_address, info.get("pulseq", {}))
+
+    async def _watch_foreign(self) -> None:
+        """Have a scheduler that is not this run's tell of its nodes, and end what a driver leaves that is killed."""
+        try:
+            await self.client.register_plugin(PortableNodeWatch(), name=NodeWatch.name)
+            await self.client.register_plugin(RunWatch(), name=RunWatch.name)
+        except Exception as error:  # whatever its process lacks
+            raise InfrastructureError(
+                f"the scheduler at {self.address!r} cannot take PulseQ's plug-ins ({type(error).__name__}: {error}); "
+                "install the same release of PulseQ where it runs"
+            ) from error
+
+    def require_nodes(self) -> None:
+        """
+        Raises:
+            InfrastructureError: no node can take part; the text says why, and what to do.
+        """
+        if not self.nodes:
+            raise InfrastructureError(say_no_nodes(self.address, len(self.strangers), self._refused))
 
     async def _subscribe(self) -> None:
         # The wish travels by another way than questions, and later: a node that joined between would never be heard of.
@@ -196,6 +219,7 @@ class Cluster:
             return
         if message["event"] == MARKED and (mark := decode_mark(message["mark"])) is not None:
             self._note_mark(mark)
+        self.strangers.discard(message["address"])
         for node in list(self.nodes.values()):
             if node.address == message["address"]:
                 self._left(node.id, message["why"])
@@ -210,12 +234,16 @@ class Cluster:
     def _joined(self, address: str, labels: Mapping[str, Any]) -> None:
         known = self.nodes.get(labels.get("id", ""))
         incarnation = labels.get("incarnation", "")
-        if not labels or (known is not None and (known.address, known.incarnation) == (address, incarnation)):
+        if not labels:
+            self.strangers.add(address)
+            return
+        if known is not None and (known.address, known.incarnation) == (address, incarnation):
             return
         if known is not None:
             self._left(known.id, "its process ended, and another one has its place")
-        if (protocol := labels.get("protocol")) != PROTOCOL:
-            self.on_refused(labels["id"], say_protocol(protocol))
+        if (trouble := find_trouble(labels)) is not None:
+            self._refused[labels["id"]] = trouble
+            self.on_refused(labels["id"], trouble)
             return
         host = address.split("://")[-1].rsplit(":", 1)[0]
         node = LiveNode(labels["id"], address, host, labels["slots"], labels["capabilities"], incarnation)

@@ -12,7 +12,7 @@ from distributed import Client
 from pulseq.background import Background
 from pulseq.models import Collection, Key, PytestSpec
 from pulseq.protocol.coding import decode, encode
-from pulseq.protocol.entry_points import take_dispatch, take_message
+from pulseq.protocol.entry_points import take_dispatch, take_message, task_key
 from pulseq.protocol.project_files import Done, Lacking, Workspace
 from pulseq.protocol.to_node import (
     BeginRun,
@@ -159,7 +159,7 @@ class NodeClient:
         future = self._client.submit(
             take_dispatch,
             order,
-            key=("pulseq-test", dispatch.run_id, dispatch.key),
+            key=task_key(dispatch.run_id, dispatch.key),
             workers=[address],
             allow_other_workers=False,
             priority=priority,
@@ -172,7 +172,7 @@ class NodeClient:
         return self._client.submit(
             take_message,
             encode(Order(flow, task)),
-            key=("pulseq-test", flow, key),
+            key=task_key(flow, key),
             workers=[address],
             allow_other_workers=False,
             pure=False,

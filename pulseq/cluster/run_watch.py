@@ -7,6 +7,7 @@ import pickle
 from distributed import Scheduler, SchedulerPlugin
 
 from pulseq.background import Background
+from pulseq.cluster.node_watch import labels_of
 from pulseq.protocol.coding import encode
 from pulseq.protocol.entry_points import take_message
 from pulseq.protocol.from_node import run_topic
@@ -36,6 +37,8 @@ class RunWatch(SchedulerPlugin):
     """
 
     name = "pulseq-run-watch"
+    #: Where one is already, it stays.
+    idempotent = True
 
     def __init__(self) -> None:
         self._background = Background()
@@ -49,7 +52,10 @@ class RunWatch(SchedulerPlugin):
             "function": pickle.dumps(take_message),
             "args": pickle.dumps((encode(Order(run_id, LeaveRun())),)),
         }
-        farewell = self._background.start(scheduler.broadcast(msg=message, on_error="ignore"), f"leaving run {run_id}")
+        # Workers of others may not even have the function.
+        nodes = [address for address, state in scheduler.workers.items() if labels_of(state)]
+        leaving = scheduler.broadcast(msg=message, workers=nodes, on_error="ignore")
+        farewell = self._background.start(leaving, f"leaving run {run_id}")
         farewell.add_done_callback(lambda _: self._forget(scheduler, run_id))
 
     def _forget(self, scheduler: Scheduler, run_id: str) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import anyio
 from distributed import Worker
+from distributed.worker_state_machine import SecedeEvent
 
 from pulseq.background import Background
 from pulseq.execution.executor import Executor
@@ -40,7 +41,7 @@ from pulseq.node.probe import answer_probes
 from pulseq.node.task_processes import FlowTasks
 from pulseq.orchestration.task_runs import TaskRuns
 from pulseq.protocol.coding import decode, encode
-from pulseq.protocol.entry_points import register_node
+from pulseq.protocol.entry_points import TaskKey, register_node, task_key
 from pulseq.protocol.from_node import (
     AttemptStart,
     DispatchDone,
@@ -82,7 +83,8 @@ class NodeAgent:
     """Runs the dispatches of any number of runs on one node.
 
     `first_worker` is the number of the first of its pytest workers on this machine, `shared` where its pytest
-    sessions share what they collect with other nodes there, `machine_slots` how many slots all of these have.
+    sessions share what they collect with other nodes there, `machine_slots` how many slots all of these have,
+    `shares_worker` whether the worker has tasks of others, whose places dispatches are not to take.
     `projects` has what was sent of the projects of runs.
     """
 
@@ -97,8 +99,10 @@ class NodeAgent:
         first_worker: int = 0,
         shared: Path | None = None,
         machine_slots: int | None = None,
+        shares_worker: bool = False,
         projects: HostProjects | None = None,
     ) -> None:
+        self._shares_worker = shares_worker
         self.projects = projects or HostProjects()
         self.first_worker = first_worker
         self.shared = shared
@@ -144,6 +148,8 @@ class NodeAgent:
             case OfferProject() | PutBlobs() | MakeWorkspace() as message:
                 return await self.projects.do(run_id, message)
             case Dispatch() as dispatch:
+                if self._shares_worker:
+                    self._make_way(task_key(run_id, dispatch.key))
                 await self._runs[run_id].handle(dispatch)
             case Collect(spec):
                 return await (await self._begin_run(run_id)).collect(spec)
@@ -157,6 +163,10 @@ class NodeAgent:
             case message if run := self._runs.get(run_id):  # a node that has just come knows of no such run
                 await run.do(message)
         return None
+
+    def _make_way(self, key: TaskKey) -> None:
+        # As `distributed.secede` does for a task in a thread: it waits for a slot of ours and not for one of Dask's.
+        self._worker.handle_stimulus(SecedeEvent(key=key, compute_duration=0.0, stimulus_id=f"pulseq-{key[2]}"))
 
     async def _begin_run(self, run_id: str, workspace: Workspace | None = None) -> RunOnNode:
         paths = await self.projects.begin(run_id, workspace) if workspace is not None else None
@@ -173,6 +183,8 @@ class NodeAgent:
 
     def send(self, run_id: str, messages: list[NodeMessage]) -> None:
         """Hand messages to the driver of a run, by way of the scheduler."""
+        if self._worker.status.name == "closing":
+            return  # Dask has cut off what was running: that is lost with the node, and has no verdict
         report = Report(self.node_id, self.incarnation, tuple(messages))
         self._worker.log_event(run_topic(run_id), {"report": encode_report(report)})
 

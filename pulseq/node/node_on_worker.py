@@ -32,6 +32,7 @@ class NodePlan:
         temp_root: the directory of all that it and its bodies write; made and removed by the node.
         first_worker, shared, machine_slots: as `NodeAgent` has them.
         way: how it has come: `local`, `ssh` or `joined`.
+        shares_worker: whether the worker is not there for it alone.
         directory: where it keeps what is sent of projects, and how much; None is the usual place, and what runs say.
         incarnation: of this start, where its owner is to know it before; None makes one.
     """
@@ -44,6 +45,7 @@ class NodePlan:
     first_worker: int = 0
     shared: Path | None = None
     machine_slots: int | None = None
+    shares_worker: bool = False
     directory: str | None = None
     store_bytes: int | None = None
     incarnation: str | None = None
@@ -70,6 +72,7 @@ async def run_node(worker: Worker, plan: NodePlan, projects: HostProjects | None
         first_worker=plan.first_worker,
         shared=plan.shared,
         machine_slots=plan.machine_slots,
+        shares_worker=plan.shares_worker,
         projects=projects,
     )
     try:

@@ -5,7 +5,9 @@ Nothing heavy is imported here: the scheduler unpickles references to these func
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+TaskKey: TypeAlias = tuple[str, str, str]
 
 
 class NodeEnd(Protocol):
@@ -15,6 +17,11 @@ class NodeEnd(Protocol):
 
 
 _node: NodeEnd | None = None
+
+
+def task_key(run_id: str, name: str) -> TaskKey:
+    """What Dask knows a dispatch by, or a task of anybody's flow. A tuple: a text would be a new kind of task each."""
+    return ("pulseq-test", run_id, name)
 
 
 def register_node(node: NodeEnd) -> None:

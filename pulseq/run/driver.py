@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.local_nodes import LocalNodes
+from pulseq.cluster.node_check import say_strangers
 from pulseq.cluster.node_client import NodeClient
 from pulseq.cluster.run_watch import driver_name
 from pulseq.cluster.standing_cluster import say_loss
@@ -158,8 +159,9 @@ class Driver:
             local.background.on_death = self._stopper.stop_for_death
             await self.cluster.follow(local)
         await self._wait_for_joining()
-        if not self.cluster.nodes:
-            raise InfrastructureError(f"the scheduler at {address!r} has no PulseQ node")
+        self.cluster.require_nodes()
+        if self.cluster.strangers:
+            self.log.emit(RunNote(say_strangers(len(self.cluster.strangers))))
         await self._health.begin()
         await self.dispatcher.settle()
 

@@ -10,18 +10,21 @@ import contextlib
 import inspect
 import pickle
 import socket
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import Any
 
 import dask
 import distributed
 import pytest
-from distributed import Client, Scheduler, SchedulerPlugin, Worker, rpc
+from distributed import Client, Scheduler, SchedulerPlugin, Worker, get_worker, rpc
 from distributed.threadpoolexecutor import ThreadPoolExecutor
+from distributed.worker_state_machine import SecedeEvent
 
 from pulseq.cluster.run_watch import run_of
 from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
@@ -161,6 +164,54 @@ def test_a_scheduler_has_workers_run_a_pickled_function() -> None:
 
     _runs.clear()
     in_cluster(check)
+
+
+_turns: list[str] = []
+
+
+async def _secede(key: tuple[str, str, str]) -> None:
+    get_worker().handle_stimulus(SecedeEvent(key=key, compute_duration=0.0, stimulus_id="ours"))
+    _turns.append(key[2])
+    while len(_turns) < 4:  # noqa: ASYNC110 - what it waits for is another task of Dask's
+        await asyncio.sleep(0.001)
+
+
+def test_a_task_that_secedes_leaves_its_place_to_the_next() -> None:
+    """Four at once on a worker of two threads, which the scheduler still knows as two."""
+
+    async def check(members: Members) -> None:
+        keys = [("pulseq-test", "r", str(number)) for number in range(4)]
+        futures = [members.client.submit(_secede, key, key=key, pure=False) for key in keys]
+        async with asyncio.timeout(30):
+            await asyncio.gather(*futures)
+        assert {2} == {state.nthreads for state in members.scheduler.workers.values()}
+
+    _turns.clear()
+    in_cluster(check)
+
+
+_told: list[str] = []
+
+
+async def dask_setup(worker: Any) -> None:
+    _told.append(worker.status.name)
+    _told.append(f"{worker.name} {worker.nanny} {worker.port > 0} {worker.state.nthreads}")
+
+
+async def dask_teardown(worker: Any) -> None:
+    _told.append(worker.status.name)
+
+
+def test_a_preload_is_told_before_a_worker_registers_and_while_it_closes(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def run() -> None:
+        async with cluster(preload=["preloaded_here"]):
+            pass
+
+    _told.clear()
+    module = SimpleNamespace(dask_setup=dask_setup, dask_teardown=dask_teardown)
+    monkeypatch.setitem(sys.modules, "preloaded_here", module)
+    asyncio.run(run())
+    assert ["init", "node1 None True 2", "closing"] == _told
 
 
 def test_a_scheduler_forgets_the_messages_of_a_topic() -> None:

@@ -15,7 +15,7 @@ from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.entry_points import register_node
 from pulseq.protocol.from_node import run_topic
 from pulseq.protocol.to_node import LeaveRun, Order
-from tests.dask_nodes import open_scheduler, open_worker
+from tests.dask_nodes import open_node, open_scheduler
 
 UUID = "0b7c0f2e-c7a1-11f0-9d5c-0242ac110002"
 
@@ -54,7 +54,7 @@ class _Node:
 async def _watch(name: str) -> tuple[list[Order], bool]:
     """What a node hears when a client of this name has left, and whether what it said of `r1` is still there."""
     watch, node = RunWatch(), _Node()
-    async with open_scheduler() as scheduler, open_worker(scheduler, "n"):
+    async with open_scheduler() as scheduler, open_node(scheduler, "n"):
         scheduler.add_plugin(watch)
         register_node(node)
         await _come_and_go(scheduler, name)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
+import subprocess
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,16 @@ from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, until
 
 RUN = "fleet"
+#: Of the scheduler; its address is this fleet's alone.
+PORT = 8786
+CREDENTIALS = "fleet.pem"
+#: What stays on a host, so that the next run finds it: projects and their environments; what pytest itself keeps; of a
+#: node that has joined by itself what it is, its log, and its credentials.
+KEPT = re.compile(
+    r"/home/tester/\.cache(/pulseq(/w(/deciding)?|/projects(/incoming|/store.id|/store.lock|/(objects|prepared)(/.*)?)?)?)?"
+    r"|/tmp/pytest-of-tester(/.*)?"
+    rf"|/home/tester/({re.escape(CREDENTIALS)}|\.pulseq(/nodes(/[^/]+(/[^/]+|/logs/[^/]+)?)?)?)"
+)
 
 
 @dataclass
@@ -28,6 +40,24 @@ class FleetPlace:
         # What is JSON is YAML.
         self.workplace.write("fleet.nodes.yaml", json.dumps({"nodes": list(nodes), "framework": framework}))
         return "fleet.nodes.yaml"
+
+    def up(self, nodes: str) -> None:
+        """A standing fleet of a nodes file, which other hosts can join."""
+        for words in (("certs", "init"), ("up", "--nodes", nodes, "--listen", f"{self.lab.address}:{PORT}")):
+            done = self.workplace.run(*words)
+            assert done.code == 0, done.err
+
+    def join(self, host: Host, *more: str) -> subprocess.Popen[str]:
+        """A node of the host's name, started there; it has joined the fleet."""
+        name = host.name
+        assert self.workplace.run("certs", "node", name).code == 0
+        host.write(CREDENTIALS, (self.workplace.path / f"{name}.pem").read_text()).chmod(0o600)
+        where = ["--scheduler", f"tls://{self.lab.address}:{PORT}", "--credentials", CREDENTIALS, "--id", name]
+        joining = host.start(["pulseq", "node", "start", *where, *more])
+        assert joining.stderr is not None
+        said = iter(joining.stderr.readline, "")
+        assert any("joined tls://" in line for line in said), joining.wait()
+        return joining
 
     def events(self, kind: str, run_id: str = RUN) -> list[dict[str, Any]]:
         """What the journal of a run says of this kind by now."""
@@ -50,8 +80,12 @@ class FleetPlace:
         """
         asked = self.lab.hosts if hosts is None else hosts
         with contextlib.suppress(AssertionError):
-            until(lambda: not any(host.processes() or host.files() for host in asked), "nothing is left", seconds)
+            until(lambda: not any(host.processes() or _files(host) for host in asked), "nothing is left", seconds)
         return [
             *(f"on {host}: process {words!r}" for host in asked for words in host.describe_processes()),
-            *(f"on {host}: {path}" for host in asked for path in host.files()),
+            *(f"on {host}: {path}" for host in asked for path in _files(host)),
         ]
+
+
+def _files(host: Host) -> list[str]:
+    return [path for path in host.files() if not KEPT.fullmatch(path)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import sys
 import xml.etree.ElementTree as ET
@@ -26,6 +27,8 @@ ATTEMPTS = """
 select test_id, attempt, status, reason, exit_code, signal, output
 from attempts where run_id = '{run_id}' order by test_id, attempt
 """
+#: What the project's tests say of themselves; `screen`, `wrong`, one case and one item fail.
+COUNTS = {"total": 17, "passed": 11, "failed": 4, "errors": 0, "skipped": 2, "flaky": 1}
 
 
 @pytest.fixture
@@ -70,16 +73,26 @@ def _read_cases(path: Path) -> list[tuple[Any, ...]]:
 
 
 def test_all_is_as_if_it_had_run_here(place: FleetPlace, project: Path) -> None:
-    first, second = place.lab(2)
+    first, second, third = place.lab(3)
+    nodes = [{"id": host.name, "host": host.name, "joins": host is third} for host in place.lab.hosts]
 
-    here = _run(place, "here", "--ship", "-n", "2")
-    there = _run(place, "there", "--on", first.name, "--on", second.name)
+    here = _run(place, "here", "--ship", "-n", "3")
+    place.up(place.write_nodes(nodes, node_timeout=30, heartbeat_interval=2))
+    joined = place.join(third, "--slots", "1")
+    there = _run(place, "there")
+    joined.send_signal(signal.SIGTERM)
+    said = joined.communicate(timeout=60)
+    down = place.workplace.run("down")
 
     for query in (VERDICTS, ATTEMPTS):
         expected, found = (place.workplace.sql(query.format(run_id=run_id)) for run_id in ("here", "there"))
         assert expected == found
-    assert here.json["counts"] == there.json["counts"]
+    counts = there.json["counts"]
+    assert COUNTS == {name: counts[name] for name in COUNTS}
+    assert here.json["counts"] == counts
     assert _read_cases(place.workplace.path / "here.xml") == _read_cases(place.workplace.path / "there.xml")
-    assert {first.name, second.name} == {told["node_id"] for told in place.events("attempt_started", "there")}
+    started = [told["node_id"] for told in place.events("attempt_started", "there")]
+    assert {first.name, second.name, third.name} == set(started)
+    assert (0, 0) == (down.code, joined.returncode), said
     assert [] == [path for path in project.rglob("*") if path.name in (".venv", "out", "build", "written")]
-    assert [] == place.find_left()
+    assert "" == "\n".join(place.find_left())
