@@ -4,6 +4,8 @@ The order of events of one test is planned → (attempt started → attempt fini
 A later `AttemptFinished` of the same attempt replaces the earlier one: a fixture of wider
 scope whose teardown fails turns a passed pytest item into an error after the fact.
 
+What attempts left behind comes home later, at the latest before the run finishes.
+
 An entry of pytest items is planned → collected → expanded, and has a session that finishes on each machine.
 """
 
@@ -14,8 +16,9 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from pulseq.artifacts import Artifact
 from pulseq.marks import NodeMark
-from pulseq.models import AttemptResult, CapabilityValue, Liveness, PytestWarning, Reason, Status
+from pulseq.models import AttemptResult, CapabilityValue, Key, Liveness, PytestWarning, Reason, Status
 
 
 class RunStarted(Struct, frozen=True, omit_defaults=True):
@@ -218,6 +221,25 @@ class TestClosed(Struct, frozen=True, omit_defaults=True):
     error: str | None = None
 
 
+class ArtifactsKept(Struct, frozen=True, omit_defaults=True):
+    """What an attempt left has come home, as far as it has; it may come after the verdict of its test.
+
+    Attributes:
+        test_id: an entry that became tests of its own (JUnit files) has none itself.
+        files: why some of them have not come is a warning of the attempt.
+    """
+
+    test_id: str
+    variant: str
+    attempt: int
+    node_id: str
+    files: tuple[Artifact, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return (self.test_id, self.variant)
+
+
 class RunNote(Struct, frozen=True, omit_defaults=True):
     """One line that whoever watches the run should read (a warning, a change of plan)."""
 
@@ -247,6 +269,7 @@ Event: TypeAlias = (
     | AttemptStarted
     | AttemptFinished
     | TestClosed
+    | ArtifactsKept
     | RunNote
     | RunFinished
 )

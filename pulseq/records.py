@@ -8,7 +8,9 @@ from types import MappingProxyType
 
 from msgspec.structs import replace
 
+from pulseq.artifacts import warn_of_missing
 from pulseq.events import (
+    ArtifactsKept,
     AttemptFinished,
     AttemptStarted,
     EntryCollected,
@@ -187,6 +189,8 @@ class RunRecord:
     collected: dict[str, EntryCollected] = field(default_factory=dict)
     #: By entry and node.
     sessions: dict[tuple[str, str], SessionFinished] = field(default_factory=dict)
+    #: What attempts left, by their tests and numbers; of an entry that became tests of its own, too.
+    artifacts: dict[Key, dict[int, ArtifactsKept]] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take one event in; events come in the order of the run."""
@@ -217,12 +221,28 @@ class RunRecord:
             case AttemptFinished(result):
                 if test := self.tests.get(result.key):
                     test.take(result, node_is_gone=result.node_id in self.absent)
+                    self._warn_of_missing(test, result.attempt)
             case TestClosed():
                 self._close(event)
+            case ArtifactsKept():
+                self._keep(event)
             case RunNote():
                 self.notes.append(event.text)
             case RunFinished():
                 self.finished = event
+
+    def _keep(self, event: ArtifactsKept) -> None:
+        self.artifacts.setdefault(event.key, {})[event.attempt] = event
+        if test := self.tests.get(event.key):
+            self._warn_of_missing(test, event.attempt)
+
+    def _warn_of_missing(self, test: TestRecord, attempt: int) -> None:
+        """Have what did not come home as warnings of its attempt, whichever was told first, and each once."""
+        kept = self.artifacts.get(test.key, {}).get(attempt)
+        result = test.attempts.get(attempt)
+        if kept is not None and result is not None and (warnings := warn_of_missing(kept.files)):
+            told = tuple(dict.fromkeys((*result.warnings, *warnings)))
+            test.attempts = {**test.attempts, attempt: replace(result, warnings=told)}
 
     def _see(self, seen: NodeHealth) -> None:
         known = self.health.get(seen.node_id)

@@ -14,7 +14,9 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import asdict
 
+from pulseq.artifacts import Artifact
 from pulseq.events import (
+    ArtifactsKept,
     EntryCollected,
     NodeHealth,
     NodeJoined,
@@ -83,6 +85,9 @@ class RunEvents:
                 self._look(seq, "poll", health, at)
             case NodeMarked(mark):
                 self.rows["stage_node_marks"].append(mark_row(seq, mark, at))
+            case ArtifactsKept() as kept:
+                key = (seq, clean(kept.test_id), clean(kept.variant), kept.attempt, clean(kept.node_id))
+                self.rows["stage_artifacts"] += [(*key, *_artifact_row(file)) for file in kept.files]
             case RunNote(text):
                 self.rows["stage_run_notes"].append((seq, at, clean(text)))
             case EntryCollected() as collected:
@@ -119,6 +124,11 @@ def mark_row(seq: int, mark: NodeMark, at: int | None) -> Row:
     """The row of `node_marks`, without its run."""
     words = (mark.state.value, clean_or_none(mark.why or None), clean_or_none(mark.who or None))
     return (seq, clean(mark.node_id), at, *words, microseconds(mark.at))
+
+
+def _artifact_row(file: Artifact) -> Row:
+    words = (file.sha256, clean(file.media_type), clean_or_none(file.trouble))
+    return (clean(file.name), clean_or_none(file.path), file.bytes, *words)
 
 
 def microseconds(seconds: float) -> int | None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
+from pulseq.artifacts import Artifact
 from pulseq.errors import UsageError
 from pulseq.events import (
+    ArtifactsKept,
     AttemptFinished,
     EntryCollected,
     Event,
@@ -43,6 +47,7 @@ _TOLD: tuple[tuple[Any, str, Mapping[str, Any]], ...] = (
     (NodeLost, "(SELECT *, rowid FROM node_health WHERE event = 'lost')", {"why": ""}),
     (RunNote, "run_notes", {}),
 )
+_OF_ATTEMPT = ("test_id", "variant", "attempt", "node_id")
 
 
 def load_run(database: Database, run_id: str | None = None) -> RunRecord:
@@ -83,6 +88,14 @@ def _events(connection: Connection, run_id: str) -> Iterator[Event]:
         for row in _rows(connection, table, run_id):
             told = msgspec.convert({**instead, **row}, kind)
             yield AttemptFinished(told) if isinstance(told, AttemptResult) else told
+    yield from _artifacts(connection, run_id)
+
+
+def _artifacts(connection: Connection, run_id: str) -> Iterator[ArtifactsKept]:
+    rows = _rows(connection, "artifacts", run_id)
+    for (test_id, variant, attempt, node_id), those in groupby(rows, itemgetter(*_OF_ATTEMPT)):
+        files = tuple(msgspec.convert(row, Artifact) for row in those)
+        yield ArtifactsKept(test_id, variant, attempt, node_id, files)
 
 
 def _rows(connection: Connection, table: str, run_id: str) -> Iterator[dict[str, Any]]:

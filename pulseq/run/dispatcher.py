@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -55,6 +55,7 @@ class Dispatcher:
 
     Args:
         queue: decides what goes where.
+        on_end: called, once its result is booked, with each end of an attempt that a node tells.
         shipping: brings the run's project to nodes that get it.
         held: whether the end waits for `release` although every test has its verdict.
 
@@ -73,6 +74,7 @@ class Dispatcher:
     held: bool = False
     shipping: Shipping | None = None
     delivery: Delivery = field(default_factory=Delivery)
+    on_end: Callable[[str, AttemptEnd], None] = lambda node_id, end: None
     nodes: RunNodes = field(init=False)
     in_flight: InFlight = field(default_factory=InFlight)
     _stealing: WorkStealing = field(init=False)
@@ -263,6 +265,7 @@ class Dispatcher:
                 self._cases.take(message)
             case AttemptEnd(result):
                 self._book(self._placed(node, result))
+                self.on_end(node_id, message)
             case TaskRunState():
                 self.delivery.put(message)
             case DispatchDone():

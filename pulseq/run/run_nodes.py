@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -25,6 +25,10 @@ from pulseq.run.shipping import Shipping
 _COLUMNS = frozenset({"id", "slots", "incarnation", "host", "clock"})
 
 
+async def _nothing(_node_id: str) -> None:
+    return None
+
+
 @dataclass(slots=True)
 class RunNodes:
     """Nodes from their coming to their going, as the queue of a run is to see them.
@@ -33,6 +37,7 @@ class RunNodes:
         changed: set whenever something has changed that others may wait for, and waited for here.
         background: has what nobody waits for.
         shipping: brings the run's project to nodes that get it.
+        before_leave: waited for before a node that was drained forgets the run.
 
     Attributes:
         clocks: those of the nodes.
@@ -47,6 +52,7 @@ class RunNodes:
     tell: Callable[[Event], None]
     background: Background
     shipping: Shipping | None = None
+    before_leave: Callable[[str], Awaitable[None]] = _nothing
     clocks: RunClocks = field(init=False)
     _admission: NodeAdmission = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
@@ -133,6 +139,7 @@ class RunNodes:
         while self.in_flight.is_on(node_id):
             self.changed.clear()
             await self.changed.wait()
+        await self.before_leave(node_id)
         if node := self.cluster.nodes.get(node_id):
             with contextlib.suppress(OSError):  # it has gone by itself
                 await self.runner.leave_run(self.run_id, [node.address])

@@ -32,8 +32,8 @@ class Credentials:
 
     @property
     def bundle(self) -> str:
-        """All of it as the text of one file."""
-        return self.authority + self.certificate + self.key
+        """All of it as the text of one file: in the order in which Dask's own programs take it, too, in one file."""
+        return self.certificate + self.authority + self.key
 
     def told(self) -> dict[str, str]:
         """For a process that we start, over its own line."""
@@ -55,9 +55,10 @@ def parse_bundle(text: str) -> Credentials:
     if (len(certificates), len(keys)) != (2, 1):
         raise ValueError(
             f"found {len(certificates)} certificates and {len(keys)} private keys, "
-            "expected the authority's certificate, the member's, and its key, as `pulseq certs node` writes them"
+            "expected the member's certificate, the authority's, and its own key, as `pulseq certs node` writes them"
         )
-    return Credentials(*certificates, *keys)
+    certificate, authority = certificates
+    return Credentials(authority, certificate, *keys)
 
 
 def parse_blocks(text: str) -> tuple[list[str], list[str]]:

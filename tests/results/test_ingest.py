@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from pulseq.artifacts import Artifact, warn_of_missing
 from pulseq.errors import UsageError
 from pulseq.events import (
+    ArtifactsKept,
     AttemptFinished,
     AttemptStarted,
     Event,
@@ -351,6 +354,33 @@ def test_a_busy_database_leaves_the_journal_for_later(story, database) -> None:
     assert ask(database, "SELECT count(*) FROM results") == [(2,)]
 
 
+def left_behind(test_id: str, attempt: int, trouble: str | None = None) -> ArtifactsKept:
+    path = None if trouble else f"artifacts/{test_id}/{attempt}/a.txt"
+    file = Artifact("a.txt", 3, "f00d", "text/plain", path, trouble)
+    return ArtifactsKept(test_id, "", attempt, "n", (file, replace(file, name="b.txt")))
+
+
+def test_artifacts_become_rows_and_what_is_missing_a_warning(story, database) -> None:
+    events = [finished("a", 1, FAILED, Reason.ASSERTION), left_behind("a", 1), left_behind("a", 2, "lost")]
+    ingest(story.write("r1", events), database)
+    ingest(story.write("r1", [finished("a", 2, PASSED)]), database)
+    assert ask(database, "SELECT attempt, node_id, name, path, bytes, sha256, media_type, trouble FROM artifacts") == [
+        (1, "n", "a.txt", "artifacts/a/1/a.txt", 3, "f00d", "text/plain", None),
+        (1, "n", "b.txt", "artifacts/a/1/a.txt", 3, "f00d", "text/plain", None),
+        (2, "n", "a.txt", None, 3, "f00d", "text/plain", "lost"),
+        (2, "n", "b.txt", None, 3, "f00d", "text/plain", "lost"),
+    ]
+    warning = "artifacts that did not come home: a.txt, b.txt (lost)"
+    assert (warning,) == warn_of_missing(left_behind("a", 2, "lost").files)
+    assert ask(database, "SELECT attempt, warnings FROM attempts ORDER BY 1") == [(1, []), (2, [warning])]
+
+
+def test_what_is_told_again_of_artifacts_replaces_what_was_told(story, database) -> None:
+    ingest(story.write("r1", [left_behind("a", 1)]), database)
+    ingest(story.write("r1", [left_behind("a", 1), left_behind("a", 1, "gone")]), database)
+    assert ask(database, "SELECT name, trouble FROM artifacts") == [("a.txt", "gone"), ("b.txt", "gone")]
+
+
 keys = st.sampled_from("ab")
 attempts = st.integers(1, 2)
 outcomes = st.sampled_from([(PASSED, None), (FAILED, Reason.ASSERTION), (ERROR, Reason.NODE_LOST)])
@@ -366,6 +396,7 @@ histories = st.lists(
             lambda key, start, offset: NodeHealth(key, Liveness.ACTIVE, incarnation=start, clock_offset=offset),
             *(keys, keys, st.none() | st.just(1.5)),
         ),
+        st.builds(left_behind, keys, attempts, st.none() | keys),
         st.builds(NodeLost, keys, keys),
         st.builds(lambda key, state: NodeMarked(NodeMark(key, state, key)), keys, st.sampled_from(MarkState)),
         st.builds(RunStarted, st.just("r"), keys, st.just(5.0), keys),

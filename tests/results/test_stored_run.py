@@ -9,8 +9,10 @@ from typing import Any
 import msgspec
 import pytest
 
+from pulseq.artifacts import Artifact
 from pulseq.errors import UsageError
 from pulseq.events import (
+    ArtifactsKept,
     AttemptFinished,
     EntryCollected,
     NodeHealth,
@@ -32,6 +34,7 @@ from pulseq.results.stored_run import load_run
 from pulseq.results.sync import sync
 
 WARNING = PytestWarning("UserWarning", "old", "a.py:3", "runtest")
+LEFT = Artifact("a.png", 3, "f00d", "image/png", "artifacts/a/1/a.png")
 FULL = AttemptResult(
     "a",
     1,
@@ -83,6 +86,8 @@ def test_all_that_an_attempt_can_say_is_the_same(story: Any, database: Database)
         EntryCollected("unit", "n", 1, 3, (WARNING,)),
         AttemptFinished(FULL),
         TestClosed("a", FULL.variant, Status.ERROR, Reason.CRASH, False, 1, "n", "it fell"),
+        ArtifactsKept("a", FULL.variant, 1, "n", (LEFT, msgspec.structs.replace(LEFT, path=None, trouble="lost"))),
+        ArtifactsKept("entry", "", 2, "n", (LEFT,)),
         SessionFinished("unit", "n", 1, "it ended badly", "a table", (WARNING,), (("suite", "x"),)),
         NodeHealth("n", Liveness.ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.1, clock_offset=41.0, clock_uncertainty=0.1),
         NodeHealth("n", Liveness.SUSPECT, "it is silent", incarnation="first", link_breaks=1, stray_processes=2),

@@ -35,7 +35,7 @@ def test_words_around_them_and_line_ends_of_others_do_not_matter() -> None:
     ],
 )
 def test_what_is_not_all_three_is_refused(text: str, found: str) -> None:
-    with pytest.raises(ValueError, match=f"found {found}, expected the authority's certificate"):
+    with pytest.raises(ValueError, match=f"found {found}, expected the member's certificate"):
         parse_bundle(text)
 
 

@@ -131,19 +131,21 @@ def attempts(workplace: Workplace, run_id: str) -> list[tuple[str, int, str, str
 
 def write_waiting_suite(workplace: Workplace, *tests: str) -> Path:
     """Tests that say that they are there, and end when they are told to."""
-    lines = "\n".join(f"  - {{id: {test}, command: [{sys.executable}, wait.py, {test}]}}" for test in tests)
+    lines = "\n".join(
+        f"  - {{id: {test}, command: [{sys.executable}, wait.py, {workplace.path / test}]}}" for test in tests
+    )
     workplace.write(
-        "wait.py",
+        "project/wait.py",
         textwrap.dedent("""
             import os, sys, time
             from pathlib import Path
             with open(f"{sys.argv[1]}.began", "a") as file:
                 file.write(f"{os.getpid()}\\n")
-            while not Path("go").exists():
+            while not Path(sys.argv[1]).with_name("go").exists():
                 time.sleep(0.02)
         """),
     )
-    return workplace.write("suite.yaml", f"suite: waiting\ntests:\n{lines}\n")
+    return workplace.write("project/suite.yaml", f"suite: waiting\ntests:\n{lines}\n")
 
 
 def test_workers_that_have_preloaded_a_node_run_a_suite(cluster: DaskCluster) -> None:
@@ -152,10 +154,11 @@ def test_workers_that_have_preloaded_a_node_run_a_suite(cluster: DaskCluster) ->
     cluster.start_worker("--name", "stranger")
     assert [1, 2] == sorted(told["slots"] for told in cluster.wait_for(3) if told)
     cluster.workplace.write(
-        "unit/test_unit.py", "def test_one(tmp_path):\n    assert tmp_path.is_dir()\n\ndef test_two():\n    assert 0\n"
+        "project/unit/test_unit.py",
+        "def test_one(tmp_path):\n    assert tmp_path.is_dir()\n\ndef test_two():\n    assert 0\n",
     )
     suite = cluster.workplace.write(
-        "suite.yaml",
+        "project/suite.yaml",
         """
         suite: outside
         tests:
@@ -287,3 +290,55 @@ def test_what_a_killed_worker_leaves_goes_when_the_next_one_comes(cluster: DaskC
 
     assert 1 == len(left)
     assert left[0] not in left_by_nodes(cluster.workplace)
+
+
+#: A Slurm of one machine: jobs start at once, each in a session of its own, and are ended by SIGTERM.
+SBATCH = """#!/bin/sh
+cp "$1" "$0.job"
+setsid bash "$0.job" >"$0.log" 2>&1 &
+echo "Submitted batch job $!"
+"""
+SCANCEL = """#!/bin/sh
+for job; do kill -TERM -- "-$job"; done
+"""
+
+
+def test_jobs_of_slurm_are_nodes(workplace: Workplace) -> None:
+    """`deployments/slurm/cluster.py` with the real dask-jobqueue; what takes its jobs is a stand-in of two scripts."""
+    pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed here (pip install dask-jobqueue)")
+    for name, text in {"sbatch": SBATCH, "scancel": SCANCEL}.items():
+        workplace.write(f"bin/{name}", text).chmod(0o755)
+    workplace.environment["PATH"] = f"{workplace.path / 'bin'}{os.pathsep}{workplace.environment['PATH']}"
+    credentials = workplace.path / "login.pem"
+    assert 0 == workplace.run("certs", "init").code
+    assert 0 == workplace.run("certs", "node", "login", "--file", credentials).code
+    script = Path(__file__).parents[2] / "deployments" / "slurm" / "cluster.py"
+    arguments = ["--credentials", str(credentials), "--host", "127.0.0.1", "--label", "browser=chrome", "--slots", "2"]
+    with subprocess.Popen(
+        [sys.executable, str(script), *arguments],
+        cwd=workplace.path,
+        env=workplace.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as cluster:
+        try:
+            assert cluster.stdout is not None
+            words = cluster.stdout.readline().split()
+            address = words[words.index("--scheduler") + 1]
+            log = workplace.path / "bin" / "sbatch.log"
+            until(lambda: log.exists() and "Registered to" in log.read_text(), "the job is there")
+            suite = workplace.write(
+                "project/suite.yaml",
+                "suite: s\ntests:\n  - {id: a, command: 'true', requirements: {browser: chrome}}\n",
+            )
+            done = workplace.run(
+                "run", suite, "--scheduler", address, "--credentials", credentials, "--run-id", "r", "--output", "json"
+            )
+            assert 0 == done.code, done.err
+            assert [("a", 1, "SLURMCluster-0", None)] == attempts(workplace, "r")
+        finally:
+            cluster.terminate()
+            cluster.wait(60)
+    # A worker that loses its scheduler while its nanny ends it is killed by that after eight seconds.
+    until(lambda: not workplace.processes(), "the job has ended")
+    until(lambda: not left_by_nodes(workplace), "the job has left nothing")

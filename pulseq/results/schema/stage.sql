@@ -14,6 +14,10 @@ CREATE OR REPLACE TEMP TABLE stage_node_health (
     link_breaks INTEGER, leaked_processes INTEGER, stray_processes INTEGER, store_free BIGINT, store_total BIGINT,
     version VARCHAR, python VARCHAR, protocol INTEGER
 );
+CREATE OR REPLACE TEMP TABLE stage_artifacts (
+    seq BIGINT, test_id VARCHAR, variant VARCHAR, attempt INTEGER, node_id VARCHAR, name VARCHAR, path VARCHAR,
+    bytes BIGINT, sha256 VARCHAR, media_type VARCHAR, trouble VARCHAR
+);
 CREATE OR REPLACE TEMP TABLE stage_run_notes (seq BIGINT, noted_at BIGINT, text VARCHAR);
 CREATE OR REPLACE TEMP TABLE stage_node_marks (
     seq BIGINT, node_id VARCHAR, heard_at BIGINT, state VARCHAR, why VARCHAR, who VARCHAR, marked_at BIGINT
