@@ -4,6 +4,8 @@ The order of events of one test is planned → (attempt started → attempt fini
 A later `AttemptFinished` of the same attempt replaces the earlier one: a fixture of wider
 scope whose teardown fails turns a passed pytest item into an error after the fact.
 
+What attempts left behind comes home later, at the latest before the run finishes.
+
 An entry of pytest items is planned → collected → expanded, and has a session that finishes on each machine.
 """
 
@@ -14,8 +16,9 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
+from pulseq.artifacts import Artifact
 from pulseq.marks import NodeMark
-from pulseq.models import AttemptResult, CapabilityValue, Liveness, PytestWarning, Reason, Status
+from pulseq.models import AttemptResult, CapabilityValue, Key, Liveness, PytestWarning, Reason, Status
 
 
 class RunStarted(Struct, frozen=True, omit_defaults=True):
@@ -36,12 +39,20 @@ class PrefectRunKnown(Struct, frozen=True, omit_defaults=True):
 
 
 class NodeJoined(Struct, frozen=True, omit_defaults=True):
-    """A node is there with `slots` slots; `capabilities` are the complete ones."""
+    """A node is there with `slots` slots; `capabilities` are the complete ones.
+
+    Attributes:
+        host: its host, as people call it.
+        incarnation: which start of its process it is.
+        labels: what else it says of itself: versions of PulseQ, Python and its protocol, the way in which it came, …
+    """
 
     node_id: str
     host: str
     slots: int
     capabilities: Mapping[str, CapabilityValue] = field(default_factory=dict)
+    incarnation: str | None = None
+    labels: Mapping[str, object] = field(default_factory=dict)
 
 
 class NodeLost(Struct, frozen=True, omit_defaults=True):
@@ -68,6 +79,15 @@ class NodeHealth(Struct, frozen=True, omit_defaults=True):
         memory_available, memory_total, disk_free, disk_total: bytes, of its machine and of its disk for bodies.
         running: dispatches that it is at.
         incarnation: which start of its process it is.
+        host: its host, as people call it.
+        clock_offset: seconds that its clock is ahead of that of whoever looked; the true value is not further from it
+            than clock_uncertainty.
+        latency_p50: median of the last latencies.
+        link_breaks: how often it was silent for too long, or gone, in the looks so far.
+        leaked_processes: of its bodies, left behind and killed, in this life of its process.
+        stray_processes: that its bodies have left behind and nobody has killed.
+        store_free, store_total: bytes of the disk that it keeps projects on.
+        version, python, protocol: of PulseQ, of its interpreter, of what it says to drivers.
     """
 
     node_id: str
@@ -85,6 +105,18 @@ class NodeHealth(Struct, frozen=True, omit_defaults=True):
     slots: int | None = None
     running: int | None = None
     incarnation: str | None = None
+    host: str | None = None
+    clock_offset: float | None = None
+    clock_uncertainty: float | None = None
+    latency_p50: float | None = None
+    link_breaks: int | None = None
+    leaked_processes: int | None = None
+    stray_processes: int | None = None
+    store_free: int | None = None
+    store_total: int | None = None
+    version: str | None = None
+    python: str | None = None
+    protocol: int | None = None
 
 
 class TestPlanned(Struct, frozen=True, omit_defaults=True):
@@ -189,6 +221,25 @@ class TestClosed(Struct, frozen=True, omit_defaults=True):
     error: str | None = None
 
 
+class ArtifactsKept(Struct, frozen=True, omit_defaults=True):
+    """What an attempt left has come home, as far as it has; it may come after the verdict of its test.
+
+    Attributes:
+        test_id: an entry that became tests of its own (JUnit files) has none itself.
+        files: why some of them have not come is a warning of the attempt.
+    """
+
+    test_id: str
+    variant: str
+    attempt: int
+    node_id: str
+    files: tuple[Artifact, ...] = ()
+
+    @property
+    def key(self) -> Key:
+        return (self.test_id, self.variant)
+
+
 class RunNote(Struct, frozen=True, omit_defaults=True):
     """One line that whoever watches the run should read (a warning, a change of plan)."""
 
@@ -218,6 +269,7 @@ Event: TypeAlias = (
     | AttemptStarted
     | AttemptFinished
     | TestClosed
+    | ArtifactsKept
     | RunNote
     | RunFinished
 )

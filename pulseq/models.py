@@ -17,6 +17,7 @@ from typing import Any, ClassVar, TypeAlias
 import msgspec
 from msgspec import Struct
 
+from pulseq.artifacts import MOST_OF_A_RUN, USUAL_RULES, ArtifactRules
 from pulseq.bounds import MOST_ID_CHARACTERS, bound_id, bound_whole
 from pulseq.project import ProjectSpec
 
@@ -154,6 +155,7 @@ class TestCase:
         metrics: names that every attempt must report; a missing one is a warning.
         memory_limit: bytes for the body's process tree.
         output_limit: bytes of output after which the body is ended.
+        artifacts: what of the files that it leaves comes home.
         whole_id: the start of an id that was too long to be one, up to 64 kB of it; None for all others.
 
     An id or a name that is too long is cut in its middle, where a digest tells it from others.
@@ -180,6 +182,7 @@ class TestCase:
     labels: Mapping[str, Any] = field(default_factory=dict)
     location: str | None = None
     whole_id: str | None = None
+    artifacts: ArtifactRules = USUAL_RULES
 
     def __post_init__(self) -> None:
         short = bound_id(self.id)
@@ -204,6 +207,7 @@ class Suite:
             begin at; none where a program made the suite.
         part: whether pytest was told to look at a part of a project.
         project: what its code is, and needs on other hosts.
+        artifacts_limit: most bytes of what its tests leave that come home.
     """
 
     name: str
@@ -212,6 +216,7 @@ class Suite:
     projects: tuple[str, ...] = ()
     part: bool = False
     project: ProjectSpec = field(default_factory=ProjectSpec)
+    artifacts_limit: int = MOST_OF_A_RUN
 
     def __post_init__(self) -> None:
         if len(self.name) > MOST_ID_CHARACTERS:
@@ -313,6 +318,7 @@ class PytestSpec:
     keyword: str | None = None
     markers: str | None = None
     isolation: str = "auto"
+    artifacts: ArtifactRules = USUAL_RULES
 
 
 class PytestOrder(Struct, frozen=True):

@@ -6,11 +6,16 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 
+from msgspec.structs import replace
+
+from pulseq.artifacts import warn_of_missing
 from pulseq.events import (
+    ArtifactsKept,
     AttemptFinished,
     AttemptStarted,
     EntryCollected,
     Event,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -44,11 +49,13 @@ class SentTo:
     Attributes:
         dispatch: the key of the dispatch that carries it.
         began_at: Unix seconds; None as long as the node has not said that the test has begun there.
+        sent_at: Unix seconds.
     """
 
     node_id: str
     dispatch: str = ""
     began_at: float | None = None
+    sent_at: float | None = None
 
 
 @dataclass(slots=True)
@@ -172,6 +179,8 @@ class RunRecord:
     open: int = 0
     failures: int = 0
     nodes: dict[str, NodeJoined] = field(default_factory=dict)
+    #: The last look at each, with the last clock that one has found.
+    health: dict[str, NodeHealth] = field(default_factory=dict)
     lost: list[NodeLost] = field(default_factory=list)
     #: Nodes that were lost and have not come back.
     absent: set[str] = field(default_factory=set)
@@ -180,6 +189,8 @@ class RunRecord:
     collected: dict[str, EntryCollected] = field(default_factory=dict)
     #: By entry and node.
     sessions: dict[tuple[str, str], SessionFinished] = field(default_factory=dict)
+    #: What attempts left, by their tests and numbers; of an entry that became tests of its own, too.
+    artifacts: dict[Key, dict[int, ArtifactsKept]] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take one event in; events come in the order of the run."""
@@ -191,6 +202,8 @@ class RunRecord:
             case NodeJoined():
                 self.nodes[event.node_id] = event
                 self.absent.discard(event.node_id)
+            case NodeHealth():
+                self._see(event)
             case NodeLost():
                 self.lost.append(event)
                 self.absent.add(event.node_id)
@@ -208,12 +221,34 @@ class RunRecord:
             case AttemptFinished(result):
                 if test := self.tests.get(result.key):
                     test.take(result, node_is_gone=result.node_id in self.absent)
+                    self._warn_of_missing(test, result.attempt)
             case TestClosed():
                 self._close(event)
+            case ArtifactsKept():
+                self._keep(event)
             case RunNote():
                 self.notes.append(event.text)
             case RunFinished():
                 self.finished = event
+
+    def _keep(self, event: ArtifactsKept) -> None:
+        self.artifacts.setdefault(event.key, {})[event.attempt] = event
+        if test := self.tests.get(event.key):
+            self._warn_of_missing(test, event.attempt)
+
+    def _warn_of_missing(self, test: TestRecord, attempt: int) -> None:
+        """Have what did not come home as warnings of its attempt, whichever was told first, and each once."""
+        kept = self.artifacts.get(test.key, {}).get(attempt)
+        result = test.attempts.get(attempt)
+        if kept is not None and result is not None and (warnings := warn_of_missing(kept.files)):
+            told = tuple(dict.fromkeys((*result.warnings, *warnings)))
+            test.attempts = {**test.attempts, attempt: replace(result, warnings=told)}
+
+    def _see(self, seen: NodeHealth) -> None:
+        known = self.health.get(seen.node_id)
+        if seen.clock_offset is None and known is not None:
+            seen = replace(seen, clock_offset=known.clock_offset, clock_uncertainty=known.clock_uncertainty)
+        self.health[seen.node_id] = seen
 
     def _plan(self, event: TestPlanned) -> None:
         key = (event.test_id, event.variant)

@@ -13,7 +13,7 @@ from distributed import Scheduler, Worker
 
 from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
 from pulseq.node.node_process import WORKER_SETTINGS
-from pulseq.node.probe import answer_probes
+from pulseq.node.probe import Probe
 from pulseq.protocol.coding import PROTOCOL
 from pulseq.security.credentials import Credentials
 from pulseq.security.tls import security_of
@@ -34,12 +34,14 @@ async def open_scheduler(credentials: Credentials | None = None) -> AsyncIterato
 
 
 @contextlib.asynccontextmanager
-async def open_node(scheduler: Scheduler, node_id: str = "n", slots: int = 1) -> AsyncIterator[Worker]:
-    """A member with a node's labels that answers as nodes do when it is asked how it does."""
-    labels = {"id": node_id, "slots": slots, "capabilities": {"os": "linux"}, "protocol": PROTOCOL}
+async def open_node(scheduler: Scheduler, node_id: str = "n", slots: int = 1, **more: str) -> AsyncIterator[Worker]:
+    """A member with a node's labels, and `more`, that answers as nodes do when it is asked how it does."""
+    labels = {"id": node_id, "slots": slots, "capabilities": {"os": "linux"}, "protocol": PROTOCOL, **more}
     async with open_worker(scheduler, node_id, labels) as worker:
-        answer_probes(worker, Path.cwd(), lambda: 0)
+        probe = Probe(node_id, Path.cwd(), lambda: {"running": 0})
+        probe.hang_on(worker)
         yield worker
+        await probe.background.end()
 
 
 @contextlib.asynccontextmanager

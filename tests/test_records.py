@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
     EntryCollected,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -19,7 +21,7 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import AttemptResult, PytestWarning, Reason, Status
+from pulseq.models import AttemptResult, Liveness, PytestWarning, Reason, Status
 from pulseq.records import fold
 
 PLANNED = TestPlanned("a", "", "a", "call", "medium")
@@ -118,3 +120,9 @@ def test_warnings_of_collection_tests_and_sessions_are_told_with_whose_they_are(
     )
 
     assert [("unit", one), ("a", two), ("unit", three)] == list(record.pytest_warnings())
+
+
+def test_the_last_look_at_a_node_keeps_the_clock_that_an_earlier_one_found() -> None:
+    seen = NodeHealth("n", Liveness.ACTIVE, latency=0.1, clock_offset=41.0, clock_uncertainty=0.1)
+    gone = NodeHealth("n", Liveness.INACTIVE, "it has left")
+    assert fold([seen, gone]).health == {"n": replace(gone, clock_offset=41.0, clock_uncertainty=0.1)}

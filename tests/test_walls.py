@@ -15,7 +15,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"bounds", "errors", "marks", "models", "fleet", "project", "events", "records", "runtime"},
+    {"artifacts", "bounds", "errors", "marks", "models", "fleet", "project", "events", "records", "runtime"},
     {"background", "blobs", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol", "security"},
     {"planning", "projects", "suites", "execution", "results", "reports"},
@@ -58,6 +58,7 @@ KNOWN_TO_NODES = (
     *(
         f"pulseq.{room}"
         for room in (
+            "artifacts",
             "background",
             "blobs",
             "bounds",

@@ -80,6 +80,30 @@ DASK = (
         ("test_a_heartbeat_can_be_given_up_and_its_answer_is_noticed",),
     ),
     Place(
+        ("Worker.batched_stream", "Worker.periodic_callbacks"),
+        ("node/node_on_worker.py",),
+        "A node whose clock is set back by an hour says nothing for an hour.",
+        ("test_batches_and_timers_go_on_when_a_clock_was_set_back",),
+    ),
+    Place(
+        (
+            "Scheduler.stream_comms",
+            "Scheduler.client_comms",
+            "Scheduler.periodic_callbacks",
+            "Scheduler.workers",
+            "WorkerState.last_seen",
+        ),
+        ("cluster/scheduler_process.py",),
+        "The same of a scheduler; one whose clock is set forth takes its nodes for silent.",
+        ("test_batches_and_timers_go_on_when_a_clock_was_set_back",),
+    ),
+    Place(
+        ("Client.scheduler_comm",),
+        ("cluster/cluster.py",),
+        "A driver whose clock is set back by an hour sends nothing for an hour.",
+        ("test_batches_and_timers_go_on_when_a_clock_was_set_back",),
+    ),
+    Place(
         ("Scheduler.broadcast",),
         ("cluster/run_watch.py", "protocol/node_probe.py"),
         "No node is probed, and none is told that a run's driver was killed.",

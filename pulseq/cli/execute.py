@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar
 
+from pulseq.artifacts import ARTIFACTS_FOLDER
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.fleet import Fleet
 from pulseq.models import Suite
@@ -23,6 +24,7 @@ from pulseq.reports.late_view import LateView, RunView
 from pulseq.run.run_options import RunOptions
 
 if TYPE_CHECKING:
+    from pulseq.reports.left_behind import ArtifactPlace
     from pulseq.results.lean_replay import LeanReplay
     from pulseq.run.run_session import RunOutcome
 
@@ -181,6 +183,8 @@ def _print_summary(
 
 def _locations(options: RunOptions, reports: Reports, outcome: RunOutcome, *, persisted: bool) -> dict[str, str]:
     found = {"journal": options.journal_path}
+    if outcome.record.artifacts:
+        found["artifacts"] = options.run_directory / ARTIFACTS_FOLDER
     if persisted:
         found["database"] = options.database_path
     if reports.junitxml:
@@ -209,11 +213,15 @@ def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, s
         replay = LeanReplay(options.journal_path)
     except Exception as error:  # noqa: BLE001 - whatever it is, the verdicts stand
         return InfrastructureError(f"no report can be written: {_say(error)}")
+    from pulseq.reports.left_behind import ArtifactPlace
+
     trouble: InfrastructureError | None = None
     for write, path in writers:
+        # CI servers have the paths of attachments begin where the run was started.
+        beside = Path.cwd() if write is _write_junit else path.parent
         try:
             with open(path, "wb") as stream:
-                write(replay, stream, locations)
+                write(replay, stream, locations, ArtifactPlace(options.run_directory, beside))
         except Exception as error:  # noqa: BLE001 - as above, and the other report too
             trouble = trouble or InfrastructureError(
                 f"a report cannot be written: {_say(error)}; the results are safe in {options.journal_path}"
@@ -221,19 +229,19 @@ def _write_reports(options: RunOptions, reports: Reports, locations: dict[str, s
     return trouble
 
 
-def _write_junit(replay: LeanReplay, stream: BinaryIO, locations: dict[str, str]) -> None:
+def _write_junit(replay: LeanReplay, stream: BinaryIO, locations: dict[str, str], place: ArtifactPlace) -> None:
     from pulseq.reports.junit import write_junit
 
-    write_junit(replay.record, stream, whole=replay.whole)
+    write_junit(replay.record, stream, whole=replay.whole, place=place)
 
 
-def _write_html(replay: LeanReplay, stream: BinaryIO, locations: dict[str, str]) -> None:
+def _write_html(replay: LeanReplay, stream: BinaryIO, locations: dict[str, str], place: ArtifactPlace) -> None:
     from pulseq.cli.flow_run_link import without_dead_link
     from pulseq.reports.html import write_html  # jinja2 takes its time, for this one report
     from pulseq.reports.html_tests import told_at_length
 
     replay.fill(told_at_length(replay.record))
-    write_html(without_dead_link(replay.record), stream, locations=locations)
+    write_html(without_dead_link(replay.record), stream, locations=locations, place=place)
 
 
 def _say(error: Exception) -> str:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pulseq.capabilities import is_version_name
+from pulseq.capabilities import is_version_name, parse_size
 from pulseq.errors import UsageError
 from pulseq.models import CapabilityValue
 from pulseq.ownership import default_home
@@ -33,6 +33,7 @@ def start(
     port: int = 0,
     contact: str | None = None,
     directory: Path | None = None,
+    store_size: str | None = None,
 ) -> int:
     """Join a fleet with this machine, and stay in the foreground; for a terminal, a container or systemd.
 
@@ -51,11 +52,14 @@ def start(
         contact: HOST or HOST:PORT under which the scheduler reaches the node, where that is not its own address.
         directory: For its logs, what it has to know of itself, and what runs send of their projects; by default
             `nodes/ID` in the state directory, and the usual place for projects.
+        store_size: How much of projects to keep between runs, such as 20GB; by default what runs say.
     """
     if not FILE_NAME.fullmatch(id):
         raise UsageError(f"--id: found {id!r}, expected {FILE_NAME_WORDS}")
     _check_number("--slots", slots, 1, 512)
     _check_number("--port", port, 0, 65535)
+    if store_size is not None and parse_size(store_size) is None:
+        raise UsageError(f"--store-size: found {store_size!r}, expected a size such as 20GB")
     told = read_labels(labels)
     # What a node takes along is loaded once its words are known to be right.
     from pulseq.cluster.scheduler_address import credentials_for
@@ -74,6 +78,7 @@ def start(
         contact=None if contact is None else complete_contact(contact, scheduler, port),
         directory=(directory or home / "nodes" / id).absolute(),
         projects=directory and directory.absolute(),
+        store_bytes=parse_size(store_size) if store_size else None,
     )
     _tell(f"node {id}: {plan.slots} slot{'' if plan.slots == 1 else 's'}")
     _tell(f"read off this machine: {say_capabilities(read_machine())}")

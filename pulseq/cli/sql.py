@@ -32,7 +32,8 @@ def sql(
 
     Views: results, metrics, run_summary, node_summary, metric_summary, flaky_tests, slowest_tests, lineages,
     properties, pytest_warnings.
-    Tables: runs, tests, attempts, verdicts, nodes, node_health. `pulseq sql "describe results"` tells the columns.
+    Tables: runs, tests, attempts, verdicts, nodes, node_health, node_marks.
+    `pulseq sql "describe results"` tells the columns.
 
     Args:
         query: One SQL query; DuckDB's dialect, so `from results` is one. `-` reads it from standard input.

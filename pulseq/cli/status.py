@@ -23,7 +23,9 @@ from pulseq.cluster.standing_cluster import (
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, login_url
 from pulseq.ownership import default_home
-from pulseq.reports.wording import say_capabilities, say_clock
+from pulseq.protocol.clock_offset import say_offset
+from pulseq.protocol.node_probe import MEASURES, Answer
+from pulseq.reports.wording import say_capabilities, say_clock, say_count
 from pulseq.safe_text import safe_line
 from pulseq.standing.kept_auth import auth_path, read_auth
 from pulseq.standing.standing_nodes import NodeView, ask_nodes
@@ -110,7 +112,7 @@ def describe_cluster(cluster: StandingCluster, views: dict[str, NodeView], logs:
         "nodes_file": cluster.fleet.source,
         "logs": logs,
         "parts": [_describe_part(part) for part in cluster.parts],
-        "nodes": {node_id: _describe_view(view) for node_id, view in views.items()},
+        "nodes": {node_id: describe_view(view) for node_id, view in views.items()},
     }
 
 
@@ -125,7 +127,8 @@ def _describe_part(part: PartState) -> dict[str, Any]:
     }
 
 
-def _describe_view(view: NodeView) -> dict[str, Any]:
+def describe_view(view: NodeView) -> dict[str, Any]:
+    """A node, for programs."""
     return {
         "slots": view.slots,
         "capabilities": dict(view.capabilities),
@@ -134,7 +137,18 @@ def _describe_view(view: NodeView) -> dict[str, Any]:
         "running": view.running,
         "waiting": view.waiting,
         "last_heartbeat": _moment(view.last_seen),
+        **view.labels,
+        "health": _describe_answer(view.answer),
     }
+
+
+def _describe_answer(answer: Answer | None) -> dict[str, Any] | None:
+    """What a node has answered; None where it has not."""
+    if answer is None:
+        return None
+    measures = {name: getattr(answer, name) for name in MEASURES if name != "running"}
+    clock = {"clock_offset": answer.clock.offset, "clock_uncertainty": answer.clock.uncertainty} if answer.clock else {}
+    return {"latency": answer.latency, **measures, **clock}
 
 
 def _moment(seconds: float) -> str:
@@ -151,18 +165,31 @@ def render_cluster(cluster: StandingCluster, views: dict[str, NodeView], now: fl
     for part in cluster.parts:
         words = [f"{part.condition} for {say_clock(now - part.since)}"]
         if (view := views.get(part.name)) is not None and part.condition is Condition.RUNNING:
-            words += _say_view(view, now)
+            words += say_view(view, now)
         if part.deaths:
             words.append(f"died {part.deaths} time{'' if part.deaths == 1 else 's'}, last: {safe_line(part.why or '')}")
         lines.append(f"  {safe_line(part.name):{width}}  {'; '.join(words)}")
     for node_id, view in joined.items():
-        lines.append(f"  {safe_line(node_id):{width}}  {'; '.join(['joined', *_say_view(view, now)])}")
+        lines.append(f"  {safe_line(node_id):{width}}  {'; '.join(['joined', *say_view(view, now)])}")
     waited = [spec.id for spec in cluster.fleet.nodes if spec.joins and spec.id not in joined]
     return [*lines, *(f"  {safe_line(node_id):{width}}  has not joined" for node_id in waited)]
 
 
-def _say_view(view: NodeView, now: float) -> list[str]:
+def say_view(view: NodeView, now: float) -> list[str]:
+    """A node, for people."""
     in_line = f", {view.waiting} waiting" if view.waiting else ""
     work = f"{view.running} running{in_line} for {', '.join(map(safe_line, view.runs))}" if view.runs else "idle"
     slots = f"{view.slots} slot{'' if view.slots == 1 else 's'}"
-    return [f"{slots}, {work}", say_capabilities(view.capabilities), f"heard of {say_clock(now - view.last_seen)} ago"]
+    place = [f"on {safe_line(view.labels['host'])}"] if view.labels.get("way", "local") != "local" else []
+    heard = f"heard of {say_clock(now - view.last_seen)} ago"
+    return [f"{slots}, {work}", say_capabilities(view.capabilities), *place, heard, *_say_answer(view.answer)]
+
+
+def _say_answer(answer: Answer | None) -> list[str]:
+    """What somebody should know of a node, or do there."""
+    if answer is None:
+        return ["it does not answer"]
+    words = [f"its clock is {say_offset(answer.clock)}"] if answer.clock is not None and answer.clock.shift else []
+    if answer.stray_processes:
+        words.append(f"{say_count(answer.stray_processes, 'process')} left behind by bodies and alive")
+    return words

@@ -7,6 +7,7 @@ import os
 import sys
 from pathlib import Path
 
+from pulseq.artifacts import ARTIFACTS_FOLDER
 from pulseq.cli.common_options import Output, Verbose, database_path
 from pulseq.cli.flow_run_link import without_dead_link
 from pulseq.ownership import default_home
@@ -40,6 +41,9 @@ def summary(
     found = find_run(default_home(), Database(path, patience_seconds=PATIENCE_SECONDS), run_id)
     record, verbosity = found.record, 1 if verbose else 0
     locations = {"database": str(path)}
+    artifacts = default_home() / "runs" / record.started.run_id / ARTIFACTS_FOLDER if record.started else None
+    if record.artifacts and artifacts is not None and artifacts.is_dir():
+        locations["artifacts"] = str(artifacts)
     if output == "json":
         print(json.dumps(describe_run(record, locations)))
         _say(found.note)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import dask
@@ -21,8 +21,10 @@ from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
 from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue
+from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.connections import connection_settings
+from pulseq.protocol.node_probe import Answer, probe_node
 from pulseq.security.credentials import Credentials
 from pulseq.security.tls import security_of
 
@@ -39,7 +41,7 @@ class LiveNode:
 
     `incarnation` is of one start of its process: a node that comes back by itself has another one. `way` is how it
     came to be: `local`, `ssh` or `joined`. Nodes of one `store` share what they are sent; it is empty where there is
-    none.
+    none. `labels` are all that it says of itself, but for its capabilities.
     """
 
     id: str
@@ -50,6 +52,7 @@ class LiveNode:
     incarnation: str = ""
     way: str = "local"
     store: str = ""
+    labels: Mapping[str, Any] = field(default_factory=dict)
 
 
 class Cluster:
@@ -115,6 +118,7 @@ class Cluster:
                 )
         except (OSError, ValueError) as error:
             raise InfrastructureError(no_scheduler(address, error)) from error
+        self.background.start(ClockSteps().watch(self._note_clock_set), "watching the clock")
         await self._subscribe()
         if foreign:
             await self._watch_foreign()
@@ -124,6 +128,10 @@ class Cluster:
         identity = await self.client.scheduler.identity(n_workers=-1)
         for node_address, info in identity["workers"].items():
             self._joined(node_address, info.get("pulseq", {}))
+
+    def _note_clock_set(self, _step: float) -> None:
+        if self.client.scheduler_comm is not None:
+            go_on([self.client.scheduler_comm], {})
 
     async def _watch_foreign(self) -> None:
         """Have a scheduler that is not this run's tell of its nodes, and end what a driver leaves that is killed."""
@@ -156,6 +164,14 @@ class Cluster:
     def has_address(self, address: str) -> bool:
         """Whether a node with this address is a member."""
         return any(node.address == address for node in self.nodes.values())
+
+    async def probe(self, node: LiveNode, seconds: float) -> Answer | None:
+        """What a node answers; None where it has not within so many seconds.
+
+        Raises:
+            OSError: the scheduler is gone.
+        """
+        return await probe_node(self.client.scheduler, node.address, seconds)
 
     async def wait_for(self, node_id: str, patience_seconds: float) -> LiveNode:
         """Until a node is a member.
@@ -245,9 +261,17 @@ class Cluster:
             self._refused[labels["id"]] = trouble
             self.on_refused(labels["id"], trouble)
             return
-        host = address.split("://")[-1].rsplit(":", 1)[0]
-        node = LiveNode(labels["id"], address, host, labels["slots"], labels["capabilities"], incarnation)
-        node = replace(node, way=labels.get("way", "local"), store=labels.get("store", ""))
+        node = LiveNode(
+            labels["id"],
+            address,
+            host=labels.get("host") or address.split("://")[-1].rsplit(":", 1)[0],
+            slots=labels["slots"],
+            capabilities=labels["capabilities"],
+            incarnation=incarnation,
+            way=labels.get("way", "local"),
+            store=labels.get("store", ""),
+            labels={name: value for name, value in labels.items() if name != "capabilities"},
+        )
         self.nodes[node.id] = node
         self._membership.set()
         self.on_joined(node)

@@ -18,6 +18,8 @@ from pulseq.security.tls import connection_args
 
 #: How long a scheduler may take to say who is there.
 _PATIENCE_SECONDS = 10.0
+#: What of a node's labels a look tells.
+TOLD = ("incarnation", "host", "version", "python", "protocol")
 #: Each is a connection to the scheduler for as long as it lasts.
 PROBES_AT_ONCE = 64
 
@@ -28,8 +30,10 @@ class Sighting:
 
     Attributes:
         heartbeat_age: seconds since the scheduler last heard of it, between two machines' clocks where it is elsewhere.
+        last_seen: when that was, in Unix seconds of the scheduler's clock; None where that is not known.
         answer: to the probe, or None where there was none in time.
         incarnation: which start of its process it is; None where it does not say.
+        host, version, python, protocol: what it says of itself; None as there.
     """
 
     node_id: str
@@ -38,6 +42,11 @@ class Sighting:
     heartbeat_age: float
     answer: Answer | None
     incarnation: str | None = None
+    host: str | None = None
+    version: str | None = None
+    python: str | None = None
+    protocol: int | None = None
+    last_seen: float | None = None
 
 
 @contextlib.asynccontextmanager
@@ -74,7 +83,8 @@ async def look_at_nodes(
             worker["pulseq"]["slots"],
             max(now - worker["last_seen"], 0.0),
             answer,
-            worker["pulseq"].get("incarnation"),
+            **{name: worker["pulseq"].get(name) for name in TOLD},
+            last_seen=worker["last_seen"],
         )
         for (address, worker), answer in zip(nodes.items(), answers, strict=True)
     ]

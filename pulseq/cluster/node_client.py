@@ -18,6 +18,8 @@ from pulseq.protocol.to_node import (
     BeginRun,
     CancelRun,
     Collect,
+    DropArtifacts,
+    FetchArtifact,
     FinishSessions,
     LeaveRun,
     NoNext,
@@ -109,6 +111,23 @@ class NodeClient:
             OSError: the node is gone.
         """
         return decode(await self._ask_for(address, encode(Order(run_id, Collect(spec)))), Collection)
+
+    async def fetch_artifact(self, run_id: str, address: str, sha256: str, offset: int, length: int) -> bytes | None:
+        """A part of a file that an attempt left on a node; None where the node does not have it.
+
+        Raises:
+            OSError: the node is gone.
+        """
+        answer = (await self._ask([address], Order(run_id, FetchArtifact(sha256, offset, length))))[address]
+        if isinstance(answer, OSError):
+            raise answer
+        kind: Any = bytes | None
+        data: bytes | None = decode(answer, kind)
+        return data
+
+    async def drop_artifacts(self, run_id: str, address: str, sha256s: Iterable[str]) -> None:
+        """Let a node forget files."""
+        await self._tell(address, Order(run_id, DropArtifacts(frozenset(sha256s))))
 
     async def recall(self, run_id: str, address: str, key: str, tests: Iterable[Key]) -> None:
         """Ask a node for tests of a dispatch that it has not begun; its answer is a `TestsRecalled` message.

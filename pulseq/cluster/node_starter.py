@@ -93,6 +93,7 @@ class NodeStarter:
                 "credentials": credentials and credentials.told(),
                 "node_id": spec.id,
                 "way": "local" if spec.is_local else "ssh",
+                "host_name": None if spec.is_local else spec.host,
                 "host": "127.0.0.1",
                 "port": spec.port,
                 "slots": spec.max_concurrent_tests,

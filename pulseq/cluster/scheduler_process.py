@@ -15,10 +15,12 @@ import msgspec
 from distributed import Scheduler
 
 from pulseq import __version__
+from pulseq.background import Background
 from pulseq.cluster.mark_store import MarkStore
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.run_watch import RunWatch
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.connections import connection_settings
 from pulseq.protocol.welcome import WELCOME_KEY, Welcome
@@ -79,8 +81,19 @@ async def serve(configuration: dict[str, Any]) -> None:
             if note := store.load():
                 told["note"] = note
             scheduler.add_plugin(store)
+        background = Background()
+        background.start(ClockSteps().watch(lambda step: _go_on(scheduler, step)), "watching the clock")
         tell_owner(told)
-        await scheduler.finished()
+        try:
+            await scheduler.finished()
+        finally:
+            await background.end()
+
+
+def _go_on(scheduler: Scheduler, step: float) -> None:
+    for state in scheduler.workers.values():
+        state.last_seen += step
+    go_on([*scheduler.stream_comms.values(), *scheduler.client_comms.values()], scheduler.periodic_callbacks)
 
 
 def _remove(directory: str) -> None:

@@ -42,6 +42,8 @@ class RunningAttempt(ABC):
         self._node_id = node_id
         self._stopped: Reason | None = None
         self._began = time.monotonic()
+        #: The directory with what the body left as artifacts; None where there is nothing.
+        self.left: str | None = None
         self._task = asyncio.create_task(self._carry_out_safely())
 
     def when_done(self, call: Callable[[RunningAttempt], object]) -> None:
@@ -218,6 +220,7 @@ class KeptAttempt(RunningAttempt):
             for position, message in enumerate(messages):
                 if message["op"] == "result":
                     result = from_message(self.order, self._node_id, message)
+                    self.left = message.get("left")
                     return result, await self._wait_until_clear(keeper, messages[position + 1 :])
                 self._watch_keeper(keeper, message["pid"])
         raise LineClosedError(

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from pulseq.execution.pytest_results import attempt_results, late_result, unmeasured_result
 from pulseq.execution.runtime import wire
+from pulseq.execution.runtime.body_environment import remove_tree
 from pulseq.models import AttemptResult, PytestOrder, Reason
 from pulseq.processes.message_line import LineClosedError, MessageLine
 
@@ -22,6 +23,15 @@ END_SECONDS = 5.0
 AskNext = Callable[[], Awaitable[PytestOrder | None]]
 #: The orders that were taken back.
 Recalled = asyncio.Future[tuple[PytestOrder, ...]]
+
+
+#: Takes the directory with what an attempt left.
+OnLeft = Callable[[AttemptResult, str], None]
+
+
+def nothing_left(result: AttemptResult, place: str) -> None:
+    """What is done with it where nobody wants it."""
+    remove_tree(place)
 
 
 async def nothing_next() -> PytestOrder | None:
@@ -44,6 +54,7 @@ class OrderBatch:
     on_result: Callable[[AttemptResult], None]
     done: asyncio.Future[tuple[PytestOrder, ...]]
     ask_next: AskNext = nothing_next
+    on_left: OnLeft = nothing_left
     left: dict[int, None] = field(default_factory=dict)
     running: int | None = None
     stopped: bool = False
@@ -229,6 +240,8 @@ class KeeperLine:
                 *earlier, self._last = attempt_results(batch.orders[number], self._node_id, message)
                 for result in earlier:
                     batch.on_result(result)
+                if message.get("left"):
+                    batch.on_left(self._last, message["left"])
                 batch.result(number, self._last)
                 if message.get("next"):
                     self._start(batch, message["next"][0])

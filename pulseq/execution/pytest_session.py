@@ -13,7 +13,15 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
-from pulseq.execution.pytest_lines import AskNext, KeeperLine, OrderBatch, file_of, nothing_next
+from pulseq.execution.pytest_lines import (
+    AskNext,
+    KeeperLine,
+    OnLeft,
+    OrderBatch,
+    file_of,
+    nothing_left,
+    nothing_next,
+)
 from pulseq.execution.pytest_results import collection_of, session_result, unmeasured_result
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
@@ -101,6 +109,7 @@ class PytestSession:
         *,
         on_start: Callable[[PytestOrder], None],
         on_result: Callable[[AttemptResult], None],
+        on_left: OnLeft = nothing_left,
         fresh: bool = False,
         ask_next: AskNext = nothing_next,
     ) -> tuple[PytestOrder, ...]:
@@ -112,6 +121,8 @@ class PytestSession:
         Args:
             fresh: run them in a new fork and end it after them, wider fixtures included. Where slots are
                 interpreters of their own, one goes on: a new one would collect again.
+            on_left: called, just before `on_result`, with a result and the directory with the artifacts of its item,
+                which is the caller's from then on.
             ask_next: tells, when only the last of these has not begun, what its slot goes on with: the first order of
                 a later call; None for something else. pytest is told so, and keeps up what the two share.
 
@@ -128,7 +139,7 @@ class PytestSession:
                     on_start(order)
                     on_result(unmeasured_result(order, self._node_id, Reason.SETUP, _why_unknown(order, collection)))
             done: asyncio.Future[tuple[PytestOrder, ...]] = asyncio.get_running_loop().create_future()
-            batch = OrderBatch(known, on_start, on_result, done, ask_next)
+            batch = OrderBatch(known, on_start, on_result, done, ask_next, on_left)
             alone = fresh and not self._by_interpreters
             try:
                 left = await self._run_batch(batch, fresh=alone) if known else ()
@@ -308,7 +319,8 @@ class PytestSession:
         number = next(number for number in range(len(self._workers) + 1) if number not in self._workers)
         self._workers.add(number)
         try:
-            keeper = await self._zygote.fork_keeper(f"gw{self._first_worker + number}", self._temp, self._node_id)
+            worker = f"gw{self._first_worker + number}"
+            keeper = await self._zygote.fork_keeper(worker, self._temp, self._node_id, _wanted_files(self._spec))
         except BaseException:
             self._workers.discard(number)
             raise
@@ -367,6 +379,14 @@ def _name_of(spec: PytestSpec, python: str, environment: Mapping[str, str]) -> s
     """The same for all nodes whose sessions would collect the same in the same surroundings."""
     surroundings = sorted(item for item in environment.items() if item[0] not in ("PULSEQ_NODE_ID", "TMPDIR"))
     return hashlib.sha256(repr((spec, python, surroundings)).encode("utf-8", "surrogateescape")).hexdigest()[:40]
+
+
+def _wanted_files(spec: PytestSpec) -> wire.Message | None:
+    """What runners are told of the files that items leave where globs look; None where none does."""
+    rules = spec.artifacts
+    if not rules.globs:
+        return None
+    return {"globs": list(rules.globs), "of": rules.of, "limit": rules.limit, "cwd": spec.cwd}
 
 
 def _why_unknown(order: PytestOrder, collection: Collection) -> str:

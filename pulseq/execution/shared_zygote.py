@@ -160,8 +160,13 @@ class ZygoteLine:
             return {"op": "over", "exit_status": 3, "error": error, "summary": "", "properties": [], "directory": ""}
         return message if message is not None and "exit_status" in message else None
 
-    async def fork_keeper(self, worker: str, temp: str, node_id: str) -> KeeperLine:
+    async def fork_keeper(
+        self, worker: str, temp: str, node_id: str, artifacts: wire.Message | None = None
+    ) -> KeeperLine:
         """A new keeper, which forks its runner when it has something to run.
+
+        Args:
+            artifacts: what `Collector` is told of the files that items leave; None where there is nothing to look for.
 
         Raises:
             LineClosedError: when the zygote has gone, or has to go, since it makes none.
@@ -169,7 +174,8 @@ class ZygoteLine:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                await self._send({"op": "fork", "worker": worker, "temp": temp, "node": node_id}, theirs.fileno())
+                message = {"op": "fork", "worker": worker, "temp": temp, "node": node_id, "artifacts": artifacts}
+                await self._send(message, theirs.fileno())
                 done: asyncio.Future[None] = self._loop.create_future()
                 self._forks.append(done)
                 await self._unless_late(done)

@@ -1,4 +1,4 @@
-"""Blobs that a host keeps between runs, each a file that is called by its hash.
+"""Blobs that a host keeps between runs: small ones in packs, large ones each in a file that is called by its hash.
 
 Any number of processes use it at once: a blob is there as a whole or not at all. One lock says that nothing may be
 forgotten now: it is shared by those who have found blobs that they are going to use.
@@ -18,12 +18,15 @@ from collections.abc import Set as AbstractSet
 from pathlib import Path
 
 from pulseq.blobs import digest_of, hash_file
+from pulseq.node.pack_files import PackFiles
 from pulseq.node.reflinks import copy_large, write_file
 from pulseq.ownership import make_own_directory, open_own
 from pulseq.protocol.project_files import BlobPart
 
-#: Larger ones are never in memory as a whole.
-LARGE_BYTES = 4 * 2**20
+#: Larger ones are files of their own, which may be copied without their blocks being copied.
+LARGE_BYTES = 2**18
+#: About how large a pack is.
+_PACK_BYTES = 4 * 2**20
 
 
 class DamagedBlobError(OSError):
@@ -42,6 +45,8 @@ class BlobStore:
         self._objects = directory / "objects"
         self._incoming = directory / "incoming"
         self._mark = secrets.token_hex(6)
+        self._packs = PackFiles(directory / "packs", self._incoming / self._mark)
+        self._taken: list[tuple[bytes, bytes]] = []
         #: Of large blobs that are coming, how much is missing.
         self._missing: dict[bytes, int] = {}
         self._lock = threading.Lock()
@@ -53,7 +58,7 @@ class BlobStore:
         Raises:
             OSError: it cannot be made.
         """
-        for place in (self._objects, self._incoming):
+        for place in (self._objects, self._incoming, self._directory / "packs"):
             make_own_directory(place)
         path = self._directory / "store-id"
         with open(open_own(path, os.O_RDWR), "r+", encoding="ascii") as stream:
@@ -77,17 +82,26 @@ class BlobStore:
 
     def find_lacking(self, sizes: Mapping[bytes, int]) -> list[bytes]:
         """Which of these blobs are not here; those that are count as used now."""
-        lacking = []
+        self._packs.refresh()
+        lacking, packed = [], []
         for digest, size in sizes.items():
-            path = self._path(digest)
-            try:
-                if os.stat(path).st_size == size:
-                    os.utime(path)
-                    continue
-            except OSError:
-                pass
-            lacking.append(digest)
+            known = self._packs.size_of(digest)
+            if known is None:
+                known = self._use_object(digest)
+            else:
+                packed.append(digest)
+            if known != size:
+                lacking.append(digest)
+        self._packs.touch(packed)
         return lacking
+
+    def _use_object(self, digest: bytes) -> int | None:
+        path = self._path(digest)
+        try:
+            os.utime(path)
+            return os.stat(path).st_size
+        except FileNotFoundError:
+            return None
 
     def put(self, parts: Iterable[BlobPart], data: bytes) -> None:
         """Keep what came in one message.
@@ -97,24 +111,17 @@ class BlobStore:
             OSError: it cannot be written.
         """
         view, at = memoryview(data), 0
+        small: list[tuple[bytes, memoryview]] = []
         for part in parts:
             some = view[at : at + part.length]
             at += part.length
-            if part.length == part.size:
-                self._put_whole(part.digest, some)
-            else:
+            if part.size > LARGE_BYTES:
                 self._put_part(part, some)
-
-    def _put_whole(self, digest: bytes, data: memoryview) -> None:
-        if digest_of(data) != digest:
-            raise DamagedBlobError("what came is not what its hash says")
-        partial = self._incoming / f"{self._mark}-{digest.hex()}"
-        try:
-            write_file(partial, data, mode=0o600)
-            self._install(partial, digest)
-        except BaseException:
-            partial.unlink(missing_ok=True)
-            raise
+            elif digest_of(some) != part.digest:
+                raise DamagedBlobError("what came is not what its hash says")
+            else:
+                small.append((part.digest, some))
+        self._packs.add(small)
 
     def _put_part(self, part: BlobPart, data: memoryview) -> None:
         partial = self._incoming / f"{self._mark}-{part.digest.hex()}"
@@ -135,17 +142,29 @@ class BlobStore:
         self._install(partial, part.digest)
 
     def take_file(self, path: str | Path) -> tuple[bytes, int]:
-        """Keep a file of this host; its digest and its size.
+        """Keep a file of this host, after the next `flush`; its digest and its size.
 
         Raises:
             OSError: it cannot be read, or not written here.
         """
         digest, state = hash_file(path)
-        if self.find_lacking({digest: state.size}):
+        if state.size <= LARGE_BYTES:
+            data = Path(path).read_bytes()
+            digest = digest_of(data)
+            self._taken.append((digest, data))
+            if sum(len(data) for _, data in self._taken) > _PACK_BYTES:
+                self.flush()
+            return digest, len(data)
+        if self._use_object(digest) != state.size:
             partial = self._incoming / f"{self._mark}-{digest.hex()}"
             copy_large(path, partial, mode=0o600)
             self._install(partial, digest)
         return digest, state.size
+
+    def flush(self) -> None:
+        """Have all files that were taken on the disk."""
+        taken, self._taken = self._taken, []
+        self._packs.add(taken)
 
     def _install(self, partial: Path, digest: bytes) -> None:
         path = self._path(digest)
@@ -162,32 +181,17 @@ class BlobStore:
             DamagedBlobError: the blob is not there, or is not what it was; then it is gone.
             OSError: the file cannot be made.
         """
-        path = self._path(digest)
         if size > LARGE_BYTES:
             try:
-                copy_large(path, target, mode=mode)
+                copy_large(self._path(digest), target, mode=mode, mtime_ns=mtime_ns)
             except FileNotFoundError as error:
-                raise self._damaged(path) from error
-        else:
-            write_file(target, self._read(path, digest), mode=mode)
-        os.utime(target, ns=(mtime_ns, mtime_ns))
-
-    def _read(self, path: str, digest: bytes) -> bytes:
-        try:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-        except FileNotFoundError as error:
-            raise self._damaged(path) from error
-        try:
-            data = os.read(descriptor, LARGE_BYTES + 1)
-        finally:
-            os.close(descriptor)
-        if digest_of(data) != digest:
-            raise self._damaged(path)
-        return data
-
-    def _damaged(self, path: str) -> DamagedBlobError:
-        Path(path).unlink(missing_ok=True)
-        return DamagedBlobError(errno.ESTALE, "a blob of the store was gone or damaged")
+                raise _gone() from error
+            return
+        data = self._packs.read(digest)
+        if data is None or digest_of(data) != digest:
+            self._packs.drop(digest)
+            raise _gone()
+        write_file(target, data, mode=mode, mtime_ns=mtime_ns)
 
     def forget(self, limit: int, spared: AbstractSet[bytes]) -> None:
         """Forget blobs, the longest unused first, until what is kept is no more than this many bytes.
@@ -201,14 +205,21 @@ class BlobStore:
             for left in os.scandir(self._incoming):
                 if not left.name.startswith(self._mark):
                     Path(left.path).unlink(missing_ok=True)
-            kept = sorted(_kept(self._objects))
-            total = sum(size for _, size, _ in kept)
-            for _, size, path in kept:
+            self._packs.refresh()
+            kept = sorted([*self._packs.kept(), *_kept(self._objects)], key=lambda one: one[0])
+            total = sum(size for _, size, _, _ in kept)
+            for _, size, name, digests in kept:
                 if total <= limit:
                     return
-                if bytes.fromhex(os.path.basename(os.path.dirname(path)) + os.path.basename(path)) not in spared:
-                    os.unlink(path)
+                if spared.isdisjoint(digests):
+                    self._remove(name)
                     total -= size
+
+    def _remove(self, name: str) -> None:
+        if os.sep in name:
+            os.unlink(name)
+        else:
+            self._packs.remove(name)
 
     def drop_incoming(self) -> None:
         """Remove what this process has of blobs that have not come as a whole."""
@@ -227,10 +238,14 @@ class BlobStore:
         return f"{self._objects}/{name[:2]}/{name[2:]}"
 
 
-def _kept(objects: Path) -> Iterator[tuple[int, int, str]]:
-    """When each blob was last used, its size, and its path."""
+def _gone() -> DamagedBlobError:
+    return DamagedBlobError(errno.ESTALE, "a blob of the store was gone or damaged")
+
+
+def _kept(objects: Path) -> Iterator[tuple[float, int, str, list[bytes]]]:
+    """When each blob was last used, its size, its path, and its digest."""
     for folder in os.scandir(objects):
         for entry in os.scandir(folder.path):
             with contextlib.suppress(FileNotFoundError):
                 state = entry.stat()
-                yield state.st_mtime_ns, state.st_size, entry.path
+                yield state.st_mtime, state.st_size, entry.path, [bytes.fromhex(folder.name + entry.name)]

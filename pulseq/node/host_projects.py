@@ -14,9 +14,11 @@ from pulseq.blobs import grow
 from pulseq.errors import InfrastructureError
 from pulseq.execution.executor import Executor
 from pulseq.node.blob_store import BlobStore, DamagedBlobError
+from pulseq.node.kept_bytecode import KeptBytecode
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.preparing import PrepareError, Preparing
 from pulseq.node.workspaces import Claim, NoSuchNameError, Workspaces, make_tree
+from pulseq.ownership import close_to_others, is_foreign
 from pulseq.protocol.project_files import Done, Lacking, Manifest, PrepareOrder, Workspace
 from pulseq.protocol.to_node import MakeWorkspace, OfferProject, PutBlobs
 
@@ -27,8 +29,11 @@ _SPARE_BYTES = 50_000_000
 def default_directory() -> Path:
     """Where a host keeps projects, unless it was told: `$XDG_CACHE_HOME/pulseq`, else `~/.cache/pulseq`."""
     named = os.environ.get("XDG_CACHE_HOME", "")
-    cache = Path(named) if os.path.isabs(named) else Path.home() / ".cache"
-    return cache / "pulseq"
+    if os.path.isabs(named):
+        return Path(named, "pulseq")
+    home = os.path.expanduser("~")
+    # Without a home there is no place, which is told once one is needed.
+    return Path(home if os.path.isabs(home) else os.devnull, ".cache", "pulseq")
 
 
 @dataclass(slots=True)
@@ -63,8 +68,9 @@ class HostProjects:
         place = Path(os.path.realpath(os.path.expanduser(directory or default_directory())), "projects")
         self._place = place
         self._store = BlobStore(place)
+        self._bytecode = KeptBytecode(place / "bytecode")
         # What bodies see is short: sockets have 108 bytes for a name, and pytest cuts long ids.
-        self._workspaces = Workspaces(place.parent / "w")
+        self._workspaces = Workspaces(place.parent / "w", self._bytecode)
         self._store_bytes = store_bytes
         self._runs: dict[str, _ProjectOfRun] = {}
         self._trouble = ""
@@ -74,15 +80,25 @@ class HostProjects:
     def open(self) -> None:
         """Know the directory, which is made where it is not there."""
         try:
+            for place in (self._place.parent, self._place):
+                if is_foreign(place):
+                    raise PermissionError(f"{str(place)!r} is somebody else's")
             self._store.open()
+            close_to_others(self._place)
             self.store_id = self._store.id
         except OSError as error:
             self._trouble = f"its directory {str(self._place)!r} for projects cannot be used: {error.strerror or error}"
+
+    @property
+    def place(self) -> Path | None:
+        """The directory that it keeps things in; None where it cannot be used."""
+        return self._place if self.store_id else None
 
     def sweep(self) -> None:
         """Remove what earlier nodes have left of their runs."""
         with contextlib.suppress(OSError):
             self._workspaces.sweep()
+            self._bytecode.forget_old()
 
     def prepare_with(self, executor: Executor, temp_root: Path, tell: Callable[[str, str], None]) -> None:
         """Be able to make projects ready.
@@ -188,6 +204,7 @@ class HostProjects:
         assert manifest is not None
         known.claim = claim = known.claim or self._workspaces.claim(run_id, manifest.root)
         make_tree(claim.place, manifest, self._store)
+        self._bytecode.put_back(claim.holder)
         self._workspaces.note_blobs(claim, {file.digest for file in manifest.files})
         known.using.close()
 
@@ -240,8 +257,9 @@ class HostProjects:
 
     def _say_full(self, free: int, wanted: int) -> str:
         there = f"the disk of {str(self._place)!r}"
+        spare = f"{_SPARE_BYTES / 1e6:,.0f} MB"
         return (
-            f"{there} has {free / 1e6:,.0f} MB free, and the project takes {wanted / 1e6:,.0f} MB: "
-            "free some space, name another `directory` of the node, or leave files out "
+            f"{there} has {free / 1e6:,.0f} MB free, expected {wanted / 1e6:,.0f} MB, for the project and {spare} "
+            "beside: free some space, name another `directory` of the node, or leave files out "
             "(`project: {exclude: …}` of the suite)"
         )

@@ -50,6 +50,7 @@ class JoinPlan:
         contact: address under which the scheduler reaches it, as `tls://HOST:PORT`; None is the one that it listens on.
         directory: for its logs and what it has to know of itself.
         projects: where it keeps what runs send of their projects; None is the usual place.
+        store_bytes: how much of that it keeps; None is what runs say.
     """
 
     scheduler: str
@@ -61,6 +62,7 @@ class JoinPlan:
     contact: str | None = None
     directory: Path
     projects: Path | None = None
+    store_bytes: int | None = None
 
 
 class JoinedNode:
@@ -186,6 +188,7 @@ class JoinedNode:
             "capabilities": dict(plan.labels),
             "first_worker": 0,
             "directory": plan.projects and str(plan.projects),
+            "store_bytes": plan.store_bytes,
         }
         process = await self._forks.start_node(plan.node_id, configuration)
         try:

@@ -7,9 +7,9 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from pulseq.bounds import MOST_ERROR_CHARACTERS, bound_text
+from pulseq.execution.runtime.found_files import FoundFile, Mark, find_files
 from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
 from pulseq.node.junit_builder import WHOLE_SUITE, JunitCase, JunitTry
-from pulseq.node.junit_files import FoundFile, Mark, find_files
 from pulseq.node.read_junit import read_junit
 from pulseq.protocol.from_node import CasesFound
 

@@ -7,12 +7,14 @@ from __future__ import annotations
 
 import os
 import platform
+import socket
 from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
 
 from pulseq.models import CapabilityValue
+from pulseq.protocol.clock_offset import read_clock_id
 
 _SYSTEMS = {"darwin": "macos"}
 _ROOT = Path("/")
@@ -39,6 +41,19 @@ def read_machine(root: Path = _ROOT) -> dict[str, CapabilityValue]:
     }
     gpus = find_gpus(root)
     return machine | ({"gpu": gpus} if gpus else {})
+
+
+def describe_host(name: str | None = None) -> dict[str, str]:
+    """What a node says of where it runs, besides capabilities.
+
+    Args:
+        name: what people call its host; None is what the host calls itself.
+
+    Returns:
+        `host`, `python` (the version of the node's own interpreter, which a declared capability may hide), `clock`.
+    """
+    host = name or socket.gethostname()
+    return {"host": host, "python": platform.python_version(), "clock": read_clock_id()}
 
 
 def count_cpus(root: Path = _ROOT) -> int:

@@ -27,19 +27,17 @@ from pulseq.models import (
     PytestOrder,
     PytestSpec,
     Reason,
-    TestCase,
 )
+from pulseq.node.attempt_ends import AttemptEnds
 from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.node.giving_way import GivingWay
 from pulseq.node.host_projects import HostProjects
-from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
-from pulseq.node.junit_files import Mark
 from pulseq.node.machine_memory import MachineMemory
 from pulseq.node.next_items import NextItems
 from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.node.outbox import Outbox
 from pulseq.node.path_translation import PathTranslation
-from pulseq.node.probe import answer_probes
+from pulseq.node.probe import Probe
 from pulseq.node.task_processes import FlowTasks
 from pulseq.orchestration.task_runs import TaskRuns
 from pulseq.protocol.coding import decode, encode
@@ -47,7 +45,6 @@ from pulseq.protocol.entry_points import TaskKey, register_node, task_key
 from pulseq.protocol.from_node import (
     AttemptEnd,
     AttemptStart,
-    CasesFound,
     DispatchDone,
     NextAsked,
     NodeMessage,
@@ -63,6 +60,8 @@ from pulseq.protocol.to_node import (
     BeginRun,
     CancelRun,
     Collect,
+    DropArtifacts,
+    FetchArtifact,
     FinishSessions,
     LeaveRun,
     MakeWorkspace,
@@ -119,6 +118,8 @@ class NodeAgent:
         self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
+        self._leaked = 0
+        self._probe = Probe(node_id, temp_root, self._tell_work, lambda: self.projects.place)
 
     async def start(self) -> None:
         """Make the node able to run bodies; from here on drivers reach it."""
@@ -127,7 +128,14 @@ class NodeAgent:
             self.executor, self.temp_root, lambda run_id, line: self.send(run_id, [PrepareOutput(line)])
         )
         register_node(self)
-        answer_probes(self._worker, self.temp_root, lambda: self.dispatches)
+        self._probe.hang_on(self._worker)
+
+    def _tell_work(self) -> dict[str, int]:
+        return {"running": self.dispatches, "leaked_processes": self._leaked}
+
+    def note_leaked(self, processes: int) -> None:
+        """So many processes that a body left behind were killed."""
+        self._leaked += processes
 
     @property
     def dispatches(self) -> int:
@@ -157,6 +165,9 @@ class NodeAgent:
                 return await (await self._begin_run(run_id)).collect(spec)
             case RunTask() as task:
                 return await self.flow_tasks.run(run_id, task)
+            case FetchArtifact(sha256, offset, length):
+                run = self._runs.get(run_id)
+                return await run.read_artifact(sha256, offset, length) if run else None
             case LeaveRun():
                 await self._leave_run(run_id)
             case message if run := self._runs.get(run_id):  # a node that has just come knows of no such run
@@ -199,6 +210,7 @@ class NodeAgent:
             await self._leave_run(run_id)
         await self.flow_tasks.close()
         await self.executor.close()
+        await self._probe.background.end()
 
 
 class RunOnNode:
@@ -224,6 +236,7 @@ class RunOnNode:
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
         self._background = Background()
+        self._ends = AttemptEnds(lambda message, busy: self.tell(message, busy=busy), agent.temp_root, self._background)
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -231,7 +244,7 @@ class RunOnNode:
         """Get ready for dispatches; returns when that is done, also by another call."""
         await self._task_runs.open()
 
-    async def do(self, message: RecallTests | NoNext | FinishSessions | CancelRun) -> None:
+    async def do(self, message: RecallTests | NoNext | FinishSessions | DropArtifacts | CancelRun) -> None:
         """Do what the driver asks of a run that is under way."""
         match message:
             case RecallTests():
@@ -240,6 +253,8 @@ class RunOnNode:
                 self._next_items.note_decline(message.key, message.coming)
             case FinishSessions():
                 await self.finish_sessions()
+            case DropArtifacts(sha256s):
+                await self._ends.kept.drop(sha256s)
             case CancelRun():
                 await self.cancel()
 
@@ -321,7 +336,7 @@ class RunOnNode:
     async def _perform_test(self, work: TestWork, retry: int, task_run: str) -> AttemptResult:
         attempt = work.attempt + retry
         kills = self._memory.kills()
-        before = await asyncio.to_thread(note_files, work.test) if leaves_cases(work.test) else None
+        before = await self._ends.note_files(work.test)
         self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
         if work.suspect:
             await self._see_told()
@@ -336,16 +351,10 @@ class RunOnNode:
                 running.stop(Reason.TIMEOUT)
                 late = await _see_through(outcome)
                 with anyio.CancelScope(shield=True):
-                    await self._tell_result(work.test, late, before)
+                    await self._ends.tell_test(work.test, late, before, running.left)
                 raise
-        await self._tell_result(work.test, result, before)
+        await self._ends.tell_test(work.test, result, before, running.left)
         return result
-
-    async def _tell_result(self, test: TestCase, result: AttemptResult, before: frozenset[Mark] | None) -> None:
-        """Tell what an attempt came to, after the cases in the JUnit files that it left."""
-        if before is not None and result.reason is not Reason.NODE_LOST:
-            self.tell(await asyncio.to_thread(_find_cases, test, result, before))
-        self.tell(AttemptEnd(result))
 
     async def _perform_items(
         self, work: PytestWork, retry: int, task_run: str, ask_next: AskNext
@@ -355,6 +364,7 @@ class RunOnNode:
         orders = [_later_attempt(order, retry, made[order.key]) for order in work.orders]
         busy = len(orders) > 1
         kills = self._memory.kills()
+        left: dict[Key, str] = {}
 
         def on_start(order: PytestOrder) -> None:
             self.tell(AttemptStart(order.test_id, order.variant, order.attempt, task_run), busy=busy)
@@ -368,7 +378,10 @@ class RunOnNode:
                 made[result.key] += 1
             else:
                 results.append(result)
-            self.tell(AttemptEnd(result), busy=busy)
+            self._ends.tell_item(result, work.spec.artifacts, left.pop(result.key, None), busy=busy)
+
+        def on_left(result: AttemptResult, place: str) -> None:
+            left[result.key] = place
 
         session = self._session(work.spec)
         if work.suspect:
@@ -380,7 +393,13 @@ class RunOnNode:
 
         with self._stoppable(stop):
             fresh = work.fresh or retry > 0
-            await session.run_items(orders, on_start=on_start, on_result=on_result, fresh=fresh, ask_next=ask_next)
+            try:
+                await session.run_items(
+                    orders, on_start=on_start, on_result=on_result, on_left=on_left, fresh=fresh, ask_next=ask_next
+                )
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._ends.settle(work.keys)
         return results
 
     def _session(self, spec: PytestSpec) -> PytestSession:
@@ -390,7 +409,7 @@ class RunOnNode:
                 node_id=self._agent.node_id,
                 temp_root=self._agent.temp_root,
                 slots=self._agent.slots,
-                on_late=lambda result: self.tell(AttemptEnd(result)),
+                on_late=lambda result: self._ends.tell_item(result, spec.artifacts),
                 first_worker=self._agent.first_worker,
                 shared=self._agent.shared,
                 machine_slots=self._agent.machine_slots,
@@ -403,6 +422,10 @@ class RunOnNode:
             return await self._session(spec).collect()
         collection = await self._session(self._paths.spec_here(spec)).collect()
         return self._paths.collection_home(collection)
+
+    async def read_artifact(self, sha256: str, offset: int, length: int) -> bytes | None:
+        """A part of what an attempt left; None where it is not here."""
+        return await self._ends.kept.read(sha256, offset, length)
 
     async def finish_sessions(self) -> None:
         """End the pytest sessions, and tell what came of it."""
@@ -443,12 +466,15 @@ class RunOnNode:
 
     def tell(self, message: NodeMessage, *, busy: bool = False) -> None:
         """Queue a message to the driver; a `busy` one is of a pack, whose next may come at any moment."""
+        if isinstance(message, AttemptEnd):
+            self._agent.note_leaked(message.result.leaked_processes)
         self._outbox.put(message if self._paths is None else self._paths.bring_home(message), busy=busy)
 
     async def close(self) -> None:
         await self.cancel()
         for session in self._sessions.values():
             await session.close()
+        await self._ends.close()
         await self._task_runs.close()
         self._outbox.flush()
 
@@ -467,13 +493,6 @@ class _Performer:
             return await self._run.next_item(self._key, self._place, work.spec)
 
         return await self._run.perform(work, retry=retry, task_run=task_run, ask_next=ask_next)
-
-
-def _find_cases(test: TestCase, result: AttemptResult, before: frozenset[Mark]) -> CasesFound:
-    try:
-        return find_cases(test, result, before)
-    except Exception as error:  # noqa: BLE001 - the result of the attempt is told all the same
-        return CasesFound(test.id, test.variant, (), f"the JUnit files could not be read: {error!r}")
 
 
 async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:

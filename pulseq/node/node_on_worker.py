@@ -16,10 +16,12 @@ from typing import Any
 from distributed import Worker
 
 from pulseq import __version__
+from pulseq.background import Background
 from pulseq.models import CapabilityValue
 from pulseq.node.host_projects import HostProjects
-from pulseq.node.machine import read_machine
+from pulseq.node.machine import describe_host, read_machine
 from pulseq.node.node_agent import NodeAgent
+from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.protocol.coding import PROTOCOL
 
 
@@ -32,6 +34,7 @@ class NodePlan:
         temp_root: the directory of all that it and its bodies write; made and removed by the node.
         first_worker, shared, machine_slots: as `NodeAgent` has them.
         way: how it has come: `local`, `ssh` or `joined`.
+        host: what people call its host; None is what that calls itself.
         shares_worker: whether the worker is not there for it alone.
         directory: where it keeps what is sent of projects, and how much; None is the usual place, and what runs say.
         incarnation: of this start, where its owner is to know it before; None makes one.
@@ -42,6 +45,7 @@ class NodePlan:
     temp_root: Path
     capabilities: Mapping[str, CapabilityValue]
     way: str = "local"
+    host: str | None = None
     first_worker: int = 0
     shared: Path | None = None
     machine_slots: int | None = None
@@ -75,10 +79,16 @@ async def run_node(worker: Worker, plan: NodePlan, projects: HostProjects | None
         shares_worker=plan.shares_worker,
         projects=projects,
     )
+    background = Background()
     try:
         await agent.start()
+        background.start(
+            ClockSteps().watch(lambda _: go_on([worker.batched_stream], worker.periodic_callbacks)),
+            "watching the clock",
+        )
         yield agent
     finally:
+        await background.end()
         await agent.close()
         await asyncio.to_thread(projects.leave_all)
         await asyncio.to_thread(shutil.rmtree, plan.temp_root, ignore_errors=True)
@@ -97,4 +107,5 @@ def describe_node(plan: NodePlan) -> dict[str, Any]:
         # Tells one start of a node from the next, which may have the same address.
         "incarnation": plan.incarnation or secrets.token_hex(8),
         "protocol": PROTOCOL,
+        **describe_host(plan.host),
     }

@@ -58,6 +58,7 @@ async def serve(configuration: dict[str, Any]) -> None:
         temp_root=Path(configuration["temp_root"]),
         capabilities=configuration["capabilities"],
         way=configuration.get("way", "local"),
+        host=configuration.get("host_name"),
         first_worker=configuration["first_worker"],
         shared=Path(configuration["shared"]),
         machine_slots=configuration["machine_slots"],

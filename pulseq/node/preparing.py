@@ -166,6 +166,7 @@ class Preparing:
                 files.append(ProjectFile(path, digest, size, stat.S_IMODE(state.st_mode), state.st_mtime_ns))
                 if size and _names(whole, os.fsencode(self.place)):
                     placed.add(path)
+        self.store.flush()
         self.digests = {file.digest for file in files}
         tree = Manifest(str(self.place), tuple(files), tuple(links), tuple(directories))
         make_own_directory(self.directory)

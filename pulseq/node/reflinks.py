@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import fcntl
 import os
+import stat
 from pathlib import Path
 
 #: `ioctl` that makes a file a copy of another one on the same file system, without copying: `FICLONE`.
@@ -12,7 +13,7 @@ _FICLONE = 0x40049409
 _COPY_BYTES = 2**26
 
 
-def write_file(path: str | Path, data: bytes | memoryview, *, mode: int) -> None:
+def write_file(path: str | Path, data: bytes | memoryview, *, mode: int, mtime_ns: int | None = None) -> None:
     """Write a file that is not there yet.
 
     Raises:
@@ -23,11 +24,12 @@ def write_file(path: str | Path, data: bytes | memoryview, *, mode: int) -> None
         view = memoryview(data)
         while view:
             view = view[os.write(descriptor, view) :]
+        _set_time(descriptor, mtime_ns)
     finally:
         os.close(descriptor)
 
 
-def copy_large(source: str | Path, target: str | Path, *, mode: int) -> None:
+def copy_large(source: str | Path, target: str | Path, *, mode: int, mtime_ns: int | None = None) -> None:
     """Make a copy of a file, within the kernel; blocks are shared where the file system can, and copied when written.
 
     Raises:
@@ -41,6 +43,7 @@ def copy_large(source: str | Path, target: str | Path, *, mode: int) -> None:
                 fcntl.ioctl(writing, _FICLONE, reading)
             except OSError:
                 _copy(reading, writing)
+            _set_time(writing, mtime_ns)
         finally:
             os.close(writing)
     finally:
@@ -61,7 +64,13 @@ def _copy(reading: int, writing: int) -> None:
 
 
 def _create(path: str | Path, mode: int) -> int:
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-    if mode != 0o600:
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, mode)
+    # Each change of an inode costs about as much as the file: only where the umask has taken something away.
+    if stat.S_IMODE(os.fstat(descriptor).st_mode) != mode:
         os.fchmod(descriptor, mode)
     return descriptor
+
+
+def _set_time(descriptor: int, mtime_ns: int | None) -> None:
+    if mtime_ns is not None:
+        os.utime(descriptor, ns=(mtime_ns, mtime_ns))

@@ -21,6 +21,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from pulseq.node.blob_store import BlobStore
+from pulseq.node.kept_bytecode import KeptBytecode
 from pulseq.ownership import make_own_directory, open_own
 from pulseq.protocol.project_files import Manifest, ProjectFile
 
@@ -54,10 +55,15 @@ class Claim:
 
 
 class Workspaces:
-    """The places in a directory of this user alone."""
+    """The places in a directory of this user alone.
 
-    def __init__(self, directory: Path) -> None:
+    Args:
+        bytecode: keeps what was compiled in a place for the next tree there.
+    """
+
+    def __init__(self, directory: Path, bytecode: KeptBytecode | None = None) -> None:
         self._directory = directory
+        self._bytecode = bytecode
         self._trash = directory / "trash"
 
     def claim(self, run_id: str, root: str) -> Claim:
@@ -149,6 +155,8 @@ class Workspaces:
         """Take a tree away at once; that it is removed may take longer."""
         holder.with_suffix(_BLOBS).unlink(missing_ok=True)
         if holder.exists():
+            if self._bytecode is not None:
+                self._bytecode.keep(holder)
             self._trash.mkdir(mode=0o700, exist_ok=True)
             os.rename(holder, self._trash / secrets.token_hex(8))
 

@@ -17,6 +17,7 @@ from pulseq.events import NodeHealth
 from pulseq.marks import NodeMark
 from pulseq.models import Liveness
 from pulseq.orchestration.run_events import tell_events
+from pulseq.protocol.clock_offset import ClockOffset, say_offset
 from pulseq.protocol.names import shown_name
 
 ARTIFACT_KEY = "node-health"
@@ -33,13 +34,19 @@ def table_row(health: NodeHealth) -> dict[str, str]:
     """One line of the table, in units for people."""
     return {
         "node": shown_name(health.node_id),
+        "host": shown_name(health.host or ""),
         "state": health.liveness.value,
-        "answered in": "" if health.latency is None else f"{health.latency * 1000:.0f} ms",
+        "answered in": _say_latency(health),
         "last heartbeat": "" if health.heartbeat_age is None else f"{health.heartbeat_age:.1f} s ago",
+        "link broke": "" if not health.link_breaks else f"{health.link_breaks} time{_plural(health.link_breaks)}",
+        "clock": _say_clock(health),
         "running": "" if health.running is None else f"{health.running} of {health.slots}",
         "load": "" if health.load is None else f"{health.load:.2f}",
         "memory free": _share(health.memory_available, health.memory_total),
         "disk free": _share(health.disk_free, health.disk_total),
+        "store's disk free": _share(health.store_free, health.store_total),
+        "left behind": _say_left(health),
+        "versions": _say_versions(health),
         "why": shown_name(health.why or ""),
     }
 
@@ -50,6 +57,43 @@ def _say_mark(mark: NodeMark | None) -> str:
 
 def _share(part: int | None, whole: int | None) -> str:
     return "" if part is None or not whole else f"{part / 1e9:.1f} GB ({part / whole:.0%})"
+
+
+def _plural(count: int) -> str:
+    return "" if count == 1 else "s"
+
+
+def _say_latency(health: NodeHealth) -> str:
+    if health.latency is None:
+        return ""
+    median = "" if health.latency_p50 is None else f" (median {health.latency_p50 * 1000:.0f} ms)"
+    return f"{health.latency * 1000:.0f} ms{median}"
+
+
+def _clock_of(health: NodeHealth) -> ClockOffset | None:
+    if health.clock_offset is None or health.clock_uncertainty is None:
+        return None
+    return ClockOffset(health.clock_offset, health.clock_uncertainty)
+
+
+def _say_clock(health: NodeHealth) -> str:
+    clock = _clock_of(health)
+    if clock is None:
+        return ""
+    if not clock.shift:
+        return "the same"
+    return say_offset(clock) + (": set it" if clock.is_far else "")
+
+
+def _say_left(health: NodeHealth) -> str:
+    """Processes that bodies left behind."""
+    killed, stray = health.leaked_processes, health.stray_processes
+    return ", ".join([f"{killed} killed"] * bool(killed) + [f"{stray} alive: kill them"] * bool(stray))
+
+
+def _say_versions(health: NodeHealth) -> str:
+    told = {"PulseQ": health.version, "Python": health.python, "protocol": health.protocol}
+    return shown_name(", ".join(f"{name} {value}" for name, value in told.items() if value is not None))
 
 
 async def tell_changes(changes: Sequence[HealthChange]) -> None:
@@ -89,14 +133,25 @@ def payload_of(change: HealthChange) -> dict[str, Any]:
 
 
 def state_of_look(rows: Sequence[NodeHealth]) -> State[Any]:
-    """The state of a flow run that has looked: `Healthy`, or `Degraded` with the nodes that are not active."""
+    """The state of a flow run that has looked: `Healthy`, or `Degraded` with the nodes that are not active.
+
+    Clocks that people should set are named in either.
+    """
     bad = [row for row in rows if row.liveness is not Liveness.ACTIVE]
     if not rows:
         return Completed(name="NoNodes", message="the scheduler has no node")
+    clocks = [f"; the clock of {row.node_id} is {_say_clock(row)}" for row in rows if _is_far_off(row)]
     if not bad:
-        return Completed(name="Healthy", message=f"{len(rows)} node{'' if len(rows) == 1 else 's'} active")
+        message = f"{len(rows)} node{_plural(len(rows))} active{''.join(clocks)}"
+        return Completed(name="Healthy", message=shown_name(message))
     told = ", ".join(f"{row.node_id} {row.liveness} ({row.why})" for row in bad)
-    return Completed(name="Degraded", message=shown_name(f"{len(bad)} of {len(rows)} nodes not active: {told}"))
+    message = f"{len(bad)} of {len(rows)} nodes not active: {told}{''.join(clocks)}"
+    return Completed(name="Degraded", message=shown_name(message))
+
+
+def _is_far_off(health: NodeHealth) -> bool:
+    clock = _clock_of(health)
+    return clock is not None and clock.is_far
 
 
 def nothing_stands(message: str) -> State[Any]:

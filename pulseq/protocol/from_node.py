@@ -9,6 +9,7 @@ from uuid import UUID
 import msgspec
 from msgspec import Struct
 
+from pulseq.artifacts import LeftFile
 from pulseq.models import AttemptResult, Key, SessionResult
 from pulseq.protocol.coding import PROTOCOL, decode, encode
 
@@ -23,9 +24,10 @@ class AttemptStart(Struct, frozen=True, tag="attempt_start"):
 
 
 class AttemptEnd(Struct, frozen=True, tag="attempt_end"):
-    """An attempt has come to this."""
+    """An attempt has come to this, and has left these files, which the node keeps until they are fetched."""
 
     result: AttemptResult
+    artifacts: tuple[LeftFile, ...] = ()
 
 
 class CasesFound(Struct, frozen=True, tag="cases_found"):

@@ -11,6 +11,8 @@ import time
 from dataclasses import dataclass
 from typing import Any
 
+from pulseq.protocol.clock_offset import ClockOffset, measure_offset
+
 #: The name of the operation on a node's worker.
 PROBE_OPERATION = "pulseq_probe"
 
@@ -25,6 +27,10 @@ class Answer:
         memory_available, memory_total: bytes of its machine.
         disk_free, disk_total: bytes of the disk that bodies have their temporary directories on.
         running: dispatches that it is at.
+        leaked_processes: of its bodies, left behind by them and killed, in this life of its process.
+        stray_processes: that bodies of this node's name have left behind, and nobody has killed.
+        store_free, store_total: bytes of the disk that it keeps projects on, where it does.
+        clock: its clock against that of whoever asked.
     """
 
     latency: float
@@ -34,9 +40,18 @@ class Answer:
     disk_free: int | None = None
     disk_total: int | None = None
     running: int | None = None
+    leaked_processes: int | None = None
+    stray_processes: int | None = None
+    store_free: int | None = None
+    store_total: int | None = None
+    clock: ClockOffset | None = None
 
 
-_MEASURES = ("load", "memory_available", "memory_total", "disk_free", "disk_total", "running")
+#: What of an answer is taken as it is.
+MEASURES = (
+    *("load", "memory_available", "memory_total", "disk_free", "disk_total", "running"),
+    *("leaked_processes", "stray_processes", "store_free", "store_total"),
+)
 
 
 async def probe_node(scheduler: Any, address: str, seconds: float) -> Answer | None:
@@ -48,13 +63,15 @@ async def probe_node(scheduler: Any, address: str, seconds: float) -> Answer | N
     Raises:
         OSError: the scheduler is gone.
     """
-    began = time.perf_counter()
+    asked_at, began = time.time(), time.perf_counter()
     try:
         async with asyncio.timeout(seconds):
             answers = await scheduler.broadcast(msg={"op": PROBE_OPERATION}, workers=[address], on_error="ignore")
     except TimeoutError:
         return None
+    latency, answered_at = time.perf_counter() - began, time.time()
     told = answers.get(address)
     if told is None:  # it has left in between, or its connection broke
         return None
-    return Answer(time.perf_counter() - began, **{name: told[name] for name in _MEASURES if name in told})
+    clock = measure_offset(asked_at, answered_at, latency, told["time"]) if "time" in told else None
+    return Answer(latency, clock=clock, **{name: told[name] for name in MEASURES if name in told})

@@ -72,6 +72,23 @@ class FinishSessions(Struct, frozen=True, tag="finish_sessions"):
     """Tear down the pytest sessions of the run, which are idle."""
 
 
+class FetchArtifact(Struct, frozen=True, tag="fetch_artifact"):
+    """Give `length` bytes from `offset` on, or as many as there are, of a file that was told of.
+
+    The answer is these bytes, or None where the node has no such file.
+    """
+
+    sha256: str
+    offset: int
+    length: int
+
+
+class DropArtifacts(Struct, frozen=True, tag="drop_artifacts"):
+    """Keep files no longer: they are at home, or will not come."""
+
+    sha256s: frozenset[str]
+
+
 class CancelRun(Struct, frozen=True, tag="cancel_run"):
     """End the bodies of the run."""
 
@@ -100,6 +117,8 @@ DriverMessage: TypeAlias = (
     | RecallTests
     | NoNext
     | FinishSessions
+    | FetchArtifact
+    | DropArtifacts
     | CancelRun
     | LeaveRun
     | RunTask

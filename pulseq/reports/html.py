@@ -18,12 +18,15 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from pulseq.errors import ExitCode
 from pulseq.records import RunRecord
+from pulseq.reports.html_artifacts import ShownArtifacts
 from pulseq.reports.html_pytest import tell_pytest
-from pulseq.reports.html_tests import Some, tell_tests
+from pulseq.reports.html_tests import tell_tests
+from pulseq.reports.left_behind import ArtifactPlace
 from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.shares import NodeWork
+from pulseq.reports.some import Some
 from pulseq.reports.timeline import KINDS
-from pulseq.reports.wording import say_capabilities, say_clock, say_seconds
+from pulseq.reports.wording import say_capabilities, say_clock, say_place, say_seconds
 from pulseq.safe_text import safe_line
 
 _NODE_ROWS = 500
@@ -36,7 +39,13 @@ _KIND_OF_EXIT = {
 }
 
 
-def write_html(record: RunRecord, stream: BinaryIO, *, locations: Mapping[str, str] | None = None) -> None:
+def write_html(
+    record: RunRecord,
+    stream: BinaryIO,
+    *,
+    locations: Mapping[str, str] | None = None,
+    place: ArtifactPlace | None = None,
+) -> None:
     """Write the page of a run, complete or not, to `stream` as UTF-8.
 
     Its size is bounded: of very many tests those that went wrong and the slowest
@@ -46,11 +55,12 @@ def write_html(record: RunRecord, stream: BinaryIO, *, locations: Mapping[str, s
         record: the run.
         stream: takes bytes; not closed.
         locations: where the results are, by the word for each (journal, database, junit).
+        place: where artifacts are, and the page; small pictures are in it, and all else has a link.
     """
     environment, run = _environment(), RunDigest(record)
     page = environment.get_template("report.html").render(
         run=run,
-        page=_describe(run, locations or {}),
+        page=_describe(run, locations or {}, place),
         style_hash=_hash(environment, "report.css"),
         script_hash=_hash(environment, "report.js"),
         kinds=KINDS,
@@ -76,10 +86,11 @@ def _hash(environment: Environment, name: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}"
 
 
-def _describe(run: RunDigest, locations: Mapping[str, str]) -> dict[str, Any]:
+def _describe(run: RunDigest, locations: Mapping[str, str], place: ArtifactPlace | None) -> dict[str, Any]:
     """What the template is given, besides what the run came to."""
     started, finished = run.record.started, run.record.finished
     kind, verdict = _judge(run.record)
+    left = ShownArtifacts(run, place)
     return {
         "title": safe_line(started.suite) if started else "a run",
         "run_id": safe_line(started.run_id) if started else "",
@@ -88,7 +99,8 @@ def _describe(run: RunDigest, locations: Mapping[str, str]) -> dict[str, Any]:
         "verdict": verdict,
         "started": _moment(started.started_at) if started else None,
         "wall": say_seconds(finished.wall_seconds) if finished else "",
-        "tests": tell_tests(run),
+        "tests": tell_tests(run, left),
+        "left": left.elsewhere(),
         "pytest": tell_pytest(run),
         "nodes": Some.of(run.nodes, _NODE_ROWS, lambda work: _node(run.record, work)),
         "notes": Some.of(run.record.notes, _NOTES, lambda note: safe_line(note, 1000)),
@@ -112,10 +124,11 @@ def _moment(seconds: float) -> datetime | None:
 
 
 def _node(record: RunRecord, work: NodeWork) -> tuple[NodeWork, str, str | None]:
-    """A node's work, what it offers, and why it was lost if it was."""
+    """A node's work, what it offers and where it is, and why it was lost if it was."""
     node = record.nodes.get(work.node_id)
+    told = (say_capabilities(node.capabilities), say_place(node, record.health.get(work.node_id))) if node else ()
     lost = next((event.why for event in reversed(record.lost) if event.node_id == work.node_id), None)
-    return work, say_capabilities(node.capabilities) if node else "", None if lost is None else safe_line(lost)
+    return work, "; ".join(filter(None, told)), None if lost is None else safe_line(lost)
 
 
 def _places(record: RunRecord, locations: Mapping[str, str]) -> list[tuple[str, str, str | None]]:

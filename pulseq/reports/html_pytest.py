@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pulseq.events import SessionFinished
-from pulseq.reports.html_tests import Allowance, Some
+from pulseq.reports.html_tests import Allowance
 from pulseq.reports.run_digest import RunDigest
+from pulseq.reports.some import Some
 from pulseq.reports.wording import say_test
 from pulseq.safe_text import safe_line
 

@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from html import escape
-from typing import Generic, TypeVar
 
 from pulseq.models import AttemptResult, Status
 from pulseq.records import RunRecord
+from pulseq.reports.html_artifacts import ShownArtifact, ShownArtifacts
 from pulseq.reports.run_digest import RunDigest
+from pulseq.reports.some import NONE, Some
 from pulseq.reports.timeline import kind_of
 from pulseq.reports.verdicts import ClosedTest
 from pulseq.reports.wording import say_clock, say_seconds, say_test
 from pulseq.safe_text import gist, safe_line, safe_lines
-
-T = TypeVar("T")
-S = TypeVar("S")
 
 _ALL_ROWS = 5000
 _SLOWEST_ROWS = 1000
@@ -30,19 +28,6 @@ _NAME_CHARACTERS = 160
 _PAGE_TEXT_BYTES = 600_000
 _TEXT_CHARACTERS = 24_000
 _WORST_FIRST = (Status.FAILED, Status.ERROR, Status.PASSED, Status.SKIPPED)
-
-
-@dataclass(frozen=True)
-class Some(Generic[T]):
-    """The first of many, and how many more there are."""
-
-    items: Sequence[T]
-    more: int = 0
-
-    @classmethod
-    def of(cls, found: Sequence[S], most: int, tell: Callable[[S], T]) -> Some[T]:
-        """The first `most` of what was found, as they are told."""
-        return cls([tell(one) for one in found[:most]], max(len(found) - most, 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +52,7 @@ class TestLine:
     verdict: str
     name: str
     said: str
-    attempts: Some[AttemptLine] = Some(())
+    attempts: Some[AttemptLine] = NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +70,7 @@ class TestDetail:
     left_out: bool
     warnings: Sequence[str]
     metrics: Sequence[tuple[str, str]]
+    artifacts: Some[ShownArtifact]
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,10 +123,13 @@ class Allowance:
         return shown
 
 
-def tell_tests(run: RunDigest) -> ToldTests:
+def tell_tests(run: RunDigest, left: ShownArtifacts | None = None) -> ToldTests:
     """Everything a page shows of the tests of a run, bounded in number and in bytes."""
-    allowance = Allowance()
-    details = [_detail(one, f"t{number}", allowance) for number, one in enumerate(run.failures[:_DETAILED], 1)]
+    allowance, left = Allowance(), left or ShownArtifacts(run)
+    details = [
+        _detail(one, f"t{number}", allowance, left.of(one.key))
+        for number, one in enumerate(run.failures[:_DETAILED], 1)
+    ]
     anchors = {one.key: detail.anchor for one, detail in zip(run.failures, details, strict=False)}
     began = run.record.started.started_at if run.record.started else 0.0
     shown = _choose_rows(run)
@@ -177,7 +166,7 @@ def _seconds(test: ClosedTest) -> float:
     return test.last.duration if test.last else -1.0
 
 
-def _line(test: ClosedTest, said: str, attempts: Some[AttemptLine] = Some(())) -> TestLine:
+def _line(test: ClosedTest, said: str, attempts: Some[AttemptLine] = NONE) -> TestLine:
     return TestLine(test.closed.status.value, test.verdict, say_test(*test.key, _NAME_CHARACTERS), said, attempts)
 
 
@@ -202,7 +191,7 @@ def _attempt(result: AttemptResult) -> AttemptLine:
     )
 
 
-def _detail(test: ClosedTest, anchor: str, allowance: Allowance) -> TestDetail:
+def _detail(test: ClosedTest, anchor: str, allowance: Allowance, left: Some[ShownArtifact]) -> TestDetail:
     error, last = test.error, test.last
     output = last.output.strip() if last else ""
     shown_error = allowance.take(error)
@@ -218,6 +207,7 @@ def _detail(test: ClosedTest, anchor: str, allowance: Allowance) -> TestDetail:
         shown_error is None or shown_output is None,
         test.warnings[:_WARNINGS],
         [(safe_line(name, 80), f"{value:g}") for name, value in metrics],
+        left,
     )
 
 

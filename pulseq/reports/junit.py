@@ -17,6 +17,7 @@ from typing import BinaryIO
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import RunRecord, TestRecord
 from pulseq.reports.case_names import name_case, tell_apart
+from pulseq.reports.left_behind import ArtifactPlace, say_attachments
 from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.verdicts import ClosedTest, is_not_run
 from pulseq.safe_text import gist, xml_attribute, xml_characters, xml_text
@@ -33,6 +34,7 @@ def write_junit(
     *,
     hostname: str | None = None,
     whole: Callable[[TestRecord], TestRecord] = lambda test: test,
+    place: ArtifactPlace | None = None,
 ) -> None:
     """Write the closed tests of a run to `stream`, case by case, as UTF-8.
 
@@ -40,6 +42,7 @@ def write_junit(
         record: the run; tests without a verdict are left out.
         stream: takes bytes; not closed.
         hostname: of the machine that drove the run; this one's by default.
+        place: where artifacts are, and where whoever reads the report has the paths of its attachments begin.
         whole: gives a test of a record that leaves out what its attempts said with just that.
     """
     run = RunDigest(record)
@@ -49,8 +52,20 @@ def write_junit(
         [_name(one.record, suite) for one in run.tests], [xml_characters(one.closed.test_id) for one in run.tests]
     )
     for one, name in zip(run.tests, names, strict=True):
-        stream.write("".join(_case(ClosedTest(whole(one.record), one.closed), name)).encode())
-    stream.write(b"</testsuite></testsuites>\n")
+        attached = list(say_attachments(run.left_by(one.key), place))
+        stream.write("".join(_case(ClosedTest(whole(one.record), one.closed), name, attached)).encode())
+    stream.write("".join([*_output(_of_entries(run, place)), "</testsuite></testsuites>\n"]).encode())
+
+
+def _of_entries(run: RunDigest, place: ArtifactPlace | None) -> list[str]:
+    """The attachments of what became tests of their own, and is no case itself."""
+    entries = (kept for key, kept in run.left_elsewhere if key not in run.record.tests)
+    return [line for kept in entries for line in say_attachments(kept, place)]
+
+
+def _output(parts: Iterable[str]) -> Iterator[str]:
+    if text := "\n".join(parts):
+        yield f"<system-out>{xml_text(text)}</system-out>"
 
 
 def _head(run: RunDigest, suite: str, hostname: str) -> str:
@@ -83,7 +98,7 @@ def _name(test: TestRecord, suite: str) -> tuple[str, str]:
     return xml_characters(attributes.get("classname", classname)), xml_characters(attributes.get("name", name))
 
 
-def _case(test: ClosedTest, named: tuple[str, str]) -> Iterator[str]:
+def _case(test: ClosedTest, named: tuple[str, str], attached: list[str]) -> Iterator[str]:
     last = test.last
     seconds = last.duration if last else 0.0
     attributes, properties = _recorded(last.properties if last else ())
@@ -92,8 +107,8 @@ def _case(test: ClosedTest, named: tuple[str, str]) -> Iterator[str]:
     yield _open("testcase", {"classname": "", "name": "", **told})
     yield from _properties([*_told(test).items(), *properties])
     yield from _verdict(test)
-    if last and last.output and test.closed.status is not Status.PASSED:
-        yield f"<system-out>{xml_text(last.output)}</system-out>"
+    output = [last.output] if last and last.output and test.closed.status is not Status.PASSED else []
+    yield from _output([*output, *attached])
     yield "</testcase>\n"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from pulseq.records import RunRecord
 from pulseq.reports.artifact_picture import data_uri, draw_run
+from pulseq.reports.left_behind import say_left
 from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.wording import say_count, say_seconds, say_test
 from pulseq.safe_text import gist, last_lines, safe_line
@@ -15,6 +16,7 @@ _FAILURES = 20
 _ROWS = 20
 _SLOWEST = 10
 _ERROR_LINES = 12
+_LEFT = 10
 _SPECIAL = re.compile(r"([\\`*_\[\]|~>]|^\s*[#+=-])")
 
 
@@ -111,6 +113,8 @@ def _failures(run: RunDigest) -> str:
         said = last_lines(one.error, _ERROR_LINES, 300)
         parts.append(f"**{plain(one.name)}** {plain(one.verdict)}  \n{plain(one.circumstances)}")
         parts += [fenced(said)] if said else []
+        left = say_left(run.left_by(one.key), _LEFT)
+        parts += [f"left {plain(left)}"] if left else []
     parts += _more(len(bad) - _FAILURES)
     return "\n\n".join(parts)
 

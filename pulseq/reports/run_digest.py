@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import cached_property
 
-from pulseq.events import SessionFinished, TestPlanned
-from pulseq.models import NO_VERDICT_REASONS, AttemptResult
+from pulseq.events import ArtifactsKept, SessionFinished, TestPlanned
+from pulseq.models import NO_VERDICT_REASONS, AttemptResult, Key
 from pulseq.records import RunRecord
 from pulseq.reports.histogram import Histogram, count_durations
 from pulseq.reports.pytest_words import WarningGroup, group_warnings, spoken_sessions
@@ -68,6 +68,16 @@ class RunDigest:
     def hides_subtests(self) -> list[ClosedTest]:
         """Those with subtests that did not pass, which no verdict tells."""
         return [one for one in self.tests if one.hides_subtests]
+
+    def left_by(self, key: Key) -> list[ArtifactsKept]:
+        """What the attempts of a test left behind."""
+        return list(self.record.artifacts.get(key, {}).values())
+
+    @cached_property
+    def left_elsewhere(self) -> list[tuple[Key, list[ArtifactsKept]]]:
+        """The same by those that have no failure of their own to be told with: tests that passed, and entries."""
+        told = {one.key for one in self.failures}
+        return [(key, self.left_by(key)) for key in self.record.artifacts if key not in told]
 
     @cached_property
     def nodes(self) -> list[NodeWork]:

@@ -10,6 +10,7 @@ from rich.cells import cell_len, set_cell_size
 from rich.text import Text
 
 from pulseq.models import AttemptResult
+from pulseq.reports.left_behind import say_left
 from pulseq.reports.run_digest import RunDigest, longest_first
 from pulseq.reports.shares import NodeWork
 from pulseq.reports.verdicts import ClosedTest
@@ -44,6 +45,7 @@ def failures(run: RunDigest, detail: Detail, width: int) -> Iterator[Text]:
         yield _headline(test)
         yield Text(f"  {test.circumstances}", STYLES["quiet"])
         yield from _said(test, detail)
+        yield from _left(run, test, detail)
         yield Text()
     yield from _listed(bad[detail.sections :], detail, _headline)
 
@@ -193,6 +195,12 @@ def _timed(result: AttemptResult, width: int) -> Text:
     node = safe_line(result.node_id, _NAME_COLUMNS)
     name = fit(say_test(result.test_id, result.variant), max(width - 16 - cell_len(node), 20))
     return Text.assemble(f"{say_seconds(result.duration):>12}  ", name, (f"  {node}", STYLES["quiet"]))
+
+
+def _left(run: RunDigest, test: ClosedTest, detail: Detail) -> Iterator[Text]:
+    """What a test left behind, in one line."""
+    if told := say_left(run.left_by(test.key), detail.rows):
+        yield Text(f"  left {told}", STYLES["quiet"])
 
 
 def _headline(test: ClosedTest) -> Text:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from pulseq.events import TestClosed
+from pulseq.events import NodeHealth, NodeJoined, TestClosed
 from pulseq.models import CapabilityValue, Reason, Status
+from pulseq.protocol.clock_offset import ClockOffset, say_offset
 from pulseq.safe_text import safe_line
 
 #: Colours of a terminal's own palette, so that they fit light and dark themes.
@@ -42,8 +43,8 @@ def say_clock(seconds: float) -> str:
 
 
 def say_count(number: int, word: str) -> str:
-    """`1 test`, `2 tests`."""
-    return f"{number} {word}{'' if number == 1 else 's'}"
+    """`1 test`, `2 tests`, `2 processes`."""
+    return f"{number} {word}{'' if number == 1 else 'es' if word.endswith('s') else 's'}"
 
 
 def say_test(test_id: str, variant: str, limit: int = 200) -> str:
@@ -68,6 +69,20 @@ def say_verdict(closed: TestClosed) -> str:
 def say_capabilities(capabilities: Mapping[str, CapabilityValue]) -> str:
     """Capabilities in short: `linux chrome 8GB`; a true one by its name, a false one not at all."""
     return safe_line(" ".join(filter(None, (_short(name, value) for name, value in capabilities.items()))))
+
+
+def say_place(node: NodeJoined, seen: NodeHealth | None) -> str:
+    """Where a node is that is not of this machine, and what was odd about the way to it: `on lab1; link broke 2 times`.
+
+    Empty where there is nothing to say.
+    """
+    words = [f"on {safe_line(node.host)}"] if node.labels.get("way", "local") != "local" else []
+    if seen is not None and seen.clock_offset is not None:
+        clock = ClockOffset(seen.clock_offset, seen.clock_uncertainty or 0.0)
+        words += [f"clock {say_offset(clock)}"] * bool(clock.shift)
+    if seen is not None and seen.link_breaks:
+        words.append(f"link broke {say_count(seen.link_breaks, 'time')}")
+    return "; ".join(words)
 
 
 def _short(name: str, value: CapabilityValue) -> str:

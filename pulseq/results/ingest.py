@@ -206,6 +206,8 @@ def _merge_all(connection: Connection, run_id: str, batch: BulkBatch) -> None:
     connection.execute(schema_script("merge.sql"))
     if batch.told.rows:
         connection.execute(schema_script("merge_nodes.sql"))
+    if "stage_artifacts" in batch.told.rows or connection.execute(_MISSING, [run_id]).fetchall():
+        connection.execute(schema_script("merge_artifacts.sql"))
 
 
 def _describe_run(connection: Connection, run_id: str, told: RunEvents) -> None:
@@ -218,5 +220,7 @@ def _describe_run(connection: Connection, run_id: str, told: RunEvents) -> None:
     store_sessions(connection, run_id, told)
 
 
+#: An artifact that did not come home: what a later line says of its attempt shall not lose that.
+_MISSING = "FROM artifacts WHERE run_id = ? AND trouble IS NOT NULL LIMIT 1"
 _RUN_TIMES = frozenset({"started_at", "finished_at"})
 _RUN_ONCE = frozenset({"suite", "version", "started_at", "options"})

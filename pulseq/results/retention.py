@@ -124,7 +124,7 @@ def _journal_at_rest(home: Path, mark: JournalMark, end_offset: int) -> Iterator
 def _pack(home: Path, run_id: str) -> int:
     """Pack one journal; the bytes that this freed."""
     directory, target = home / "runs" / run_id, archive_path(home, run_id)
-    before = sum(file.stat().st_size for file in directory.rglob("*") if file.is_file())
+    before = _size_of(directory)
     unfinished = target.with_suffix(".part")
     try:
         make_own_directory(target.parent)
@@ -145,3 +145,9 @@ def _pack(home: Path, run_id: str) -> int:
         ) from error
     shutil.rmtree(directory)
     return before - target.stat().st_size
+
+
+def _size_of(directory: Path) -> int:
+    """The bytes of its files; what has several names counts once."""
+    states = (file.lstat() for file in directory.rglob("*") if file.is_file() and not file.is_symlink())
+    return sum({(state.st_dev, state.st_ino): state.st_size for state in states}.values())

@@ -25,6 +25,7 @@ TABLES = (
     "verdicts",
     "collections",
     "sessions",
+    "artifacts",
 )
 _ROWS = " UNION ALL ".join(f"SELECT run_id, hash('{table}', r) AS row_hash FROM {table} AS r" for table in TABLES)
 #: DuckDB may hash otherwise in another version: the checksum says which one it is of.

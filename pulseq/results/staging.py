@@ -14,7 +14,9 @@ from typing import Any, TypeAlias
 
 from msgspec.structs import asdict
 
+from pulseq.artifacts import Artifact
 from pulseq.events import (
+    ArtifactsKept,
     EntryCollected,
     NodeHealth,
     NodeJoined,
@@ -38,6 +40,10 @@ _EARLIEST, _LATEST = -62_135_596_800.0, 253_402_300_799.0
 _NUMBERS_OF_HEALTH: Callable[[NodeHealth], tuple[float | None, ...]] = attrgetter(
     *("latency", "heartbeat_age", "load", "memory_available", "memory_total", "disk_free", "disk_total"),
     *("slots", "running"),
+)
+_NUMBERS_OF_LINK: Callable[[NodeHealth], tuple[float | None, ...]] = attrgetter(
+    *("clock_offset", "clock_uncertainty", "latency_p50", "link_breaks", "leaked_processes", "stray_processes"),
+    *("store_free", "store_total"),
 )
 
 
@@ -67,14 +73,21 @@ class RunEvents:
                 self.rows["stage_expanded"].append((seq, clean(expanded.test_id), clean(expanded.variant)))
             case NodeJoined() as node:
                 words = (clean(node.node_id), clean(node.host), node.slots, json_text(node.capabilities))
-                self.rows["stage_nodes"].append((seq, *words, at))
-                self._look(seq, "joined", NodeHealth(node.node_id, Liveness.ACTIVE, slots=node.slots), at)
+                more = (clean_or_none(node.incarnation), json_text(node.labels))
+                self.rows["stage_nodes"].append((seq, *words, at, *more))
+                health = NodeHealth(
+                    node.node_id, Liveness.ACTIVE, slots=node.slots, incarnation=node.incarnation, host=node.host
+                )
+                self._look(seq, "joined", health, at)
             case NodeLost(node_id, why):
                 self._look(seq, "lost", NodeHealth(node_id, Liveness.INACTIVE, why), at)
             case NodeHealth() as health:
                 self._look(seq, "poll", health, at)
             case NodeMarked(mark):
                 self.rows["stage_node_marks"].append(mark_row(seq, mark, at))
+            case ArtifactsKept() as kept:
+                key = (seq, clean(kept.test_id), clean(kept.variant), kept.attempt, clean(kept.node_id))
+                self.rows["stage_artifacts"] += [(*key, *_artifact_row(file)) for file in kept.files]
             case RunNote(text):
                 self.rows["stage_run_notes"].append((seq, at, clean(text)))
             case EntryCollected() as collected:
@@ -100,13 +113,22 @@ class RunEvents:
 def health_row(seq: int, event: str, health: NodeHealth, at: int | None) -> Row:
     """The row of `node_health`, without its run."""
     words = (clean_or_none(health.why), clean_or_none(health.scheduler or None), clean_or_none(health.address))
-    return (seq, clean(health.node_id), at, event, health.liveness.value, *words, *_NUMBERS_OF_HEALTH(health))
+    who = (clean_or_none(health.incarnation), clean_or_none(health.host))
+    versions = (clean_or_none(health.version), clean_or_none(health.python), health.protocol)
+    numbers = _NUMBERS_OF_HEALTH(health)
+    state = (event, health.liveness.value)
+    return (seq, clean(health.node_id), at, *state, *words, *numbers, *who, *_NUMBERS_OF_LINK(health), *versions)
 
 
 def mark_row(seq: int, mark: NodeMark, at: int | None) -> Row:
     """The row of `node_marks`, without its run."""
     words = (mark.state.value, clean_or_none(mark.why or None), clean_or_none(mark.who or None))
     return (seq, clean(mark.node_id), at, *words, microseconds(mark.at))
+
+
+def _artifact_row(file: Artifact) -> Row:
+    words = (file.sha256, clean(file.media_type), clean_or_none(file.trouble))
+    return (clean(file.name), clean_or_none(file.path), file.bytes, *words)
 
 
 def microseconds(seconds: float) -> int | None:

@@ -5,15 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 import msgspec
 
+from pulseq.artifacts import Artifact
 from pulseq.errors import UsageError
 from pulseq.events import (
+    ArtifactsKept,
     AttemptFinished,
     EntryCollected,
     Event,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -29,10 +34,11 @@ from pulseq.records import RunRecord, fold
 from pulseq.results.database import Connection, Database
 
 #: Columns of JSON, which DuckDB gives as text.
-_JSON = frozenset({"options", "capabilities", "requirements"})
+_JSON = frozenset({"options", "capabilities", "requirements", "labels"})
 #: In the order of a run: the events, the rows that tell them, and what stands for NULL where an event needs a value.
 _TOLD: tuple[tuple[Any, str, Mapping[str, Any]], ...] = (
     (NodeJoined, "nodes", {}),
+    (NodeHealth, "(SELECT *, status AS liveness, rowid FROM node_health WHERE event = 'poll')", {}),
     (TestPlanned, "tests", {}),
     (AttemptResult, "attempts", {"node_id": ""}),
     (TestClosed, "verdicts", {"reason": None}),
@@ -41,6 +47,7 @@ _TOLD: tuple[tuple[Any, str, Mapping[str, Any]], ...] = (
     (NodeLost, "(SELECT *, rowid FROM node_health WHERE event = 'lost')", {"why": ""}),
     (RunNote, "run_notes", {}),
 )
+_OF_ATTEMPT = ("test_id", "variant", "attempt", "node_id")
 
 
 def load_run(database: Database, run_id: str | None = None) -> RunRecord:
@@ -81,6 +88,14 @@ def _events(connection: Connection, run_id: str) -> Iterator[Event]:
         for row in _rows(connection, table, run_id):
             told = msgspec.convert({**instead, **row}, kind)
             yield AttemptFinished(told) if isinstance(told, AttemptResult) else told
+    yield from _artifacts(connection, run_id)
+
+
+def _artifacts(connection: Connection, run_id: str) -> Iterator[ArtifactsKept]:
+    rows = _rows(connection, "artifacts", run_id)
+    for (test_id, variant, attempt, node_id), those in groupby(rows, itemgetter(*_OF_ATTEMPT)):
+        files = tuple(msgspec.convert(row, Artifact) for row in those)
+        yield ArtifactsKept(test_id, variant, attempt, node_id, files)
 
 
 def _rows(connection: Connection, table: str, run_id: str) -> Iterator[dict[str, Any]]:

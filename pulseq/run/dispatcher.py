@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -39,6 +39,7 @@ from pulseq.run.expansion import session_row
 from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
 from pulseq.run.ledger import Ledger, Next
 from pulseq.run.prefetch import Prefetch
+from pulseq.run.run_clocks import within
 from pulseq.run.run_nodes import RunNodes, say_closed
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.shipping import Shipping
@@ -54,6 +55,7 @@ class Dispatcher:
 
     Args:
         queue: decides what goes where.
+        on_end: called, once its result is booked, with each end of an attempt that a node tells.
         shipping: brings the run's project to nodes that get it.
         held: whether the end waits for `release` although every test has its verdict.
 
@@ -72,6 +74,7 @@ class Dispatcher:
     held: bool = False
     shipping: Shipping | None = None
     delivery: Delivery = field(default_factory=Delivery)
+    on_end: Callable[[str, AttemptEnd], None] = lambda node_id, end: None
     nodes: RunNodes = field(init=False)
     in_flight: InFlight = field(default_factory=InFlight)
     _stealing: WorkStealing = field(init=False)
@@ -248,19 +251,21 @@ class Dispatcher:
                 logger.debug("node %s was taken for lost before it said this", report.node_id)
                 return
             for message in report.messages:
-                self._take(report.node_id, message)
+                self._take(node, self.nodes.clocks.on_our_clock(node, message))
         except Exception as error:  # noqa: BLE001 - Dask would log it and go on; the run would wait for ever
             self._error = error
         self._changed.set()
 
-    def _take(self, node_id: str, message: NodeMessage) -> None:
+    def _take(self, node: LiveNode, message: NodeMessage) -> None:
+        node_id = node.id
         match message:
             case AttemptStart():
                 self._begin(node_id, message)
             case CasesFound():
                 self._cases.take(message)
             case AttemptEnd(result):
-                self._book(result)
+                self._book(self._placed(node, result))
+                self.on_end(node_id, message)
             case TaskRunState():
                 self.delivery.put(message)
             case DispatchDone():
@@ -281,6 +286,13 @@ class Dispatcher:
         if (dispatch := self._carrier_of(key)) is not None:
             dispatch.begin(key)
         self.ledger.start(key, start.attempt, node_id, start.task_run)
+
+    def _placed(self, node: LiveNode, result: AttemptResult) -> AttemptResult:
+        """A result that started when it can have started, also where the node's clock was set meanwhile."""
+        test = self.ledger.record.tests.get(result.key)
+        if test is None or test.sent is None or not self.nodes.clocks.differs(node):
+            return result
+        return within(result, test.sent.sent_at, self.ledger.clock())
 
     def _book(self, result: AttemptResult) -> None:
         """All that follows from the result of an attempt."""

@@ -22,6 +22,8 @@ from pulseq.protocol.from_node import run_topic
 from pulseq.results.database import Database
 from pulseq.results.history import measured_durations
 from pulseq.results.lineage import Lineage
+from pulseq.run.artifact_fetching import ArtifactFetching
+from pulseq.run.artifact_folder import ArtifactFolder
 from pulseq.run.collecting import accept_suite
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.event_log import EventLog
@@ -91,6 +93,16 @@ class Driver:
             options.max_failures,
             shipping=self.shipping,
         )
+        self._artifacts = ArtifactFetching(
+            options.run_id,
+            self.runner,
+            self.cluster.nodes,
+            ArtifactFolder(options.run_directory),
+            suite.artifacts_limit,
+            log.emit,
+        )
+        self.dispatcher.on_end = self._artifacts.take
+        self.dispatcher.nodes.before_leave = self._artifacts.settle
         self._health = RunHealth(self.cluster, self.dispatcher.nodes, log.emit, framework)
         self.background = Background()
         for part in (self, self.cluster, self.runner, self.dispatcher):
@@ -195,6 +207,7 @@ class Driver:
         self.log.tests_are_over(waits=server_follows)
         await self._health.end()
         await self._settle_nodes()
+        await self._artifacts.give_up("their nodes are gone" if self.cluster.lost else "the run was stopped")
         self.close_open()
 
     async def _run_tests(self) -> None:
@@ -224,10 +237,16 @@ class Driver:
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(None if self._stopper.code is None else STOP_PATIENCE_SECONDS):
                 await self.runner.finish_sessions(self.options.run_id, addresses)
+                await self._bring_artifacts_home()
                 # What they hold for Prefect they go on to tell; who stops a run shall not wait for that.
                 async with asyncio.timeout(None if self._stopper.code is None else LEAVE_SECONDS):
                     await self.runner.leave_run(self.options.run_id, addresses)
                     await self.dispatcher.settle()
+
+    async def _bring_artifacts_home(self) -> None:
+        skipped = asyncio.Event()
+        with self._stopper.skipping(skipped.set):
+            await self._artifacts.finish(skipped=skipped, is_stopped=lambda: self._stopper.code is not None)
 
     @property
     def code(self) -> ExitCode:
@@ -255,6 +274,7 @@ class Driver:
         """Leave the cluster."""
         await end_all({self.accepting} if self.accepting else set())
         await self._health.end()
+        await self._artifacts.close()
         await self.shipping.end()
         for part in (self, self.dispatcher, self.runner):
             await part.background.end()

@@ -50,6 +50,7 @@ def spec_of(
         keyword,
         markers,
         isolation,
+        entry.artifacts,
     )
 
 

@@ -162,7 +162,7 @@ class Ledger:
 
     def sent(self, key: Key, node_id: str, dispatch: str = "") -> None:
         """A test was given to a node."""
-        self.test(key).sent = SentTo(node_id, dispatch)
+        self.test(key).sent = SentTo(node_id, dispatch, sent_at=self.clock())
 
     def give_back(self, key: Key) -> bool:
         """A node will not run a test that it was given; whether it is to be queued again."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
 from pulseq.cluster.cluster import Cluster, LiveNode
@@ -15,6 +15,10 @@ from pulseq.run.shipping import Shipping, UnfitHostError
 ADMIT_AGAIN_SECONDS = (0.2, 1.0, 3.0)
 
 
+async def _meet(node: LiveNode) -> None:
+    """There is nothing to be known of it."""
+
+
 @dataclass(slots=True)
 class NodeAdmission:
     """Admits nodes to a run, each start of one by itself.
@@ -24,6 +28,7 @@ class NodeAdmission:
         on_trouble: called with a node that is there and cannot take part, and why.
         is_closed: whether a node is not to have tests: it need not know the run before that is taken back.
         shipping: brings the run's project to nodes that get it.
+        meet: awaited with each node before it learns of the run.
 
     Attributes:
         is_open: whether nodes may have tests; before, they only get ready.
@@ -38,6 +43,7 @@ class NodeAdmission:
     on_trouble: Callable[[LiveNode, str], None]
     shipping: Shipping | None = None
     is_closed: Callable[[str], bool] = lambda _node_id: False
+    meet: Callable[[LiveNode], Awaitable[None]] = _meet
     is_open: bool = False
     unable: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, Reason] = field(default_factory=dict)
@@ -126,6 +132,7 @@ class NodeAdmission:
         return self.cluster.nodes.get(node.id) is node
 
     async def _make_known(self, node: LiveNode) -> None:
+        await self.meet(node)
         if node.incarnation in self._given_up:
             # What it was at when it fell silent others have, or will have.
             await self.runner.leave_run(self.run_id, [node.address])

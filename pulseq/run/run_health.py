@@ -34,7 +34,10 @@ class RunHealth:
 
     async def begin(self) -> None:
         """Look at the nodes from now on; the first look is one interval away, so a short run costs nothing."""
-        self._lookout = Lookout(HealthWatch(self._rule, self._cluster.address, self._cluster.credentials), self.take)
+        watch = HealthWatch(
+            self._rule, self._cluster.address, self._cluster.credentials, clocks=self._nodes.clocks.clocks
+        )
+        self._lookout = Lookout(watch, self.take)
         self._lookout.background.on_death = self._cluster.background.on_death
         self._lookout.begin()
 
@@ -47,6 +50,7 @@ class RunHealth:
         """Journal what a look has found, and act on what has changed."""
         for row in look.rows:
             self._emit(row)
+            self._nodes.clocks.heed(row)
         if look.trouble is None:  # a scheduler that is slow to answer is no node's fault, one that is gone is told of
             for change in look.changes:
                 self._heed(change)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
@@ -17,8 +17,16 @@ from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue, Reason, TestCase
 from pulseq.run.in_flight import InFlight
 from pulseq.run.node_admission import NodeAdmission
+from pulseq.run.run_clocks import RunClocks
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.shipping import Shipping
+
+#: What a node says of itself that is told by itself, or tells nobody anything.
+_COLUMNS = frozenset({"id", "slots", "incarnation", "host", "clock"})
+
+
+async def _nothing(_node_id: str) -> None:
+    return None
 
 
 @dataclass(slots=True)
@@ -29,6 +37,10 @@ class RunNodes:
         changed: set whenever something has changed that others may wait for, and waited for here.
         background: has what nobody waits for.
         shipping: brings the run's project to nodes that get it.
+        before_leave: waited for before a node that was drained forgets the run.
+
+    Attributes:
+        clocks: those of the nodes.
     """
 
     run_id: str
@@ -40,18 +52,29 @@ class RunNodes:
     tell: Callable[[Event], None]
     background: Background
     shipping: Shipping | None = None
+    before_leave: Callable[[str], Awaitable[None]] = _nothing
+    clocks: RunClocks = field(init=False)
     _admission: NodeAdmission = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
     _retired: set[str] = field(default_factory=set)
 
     def __post_init__(self) -> None:
+        self.clocks = RunClocks(self.cluster, self.tell)
         self._admission = NodeAdmission(
-            self.run_id, self.cluster, self.runner, self._let_in, self._leave_out, self.shipping, self.is_closed
+            self.run_id,
+            self.cluster,
+            self.runner,
+            self._let_in,
+            self._leave_out,
+            self.shipping,
+            self.is_closed,
+            self.clocks.meet,
         )
 
     def join(self, node: LiveNode) -> None:
         """A node has come: let it take tests as soon as it knows the run."""
-        self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities))
+        labels = {name: value for name, value in node.labels.items() if name not in _COLUMNS}
+        self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities, node.incarnation or None, labels))
         self._retired.discard(node.id)
         if (mark := self.cluster.marks.get(node.id)) is not None:
             self._tell_mark(mark)
@@ -116,6 +139,7 @@ class RunNodes:
         while self.in_flight.is_on(node_id):
             self.changed.clear()
             await self.changed.wait()
+        await self.before_leave(node_id)
         if node := self.cluster.nodes.get(node_id):
             with contextlib.suppress(OSError):  # it has gone by itself
                 await self.runner.leave_run(self.run_id, [node.address])

@@ -98,7 +98,8 @@ def prepare_run(request: RunRequest) -> PreparedRun:
         check_joinable(fleet, standing)
         options = replace(options, awaited=awaited)
     if standing is not None:
-        fleet = standing.fleet
+        # How long a node may be silent, or be waited for, is the file's to say that names it.
+        fleet = replace(standing.fleet, framework=fleet.framework) if awaited else standing.fleet
         suite = carry_environment(suite, standing.keeper.read_environment(), os.environ)
     if request.strategy is not None:
         fleet = replace(fleet, framework=replace(fleet.framework, strategy=request.strategy))

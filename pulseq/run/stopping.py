@@ -57,6 +57,7 @@ class Stopper:
         self._over = False
         self._signals = 0
         self._leaving = False
+        self._skip: Callable[[], None] | None = None
 
     def stop(self, code: ExitCode, why: str, *, in_short: str = "") -> None:
         """Stop the run with this exit code; only the first call counts, and none once the run is over."""
@@ -112,7 +113,23 @@ class Stopper:
             with contextlib.suppress(ValueError):  # not the main thread: the caller's to handle
                 signal.signal(number, handle)
 
+    @contextlib.contextmanager
+    def skipping(self, skip: Callable[[], None]) -> Iterator[None]:
+        """Let a first signal within the block end what is waited for there, and not the run, which has come to its end.
+
+        Args:
+            skip: called in the event loop.
+        """
+        self._skip = skip
+        try:
+            yield
+        finally:
+            self._skip = None
+
     def _interrupted(self, number: int) -> None:
+        if self._skip is not None:
+            self._skip()
+            return
         name = signal.Signals(number).name
         told = f"interrupted by {name}"
         why = f"{told}: ending what runs; once more to leave at once"

@@ -5,16 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from pulseq.cluster.standing_cluster import StandingCluster, find_credentials
 from pulseq.errors import InfrastructureError
 from pulseq.models import CapabilityValue
+from pulseq.protocol.node_probe import Answer, probe_node
 from pulseq.security.credentials import Credentials
 
 _PATIENCE_SECONDS = 5.0
+#: How long nodes may take to say how they do: whoever looks is waiting.
+_PROBE_SECONDS = 1.0
+_LABELS = ("host", "way", "version", "python", "protocol", "incarnation")
+#: Each probe is a connection to the scheduler for as long as it lasts.
+_PROBES_AT_ONCE = 64
 _POLL_SECONDS = 0.2
 
 
@@ -26,6 +32,8 @@ class NodeView:
         runs: the ids of the runs that have something there.
         dispatches: how many dispatches are there, running or next in line.
         last_seen: Unix seconds of its last heartbeat.
+        labels: what else it says of itself: host, versions, the way in which it came.
+        answer: to a probe, or None where there was none in time.
     """
 
     slots: int
@@ -33,6 +41,8 @@ class NodeView:
     runs: tuple[str, ...]
     dispatches: int
     last_seen: float
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    answer: Answer | None = None
 
     @property
     def running(self) -> int:
@@ -45,11 +55,14 @@ class NodeView:
         return self.dispatches - self.running
 
 
-async def ask_nodes(address: str, credentials: Credentials | None = None) -> dict[str, NodeView]:
+async def ask_nodes(
+    address: str, credentials: Credentials | None = None, *, probed: bool = True
+) -> dict[str, NodeView]:
     """The nodes of the scheduler at `address`, by id.
 
     Args:
         credentials: of its cluster; None where it has none.
+        probed: whether each is asked how it does.
 
     Raises:
         InfrastructureError: it does not answer.
@@ -64,15 +77,23 @@ async def ask_nodes(address: str, credentials: Credentials | None = None) -> dic
         async with asyncio.timeout(_PATIENCE_SECONDS):
             identity = await scheduler.identity(n_workers=-1)
             processing = await scheduler.processing(workers=None)
+        nodes = {place: worker for place, worker in identity["workers"].items() if "pulseq" in worker}
+        few = asyncio.Semaphore(_PROBES_AT_ONCE)
+        asked = nodes if probed else ()
+        answers = dict(zip(asked, await asyncio.gather(*(_probe(scheduler, one, few) for one in asked)), strict=True))
     except (OSError, TimeoutError) as error:
         raise InfrastructureError(f"the scheduler at {address!r} does not answer ({type(error).__name__})") from error
     finally:
         await scheduler.close_rpc()
     return {
-        worker["pulseq"]["id"]: view_node(worker, processing.get(place, ()))
-        for place, worker in identity["workers"].items()
-        if "pulseq" in worker
+        worker["pulseq"]["id"]: view_node(worker, processing.get(place, ()), answers.get(place))
+        for place, worker in nodes.items()
     }
+
+
+async def _probe(scheduler: Any, address: str, few: asyncio.Semaphore) -> Answer | None:
+    async with few:
+        return await probe_node(scheduler, address, _PROBE_SECONDS)
 
 
 def wait_for_joining(home: Path, cluster: StandingCluster, say: Callable[[str], None]) -> None:
@@ -95,7 +116,7 @@ async def _wait_for(
     with contextlib.suppress(TimeoutError, InfrastructureError):
         async with asyncio.timeout(patience_seconds):
             while True:
-                there = await ask_nodes(address, credentials)
+                there = await ask_nodes(address, credentials, probed=False)
                 missing = [node_id for node_id in missing if node_id not in there]
                 if not missing:
                     break
@@ -103,8 +124,8 @@ async def _wait_for(
     return missing
 
 
-def view_node(worker: Mapping[str, Any], keys: Any) -> NodeView:
-    """The node that a worker's identity and the keys of its tasks tell of."""
+def view_node(worker: Mapping[str, Any], keys: Any, answer: Answer | None = None) -> NodeView:
+    """The node that a worker's identity, the keys of its tasks and its answer tell of."""
     labels = worker["pulseq"]
     # A dispatch's key is ("pulseq-test", run id, its own); other tasks are none of ours.
     runs = [key[1] for key in keys if isinstance(key, tuple | list) and key[0] == "pulseq-test"]
@@ -114,4 +135,6 @@ def view_node(worker: Mapping[str, Any], keys: Any) -> NodeView:
         runs=tuple(dict.fromkeys(runs)),
         dispatches=len(runs),
         last_seen=worker["last_seen"],
+        labels={name: labels[name] for name in _LABELS if name in labels},
+        answer=answer,
     )

@@ -65,6 +65,7 @@ def load_arguments(
         suites[0].source if len(suites) == 1 else None,
         tuple(sorted({project for suite in suites for project in suite.projects})),
         part=bool(targets or pytest_args),
+        artifacts_limit=max(suite.artifacts_limit for suite in suites),
         project=_join_projects(suites),
     )
 

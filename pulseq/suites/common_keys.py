@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any
 
+from pulseq.artifacts import ALL, FAILED
 from pulseq.models import Priority
 from pulseq.suites.documents import Flawed, describe
 from pulseq.suites.schema import Expected, Keys, ReadBy, read
@@ -47,6 +48,17 @@ def _read_label(value: Any) -> Any:
 _Labels = Annotated[dict[MapKey, Annotated[Any, ReadBy(_read_label)]], Expected("a list of labels, or a mapping")]
 
 
+def _read_globs(value: Any) -> tuple[str, ...]:
+    globs: tuple[str, ...] = read(_Globs, value)
+    for glob in globs:
+        if glob.startswith(("/", "~")) or ".." in glob.split("/"):
+            raise Flawed.at(describe(glob), "a pattern for files below the test's cwd, such as screenshots/**/*.png")
+    return globs
+
+
+_Globs = Annotated[tuple[Text, ...], Expected("a list of patterns for files, such as [screenshots/**/*.png]")]
+
+
 class DefaultKeys(Keys, thing="defaults"):
     """Keys that make sense for all tests of a suite at once."""
 
@@ -61,6 +73,9 @@ class DefaultKeys(Keys, thing="defaults"):
     python: Text
     memory_limit: Memory
     output_limit: Size
+    artifacts: Annotated[tuple[str, ...], ReadBy(_read_globs)]
+    artifacts_of: Annotated[str, ReadBy(one_of({FAILED: FAILED, ALL: ALL}))]
+    artifacts_limit: Size
 
 
 #: Every key that a test may have, in the order in which people are told of them.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
 from collections.abc import Mapping
@@ -9,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pulseq.artifacts import USUAL_RULES, ArtifactRules
 from pulseq.errors import nearest
 from pulseq.models import Body, TestCase
 from pulseq.suites.bodies import read_test
@@ -17,6 +19,8 @@ from pulseq.suites.documents import Flawed, describe
 
 #: The field of TestCase that a key fills, where it is not called like the key.
 _FIELDS = {"timeout": "timeout_seconds", "retry_delay": "retry_delay_seconds"}
+#: The keys that make one field of it, `artifacts`, and what fields of that they are.
+_RULES = {"artifacts": "globs", "artifacts_of": "of", "artifacts_limit": "limit"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,8 +41,20 @@ class TestBase:
         known["cwd"] = sys.intern(os.path.abspath(os.path.join(self.folder, known.get("cwd", "."))))
         if "python" in known:
             known["python"] = locate_python(known["python"], self.folder)
-        fields = {_FIELDS.get(key, key): value for key, value in known.items() if key in TestKeys.kinds()}
-        return TestCase(body=body, location=location, **fields)
+        own = TestKeys.kinds().keys() - _RULES.keys()
+        fields = {_FIELDS.get(key, key): value for key, value in known.items() if key in own}
+        return TestCase(body=body, location=location, artifacts=_rules_of(known), **fields)
+
+
+def _rules_of(known: Mapping[str, Any]) -> ArtifactRules:
+    """What of a test comes home; one object for all tests that say the same."""
+    fields = {field: known[key] for key, field in _RULES.items() if key in known}
+    return _shared_rules(**fields) if fields else USUAL_RULES
+
+
+@functools.cache
+def _shared_rules(**fields: Any) -> ArtifactRules:
+    return ArtifactRules(**fields)
 
 
 def locate_python(python: str, folder: Path) -> str:

@@ -27,6 +27,9 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
     "python": ("interpreter", "venv", "virtualenv"),
     "memory_limit": ("max_memory", "mem_limit"),
     "output_limit": ("max_output",),
+    "artifacts": ("attachments", "artefacts", "screenshots", "artifact"),
+    "artifacts_of": ("artifacts_when", "when"),
+    "artifacts_limit": ("max_artifacts", "artifacts_size", "artifact_limit"),
     "name": ("title", "description", "summary"),
     "kwargs": ("keywords", "keyword_args"),
     "args": ("arguments", "parameters", "params", "options"),
@@ -48,7 +51,7 @@ _WORDS: Mapping[str, tuple[str, ...]] = {
 _PLACES: Mapping[str, Collection[str]] = {
     "defaults": (
         *("timeout", "max_retries", "retry_delay", "requirements", "priority", "metrics", "env", "cwd", "python"),
-        *("memory_limit", "output_limit"),
+        *("memory_limit", "output_limit", "artifacts", "artifacts_of", "artifacts_limit"),
     ),
     "framework": ("heartbeat_interval", "node_timeout", "load_balancing_strategy", "result_aggregation"),
     "http": ("url", "method", "headers", "body", "expect_status", "expect_text", "max_seconds"),

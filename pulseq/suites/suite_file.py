@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from pulseq.artifacts import MOST_OF_A_RUN
 from pulseq.errors import NothingToRunError
 from pulseq.models import Body, Suite
 from pulseq.suites.bodies import read_test
@@ -16,13 +17,14 @@ from pulseq.suites.one_test import TestBase
 from pulseq.suites.project_keys import ProjectKeys, make_project
 from pulseq.suites.reading import read_document
 from pulseq.suites.schema import Keys, read_whole
-from pulseq.suites.values import Text
+from pulseq.suites.values import Size, Text
 
 
 class SuiteKeys(Keys, thing="a suite", needs=("tests",), free=("tests",)):
     suite: Text
     defaults: DefaultKeys | None
     project: ProjectKeys | None
+    artifacts_limit: Size
 
     @classmethod
     def refuse_key(cls, key: str) -> Flaw:
@@ -50,7 +52,9 @@ def load_suite(path: Path) -> Suite:
     base = TestBase(directory, top.get("defaults") or {})
     tests = tuple(base.complete(values, body, document.place("tests", index)) for index, (values, body) in written)
     project = make_project(top.get("project") or {}, directory)
-    return Suite(top.get("suite", path.stem), tests, str(path), (str(path.absolute()),), project=project)
+    limit = top.get("artifacts_limit", MOST_OF_A_RUN)
+    name = top.get("suite", path.stem)
+    return Suite(name, tests, str(path), (str(path.absolute()),), project=project, artifacts_limit=limit)
 
 
 def _read_tests(document: Document, flaws: list[Flaw]) -> Iterator[tuple[int, tuple[dict[str, Any], Body]]]:

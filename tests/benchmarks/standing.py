@@ -71,6 +71,8 @@ def pulseq_up(
 ) -> Iterator[Path]:
     """What `pulseq up` starts, with `nodes` nodes of `slots` slots each; yields the state directory that finds it.
 
+    Each node has a number, from 1, as its capability `place`.
+
     Args:
         api_url: of a Prefect API that is there already; None has `pulseq up` start one.
         hosts: names that ssh knows; the nodes are on these in turn, or on this machine where there are none.
@@ -79,7 +81,8 @@ def pulseq_up(
     home.mkdir(parents=True)
     places = list(islice(cycle(hosts or ["localhost"]), nodes))
     described = [
-        {"id": f"node{number}", "host": host, "max_concurrent_tests": slots} for number, host in enumerate(places, 1)
+        {"id": f"node{number}", "host": host, "max_concurrent_tests": slots, "capabilities": {"place": number}}
+        for number, host in enumerate(places, 1)
     ]
     # What is JSON is YAML.
     (home / "nodes.yaml").write_text(json.dumps({"nodes": described}))

@@ -63,6 +63,7 @@ def test_a_contact_without_a_port_is_refused(contact: str) -> None:
         (["--id", "a/b"], "--id: found 'a/b', expected"),
         (["--id", "a", "--slots", "0"], "--slots: found 0, expected a number from 1 to 512"),
         (["--id", "a", "--port", "70000"], "--port: found 70000"),
+        (["--id", "a", "--store-size", "lots"], "--store-size: found 'lots', expected a size such as 20GB"),
         (["--id", "a"], "expected --credentials FILE"),
         (["--id", "a", "--credentials", "none.pem"], "credentials 'none.pem': it cannot be read"),
         (["--id", "a", "--credentials", "old.pem"], "its certificate has expired on"),

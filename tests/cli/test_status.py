@@ -12,16 +12,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.cli import status as status_module
-from pulseq.cli.status import render_cluster, status
+from pulseq.cli.status import describe_view, render_cluster, say_view, status
 from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, standing_directory, write_cluster
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.fleet import Fleet, NodeSpec
 from pulseq.orchestration.server_doors import LOGIN_PATH
 from pulseq.processes.process_id import ProcessId
+from pulseq.protocol.clock_offset import ClockOffset
+from pulseq.protocol.node_probe import MEASURES, Answer
 from pulseq.standing.kept_auth import auth_path, keep_auth
 from pulseq.standing.standing_nodes import NodeView
 
-VIEW = NodeView(2, {"os": "linux", "browser": "chrome"}, ("r1",), 1, 95.0)
+VIEW = NodeView(
+    *(2, {"os": "linux", "browser": "chrome"}, ("r1",), 1, 95.0, {"host": "here", "way": "local", "version": "1.2"}),
+    answer=Answer(0.02, load=0.5, running=1),
+)
 
 
 @pytest.fixture
@@ -94,8 +99,28 @@ def test_programs_read_the_same_as_json(
             "running": 1,
             "waiting": 0,
             "last_heartbeat": "1970-01-01T00:01:35+00:00",
+            "host": "here",
+            "way": "local",
+            "version": "1.2",
+            "health": {"latency": 0.02, "load": 0.5, **dict.fromkeys(set(MEASURES) - {"load", "running"})},
         }
     } == told["nodes"]
+
+
+def test_a_clock_is_told_to_programs_and_to_people_where_it_differs() -> None:
+    away = replace(VIEW, labels={"host": "lab1\x1b", "way": "ssh"}, answer=Answer(0.1, clock=ClockOffset(-41.23, 0.05)))
+
+    told = describe_view(away)["health"]
+    assert told is not None
+    assert (told["clock_offset"], told["clock_uncertainty"]) == (-41.23, 0.05)
+    assert ["on lab1␛", "heard of 0:05 ago", "its clock is 41.2 s behind"] == say_view(away, 100.0)[2:]
+
+
+def test_what_a_node_needs_of_people_is_told() -> None:
+    assert "it does not answer" == say_view(replace(VIEW, answer=None), 100.0)[-1]
+    assert describe_view(replace(VIEW, answer=None))["health"] is None
+    left = replace(VIEW, answer=Answer(0.1, stray_processes=2, clock=ClockOffset(0.001, 0.05)))
+    assert ["heard of 0:05 ago", "2 processes left behind by bodies and alive"] == say_view(left, 100.0)[2:]
 
 
 @pytest.mark.parametrize(

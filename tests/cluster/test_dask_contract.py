@@ -30,6 +30,7 @@ from pulseq.cluster.run_watch import run_of
 from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
 from pulseq.node.node_process import WORKER_SETTINGS
 from pulseq.node.silence import Silence
+from pulseq.processes.clock_steps import go_on
 from pulseq.protocol.connections import connection_settings
 from tests import promised
 from tests.outside_use import named_uses, our_files, unpromised_uses
@@ -300,6 +301,47 @@ class Heard:
 
 async def _never(**_: Any) -> None:
     await asyncio.Event().wait()
+
+
+def test_batches_and_timers_go_on_when_a_clock_was_set_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    real, heard = time.time, asyncio.Queue[str]()
+
+    async def hear(event: tuple[float, str]) -> None:
+        heard.put_nowait(event[1])
+
+    async def check(members: Members) -> None:
+        worker, scheduler, client = members.worker, members.scheduler, members.client
+        client.subscribe_topic("news", hear)
+        async with asyncio.timeout(30):
+            while heard.empty():
+                worker.log_event("news", "before")
+                await asyncio.sleep(0.01)
+        for place in ("time.time", "distributed.batched.time"):
+            monkeypatch.setattr(place, lambda: real() - 3600)
+        senders = [*scheduler.stream_comms.values(), *scheduler.client_comms.values()]
+        for sender in (worker.batched_stream, client.scheduler_comm, *senders):
+            sender.next_deadline = real()  # as of one that has sent something just before
+        worker.log_event("news", "after")
+        for _ in range(10):
+            await asyncio.sleep(0.01)
+        assert "after" not in [message for _, message in scheduler.get_events("news")]  # for an hour
+        seen = scheduler.workers[worker.address].last_seen = 0.0
+
+        go_on([worker.batched_stream], worker.periodic_callbacks)
+        go_on(senders, scheduler.periodic_callbacks)
+        go_on([client.scheduler_comm], {})
+
+        async with asyncio.timeout(30):
+            while await heard.get() != "after":
+                pass
+            while scheduler.workers[worker.address].last_seen == seen:  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            # The way from client to worker, and that of its answer.
+            assert await client.submit(len, "abc", pure=False) == 3
+        assert {"heartbeat"} <= {name for name, timer in worker.periodic_callbacks.items() if timer.is_running()}
+        assert scheduler.periodic_callbacks["worker-ttl"].is_running()
+
+    in_cluster(check)
 
 
 @pytest.mark.skipif(not hasattr(socket, "TCP_USER_TIMEOUT"), reason="the system has no such limit")

@@ -1,10 +1,15 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
+import pytest
+
 from pulseq.cluster.health import Sighting
 from pulseq.cluster.health_watch import REMEMBERED_TIMEOUTS, HealthWatch, Look
 from pulseq.events import NodeHealth
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule
+from pulseq.protocol.clock_offset import ClockOffset
 from pulseq.protocol.node_probe import Answer
 
 RULE = LivenessRule(heartbeat_interval=2, node_timeout=6)
@@ -23,7 +28,11 @@ def _changes(look: Look) -> list[tuple[Liveness, Liveness]]:
 def test_a_row_tells_what_the_node_has_answered() -> None:
     look = HealthWatch(RULE, "tcp://s:1").take([_see()], 100)
 
-    expected = NodeHealth("n", ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 0.1, 0.5, 1, 2, 3, 4, 2, 1)
+    expected = NodeHealth(
+        *("n", ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 0.1, 0.5, 1, 2, 3, 4, 2, 1),
+        latency_p50=0.01,
+        link_breaks=0,
+    )
     assert Look((expected,), ()) == look
 
 
@@ -120,3 +129,43 @@ def test_where_nobody_could_be_seen_each_node_says_why() -> None:
 
     assert [(ACTIVE, INACTIVE)] == _changes(look)
     assert ["the scheduler does not answer"] == [row.why for row in look.rows]
+
+
+def _beat(last_seen: float, now: float, *, ahead: float, answer: Answer | None = None) -> Sighting:
+    """A node as it is seen at `now`, where our clock is ahead of the scheduler's; `last_seen` is by our clock."""
+    return Sighting("n", "tcp://h:1", 2, max(now - last_seen + ahead, 0.0), answer, last_seen=last_seen - ahead)
+
+
+@pytest.mark.parametrize("ahead", [0.0, 3600.0, -3600.0])
+def test_another_clock_of_the_scheduler_makes_no_node_silent_and_none_heard_of(ahead: float) -> None:
+    watch = HealthWatch(RULE)
+    watch.take([_beat(99.9, 100, ahead=ahead, answer=ANSWER)], 100)
+
+    silent = [watch.take([_beat(99.9, at, ahead=ahead)], at).rows[0].liveness for at in (102, 104, 105.9, 106)]
+    beating = [watch.take([_beat(at, at, ahead=ahead)], at).rows[0].liveness for at in range(107, 120, 2)]
+
+    assert [SUSPECT, SUSPECT, SUSPECT, INACTIVE] == silent
+    assert {SUSPECT} == set(beating)
+
+
+def test_a_node_that_is_first_seen_silent_is_suspect() -> None:
+    assert SUSPECT == HealthWatch(RULE).take([_beat(0, 100, ahead=0)], 100).rows[0].liveness
+
+
+def test_the_median_of_latencies_and_the_breaks_of_a_link_are_counted() -> None:
+    watch = HealthWatch(RULE)
+    for at, latency in enumerate((0.01, 0.5, 0.02)):
+        row = watch.take([_see(answer=Answer(latency))], at).rows[0]
+    assert (row.latency, row.latency_p50, row.link_breaks) == (0.02, 0.02, 0)
+    breaks = [watch.take(seen, at).rows[0].link_breaks for at, seen in enumerate(([], [], [_see()], []), start=3)]
+    assert [1, 1, 1, 2] == breaks
+
+
+def test_the_surest_clock_of_the_last_looks_is_told_for_each_start_of_a_node() -> None:
+    watch = HealthWatch(RULE)
+    clocks = [ClockOffset(41.2, 0.5), ClockOffset(41.0, 0.01), ClockOffset(41.3, 0.5)]
+    for clock in clocks:
+        row = watch.take([replace(_see(answer=Answer(0.1, clock=clock)), incarnation="first")], 1).rows[0]
+    assert (row.clock_offset, row.clock_uncertainty) == (41.0, 0.01)
+    row = watch.take([replace(_see(), incarnation="second")], 1).rows[-1]
+    assert (row.clock_offset, row.clock_uncertainty) == (None, None)

@@ -11,7 +11,7 @@ from pulseq.cluster import node_client
 from pulseq.cluster.node_client import NodeClient
 from pulseq.models import Collection, PytestSpec, SimulateBody, TestCase
 from pulseq.protocol.coding import decode, encode
-from pulseq.protocol.to_node import Collect, LeaveRun, Order
+from pulseq.protocol.to_node import Collect, DropArtifacts, FetchArtifact, LeaveRun, Order
 from pulseq.protocol.work import Dispatch, TestWork
 
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
@@ -111,3 +111,29 @@ def test_what_cannot_travel_is_trouble_of_its_dispatch_alone() -> None:
     asyncio.run(send())
     [(key, why)] = troubles
     assert ("1", "it cannot be sent to a node") == (key, why.partition(":")[0])
+
+
+@pytest.mark.parametrize("data", [b"\x00\xff part", b"", None])
+def test_a_part_of_what_an_attempt_left_comes_as_bytes(data: bytes | None) -> None:
+    nodes, client = NodeClient(), Client(a=encode(data))
+    nodes.bind(cast(Any, client))
+
+    assert data == asyncio.run(nodes.fetch_artifact("r", "a", "f00d", 10, 20))
+    assert [Order("r", FetchArtifact("f00d", 10, 20))] == client.orders
+
+
+def test_a_node_that_dies_while_it_is_asked_for_a_file_is_an_os_error() -> None:
+    nodes = NodeClient()
+    nodes.bind(cast(Any, Client(a=ConnectionError("closed"))))
+
+    with pytest.raises(OSError, match="closed"):
+        asyncio.run(nodes.fetch_artifact("r", "a", "f00d", 0, 1))
+
+
+def test_a_node_that_is_gone_need_not_forget_files() -> None:
+    nodes, client = NodeClient(), Client(a=ConnectionError("closed"))
+    nodes.bind(cast(Any, client))
+
+    asyncio.run(nodes.drop_artifacts("r", "a", ["f00d"]))
+
+    assert [Order("r", DropArtifacts(frozenset({"f00d"})))] == client.orders

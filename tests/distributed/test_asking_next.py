@@ -162,6 +162,7 @@ class Fleet:
             f"n{number}": Node(f"n{number}", count, chance, self._hear) for number, count in enumerate(slots)
         }
         self.nodes = {name: LiveNode(name, name, "here", node.slots, {}) for name, node in self.of_name.items()}
+        self.marks: dict[str, Any] = {}
         self.dispatcher: Dispatcher
 
     def _hear(self, node: str, messages: list[NodeMessage]) -> None:

@@ -43,9 +43,19 @@ class SuiteRun:
     results: list[AttemptResult] = field(default_factory=list)
     late: list[AttemptResult] = field(default_factory=list)
     ended: SessionResult | None = None
+    left: dict[str, Path] = field(default_factory=dict)
 
     def __getitem__(self, test_id: str) -> AttemptResult:
         return next(result for result in self.results if result.test_id.endswith(test_id))
+
+    def artifacts(self) -> dict[str, dict[str, str]]:
+        """What each test that left anything has left, by its name alone: texts of files by their paths."""
+        return {
+            test_id.rpartition("::")[2]: {
+                str(file.relative_to(place)): file.read_text() for file in sorted(place.rglob("*")) if file.is_file()
+            }
+            for test_id, place in self.left.items()
+        }
 
     def verdicts(self) -> dict[str, str]:
         """The status of each test, by its name alone."""
@@ -96,6 +106,7 @@ class SuiteFolder:
             packs = iter(packs_of(run.collection, pack, seconds))
             await asyncio.gather(*(self._work(session, packs, run, fresh) for _ in range(slots)))
             run.ended = await session.finish()
+            run.left = {test_id: _kept(place, self.path.parent / "left") for test_id, place in run.left.items()}
         finally:
             await session.close()
         return run
@@ -113,6 +124,7 @@ class SuiteFolder:
                 orders,
                 on_start=lambda order: run.started.append(order.nodeid),
                 on_result=run.results.append,
+                on_left=lambda result, place: run.left.update({result.test_id: Path(place)}),
                 fresh=fresh,
                 ask_next=ask_next,
             )
@@ -122,6 +134,12 @@ class SuiteFolder:
         """The lines that the suite wrote into the file `log`."""
         path = self.path / "log"
         return path.read_text().splitlines() if path.exists() else []
+
+
+def _kept(place: Path, parent: Path) -> Path:
+    """Where the session does not take it along at its end."""
+    parent.mkdir(exist_ok=True)
+    return place.rename(parent / place.name)
 
 
 def packs_of(collection: Collection, size: int, timeout: float | None = None) -> list[list[PytestOrder]]:

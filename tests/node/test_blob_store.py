@@ -50,23 +50,27 @@ def test_what_came_is_there_and_nothing_else(store: BlobStore) -> None:
     assert [digest_of(b"other")] == store.find_lacking({**sizes, digest_of(b"other"): 5})
 
 
-def test_a_blob_of_another_size_counts_as_lacking(store: BlobStore, tmp_path: Path) -> None:
-    (digest,) = put(store, b"abc")
-    (stored,) = [path for path in (tmp_path / "s" / "objects").rglob("*") if path.is_file()]
-    stored.write_bytes(b"ab")
+def test_a_blob_of_another_size_counts_as_lacking(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", 2)
+    for blob in (b"ab", b"abc"):
+        (digest,) = put(store, blob)
+        assert [digest] == store.find_lacking({digest: 9})
 
-    assert [digest] == store.find_lacking({digest: 3})
 
-
-def test_what_is_not_what_its_hash_says_is_refused_and_leaves_nothing(store: BlobStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [2, 100])
+def test_what_is_not_what_its_hash_says_is_refused_and_leaves_nothing(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", large)
     with pytest.raises(DamagedBlobError):
         store.put([BlobPart(digest_of(b"abc"), 3, 0, 3)], b"abd")
     with pytest.raises(DamagedBlobError):
         store.put([BlobPart(digest_of(b"abc"), 2, 0, 3), BlobPart(digest_of(b"abc"), 1, 2, 3)], b"abd")
-    assert 0 == files_in(tmp_path / "s" / "incoming") + files_in(tmp_path / "s" / "objects")
+    assert 0 == sum(files_in(tmp_path / "s" / name) for name in ("incoming", "objects", "packs"))
 
 
-def test_a_large_one_comes_in_pieces_in_any_order(store: BlobStore) -> None:
+def test_a_large_one_comes_in_pieces_in_any_order(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", 5)
     digest = digest_of(b"abcdef")
     store.put([BlobPart(digest, 2, 4, 6)], b"ef")
     store.put([BlobPart(digest, 3, 0, 6)], b"abc")
@@ -90,8 +94,8 @@ def test_a_file_made_of_a_blob_is_its_own(
 
 def test_a_damaged_blob_is_not_used_and_lacking_from_then_on(store: BlobStore, tmp_path: Path) -> None:
     (digest,) = put(store, b"abc")
-    (stored,) = [path for path in (tmp_path / "s" / "objects").rglob("*") if path.is_file()]
-    stored.write_bytes(b"abd")
+    (stored,) = (tmp_path / "s" / "packs").iterdir()
+    stored.write_bytes(stored.read_bytes().replace(b"abc", b"abd"))
 
     for _ in range(2):
         with pytest.raises(DamagedBlobError):
@@ -99,24 +103,44 @@ def test_a_damaged_blob_is_not_used_and_lacking_from_then_on(store: BlobStore, t
     assert [digest] == store.find_lacking({digest: 3})
 
 
-def test_a_file_of_the_host_can_be_kept(store: BlobStore, tmp_path: Path) -> None:
+@pytest.mark.parametrize("large", [2, 100])
+def test_what_another_process_has_put_is_found(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", large)
+    (digest,) = put(open_store(tmp_path / "s"), b"abc")
+    assert [] == store.find_lacking({digest: 3})
+    store.place(digest, 3, str(tmp_path / "f"), mode=0o600, mtime_ns=0)
+    assert b"abc" == (tmp_path / "f").read_bytes()
+
+
+@pytest.mark.parametrize("large", [2, 100])
+def test_files_of_the_host_can_be_kept(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", large)
     (tmp_path / "f").write_bytes(b"abc")
 
     assert (digest_of(b"abc"), 3) == store.take_file(tmp_path / "f") == store.take_file(tmp_path / "f")
-    assert [] == store.find_lacking({digest_of(b"abc"): 3})
+    store.flush()
+    assert [] == open_store(tmp_path / "s").find_lacking({digest_of(b"abc"): 3})
 
 
-def make_older(directory: Path, digest: bytes, seconds: int) -> None:
-    name = digest.hex()
-    os.utime(directory / "objects" / name[:2] / name[2:], (seconds, seconds))
-
-
-def test_the_longest_unused_are_forgotten_but_for_those_in_use(store: BlobStore, tmp_path: Path) -> None:
-    known = put(store, b"aaaa", b"bbbb", b"cccc", b"dddd")
-    for age, digest in enumerate(known):
-        make_older(tmp_path / "s", digest, 1000 + age)
+@pytest.mark.parametrize("large", [2, 100])
+def test_the_longest_unused_are_forgotten_but_for_those_in_use(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, large: int
+) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", large)
+    known, before = [], set[Path]()
+    for age, blob in enumerate((b"aaaa", b"bbbb", b"cccc", b"dddd")):
+        known += put(store, blob)
+        stored = {path for path in (tmp_path / "s").rglob("*") if path.is_file() and path.parent.name != "s"}
+        (new,) = stored - before
+        os.utime(new, (1000 + age, 1000 + age))
+        before = stored
+    size = new.stat().st_size
     store.find_lacking({known[1]: 4})
-    store.forget(9, {known[0]})
+    store.forget(2 * size, {known[0]})
 
     assert [known[2], known[3]] == store.find_lacking(dict.fromkeys(known, 4))
 
@@ -125,7 +149,7 @@ def test_nothing_is_forgotten_within_the_limit_nor_while_somebody_is_about_to_us
     store: BlobStore, tmp_path: Path
 ) -> None:
     known = put(store, b"aaaa", b"bbbb")
-    store.forget(8, set())
+    store.forget(1000, set())
     with open_store(tmp_path / "s").using():
         store.forget(0, set())
     assert [] == store.find_lacking(dict.fromkeys(known, 4))
@@ -133,10 +157,13 @@ def test_nothing_is_forgotten_within_the_limit_nor_while_somebody_is_about_to_us
     assert known == store.find_lacking(dict.fromkeys(known, 4))
 
 
-def test_what_has_not_come_as_a_whole_is_removed(store: BlobStore, tmp_path: Path) -> None:
+def test_what_has_not_come_as_a_whole_is_removed(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", 1)
     for name, one in (("own", store), ("other", open_store(tmp_path / "s"))):
         one.put([BlobPart(digest_of(name.encode() * 2), len(name), 0, 2 * len(name))], name.encode())
     store.drop_incoming()
     assert 1 == files_in(tmp_path / "s" / "incoming")
-    store.forget(100, set())
+    store.forget(1000, set())
     assert 0 == files_in(tmp_path / "s" / "incoming")

@@ -86,7 +86,7 @@ def test_a_disk_that_has_no_room_is_told_with_both_numbers(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: type("Usage", (), {"free": 3_000_000}))
     told = ask(projects, OfferProject(MANIFEST, 10**9)).trouble
-    assert "has 3 MB free, and the project takes 50 MB: free some space" in told
+    assert "has 3 MB free, expected 50 MB, for the project and 50 MB beside: free some space" in told
 
 
 def test_what_is_damaged_on_the_way_is_asked_for_again(projects: HostProjects) -> None:
@@ -135,4 +135,18 @@ def test_projects_are_kept_where_caches_are(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("XDG_CACHE_HOME", "")
     monkeypatch.setenv("HOME", "/h")
     assert Path("/h/.cache/pulseq") == default_directory()
-    assert os.sep not in str(default_directory().name)
+
+
+def test_an_account_without_a_home_has_no_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "")
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)
+    projects = HostProjects()
+    projects.open()
+    assert "cannot be used" in ask(projects, OfferProject(MANIFEST, 1)).trouble
+
+
+def test_what_is_somebody_elses_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pulseq.node.host_projects.is_foreign", lambda path: path.name == "projects")
+    projects = open_projects(tmp_path)
+    assert "is somebody else's" in ask(projects, OfferProject(MANIFEST, 1)).trouble
+    assert not (tmp_path / "projects").exists()

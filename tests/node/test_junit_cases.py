@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from pulseq.execution.runtime.found_files import Mark
 from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
 from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
-from pulseq.node.junit_files import Mark
 from pulseq.protocol.from_node import CasesFound
 
 STARTED = time.time()

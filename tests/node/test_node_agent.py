@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID, uuid4
@@ -55,7 +56,11 @@ class Node:
         self.told: list[NodeMessage] = []
         self.session = Session()
         self.slots = NodeSlots(slots)
-        agent = SimpleNamespace(node_slots=self.slots, send=lambda _run_id, messages: self.told.extend(messages))
+        agent = SimpleNamespace(
+            node_slots=self.slots,
+            send=lambda _run_id, messages: self.told.extend(messages),
+            temp_root=Path("/nonexistent"),
+        )
         self.run = RunOnNode(cast(Any, agent), "r")
         self.run._task_runs = cast(Any, Prefect())
         self.run._sessions[SPEC] = cast(Any, self.session)

@@ -103,6 +103,7 @@ def test_the_blobs_of_runs_that_are_here_are_in_use(workspaces: Workspaces) -> N
 def stored(store: BlobStore, tmp_path: Path, path: str, text: str, mode: int = 0o644) -> ProjectFile:
     (tmp_path / "source").write_text(text)
     digest, size = store.take_file(tmp_path / "source")
+    store.flush()
     return ProjectFile(path, digest, size, mode, 1_000_000_000)
 
 

@@ -7,6 +7,7 @@ from uuid import uuid4
 
 import pytest
 
+from pulseq.artifacts import LeftFile
 from pulseq.models import AttemptResult, PytestWarning, Reason, Status
 from pulseq.protocol.coding import PROTOCOL, ProtocolError
 from pulseq.protocol.from_node import (
@@ -33,6 +34,7 @@ RESULT = AttemptResult(
 MESSAGES: tuple[NodeMessage, ...] = (
     AttemptStart("a", "v", 1, "task"),
     AttemptEnd(RESULT),
+    AttemptEnd(RESULT, (LeftFile("deep/a.png", 3, "f00d", "image/png"),)),
     CasesFound("a", "v", (RESULT,), "none", (RESULT,), ("a::x",), {"a::x": "x"}),
     DispatchDone("1", "it broke"),
     NextAsked("1", frozenset({"1", "2"})),

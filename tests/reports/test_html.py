@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from pulseq.events import (
     AttemptFinished,
     EntryCollected,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     PrefectRunKnown,
@@ -27,7 +28,7 @@ from pulseq.events import (
     TestClosed,
     TestPlanned,
 )
-from pulseq.models import AttemptResult, PytestWarning, Reason, Status
+from pulseq.models import AttemptResult, Liveness, PytestWarning, Reason, Status
 from pulseq.records import RunRecord, fold
 from pulseq.reports.html import write_html
 
@@ -141,6 +142,18 @@ def hostile_record(text: str, other: str, status: Status, reason: Reason, flaky:
             RunFinished(2.0, 1.0, 1, text),
         ]
     )
+
+
+def test_a_node_of_another_host_says_where_it_is() -> None:
+    record = fold(
+        [
+            RunStarted("r", "s", 1.0, "0"),
+            NodeJoined("n", "lab1<", 1, {"os": "linux"}, labels={"way": "ssh"}),
+            NodeJoined("m", "here", 1, {"os": "linux"}, labels={"way": "local"}),
+            NodeHealth("n", Liveness.ACTIVE, clock_offset=-41.2, clock_uncertainty=0.1),
+        ]
+    )
+    assert ["linux; on lab1<; clock 41.2 s behind", "linux"] == said_by(read(record), "span", "offers")
 
 
 def test_the_head_says_suite_verdict_and_counts(checkout) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 
-from pulseq.events import SessionFinished
+from pulseq.artifacts import Artifact
+from pulseq.events import ArtifactsKept, SessionFinished
 from pulseq.models import PytestWarning
 from pulseq.records import RunRecord, fold
 from pulseq.reports.json_output import describe_run
@@ -37,6 +38,7 @@ def test_a_run_is_one_object_with_its_counts_and_places(checkout) -> None:
         "prefect_url": "http://127.0.0.1:4200/runs/flow-run/f1",
         "warnings": [],
         "subtests": [],
+        "artifacts": [],
         "sessions": [],
     }
     assert expected == json.loads(json.dumps(describe_run(checkout.record, {"journal": "j.jsonl"})))
@@ -66,3 +68,16 @@ def test_a_run_that_did_not_end_has_tests_that_are_not_finished_and_no_exit_code
 
 def test_a_run_of_which_nothing_is_known_is_an_object_too() -> None:
     assert ((told := describe_run(RunRecord()))["run_id"], told["counts"]["total"], told["paths"]) == (None, 0, {})
+
+
+def test_artifacts_are_told_with_where_they_are_or_why_they_are_not(checkout) -> None:
+    here = Artifact("a.png", 3, "f00d", "image/png", "artifacts/a/1/a.png")
+    lost = Artifact("b.png", 3, "f00d", "image/png", trouble="node n was lost before")
+    record = checkout.record
+    record.apply(ArtifactsKept("a", "", 1, "n", (here, lost)))
+    common = {"test_id": "a", "variant": "", "attempt": 1, "node_id": "n", "bytes": 3, "sha256": "f00d"}
+    common |= {"media_type": "image/png"}
+    assert describe_run(record)["artifacts"] == [
+        {**common, "name": "a.png", "path": "artifacts/a/1/a.png", "trouble": None},
+        {**common, "name": "b.png", "path": None, "trouble": "node n was lost before"},
+    ]

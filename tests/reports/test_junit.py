@@ -10,11 +10,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pulseq.events import AttemptFinished, RunStarted, SessionFinished, TestClosed, TestPlanned
+from pulseq.artifacts import Artifact
+from pulseq.events import ArtifactsKept, AttemptFinished, RunStarted, SessionFinished, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.node.read_junit import read_junit
 from pulseq.records import RunRecord, fold
 from pulseq.reports.junit import write_junit
+from pulseq.reports.left_behind import ArtifactPlace
 from pulseq.reports.tally import count_verdicts
 
 ANY_TEXT = st.text(st.characters(exclude_categories=()), max_size=30)
@@ -242,3 +244,19 @@ def test_any_text_is_read_back_with_its_verdict(
     tags = {Status.PASSED: None, Status.FAILED: "failure", Status.ERROR: "error", Status.SKIPPED: "skipped"}
     found = [child.tag for child in case if child.tag in tags.values()]
     assert [tag for tag in [tags[status]] if tag] == found
+
+
+def test_artifacts_are_attachments_of_their_case_and_those_of_an_entry_of_the_suite(plot, tell_story, tmp_path) -> None:
+    record = tell_story([plot("bad", 1.0, (FAILED,), output="said"), plot("good")]).record
+    for test_id in ("bad", "good", "entry"):
+        file = Artifact("a&b.png", 3, "f00d", "image/png", f"artifacts/{test_id}/1/a&b.png")
+        record.apply(ArtifactsKept(test_id, "", 1, "n", (file,)))
+    stream = io.BytesIO()
+    write_junit(record, stream, place=ArtifactPlace(tmp_path / "home", tmp_path))
+    suite = ElementTree.fromstring(stream.getvalue()).find("testsuite")
+    assert suite is not None
+    assert {
+        "bad": "said\n[[ATTACHMENT|home/artifacts/bad/1/a&b.png]]",
+        "good": "[[ATTACHMENT|home/artifacts/good/1/a&b.png]]",
+    } == {case.attrib["name"]: case.findtext("system-out") for case in suite.iter("testcase")}
+    assert "[[ATTACHMENT|home/artifacts/entry/1/a&b.png]]" == suite.findtext("system-out")

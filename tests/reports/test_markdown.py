@@ -8,6 +8,8 @@ from collections.abc import Callable
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulseq.artifacts import Artifact
+from pulseq.events import ArtifactsKept
 from pulseq.models import Reason, Status
 from pulseq.records import RunRecord
 from pulseq.reports.markdown import fenced, plain, render_markdown
@@ -78,3 +80,11 @@ def test_hostile_names_make_no_table_and_no_link(tell_story: Callable, plot: typ
     text = render_markdown(tell_story([plot("a|b](http://x)<img src=x>`", 1.0)]).record)
 
     assert "a\\|b\\](http://x)&lt;img src=x\\>\\`" in text
+
+
+def test_a_failure_names_what_it_left(checkout) -> None:
+    record = checkout.record
+    file = Artifact("a_b.png", 3, "f00d", "image/png", "artifacts/cart/2/a_b.png")
+    record.apply(ArtifactsKept("cart-total", "browser=chrome", 2, "n", (file,)))
+
+    assert "left artifacts/cart/2: a\\_b.png (3 B)" in render_markdown(record)

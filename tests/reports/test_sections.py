@@ -8,6 +8,8 @@ import pytest
 from rich.cells import cell_len
 from rich.text import Text
 
+from pulseq.artifacts import Artifact
+from pulseq.events import ArtifactsKept
 from pulseq.models import Reason, Status
 from pulseq.reports import sections
 from pulseq.reports.run_digest import RunDigest
@@ -106,3 +108,13 @@ def test_what_is_too_wide_ends_in_an_ellipsis(text: str, columns: int, fitted: s
 
 def test_a_rule_is_as_wide_as_it_is_to_be() -> None:
     assert 40 == cell_len(sections.rule("failures", 40, "red").plain)
+
+
+def test_a_failure_names_what_it_left_in_one_line_also_where_that_has_a_hostile_name(verdicts) -> None:
+    failed = verdicts(a={"outcomes": FAILED})
+    files = tuple(Artifact(name, 3, "f00d", "", f"artifacts/a/1/{name}") for name in ("a.png", "b\x1b[2J\nc"))
+    failed.record.apply(ArtifactsKept("a", "", 1, "n", files))
+
+    told = [line for line in lines(sections.failures(failed, FULL, 80)) if line.startswith("  left")]
+
+    assert ["  left artifacts/a/1: a.png (3 B), b c (3 B)"] == told

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pulseq.events import TestClosed
-from pulseq.models import CapabilityValue, Reason, Status
-from pulseq.reports.wording import say_capabilities, say_clock, say_seconds, say_test, say_verdict
+from pulseq.events import NodeHealth, NodeJoined, TestClosed
+from pulseq.models import CapabilityValue, Liveness, Reason, Status
+from pulseq.reports.wording import say_capabilities, say_clock, say_count, say_place, say_seconds, say_test, say_verdict
 
 
 @pytest.mark.parametrize(
@@ -27,6 +27,35 @@ def test_a_duration_is_said_with_its_unit(seconds: float, said: str) -> None:
 @pytest.mark.parametrize(("seconds", "said"), [(-1, "0:00"), (42.4, "0:42"), (3723, "1:02:03")])
 def test_a_clock_never_runs_below_zero(seconds: float, said: str) -> None:
     assert said == say_clock(seconds)
+
+
+def test_a_count_agrees_with_its_word() -> None:
+    assert ["1 test", "0 tests", "2 processes"] == [say_count(1, "test"), say_count(0, "test"), say_count(2, "process")]
+
+
+AWAY = NodeJoined("n", "lab1\x1b", 1, labels={"way": "ssh"})
+
+
+@pytest.mark.parametrize(
+    ("node", "seen", "said"),
+    [
+        (NodeJoined("n", "here", 1), None, ""),
+        (NodeJoined("n", "here", 1, labels={"way": "local"}), NodeHealth("n", Liveness.ACTIVE), ""),
+        (AWAY, None, "on lab1␛"),
+        (
+            AWAY,
+            NodeHealth("n", Liveness.ACTIVE, clock_offset=41.23, clock_uncertainty=0.1, link_breaks=1),
+            "on lab1␛; clock 41.2 s ahead; link broke 1 time",
+        ),
+        (
+            AWAY,
+            NodeHealth("n", Liveness.ACTIVE, clock_offset=0.1, clock_uncertainty=0.2, link_breaks=0),
+            "on lab1␛",
+        ),
+    ],
+)
+def test_a_place_is_said_where_it_is_another(node: NodeJoined, seen: NodeHealth | None, said: str) -> None:
+    assert said == say_place(node, seen)
 
 
 def test_a_variant_stands_in_parentheses() -> None:

@@ -25,6 +25,8 @@ from pulseq.results.journal import JournalWriter
 
 NOON = 1_795_348_800.0
 ACTIVE = NodeHealth("n", Liveness.ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, 1, 2, 3, 4, 5, 6)
+#: What these do not tell of their links.
+NOTHING = [None] * 13
 FROZEN = NodeHealth("n", Liveness.SUSPECT, "no answer", "tcp://s:1", heartbeat_age=4.0)
 
 
@@ -42,8 +44,28 @@ def test_a_look_is_a_row_without_a_run(tmp_path: Path, database: Database) -> No
 
     assert 2 == ingest_health(tmp_path, database)
     assert [
-        (None, 1, "n", NOON, "poll", "active", None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, 1, 2, 3, 4, 5, 6),
-        (None, 2, "n", NOON, "poll", "suspect", "no answer", "tcp://s:1", None, None, 4.0, *[None] * 7),
+        (
+            None,
+            1,
+            "n",
+            NOON,
+            "poll",
+            "active",
+            None,
+            "tcp://s:1",
+            "tcp://h:1",
+            0.01,
+            1.5,
+            0.7,
+            1,
+            2,
+            3,
+            4,
+            5,
+            6,
+            *NOTHING,
+        ),
+        (None, 2, "n", NOON, "poll", "suspect", "no answer", "tcp://s:1", None, None, 4.0, *[None] * 7, *NOTHING),
     ] == _ask(database, "SELECT * REPLACE (epoch(seen_at) AS seen_at) FROM node_health ORDER BY seq")
 
 

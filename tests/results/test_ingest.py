@@ -10,9 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
+from pulseq.artifacts import Artifact, warn_of_missing
 from pulseq.errors import UsageError
 from pulseq.events import (
+    ArtifactsKept,
     AttemptFinished,
     AttemptStarted,
     Event,
@@ -81,14 +84,33 @@ def test_nodes_and_their_health_are_kept(story, database) -> None:
 
 
 def test_each_look_at_a_node_is_kept(story, database) -> None:
-    seen = NodeHealth("n", Liveness.ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, 1, 2, 3, 4, 5, 6)
+    seen = NodeHealth("n", Liveness.ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, *range(1, 7), *LINK)
     frozen = NodeHealth("n", Liveness.SUSPECT, "no answer", heartbeat_age=4.0)
     ingest(story.write("r1", [seen, frozen]), database)
 
     assert ask(database, "SELECT * EXCLUDE (run_id, seq, seen_at) FROM node_health ORDER BY seq") == [
-        ("n", "poll", "active", None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, 1, 2, 3, 4, 5, 6),
-        ("n", "poll", "suspect", "no answer", None, None, None, 4.0, *[None] * 7),
+        ("n", "poll", "active", None, "tcp://s:1", "tcp://h:1", 0.01, 1.5, 0.7, *range(1, 7), *LINK),
+        ("n", "poll", "suspect", "no answer", None, None, None, 4.0, *[None] * 7, *[None] * len(LINK)),
     ]
+
+
+#: From its incarnation to its protocol.
+LINK = ("first", "lab1", 41.5, 0.002, 0.01, 2, 3, 4, 5, 6, "1.2", "3.12.1", 1)
+
+
+def test_a_node_has_the_clock_that_it_was_last_seen_with(story, database) -> None:
+    labels = {"version": "1.2", "way": "ssh"}
+    joined = [NodeJoined(name, "lab1", 1, {}, "first", labels) for name in "nmo"]
+    looks = [
+        NodeHealth("n", Liveness.ACTIVE, incarnation="first", clock_offset=offset, clock_uncertainty=0.5)
+        for offset in (40.0, 41.0)
+    ]
+    other = NodeHealth("m", Liveness.ACTIVE, incarnation="before", clock_offset=7.0, clock_uncertainty=0.5)
+    ingest(story.write("r1", [*joined, *looks, other]), database)
+
+    assert ask(
+        database, "SELECT node_id, incarnation, labels->>'way', clock_offset, clock_uncertainty FROM nodes ORDER BY 1"
+    ) == [("m", "first", "ssh", None, None), ("n", "first", "ssh", 41.0, 0.5), ("o", "first", "ssh", None, None)]
 
 
 def test_taking_in_twice_changes_nothing(story, database) -> None:
@@ -332,6 +354,33 @@ def test_a_busy_database_leaves_the_journal_for_later(story, database) -> None:
     assert ask(database, "SELECT count(*) FROM results") == [(2,)]
 
 
+def left_behind(test_id: str, attempt: int, trouble: str | None = None) -> ArtifactsKept:
+    path = None if trouble else f"artifacts/{test_id}/{attempt}/a.txt"
+    file = Artifact("a.txt", 3, "f00d", "text/plain", path, trouble)
+    return ArtifactsKept(test_id, "", attempt, "n", (file, replace(file, name="b.txt")))
+
+
+def test_artifacts_become_rows_and_what_is_missing_a_warning(story, database) -> None:
+    events = [finished("a", 1, FAILED, Reason.ASSERTION), left_behind("a", 1), left_behind("a", 2, "lost")]
+    ingest(story.write("r1", events), database)
+    ingest(story.write("r1", [finished("a", 2, PASSED)]), database)
+    assert ask(database, "SELECT attempt, node_id, name, path, bytes, sha256, media_type, trouble FROM artifacts") == [
+        (1, "n", "a.txt", "artifacts/a/1/a.txt", 3, "f00d", "text/plain", None),
+        (1, "n", "b.txt", "artifacts/a/1/a.txt", 3, "f00d", "text/plain", None),
+        (2, "n", "a.txt", None, 3, "f00d", "text/plain", "lost"),
+        (2, "n", "b.txt", None, 3, "f00d", "text/plain", "lost"),
+    ]
+    warning = "artifacts that did not come home: a.txt, b.txt (lost)"
+    assert (warning,) == warn_of_missing(left_behind("a", 2, "lost").files)
+    assert ask(database, "SELECT attempt, warnings FROM attempts ORDER BY 1") == [(1, []), (2, [warning])]
+
+
+def test_what_is_told_again_of_artifacts_replaces_what_was_told(story, database) -> None:
+    ingest(story.write("r1", [left_behind("a", 1)]), database)
+    ingest(story.write("r1", [left_behind("a", 1), left_behind("a", 1, "gone")]), database)
+    assert ask(database, "SELECT name, trouble FROM artifacts") == [("a.txt", "gone"), ("b.txt", "gone")]
+
+
 keys = st.sampled_from("ab")
 attempts = st.integers(1, 2)
 outcomes = st.sampled_from([(PASSED, None), (FAILED, Reason.ASSERTION), (ERROR, Reason.NODE_LOST)])
@@ -342,7 +391,12 @@ histories = st.lists(
         st.builds(lambda key, n, t: AttemptStarted(key, "", n, "n", t), keys, attempts, st.none() | keys),
         st.builds(lambda key, n, how, s: finished(key, n, *how, duration=s), keys, attempts, outcomes, st.just(1.5)),
         st.builds(lambda key, how, n: TestClosed(key, "", *how, False, n), keys, outcomes, attempts),
-        st.builds(lambda key: NodeJoined(key, "h", 1), keys),
+        st.builds(lambda key, start: NodeJoined(key, "h", 1, {}, start), keys, keys),
+        st.builds(
+            lambda key, start, offset: NodeHealth(key, Liveness.ACTIVE, incarnation=start, clock_offset=offset),
+            *(keys, keys, st.none() | st.just(1.5)),
+        ),
+        st.builds(left_behind, keys, attempts, st.none() | keys),
         st.builds(NodeLost, keys, keys),
         st.builds(lambda key, state: NodeMarked(NodeMark(key, state, key)), keys, st.sampled_from(MarkState)),
         st.builds(RunStarted, st.just("r"), keys, st.just(5.0), keys),

@@ -7,7 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from pulseq.artifacts import Artifact
 from pulseq.errors import InfrastructureError
+from pulseq.events import ArtifactsKept
 from pulseq.models import Status
 from pulseq.results.database import Database
 from pulseq.results.journal import JournalWriter, journal_path
@@ -62,6 +64,23 @@ def test_an_old_run_is_packed_and_its_rows_stay(story: Story, database: Database
     assert text == gzip.decompress(archive_path(story.home, "old").read_bytes())
     assert not journal.parent.exists()
     assert [("old", "t1")] == rows(database)
+
+
+def test_what_tests_left_goes_with_the_run_and_its_rows_stay(story: Story, database: Database) -> None:
+    kept = ArtifactsKept("t1", "", 1, "n", (Artifact("a", 50_000, "f00d", "", "artifacts/t1/1/a"),))
+    journal = story.run("old", [*story.test("t1", Status.FAILED), kept])
+    first = journal.parent / "artifacts" / "t1" / "1" / "a"
+    first.parent.mkdir(parents=True)
+    first.write_bytes(bytes(50_000))
+    (first.parent / "b").hardlink_to(first)
+    sync(story.home, database)
+
+    report = pack(story, database)
+
+    assert 45_000 < report.freed_bytes < 60_000
+    assert not journal.parent.exists()
+    with database.read() as connection:
+        assert [("t1", "a")] == connection.execute("SELECT test_id, name FROM artifacts").fetchall()
 
 
 def test_a_packed_run_comes_back_by_unpacking(story: Story, database: Database) -> None:

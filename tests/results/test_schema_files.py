@@ -38,3 +38,19 @@ def test_versions_above_the_found_one_are_applied_and_noted_in_order(found: int,
 
     assert [(version,) for version in VERSIONS] == applied
     assert (0,) == results
+
+
+def test_rows_that_got_more_columns_are_not_taken_for_changed_ones(tmp_path: Path) -> None:
+    connection = connect_memory(memory_limit_bytes=256 << 20, temp_directory=tmp_path / "t")
+    try:
+        apply_versions(connection, 0, 3)
+        connection.execute(
+            "INSERT INTO journals (run_id, end_offset, damaged_lines, rows_count, rows_checksum) "
+            "VALUES ('r', 9, 0, 1, 'x')"
+        )
+        apply_versions(connection, 3, SCHEMA_VERSION)
+        stamps = connection.execute("SELECT end_offset, rows_count, rows_checksum FROM journals").fetchall()
+    finally:
+        connection.close()
+
+    assert [(9, None, None)] == stamps

@@ -21,8 +21,8 @@ def test_nothing_told_has_no_rows() -> None:
 
 
 def test_a_node_that_joins_or_is_lost_is_a_look_at_its_health_too() -> None:
-    staged = rows(NodeJoined("n", "h", 2), NodeLost("n", "gone"))
-    assert staged["stage_nodes"] == [(1, "n", "h", 2, "{}", 5_000_000)]
+    staged = rows(NodeJoined("n", "h", 2, {}, "first", {"way": "ssh"}), NodeLost("n", "gone"))
+    assert staged["stage_nodes"] == [(1, "n", "h", 2, "{}", 5_000_000, "first", '{"way":"ssh"}')]
     assert [(row[0], row[3], row[4]) for row in staged["stage_node_health"]] == [
         (1, "joined", "active"),
         (2, "lost", "inactive"),

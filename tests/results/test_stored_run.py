@@ -9,10 +9,13 @@ from typing import Any
 import msgspec
 import pytest
 
+from pulseq.artifacts import Artifact
 from pulseq.errors import UsageError
 from pulseq.events import (
+    ArtifactsKept,
     AttemptFinished,
     EntryCollected,
+    NodeHealth,
     NodeJoined,
     NodeLost,
     RunFinished,
@@ -22,7 +25,7 @@ from pulseq.events import (
     TestClosed,
     TestPlanned,
 )
-from pulseq.models import AttemptResult, PytestWarning, Reason, Status
+from pulseq.models import AttemptResult, Liveness, PytestWarning, Reason, Status
 from pulseq.records import RunRecord, fold
 from pulseq.results.database import Database
 from pulseq.results.ingest import ingest
@@ -31,6 +34,7 @@ from pulseq.results.stored_run import load_run
 from pulseq.results.sync import sync
 
 WARNING = PytestWarning("UserWarning", "old", "a.py:3", "runtest")
+LEFT = Artifact("a.png", 3, "f00d", "image/png", "artifacts/a/1/a.png")
 FULL = AttemptResult(
     "a",
     1,
@@ -77,12 +81,16 @@ def test_a_plain_run_is_the_same(story: Any, database: Database) -> None:
 def test_all_that_an_attempt_can_say_is_the_same(story: Any, database: Database) -> None:
     events = [
         RunStarted("r1", "checkout", 1_700_000_000.0, "0.1", {"n": 2}),
-        NodeJoined("n", "localhost", 2, {"os": "linux", "memory": "8GB"}),
+        NodeJoined("n", "localhost", 2, {"os": "linux", "memory": "8GB"}, "first", {"way": "ssh"}),
         TestPlanned("a", FULL.variant, "a", "call", "high", "s.yaml:3", 1.5, {"browser": "chrome"}),
         EntryCollected("unit", "n", 1, 3, (WARNING,)),
         AttemptFinished(FULL),
         TestClosed("a", FULL.variant, Status.ERROR, Reason.CRASH, False, 1, "n", "it fell"),
+        ArtifactsKept("a", FULL.variant, 1, "n", (LEFT, msgspec.structs.replace(LEFT, path=None, trouble="lost"))),
+        ArtifactsKept("entry", "", 2, "n", (LEFT,)),
         SessionFinished("unit", "n", 1, "it ended badly", "a table", (WARNING,), (("suite", "x"),)),
+        NodeHealth("n", Liveness.ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.1, clock_offset=41.0, clock_uncertainty=0.1),
+        NodeHealth("n", Liveness.SUSPECT, "it is silent", incarnation="first", link_breaks=1, stray_processes=2),
         NodeLost("n", "killed"),
         RunNote("one"),
         RunFinished(1_700_000_009.0, 9.0, 1, "failed"),

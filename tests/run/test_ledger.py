@@ -177,7 +177,7 @@ def test_a_test_whose_node_is_lost_starts_again_elsewhere() -> None:
 
 
 def test_an_attempt_that_was_lost_says_when_it_began_and_how_long_it_ran() -> None:
-    now = iter([12.0, 17.5])
+    now = iter([11.0, 12.0, 17.5])  # sent, begun, lost
     ledger = begun(clock=lambda: next(now))
     ((event,), _) = lose(ledger, "gone")
     assert isinstance(event, AttemptFinished)

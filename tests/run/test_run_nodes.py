@@ -93,7 +93,7 @@ def test_a_node_that_joins_is_told_and_takes_tests_once_it_knows_the_run() -> No
     site = Site()
     assert not site.takes_tests
     asyncio.run(site.admit())
-    assert [NodeJoined("n", "h", 2, {"os": "linux"})] == site.told
+    assert [NodeJoined("n", "h", 2, {"os": "linux"}, "first")] == site.told
     assert site.takes_tests
     assert 2 == site.nodes.leave("n")
     assert not site.takes_tests
@@ -134,6 +134,17 @@ def test_a_node_is_drained_when_all_that_it_had_has_landed() -> None:
 
     assert not asyncio.run(drain())
     assert [("leave", [NODE.address])] == site.runner.asked
+
+
+def test_a_node_that_is_drained_forgets_the_run_after_what_is_waited_for() -> None:
+    site = Site()
+
+    async def bring_home(node_id: str) -> None:
+        site.runner.asked.append(("home", [node_id]))
+
+    site.nodes.before_leave = bring_home
+    asyncio.run(site.nodes.drain("n"))
+    assert [("home", ["n"]), ("leave", [NODE.address])] == site.runner.asked
 
 
 def test_before_nodes_take_tests_there_is_nothing_to_cancel() -> None:

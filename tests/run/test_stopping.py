@@ -153,6 +153,21 @@ def test_the_end_of_a_terminal_interrupts_the_run_but_not_under_nohup() -> None:
         signal.signal(signal.SIGHUP, before)
 
 
+def test_a_signal_that_skips_what_is_waited_for_stops_nothing_and_the_next_one_means_now(left: _Leaving) -> None:
+    async def skip_and_leave() -> Stopper:
+        stopper, skipped = Stopper(lambda why: None), asyncio.Event()
+        with stopper.watching(None):
+            with stopper.skipping(skipped.set):
+                signal.raise_signal(signal.SIGINT)
+                await asyncio.wait_for(skipped.wait(), 30)
+            assert (None, False) == (stopper.code, stopper.stopped.is_set())
+            signal.raise_signal(signal.SIGINT)
+        return stopper
+
+    asyncio.run(skip_and_leave())
+    assert ExitCode.INTERRUPTED == left.first_code()
+
+
 def test_the_deadline_stops_the_run() -> None:
     stopper = _watch(lambda _: None, deadline=0.001)
 

@@ -9,6 +9,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.processes.local_process import LocalProcess
 from pulseq.security.credentials import Credentials
 from pulseq.standing.standing_nodes import NodeView, ask_nodes, view_node
+from tests.dask_nodes import open_node, open_scheduler, open_worker
 
 LABELS = {"id": "node1", "slots": 2, "capabilities": {"os": "linux"}, "version": "1", "pid": 1}
 
@@ -18,7 +19,24 @@ def test_a_node_is_seen_with_the_runs_that_have_work_there() -> None:
 
     view = view_node({"pulseq": LABELS, "last_seen": 5.0}, keys)
 
-    assert NodeView(2, {"os": "linux"}, ("r1", "r2"), 3, 5.0) == view
+    assert NodeView(2, {"os": "linux"}, ("r1", "r2"), 3, 5.0, {"version": "1"}) == view
+
+
+def test_a_node_is_asked_how_it_does() -> None:
+    async def ask() -> tuple[NodeView, NodeView]:
+        async with (
+            open_scheduler() as scheduler,
+            open_node(scheduler, "n", host="lab1"),
+            open_worker(scheduler, "mute", {"id": "mute", "slots": 1, "capabilities": {}}),
+        ):
+            views = await ask_nodes(scheduler.address)
+        return views["n"], views["mute"]
+
+    node, mute = asyncio.run(ask())
+    assert node.answer is not None
+    assert node.answer.memory_total
+    assert node.answer.clock is not None
+    assert (node.labels["host"], mute.answer) == ("lab1", None)
 
 
 def test_a_scheduler_that_is_not_there_is_told_in_one_line() -> None:

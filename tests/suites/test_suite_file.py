@@ -122,7 +122,8 @@ def test_tests_are_a_list(write: Any, tests: str, found: str) -> None:
 def test_an_unknown_key_without_a_near_one_is_told_all_there_are(write: Any) -> None:
     with pytest.raises(ConfigurationError) as refusal:
         load_suite(write("tests: [{id: a, command: x}]\nzzz: 1"))
-    expected = "suite.yaml:2: zzz: found an unknown key, expected a key of a suite: suite, defaults, project, tests"
+    known = "suite, defaults, project, artifacts_limit, tests"
+    expected = f"suite.yaml:2: zzz: found an unknown key, expected a key of a suite: {known}"
     assert str(refusal.value) == expected
 
 
@@ -145,7 +146,8 @@ def test_all_problems_are_told_at_once_in_the_order_of_the_file(write: Any) -> N
         "suite.yaml:1: sute: found an unknown key, expected a key of a suite; did you mean 'suite'?",
         "suite.yaml:2: defaults.timeot: found an unknown key, expected a key of defaults; did you mean 'timeout'?",
         "suite.yaml:2: defaults.id: found an unknown key, expected a key of defaults: timeout, max_retries, "
-        "retry_delay, requirements, priority, metrics, env, cwd, python, memory_limit, output_limit",
+        "retry_delay, requirements, priority, metrics, env, cwd, python, memory_limit, output_limit, artifacts, "
+        "artifacts_of, artifacts_limit",
         "suite.yaml:2: defaults.max_retries: found 'x', expected a whole number, 0 or more",
         "suite.yaml:6: tests[1].id: found 'a' again, expected an id that no other test has; the first is at line 4",
         "suite.yaml:9: tests[1].timeout: found the key 'timeout' again, expected each key once; the first is at line 8",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
@@ -28,10 +29,13 @@ SHORT = "suite: short\ntests:\n  - {id: a, command: [true], requirements: {brows
 LONG = """
 suite: long
 tests:
-  - {id: long, command: [python, wait.py], requirements: {browser: chrome}, max_retries: 0}
+  - {id: long, command: [python, -c, "WAIT"], requirements: {browser: chrome}, max_retries: 0}
 """
-#: Until somebody has put a file there, so that a test ends when it is to.
-WAIT = "import os, time\nopen('pid', 'w').write(str(os.getpid()))\nwhile not os.path.exists('go'): time.sleep(0.02)\n"
+#: Until somebody has put a file there, so that a test ends when it is to; the place is known on all hosts.
+WAIT = (
+    "import os, time, pathlib; place = pathlib.Path('PLACE'); (place / 'pid').write_text(str(os.getpid()))\n"
+    "while not (place / 'go').exists(): time.sleep(0.02)\n"
+)
 NODES = "nodes: [{id: lab1, host: lab1.example, joins: true}]\nframework: {heartbeat_interval: 1, node_timeout: 20}\n"
 #: A port below those that systems give away by themselves.
 PORT = 21_786
@@ -113,8 +117,11 @@ class Site:
 def site(tmp_path: Path, prefect_api: str) -> Iterator[Site]:
     with open_workplace(tmp_path) as place:
         place.environment |= {"PREFECT_API_URL": prefect_api}
-        for name, text in {"short.yaml": SHORT, "long.yaml": LONG, "wait.py": WAIT, "nodes.yaml": NODES}.items():
-            place.write(name, text)
+        wait = WAIT.replace("PLACE", str(tmp_path)).replace("\n", "\\n")
+        # In a folder of their own: that is the project which travels, and nothing else here.
+        place.write("suites/short.yaml", SHORT)
+        place.write("suites/long.yaml", LONG.replace("WAIT", wait))
+        place.write("nodes.yaml", NODES)
         assert place.run("certs", "init").code == 0
         assert place.run("certs", "node", "lab1").code == 0
         made = Site(place)
@@ -132,7 +139,7 @@ def test_a_run_finds_a_node_that_has_joined_and_it_leaves_when_its_test_is_done(
     assert "read off this machine: linux" in node.said
     assert "told: browser=chrome" in node.said
 
-    run = site.place.start("run", "long.yaml", "--output", "json")
+    run = site.place.start("run", "suites/long.yaml", "--output", "json")
     until((site.place.path / "pid").exists, "the test has begun")
     node.process.send_signal(signal.SIGTERM)
     node.until_said("it takes no new tests, and ends when those that it has are done")
@@ -144,13 +151,13 @@ def test_a_run_finds_a_node_that_has_joined_and_it_leaves_when_its_test_is_done(
     assert node.said.endswith("node lab1 has ended\n")
     assert {} == site.status()["nodes"]
     site.joined()  # its own word that it leaves holds no longer than until it is back
-    assert site.place.run("run", "short.yaml").code == 0
+    assert site.place.run("run", "suites/short.yaml").code == 0
 
 
 def test_on_a_second_signal_it_ends_now_and_its_bodies_with_it(site: Site) -> None:
     site.up()
     node = site.joined()
-    run = site.place.start("run", "long.yaml", "--deadline", "60")
+    run = site.place.start("run", "suites/long.yaml", "--deadline", "60")
     until(lambda: (site.place.path / "pid").exists() and (site.place.path / "pid").read_text(), "the test has begun")
     body = psutil.Process(int((site.place.path / "pid").read_text()))
 
@@ -181,7 +188,7 @@ def test_what_is_killed_is_swept_by_its_next_self_which_takes_its_place_at_once(
 
     assert "an earlier self was killed" in second.said
     assert not any(Path(place).exists() for place in noted["places"])
-    assert site.place.run("run", "short.yaml").code == 0
+    assert site.place.run("run", "suites/short.yaml").code == 0
 
 
 def test_it_comes_back_by_itself_when_its_fleet_was_killed_and_started_again(site: Site) -> None:
@@ -193,7 +200,7 @@ def test_it_comes_back_by_itself_when_its_fleet_was_killed_and_started_again(sit
     assert "what `pulseq up` had started has died; it is started anew" in site.up()
     node.until_said(f"joined {site.address} again")
 
-    assert site.place.run("run", "short.yaml").code == 0
+    assert site.place.run("run", "suites/short.yaml").code == 0
 
 
 def test_a_fleet_waits_for_the_nodes_that_its_file_says_will_join(site: Site) -> None:
@@ -208,7 +215,69 @@ def test_a_fleet_waits_for_the_nodes_that_its_file_says_will_join(site: Site) ->
     site.joined()
     assert "not there yet" not in up.stderr.read()
     assert up.wait(60) == 0
-    assert site.place.run("run", "short.yaml").code == 0
+    assert site.place.run("run", "suites/short.yaml").code == 0
+
+
+def test_a_run_waits_for_the_nodes_that_its_file_says_will_join(site: Site) -> None:
+    site.place.write("soon.yaml", NODES.replace("node_timeout: 20", "node_timeout: 1"))
+    site.up()
+
+    late = site.place.run("run", "suites/short.yaml", "--nodes", "soon.yaml")
+    run = site.place.start("run", "suites/short.yaml", "--nodes", "nodes.yaml")
+    assert run.stderr is not None
+    until(lambda: "waiting for lab1 to join, for up to 20 s" in run.stderr.readline(), "it waits")
+    site.joined()
+
+    assert run.wait(60) == 0
+    assert late.code == 10
+    assert "lab1 has not joined within 1 s: `pulseq node start` there, or --without-missing" in late.err
+
+
+def test_a_run_whose_nodes_have_nothing_to_join_says_what_to_start(site: Site) -> None:
+    run = site.place.run("run", "suites/short.yaml", "--nodes", "nodes.yaml")
+
+    assert run.code == 4
+    assert "lab1 can join nothing: nothing is up here; `pulseq up --listen ADDRESS:PORT --nodes nodes.yaml`" in run.err
+
+
+PROGRAM = """
+import asyncio
+from pulseq.distributed import DistributedTestRunner, TestNode
+
+async def main():
+    async with DistributedTestRunner() as runner:
+        await runner.add_node(TestNode("lab1", "lab1.example", 0))
+        result = await runner.run_test({"id": "a", "command": ["true"], "requirements": {"browser": "chrome"}})
+        print(result.status, result.node_id, result.error or "", flush=True)
+        await runner.remove_node("lab1")
+        print(list(runner.nodes), flush=True)
+
+asyncio.run(main())
+"""
+
+
+def test_a_program_takes_a_node_that_joins_as_any_other(site: Site) -> None:
+    site.place.write("suites/program.py", PROGRAM)
+    program = subprocess.Popen(
+        [sys.executable, "program.py"],
+        cwd=site.place.path / "suites",
+        env=site.place.environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    site.place.started.append(program)
+    assert program.stderr is not None
+    told = until(program.stderr.readline, "it says how to join")
+    words = shlex.split(told.partition("to join: pulseq ")[2])
+    node = site.place.start(*words, "--label", "browser=chrome", "--slots", "1", PULSEQ_HOME=str(site.place.path / "n"))
+
+    out, err = program.communicate(timeout=120)
+
+    assert ("passed lab1 ", "[]") == tuple(out.splitlines()), err
+    node.send_signal(signal.SIGINT)
+    assert node.wait(60) == 0
 
 
 def test_a_run_from_elsewhere_uses_the_fleet_with_credentials_and_not_without(site: Site) -> None:
@@ -217,9 +286,13 @@ def test_a_run_from_elsewhere_uses_the_fleet_with_credentials_and_not_without(si
     there = {"PULSEQ_HOME": str(site.place.path / "there")}
     keep_credentials(site.place.path / "foreign.pem", make_credentials("another site"))
 
-    told = site.place.run("run", "short.yaml", "--scheduler", site.address, PULSEQ_CREDENTIALS="lab1.pem", **there)
-    foreign = site.place.run("run", "short.yaml", "--scheduler", site.address, "--credentials", "foreign.pem", **there)
-    without = site.place.run("run", "short.yaml", "--scheduler", site.address.replace("tls", "tcp"), **there)
+    told = site.place.run(
+        "run", "suites/short.yaml", "--scheduler", site.address, PULSEQ_CREDENTIALS="lab1.pem", **there
+    )
+    foreign = site.place.run(
+        "run", "suites/short.yaml", "--scheduler", site.address, "--credentials", "foreign.pem", **there
+    )
+    without = site.place.run("run", "suites/short.yaml", "--scheduler", site.address.replace("tls", "tcp"), **there)
 
     assert told.code == 0, told.err
     assert foreign.code == 10

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,16 @@ def test_n(n):
     while not os.path.exists({flag!r}):
         time.sleep(0.01)
 """
+#: Runs a flow of `flows/`, and prints the state that comes of it.
+FLOW = """
+import asyncio, importlib, json, sys
+sys.path.insert(0, sys.argv[1])
+flow = getattr(importlib.import_module(f"flows.{sys.argv[2]}"), sys.argv[2])
+state = asyncio.run(flow(**json.loads(sys.argv[3]), return_state=True))
+print(f"{state.name}: {state.message}")
+"""
+FORM_WORDS = ("from a form", "done")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +174,49 @@ def test_an_unknown_node_is_told_with_the_nearest_one(place: Workplace) -> None:
     done = place.run("node", "drain", "on")
 
     assert (4, "pulseq: found no node 'on', expected one of one, two; did you mean 'one'?\n") == (done.code, done.err)
+
+
+def test_a_form_drains_a_node_and_prefect_and_the_database_hear_of_each_mark(place: Workplace) -> None:
+    assert "Marked: two draining" == _flow(place, "mark_nodes", nodes=["two"], what="drain", why="from a form")
+    drained = _list(place)["two"]
+    assert ("draining", "from a form") == (drained["state"], drained["mark"]["why"])
+    assert drained["mark"]["who"].startswith("flow run drain two")
+    assert "NotMarked: found no node 'tow'" in _flow(place, "mark_nodes", nodes=["tow"])
+
+    _node(place, "undrain", "two", "--why", "done")
+    _flow(place, "node_health")
+    _flow(place, "node_health")
+
+    expected = [("two", "draining", "from a form"), ("two", "open", "done")]
+    until(lambda: _marked_events(place) == expected, "Prefect has heard of both, once each")
+    rows = place.sql("select node_id, state, why from node_marks where run_id is null and why <> '' order by marked_at")
+    assert expected == [tuple(row.values()) for row in rows if row["why"] in ("from a form", "done")]
+
+
+def _flow(place: Workplace, name: str, **parameters: object) -> str:
+    """What the flow run of a deployed flow ends in."""
+    done = subprocess.run(
+        [sys.executable, "-c", FLOW, str(ROOT), name, json.dumps(parameters)],
+        cwd=place.path,
+        env=place.environment | place.standing_variables() | {"PREFECT_LOGGING_LEVEL": "ERROR"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout.strip()
+
+
+def _marked_events(place: Workplace) -> list[tuple[str, str, str]]:
+    with place.standing_api() as api:
+        query = {"filter": {"event": {"name": ["pulseq.node.marked"]}}}
+        events = api.post("events/filter", json=query).raise_for_status().json()["events"]
+    told = [(one["resource"]["prefect.resource.name"], one["payload"]) for one in sorted(events, key=_occurred)]
+    return [(node, payload["state"], payload["why"]) for node, payload in told if payload["why"] in FORM_WORDS]
+
+
+def _occurred(event: dict[str, Any]) -> str:
+    return str(event["occurred"])
 
 
 def test_marks_outlive_the_scheduler_a_node_and_all_that_is_up(place: Workplace) -> None:

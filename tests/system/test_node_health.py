@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import platform
 import signal
 import socket
 import subprocess
@@ -14,6 +15,8 @@ from typing import Any
 
 import pytest
 
+import pulseq
+from pulseq.protocol.coding import PROTOCOL
 from tests.system.conftest import open_workplace
 from tests.system.workplace import Workplace, until
 
@@ -106,6 +109,12 @@ def test_nodes_that_are_well_are_rows_and_a_table(place: Workplace, look: Callab
     assert row["latency"] > 0 < row["memory_available"] < row["memory_total"]
     assert row["disk_free"] < row["disk_total"]
     assert row["heartbeat_age"] < 6
+    # One machine has one clock, and its bodies have left nothing behind.
+    assert abs(row["clock_offset"]) <= row["clock_uncertainty"] + 0.001
+    assert (0, 0) == (row["leaked_processes"], row["link_breaks"])
+    assert (pulseq.__version__, platform.python_version()) == (row["version"], row["python"])
+    assert (socket.gethostname(), PROTOCOL) == (row["host"], row["protocol"])
+    assert row["incarnation"]
     artifacts = _post(place, "artifacts/filter", {})
     lines = json.loads(next(one for one in artifacts if one["key"] == "node-health")["data"])
     assert {("one", "active"), ("two", "active")} == {(line["node"], line["state"]) for line in lines}
@@ -123,6 +132,27 @@ def test_a_run_looks_at_its_nodes_too(place: Workplace) -> None:
     rows = place.sql("select node_id, status, running from node_health where run_id = 'looked' and event = 'poll'")
     assert {("one", "active"), ("two", "active")} == {(row["node_id"], row["status"]) for row in rows}
     assert 2 == max(row["running"] for row in rows if row["node_id"] == "two")
+
+
+def test_what_bodies_leave_behind_is_counted(place: Workplace, look: Callable[[], str]) -> None:
+    place.write("leak.yaml", "suite: leak\ntests: [{id: t, command: 'sleep 600 & echo', shell: true}]")
+    assert place.run("run", "leak.yaml", "--run-id", "leaked").code == 0
+
+    look()
+
+    (ran,) = place.sql("select node_id, leaked_processes from attempts where run_id = 'leaked'")
+    assert 1 == ran["leaked_processes"] == _rows(place, ran["node_id"])[-1]["leaked_processes"]
+
+
+def test_people_and_programs_read_how_nodes_do(place: Workplace) -> None:
+    told = place.run("status", "--output", "json")
+    assert told.code == 0, told.err
+    nodes = told.json["nodes"]
+    assert {"one", "two"} == nodes.keys()
+    health = nodes["two"]["health"]
+    assert health["memory_total"] > 0 < health["latency"]
+    assert abs(health["clock_offset"]) <= health["clock_uncertainty"] + 0.001
+    assert nodes["two"]["host"] == socket.gethostname()
 
 
 def test_a_node_that_is_killed_is_told_of_although_it_is_back_already(

@@ -167,6 +167,8 @@ class KeptBody:
         self._started = time.monotonic()
         self._duration = 0.0
         self._leaked = 0
+        #: The directory with what it left as artifacts.
+        self._left: Optional[str] = None
         self._warnings: List[str] = []
         self._fds = select.poll()
         self._output_fd = -1
@@ -184,6 +186,7 @@ class KeptBody:
         self._clear_away()
         metrics, problems = parse_metrics(private.read_metrics())
         self._warnings.extend(problems)
+        self._hand_over(private)
         self._ending.peak_rss = self._usage.peak_rss
         self._ending.output = self._output.text()
         return self.report(decide(self._ending), metrics)
@@ -208,7 +211,14 @@ class KeptBody:
             "output_bytes": self._output.total_bytes,
             "metrics": metrics or {},
             "leaked": self._leaked,
+            "left": self._left,
         }
+
+    def _hand_over(self, private: PrivateDirectory) -> None:
+        try:
+            self._left = private.hand_over()
+        except OSError as error:
+            self._warnings.append(f"its artifacts could not be kept: {error}")
 
     def close(self) -> None:
         """Close what is open of the body: its output, where a process that could not be killed has it."""

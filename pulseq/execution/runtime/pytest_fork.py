@@ -7,9 +7,9 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, List, Optional, Tuple
+from typing import Any, Dict, List, Optional, Tuple
 
-from .body_environment import PrivateDirectory
+from .body_environment import ARTIFACTS_VARIABLE, PrivateDirectory
 from .metric import VARIABLE
 from .pytest_xdist import WORKER_VARIABLE
 
@@ -28,6 +28,7 @@ class RunnerLink:
         turns_fd: has a byte for each item that it may start.
         worker: the name of this worker, as pytest-xdist names its own: gw0, gw1, ...
         directory: the session's, in which its controller is found.
+        artifacts: what `Collector` is told of the test's files; None where no glob finds any.
         basetemp: of pytest's `tmp_path` in this process alone; None leaves it as it is.
         line: to the controller, open as long as the process lives.
     """
@@ -39,6 +40,7 @@ class RunnerLink:
     turns_fd: int
     worker: str
     directory: str
+    artifacts: Optional[Dict[str, Any]] = None
     basetemp: Optional[str] = None
     line: Any = None
 
@@ -94,6 +96,7 @@ def _quieten_terminal(reporter: Any) -> None:
 def _set_environment(link: RunnerLink) -> None:
     os.environ["TMPDIR"] = link.private.temporary
     os.environ[VARIABLE] = link.private.metrics
+    os.environ[ARTIFACTS_VARIABLE] = link.private.artifacts
     os.close(os.open(link.private.metrics, os.O_CREAT | os.O_WRONLY, 0o600))
     os.environ[WORKER_VARIABLE] = link.worker
     # The live module's: what the suite calls has to look for its directory anew.

@@ -32,6 +32,8 @@ from .stopped import StoppedLooks
 _GATHER_SECONDS = 0.01
 #: How long a session may take to end that a test broke, by pytest.exit or by closing our line.
 _BREAK_SECONDS = 30.0
+#: How long a runner may look for what an item has left, and copy it.
+_COLLECT_SECONDS = 60.0
 _KEPT_SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 _READ_BYTES = 256 * 1024
 
@@ -46,6 +48,7 @@ class RunnerKeeper:
         self._worker = str(request["worker"])
         self._temp = str(request["temp"])
         self._node_id = str(request["node"])
+        self._artifacts: Optional[Dict[str, Any]] = request.get("artifacts")
         self._node_buffer = wire.MessageBuffer()
         self._outbox = bytearray()
         self._pending: Dict[int, List[Any]] = {}
@@ -104,7 +107,14 @@ class RunnerKeeper:
         turns = Turns()
         self._flush()
         link = RunnerLink(
-            theirs, output_write_fd, captured, private, turns.read_fd, self._worker, self._starter.directory
+            theirs,
+            output_write_fd,
+            captured,
+            private,
+            turns.read_fd,
+            self._worker,
+            self._starter.directory,
+            self._artifacts,
         )
         pid = fork_silently()
         if pid == 0:
@@ -221,6 +231,9 @@ class RunnerKeeper:
                 said = runner.take_raw()  # what pytest wrote when it began is no item's
                 message["error"] = message.get("error") or said.text() or "pytest ended before it had collected"
                 self._to_node(message)
+            elif message["op"] == "collects" and self._running is not None:
+                # The item has ended: what it has left is being copied, which its timeout does not concern.
+                self._running.since, self._timeout = time.monotonic(), _COLLECT_SECONDS
             elif message["op"] == "next?":
                 self._to_node(message)
                 self._flush()
@@ -330,6 +343,7 @@ class RunnerKeeper:
                 self._to_node({"op": "late", **verdict})
             else:
                 del self._pending[running.number]
+                verdict = runner.with_artifacts(verdict, self._artifacts)
                 self._to_node({"op": "done", "i": running.number, **verdict})
         elif self._pending and not self._closing:
             self._fruitless += 1

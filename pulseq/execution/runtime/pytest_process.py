@@ -14,6 +14,7 @@ from . import process_tree, wire
 from .body_ending import Ending, decide
 from .body_environment import PrivateDirectory
 from .output import KEPT_BYTES, HeadTail
+from .pytest_artifacts import add_last_artifacts
 from .pytest_turns import Turns
 from .stack_dump import FRAMES_FOLLOW, say_stacks
 
@@ -202,6 +203,10 @@ class RunnerProcess:
         for fd in (self.output_fd, *self._captured):
             os.close(fd)
         self.remove_directory()
+
+    def with_artifacts(self, verdict: dict[str, Any], wanted: dict[str, Any] | None) -> dict[str, Any]:
+        """A verdict of `blame` with what the item has left; `wanted` is what `Collector` is told."""
+        return add_last_artifacts(verdict, self._private, wanted)
 
     def remove_directory(self) -> None:
         self._private.remove()

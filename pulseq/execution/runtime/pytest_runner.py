@@ -12,6 +12,7 @@ import pytest
 
 from . import metric, wire
 from .body_environment import clean_text
+from .pytest_artifacts import ItemArtifacts
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, become_worker
 from .pytest_garbage import keep_again
@@ -36,6 +37,7 @@ class Runner:
         self._verdict.recorder.on_suite_property = lambda name, value: sender.send("property", name=name, value=value)
         self._last_item: Any = None
         self._moment = Moment()
+        self._artifacts = ItemArtifacts(link.private, link.artifacts)
 
     def run(self) -> None:
         """Run batch after batch, until told to finish."""
@@ -75,6 +77,7 @@ class Runner:
         if not self._may_start():
             return
         self._settle(self._items.get(entries[0][1]))
+        self._artifacts.begin()
         announced = False
         while True:
             entry = entries[position]
@@ -127,6 +130,7 @@ class Runner:
         message.update(op="done", i=number, started_at=began.clock, memory=ended.peak_bytes / 1e6)
         message["cpu"] = 100 * (ended.cpu_seconds - began.cpu_seconds) / seconds
         self._add_metrics(message)
+        self._add_artifacts(message)
         self._last_item = item
         # An item may run again in this process, and then starts without what it has said.
         del item.user_properties[properties:]
@@ -135,7 +139,7 @@ class Runner:
         if broken is not None:
             error = f"{type(broken).__name__}: {broken}"
             message.update(status="error", reason="exception", broken=True, error=error, short=None)
-        message["next"] = ended.stamp(upcoming) if upcoming is not None and broken is None else None
+        message["next"] = self._moment.stamp(upcoming) if upcoming is not None and broken is None else None
         self._tell(message)
         if broken is not None:
             raise broken
@@ -170,6 +174,12 @@ class Runner:
             message["metrics"].update(found)
             message["warnings"].extend(warnings)
 
+    def _add_artifacts(self, message: Dict[str, Any]) -> None:
+        self._artifacts.add_to(message, lambda: self._send({"op": "collects"}))
+        if self._artifacts.collects:
+            self._artifacts.begin()
+            self._moment = Moment()  # the next one has not begun before
+
     def _settle(self, nextitem: Any) -> None:
         """Tear down what was left standing for an item that did not come: as pytest does at a session's end.
 
@@ -186,6 +196,7 @@ class Runner:
             when="teardown",
             reraise=(KeyboardInterrupt, pytest.exit.Exception),
         )
+        self._artifacts.forget()
         error = short = None
         if call.excinfo is not None:
             representation = self._last_item.repr_failure(call.excinfo)

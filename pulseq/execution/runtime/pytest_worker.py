@@ -10,7 +10,7 @@ import sys
 from typing import Any, Dict
 
 from . import metric, originals, wire
-from .body_environment import PrivateDirectory
+from .body_environment import ARTIFACTS_VARIABLE, PrivateDirectory
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
 from .pytest_leaving import leave
@@ -39,12 +39,14 @@ class InterpreterStarter(Starter):
         for descriptor in (1, 2):
             os.dup2(link.output_fd, descriptor)
         environment = {**os.environ, "TMPDIR": link.private.temporary, metric.VARIABLE: link.private.metrics}
+        environment[ARTIFACTS_VARIABLE] = link.private.artifacts
         message = {
             "request": self._request,
             "descriptors": descriptors,
             "private": link.private.path,
             "worker": link.worker,
             "directory": link.directory,
+            "artifacts": link.artifacts,
         }
         order = os.memfd_create("pulseq-worker", 0)
         wire.write(order, message)
@@ -63,7 +65,14 @@ def main(fd: int) -> None:
         os.set_inheritable(descriptor, False)
     private = PrivateDirectory.at(message["private"])
     link = RunnerLink(
-        socket.socket(fileno=sock_fd), output_fd, (out, err), private, turns_fd, message["worker"], message["directory"]
+        socket.socket(fileno=sock_fd),
+        output_fd,
+        (out, err),
+        private,
+        turns_fd,
+        message["worker"],
+        message["directory"],
+        message["artifacts"],
     )
     _run_pytest(link, message["request"])
 

@@ -6,18 +6,20 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.bench import Bench, run_command
 from tests.benchmarks.row import CannotMeasureError, Compare, Measured, Row, Samples, at_most
+from tests.benchmarks.rows import real_suites
 from tests.benchmarks.standing import pulseq_up, standing_of
 from tests.hosts.lab import Lab, open_lab
 from tests.hosts.needs import find_missing
 
 START, DISPATCH = "fleet-start", "fleet-dispatch"
+NETWORKX_LOCAL, NETWORKX_XDIST = "fleet-networkx", "fleet-networkx-xdist"
 HOSTS = 2
 ROWS = (
     Row(
@@ -29,6 +31,8 @@ ROWS = (
         Compare.MORE,
     ),
     Row(DISPATCH, "500 trivial tests on nodes of two hosts over ssh", "on two local nodes", "ms/test", at_most(1.2)),
+    Row(NETWORKX_LOCAL, "networkx's suite on two hosts of 1 slot over ssh", "on two local nodes", "s", at_most(1.1)),
+    Row(NETWORKX_XDIST, "the same", "pytest -n2 --dist load", "s", at_most(0.85)),
 )
 
 
@@ -39,11 +43,15 @@ def measure(bench: Bench) -> Measured:
         CannotMeasureError: this machine can have no hosts.
     """
     measured: dict[str, Samples] = {}
-    with open_hosts(bench, HOSTS) as lab:
+    environments = bench.environments.cache
+    environments.mkdir(parents=True, exist_ok=True)
+    with open_hosts(bench, HOSTS, shown=(environments,)) as lab:
         if bench.wants(START):
             measured[START] = _measure_start(bench, lab)
         if bench.wants(DISPATCH):
             measured[DISPATCH] = _measure_dispatch(bench, lab)
+        if bench.wants(NETWORKX_LOCAL, NETWORKX_XDIST):
+            measured |= _measure_networkx(bench, lab)
     return measured
 
 
@@ -78,16 +86,47 @@ def _measure_dispatch(bench: Bench, lab: Lab) -> Samples:
     count = bench.size(500, 100)
     tests = "".join(f"  - {{id: t{number}, simulate: {{duration: 0}}}}\n" for number in range(count))
     project = make_project(bench.directory(DISPATCH), f"suite: many\ntests:\n{tests}")
-    names = [host.name for host in lab.hosts]
-    with ExitStack() as stack:
-        up = partial(pulseq_up, nodes=HOSTS, slots=1)
-        far = stack.enter_context(up(bench.directory("far") / "home", hosts=names, variables=lab.environment))
-        near = stack.enter_context(up(bench.directory("near") / "home"))
-        sides = [partial(_milliseconds_a_test, project, home, count) for home in (far, near)]
+    with _two_fleets(bench, lab) as fleets:
+        sides = [partial(_milliseconds_a_test, project, home, count) for home in fleets]
         for side in sides:
             side()  # the nodes import what a first run imports
         over_ssh, local = bench.interleave(*sides)
     return Samples({"ssh": over_ssh}, {"local": local})
+
+
+def _measure_networkx(bench: Bench, lab: Lab) -> dict[str, Samples]:
+    suite = real_suites.NETWORKX
+    python = bench.environments.python(suite.environment, suite.packages)
+    package = suite.quick if bench.quick else suite.target
+    directory = bench.directory(NETWORKX_LOCAL)
+    for host in lab.hosts:
+        # The suite is the environment's, which is there at the same path, and so is an empty directory to run it in.
+        host.run(["mkdir", "-p", directory])
+    with _two_fleets(bench, lab) as (far, near):
+        sides = {
+            "ssh": partial(real_suites.run_ours, directory, python, package, far, "--no-ship"),
+            "local": partial(real_suites.run_ours, directory, python, package, near),
+            "load": partial(real_suites.run_pytest, directory, python, package, ("-n2", "--dist", "load")),
+        }
+        measured = dict(zip(sides, bench.interleave(*sides.values()), strict=True))
+    note = f"{package}: {real_suites.check_counts(measured)} on all sides"
+    over_ssh, local, load = ([run.seconds for run in measured[side]] for side in sides)
+    return {
+        NETWORKX_LOCAL: Samples({"ssh": over_ssh}, {"local": local}, (note,)),
+        NETWORKX_XDIST: Samples({"ssh": over_ssh}, {"load": load}, (note,)),
+    }
+
+
+@contextmanager
+def _two_fleets(bench: Bench, lab: Lab) -> Iterator[tuple[Path, Path]]:
+    """State directories of two nodes that are up on hosts, and of two on this machine; one slot each."""
+    names = [host.name for host in lab.hosts]
+    up = partial(pulseq_up, nodes=HOSTS, slots=1)
+    with (
+        up(bench.directory("far") / "home", hosts=names, variables=lab.environment) as far,
+        up(bench.directory("near") / "home") as near,
+    ):
+        yield far, near
 
 
 def make_project(directory: Path, suite: str) -> Path:

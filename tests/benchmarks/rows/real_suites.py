@@ -118,15 +118,15 @@ def measure(suite: RealSuite, bench: Bench) -> Measured:
     directory = bench.directory(suite.name)
     with pulseq_up(directory / "one", nodes=1, slots=2) as one, pulseq_up(directory / "two", nodes=2, slots=1) as two:
         ours: dict[str, Callable[[], SuiteRun]] = {
-            suite.one_node: partial(_ours, directory, python, package, one),
-            suite.two_nodes: partial(_ours, directory, python, package, two),
-            suite.interpreters: partial(_ours, directory, python, package, two, "--isolation", "interpreter"),
-            suite.cold: partial(_ours, directory, python, package, None),
+            suite.one_node: partial(run_ours, directory, python, package, one),
+            suite.two_nodes: partial(run_ours, directory, python, package, two),
+            suite.interpreters: partial(run_ours, directory, python, package, two, "--isolation", "interpreter"),
+            suite.cold: partial(run_ours, directory, python, package, None),
         }
         sides = {name: side for name, side in ours.items() if bench.wants(name)}
-        sides |= {mode: partial(_pytest, directory, python, package, ("-n2", "--dist", mode)) for mode in MODES}
+        sides |= {mode: partial(run_pytest, directory, python, package, ("-n2", "--dist", mode)) for mode in MODES}
         # Without xdist it is run once, for its counts.
-        alone = _pytest(directory, python, package, ())
+        alone = run_pytest(directory, python, package, ())
         measured = dict(zip(sides, bench.interleave(*sides.values()), strict=True))
     told = check_counts({"alone": [alone], **measured})
     theirs = {mode: [run.seconds for run in measured[mode]] for mode in MODES}
@@ -151,7 +151,8 @@ def check_counts(measured: dict[str, list[SuiteRun]]) -> str:
     return ", ".join(f"{count} {word}" for count, word in zip(counts, _COUNTS, strict=True))
 
 
-def _ours(directory: Path, python: Path, package: str, home: Path | None, *how: str) -> SuiteRun:
+def run_ours(directory: Path, python: Path, package: str, home: Path | None, *how: str) -> SuiteRun:
+    """The suite on what is up for a state directory; None starts two nodes for it."""
     new = directory / f"new-{time.monotonic_ns()}"
     # What an earlier run knows of durations is not to help: a database of its own each time.
     where = ["-n", "2"] if home is None else ["--db", str(new / "results.duckdb")]
@@ -165,7 +166,8 @@ def _ours(directory: Path, python: Path, package: str, home: Path | None, *how: 
     return SuiteRun(seconds, tuple(int(counts.get(word, 0)) for word in _COUNTS))
 
 
-def _pytest(directory: Path, python: Path, package: str, how: Sequence[str]) -> SuiteRun:
+def run_pytest(directory: Path, python: Path, package: str, how: Sequence[str]) -> SuiteRun:
+    """The suite by pytest, with these options."""
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *how, "--pyargs", package]
     began = time.perf_counter()
     done = run_command(command, cwd=directory, accept=(0, 1))

@@ -5,7 +5,7 @@ import stat
 import pytest
 
 from pulseq.bounds import bound_id
-from pulseq.execution.runtime.body_environment import PrivateDirectory
+from pulseq.execution.runtime.body_environment import PrivateDirectory, remove_tree
 from pulseq.models import CommandBody
 
 SHOW = CommandBody(("python", "-c", "import json, os; print(json.dumps(dict(os.environ)))"))
@@ -20,6 +20,8 @@ def test_a_body_is_told_where_it_is(run_body):
     environment = shown(run_body(SHOW, id="cart::total", run_id="r1", attempt=2))
     told = {name: value for name, value in environment.items() if name.startswith("PULSEQ_")}
     assert os.path.basename(told.pop("PULSEQ_METRICS")) == "metrics.jsonl"
+    artifacts = told.pop("PULSEQ_ARTIFACTS")
+    assert os.path.dirname(artifacts) == os.path.dirname(environment["TMPDIR"])
     assert told == {
         "PULSEQ_RUN_ID": "r1",
         "PULSEQ_TEST_ID": "cart::total",
@@ -86,3 +88,62 @@ def test_a_link_in_place_of_the_metrics_is_not_followed(tmp_path):
 def test_the_private_directory_is_for_its_user_alone(tmp_path):
     private = PrivateDirectory(str(tmp_path))
     assert stat.S_IMODE(os.stat(private.path).st_mode) == 0o700
+
+
+def test_what_a_body_leaves_is_handed_over_and_the_next_one_finds_nothing(tmp_path):
+    private = PrivateDirectory(str(tmp_path))
+    assert (None, True) == (private.hand_over(), private.is_as_new())
+    with open(os.path.join(private.artifacts, "a"), "w") as file:
+        file.write("a")
+    assert not private.is_as_new()
+    place = private.hand_over()
+    assert (["a"], True) == (os.listdir(os.path.join(place, "own")), private.is_as_new())
+    assert private.hand_over() is None
+
+
+def test_a_file_that_a_body_has_removed_again_is_nothing(tmp_path):
+    private = PrivateDirectory(str(tmp_path))
+    path = os.path.join(private.artifacts, "a")
+    with open(path, "w"):
+        pass
+    os.unlink(path)
+    assert (None, True) == (private.hand_over(), private.is_as_new())
+
+
+def test_times_that_an_archive_brings_along_hide_nothing(tmp_path):
+    private = PrivateDirectory(str(tmp_path))
+    with open(os.path.join(private.artifacts, "a"), "w"):
+        pass
+    os.utime(private.artifacts, (0, 0))
+    assert private.hand_over() is not None
+
+
+@pytest.mark.parametrize("kind", ["gone", "link", "file", "closed"])
+def test_a_directory_that_a_body_has_spoilt_is_there_for_the_next(tmp_path, kind):
+    private, other = PrivateDirectory(str(tmp_path / "p")), tmp_path / "other"
+    (other / "inner").mkdir(parents=True)
+    (other / "inner").chmod(0o755)
+    if kind == "closed":
+        os.mkdir(os.path.join(private.artifacts, "deep"))
+        os.chmod(private.artifacts, 0)
+    else:
+        os.rmdir(private.artifacts)
+    if kind == "link":
+        os.symlink(other, private.artifacts)
+    if kind == "file":
+        open(private.artifacts, "w").close()
+    try:
+        private.hand_over()
+    except OSError:
+        assert kind in ("file", "closed")
+    assert (0o700, []) == (stat.S_IMODE(os.lstat(private.artifacts).st_mode), os.listdir(private.artifacts))
+    # What a link leads to is nobody's to touch.
+    assert 0o755 == stat.S_IMODE((other / "inner").stat().st_mode)
+
+
+def test_a_tree_that_is_a_link_is_removed_and_not_what_it_leads_to(tmp_path):
+    (tmp_path / "real" / "inner").mkdir(parents=True)
+    (tmp_path / "link").symlink_to("real")
+    remove_tree(str(tmp_path / "link"))
+    assert ["real"] == os.listdir(tmp_path)
+    assert (tmp_path / "real" / "inner").is_dir()

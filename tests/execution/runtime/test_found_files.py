@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from pulseq.node.junit_files import find_files
+from pulseq.execution.runtime.found_files import find_files
 
 TREE = (
     "a.xml",

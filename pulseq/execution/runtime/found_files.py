@@ -6,24 +6,25 @@ import contextlib
 import os
 import stat
 from collections import deque
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
-from typing import TypeAlias
+from typing import Deque, Dict, Iterator, List, Set, Tuple, Union
 
 #: A file as it was written: device, inode, bytes, nanoseconds of its last change. Its name is no part of it.
-Mark: TypeAlias = tuple[int, int, int, int]
+Mark = Tuple[int, int, int, int]
 
 _ANY_DEPTH = "**"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class FoundFile:
+    """A file that a glob found, and what it is known again by."""
+
     path: str
     mark: Mark
 
 
-def find_files(pattern: str, directory: str) -> list[FoundFile]:
+def find_files(pattern: str, directory: str) -> List[FoundFile]:
     """The files that a glob finds in an absolute directory, sorted by path, each once by whatever names.
 
     As with Python's `glob`, `**` stands for any number of directories, and neither it nor `*` for names with a dot
@@ -37,16 +38,16 @@ def find_files(pattern: str, directory: str) -> list[FoundFile]:
     return sorted(walk.found.values(), key=lambda file: file.path)
 
 
-@dataclass(slots=True)
+@dataclass
 class _Walk:
     """From directory to directory; what is reached by links comes last, so that files have their own names."""
 
-    parts: tuple[str, ...]
-    found: dict[tuple[int, int] | str, FoundFile] = field(default_factory=dict)
-    _waiting: deque[tuple[str, int]] = field(default_factory=deque)
-    _linked: deque[tuple[str, int]] = field(default_factory=deque)
+    parts: Tuple[str, ...]
+    found: Dict[Union[Tuple[int, int], str], FoundFile] = field(default_factory=dict)
+    _waiting: Deque[Tuple[str, int]] = field(default_factory=deque)
+    _linked: Deque[Tuple[str, int]] = field(default_factory=deque)
     #: Directories, by device and inode, and the part of the pattern that was looked for in them.
-    _seen: set[tuple[int, int, int]] = field(default_factory=set)
+    _seen: Set[Tuple[int, int, int]] = field(default_factory=set)
 
     def go(self, directory: str) -> None:
         if self.parts:

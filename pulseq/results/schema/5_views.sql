@@ -1,0 +1,1 @@
+-- Version 5 has the views of version 3.

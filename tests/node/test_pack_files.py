@@ -1,0 +1,70 @@
+"""Small blobs in packs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pulseq.node.pack_files import PackFiles
+
+
+def open_packs(directory: Path) -> PackFiles:
+    for name in ("packs", "in"):
+        (directory / name).mkdir(exist_ok=True)
+    packs = PackFiles(directory / "packs", directory / "in" / "mark")
+    packs.refresh()
+    return packs
+
+
+def test_what_was_added_is_read_here_and_by_others(tmp_path: Path) -> None:
+    packs, other = open_packs(tmp_path), open_packs(tmp_path)
+    packs.add([(b"1", b"one"), (b"2", b""), (b"3", b"three")])
+    packs.add([(b"1", b"one")])
+    assert other.size_of(b"1") is None
+    other.refresh()
+
+    for known in (packs, other):
+        assert [b"one", b"", b"three", None] == [known.read(digest) for digest in (b"1", b"2", b"3", b"4")]
+        assert [3, 0, 5, None] == [known.size_of(digest) for digest in (b"1", b"2", b"3", b"4")]
+    assert 1 == len(list((tmp_path / "packs").iterdir()))
+    assert [] == list((tmp_path / "in").iterdir())
+
+
+def test_what_others_have_removed_is_not_there(tmp_path: Path) -> None:
+    packs, other = open_packs(tmp_path), open_packs(tmp_path)
+    packs.add([(b"1", b"one")])
+    other.refresh()
+    ((_, _, name, digests),) = packs.kept()
+    packs.remove(name)
+
+    assert [b"1"] == digests
+    assert packs.size_of(b"1") is None
+    assert other.read(b"1") is None
+    other.refresh()
+    assert other.size_of(b"1") is None
+
+
+def test_a_pack_with_a_damaged_blob_is_removed(tmp_path: Path) -> None:
+    packs = open_packs(tmp_path)
+    packs.add([(b"1", b"one"), (b"2", b"two")])
+    packs.drop(b"1")
+    packs.drop(b"3")
+
+    assert packs.read(b"2") is None
+    assert [] == list((tmp_path / "packs").iterdir())
+
+
+@pytest.mark.parametrize("data", [b"", b"short", b"x" * 100, b"\xff" * 8])
+def test_what_is_no_pack_is_passed_over(tmp_path: Path, data: bytes) -> None:
+    open_packs(tmp_path).add([(b"1", b"one")])
+    (tmp_path / "packs" / "0.pack").write_bytes(data)
+    assert b"one" == open_packs(tmp_path).read(b"1")
+
+
+def test_a_pack_that_cannot_be_written_leaves_nothing(tmp_path: Path) -> None:
+    packs = open_packs(tmp_path)
+    (tmp_path / "packs").rmdir()
+    with pytest.raises(OSError, match="No such file"):
+        packs.add([(b"1", b"one")])
+    assert [] == list((tmp_path / "in").iterdir())
