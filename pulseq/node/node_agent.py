@@ -7,15 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import sys
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
+from typing import TypeVar
 
 import anyio
 from distributed import Worker
 from distributed.worker_state_machine import SecedeEvent
 
 from pulseq.background import Background
+from pulseq.blotting import blot_texts
 from pulseq.execution.executor import Executor
 from pulseq.execution.pytest_lines import AskNext
 from pulseq.execution.pytest_session import PytestSession
@@ -38,6 +42,7 @@ from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.node.outbox import Outbox
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.probe import Probe
+from pulseq.node.surroundings import Surroundings, login_environment
 from pulseq.node.task_processes import FlowTasks
 from pulseq.orchestration.task_runs import TaskRuns
 from pulseq.protocol.coding import decode, encode
@@ -55,9 +60,10 @@ from pulseq.protocol.from_node import (
     encode_report,
     run_topic,
 )
-from pulseq.protocol.project_files import Done, Lacking, Workspace
+from pulseq.protocol.project_files import Done, Lacking
 from pulseq.protocol.to_node import (
     BeginRun,
+    BodyVariables,
     CancelRun,
     Collect,
     DropArtifacts,
@@ -74,6 +80,8 @@ from pulseq.protocol.to_node import (
 )
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
 
+T = TypeVar("T")
+
 #: How long cancelled bodies may take to end; their keepers are quicker, grace included.
 CANCEL_TIMEOUT_SECONDS = 5.0
 #: What is told is on its way this much later, should this process be killed then.
@@ -86,6 +94,7 @@ class NodeAgent:
     `first_worker` is the number of the first of its pytest workers on this machine, `shared` where its pytest
     sessions share what they collect with other nodes there, `machine_slots` how many slots all of these have,
     `shares_worker` whether the worker has tasks of others, whose places dispatches are not to take.
+    `variables` are those of all bodies here, `python` is the interpreter of those that name none.
     `projects` has what was sent of the projects of runs.
     """
 
@@ -100,9 +109,13 @@ class NodeAgent:
         first_worker: int = 0,
         shared: Path | None = None,
         machine_slots: int | None = None,
+        variables: Mapping[str, str] | None = None,
+        python: str | None = None,
         shares_worker: bool = False,
         projects: HostProjects | None = None,
     ) -> None:
+        self.variables = variables or {}
+        self.python = python
         self._shares_worker = shares_worker
         self.projects = projects or HostProjects()
         self.first_worker = first_worker
@@ -114,7 +127,10 @@ class NodeAgent:
         self.node_slots = NodeSlots(slots)
         self._giving_way = GivingWay(self.node_slots)
         self.temp_root = temp_root
-        self.executor = Executor(node_id=node_id, temp_root=temp_root)
+        self.executor = self._make_executor(os.environ)
+        #: Of bodies that have the environment of a login, once there are some.
+        self._login_executor: Executor | None = None
+        self._executor_lock = asyncio.Lock()
         self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
@@ -125,7 +141,7 @@ class NodeAgent:
         """Make the node able to run bodies; from here on drivers reach it."""
         await self.executor.start()
         self.projects.prepare_with(
-            self.executor, self.temp_root, lambda run_id, line: self.send(run_id, [PrepareOutput(line)])
+            self._surround, self.temp_root, lambda run_id, line: self.send(run_id, [PrepareOutput(line)])
         )
         register_node(self)
         self._probe.hang_on(self._worker)
@@ -136,6 +152,34 @@ class NodeAgent:
     def note_leaked(self, processes: int) -> None:
         """So many processes that a body left behind were killed."""
         self._leaked += processes
+
+    def _make_executor(self, environment: Mapping[str, str]) -> Executor:
+        return Executor(
+            node_id=self.node_id,
+            temp_root=self.temp_root,
+            call_python=self.python,
+            environment={**environment, **self.variables},
+        )
+
+    async def _surround(self, bodies: BodyVariables) -> tuple[Executor, Surroundings]:
+        around = Surroundings.of(bodies, self.variables)
+        return await self.executor_for(around), around
+
+    async def executor_for(self, surroundings: Surroundings) -> Executor:
+        """What runs bodies that have these surroundings."""
+        if not surroundings.like_a_login:
+            return self.executor
+        async with self._executor_lock:
+            if self._login_executor is None:
+                executor = self._make_executor(login_environment(os.environ))
+                await executor.start()
+                self._login_executor = executor
+        return self._login_executor
+
+    async def end_bodies(self) -> None:
+        """End all that the executors have running, and their processes."""
+        executors = [executor for executor in (self.executor, self._login_executor) if executor is not None]
+        await asyncio.gather(*(executor.close() for executor in executors))
 
     @property
     def dispatches(self) -> int:
@@ -153,8 +197,8 @@ class NodeAgent:
 
     async def _do(self, run_id: str, asked: Order) -> Collection | bytes | Lacking | Done | None:
         match asked.message:
-            case BeginRun(workspace):
-                await self._begin_run(run_id, workspace)
+            case BeginRun() as begin:
+                await self._begin_run(run_id, begin)
             case OfferProject() | PutBlobs() | MakeWorkspace() as message:
                 return await self.projects.do(run_id, message)
             case Dispatch() as dispatch:
@@ -162,7 +206,7 @@ class NodeAgent:
                     self._make_way(task_key(run_id, dispatch.key))
                 await self._runs[run_id].handle(dispatch)
             case Collect(spec):
-                return await (await self._begin_run(run_id)).collect(spec)
+                return await (await self._begin_run(run_id, BeginRun())).collect(spec)
             case RunTask() as task:
                 return await self.flow_tasks.run(run_id, task)
             case FetchArtifact(sha256, offset, length):
@@ -178,10 +222,11 @@ class NodeAgent:
         # As `distributed.secede` does for a task in a thread: it waits for a slot of ours and not for one of Dask's.
         self._worker.handle_stimulus(SecedeEvent(key=key, compute_duration=0.0, stimulus_id=f"pulseq-{key[2]}"))
 
-    async def _begin_run(self, run_id: str, workspace: Workspace | None = None) -> RunOnNode:
-        paths = await self.projects.begin(run_id, workspace) if workspace is not None else None
+    async def _begin_run(self, run_id: str, begin: BeginRun) -> RunOnNode:
+        around, workspace = Surroundings.of(begin.bodies, self.variables), begin.workspace
+        paths = await self.projects.begin(run_id, workspace, around.environment) if workspace is not None else None
         if run_id not in self._runs:
-            self._runs[run_id] = RunOnNode(self, run_id, paths)
+            self._runs[run_id] = RunOnNode(self, run_id, around, paths)
         await self._runs[run_id].open()
         return self._runs[run_id]
 
@@ -209,7 +254,7 @@ class NodeAgent:
         for run_id in list(self._runs):
             await self._leave_run(run_id)
         await self.flow_tasks.close()
-        await self.executor.close()
+        await self.end_bodies()
         await self._probe.background.end()
 
 
@@ -219,8 +264,11 @@ class RunOnNode:
     `paths` is set where its project is in a workspace.
     """
 
-    def __init__(self, agent: NodeAgent, run_id: str, paths: PathTranslation | None = None) -> None:
+    def __init__(
+        self, agent: NodeAgent, run_id: str, surroundings: Surroundings, paths: PathTranslation | None = None
+    ) -> None:
         self.run_id = run_id
+        self._surroundings = surroundings
         self._paths = paths
         self._agent = agent
         self._task_runs = TaskRuns(self.tell)
@@ -236,7 +284,12 @@ class RunOnNode:
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
         self._background = Background()
-        self._ends = AttemptEnds(lambda message, busy: self.tell(message, busy=busy), agent.temp_root, self._background)
+        self._ends = AttemptEnds(
+            lambda message, busy: self.tell(message, busy=busy),
+            agent.temp_root,
+            self._background,
+            surroundings.blotter,
+        )
         self._idle = asyncio.Event()
         self._idle.set()
 
@@ -340,8 +393,9 @@ class RunOnNode:
         self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
         if work.suspect:
             await self._see_told()
-        order = AttemptOrder(self.run_id, work.test, attempt, work.timeout_seconds)
-        running = await self._agent.executor.start_attempt(order)
+        around = self._surroundings
+        order = AttemptOrder(self.run_id, work.test, attempt, work.timeout_seconds, around.variables, around.secrets)
+        running = await (await self._agent.executor_for(around)).start_attempt(order)
         outcome = asyncio.ensure_future(running.result())
         with self._stoppable(lambda: running.stop(Reason.CANCELLED)):
             try:
@@ -413,15 +467,19 @@ class RunOnNode:
                 first_worker=self._agent.first_worker,
                 shared=self._agent.shared,
                 machine_slots=self._agent.machine_slots,
+                default_python=self._agent.python or sys.executable,
+                environment=self._surroundings.base,
+                variables=self._surroundings.variables,
+                blotter=self._surroundings.blotter,
             )
         return self._sessions[spec]
 
     async def collect(self, spec: PytestSpec) -> Collection:
         """What the pytest session of `spec` holds; collected here once."""
         if self._paths is None:
-            return await self._session(spec).collect()
+            return self._blot(await self._session(spec).collect())
         collection = await self._session(self._paths.spec_here(spec)).collect()
-        return self._paths.collection_home(collection)
+        return self._blot(self._paths.collection_home(collection))
 
     async def read_artifact(self, sha256: str, offset: int, length: int) -> bytes | None:
         """A part of what an attempt left; None where it is not here."""
@@ -468,7 +526,12 @@ class RunOnNode:
         """Queue a message to the driver; a `busy` one is of a pack, whose next may come at any moment."""
         if isinstance(message, AttemptEnd):
             self._agent.note_leaked(message.result.leaked_processes)
-        self._outbox.put(message if self._paths is None else self._paths.bring_home(message), busy=busy)
+        told = message if self._paths is None else self._paths.bring_home(message)
+        self._outbox.put(self._blot(told), busy=busy)
+
+    def _blot(self, value: T) -> T:
+        blotter = self._surroundings.blotter
+        return value if blotter is None else blot_texts(value, blotter)
 
     async def close(self) -> None:
         await self.cancel()

@@ -11,11 +11,12 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pulseq.models import AttemptResult, PytestOrder, PytestSpec, SimulateBody, TestCase
-from pulseq.node.node_agent import RunOnNode
+from pulseq.models import AttemptOrder, AttemptResult, CommandBody, PytestOrder, PytestSpec, SimulateBody, TestCase
+from pulseq.node.node_agent import NodeAgent, RunOnNode
 from pulseq.node.node_slots import NodeSlots
+from pulseq.node.surroundings import Surroundings
 from pulseq.protocol.from_node import DispatchDone, NextAsked, NodeMessage, TestsRecalled
-from pulseq.protocol.to_node import NoNext
+from pulseq.protocol.to_node import BodyVariables, NoNext
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
@@ -61,7 +62,7 @@ class Node:
             send=lambda _run_id, messages: self.told.extend(messages),
             temp_root=Path("/nonexistent"),
         )
-        self.run = RunOnNode(cast(Any, agent), "r")
+        self.run = RunOnNode(cast(Any, agent), "r", Surroundings.of(BodyVariables(), {}))
         self.run._task_runs = cast(Any, Prefect())
         self.run._sessions[SPEC] = cast(Any, self.session)
         self.handling: list[asyncio.Task[None]] = []
@@ -228,3 +229,43 @@ def test_a_simulated_dispatch_waits_for_its_slot_too() -> None:
         assert performed == [["1"]]
 
     on_node(story)
+
+
+def test_like_a_login_bodies_have_nothing_of_what_the_node_was_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONLY_IN_THE_SHELL", "1")
+    worker = SimpleNamespace(executors={"default": None})
+    command = TestCase("a", CommandBody(("env",)), cwd=str(tmp_path))
+
+    async def story() -> str:
+        agent = NodeAgent(cast(Any, worker), node_id="n", slots=1, temp_root=tmp_path, variables={"OF_NODE": "1"})
+        around = Surroundings.of(BodyVariables({"PASSED": "1"}, like_a_login=True), agent.variables)
+        try:
+            executor = await agent.executor_for(around)
+            assert executor is await agent.executor_for(around)
+            order = AttemptOrder("r", command, variables=around.variables)
+            return (await (await executor.start_attempt(order)).result()).output
+        finally:
+            await agent.end_bodies()
+
+    names = {line.partition("=")[0] for line in asyncio.run(story()).splitlines()}
+    assert {"OF_NODE", "PASSED", "HOME", "USER", "PULSEQ_NODE_ID"} <= names
+    assert "ONLY_IN_THE_SHELL" not in names
+    assert {path.name for path in tmp_path.iterdir()} == set()
+
+
+def test_what_a_run_tells_has_no_secrets() -> None:
+    told: list[NodeMessage] = []
+    agent = SimpleNamespace(
+        node_slots=NodeSlots(1), send=lambda _run_id, messages: told.extend(messages), temp_root=Path("/nonexistent")
+    )
+
+    async def story() -> None:
+        around = Surroundings.of(BodyVariables({}, ("hunter2",)), {})
+        run = RunOnNode(cast(Any, agent), "r", around)
+        run.tell(DispatchDone("1", "it is hunter2"))
+        run._outbox.flush()
+
+    asyncio.run(story())
+    assert told == [DispatchDone("1", "it is ***")]
