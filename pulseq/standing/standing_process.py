@@ -137,10 +137,13 @@ class StandingKeeper:
             return Condition.ENDING
         # Without a process to start from, a run starts by itself.
         needed = [part.state.condition for part in self.parts if part not in (*self._nodes, self._run_host)]
-        nodes = [node.state.condition for node in self._nodes if node.state.condition is not Condition.GIVEN_UP]
+        nodes = [node for node in self._nodes if node.state.condition is not Condition.GIVEN_UP]
         if Condition.GIVEN_UP in needed or (self._nodes and not nodes):
             return Condition.GIVEN_UP
-        if all(condition is Condition.RUNNING for condition in (*needed, *nodes)):
+        # A host that is out of reach may be so for long, and keeps nobody from the others.
+        there = [node for node in nodes if not (node.is_patient and node.state.condition is Condition.RESTARTING)]
+        needed += [node.state.condition for node in there or nodes]
+        if all(condition is Condition.RUNNING for condition in needed):
             return Condition.RUNNING
         return Condition.RESTARTING if self._started else Condition.STARTING
 

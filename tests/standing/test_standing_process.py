@@ -21,9 +21,9 @@ STARTING, RUNNING, RESTARTING = Condition.STARTING, Condition.RUNNING, Condition
 GIVEN_UP = Condition.GIVEN_UP
 
 
-def condition_of(home: Path, conditions: Iterable[Condition], *, started: bool) -> Condition:
+def condition_of(home: Path, conditions: Iterable[Condition], *, started: bool, fleet: Fleet = FLEET) -> Condition:
     async def look() -> Condition:
-        keeper = StandingKeeper(home, FLEET, API)
+        keeper = StandingKeeper(home, fleet, API)
         keeper._started = started
         for part, condition in zip(keeper.parts, conditions, strict=True):
             part.state = replace(part.state, condition=condition)
@@ -48,6 +48,23 @@ def test_all_of_it_does_as_its_parts_do(
     tmp_path: Path, scheduler: Condition, node1: Condition, node2: Condition, all_of_it: Condition
 ) -> None:
     assert all_of_it is condition_of(tmp_path, (scheduler, node1, node2), started=True)
+
+
+@pytest.mark.parametrize(
+    ("lab1", "node1", "all_of_it"),
+    [
+        (RESTARTING, RUNNING, RUNNING),
+        (RESTARTING, RESTARTING, RESTARTING),
+        (RUNNING, RESTARTING, RESTARTING),
+        (RESTARTING, GIVEN_UP, RESTARTING),
+    ],
+)
+def test_a_host_that_is_out_of_reach_keeps_nobody_from_the_others(
+    tmp_path: Path, lab1: Condition, node1: Condition, all_of_it: Condition
+) -> None:
+    fleet = Fleet((NodeSpec("lab1", "lab1.example"), NodeSpec("node1")))
+
+    assert all_of_it is condition_of(tmp_path, (RUNNING, lab1, node1), started=True, fleet=fleet)
 
 
 def test_what_has_not_been_ready_yet_is_starting(tmp_path: Path) -> None:

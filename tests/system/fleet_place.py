@@ -16,8 +16,6 @@ from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, until
 
 RUN = "fleet"
-#: Of the scheduler; its address is this fleet's alone.
-PORT = 8786
 CREDENTIALS = "fleet.pem"
 #: What stays on a host, so that the next run finds it: projects and their environments; what pytest itself keeps; of a
 #: node that has joined by itself what it is, its log, and its credentials.
@@ -35,6 +33,16 @@ class FleetPlace:
     workplace: Workplace
     lab: Lab
 
+    @property
+    def listens(self) -> str:
+        """Where the scheduler is to listen. Its port is taken on loopback, too, so that no two fleets can have one."""
+        return f"{self.lab.address}:{20_000 + int(self.lab.address.split('.')[2])}"
+
+    def write_suite(self, text: str) -> str:
+        """A suite, alone in its project; its name."""
+        self.workplace.write("project/suite.yaml", text)
+        return "project/suite.yaml"
+
     def write_nodes(self, nodes: Iterable[dict[str, Any]], **framework: float) -> str:
         """A nodes file; its name."""
         # What is JSON is YAML.
@@ -43,7 +51,7 @@ class FleetPlace:
 
     def up(self, nodes: str) -> None:
         """A standing fleet of a nodes file, which other hosts can join."""
-        for words in (("certs", "init"), ("up", "--nodes", nodes, "--listen", f"{self.lab.address}:{PORT}")):
+        for words in (("certs", "init"), ("up", "--nodes", nodes, "--listen", self.listens)):
             done = self.workplace.run(*words)
             assert done.code == 0, done.err
 
@@ -52,7 +60,7 @@ class FleetPlace:
         name = host.name
         assert self.workplace.run("certs", "node", name).code == 0
         host.write(CREDENTIALS, (self.workplace.path / f"{name}.pem").read_text()).chmod(0o600)
-        where = ["--scheduler", f"tls://{self.lab.address}:{PORT}", "--credentials", CREDENTIALS, "--id", name]
+        where = ["--scheduler", f"tls://{self.listens}", "--credentials", CREDENTIALS, "--id", name]
         joining = host.start(["pulseq", "node", "start", *where, *more])
         assert joining.stderr is not None
         said = iter(joining.stderr.readline, "")

@@ -13,14 +13,15 @@ from tests.hosts.lab import Lab
 from tests.system.fleet_place import RUN, FleetPlace
 from tests.system.workplace import Workplace
 
-SUITE = "suite: one\ndefaults: {cwd: /}\ntests:\n  - {id: first, command: ['true']}\n"
+SUITE = "suite: one\ntests:\n  - {id: first, command: ['true']}\n"
 
 
 @pytest.fixture
 def place(workplace: Workplace, hosts: Lab) -> FleetPlace:
     workplace.environment |= hosts.environment
-    workplace.write("suite.yaml", SUITE)
-    return FleetPlace(workplace, hosts)
+    place = FleetPlace(workplace, hosts)
+    place.write_suite(SUITE)
+    return place
 
 
 def _cut(host: Host) -> None:
@@ -95,7 +96,7 @@ def test_hosts_that_cannot_be_used_are_told_in_a_line_each_and_the_others_do_the
         spoil(place.lab.open_host(name))
     options = [word for host in place.lab.hosts for word in ("--on", host.name)]
 
-    ended = place.workplace.run("run", "suite.yaml", *options, "--without-missing", "--run-id", RUN)
+    ended = place.workplace.run("run", "project/suite.yaml", *options, "--without-missing", "--run-id", RUN)
 
     assert 0 == ended.code, ended.err
     notes = [told["text"] for told in place.events("run_note") if told["text"].startswith("going on without ")]
@@ -112,7 +113,7 @@ def test_one_of_them_ends_the_run_before_any_test(place: FleetPlace) -> None:
     good, bad = place.lab(2)
     bad.kill_sshd()
 
-    ended = place.workplace.run("run", "suite.yaml", "--on", good.name, "--on", bad.name, "--run-id", RUN)
+    ended = place.workplace.run("run", "project/suite.yaml", "--on", good.name, "--on", bad.name, "--run-id", RUN)
 
     (line,) = [line for line in ended.err.splitlines() if line.startswith("pulseq: ")]
     assert line.startswith(f"pulseq: host {bad.name!r} cannot be reached: nothing listens there")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import time
 from collections import Counter
 
@@ -27,8 +28,7 @@ def place(workplace: Workplace, hosts: Lab) -> FleetPlace:
 
 def _write_suite(place: FleetPlace) -> str:
     tests = "".join(f"  - {{id: t{number}, command: [sleep, '3']}}\n" for number in range(TESTS))
-    place.workplace.write("suite.yaml", f"suite: faults\ndefaults: {{cwd: /}}\ntests:\n{tests}")
-    return "suite.yaml"
+    return place.write_suite(f"suite: faults\ntests:\n{tests}")
 
 
 def _wait_until(moment: float) -> None:
@@ -37,37 +37,42 @@ def _wait_until(moment: float) -> None:
 
 
 def test_every_verdict_is_there_once_whatever_befalls_the_hosts(place: FleetPlace, prefect_api: str) -> None:
-    briefly_cut, long_cut, without_sshd, frozen = place.lab(4)
-    names = [host.name for host in place.lab.hosts]
-    nodes = place.write_nodes(
-        [{"id": name, "host": name, "max_concurrent_tests": 2} for name in names],
-        node_timeout=NODE_TIMEOUT,
-        heartbeat_interval=1,
-    )
-    run = place.workplace.start("run", _write_suite(place), "--nodes", nodes, "--run-id", RUN)
-    until(lambda: all(len(place.starts(name)) > 2 for name in names), "all hosts run tests")
+    briefly_cut, long_cut, without_sshd, frozen, drained, added = place.lab(6)
+    nodes = [{"id": host.name, "host": host.name, "max_concurrent_tests": 2} for host in place.lab.hosts]
+    nodes[-1] |= {"joins": True}
+    place.up(place.write_nodes(nodes, node_timeout=NODE_TIMEOUT, heartbeat_interval=1))
+    run = place.workplace.start("run", _write_suite(place), "--run-id", RUN)
+    began_on = [host.name for host in place.lab.hosts if host is not added]
+    until(lambda: all(len(place.starts(name)) > 2 for name in began_on), "all hosts run tests")
 
     began = time.monotonic()
     briefly_cut.cut()
     long_cut.cut()
     frozen.freeze()
     without_sshd.kill_sshd()
+    marked = place.workplace.run("node", "drain", drained.name, "--why", "new firmware")
+    assert 0 == marked.code, marked.err
+    joined = place.join(added, "--slots", "2")
     _wait_until(began + SHORT_CUT_SECONDS)
     briefly_cut.heal()
     without_sshd.start_sshd()
+    had_drained = len(place.starts(drained.name))
     _wait_until(began + 2 * NODE_TIMEOUT)
     long_cut.heal()
     frozen.thaw()
-    before = {name: len(place.starts(name)) for name in names}
-    until(lambda: all(len(place.starts(name)) > before[name] for name in names), "all hosts run tests again")
+    again = [host.name for host in place.lab.hosts if host is not drained]
+    before = {name: len(place.starts(name)) for name in again}
+    until(lambda: all(len(place.starts(name)) > before[name] for name in again), "all others run tests again")
     ended = finish(run)
+    down = place.workplace.run("down")
+    joined.send_signal(signal.SIGTERM)
+    joined.communicate(timeout=60)
 
-    assert ended.code == 0, ended.err
+    assert (0, 0) == (ended.code, down.code), (ended.err, down.err)
     assert Counter(passed=TESTS) == Counter(told["status"] for told in place.events("test_closed"))
-    moved = {name: len(place.lost(name)) for name in names}
-    assert {name: min(count, 1) for name, count in moved.items()} == {
-        name: int(name != briefly_cut.name) for name in names
-    }
+    moved = {host.name: len(place.lost(host.name)) for host in place.lab.hosts}
+    assert {name for name, count in moved.items() if count} == {long_cut.name, without_sshd.name, frozen.name}
     assert max(moved.values()) <= 2  # what ran there, and nothing that had ended
+    assert had_drained == len(place.starts(drained.name))
     assert [] == find_broken_promises(place.workplace, RUN, prefect_api)
-    assert [] == place.find_left()
+    assert "" == "\n".join(place.find_left())

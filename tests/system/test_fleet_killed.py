@@ -27,12 +27,12 @@ def place(workplace: Workplace, hosts: Lab) -> FleetPlace:
 def _start(place: FleetPlace) -> int:
     """A run with a test on each of two hosts; the number of its process."""
     names = [host.name for host in place.lab.hosts]
-    tests = [{"id": name, "command": STUBBORN, "shell": True, "cwd": "/"} for name in names]
-    place.workplace.write("suite.yaml", f"suite: stubborn\ntests: {json.dumps(tests)}\n")
+    tests = [{"id": name, "command": STUBBORN, "shell": True} for name in names]
+    suite = place.write_suite(f"suite: stubborn\ntests: {json.dumps(tests)}\n")
     nodes = place.write_nodes(
         [{"id": name, "host": name} for name in names], node_timeout=NODE_TIMEOUT, heartbeat_interval=1
     )
-    run = place.workplace.start("run", "suite.yaml", "--nodes", nodes, "--run-id", RUN)
+    run = place.workplace.start("run", suite, "--nodes", nodes, "--run-id", RUN)
     until(lambda: all("sleep 601" in host.describe_processes() for host in place.lab.hosts), "all bodies are there")
     return run.pid
 
