@@ -26,6 +26,8 @@ Scalar: TypeAlias = str | int | float | bool
 CapabilityValue: TypeAlias = Scalar | tuple[Scalar, ...]
 #: The identity of a test within a run: its id and its variant.
 Key: TypeAlias = tuple[str, str]
+#: Variables that are the business of nodes and drivers, and not a body's, begin so.
+PRIVATE_PREFIXES = ("PREFECT_", "DASK_", "PULSEQ_")
 
 
 class Status(StrEnum):
@@ -291,12 +293,16 @@ class AttemptOrder:
         run_id: the run it belongs to.
         attempt: its number, from 1.
         timeout_seconds: after which the body's tree is ended; None means never.
+        variables: what the body has besides the node's environment, before what the test says.
+        secrets: the texts that are blotted out of all that the body says.
     """
 
     run_id: str
     test: TestCase
     attempt: int = 1
     timeout_seconds: float | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    secrets: Sequence[str] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True)

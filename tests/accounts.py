@@ -42,7 +42,7 @@ def open_place() -> Iterator[Path]:
 
 #: The interpreter may lie where that account cannot enter, so what a script needs is imported before.
 _BECOME = """
-import os, pathlib, socket, sys
+import json, os, pathlib, socket, ssl, sys
 os.setgroups([])
 os.setgid({user})
 os.setuid({user})
@@ -51,7 +51,7 @@ os.setuid({user})
 
 @contextlib.contextmanager
 def as_somebody(script: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
-    """A script that runs as that account, with `os`, `pathlib`, `socket` and `sys`; it has ended after the block."""
+    """A script that runs as that account, with the modules imported above; it has ended after the block."""
     with subprocess.Popen(
         [sys.executable, "-c", _BECOME.format(user=SOMEBODY) + script, *map(str, arguments)],
         cwd="/",

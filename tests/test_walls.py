@@ -16,7 +16,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"artifacts", "bounds", "errors", "marks", "models", "fleet", "project", "events", "records", "runtime"},
-    {"background", "blobs", "capabilities", "ownership", "safe_text"},
+    {"background", "blobs", "blotting", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol", "security"},
     {"planning", "projects", "suites", "execution", "results", "reports"},
     {"pulseq"},  # the package itself: its version, and what a test body may import
@@ -61,6 +61,7 @@ KNOWN_TO_NODES = (
             "artifacts",
             "background",
             "blobs",
+            "blotting",
             "bounds",
             "capabilities",
             "errors",

@@ -134,6 +134,12 @@ DASK = (
         ("test_what_a_worker_registers_is_seen_by_all_who_ask",),
     ),
     Place(
+        ("Scheduler.get_metadata", "Scheduler.set_metadata"),
+        ("cluster/mark_store.py",),
+        "Marks of nodes do not outlive their scheduler.",
+        ("test_a_scheduler_tells_its_metadata_and_versions_and_forgets_a_worker_when_it_is_asked",),
+    ),
+    Place(
         ("Scheduler.get_metadata", "Scheduler.versions", "Scheduler.unregister"),
         ("node/joining.py",),
         "A node that comes by itself is not told of another release, nor takes the place of its former self.",

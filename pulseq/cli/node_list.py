@@ -20,7 +20,11 @@ from pulseq.safe_text import safe_line
 if TYPE_CHECKING:
     from pulseq.standing.fleet import FleetNode
 
-_HEALTH = ("heartbeat_age", "latency", "load", "memory_available", "memory_total", "disk_free", "disk_total")
+_HEALTH = (
+    *("heartbeat_age", "latency", "load", "memory_available", "memory_total", "disk_free", "disk_total"),
+    *("store_free", "store_total", "clock_offset", "clock_uncertainty", "leaked_processes", "stray_processes"),
+    *("incarnation", "python", "protocol"),
+)
 
 
 def list_nodes(

@@ -12,10 +12,12 @@ from distributed import Client
 from pulseq.background import Background
 from pulseq.models import Collection, Key, PytestSpec
 from pulseq.protocol.coding import decode, encode
-from pulseq.protocol.entry_points import take_dispatch, take_message, task_key
+from pulseq.protocol.entry_points import SealedMessage, take_dispatch, take_message, task_key
 from pulseq.protocol.project_files import Done, Lacking, Workspace
 from pulseq.protocol.to_node import (
+    NO_VARIABLES,
     BeginRun,
+    BodyVariables,
     CancelRun,
     Collect,
     DropArtifacts,
@@ -60,16 +62,24 @@ class NodeClient:
             logging.getLogger(name).setLevel(logging.WARNING)
         self._client = client
 
-    async def begin_run(self, run_id: str, addresses: list[str], workspace: Workspace | None = None) -> None:
+    async def begin_run(
+        self,
+        run_id: str,
+        addresses: list[str],
+        workspace: Workspace | None = None,
+        bodies: BodyVariables = NO_VARIABLES,
+    ) -> None:
         """Make nodes know a run, so that they can be sent its dispatches.
 
         Args:
             workspace: where they have its project; None where it is at the paths that its tests name.
+            bodies: the environment of its bodies there.
 
         Raises:
             OSError: one of them is gone, or could not.
         """
-        for answer in (await self._ask(addresses, Order(run_id, BeginRun(workspace)))).values():
+        begin = BeginRun(workspace, bodies)
+        for answer in (await self._ask(addresses, Order(run_id, begin))).values():
             if isinstance(answer, OSError):
                 raise answer
 
@@ -187,7 +197,7 @@ class NodeClient:
             logger.warning("a node could not do what it was asked", exc_info=True)
 
     async def _ask(self, addresses: list[str], order: Order) -> Mapping[str, Any]:
-        return await self._ask_all(addresses, encode(order)) if addresses else {}
+        return await self._ask_all(addresses, SealedMessage(encode(order))) if addresses else {}
 
     async def _ask_for(self, address: str, message: bytes) -> bytes:
         answer = (await self._ask_all([address], message))[address]

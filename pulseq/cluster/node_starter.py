@@ -98,6 +98,8 @@ class NodeStarter:
                 "port": spec.port,
                 "slots": spec.max_concurrent_tests,
                 "capabilities": dict(spec.capabilities),
+                "env": dict(spec.env),
+                "python": spec.python,
                 "first_worker": first_workers(self._fleet)[spec.id],
                 "heartbeat_seconds": self._heartbeat_seconds,
                 "node_timeout_seconds": self._node_timeout_seconds,

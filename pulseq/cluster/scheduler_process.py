@@ -23,7 +23,7 @@ from pulseq.processes.child import read_configuration, tell_owner, watch_lifelin
 from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.connections import connection_settings
-from pulseq.protocol.welcome import WELCOME_KEY, Welcome
+from pulseq.protocol.welcome import WELCOME_KEY, NodeWords, Welcome
 from pulseq.security.authority import make_credentials
 from pulseq.security.credentials import Credentials
 from pulseq.security.tls import ClusterSecurity
@@ -68,7 +68,8 @@ async def serve(configuration: dict[str, Any]) -> None:
     ) as scheduler:
         scheduler.add_plugin(NodeWatch(scheduler))
         heartbeat_seconds = configuration.get("heartbeat_seconds", worker_ttl / 3)
-        welcome = Welcome(__version__, PROTOCOL, worker_ttl, heartbeat_seconds)
+        words = msgspec.convert(configuration.get("nodes", {}), dict[str, NodeWords])
+        welcome = Welcome(__version__, PROTOCOL, worker_ttl, heartbeat_seconds, words)
         scheduler.set_metadata([WELCOME_KEY], msgspec.to_builtins(welcome))
         if configuration.get("outlives_runs"):
             scheduler.add_plugin(RunWatch())

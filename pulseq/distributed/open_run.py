@@ -11,6 +11,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.events import Event, TestClosed
 from pulseq.fleet import Fleet, FrameworkConfig
 from pulseq.models import Key, Reason, Suite, TestCase
+from pulseq.project import ProjectSpec
 from pulseq.run.run_options import RunOptions
 from pulseq.run.run_session import RunOutcome, RunSession
 
@@ -37,12 +38,13 @@ class OpenRun:
         self,
         options: RunOptions,
         framework: FrameworkConfig,
+        project: ProjectSpec,
         scheduler: TestScheduler | None,
         on_open: Callable[[Dispatcher], None],
     ) -> None:
         self.options = options
         self.session = RunSession(
-            Suite(SUITE, ()),
+            Suite(SUITE, (), project=project),
             Fleet((), framework),
             options,
             [self._note],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import weakref
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from pulseq.distributed.scheduled_tests import ScheduledTests
@@ -12,8 +13,10 @@ from pulseq.distributed.test_node import TestNode
 from pulseq.fleet import FrameworkConfig
 from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue
+from pulseq.project import ProjectSpec
 from pulseq.security.credentials import Credentials
 from pulseq.suites.nodes_file import framework_from_mapping
+from pulseq.suites.project_keys import project_from_mapping
 
 
 class Session:
@@ -85,3 +88,14 @@ def config_of(config: FrameworkConfig | Mapping[str, Any] | None) -> FrameworkCo
     if config is None or isinstance(config, FrameworkConfig):
         return config
     return framework_from_mapping(config)
+
+
+def project_of(project: ProjectSpec | Mapping[str, Any] | None) -> ProjectSpec:
+    """A project, given as one or as a dict with the keys that a suite file has.
+
+    Raises:
+        ValueError: a value that cannot be used; the text says what was found and what was expected.
+    """
+    if isinstance(project, ProjectSpec):
+        return project
+    return project_from_mapping(project or {}, Path.cwd())

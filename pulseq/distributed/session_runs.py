@@ -17,6 +17,7 @@ from pulseq.events import Event, TestClosed
 from pulseq.fleet import Fleet, FrameworkConfig, NodeSpec
 from pulseq.models import CapabilityValue, PytestBody, Suite, TestCase
 from pulseq.orchestration.quiet_flow_runs import quiet_flow_runs
+from pulseq.project import ProjectSpec
 from pulseq.records import RunRecord
 from pulseq.run.event_log import EventSink
 from pulseq.run.run_options import RunOptions
@@ -36,8 +37,9 @@ RECORD_SECONDS_PER_TASK_RUN = 0.02
 class SessionRuns:
     """Runs tests on the nodes of a session, in any number of runs at once."""
 
-    def __init__(self, config: FrameworkConfig, *, ship: bool | None = None) -> None:
+    def __init__(self, config: FrameworkConfig, project: ProjectSpec, *, ship: bool | None = None) -> None:
         self.config = config
+        self._project = project
         self._ship = ship
         self.backend = LocalBackend(config)
         self._open_runs: list[OpenRun] = []
@@ -69,7 +71,7 @@ class SessionRuns:
                 all_closed.set_result(None)
 
         session = RunSession(
-            Suite("scheduled tests", tuple(cases)),
+            Suite("scheduled tests", tuple(cases), project=self._project),
             Fleet((), self.config),
             self._options(),
             [watch],
@@ -136,7 +138,7 @@ class SessionRuns:
         for old in [open_run for open_run in self._open_runs if open_run.idle]:
             self._open_runs.remove(old)
             old.release()
-        open_run = OpenRun(self._options(), self.config, scheduler, self._note_opened)
+        open_run = OpenRun(self._options(), self.config, self._project, scheduler, self._note_opened)
         open_run.begin(self._follow(open_run.session, open_run.session.run()))
         self._open_runs.append(open_run)
         return open_run

@@ -12,7 +12,7 @@ from typing import Any, Self, TypeVar
 from pulseq.capabilities import nearest_miss
 from pulseq.distributed.results_aggregator import ResultsAggregator
 from pulseq.distributed.scheduled_tests import ScheduledTests
-from pulseq.distributed.session import Session, config_of, current_session
+from pulseq.distributed.session import Session, config_of, current_session, project_of
 from pulseq.distributed.session_runs import SessionRuns
 from pulseq.distributed.test_node import TestNode, node_of
 from pulseq.distributed.test_result import TestResult, TestResults, fold_results
@@ -22,6 +22,7 @@ from pulseq.events import Event
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import CommandBody, PytestBody, Reason, Status, TestCase
 from pulseq.processes.loop_thread import LoopThread
+from pulseq.project import ProjectSpec
 
 __all__ = ["DistributedTestRunner", "TestNode", "TestResult", "TestResults"]
 
@@ -41,9 +42,11 @@ class DistributedTestRunner:
         config: a framework configuration, as one or as a dict.
         ship: whether the project goes to all nodes, or to none, since all have it at the same path; None sends it to
             those on other hosts. It is the git work tree of the working directory, or else that directory.
+        project: what tests need of the caller and on other hosts, with the keys that a suite's `project` has; the
+            variables and secrets that it names are those of the program when a run begins.
 
     Raises:
-        ValueError: the configuration cannot be used.
+        ValueError: the configuration or the project cannot be used.
     """
 
     __test__ = False
@@ -55,8 +58,9 @@ class DistributedTestRunner:
         aggregator: ResultsAggregator | None = None,
         config: FrameworkConfig | Mapping[str, Any] | None = None,
         ship: bool | None = None,
+        project: ProjectSpec | Mapping[str, Any] | None = None,
     ) -> None:
-        given = config_of(config)
+        given, told = config_of(config), project_of(project)
         self._session = _session_for(scheduler)
         self._session.join("runner", self)
         self._session.config = given or self._session.config
@@ -65,7 +69,7 @@ class DistributedTestRunner:
             scheduler.distribute(self._session)
         self._aggregator = aggregator
         self._adding: set[str] = set()
-        self._runs = SessionRuns(self._session.config, ship=ship)
+        self._runs = SessionRuns(self._session.config, told, ship=ship)
         self._loop = LoopThread(self._runs.close)
         # Whoever forgets a runner forgets its nodes: they end with it, and not with the program.
         weakref.finalize(self, self._loop.leave).atexit = False

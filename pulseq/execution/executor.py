@@ -23,7 +23,8 @@ class Executor:
     Args:
         node_id: the node's name, told to bodies and put into results.
         temp_root: directory under which the bodies' temporary directories are made.
-        default_python: interpreter for bodies that do not name one.
+        default_python: interpreter of this node.
+        call_python: interpreter for `call` bodies that name none, written as a test would; the node's when None.
         environment: what bodies get their variables from, without ours; the process's own when None.
     """
 
@@ -33,13 +34,17 @@ class Executor:
         node_id: str,
         temp_root: Path,
         default_python: str = sys.executable,
+        call_python: str | None = None,
         environment: Mapping[str, str] | None = None,
     ) -> None:
         self._node_id = node_id
         self._default_python = default_python
+        self._call_python = call_python or default_python
         self._parent = temp_root
         self._temp_root = temp_root
         self._environment = os.environ if environment is None else environment
+        #: Of the interpreter for `call` bodies, as far as that is known.
+        self.call_version: str | None = None
         self._launchers: LauncherPool | None = None
         self._attempts: set[RunningAttempt] = set()
 
@@ -58,7 +63,9 @@ class Executor:
             ) from error
         self._launchers = LauncherPool(self._temp_root, self._environment)
         try:
-            await self._launchers.get(self._default_python)
+            for python in dict.fromkeys((self._default_python, os.path.expanduser(self._call_python))):
+                if os.path.isabs(python) or os.sep not in python:  # else it is another one in each directory
+                    self.call_version = (await self._launchers.get(python)).version
         except (LauncherError, OSError) as error:
             await self.close()
             raise InfrastructureError(f"this node cannot run tests: {error}") from error
@@ -93,11 +100,9 @@ class Executor:
         return KeptAttempt(order, self._node_id, message, launcher)
 
     def _python(self, test: TestCase) -> str:
-        """The interpreter of a test; a relative path starts at the test's directory, a bare name is looked up."""
-        if not isinstance(test.body, CallBody) or test.python is None:
+        if not isinstance(test.body, CallBody):
             return self._default_python
-        python = os.path.expanduser(test.python)
-        return os.path.join(test.cwd, python) if os.sep in python else python
+        return find_python(test.python or self._call_python, test.cwd)
 
     async def close(self) -> None:
         """End what runs (reason `cancelled`) and every process of this executor."""
@@ -109,3 +114,9 @@ class Executor:
         if launchers is not None:
             await launchers.close()
             await asyncio.to_thread(shutil.rmtree, self._temp_root, ignore_errors=True)
+
+
+def find_python(python: str, cwd: str) -> str:
+    """An interpreter as it can be started; a relative path begins at a test's directory, a bare name is looked up."""
+    python = os.path.expanduser(python)
+    return os.path.join(cwd, python) if os.sep in python else python

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import IO
 
 from pulseq.execution.runtime import launcher as runtime_launcher
+from pulseq.models import PRIVATE_PREFIXES
 from pulseq.processes.handle import ProcessHandle
 from pulseq.processes.message_line import MessageLine, PacketLine
 from pulseq.processes.spawn import spawn
@@ -28,8 +29,6 @@ STARTER = Path(runtime_launcher.__file__).with_name("__main__.py")
 READY_SECONDS = 30.0
 PLACING_SECONDS = 10.0
 END_SECONDS = 5.0
-#: Variables that are the node's business and not a body's.
-PRIVATE_PREFIXES = ("PREFECT_", "DASK_", "PULSEQ_")
 _LAST_BYTES = 2000
 #: What the starting of an interpreter fails with when the machine, not the interpreter, is to blame.
 _MACHINE_ERRORS = frozenset({errno.EAGAIN, errno.ENOMEM, errno.EMFILE, errno.ENFILE, errno.ENOSPC})
@@ -58,6 +57,7 @@ class LauncherProcess:
 
     def __init__(self, python: str, process: OwnChild, control: PacketLine, log: IO[bytes]) -> None:
         self.python = python
+        self.version = ""
         self._process = process
         self._control = control
         self._log = log
@@ -122,8 +122,10 @@ class LauncherProcess:
         """
         try:
             async with asyncio.timeout(READY_SECONDS):
-                if await self._control.receive() is None:
+                ready = await self._control.receive()
+                if ready is None:
                     raise LauncherError(f"cannot run tests under {self.python!r}: {await self._post_mortem()}")
+            self.version = ".".join(map(str, ready["version"]))
             self._control.send_at_once({"temp_root": str(temp_root)})
         except TimeoutError:
             raise LauncherError(f"{self.python!r} was not ready to run tests after {READY_SECONDS:g} s") from None
@@ -181,7 +183,7 @@ class LauncherPool:
         return launcher
 
     def _spawn(self, python: str) -> LauncherProcess:
-        program = shutil.which(python)
+        program = shutil.which(python, path=self._environment.get("PATH"))
         if program is None:
             raise LauncherError(f"the interpreter {python!r} does not exist on this node, or is not executable")
         here, there = socket.socketpair(type=socket.SOCK_SEQPACKET)

@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from pathlib import Path
 
+from pulseq.execution.executor import find_python
 from pulseq.execution.pytest_lines import (
     AskNext,
     KeeperLine,
@@ -24,15 +25,22 @@ from pulseq.execution.pytest_lines import (
 )
 from pulseq.execution.pytest_results import collection_of, session_result, unmeasured_result
 from pulseq.execution.runtime import wire
+from pulseq.execution.runtime.blotting import Blotter
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
 from pulseq.execution.shared_zygote import ZygoteLine
-from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, Reason, SessionResult
+from pulseq.models import (
+    PRIVATE_PREFIXES,
+    AttemptResult,
+    Collection,
+    PytestOrder,
+    PytestSpec,
+    Reason,
+    SessionResult,
+)
 from pulseq.processes.message_line import LineClosedError
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0
-
-_PRIVATE_PREFIXES = ("PREFECT_", "DASK_", "PULSEQ_")
 
 
 def _ignore_late(result: AttemptResult) -> None:
@@ -47,7 +55,7 @@ class PytestSession:
         node_id: what results and bodies call this node.
         temp_root: directory for the private temporary directories of the runners.
         slots: how many batches run at the same time.
-        default_python: the interpreter of a spec that names none.
+        default_python: the interpreter of a spec that names none, written as a test would.
         on_late: called with a result that replaces one that was delivered: the teardown of
             a fixture that is wider than one item failed after its last test.
         first_worker: the number of the first runner's worker id (gw0, gw1, ...); nodes that share a
@@ -56,6 +64,8 @@ class PytestSession:
             for one of its own.
         machine_slots: the slots of all nodes that share it; those of this node when None.
         environment: what bodies get their variables from, without ours; the process's own when None.
+        variables: what they get besides, before what the spec says.
+        blotter: blots out what is not to be seen of anything that the session says; its values make no name.
     """
 
     def __init__(
@@ -71,17 +81,21 @@ class PytestSession:
         shared: Path | None = None,
         machine_slots: int | None = None,
         environment: Mapping[str, str] | None = None,
+        variables: Mapping[str, str] | None = None,
+        blotter: Blotter | None = None,
     ) -> None:
         self._spec = spec
         self._node_id = node_id
         self._temp_root = temp_root
         self._slots = slots
-        self._python = spec.python or default_python
+        self._python = find_python(spec.python or default_python, spec.cwd)
         self._on_late = on_late
         self._first_worker = first_worker
         self._shared = shared
         self._machine_slots = machine_slots or slots
         self._base_environment = os.environ if environment is None else environment
+        self._variables = variables or {}
+        self._blotter = blotter
         self._temp: str | None = None
         self._zygote: ZygoteLine | None = None
         self._collection: Collection | None = None
@@ -229,6 +243,7 @@ class PytestSession:
             "run_id": spec.run_id,
             "first": 0,
             "isolation": spec.isolation,
+            "secrets": [] if self._blotter is None else self._blotter.forms,
             "workers": self._machine_slots,
             "helpers": min(self._machine_slots, len(os.sched_getaffinity(0))) - 1,
         }
@@ -275,12 +290,19 @@ class PytestSession:
         return refused
 
     async def _join(self, shared: Path, environment: Mapping[str, str]) -> ZygoteLine:
-        name = _name_of(self._spec, self._python, environment)
+        name = _name_of(self._spec, self._python, self._without_secrets(environment))
+        start = (self._python, self._spec.cwd, environment, self._blotter)
         try:
-            return await ZygoteLine.join(shared / name, self._python, self._spec.cwd, environment)
+            return await ZygoteLine.join(shared / name, *start)
         except BlockingIOError:
             # Whoever is at it there has stopped: no node waits for another one.
-            return await ZygoteLine.join(self._own_place() / name, self._python, self._spec.cwd, environment)
+            return await ZygoteLine.join(self._own_place() / name, *start)
+
+    def _without_secrets(self, environment: Mapping[str, str]) -> Mapping[str, str]:
+        """What of an environment may go into a name, which others see: all nodes have the same secrets in a run."""
+        if self._blotter is None:
+            return environment
+        return {name: self._blotter.blot(value) for name, value in environment.items()}
 
     def _meeting_place(self) -> Path:
         """A directory that is ours alone, where other nodes of this machine look, too, if that can be."""
@@ -298,7 +320,8 @@ class PytestSession:
 
     def _environment(self) -> dict[str, str]:
         base = self._base_environment.items()
-        environment = {name: value for name, value in base if not name.startswith(_PRIVATE_PREFIXES)}
+        environment = {name: value for name, value in base if not name.startswith(PRIVATE_PREFIXES)}
+        environment.update(self._variables)
         environment.update(self._spec.env)
         environment.update(PULSEQ_RUN_ID=self._spec.run_id, PULSEQ_NODE_ID=self._node_id)
         return environment

@@ -20,6 +20,7 @@ from typing import IO, TypeVar
 
 from pulseq.execution.pytest_lines import END_SECONDS, KeeperLine
 from pulseq.execution.runtime import wire
+from pulseq.execution.runtime.blotting import Blotter
 from pulseq.execution.runtime.body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from pulseq.execution.runtime.output import read_file
 from pulseq.processes.message_line import LineClosedError
@@ -44,8 +45,9 @@ class GuardianProcess(OwnChild):
     It may live longer than the line to it, as long as other nodes use it; whenever it ends, it is let go of.
     """
 
-    def __init__(self, pid: int, printed: IO[bytes], private: str) -> None:
+    def __init__(self, pid: int, printed: IO[bytes], private: str, blotter: Blotter | None) -> None:
         self._printed = printed
+        self._blotter = blotter
         self._private = private
         self._said = ""
         super().__init__(pid)
@@ -53,7 +55,7 @@ class GuardianProcess(OwnChild):
 
     def note_end(self, code: int) -> None:
         with self._printed:
-            self._said = read_file(self._printed.fileno())
+            self._said = read_file(self._printed.fileno(), self._blotter)
         # It sees to that itself, unless it did not come that far.
         shutil.rmtree(self._private, ignore_errors=True)
         super().note_end(code)
@@ -90,11 +92,14 @@ class ZygoteLine:
         self._loop.add_reader(sock, self._hear)
 
     @classmethod
-    async def join(cls, name: Path, python: str, cwd: str, environment: Mapping[str, str]) -> ZygoteLine:
+    async def join(
+        cls, name: Path, python: str, cwd: str, environment: Mapping[str, str], blotter: Blotter | None = None
+    ) -> ZygoteLine:
         """Connect to the zygote that listens under a name, or start one there.
 
         Args:
             name: of a socket, in a directory that exists and is ours alone.
+            blotter: blots out of the last words of one that is started what is not to be seen.
 
         Raises:
             BlockingIOError: another node has been looking there for seconds, and may have stopped for good.
@@ -117,7 +122,7 @@ class ZygoteLine:
                     try:
                         listener.listen(_BACKLOG)
                         line.connect(short)
-                        return cls(line, name, _start(listener, name.parent, python, cwd, environment))
+                        return cls(line, name, _start(listener, name.parent, python, cwd, environment, blotter))
                     except BaseException:
                         os.unlink(short)
                         raise
@@ -308,7 +313,12 @@ def _note_stop(number: int) -> None:
 
 
 def _start(
-    listener: socket.socket, directory: Path, python: str, cwd: str, environment: Mapping[str, str]
+    listener: socket.socket,
+    directory: Path,
+    python: str,
+    cwd: str,
+    environment: Mapping[str, str],
+    blotter: Blotter | None,
 ) -> GuardianProcess:
     private = tempfile.mkdtemp(prefix="zygote-", dir=directory)
     with contextlib.ExitStack() as undo:
@@ -322,7 +332,7 @@ def _start(
             errors=printed,
             pass_fds=[listener.fileno()],
         )
-        guardian = GuardianProcess(pid, printed, private)
+        guardian = GuardianProcess(pid, printed, private, blotter)
         undo.pop_all()
     return guardian
 

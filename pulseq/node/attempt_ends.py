@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from pulseq.artifacts import ALL, ArtifactRules
 from pulseq.background import Background
 from pulseq.execution.runtime.artifact_files import Collector
+from pulseq.execution.runtime.blotting import Blotter
 from pulseq.execution.runtime.body_environment import make_place, remove_tree
 from pulseq.execution.runtime.found_files import Mark
 from pulseq.models import AttemptResult, Key, Reason, Status, TestCase
@@ -45,9 +46,17 @@ class AttemptEnds:
     Args:
         tell: sends a message to the driver, one of a pack where it is given true.
         temp_root: where bodies have their directories.
+        blotter: blots secrets out of ids and texts in files.
     """
 
-    def __init__(self, tell: Callable[[NodeMessage, bool], None], temp_root: Path, background: Background) -> None:
+    def __init__(
+        self,
+        tell: Callable[[NodeMessage, bool], None],
+        temp_root: Path,
+        background: Background,
+        blotter: Blotter | None = None,
+    ) -> None:
+        self._blotter = blotter
         self.kept = KeptArtifacts(temp_root)
         self._tell = tell
         self._temp_root = temp_root
@@ -69,7 +78,7 @@ class AttemptEnds:
         """
         is_bad = result.status in _BAD
         if before.junit is not None and result.reason is not Reason.NODE_LOST:
-            found = await asyncio.to_thread(_find_cases, test, result, before.junit)
+            found = await asyncio.to_thread(_find_cases, test, result, before.junit, self._blotter)
             is_bad = is_bad or any(case.status in _BAD for case in (*found.cases, *found.bad_files))
             self._tell(found, False)
         if before.collector is not None and before.collector.wants("failed" if is_bad else "passed"):
@@ -143,8 +152,8 @@ def _note_files(test: TestCase) -> FilesBefore:
     return FilesBefore(note_files(test) if leaves_cases(test) else None, collector)
 
 
-def _find_cases(test: TestCase, result: AttemptResult, before: frozenset[Mark]) -> CasesFound:
+def _find_cases(test: TestCase, result: AttemptResult, before: frozenset[Mark], blotter: Blotter | None) -> CasesFound:
     try:
-        return find_cases(test, result, before)
+        return find_cases(test, result, before, blotter)
     except Exception as error:  # noqa: BLE001 - the result of the attempt is told all the same
         return CasesFound(test.id, test.variant, (), f"the JUnit files could not be read: {error!r}")

@@ -6,9 +6,10 @@ import asyncio
 import contextlib
 import errno
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from pulseq.blobs import grow
 from pulseq.errors import InfrastructureError
@@ -17,10 +18,11 @@ from pulseq.node.blob_store import BlobStore, DamagedBlobError
 from pulseq.node.kept_bytecode import KeptBytecode
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.preparing import PrepareError, Preparing
+from pulseq.node.surroundings import Surroundings
 from pulseq.node.workspaces import Claim, NoSuchNameError, Workspaces, make_tree
 from pulseq.ownership import close_to_others, is_foreign
-from pulseq.protocol.project_files import Done, Lacking, Manifest, PrepareOrder, Workspace
-from pulseq.protocol.to_node import MakeWorkspace, OfferProject, PutBlobs
+from pulseq.protocol.project_files import Done, Lacking, Manifest, Workspace
+from pulseq.protocol.to_node import BodyVariables, MakeWorkspace, OfferProject, PutBlobs
 
 #: What a disk has to have left beside a project.
 _SPARE_BYTES = 50_000_000
@@ -49,7 +51,9 @@ class _ProjectOfRun:
 
 
 #: Runs commands, has a directory for what they write, and tells a run their lines.
-_Means = tuple[Executor, Path, Callable[[str, str], None]]
+#: What runs a command that a driver asks for, and what that finds of variables.
+Surround = Callable[[BodyVariables], Awaitable[tuple[Executor, Surroundings]]]
+_Means = tuple[Surround, Path, Callable[[str, str], None]]
 
 
 class HostProjects:
@@ -100,14 +104,15 @@ class HostProjects:
             self._workspaces.sweep()
             self._bytecode.forget_old()
 
-    def prepare_with(self, executor: Executor, temp_root: Path, tell: Callable[[str, str], None]) -> None:
+    def prepare_with(self, surround: Surround, temp_root: Path, tell: Callable[[str, str], None]) -> None:
         """Be able to make projects ready.
 
         Args:
+            surround: gives what runs a command, and what that finds of variables.
             temp_root: a directory for what commands write.
             tell: given the id of a run, and a line of what makes its project ready.
         """
-        self._means = executor, temp_root, tell
+        self._means = surround, temp_root, tell
 
     async def do(self, run_id: str, message: OfferProject | PutBlobs | MakeWorkspace) -> Lacking | Done:
         """Do what a driver asks for a run, and answer it."""
@@ -117,10 +122,15 @@ class HostProjects:
             case PutBlobs():
                 return await self._unless_trouble(asyncio.to_thread(self._put, run_id, message))
             case MakeWorkspace():
-                return await self._unless_trouble(self._make(run_id, message.prepare))
+                return await self._unless_trouble(self._make(run_id, message))
 
-    async def begin(self, run_id: str, workspace: Workspace) -> PathTranslation:
+    async def begin(
+        self, run_id: str, workspace: Workspace, environment: Mapping[str, str] = MappingProxyType({})
+    ) -> PathTranslation:
         """Take part in a run whose tree is here.
+
+        Args:
+            environment: what its bodies have besides their own words.
 
         Raises:
             InfrastructureError: it is not here.
@@ -130,7 +140,7 @@ class HostProjects:
             known.claim = await asyncio.to_thread(self._workspaces.join, run_id, Path(workspace.place))
         if known.claim is None:
             raise InfrastructureError("the project is not on this host any more")
-        return PathTranslation(workspace, os.environ)
+        return PathTranslation(workspace, environment)
 
     async def leave(self, run_id: str) -> None:
         """Forget a run, and remove what this host has of it, unless other nodes are still at it."""
@@ -183,14 +193,14 @@ class HostProjects:
         self._store.put(message.parts, data)
         return Done()
 
-    async def _make(self, run_id: str, prepare: PrepareOrder | None) -> Done:
+    async def _make(self, run_id: str, asked: MakeWorkspace) -> Done:
         known = self._runs.get(run_id)
         if known is None or known.manifest is None:
             return Done("the project was not offered", again=True)
         if known.claim is None or not known.is_ready:
             try:
                 await asyncio.to_thread(self._make_tree, run_id, known)
-                await self._prepare(run_id, known, prepare)
+                await self._prepare(run_id, known, asked)
             except BaseException:
                 await asyncio.to_thread(self._give_up, known)
                 raise
@@ -208,13 +218,14 @@ class HostProjects:
         self._workspaces.note_blobs(claim, {file.digest for file in manifest.files})
         known.using.close()
 
-    async def _prepare(self, run_id: str, known: _ProjectOfRun, order: PrepareOrder | None) -> None:
-        claim, manifest = known.claim, known.manifest
+    async def _prepare(self, run_id: str, known: _ProjectOfRun, asked: MakeWorkspace) -> None:
+        order, claim, manifest = asked.prepare, known.claim, known.manifest
         if order is None or claim is None or manifest is None:
             return
         if self._means is None:
             raise PrepareError("this node can make no project ready")
-        executor, temp_root, tell = self._means
+        surround, temp_root, tell = self._means
+        executor, around = await surround(asked.bodies)
         paths = PathTranslation(Workspace(manifest.root, str(claim.place)))
         known.preparing = Preparing(
             paths.order_here(order),
@@ -224,6 +235,8 @@ class HostProjects:
             executor,
             temp_root,
             lambda line: tell(run_id, paths.to_home(line)),
+            around.variables,
+            around.blotter,
         )
         try:
             await known.preparing.run(run_id)

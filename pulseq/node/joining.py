@@ -15,7 +15,7 @@ from pulseq import __version__
 from pulseq.errors import InfrastructureError
 from pulseq.node.leaving import take_back_mark
 from pulseq.protocol.coding import PROTOCOL
-from pulseq.protocol.welcome import WELCOME_KEY, NotWelcomeError, Welcome
+from pulseq.protocol.welcome import WELCOME_KEY, NodeWords, NotWelcomeError, Welcome
 from pulseq.security.credentials import Credentials
 from pulseq.security.greeting import split_address
 from pulseq.security.tls import connection_args
@@ -32,8 +32,11 @@ async def prepare_to_join(configuration: Mapping[str, Any]) -> dict[str, Any]:
     address = configuration["scheduler"]
     credentials = Credentials.of(configuration["credentials"])
     welcome = await meet_scheduler(address, credentials, configuration["node_id"], configuration["former"])
+    words = welcome.nodes.get(configuration["node_id"], NodeWords())
     return {
         **configuration,
+        "env": dict(words.env),
+        "python": words.python,
         "host": _address_towards(address),
         "node_timeout_seconds": welcome.node_timeout_seconds,
         "heartbeat_seconds": min(welcome.heartbeat_seconds, welcome.node_timeout_seconds / 3),

@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from pulseq.bounds import MOST_ERROR_CHARACTERS, bound_text
+from pulseq.execution.runtime.blotting import Blotter
 from pulseq.execution.runtime.found_files import FoundFile, Mark, find_files
 from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
 from pulseq.node.junit_builder import WHOLE_SUITE, JunitCase, JunitTry
@@ -26,7 +27,9 @@ def note_files(test: TestCase) -> frozenset[Mark]:
     return frozenset(file.mark for file in _find(test))
 
 
-def find_cases(test: TestCase, result: AttemptResult, before: AbstractSet[Mark]) -> CasesFound:
+def find_cases(
+    test: TestCase, result: AttemptResult, before: AbstractSet[Mark], blotter: Blotter | None = None
+) -> CasesFound:
     """The cases in the files that match the test's `junit` glob and that this attempt wrote.
 
     A case's id is `test id::classname::name`; its numbers beyond its time are unknown, so it has no
@@ -34,12 +37,13 @@ def find_cases(test: TestCase, result: AttemptResult, before: AbstractSet[Mark])
 
     Args:
         before: what `note_files` found before the body started.
+        blotter: blots secrets out of ids and texts.
     """
     files = _find(test)
     new = [file for file in files if file.mark not in before]
     if not new:
         return CasesFound(test.id, test.variant, (), _nothing_new(test, len(files)))
-    cases = _Cases(test, result)
+    cases = _Cases(test, result, blotter)
     for file in new:
         cases.read(file)
     trouble = None if cases.results or cases.bad_files else "the JUnit files hold no test case"
@@ -70,6 +74,7 @@ class _Cases:
 
     test: TestCase
     result: AttemptResult
+    blotter: Blotter | None = None
     results: list[AttemptResult] = field(default_factory=list)
     bad_files: list[AttemptResult] = field(default_factory=list)
     #: The names of cases, by id, where they are not what follows its last `::`.
@@ -79,7 +84,7 @@ class _Cases:
 
     def read(self, file: FoundFile) -> None:
         """Take in the cases of a file, and its trouble."""
-        name = _shown(file.path, self.test.cwd)
+        name = self._blot(_shown(file.path, self.test.cwd))
         found = read_junit(file.path, shown=name)
         file_id = _join(self.test.id, f"[{name}]")
         if found.trouble is None:
@@ -96,9 +101,9 @@ class _Cases:
         return tuple(one for one in self._sound if one not in self._seen)
 
     def _take(self, case: JunitCase) -> None:
-        group = case.classname or case.suite
-        name = case.name or (WHOLE_SUITE if group and case.status is not Status.PASSED else "unnamed")
-        self._sound |= {_join(self.test.id, whole, WHOLE_SUITE): None for whole in (group, case.suite) if whole}
+        group, suite = self._blot(case.classname or case.suite), self._blot(case.suite)
+        name = self._blot(case.name) or (WHOLE_SUITE if group and case.status is not Status.PASSED else "unnamed")
+        self._sound |= {_join(self.test.id, whole, WHOLE_SUITE): None for whole in (group, suite) if whole}
         plain = _join(self.test.id, group, name)
         case_id = _tell_apart(plain, self._seen)
         if "::" in name:
@@ -106,6 +111,9 @@ class _Cases:
         decides = JunitTry(case.status, case.message, case.text, case.time)
         self.results += [self._result(case_id, one, _REASONS.get(one.status)) for one in case.tries]
         self.results.append(self._result(case_id, decides, _REASONS.get(case.status), case.warnings))
+
+    def _blot(self, text: str) -> str:
+        return text if self.blotter is None else self.blotter.blot(text)
 
     def _result(
         self, case_id: str, said: JunitTry, reason: Reason | None, warnings: tuple[str, ...] = ()
@@ -119,7 +127,9 @@ class _Cases:
             reason,
             started_at=self.result.started_at,
             duration=said.time,
-            error=bound_text("\n".join(part for part in (said.message, said.text) if part), MOST_ERROR_CHARACTERS)
+            error=bound_text(
+                self._blot("\n".join(part for part in (said.message, said.text) if part)), MOST_ERROR_CHARACTERS
+            )
             or None,
             metrics={"duration": said.time, "response_time": said.time},
             warnings=warnings,

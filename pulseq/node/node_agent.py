@@ -6,78 +6,51 @@ One agent lives in each node's process, beside its Dask worker and on the same e
 from __future__ import annotations
 
 import asyncio
-import contextlib
-from collections import Counter
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
-import anyio
 from distributed import Worker
 from distributed.worker_state_machine import SecedeEvent
 
-from pulseq.background import Background
 from pulseq.execution.executor import Executor
-from pulseq.execution.pytest_lines import AskNext
-from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import (
-    AttemptOrder,
-    AttemptResult,
     Collection,
-    Key,
-    PytestOrder,
-    PytestSpec,
-    Reason,
 )
-from pulseq.node.attempt_ends import AttemptEnds
-from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.node.giving_way import GivingWay
 from pulseq.node.host_projects import HostProjects
-from pulseq.node.machine_memory import MachineMemory
-from pulseq.node.next_items import NextItems
-from pulseq.node.node_slots import NodeSlots, Place
-from pulseq.node.outbox import Outbox
-from pulseq.node.path_translation import PathTranslation
+from pulseq.node.node_slots import NodeSlots
 from pulseq.node.probe import Probe
+from pulseq.node.run_on_node import RunOnNode
+from pulseq.node.surroundings import Surroundings, login_environment
 from pulseq.node.task_processes import FlowTasks
-from pulseq.orchestration.task_runs import TaskRuns
 from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.entry_points import TaskKey, register_node, task_key
 from pulseq.protocol.from_node import (
-    AttemptEnd,
-    AttemptStart,
-    DispatchDone,
-    NextAsked,
     NodeMessage,
     PrepareOutput,
     Report,
-    SessionEnd,
-    TestsRecalled,
     encode_report,
     run_topic,
 )
-from pulseq.protocol.project_files import Done, Lacking, Workspace
+from pulseq.protocol.project_files import Done, Lacking
 from pulseq.protocol.to_node import (
     BeginRun,
-    CancelRun,
+    BodyVariables,
     Collect,
-    DropArtifacts,
     FetchArtifact,
     FinishSessions,
     LeaveRun,
     MakeWorkspace,
-    NoNext,
     OfferProject,
     Order,
     PutBlobs,
-    RecallTests,
     RunTask,
 )
-from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
+from pulseq.protocol.work import Dispatch
 
-#: How long cancelled bodies may take to end; their keepers are quicker, grace included.
-CANCEL_TIMEOUT_SECONDS = 5.0
-#: What is told is on its way this much later, should this process be killed then.
-TOLD_SECONDS = 0.05
+T = TypeVar("T")
 
 
 class NodeAgent:
@@ -86,6 +59,7 @@ class NodeAgent:
     `first_worker` is the number of the first of its pytest workers on this machine, `shared` where its pytest
     sessions share what they collect with other nodes there, `machine_slots` how many slots all of these have,
     `shares_worker` whether the worker has tasks of others, whose places dispatches are not to take.
+    `variables` are those of all bodies here, `python` is the interpreter of those that name none.
     `projects` has what was sent of the projects of runs.
     """
 
@@ -100,9 +74,13 @@ class NodeAgent:
         first_worker: int = 0,
         shared: Path | None = None,
         machine_slots: int | None = None,
+        variables: Mapping[str, str] | None = None,
+        python: str | None = None,
         shares_worker: bool = False,
         projects: HostProjects | None = None,
     ) -> None:
+        self.variables = variables or {}
+        self.python = python
         self._shares_worker = shares_worker
         self.projects = projects or HostProjects()
         self.first_worker = first_worker
@@ -114,7 +92,10 @@ class NodeAgent:
         self.node_slots = NodeSlots(slots)
         self._giving_way = GivingWay(self.node_slots)
         self.temp_root = temp_root
-        self.executor = Executor(node_id=node_id, temp_root=temp_root)
+        self.executor = self._make_executor(os.environ)
+        #: Of bodies that have the environment of a login, once there are some.
+        self._login_executor: Executor | None = None
+        self._executor_lock = asyncio.Lock()
         self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
@@ -125,7 +106,7 @@ class NodeAgent:
         """Make the node able to run bodies; from here on drivers reach it."""
         await self.executor.start()
         self.projects.prepare_with(
-            self.executor, self.temp_root, lambda run_id, line: self.send(run_id, [PrepareOutput(line)])
+            self._surround, self.temp_root, lambda run_id, line: self.send(run_id, [PrepareOutput(line)])
         )
         register_node(self)
         self._probe.hang_on(self._worker)
@@ -136,6 +117,34 @@ class NodeAgent:
     def note_leaked(self, processes: int) -> None:
         """So many processes that a body left behind were killed."""
         self._leaked += processes
+
+    def _make_executor(self, environment: Mapping[str, str]) -> Executor:
+        return Executor(
+            node_id=self.node_id,
+            temp_root=self.temp_root,
+            call_python=self.python,
+            environment={**environment, **self.variables},
+        )
+
+    async def _surround(self, bodies: BodyVariables) -> tuple[Executor, Surroundings]:
+        around = Surroundings.of(bodies, self.variables)
+        return await self.executor_for(around), around
+
+    async def executor_for(self, surroundings: Surroundings) -> Executor:
+        """What runs bodies that have these surroundings."""
+        if not surroundings.like_a_login:
+            return self.executor
+        async with self._executor_lock:
+            if self._login_executor is None:
+                executor = self._make_executor(login_environment(os.environ))
+                await executor.start()
+                self._login_executor = executor
+        return self._login_executor
+
+    async def end_bodies(self) -> None:
+        """End all that the executors have running, and their processes."""
+        executors = [executor for executor in (self.executor, self._login_executor) if executor is not None]
+        await asyncio.gather(*(executor.close() for executor in executors))
 
     @property
     def dispatches(self) -> int:
@@ -153,8 +162,8 @@ class NodeAgent:
 
     async def _do(self, run_id: str, asked: Order) -> Collection | bytes | Lacking | Done | None:
         match asked.message:
-            case BeginRun(workspace):
-                await self._begin_run(run_id, workspace)
+            case BeginRun() as begin:
+                await self._begin_run(run_id, begin)
             case OfferProject() | PutBlobs() | MakeWorkspace() as message:
                 return await self.projects.do(run_id, message)
             case Dispatch() as dispatch:
@@ -162,7 +171,7 @@ class NodeAgent:
                     self._make_way(task_key(run_id, dispatch.key))
                 await self._runs[run_id].handle(dispatch)
             case Collect(spec):
-                return await (await self._begin_run(run_id)).collect(spec)
+                return await (await self._begin_run(run_id, BeginRun())).collect(spec)
             case RunTask() as task:
                 return await self.flow_tasks.run(run_id, task)
             case FetchArtifact(sha256, offset, length):
@@ -178,10 +187,11 @@ class NodeAgent:
         # As `distributed.secede` does for a task in a thread: it waits for a slot of ours and not for one of Dask's.
         self._worker.handle_stimulus(SecedeEvent(key=key, compute_duration=0.0, stimulus_id=f"pulseq-{key[2]}"))
 
-    async def _begin_run(self, run_id: str, workspace: Workspace | None = None) -> RunOnNode:
-        paths = await self.projects.begin(run_id, workspace) if workspace is not None else None
+    async def _begin_run(self, run_id: str, begin: BeginRun) -> RunOnNode:
+        around, workspace = Surroundings.of(begin.bodies, self.variables), begin.workspace
+        paths = await self.projects.begin(run_id, workspace, around.environment) if workspace is not None else None
         if run_id not in self._runs:
-            self._runs[run_id] = RunOnNode(self, run_id, paths)
+            self._runs[run_id] = RunOnNode(self, run_id, around, paths)
         await self._runs[run_id].open()
         return self._runs[run_id]
 
@@ -209,302 +219,5 @@ class NodeAgent:
         for run_id in list(self._runs):
             await self._leave_run(run_id)
         await self.flow_tasks.close()
-        await self.executor.close()
+        await self.end_bodies()
         await self._probe.background.end()
-
-
-class RunOnNode:
-    """One run on this node: its task runs, its pytest sessions, what it has to say.
-
-    `paths` is set where its project is in a workspace.
-    """
-
-    def __init__(self, agent: NodeAgent, run_id: str, paths: PathTranslation | None = None) -> None:
-        self.run_id = run_id
-        self._paths = paths
-        self._agent = agent
-        self._task_runs = TaskRuns(self.tell)
-        self._sessions: dict[PytestSpec, PytestSession] = {}
-        self._places: dict[str, Place] = {}
-        self._next_items = NextItems(agent.node_slots, self._ask_next)
-        #: Recalled of dispatches that have not come yet.
-        self._not_to_run: dict[str, frozenset[Key]] = {}
-        self._outbox: Outbox[NodeMessage] = Outbox(lambda messages: agent.send(run_id, messages))
-        #: Attempts that plug-ins have made in a task run, by its id.
-        self._reruns: dict[str, Counter[Key]] = {}
-        self._memory = MachineMemory()
-        self._cancelled = False
-        self._stoppers: set[Callable[[], None]] = set()
-        self._background = Background()
-        self._ends = AttemptEnds(lambda message, busy: self.tell(message, busy=busy), agent.temp_root, self._background)
-        self._idle = asyncio.Event()
-        self._idle.set()
-
-    async def open(self) -> None:
-        """Get ready for dispatches; returns when that is done, also by another call."""
-        await self._task_runs.open()
-
-    async def do(self, message: RecallTests | NoNext | FinishSessions | DropArtifacts | CancelRun) -> None:
-        """Do what the driver asks of a run that is under way."""
-        match message:
-            case RecallTests():
-                await self.recall(message.key, message.tests)
-            case NoNext():
-                self._next_items.note_decline(message.key, message.coming)
-            case FinishSessions():
-                await self.finish_sessions()
-            case DropArtifacts(sha256s):
-                await self._ends.kept.drop(sha256s)
-            case CancelRun():
-                await self.cancel()
-
-    async def handle(self, dispatch: Dispatch) -> None:
-        """Run all of a dispatch, one task run after the other, as soon as there is a slot for it."""
-        trouble: str | None = None
-        if self._paths is not None:
-            dispatch = self._paths.dispatch_here(dispatch)
-        under_way = DispatchUnderWay(dispatch, self._not_to_run.pop(dispatch.key, frozenset()))
-        place = Place(under_way, dispatch.priority, self.run_id, lambda: self._give_back(dispatch))
-        self._places[dispatch.key] = place
-        self._idle.clear()
-        try:
-            await self._take_turn(place, dispatch)
-            for work, task_run_id in under_way:
-                if self._cancelled:
-                    break
-                await self._task_runs.perform(work, _Performer(self, dispatch.key, place), task_run_id)
-        except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
-            trouble = f"{type(error).__name__}: {error}"
-        finally:
-            async with under_way.asking:
-                del self._places[dispatch.key]
-                self.tell(DispatchDone(dispatch.key, trouble))
-            self._outbox.flush()
-            self._next_items.forget(dispatch.key)
-            self._agent.node_slots.leave(place)
-            if not self._places:
-                self._idle.set()
-
-    async def _take_turn(self, place: Place, dispatch: Dispatch) -> None:
-        self._agent.node_slots.enter(place, self._places.get(dispatch.after or ""))
-        self._next_items.note_arrival(dispatch.key, dispatch.after)
-        if not self._cancelled:
-            await place.turn.wait()
-
-    @property
-    def dispatches(self) -> int:
-        """How many are being run."""
-        return sum(place.has_slot for place in self._places.values())
-
-    def _ask_next(self, key: str) -> None:
-        self.tell(NextAsked(key, frozenset(self._places)))
-        self._outbox.flush()
-
-    async def next_item(self, key: str, place: Place, spec: PytestSpec) -> PytestOrder | None:
-        """What its slot runs after the last batch of this dispatch that was begun, should that be known."""
-        return await self._next_items.find(key, place, spec)
-
-    async def recall(self, key: str, tests: frozenset[Key]) -> None:
-        """Give back those of these tests, the last ones of a dispatch, that have not begun, and tell which."""
-        place = self._places.get(key)
-        if place is None:
-            # It has not come yet. Or it is over: then that was told before this is.
-            self._not_to_run[key] = self._not_to_run.get(key, frozenset()) | tests
-            self.tell(TestsRecalled(key, tuple(tests)))
-        else:
-            under_way = place.under_way
-            async with under_way.asking:
-                given = under_way.recall(tests)
-                if isinstance(under_way.begun, PytestWork) and (orders := under_way.orders_of(tests)):
-                    back = await self._session(under_way.begun.spec).recall(orders)
-                    given += [order.key for order in back]
-                self.tell(TestsRecalled(key, tuple(given)))
-        self._outbox.flush()
-
-    def _give_back(self, dispatch: Dispatch) -> None:
-        """Let the driver have what of a dispatch has not begun: another run has a better right to its slot."""
-        every = frozenset(key for work in dispatch.work for key in work.keys)
-        if dispatch.key in self._places and len(every) > 1:
-            self._background.start(self.recall(dispatch.key, every), f"giving back dispatch {dispatch.key}")
-
-    async def perform(self, work: Work, *, retry: int, task_run: str, ask_next: AskNext) -> list[AttemptResult]:
-        """One go at a piece of work; called by its Prefect task, once per try."""
-        if isinstance(work, PytestWork):
-            return await self._perform_items(work, retry, task_run, ask_next)
-        return [await self._perform_test(work, retry, task_run)]
-
-    async def _perform_test(self, work: TestWork, retry: int, task_run: str) -> AttemptResult:
-        attempt = work.attempt + retry
-        kills = self._memory.kills()
-        before = await self._ends.note_files(work.test)
-        self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
-        if work.suspect:
-            await self._see_told()
-        order = AttemptOrder(self.run_id, work.test, attempt, work.timeout_seconds)
-        running = await self._agent.executor.start_attempt(order)
-        outcome = asyncio.ensure_future(running.result())
-        with self._stoppable(lambda: running.stop(Reason.CANCELLED)):
-            try:
-                result = self._memory.judge(await asyncio.shield(outcome), kills)
-            except asyncio.CancelledError:
-                # Prefect's timeout, since something hangs on the way: the body ends first, then the task run does.
-                running.stop(Reason.TIMEOUT)
-                late = await _see_through(outcome)
-                with anyio.CancelScope(shield=True):
-                    await self._ends.tell_test(work.test, late, before, running.left)
-                raise
-        await self._ends.tell_test(work.test, result, before, running.left)
-        return result
-
-    async def _perform_items(
-        self, work: PytestWork, retry: int, task_run: str, ask_next: AskNext
-    ) -> list[AttemptResult]:
-        results: list[AttemptResult] = []
-        made = self._reruns.setdefault(task_run, Counter())
-        orders = [_later_attempt(order, retry, made[order.key]) for order in work.orders]
-        busy = len(orders) > 1
-        kills = self._memory.kills()
-        left: dict[Key, str] = {}
-
-        def on_start(order: PytestOrder) -> None:
-            self.tell(AttemptStart(order.test_id, order.variant, order.attempt, task_run), busy=busy)
-
-        def on_result(result: AttemptResult) -> None:
-            nonlocal kills
-            result = self._memory.judge(result, kills)
-            if result.reason in (Reason.CRASH, Reason.NODE_LOST, Reason.MEMORY):
-                kills = self._memory.kills()  # the next one in this pack is not ended by the same kill
-            if result.rerun:
-                made[result.key] += 1
-            else:
-                results.append(result)
-            self._ends.tell_item(result, work.spec.artifacts, left.pop(result.key, None), busy=busy)
-
-        def on_left(result: AttemptResult, place: str) -> None:
-            left[result.key] = place
-
-        session = self._session(work.spec)
-        if work.suspect:
-            on_start(orders[0])
-            await self._see_told()
-
-        def stop() -> None:
-            self._background.start(session.stop(frozenset(orders), Reason.CANCELLED), "ending pytest items")
-
-        with self._stoppable(stop):
-            fresh = work.fresh or retry > 0
-            try:
-                await session.run_items(
-                    orders, on_start=on_start, on_result=on_result, on_left=on_left, fresh=fresh, ask_next=ask_next
-                )
-            finally:
-                with anyio.CancelScope(shield=True):
-                    await self._ends.settle(work.keys)
-        return results
-
-    def _session(self, spec: PytestSpec) -> PytestSession:
-        if spec not in self._sessions:
-            self._sessions[spec] = PytestSession(
-                spec,
-                node_id=self._agent.node_id,
-                temp_root=self._agent.temp_root,
-                slots=self._agent.slots,
-                on_late=lambda result: self._ends.tell_item(result, spec.artifacts),
-                first_worker=self._agent.first_worker,
-                shared=self._agent.shared,
-                machine_slots=self._agent.machine_slots,
-            )
-        return self._sessions[spec]
-
-    async def collect(self, spec: PytestSpec) -> Collection:
-        """What the pytest session of `spec` holds; collected here once."""
-        if self._paths is None:
-            return await self._session(spec).collect()
-        collection = await self._session(self._paths.spec_here(spec)).collect()
-        return self._paths.collection_home(collection)
-
-    async def read_artifact(self, sha256: str, offset: int, length: int) -> bytes | None:
-        """A part of what an attempt left; None where it is not here."""
-        return await self._ends.kept.read(sha256, offset, length)
-
-    async def finish_sessions(self) -> None:
-        """End the pytest sessions, and tell what came of it."""
-        sessions = list(self._sessions.items())
-        for (spec, _), result in zip(
-            sessions, await asyncio.gather(*(session.finish() for _, session in sessions)), strict=True
-        ):
-            if result is not None:
-                self.tell(SessionEnd(spec.entry, result))
-        self._outbox.flush()
-
-    async def cancel(self) -> None:
-        """End every body of this run on this node; each attempt says `cancelled`."""
-        self._cancelled = True
-        self._next_items.give_up()
-        for place in self._places.values():
-            place.turn.set()
-        for stop in list(self._stoppers):
-            stop()
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(CANCEL_TIMEOUT_SECONDS):
-                await self._idle.wait()
-
-    @contextlib.contextmanager
-    def _stoppable(self, stop: Callable[[], None]) -> Iterator[None]:
-        self._stoppers.add(stop)
-        if self._cancelled:
-            stop()
-        try:
-            yield
-        finally:
-            self._stoppers.discard(stop)
-
-    async def _see_told(self) -> None:
-        """Until the driver knows what it was told, whatever becomes of this process now."""
-        self._outbox.flush()
-        await asyncio.sleep(TOLD_SECONDS)
-
-    def tell(self, message: NodeMessage, *, busy: bool = False) -> None:
-        """Queue a message to the driver; a `busy` one is of a pack, whose next may come at any moment."""
-        if isinstance(message, AttemptEnd):
-            self._agent.note_leaked(message.result.leaked_processes)
-        self._outbox.put(message if self._paths is None else self._paths.bring_home(message), busy=busy)
-
-    async def close(self) -> None:
-        await self.cancel()
-        for session in self._sessions.values():
-            await session.close()
-        await self._ends.close()
-        await self._task_runs.close()
-        self._outbox.flush()
-
-
-class _Performer:
-    """A run on this node as the tasks of one dispatch see it."""
-
-    def __init__(self, run: RunOnNode, key: str, place: Place) -> None:
-        self._run = run
-        self._key = key
-        self._place = place
-
-    async def perform(self, work: Work, *, retry: int, task_run: str) -> list[AttemptResult]:
-        async def ask_next() -> PytestOrder | None:
-            assert isinstance(work, PytestWork)
-            return await self._run.next_item(self._key, self._place, work.spec)
-
-        return await self._run.perform(work, retry=retry, task_run=task_run, ask_next=ask_next)
-
-
-async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:
-    # Shielded: Prefect's timeout delivers its cancellation again and again for as long as it is awaited.
-    with anyio.CancelScope(shield=True):
-        await asyncio.wait({outcome})
-    return outcome.result()
-
-
-def _later_attempt(order: PytestOrder, retry: int, reruns: int) -> PytestOrder:
-    if retry == 0:
-        return order
-    return PytestOrder(
-        order.test_id, order.variant, order.nodeid, order.attempt + retry + reruns, order.timeout_seconds, order.metrics
-    )

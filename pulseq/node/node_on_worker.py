@@ -9,7 +9,7 @@ import os
 import secrets
 import shutil
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,7 @@ class NodePlan:
         temp_root: the directory of all that it and its bodies write; made and removed by the node.
         first_worker, shared, machine_slots: as `NodeAgent` has them.
         way: how it has come: `local`, `ssh` or `joined`.
+        variables, python: as `NodeAgent` has them.
         host: what people call its host; None is what that calls itself.
         shares_worker: whether the worker is not there for it alone.
         directory: where it keeps what is sent of projects, and how much; None is the usual place, and what runs say.
@@ -49,6 +50,8 @@ class NodePlan:
     first_worker: int = 0
     shared: Path | None = None
     machine_slots: int | None = None
+    variables: Mapping[str, str] = field(default_factory=dict, repr=False)
+    python: str | None = None
     shares_worker: bool = False
     directory: str | None = None
     store_bytes: int | None = None
@@ -76,12 +79,21 @@ async def run_node(worker: Worker, plan: NodePlan, projects: HostProjects | None
         first_worker=plan.first_worker,
         shared=plan.shared,
         machine_slots=plan.machine_slots,
+        variables=plan.variables,
+        python=plan.python,
         shares_worker=plan.shares_worker,
         projects=projects,
     )
     background = Background()
     try:
         await agent.start()
+        if plan.python is not None and agent.executor.call_version is not None:
+            # What a test requires of Python, it requires of the one that runs it.
+            labels["capabilities"] = {
+                **labels["capabilities"],
+                "python": agent.executor.call_version,
+                **plan.capabilities,
+            }
         background.start(
             ClockSteps().watch(lambda _: go_on([worker.batched_stream], worker.periodic_callbacks)),
             "watching the clock",

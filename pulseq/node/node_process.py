@@ -58,6 +58,8 @@ async def serve(configuration: dict[str, Any]) -> None:
         temp_root=Path(configuration["temp_root"]),
         capabilities=configuration["capabilities"],
         way=configuration.get("way", "local"),
+        variables=configuration.get("env", {}),
+        python=configuration.get("python"),
         host=configuration.get("host_name"),
         first_worker=configuration["first_worker"],
         shared=Path(configuration["shared"]),
@@ -88,7 +90,7 @@ async def serve(configuration: dict[str, Any]) -> None:
         heartbeat_interval=f"{configuration['heartbeat_seconds']} s",
     )
     async with run_node(worker, plan, projects) as agent, contextlib.AsyncExitStack() as stack:
-        ending[1].push_async_callback(agent.executor.close)
+        ending[1].push_async_callback(agent.end_bodies)
         if joins:
             limit = configuration["node_timeout_seconds"]
             await stack.enter_async_context(

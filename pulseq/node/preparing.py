@@ -11,7 +11,7 @@ import os
 import platform
 import stat
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from pulseq.execution.attempt import RunningAttempt
 from pulseq.execution.executor import Executor
+from pulseq.execution.runtime.blotting import Blotter
 from pulseq.models import AttemptOrder, AttemptResult, CommandBody, Reason, TestCase
 from pulseq.node.blob_store import BlobStore
 from pulseq.node.workspaces import make_tree
@@ -58,6 +59,8 @@ class Preparing:
         directory: where outputs are written down.
         executor, temp_root: what runs the command, and a directory for what it writes.
         tell: given a line of what the command writes, now and then.
+        variables: what the command has besides what runs it, before the order's own.
+        blotter: blots secrets out of what it writes.
 
     Attributes:
         digests: of the blobs that its outputs are.
@@ -70,6 +73,8 @@ class Preparing:
     executor: Executor
     temp_root: Path
     tell: Callable[[str], None]
+    variables: Mapping[str, str] = field(default_factory=dict)
+    blotter: Blotter | None = None
     digests: set[bytes] = field(default_factory=set)
     _attempt: RunningAttempt | None = None
     _stopped: bool = False
@@ -108,16 +113,16 @@ class Preparing:
         telling = asyncio.create_task(self._keep_telling(log))
         try:
             self._attempt = await self.executor.start_attempt(
-                AttemptOrder(run_id, case, timeout_seconds=self.order.timeout_seconds)
+                AttemptOrder(run_id, case, timeout_seconds=self.order.timeout_seconds, variables=self.variables)
             )
             if self._stopped:
                 self._attempt.stop(Reason.CANCELLED)
             result = await self._attempt.result()
             if result.reason is not None:
-                raise PrepareError(self._say(result), _read_tail(log) or result.error or "")
+                raise PrepareError(self._say(result), self._read_tail(log) or result.error or "")
             if missing := [output for output in self.order.outputs if not self._find([output])]:
                 told = " and ".join(map(repr, missing))
-                raise PrepareError(f"prepare has ended well, and left no {told}, its outputs", _read_tail(log))
+                raise PrepareError(f"prepare has ended well, and left no {told}, its outputs", self._read_tail(log))
         finally:
             telling.cancel()
             Path(log).unlink(missing_ok=True)
@@ -136,10 +141,28 @@ class Preparing:
             with contextlib.suppress(OSError):
                 if os.stat(log).st_size > _LOG_BYTES:
                     os.truncate(log, 0)
-            line = next((line for line in reversed(_read_tail(log).splitlines()) if line.strip()), "")
+            lines = self._read_tail(log, goes_on=True).splitlines()
+            line = next((line for line in reversed(lines) if line.strip()), "")
             if line and line != told:
                 told = line
                 self.tell(line)
+
+    def _read_tail(self, log: str, *, goes_on: bool = False) -> str:
+        """The end of what was written; of what `goes_on` as far as no secret has begun in it."""
+        blotter = self.blotter
+        try:
+            with open(log, "rb") as stream:
+                size = os.fstat(stream.fileno()).st_size
+                # With what tells whether a secret is cut there.
+                begin = max(size - _TAIL_BYTES - (0 if blotter is None else blotter.reach), 0)
+                stream.seek(begin)
+                data = stream.read()
+                start = max(len(data) - _TAIL_BYTES, 0)
+                stop = len(data) - (blotter.reach if blotter is not None and goes_on else 0)
+                tail = data[start:] if blotter is None else blotter.blot(data, start, max(start, stop))
+                return tail.decode("utf-8", "replace").strip()
+        except OSError:
+            return ""
 
     def _find(self, patterns: Iterable[str]) -> list[str]:
         """The paths in the workspace that outputs are at."""
@@ -222,12 +245,3 @@ def _names(path: Path, place: bytes) -> bool:
     """Whether a place is named in a file."""
     with open(path, "rb") as stream, mmap.mmap(stream.fileno(), 0, access=mmap.ACCESS_READ) as data:
         return data.find(place) >= 0
-
-
-def _read_tail(log: str) -> str:
-    try:
-        with open(log, "rb") as stream:
-            stream.seek(max(os.fstat(stream.fileno()).st_size - _TAIL_BYTES, 0))
-            return stream.read().decode("utf-8", "replace").strip()
-    except OSError:
-        return ""

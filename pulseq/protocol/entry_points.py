@@ -10,6 +10,15 @@ from typing import Protocol, TypeAlias
 TaskKey: TypeAlias = tuple[str, str, str]
 
 
+class SealedMessage(bytes):
+    """A message that no log shows: Dask writes what a function was called with where that fails."""
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} bytes>"
+
+    __str__ = __repr__
+
+
 class NodeEnd(Protocol):
     """What takes messages on a node."""
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TypeAlias
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from pulseq.models import Key, PytestSpec
 from pulseq.protocol.coding import PROTOCOL
@@ -12,13 +13,35 @@ from pulseq.protocol.project_files import BlobPart, Manifest, PrepareOrder, Work
 from pulseq.protocol.work import Dispatch
 
 
+class BodyVariables(Struct, frozen=True):
+    """The environment of a run's bodies on a node, as far as its driver decides it.
+
+    Attributes:
+        variables: what they have besides the environment of the node, secrets among them.
+        secrets: values that are to be blotted out wherever they appear.
+        like_a_login: they have what a login of the host has, and not what the node was started with.
+    """
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    secrets: tuple[str, ...] = ()
+    like_a_login: bool = False
+
+    def __repr__(self) -> str:
+        return "BodyVariables(...)"  # no log is to have what is in it
+
+
+NO_VARIABLES = BodyVariables()
+
+
 class BeginRun(Struct, frozen=True, tag="begin_run"):
     """Get ready for a run: its dispatches and its collections may come.
 
-    `workspace` is where its project is on this host; None where it is at the paths that its tests name.
+    `workspace` is where its project is on this host; None where it is at the paths that its tests name. `bodies` is the
+    environment that they are to have.
     """
 
     workspace: Workspace | None = None
+    bodies: BodyVariables = NO_VARIABLES
 
 
 class OfferProject(Struct, frozen=True, tag="offer_project"):
@@ -40,9 +63,13 @@ class PutBlobs(Struct, frozen=True, tag="put_blobs"):
 
 
 class MakeWorkspace(Struct, frozen=True, tag="make_workspace"):
-    """Make a tree of the project that was offered, and what makes it ready; the answer is `Done`, with its place."""
+    """Make a tree of the project that was offered, and what makes it ready; the answer is `Done`, with its place.
+
+    `bodies` is the environment that bodies of the run have, and what makes the project ready.
+    """
 
     prepare: PrepareOrder | None = None
+    bodies: BodyVariables = NO_VARIABLES
 
 
 class Collect(Struct, frozen=True, tag="collect"):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from msgspec import Struct
+from collections.abc import Mapping
+
+from msgspec import Struct, field
 
 from pulseq.errors import InfrastructureError
 
@@ -16,6 +18,16 @@ class NotWelcomeError(InfrastructureError):
     """A node cannot be of a fleet, and trying again is of no use; the text says what to do."""
 
 
+class NodeWords(Struct, frozen=True, omit_defaults=True):
+    """What the fleet's file says of the bodies of a node: their variables, and the interpreter of those that name none.
+
+    A node that comes by itself cannot have read it.
+    """
+
+    env: Mapping[str, str] = field(default_factory=dict)
+    python: str | None = None
+
+
 class Welcome(Struct, frozen=True, omit_defaults=True):
     """What the nodes of a fleet have to know of it.
 
@@ -23,9 +35,11 @@ class Welcome(Struct, frozen=True, omit_defaults=True):
         version, protocol: of the PulseQ that has started the scheduler; empty and None where another has.
         node_timeout_seconds: of silence, after which a node's tests are others'.
         heartbeat_seconds: between two of a node.
+        nodes: by their ids.
     """
 
     version: str = ""
     protocol: int | None = None
     node_timeout_seconds: float = 60.0
     heartbeat_seconds: float = 20.0
+    nodes: Mapping[str, NodeWords] = field(default_factory=dict)

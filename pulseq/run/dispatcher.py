@@ -13,10 +13,12 @@ from typing import Any
 from msgspec import structs
 
 from pulseq.background import Background
+from pulseq.blotting import blot_texts
 from pulseq.capabilities import nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, RunNote, SessionFinished
+from pulseq.execution.runtime.blotting import Blotter
 from pulseq.marks import MarkState, NodeMark
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, PytestSpec, Reason, TestCase
 from pulseq.orchestration.delivery import Delivery
@@ -34,6 +36,7 @@ from pulseq.protocol.from_node import (
     TestsRecalled,
     decode_report,
 )
+from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.command_cases import CommandCases
 from pulseq.run.expansion import session_row
 from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
@@ -58,6 +61,7 @@ class Dispatcher:
         on_end: called, once its result is booked, with each end of an attempt that a node tells.
         shipping: brings the run's project to nodes that get it.
         held: whether the end waits for `release` although every test has its verdict.
+        variables: what bodies have of the caller's.
 
     Attributes:
         specs, entries: the pytest sessions of the run and what they are of, by the ids of their entries.
@@ -72,6 +76,7 @@ class Dispatcher:
     specs: dict[str, PytestSpec] = field(default_factory=dict)
     entries: dict[str, TestCase] = field(default_factory=dict)
     held: bool = False
+    variables: CallersVariables = field(default_factory=CallersVariables)
     shipping: Shipping | None = None
     delivery: Delivery = field(default_factory=Delivery)
     on_end: Callable[[str, AttemptEnd], None] = lambda node_id, end: None
@@ -80,6 +85,7 @@ class Dispatcher:
     _stealing: WorkStealing = field(init=False)
     _prefetch: Prefetch = field(init=False)
     _cases: CommandCases = field(init=False)
+    _blotter: Blotter | None = field(init=False)
     _dispatched: int = 0
     _admitting: bool = True
     _error: Exception | None = None
@@ -98,7 +104,9 @@ class Dispatcher:
             self.ledger.tell,
             self.background,
             self.shipping,
+            self.variables,
         )
+        self._blotter = self.variables.blotter()
         self._cases = CommandCases(self.ledger)
         self._stealing = WorkStealing(self.in_flight, self.queue, self._ask_back)
         self._prefetch = Prefetch(self.in_flight, self.queue, self.ledger, self._send, self._decline)
@@ -251,6 +259,8 @@ class Dispatcher:
                 logger.debug("node %s was taken for lost before it said this", report.node_id)
                 return
             for message in report.messages:
+                if self._blotter is not None:  # the node has done so: this is for a way that it does not know
+                    message = blot_texts(message, self._blotter)
                 self._take(node, self.nodes.clocks.on_our_clock(node, message))
         except Exception as error:  # noqa: BLE001 - Dask would log it and go on; the run would wait for ever
             self._error = error

@@ -24,6 +24,7 @@ from pulseq.results.history import measured_durations
 from pulseq.results.lineage import Lineage
 from pulseq.run.artifact_fetching import ArtifactFetching
 from pulseq.run.artifact_folder import ArtifactFolder
+from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.collecting import accept_suite
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.event_log import EventLog
@@ -47,6 +48,7 @@ class Driver:
 
     Args:
         stopper: says when, and why, the run is to end early.
+        variables: what bodies have of the caller's.
         decided_by: what goes where is decided as this says; None is as `framework` does.
         on_open: called with what sends and books, just before it begins.
     """
@@ -58,6 +60,7 @@ class Driver:
         options: RunOptions,
         log: EventLog,
         stopper: Stopper,
+        variables: CallersVariables,
         *,
         decided_by: FrameworkConfig | None = None,
         on_open: Callable[[Dispatcher], None] | None = None,
@@ -91,6 +94,7 @@ class Driver:
             self.ledger,
             queue,
             options.max_failures,
+            variables=variables,
             shipping=self.shipping,
         )
         self._artifacts = ArtifactFetching(

@@ -13,8 +13,10 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from pulseq.blotting import blot_texts
 from pulseq.errors import InfrastructureError, PulseqError
 from pulseq.events import AttemptFinished, Event, RunNote
+from pulseq.execution.runtime.blotting import Blotter
 from pulseq.models import AttemptResult, PytestWarning, Status
 from pulseq.records import RunRecord
 from pulseq.results.bounded_result import bound_result
@@ -51,12 +53,20 @@ class EventLog:
     Args:
         sinks: views that see each event at once.
         on_failure: called once, with the error, when the journal can no longer be written (a full disk) or is gone.
+        blotter: blots secrets out of what comes; None where there are none.
 
     Raises:
         UsageError: the journal cannot be written, or is that of another run.
     """
 
-    def __init__(self, journal: Path, sinks: list[EventSink], on_failure: Callable[[PulseqError], None]) -> None:
+    def __init__(
+        self,
+        journal: Path,
+        sinks: list[EventSink],
+        on_failure: Callable[[PulseqError], None],
+        blotter: Blotter | None = None,
+    ) -> None:
+        self._blotter = blotter
         self.record = RunRecord()
         self._path = journal
         self._writer = JournalWriter(journal, new=True)
@@ -79,6 +89,8 @@ class EventLog:
 
     def emit(self, event: Event, *, shown: bool = True) -> None:
         """Take an event in; it is on disk after the next `commit`. Views see it, unless it is not to be `shown`."""
+        if self._blotter is not None:
+            event = blot_texts(event, self._blotter)
         if isinstance(event, AttemptFinished):
             bounded = bound_result(event.result)
             event = event if bounded is event.result else AttemptFinished(bounded)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.models import Reason
+from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.shipping import Shipping, UnfitHostError
 
 #: How long a node is left alone after each time that it could not be made to know the run.
@@ -28,6 +29,7 @@ class NodeAdmission:
         on_trouble: called with a node that is there and cannot take part, and why.
         is_closed: whether a node is not to have tests: it need not know the run before that is taken back.
         shipping: brings the run's project to nodes that get it.
+        variables: what bodies have of the caller's.
         meet: awaited with each node before it learns of the run.
 
     Attributes:
@@ -42,6 +44,7 @@ class NodeAdmission:
     on_admitted: Callable[[LiveNode], None]
     on_trouble: Callable[[LiveNode, str], None]
     shipping: Shipping | None = None
+    variables: CallersVariables = field(default_factory=CallersVariables)
     is_closed: Callable[[str], bool] = lambda _node_id: False
     meet: Callable[[LiveNode], Awaitable[None]] = _meet
     is_open: bool = False
@@ -137,9 +140,10 @@ class NodeAdmission:
             # What it was at when it fell silent others have, or will have.
             await self.runner.leave_run(self.run_id, [node.address])
             self._given_up.discard(node.incarnation)
-        workspace = await self.shipping.bring(node) if self.shipping is not None else None
+        bodies = self.variables.on_node(node.way)
+        workspace = await self.shipping.bring(node, bodies) if self.shipping is not None else None
         try:
-            await self.runner.begin_run(self.run_id, [node.address], workspace)
+            await self.runner.begin_run(self.run_id, [node.address], workspace, bodies)
         except Exception:
             if self.shipping is not None:
                 self.shipping.forget(node)

@@ -20,6 +20,8 @@ from pulseq.protocol.from_node import AttemptEnd, CasesFound, NodeMessage, TaskR
 #: How often a node's clock is asked at its joining, at most, and what is good enough to ask no more.
 _ASKED = 3
 _GOOD_SECONDS = 0.005
+#: What Prefect's times are told apart by.
+_TICK_SECONDS = 1e-6
 #: So long an answer is waited for then.
 _PATIENCE_SECONDS = 5.0
 
@@ -102,7 +104,8 @@ class RunClocks:
     def _in_order(self, node: LiveNode, state: TaskRunState) -> TaskRunState:
         """A state no earlier than the one before of its node and no later than now, also where a clock was set."""
         now, incarnation = self.wall(), node.incarnation
-        earliest = min(self._last_state.get(incarnation, state.at), now)
+        # The API takes what is newer.
+        earliest = min(self._last_state.get(incarnation, state.at - _TICK_SECONDS) + _TICK_SECONDS, now)
         at = self._last_state[incarnation] = min(max(state.at, earliest), now)
         started_at = self._started.pop(state.id, None)
         if started_at is None and state.started_at is not None:

@@ -15,6 +15,7 @@ from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, NodeJoined, NodeMarked, RunNote
 from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue, Reason, TestCase
+from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.in_flight import InFlight
 from pulseq.run.node_admission import NodeAdmission
 from pulseq.run.run_clocks import RunClocks
@@ -37,6 +38,7 @@ class RunNodes:
         changed: set whenever something has changed that others may wait for, and waited for here.
         background: has what nobody waits for.
         shipping: brings the run's project to nodes that get it.
+        variables: what bodies have of the caller's.
         before_leave: waited for before a node that was drained forgets the run.
 
     Attributes:
@@ -52,6 +54,7 @@ class RunNodes:
     tell: Callable[[Event], None]
     background: Background
     shipping: Shipping | None = None
+    variables: CallersVariables = field(default_factory=CallersVariables)
     before_leave: Callable[[str], Awaitable[None]] = _nothing
     clocks: RunClocks = field(init=False)
     _admission: NodeAdmission = field(init=False)
@@ -67,6 +70,7 @@ class RunNodes:
             self._let_in,
             self._leave_out,
             self.shipping,
+            self.variables,
             self.is_closed,
             self.clocks.meet,
         )

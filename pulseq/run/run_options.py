@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -45,6 +46,7 @@ class RunOptions:
         ship: whether the project goes to all nodes, or to none; None sends it to those that are not local.
         store_bytes: how much of projects a host may keep between runs, where it has no limit of its own.
         failed_first: ids of tests that go first (`--ff`).
+        nodes_environment: variables of nodes of this machine that another process has started.
         only: ids of tests that are known to fail: where one of them is there, all others are left out (`--lf`);
             None means no such choice.
     """
@@ -71,6 +73,7 @@ class RunOptions:
     store_bytes: int = STORE_BYTES
     failed_first: frozenset[str] = frozenset()
     only: frozenset[str] | None = None
+    nodes_environment: Mapping[str, str] | None = field(default=None, repr=False)
 
     @property
     def run_directory(self) -> Path:

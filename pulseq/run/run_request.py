@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.last_failed import NONE_KNOWN, above
 from pulseq.run.previous import failed_before
 from pulseq.run.run_options import STORE_BYTES, RunOptions, new_run_id
-from pulseq.run.standing_use import carry_environment, check_joinable, join_standing
+from pulseq.run.standing_use import check_joinable, join_standing
 from pulseq.suites.absent import describe_missing_python
 from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments
@@ -100,7 +99,7 @@ def prepare_run(request: RunRequest) -> PreparedRun:
     if standing is not None:
         # How long a node may be silent, or be waited for, is the file's to say that names it.
         fleet = replace(standing.fleet, framework=fleet.framework) if awaited else standing.fleet
-        suite = carry_environment(suite, standing.keeper.read_environment(), os.environ)
+        options = replace(options, nodes_environment=standing.keeper.read_environment())
     if request.strategy is not None:
         fleet = replace(fleet, framework=replace(fleet.framework, strategy=request.strategy))
     return PreparedRun(suite, fleet, options)

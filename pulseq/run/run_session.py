@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
 import shutil
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -30,6 +31,7 @@ from pulseq.results.database import DatabaseBusyError
 from pulseq.results.found_run import DATABASE
 from pulseq.results.lineage import PART, PROJECTS
 from pulseq.results.run_ids import refuse_used_id
+from pulseq.run.callers_variables import read_variables
 from pulseq.run.event_log import EventLog, EventSink
 from pulseq.run.exit_code import EXIT_REASONS, code_of_stopped, ending_code, exit_code_of, say_briefly
 from pulseq.run.missing_end import closing_events
@@ -111,7 +113,7 @@ class RunSession:
         """
         api_url = await self._check()
         prepare_home(self.options.home, "runs", self.options.run_id, "logs")
-        self.log = EventLog(self.options.journal_path, self._sinks, self._on_unwritten)
+        self.log = EventLog(self.options.journal_path, self._sinks, self._on_unwritten, self._variables.blotter())
         try:
             return await self._run(api_url)
         except UsageError as error:
@@ -133,6 +135,10 @@ class RunSession:
     async def _check(self) -> str | None:
         """Refuse what cannot work before anything is started; the configured Prefect API, if any."""
         check_fleet(self.fleet)
+        options = self.options
+        self._variables = read_variables(
+            self.suite, os.environ, nodes=options.nodes_environment, ship=bool(options.ship)
+        )
         require_space(self.options.home)
         if self.options.scheduler is not None:
             await check_scheduler(self.options.scheduler, self.options.credentials)
@@ -196,6 +202,7 @@ class RunSession:
                 self.options,
                 self.log,
                 self._stopper,
+                self._variables,
                 decided_by=self._decided_by,
                 on_open=self._on_open,
             )

@@ -20,8 +20,9 @@ from pulseq.projects.prepare_order import make_order
 from pulseq.projects.project_root import find_root, refuse_left_behind, refuse_outside
 from pulseq.projects.read_manifest import read_manifest
 from pulseq.protocol.coding import encode
+from pulseq.protocol.entry_points import SealedMessage
 from pulseq.protocol.project_files import Done, Manifest, Workspace
-from pulseq.protocol.to_node import MakeWorkspace, OfferProject, Order
+from pulseq.protocol.to_node import NO_VARIABLES, BodyVariables, MakeWorkspace, OfferProject, Order
 
 #: Messages on their way to one host at a time.
 AT_ONCE = 4
@@ -109,8 +110,11 @@ class Shipping:
             make_order(self._suite.project.prepare, manifest)  # which refuses what cannot be
         return _Project(manifest, read.notes)
 
-    async def bring(self, node: LiveNode) -> Workspace | None:
+    async def bring(self, node: LiveNode, bodies: BodyVariables = NO_VARIABLES) -> Workspace | None:
         """Have the project on a node's host; where it is there, or None where the node does not get it.
+
+        Args:
+            bodies: the environment of what makes it ready there.
 
         Raises:
             UnfitHostError: the host cannot have it.
@@ -127,7 +131,7 @@ class Shipping:
             sending = self._stores.get(node.store)
             mine = sending is None
             if sending is None:
-                sending = self._stores[node.store] = asyncio.create_task(self._send(node))
+                sending = self._stores[node.store] = asyncio.create_task(self._send(node, bodies))
                 sending.add_done_callback(_retrieve)
             try:
                 place = await asyncio.shield(sending)
@@ -154,7 +158,7 @@ class Shipping:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _send(self, node: LiveNode) -> str:
+    async def _send(self, node: LiveNode, bodies: BodyVariables) -> str:
         why = ""
         for _ in range(_TURNS):
             project = await self._read()
@@ -174,8 +178,9 @@ class Shipping:
             if project is not await self._read():
                 continue
             prepare = self._suite.project.prepare
-            order = Order(self._run_id, MakeWorkspace(make_order(prepare, project.manifest) if prepare else None))
-            done = await self._client.send_project(node.address, encode(order))
+            made = make_order(prepare, project.manifest) if prepare else None
+            order = Order(self._run_id, MakeWorkspace(made, bodies))
+            done = await self._client.send_project(node.address, SealedMessage(encode(order)))
             if not done.again:
                 if done.output is not None:
                     raise UnfitHostError(_say_output(done), Reason.SETUP)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 
 from pulseq.cluster.standing_cluster import (
@@ -15,13 +14,9 @@ from pulseq.cluster.standing_cluster import (
 )
 from pulseq.errors import UsageError
 from pulseq.fleet import Fleet
-from pulseq.models import Suite
 from pulseq.orchestration.api_address import configured_api
 from pulseq.run.run_options import RunOptions
 from pulseq.standing.kept_auth import auth_for
-
-#: Variables that bodies do not get from a run's own nodes either, or get anew.
-_NOT_CARRIED = ("PREFECT_", "DASK_", "PULSEQ_", "TMPDIR")
 
 
 def join_standing(
@@ -72,21 +67,3 @@ def check_joinable(fleet: Fleet, standing: StandingCluster | None) -> None:
     missing = [spec.id for spec in fleet.nodes if not spec.joins and spec.id not in theirs]
     if missing:
         raise UsageError(f"{fleet.source}: `pulseq up` has not started {', '.join(missing)}; `pulseq down`, then {up}")
-
-
-def carry_environment(suite: Suite, nodes: Mapping[str, str], run: Mapping[str, str]) -> Suite:
-    """The suite with the variables in which a run differs from nodes that were started elsewhere.
-
-    Its bodies would get them from nodes of its own; what a test's own `env` says goes before them.
-    A variable that the nodes have and the run has not cannot be taken away.
-    """
-    differing = {
-        name: value
-        for name, value in run.items()
-        if nodes.get(name) != value and not name.startswith(_NOT_CARRIED) and name != "_"
-    }
-    if not differing:
-        return suite
-    # One mapping for all tests that add nothing to it: there may be a hundred thousand.
-    tests = (replace(test, env={**differing, **test.env} if test.env else differing) for test in suite.tests)
-    return replace(suite, tests=tuple(tests))

@@ -254,6 +254,9 @@ class StandingKeeper:
                 "credentials": self._credentials and self._credentials.told(),
                 "worker_ttl_seconds": framework.node_timeout,
                 "heartbeat_seconds": min(framework.heartbeat_interval, framework.node_timeout / 3),
+                "nodes": {
+                    spec.id: {"env": dict(spec.env), "python": spec.python} for spec in self.fleet.nodes if spec.joins
+                },
                 "outlives_runs": True,
                 "temp_root": str(self._scheduler_temp_root),
                 "marks": str(self.home / MARKS_NAME),

@@ -7,6 +7,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 from uuid import UUID
@@ -19,10 +20,11 @@ from pulseq.cluster.cluster import LiveNode
 from pulseq.events import AttemptStarted, TestClosed
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import AttemptResult, Key, PytestItemBody, PytestOrder, PytestSpec, Status, TestCase
-from pulseq.node.node_agent import RunOnNode
 from pulseq.node.node_slots import NodeSlots
+from pulseq.node.run_on_node import RunOnNode
+from pulseq.node.surroundings import Surroundings
 from pulseq.protocol.from_node import NodeMessage
-from pulseq.protocol.to_node import NoNext
+from pulseq.protocol.to_node import BodyVariables, NoNext
 from pulseq.protocol.work import Dispatch, PytestWork
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_queue import RunQueue
@@ -113,8 +115,12 @@ class Node:
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
 
     def __post_init__(self) -> None:
-        agent = SimpleNamespace(node_slots=NodeSlots(self.slots), send=lambda _run_id, messages: self._tell(messages))
-        self.run = RunOnNode(cast(Any, agent), "r")
+        agent = SimpleNamespace(
+            node_slots=NodeSlots(self.slots),
+            send=lambda _run_id, messages: self._tell(messages),
+            temp_root=Path("/nonexistent"),
+        )
+        self.run = RunOnNode(cast(Any, agent), "r", Surroundings.of(BodyVariables(), {}))
         self.run._task_runs = cast(Any, Prefect())
         self.run._sessions = {spec: cast(Any, Session(self)) for spec in SPECS.values()}
         self.run._outbox = cast(Any, SimpleNamespace(put=lambda one, busy=False: self._tell([one]), flush=lambda: None))

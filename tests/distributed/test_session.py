@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from pulseq.distributed.session import Session, config_of, current_session
+from pulseq.distributed.session import Session, config_of, current_session, project_of
 from pulseq.fleet import FrameworkConfig, Strategy
+from pulseq.project import ProjectSpec
 
 
 class Component:
@@ -63,3 +64,15 @@ def test_a_configuration_that_cannot_be_used_is_refused() -> None:
     expected = "framework: node_timeout: found -1, expected a number of seconds above 0"
     with pytest.raises(ValueError, match=expected):
         config_of({"node_timeout": -1})
+
+
+def test_a_project_may_be_a_dict() -> None:
+    project = ProjectSpec(pass_env=("CI",), secrets=("API_TOKEN",))
+
+    assert project == project_of({"pass_env": ["CI"], "secrets": ["API_TOKEN"]}) == project_of(project)
+    assert ProjectSpec() == project_of(None)
+
+
+def test_a_project_that_cannot_be_used_is_refused() -> None:
+    with pytest.raises(ValueError, match=r"^project: secrets\[0\]: found 'A_\*', expected a name without wildcards"):
+        project_of({"secrets": ["A_*"]})

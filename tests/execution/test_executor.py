@@ -1,8 +1,10 @@
 import asyncio
 import os
+import platform
 import signal
 import socket
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import psutil
@@ -180,6 +182,62 @@ def test_another_interpreter_is_used_for_calls(in_executor, tmp_path):
         return outputs
 
     assert in_executor(scenario) == ["None\n", "other\n"]
+
+
+def test_calls_that_name_no_interpreter_get_the_node_s_for_them(in_executor, tmp_path):
+    python = tmp_path / "python"
+    python.write_text(f'#!/bin/sh\nMARK=$MARK-other exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / "checks.py").write_text("import os\ndef check(): print(os.environ.get('MARK'))")
+
+    async def scenario(executor, order):
+        bodies = [(CallBody("checks:check"), {}), (CallBody("checks:check"), {"python": sys.executable})]
+        attempts = [
+            await executor.start_attempt(order(body, **fields)) for body, fields in [*bodies, (shell("echo $MARK"), {})]
+        ]
+        return executor.call_version, [(await attempt.result()).output for attempt in attempts]
+
+    for name in (str(python), "./python"):
+        version, outputs = in_executor(scenario, call_python=name, environment={**os.environ, "MARK": "node"})
+        assert outputs == ["node-other\n", "node\n", "node\n"]
+        assert version == platform.python_version()
+
+
+def test_an_interpreter_for_calls_that_is_missing_keeps_a_node_from_starting(tmp_path):
+    executor = Executor(node_id="n", temp_root=tmp_path, call_python="/no/python")
+    with pytest.raises(InfrastructureError, match="this node cannot run tests: the interpreter '/no/python'"):
+        asyncio.run(executor.start())
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bare_name_is_looked_up_where_bodies_would_look(in_executor, tmp_path):
+    python = tmp_path / "bin" / "own-python"
+    python.parent.mkdir()
+    python.symlink_to(sys.executable)
+    (tmp_path / "checks.py").write_text("def check(): pass")
+
+    async def scenario(executor, order):
+        return await (await executor.start_attempt(order(CallBody("checks:check")))).result()
+
+    environment = {**os.environ, "PATH": f"{python.parent}:{os.environ['PATH']}"}
+    assert in_executor(scenario, call_python="own-python", environment=environment).status == Status.PASSED
+
+
+def test_what_a_body_is_given_goes_after_the_node_s_and_before_its_own(in_executor):
+    async def scenario(executor, order):
+        given = replace(order(shell("echo $A $B $C"), env={"C": "test"}), variables={"B": "run", "C": "run"})
+        return await (await executor.start_attempt(given)).result()
+
+    environment = {"PATH": os.environ["PATH"], "A": "node", "B": "node", "C": "node"}
+    assert in_executor(scenario, environment=environment).output == "node run test\n"
+
+
+def test_a_keeper_that_keeps_another_body_forgets_the_secrets_of_the_one_before(in_executor):
+    async def scenario(executor, order):
+        orders = [replace(order(shell("echo hunter2")), secrets=secrets) for secrets in (["hunter2"], [], ["echo"])]
+        return [(await (await executor.start_attempt(each)).result()).output for each in orders]
+
+    assert in_executor(scenario) == ["***\n", "hunter2\n", "hunter2\n"]
 
 
 def test_a_node_whose_own_interpreter_is_missing_cannot_start(tmp_path):

@@ -13,7 +13,7 @@ from pulseq.node.giving_way import GivingWay
 from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.protocol.from_node import TestsRecalled
 from pulseq.protocol.work import Dispatch
-from tests.node.test_node_agent import Node, settle
+from tests.node.test_run_on_node import Node, settle
 
 
 @pytest.fixture(autouse=True)

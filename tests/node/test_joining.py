@@ -15,7 +15,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.node.joining import meet_scheduler, prepare_to_join
 from pulseq.node.leaving import own_name
 from pulseq.protocol.coding import PROTOCOL
-from pulseq.protocol.welcome import WELCOME_KEY, NotWelcomeError, Welcome
+from pulseq.protocol.welcome import WELCOME_KEY, NodeWords, NotWelcomeError, Welcome
 from pulseq.security.authority import make_credentials
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
@@ -36,9 +36,21 @@ def test_it_hears_how_silent_it_may_be() -> None:
     async def check(scheduler: Scheduler) -> None:
         told = {"scheduler": scheduler.address, "credentials": OURS.told(), "node_id": "n", "former": ()}
         prepared = await prepare_to_join(told)
-        assert {**told, "host": "127.0.0.1", "node_timeout_seconds": 40.0, "heartbeat_seconds": 5.0} == prepared
+        limits = {"node_timeout_seconds": 40.0, "heartbeat_seconds": 5.0}
+        assert {**told, "host": "127.0.0.1", **limits, "env": {}, "python": None} == prepared
 
     at_scheduler(check, Welcome(__version__, PROTOCOL, 40.0, 5.0))
+
+
+def test_it_hears_what_the_fleets_file_says_of_its_bodies() -> None:
+    words = {"n": NodeWords({"DISPLAY": ":1"}, "/opt/python"), "other": NodeWords({"DISPLAY": ":2"})}
+
+    async def check(scheduler: Scheduler) -> None:
+        told = {"scheduler": scheduler.address, "credentials": OURS.told(), "node_id": "n", "former": ()}
+        prepared = await prepare_to_join(told)
+        assert ({"DISPLAY": ":1"}, "/opt/python") == (prepared["env"], prepared["python"])
+
+    at_scheduler(check, Welcome(__version__, PROTOCOL, nodes=words))
 
 
 def test_somebodys_own_scheduler_is_taken_as_it_is() -> None:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pulseq.bounds import MOST_ERROR_CHARACTERS
+from pulseq.execution.runtime.blotting import Blotter
 from pulseq.execution.runtime.found_files import Mark
 from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
 from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
@@ -244,6 +246,20 @@ def test_a_name_with_colons_is_told_apart_from_its_class(tmp_path: Path) -> None
 def test_what_a_tool_warns_of_is_a_warning(tmp_path: Path) -> None:
     leave(tmp_path, "<testsuite><testcase name='b'><warning>old</warning></testcase></testsuite>")
     assert [("old",)] == [case.warnings for case in find(tmp_path).cases]
+
+
+def test_ids_and_texts_have_no_secrets_also_where_they_are_cut(tmp_path: Path) -> None:
+    text = "x" * (MOST_ERROR_CHARACTERS // 2 - 40) + "hunter2" + "x" * MOST_ERROR_CHARACTERS
+    case = f"<testcase classname='A hunter2' name='b hunter2'><failure message='hunter2'>{text}</failure></testcase>"
+    leave(tmp_path, f"<testsuite name='S hunter2'>{case}{case}</testsuite>", "hunter2.xml")
+    leave(tmp_path, "<none", "hunter2/bad.xml")
+    passed = AttemptResult("java", 1, "n1", Status.PASSED)
+
+    found = find_cases(java(tmp_path), passed, frozenset(), Blotter(["hunter2"]))
+
+    assert [result.test_id for result in found.cases] == ["java::A ***::b ***", "java::A ***::b ***#2"]
+    assert [result.test_id for result in found.bad_files] == ["java::[***/bad.xml]"]
+    assert "hunt" not in str(found)
 
 
 def test_a_file_that_vanishes_is_no_ones(tmp_path: Path) -> None:

@@ -7,6 +7,9 @@ from typing import Any
 
 import pytest
 
+from pulseq.cluster.marks import MARKED, MARKS_KEY, decode_marks
+from pulseq.cluster.node_watch import NODE_TOPIC
+from pulseq.marks import MarkState
 from pulseq.node import leaving as subject
 from pulseq.node.leaving import leave, mark_leaving, own_name, take_back_mark
 
@@ -70,6 +73,16 @@ def test_all_runs_hear_that_it_takes_no_more() -> None:
 
     assert [("pulseq-nodes", "marked", "draining")] == scheduler.told
     assert own_name("lab1") == scheduler.marks["lab1"]["who"]
+
+
+def test_what_it_says_is_a_mark_as_people_make_them() -> None:
+    scheduler = Scheduler()
+
+    asyncio.run(mark_leaving(scheduler, "lab1"))
+
+    assert (MARKS_KEY, NODE_TOPIC, MARKED) == (subject._MARKS_KEY, subject._NODE_TOPIC, subject._MARKED)
+    mark = decode_marks(scheduler.marks)["lab1"]
+    assert (MarkState.DRAINING, "node lab1", "it was told to end") == (mark.state, mark.who, mark.why)
 
 
 def test_when_it_is_back_it_takes_its_word_back_once() -> None:

@@ -1,230 +1,39 @@
-"""What a node does with dispatches, with a session and a Prefect that do as they are told."""
+"""What holds for all runs on a node."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
-from uuid import UUID, uuid4
 
 import pytest
 
-from pulseq.models import AttemptResult, PytestOrder, PytestSpec, SimulateBody, TestCase
-from pulseq.node.node_agent import RunOnNode
-from pulseq.node.node_slots import NodeSlots
-from pulseq.protocol.from_node import DispatchDone, NextAsked, NodeMessage, TestsRecalled
-from pulseq.protocol.to_node import NoNext
-from pulseq.protocol.work import Dispatch, PytestWork, TestWork
-
-SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
-AskNext = Callable[[], Awaitable[PytestOrder | None]]
+from pulseq.models import AttemptOrder, CommandBody, TestCase
+from pulseq.node.node_agent import NodeAgent
+from pulseq.node.surroundings import Surroundings
+from pulseq.protocol.to_node import BodyVariables
 
 
-class Prefect:
-    """Performs each piece of work once."""
+def test_like_a_login_bodies_have_nothing_of_what_the_node_was_started_with(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ONLY_IN_THE_SHELL", "1")
+    worker = SimpleNamespace(executors={"default": None})
+    command = TestCase("a", CommandBody(("env",)), cwd=str(tmp_path))
 
-    async def perform(self, work: TestWork | PytestWork, performer: Any, task_run_id: UUID) -> None:
-        await performer.perform(work, retry=0, task_run=str(task_run_id))
+    async def story() -> str:
+        agent = NodeAgent(cast(Any, worker), node_id="n", slots=1, temp_root=tmp_path, variables={"OF_NODE": "1"})
+        around = Surroundings.of(BodyVariables({"PASSED": "1"}, like_a_login=True), agent.variables)
+        try:
+            executor = await agent.executor_for(around)
+            assert executor is await agent.executor_for(around)
+            order = AttemptOrder("r", command, variables=around.variables)
+            return (await (await executor.start_attempt(order)).result()).output
+        finally:
+            await agent.end_bodies()
 
-
-class Session:
-    """Runs batches: each asks what follows it, and ends when it is told to."""
-
-    def __init__(self) -> None:
-        self.began: list[str] = []
-        self.followed_by: dict[str, str | None] = {}
-        self.may_end: dict[str, asyncio.Event] = {}
-
-    async def run_items(self, orders: Sequence[PytestOrder], *, ask_next: AskNext, **_: Any) -> None:
-        name = orders[0].test_id
-        self.began.append(name)
-        following = await ask_next()
-        self.followed_by[name] = following.test_id if following is not None else None
-        await self.may_end.setdefault(name, asyncio.Event()).wait()
-
-    async def stop(self, orders: frozenset[PytestOrder], _reason: Any) -> None:
-        for order in orders:
-            self.may_end.setdefault(order.test_id, asyncio.Event()).set()
-
-
-class Node:
-    """A run on a node with so many slots, and what it has told."""
-
-    def __init__(self, slots: int = 1) -> None:
-        self.told: list[NodeMessage] = []
-        self.session = Session()
-        self.slots = NodeSlots(slots)
-        agent = SimpleNamespace(
-            node_slots=self.slots,
-            send=lambda _run_id, messages: self.told.extend(messages),
-            temp_root=Path("/nonexistent"),
-        )
-        self.run = RunOnNode(cast(Any, agent), "r")
-        self.run._task_runs = cast(Any, Prefect())
-        self.run._sessions[SPEC] = cast(Any, self.session)
-        self.handling: list[asyncio.Task[None]] = []
-
-    async def get(self, key: str, *names: str, after: str | None = None) -> None:
-        """A dispatch comes with a task run for each name."""
-        work = tuple(PytestWork(name, SPEC, (PytestOrder(name, "", name),)) for name in names)
-        dispatch = Dispatch(key, "r", work, tuple(uuid4() for _ in work), after)
-        self.handling.append(asyncio.create_task(self.run.handle(dispatch)))
-        await settle()
-
-    async def end(self, name: str) -> None:
-        self.session.may_end[name].set()
-        await settle()
-
-    def done(self) -> list[str]:
-        return [message.key for message in self.told if isinstance(message, DispatchDone)]
-
-    def asked(self) -> list[str]:
-        return [message.key for message in self.told if isinstance(message, NextAsked)]
-
-
-async def settle() -> None:
-    for _ in range(20):
-        await asyncio.sleep(0)
-
-
-def on_node(story: Callable[[Node], Coroutine[Any, Any, None]], slots: int = 1) -> Node:
-    async def tell() -> Node:
-        node = Node(slots)
-        await story(node)
-        await asyncio.wait_for(asyncio.gather(*node.handling), 60)
-        return node
-
-    return asyncio.run(tell())
-
-
-def test_the_next_item_is_that_of_the_dispatch_that_the_driver_sends() -> None:
-    async def story(node: Node) -> None:
-        await node.get("1", "a")
-        assert node.asked() == ["1"]
-        await node.get("2", "b", after="1")
-        await node.end("a")
-        await node.run.do(NoNext("2"))
-        await settle()
-        await node.end("b")
-
-    assert {"a": "b", "b": None} == on_node(story).session.followed_by
-
-
-def test_what_waits_on_the_node_follows_without_a_question() -> None:
-    async def story(node: Node) -> None:
-        await node.get("1", "a")
-        await node.get("2", "b")
-        await node.run.do(NoNext("1"))
-        await settle()
-        await node.end("a")
-        await node.get("3", "c")
-        await node.run.do(NoNext("2"))
-        await settle()
-        await node.end("b")
-        await node.run.do(NoNext("3"))
-        await settle()
-        await node.end("c")
-
-    assert {"a": "b", "b": "c", "c": None} == on_node(story).session.followed_by
-
-
-def test_a_dispatch_never_begins_before_the_one_that_it_follows_is_done() -> None:
-    async def story(node: Node) -> None:
-        await node.get("1", "a")
-        await node.get("2", "b", after="1")
-        assert node.session.began == ["a"]
-        assert node.run.dispatches == 1
-        await node.end("a")
-        assert node.session.began == ["a", "b"]
-        await node.run.do(NoNext("2"))
-        await settle()
-        await node.end("b")
-
-    assert ["1", "2"] == on_node(story, slots=2).done()
-
-
-def test_no_more_run_than_there_are_slots() -> None:
-    async def story(node: Node) -> None:
-        for key, name in (("1", "a"), ("2", "b"), ("3", "c")):
-            await node.get(key, name)
-        assert node.session.began == ["a", "b"]
-        await node.run.cancel()
-
-    on_node(story, slots=2)
-
-
-def test_the_promised_item_is_not_given_back() -> None:
-    async def story(node: Node) -> None:
-        await node.get("1", "a")
-        await node.get("2", "b", "c", after="1")
-        await node.run.recall("2", frozenset({("b", ""), ("c", "")}))
-        await node.end("a")
-        await node.run.do(NoNext("2"))
-        await settle()
-        await node.end("b")
-
-    node = on_node(story)
-    assert [TestsRecalled("2", (("c", ""),))] == [one for one in node.told if isinstance(one, TestsRecalled)]
-    assert node.session.began == ["a", "b"]
-
-
-@pytest.mark.parametrize("waits", [False, True])
-def test_a_run_that_is_cancelled_while_it_asks_ends(waits: bool) -> None:
-    async def story(node: Node) -> None:
-        await node.get("1", "a")
-        if waits:
-            await node.get("2", "b", after="1")
-        await node.run.cancel()
-
-    node = on_node(story)
-    assert {"a": "b" if waits else None} == node.session.followed_by
-    assert node.session.began == ["a"]
-    assert sorted(node.done()) == (["1", "2"] if waits else ["1"])
-
-
-def test_what_comes_after_a_dispatch_that_is_done_waits_for_any_slot() -> None:
-    async def story(node: Node) -> None:
-        await node.get("1", "a")
-        await node.run.do(NoNext("1"))
-        await settle()
-        await node.end("a")
-        await node.get("2", "b", after="1")
-        await node.run.do(NoNext("2"))
-        await settle()
-        await node.end("b")
-
-    assert ["1", "2"] == on_node(story).done()
-
-
-def test_a_question_says_what_the_node_has() -> None:
-    async def story(node: Node) -> None:
-        await node.get("1", "a")
-        await node.get("2", "b")
-        await node.run.cancel()
-
-    node = on_node(story, slots=2)
-    held = [message.held for message in node.told if isinstance(message, NextAsked)]
-    assert held == [frozenset("1"), frozenset("12")]
-
-
-def test_a_simulated_dispatch_waits_for_its_slot_too() -> None:
-    async def story(node: Node) -> None:
-        await node.get("1", "a")
-        work = TestWork("x", TestCase("x", SimulateBody()), 1, 0)
-        performed = []
-
-        async def perform(*_: Any, **__: Any) -> AttemptResult:
-            performed.append(node.done())
-            return cast(Any, None)
-
-        node.run._perform_test = perform  # type: ignore[method-assign]
-        dispatch = Dispatch("2", "r", (work,), (uuid4(),), "1")
-        node.handling.append(asyncio.create_task(node.run.handle(dispatch)))
-        await settle()
-        assert performed == []
-        await node.end("a")
-        assert performed == [["1"]]
-
-    on_node(story)
+    names = {line.partition("=")[0] for line in asyncio.run(story()).splitlines()}
+    assert {"OF_NODE", "PASSED", "HOME", "USER", "PULSEQ_NODE_ID"} <= names
+    assert "ONLY_IN_THE_SHELL" not in names
+    assert {path.name for path in tmp_path.iterdir()} == set()

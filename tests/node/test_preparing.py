@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
 import psutil
 import pytest
 
 from pulseq.execution.executor import Executor
+from pulseq.execution.runtime.blotting import Blotter
 from pulseq.node import preparing
 from pulseq.node.blob_store import BlobStore
 from pulseq.node.preparing import PrepareError, Preparing
@@ -20,7 +21,15 @@ from pulseq.protocol.project_files import PrepareOrder
 
 @contextlib.asynccontextmanager
 async def making(
-    tmp_path: Path, script: str, *, key: bytes = b"k", slot: str = "00", seconds: float = 60.0
+    tmp_path: Path,
+    script: str,
+    *,
+    key: bytes = b"k",
+    slot: str = "00",
+    seconds: float = 60.0,
+    variables: Mapping[str, str] | None = None,
+    blotter: Blotter | None = None,
+    tell: Callable[[str], object] = str,
 ) -> AsyncIterator[Preparing]:
     """What runs a script, in a workspace of its own, with the store of all."""
     place = tmp_path / "w" / slot / "shop"
@@ -30,9 +39,10 @@ async def making(
     executor = Executor(node_id="n", temp_root=tmp_path / "t")
     await executor.start()
     order = PrepareOrder(("/bin/sh", "-c", script), ("out", "lib/*.so"), seconds, key)
-    lines: list[str] = []
     try:
-        yield Preparing(order, place, store, tmp_path / "prepared", executor, tmp_path / "t", lines.append)
+        yield Preparing(
+            order, place, store, tmp_path / "prepared", executor, tmp_path / "t", tell, variables or {}, blotter
+        )
     finally:
         await executor.close()
 
@@ -136,3 +146,27 @@ def note_and_go_on(told: list[str], directory: Path) -> Callable[[str], None]:
             (directory / "go").touch()
 
     return note
+
+
+def test_it_has_the_variables_of_bodies_and_its_words_have_no_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(preparing, "_TELL_SECONDS", 0.01)
+    told: list[str] = []
+    # Half of it is written before it is looked at; the cut of what is kept goes through the first one.
+    script = (
+        "printf 'hunter2%3990s' x; echo; printf 'it is hun'; "
+        "while [ ! -e told ]; do sleep 0.01; done; echo ter2 and $MODE; exit 3"
+    )
+
+    def tell(line: str) -> None:
+        told.append(line)
+        (tmp_path / "w" / "00" / "shop" / "told").touch()
+
+    with pytest.raises(PrepareError) as refused:
+        run(tmp_path, script, variables={"MODE": "fast"}, blotter=Blotter(["hunter2"]), tell=tell)
+
+    assert refused.value.output.endswith("it is *** and fast")
+    assert "unter" not in refused.value.output
+    assert told
+    assert not [line for line in told if "h" in line.rpartition("x")[2]]

@@ -8,7 +8,7 @@ import pickle
 import pytest
 
 from pulseq.protocol import entry_points
-from pulseq.protocol.entry_points import register_node, take_dispatch, take_message
+from pulseq.protocol.entry_points import SealedMessage, register_node, take_dispatch, take_message
 
 
 class _Node:
@@ -42,3 +42,10 @@ def test_a_worker_that_is_no_node_says_so() -> None:
 @pytest.mark.parametrize("function", [take_dispatch, take_message])
 def test_dask_sends_no_code_of_ours(function: object) -> None:
     assert len(pickle.dumps(function)) < 100
+
+
+def test_no_log_shows_a_message() -> None:
+    message: SealedMessage = pickle.loads(pickle.dumps(SealedMessage(b"hunter2")))
+
+    assert (message, message[1:]) == (b"hunter2", b"unter2")
+    assert (repr(message), f"{message}", str(message)) == ("<7 bytes>",) * 3

@@ -11,6 +11,7 @@ from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.project_files import Manifest
 from pulseq.protocol.to_node import (
     BeginRun,
+    BodyVariables,
     CancelRun,
     Collect,
     DriverMessage,
@@ -31,6 +32,7 @@ from pulseq.protocol.work import Dispatch
 SPEC = PytestSpec("r", "unit", ("tests",), ("-x",), False, "/", None, (("A", "b"),))
 MESSAGES: tuple[DriverMessage, ...] = (
     BeginRun(),
+    BeginRun(bodies=BodyVariables({"A": "b", "TOKEN": "\udcff"}, ("\udcff",), like_a_login=True)),
     Collect(SPEC),
     Dispatch("1", "r", (), ()),
     RecallTests("1", frozenset({("a", ""), ("b", "browser=chrome")})),
@@ -57,3 +59,7 @@ def test_a_message_is_heard_as_it_was_said(message: DriverMessage) -> None:
     order = Order("r", message)
 
     assert order == decode(encode(order), Order)
+
+
+def test_no_log_has_what_bodies_have() -> None:
+    assert "hunter2" not in repr(Order("r", BeginRun(bodies=BodyVariables({"TOKEN": "hunter2"}, ("hunter2",)))))

@@ -10,10 +10,9 @@ import pytest
 
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, write_cluster
 from pulseq.fleet import Fleet, NodeSpec
-from pulseq.models import SimulateBody, Suite, TestCase
 from pulseq.processes.process_id import ProcessId
 from pulseq.run.run_options import RunOptions
-from pulseq.run.standing_use import carry_environment, join_standing
+from pulseq.run.standing_use import join_standing
 
 API = "http://127.0.0.1:4200/api"
 
@@ -108,26 +107,3 @@ def test_a_run_with_its_own_nodes_has_nothing_to_say_of_what_it_does_not_use(
 
 def test_where_nothing_stands_a_run_is_as_it_was(options: RunOptions) -> None:
     assert (options, None) == join_standing(options, own_nodes=False, beside=None)
-
-
-PLAIN = TestCase("plain", SimulateBody())
-OWN = TestCase("own", SimulateBody(), env={"MODE": "fast", "DEPTH": "3"})
-
-
-def test_bodies_get_the_variables_in_which_the_run_differs_and_their_own_go_first() -> None:
-    nodes = {"HOME": "/home", "MODE": "slow", "ONLY": "there"}
-    run = {"HOME": "/home", "MODE": "brave", "URL": "http://shop"}
-
-    carried = carry_environment(Suite("s", (PLAIN, OWN)), nodes, run)
-
-    assert [
-        {"MODE": "brave", "URL": "http://shop"},
-        {"MODE": "fast", "URL": "http://shop", "DEPTH": "3"},
-    ] == [test.env for test in carried.tests]
-
-
-@pytest.mark.parametrize("name", ["PULSEQ_HOME", "PREFECT_API_URL", "DASK_X", "TMPDIR", "_"])
-def test_variables_that_are_ours_or_made_anew_are_not_carried(name: str) -> None:
-    suite = Suite("s", (PLAIN, OWN))
-
-    assert suite == carry_environment(suite, {}, {name: "x"})

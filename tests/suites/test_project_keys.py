@@ -47,6 +47,10 @@ def test_what_is_not_written_is_left_open(tmp_path: Path) -> None:
         ("{prepare: {command: 'a \"b'}}", "a command that can be split"),
         ("{pass_env: CI}", "a list of variables' names"),
         ("{secret: [A]}", "secrets"),
+        ("{secrets: [A, 'B_*']}", r"secrets\[1\]: found 'B_\*', expected a name without wildcards"),
+        ("{secrets: [PREFECT_API_KEY]}", "that begin with PREFECT_, DASK_, PULSEQ_ are not passed on"),
+        ("{pass_env: [CI, PULSEQ_HOME]}", r"pass_env\[1\]: found 'PULSEQ_HOME', expected a variable that bodies may"),
+        ("{pass_env: [MODE=fast]}", "expected the name of a variable, whose value is the caller's"),
         ("[a]", "project, as a mapping"),
     ],
 )

@@ -50,7 +50,7 @@ def open_workplace(path: Path) -> Iterator[Workplace]:
     environment["TMPDIR"] = str(path / "t")
     # One for all workplaces: it spares their servers what makes a new database.
     environment["XDG_CACHE_HOME"] = str(path.parent / "cache")
-    (path / "user").mkdir()
+    (path / "user").mkdir(parents=True)
     (path / "t").mkdir()
     workplace = Workplace(path, environment)
     yield workplace

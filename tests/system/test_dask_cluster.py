@@ -292,6 +292,42 @@ def test_what_a_killed_worker_leaves_goes_when_the_next_one_comes(cluster: DaskC
     assert left[0] not in left_by_nodes(cluster.workplace)
 
 
+LOCAL_CLUSTER = """
+import sys
+from distributed import LocalCluster
+if __name__ == "__main__":
+    options = {"preload": ["pulseq.node.preload"], "preload_argv": ["--label", "browser=chrome"]}
+    options |= {"host": "127.0.0.1", "dashboard_address": None}
+    with LocalCluster(n_workers=2, threads_per_worker=1, **options) as cluster:
+        print(cluster.scheduler_address, flush=True)
+        sys.stdin.read()
+"""
+
+
+def test_workers_of_a_cluster_class_are_nodes(workplace: Workplace) -> None:
+    """Dask's own, which takes the preload as all of them do."""
+    script = workplace.write("cluster.py", LOCAL_CLUSTER)
+    tests = "\n".join(f"  - {{id: t{number}, simulate: {{duration: 0.5}}}}" for number in range(6))
+    head = "suite: s\ndefaults: {requirements: {browser: chrome}}\ntests:\n"
+    suite = workplace.write("project/suite.yaml", f"{head}{tests}\n")
+    with subprocess.Popen(
+        [sys.executable, str(script)],
+        cwd=workplace.path,
+        env=workplace.environment,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as cluster:
+        assert cluster.stdout is not None
+        address = cluster.stdout.readline().strip()
+        done = workplace.run("run", suite, "--scheduler", address, "--run-id", "r", "--output", "json")
+        cluster.communicate("", timeout=60)
+
+    assert 0 == done.code, done.err
+    assert {"0", "1"} == {node_id for _, _, node_id, _ in attempts(workplace, "r")}
+    until(lambda: not left_by_nodes(workplace), "nodes have left nothing")
+
+
 #: A Slurm of one machine: jobs start at once, each in a session of its own, and are ended by SIGTERM.
 SBATCH = """#!/bin/sh
 cp "$1" "$0.job"

@@ -36,7 +36,18 @@ WAIT = (
     "import os, time, pathlib; place = pathlib.Path('PLACE'); (place / 'pid').write_text(str(os.getpid()))\n"
     "while not (place / 'go').exists(): time.sleep(0.02)\n"
 )
-NODES = "nodes: [{id: lab1, host: lab1.example, joins: true}]\nframework: {heartbeat_interval: 1, node_timeout: 20}\n"
+NODES = """
+nodes: [{id: lab1, host: lab1.example, joins: true, env: {OF_NODE: of the file}}]
+framework: {heartbeat_interval: 1, node_timeout: 20}
+"""
+#: Bodies there have what is named, and no variable that is ours.
+SEEN = """
+project: {ship: ["*.yaml"], pass_env: [PASSED_ON]}
+tests:
+  - id: seen
+    command: 'test "$OF_NODE-$PASSED_ON-$ONLY_MINE-$PULSEQ_CREDENTIALS" = "of the file-passed--"'
+    shell: true
+"""
 #: A port below those that systems give away by themselves.
 PORT = 21_786
 
@@ -121,6 +132,7 @@ def site(tmp_path: Path, prefect_api: str) -> Iterator[Site]:
         # In a folder of their own: that is the project which travels, and nothing else here.
         place.write("suites/short.yaml", SHORT)
         place.write("suites/long.yaml", LONG.replace("WAIT", wait))
+        place.write("suites/seen.yaml", SEEN)
         place.write("nodes.yaml", NODES)
         assert place.run("certs", "init").code == 0
         assert place.run("certs", "node", "lab1").code == 0
@@ -215,6 +227,8 @@ def test_a_fleet_waits_for_the_nodes_that_its_file_says_will_join(site: Site) ->
     site.joined()
     assert "not there yet" not in up.stderr.read()
     assert up.wait(60) == 0
+    seen = site.place.run("run", "suites/seen.yaml", PASSED_ON="passed", ONLY_MINE="mine", PULSEQ_CREDENTIALS="x.pem")
+    assert seen.code == 0, seen.err
     assert site.place.run("run", "suites/short.yaml").code == 0
 
 

@@ -12,6 +12,7 @@ import unittest
 from types import TracebackType
 from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
 
+from .blotting import blot
 from .body_ending import outcome
 from .forked_body import Outcome, start_fork
 from .metric import install_stand_in
@@ -143,7 +144,7 @@ def _own_frames(trace: Optional[TracebackType]) -> Optional[TracebackType]:
 
 def shorten(text: str) -> str:
     """The last lines of a text, of a length that a report can bear."""
-    lines: List[str] = text.rstrip().splitlines()
+    lines: List[str] = blot(text).rstrip().splitlines()
     if len(lines) > _LAST_LINES:
         lines = ["[...]", *lines[-_LAST_LINES:]]
     shortened = "\n".join(lines)

@@ -12,6 +12,7 @@ import urllib.request
 from types import FrameType
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Tuple
 
+from .blotting import blot
 from .body_ending import outcome
 from .forked_body import Outcome, start_fork
 from .http_redirects import MOST_REDIRECTS, Asked, NotFollowed, follow, hide_password, with_credentials
@@ -175,7 +176,7 @@ def _problems(answer: Response, body: Mapping[str, Any]) -> List[str]:
     text = answer.body.decode("utf-8", "replace")
     if body["expect_text"] is not None and body["expect_text"] not in text:
         where = "" if answer.complete else f" in its first {LONGEST_ANSWER} bytes"
-        problems.append(f"expected the text {body['expect_text']!r}{where}, found {text[:_EXCERPT]!r}")
+        problems.append(f"expected the text {body['expect_text']!r}{where}, found {blot(text, 0, _EXCERPT)!r}")
     if body["max_seconds"] is not None and answer.seconds > body["max_seconds"]:
         problems.append(f"answered after {answer.seconds:.3f} s, expected within {body['max_seconds']:g} s")
     return problems
@@ -187,6 +188,6 @@ def _explain(error: Exception) -> str:
 
 
 def _show(answer: Response) -> None:
-    shown = answer.body[:_SHOWN_BYTES].decode("utf-8", "replace")
+    shown = blot(answer.body, 0, _SHOWN_BYTES).decode("utf-8", "replace")
     more = "" if len(answer.body) <= _SHOWN_BYTES else "\n[...]"
     sys.stdout.write(f"{answer.status} {answer.reason}\n{answer.headers.strip()}\n\n{shown}{more}\n")

@@ -10,6 +10,7 @@ import signal
 import sys
 from typing import Any, Callable, Dict, Mapping, Tuple
 
+from .blotting import blot_result
 from .body_command import check_cwd
 from .forking import flush_streams, fork_into
 from .wire import encode
@@ -78,5 +79,5 @@ def _run_and_tell(run: Callable[[Mapping[str, Any]], Outcome], order: Mapping[st
         os._exit(0)
     flush_streams()
     with open(write_fd, "wb") as line:
-        line.write(encode(verdict))
+        line.write(encode(blot_result(verdict)))
     atexit._run_exitfuncs()

@@ -19,6 +19,7 @@ import time
 import traceback
 from typing import Any, Dict, List, Optional, Tuple
 
+from . import blotting
 from .body_ending import Ending, SetupError, decide, outcome
 from .body_environment import PrivateDirectory, body_environment
 from .measure import Usage
@@ -94,11 +95,12 @@ class Keeper:
             return False
         if self._ends is None:
             self._ends = ChildSignal()
+        blotting.use(order["secrets"])
         body = KeptBody(order, self._line, self._buffer, self._ends, later)
         result, is_sound = self._carry_out(body, order)
         self._bodies += 1
         self._line.settimeout(ANSWER_SECONDS)
-        send(self._line, result)
+        send(self._line, blotting.blot_result(result))
         if self._private is not None and not self._private.is_as_new():
             self.close()
         return is_sound and self._bodies < MOST_BODIES
@@ -149,7 +151,7 @@ class KeptBody:
         self._line = line
         self._ends = ends
         self._buffer = buffer
-        self._output = HeadTail()
+        self._output = HeadTail(blotter=blotting.current())
         self._usage = Usage(memory_limited=order["memory_limit"] is not None)
         self._ending = Ending(
             own_verdict=order["kind"] != "command",
@@ -184,7 +186,7 @@ class KeptBody:
             return self.report(outcome("error", "setup", str(error)))
         self._watch()
         self._clear_away()
-        metrics, problems = parse_metrics(private.read_metrics())
+        metrics, problems = parse_metrics(blotting.blot(private.read_metrics()))
         self._warnings.extend(problems)
         self._hand_over(private)
         self._ending.peak_rss = self._usage.peak_rss

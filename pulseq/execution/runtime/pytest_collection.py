@@ -7,6 +7,7 @@ from typing import Any, Callable, Dict, Generator, List
 
 import pytest
 
+from .blotting import blot, blot_result
 from .pytest_garbage import rare_garbage_collection, thaw_on_demand
 from .pytest_items import unique_names
 from .pytest_neutral import make_neutral, narrow
@@ -113,13 +114,13 @@ class WorkerPlugin:
     def collection(self, session: Any) -> Dict[str, Any]:
         """The message that tells the node what there is to run."""
         names = unique_names([item.nodeid for item in session.items])
-        return {
+        message = {
             "op": "collected",
             "items": [
                 [
                     names[index],
-                    _location(item),
-                    list(dict.fromkeys(mark.name for mark in item.iter_markers())),
+                    blot(_location(item)),
+                    list(dict.fromkeys(blot(mark.name) for mark in item.iter_markers())),
                     scope_of(item, self._mode),
                 ]
                 for index, item in enumerate(session.items)
@@ -129,6 +130,7 @@ class WorkerPlugin:
             "warnings": self._warnings,
             "seconds": time.monotonic() - self._started,
         }
+        return blot_result(message)
 
     def _note_usage_error(self, outcome: Any) -> None:
         error = outcome.excinfo[1] if outcome.excinfo else None
@@ -143,5 +145,6 @@ def _location(item: Any) -> str:
 
 def _verdict(report: Any) -> Dict[str, str]:
     if report.skipped:
-        return {"nodeid": report.nodeid, "status": "skipped", "reason": "skip", "error": clip(reason_of_skip(report))}
-    return {"nodeid": report.nodeid, "status": "error", "reason": "setup", "error": clip(report.longreprtext)}
+        error = clip(reason_of_skip(report))
+        return {"nodeid": blot(report.nodeid), "status": "skipped", "reason": "skip", "error": error}
+    return {"nodeid": blot(report.nodeid), "status": "error", "reason": "setup", "error": clip(report.longreprtext)}

@@ -14,6 +14,7 @@ from typing import Any, Dict, Generator, List, NoReturn, Optional
 import pytest
 
 from . import originals, wire
+from .blotting import blot_result
 from .pytest_leaving import leave
 from .pytest_listeners import wanted_passes
 from .pytest_neutral import make_neutral, pose_as_pytest, printed
@@ -159,7 +160,7 @@ def run(guardian: socket.socket, request: Dict[str, Any], private: str) -> NoRet
     if not plugin.serving or plugin.replay is None:
         message = {"op": "refused", "error": clip("\n".join(plugin.trouble) or printed()), "code": code}
     else:
-        message = {"op": "over", **_result(plugin, plugin.replay, code, error)}
+        message = {"op": "over", **blot_result(_result(plugin, plugin.replay, code, error))}
     wire.send(guardian, message)
     leave(code)
 

@@ -23,7 +23,7 @@ import time
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, NoReturn, Optional, Set
 
-from . import originals, process_tree, wire
+from . import blotting, originals, process_tree, wire
 from .body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from .output import read_file
 from .pytest_answer import AnswerFile, tell
@@ -185,6 +185,7 @@ class Guardian:
             tell(node.sock, self._notice)
         if self._request is None:
             self._request = request
+            blotting.use(request["secrets"])
             trouble = import_pytest()
             if trouble is not None:
                 self._give_answer({"op": "refused", "error": trouble})
@@ -367,7 +368,7 @@ class Guardian:
 
     def _last_words(self) -> str:
         try:
-            return read_file(self._printed)[-_SAID_CHARACTERS:]
+            return read_file(self._printed, blotting.current())[-_SAID_CHARACTERS:]
         except OSError:  # it is no file: something between the node and this process reads it
             return ""
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from typing import Any, Dict, List, Optional
 
+from .blotting import blot
+
 
 def unique_names(nodeids: List[str]) -> List[str]:
-    """The node ids, a repeated one with a number: with --keep-duplicates an item is there twice."""
+    """The node ids without secrets, a repeated one with a number: with --keep-duplicates an item is there twice."""
     seen: Dict[str, int] = {}
     names = []
-    for nodeid in nodeids:
+    for nodeid in map(blot, nodeids):
         seen[nodeid] = seen.get(nodeid, 0) + 1
         names.append(nodeid if seen[nodeid] == 1 else f"{nodeid}#{seen[nodeid]}")
     return names

@@ -21,6 +21,7 @@ from itertools import islice
 from typing import Any, Dict, List, Optional, Set
 
 from . import process_tree, wire
+from .blotting import blot_result
 from .body_environment import PrivateDirectory
 from .forking import fork_silently
 from .pytest_fork import RunnerLink, Starter
@@ -338,7 +339,7 @@ class RunnerKeeper:
         self._hear_runner(runner)
         running = self._running
         if running is not None:
-            verdict = runner.blame(running, cause, self._timeout, leaked)
+            verdict = blot_result(runner.blame(running, cause, self._timeout, leaked))
             if running.number is None:
                 self._to_node({"op": "late", **verdict})
             else:

@@ -7,6 +7,7 @@ import sys
 import types
 from typing import Any, Dict, List, Optional
 
+from . import blotting
 from .output import read_file
 
 #: Where an option does not exist, its plugin is not there.
@@ -36,7 +37,7 @@ def printed() -> str:
     sys.stdout.flush()
     sys.stderr.flush()
     try:
-        return read_file(1)
+        return read_file(1, blotting.current())
     except OSError:
         return ""
 

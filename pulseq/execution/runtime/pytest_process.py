@@ -10,10 +10,10 @@ import time
 from dataclasses import dataclass
 from typing import Any, Dict
 
-from . import process_tree, wire
+from . import blotting, process_tree, wire
 from .body_ending import Ending, decide
 from .body_environment import PrivateDirectory
-from .output import KEPT_BYTES, HeadTail
+from .output import HeadTail
 from .pytest_artifacts import add_last_artifacts
 from .pytest_turns import Turns
 from .stack_dump import FRAMES_FOLLOW, say_stacks
@@ -69,12 +69,12 @@ class RunnerProcess:
         self.turns = turns
         self.sock = sock
         self.output_fd = output_fd
-        self.raw = HeadTail()
+        self.raw = HeadTail(blotter=blotting.current())
         self.settled = False
         self.hung_up = False
         self.muted = False
         self.ended: process_tree.Ended | None = None
-        self._earlier = HeadTail()
+        self._earlier = HeadTail(blotter=blotting.current())
         self._captured = captured
         self._private = private
         self._buffer = wire.MessageBuffer()
@@ -91,7 +91,7 @@ class RunnerProcess:
         """All that it has said since last time, without waiting; what it wrote before is in `raw` then."""
         if self.settled:
             # The end of a crash's own words may be in it, so it is forgotten one round later.
-            self._earlier, self.raw, self.settled = self.raw, HeadTail(), False
+            self._earlier, self.raw, self.settled = self.raw, HeadTail(blotter=blotting.current()), False
         messages: list[wire.Message] = []
         while not self.hung_up:
             try:
@@ -141,22 +141,23 @@ class RunnerProcess:
 
     def last_output(self) -> HeadTail:
         """What pytest had captured of the item and not yet read, then what went past its capturing."""
-        kept = HeadTail()
+        kept = HeadTail(blotter=blotting.current())
         for title, fd in (("stdout", self._captured[0]), ("stderr", self._captured[1])):
             size = os.fstat(fd).st_size
             if size:
                 kept.feed(f"----- Captured {title} -----\n".encode("ascii"))
                 # A flood is read at both its ends alone: what lies between would be left out anyway.
-                kept.feed(os.pread(fd, KEPT_BYTES, 0))
-                kept.feed(os.pread(fd, KEPT_BYTES, max(KEPT_BYTES, size - KEPT_BYTES)))
-                kept.total_bytes += max(0, size - 2 * KEPT_BYTES)
+                kept.feed(os.pread(fd, kept.room, 0))
+                kept.feed(os.pread(fd, kept.room, max(kept.room, size - kept.room)))
+                kept.total_bytes += max(0, size - 2 * kept.room)
         for raw in (self._earlier, self.raw):
-            kept.feed(raw.text().encode("utf-8", "replace"))
+            whole = raw.whole()
+            kept.feed(raw.text().encode("utf-8", "replace") if whole is None else whole)
         return kept
 
     def take_raw(self) -> HeadTail:
         """What was written lately, which then is forgotten: for a runner that waits after each item."""
-        taken, self.raw = self.raw, HeadTail()
+        taken, self.raw = self.raw, HeadTail(blotter=blotting.current())
         return taken
 
     def blame(self, running: Running, cause: str | None, timeout: float | None, leaked: int) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from typing import Any, Dict, List, Optional
 import pytest
 
 from . import metric, wire
+from .blotting import blot, blot_result
 from .body_environment import clean_text
 from .pytest_artifacts import ItemArtifacts
 from .pytest_events import decode
@@ -162,7 +163,7 @@ class Runner:
             self._receive()
 
     def _send(self, message: Dict[str, Any]) -> None:
-        wire.send(self._link.sock, message)
+        wire.send(self._link.sock, blot_result(message))
 
     def _add_metrics(self, message: Dict[str, Any]) -> None:
         if not _is_filled(self._link.private.metrics):
@@ -170,7 +171,7 @@ class Runner:
         data = self._link.private.read_metrics()
         if data:
             os.truncate(self._link.private.metrics, 0)
-            found, warnings = metric.parse_metrics(data)
+            found, warnings = metric.parse_metrics(blot(data))
             message["metrics"].update(found)
             message["warnings"].extend(warnings)
 

@@ -10,6 +10,7 @@ import sys
 import tempfile
 from typing import Any, List
 
+from . import blotting
 from .output import read_file
 from .pytest_fork import redirect_output
 
@@ -83,7 +84,7 @@ class LastWords:
         for stream in (sys.stdout, sys.stderr):
             with contextlib.suppress(Exception):
                 stream.flush()
-        return read_file(self._printed.fileno())
+        return read_file(self._printed.fileno(), blotting.current())
 
 
 def _say_nothing(*_arguments: Any, **_options: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, Callable, Dict, List, Optional, Tuple
 import pytest
 from _pytest import junitxml
 
+from .blotting import blot
 from .pytest_sender import warning_text
 
 #: Text of one kind is cut to this many characters, the middle taken out.
@@ -185,7 +186,7 @@ class ItemVerdict:
     def _properties(self) -> List[List[str]]:
         found = [["property", str(name), str(value)] for name, value in self._recorded()]
         found += [["attribute", name, value] for name, value in self.recorder.attributes]
-        return [[kind, name[:LONGEST_TEXT], clip(value)] for kind, name, value in found[:_MOST_PROPERTIES]]
+        return [[kind, blot(name, 0, LONGEST_TEXT), clip(value)] for kind, name, value in found[:_MOST_PROPERTIES]]
 
 
 class Recorder:
@@ -243,7 +244,7 @@ def short_line(representation: Any) -> Optional[str]:
     """The line that pytest's short test summary has for a failure; None where that has but the test's name."""
     crash = getattr(representation, "reprcrash", None)
     said = str(getattr(crash, "message", "") or "").strip()
-    return said.splitlines()[0][:LONGEST_LINE] if said else None
+    return blot(said).splitlines()[0][:LONGEST_LINE] if said else None
 
 
 def reason_of_skip(report: Any) -> str:
@@ -255,7 +256,8 @@ def reason_of_skip(report: Any) -> str:
 
 
 def clip(text: str) -> str:
-    """At most `LONGEST_TEXT` characters of a text, its middle left out."""
+    """At most `LONGEST_TEXT` characters of a text, its middle and its secrets left out."""
+    text = blot(text)
     if len(text) <= LONGEST_TEXT:
         return text
     half = LONGEST_TEXT // 2

@@ -9,7 +9,7 @@ import socket
 import sys
 from typing import Any, Dict
 
-from . import metric, originals, wire
+from . import blotting, metric, originals, wire
 from .body_environment import ARTIFACTS_VARIABLE, PrivateDirectory
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, Starter
@@ -74,6 +74,7 @@ def main(fd: int) -> None:
         message["directory"],
         message["artifacts"],
     )
+    blotting.use(message["request"]["secrets"])
     _run_pytest(link, message["request"])
 
 

@@ -1,0 +1,393 @@
+"""One run on a node: its task runs, its pytest sessions, what it has to say."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import anyio
+
+from pulseq.background import Background
+from pulseq.blotting import blot_texts
+from pulseq.execution.executor import Executor
+from pulseq.execution.pytest_lines import AskNext
+from pulseq.execution.pytest_session import PytestSession
+from pulseq.models import (
+    AttemptOrder,
+    AttemptResult,
+    Collection,
+    Key,
+    PytestOrder,
+    PytestSpec,
+    Reason,
+)
+from pulseq.node.attempt_ends import AttemptEnds
+from pulseq.node.dispatch_under_way import DispatchUnderWay
+from pulseq.node.machine_memory import MachineMemory
+from pulseq.node.next_items import NextItems
+from pulseq.node.node_slots import NodeSlots, Place
+from pulseq.node.outbox import Outbox
+from pulseq.node.path_translation import PathTranslation
+from pulseq.node.surroundings import Surroundings
+from pulseq.orchestration.task_runs import TaskRuns
+from pulseq.protocol.from_node import (
+    AttemptEnd,
+    AttemptStart,
+    DispatchDone,
+    NextAsked,
+    NodeMessage,
+    SessionEnd,
+    TestsRecalled,
+)
+from pulseq.protocol.to_node import (
+    CancelRun,
+    DropArtifacts,
+    FinishSessions,
+    NoNext,
+    RecallTests,
+)
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
+
+T = TypeVar("T")
+
+#: How long cancelled bodies may take to end; their keepers are quicker, grace included.
+CANCEL_TIMEOUT_SECONDS = 5.0
+#: What is told is on its way this much later, should this process be killed then.
+TOLD_SECONDS = 0.05
+
+
+class RunOwner(Protocol):
+    """The node that a run is on, as far as the run needs it; `NodeAgent` is one."""
+
+    node_id: str
+    slots: int
+    node_slots: NodeSlots
+    temp_root: Path
+    first_worker: int
+    shared: Path | None
+    machine_slots: int
+    python: str | None
+
+    def send(self, run_id: str, messages: list[NodeMessage]) -> None: ...
+    def note_leaked(self, processes: int) -> None: ...
+    async def executor_for(self, surroundings: Surroundings) -> Executor: ...
+
+
+class RunOnNode:
+    """One run on this node: its task runs, its pytest sessions, what it has to say.
+
+    `paths` is set where its project is in a workspace.
+    """
+
+    def __init__(
+        self, agent: RunOwner, run_id: str, surroundings: Surroundings, paths: PathTranslation | None = None
+    ) -> None:
+        self.run_id = run_id
+        self._surroundings = surroundings
+        self._paths = paths
+        self._agent = agent
+        self._task_runs = TaskRuns(self.tell)
+        self._sessions: dict[PytestSpec, PytestSession] = {}
+        self._places: dict[str, Place] = {}
+        self._next_items = NextItems(agent.node_slots, self._ask_next)
+        #: Recalled of dispatches that have not come yet.
+        self._not_to_run: dict[str, frozenset[Key]] = {}
+        self._outbox: Outbox[NodeMessage] = Outbox(lambda messages: agent.send(run_id, messages))
+        #: Attempts that plug-ins have made in a task run, by its id.
+        self._reruns: dict[str, Counter[Key]] = {}
+        self._memory = MachineMemory()
+        self._cancelled = False
+        self._stoppers: set[Callable[[], None]] = set()
+        self._background = Background()
+        self._ends = AttemptEnds(
+            lambda message, busy: self.tell(message, busy=busy),
+            agent.temp_root,
+            self._background,
+            surroundings.blotter,
+        )
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def open(self) -> None:
+        """Get ready for dispatches; returns when that is done, also by another call."""
+        await self._task_runs.open()
+
+    async def do(self, message: RecallTests | NoNext | FinishSessions | DropArtifacts | CancelRun) -> None:
+        """Do what the driver asks of a run that is under way."""
+        match message:
+            case RecallTests():
+                await self.recall(message.key, message.tests)
+            case NoNext():
+                self._next_items.note_decline(message.key, message.coming)
+            case FinishSessions():
+                await self.finish_sessions()
+            case DropArtifacts(sha256s):
+                await self._ends.kept.drop(sha256s)
+            case CancelRun():
+                await self.cancel()
+
+    async def handle(self, dispatch: Dispatch) -> None:
+        """Run all of a dispatch, one task run after the other, as soon as there is a slot for it."""
+        trouble: str | None = None
+        if self._paths is not None:
+            dispatch = self._paths.dispatch_here(dispatch)
+        under_way = DispatchUnderWay(dispatch, self._not_to_run.pop(dispatch.key, frozenset()))
+        place = Place(under_way, dispatch.priority, self.run_id, lambda: self._give_back(dispatch))
+        self._places[dispatch.key] = place
+        self._idle.clear()
+        try:
+            await self._take_turn(place, dispatch)
+            for work, task_run_id in under_way:
+                if self._cancelled:
+                    break
+                await self._task_runs.perform(work, _Performer(self, dispatch.key, place), task_run_id)
+        except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
+            trouble = f"{type(error).__name__}: {error}"
+        finally:
+            async with under_way.asking:
+                del self._places[dispatch.key]
+                self.tell(DispatchDone(dispatch.key, trouble))
+            self._outbox.flush()
+            self._next_items.forget(dispatch.key)
+            self._agent.node_slots.leave(place)
+            if not self._places:
+                self._idle.set()
+
+    async def _take_turn(self, place: Place, dispatch: Dispatch) -> None:
+        self._agent.node_slots.enter(place, self._places.get(dispatch.after or ""))
+        self._next_items.note_arrival(dispatch.key, dispatch.after)
+        if not self._cancelled:
+            await place.turn.wait()
+
+    @property
+    def dispatches(self) -> int:
+        """How many are being run."""
+        return sum(place.has_slot for place in self._places.values())
+
+    def _ask_next(self, key: str) -> None:
+        self.tell(NextAsked(key, frozenset(self._places)))
+        self._outbox.flush()
+
+    async def next_item(self, key: str, place: Place, spec: PytestSpec) -> PytestOrder | None:
+        """What its slot runs after the last batch of this dispatch that was begun, should that be known."""
+        return await self._next_items.find(key, place, spec)
+
+    async def recall(self, key: str, tests: frozenset[Key]) -> None:
+        """Give back those of these tests, the last ones of a dispatch, that have not begun, and tell which."""
+        place = self._places.get(key)
+        if place is None:
+            # It has not come yet. Or it is over: then that was told before this is.
+            self._not_to_run[key] = self._not_to_run.get(key, frozenset()) | tests
+            self.tell(TestsRecalled(key, tuple(tests)))
+        else:
+            under_way = place.under_way
+            async with under_way.asking:
+                given = under_way.recall(tests)
+                if isinstance(under_way.begun, PytestWork) and (orders := under_way.orders_of(tests)):
+                    back = await self._session(under_way.begun.spec).recall(orders)
+                    given += [order.key for order in back]
+                self.tell(TestsRecalled(key, tuple(given)))
+        self._outbox.flush()
+
+    def _give_back(self, dispatch: Dispatch) -> None:
+        """Let the driver have what of a dispatch has not begun: another run has a better right to its slot."""
+        every = frozenset(key for work in dispatch.work for key in work.keys)
+        if dispatch.key in self._places and len(every) > 1:
+            self._background.start(self.recall(dispatch.key, every), f"giving back dispatch {dispatch.key}")
+
+    async def perform(self, work: Work, *, retry: int, task_run: str, ask_next: AskNext) -> list[AttemptResult]:
+        """One go at a piece of work; called by its Prefect task, once per try."""
+        if isinstance(work, PytestWork):
+            return await self._perform_items(work, retry, task_run, ask_next)
+        return [await self._perform_test(work, retry, task_run)]
+
+    async def _perform_test(self, work: TestWork, retry: int, task_run: str) -> AttemptResult:
+        attempt = work.attempt + retry
+        kills = self._memory.kills()
+        before = await self._ends.note_files(work.test)
+        self.tell(AttemptStart(work.test.id, work.test.variant, attempt, task_run))
+        if work.suspect:
+            await self._see_told()
+        around = self._surroundings
+        order = AttemptOrder(self.run_id, work.test, attempt, work.timeout_seconds, around.variables, around.secrets)
+        running = await (await self._agent.executor_for(around)).start_attempt(order)
+        outcome = asyncio.ensure_future(running.result())
+        with self._stoppable(lambda: running.stop(Reason.CANCELLED)):
+            try:
+                result = self._memory.judge(await asyncio.shield(outcome), kills)
+            except asyncio.CancelledError:
+                # Prefect's timeout, since something hangs on the way: the body ends first, then the task run does.
+                running.stop(Reason.TIMEOUT)
+                late = await _see_through(outcome)
+                with anyio.CancelScope(shield=True):
+                    await self._ends.tell_test(work.test, late, before, running.left)
+                raise
+        await self._ends.tell_test(work.test, result, before, running.left)
+        return result
+
+    async def _perform_items(
+        self, work: PytestWork, retry: int, task_run: str, ask_next: AskNext
+    ) -> list[AttemptResult]:
+        results: list[AttemptResult] = []
+        made = self._reruns.setdefault(task_run, Counter())
+        orders = [_later_attempt(order, retry, made[order.key]) for order in work.orders]
+        busy = len(orders) > 1
+        kills = self._memory.kills()
+        left: dict[Key, str] = {}
+
+        def on_start(order: PytestOrder) -> None:
+            self.tell(AttemptStart(order.test_id, order.variant, order.attempt, task_run), busy=busy)
+
+        def on_result(result: AttemptResult) -> None:
+            nonlocal kills
+            result = self._memory.judge(result, kills)
+            if result.reason in (Reason.CRASH, Reason.NODE_LOST, Reason.MEMORY):
+                kills = self._memory.kills()  # the next one in this pack is not ended by the same kill
+            if result.rerun:
+                made[result.key] += 1
+            else:
+                results.append(result)
+            self._ends.tell_item(result, work.spec.artifacts, left.pop(result.key, None), busy=busy)
+
+        def on_left(result: AttemptResult, place: str) -> None:
+            left[result.key] = place
+
+        session = self._session(work.spec)
+        if work.suspect:
+            on_start(orders[0])
+            await self._see_told()
+
+        def stop() -> None:
+            self._background.start(session.stop(frozenset(orders), Reason.CANCELLED), "ending pytest items")
+
+        with self._stoppable(stop):
+            fresh = work.fresh or retry > 0
+            try:
+                await session.run_items(
+                    orders, on_start=on_start, on_result=on_result, on_left=on_left, fresh=fresh, ask_next=ask_next
+                )
+            finally:
+                with anyio.CancelScope(shield=True):
+                    await self._ends.settle(work.keys)
+        return results
+
+    def _session(self, spec: PytestSpec) -> PytestSession:
+        if spec not in self._sessions:
+            self._sessions[spec] = PytestSession(
+                spec,
+                node_id=self._agent.node_id,
+                temp_root=self._agent.temp_root,
+                slots=self._agent.slots,
+                on_late=lambda result: self._ends.tell_item(result, spec.artifacts),
+                first_worker=self._agent.first_worker,
+                shared=self._agent.shared,
+                machine_slots=self._agent.machine_slots,
+                default_python=self._agent.python or sys.executable,
+                environment=self._surroundings.base,
+                variables=self._surroundings.variables,
+                blotter=self._surroundings.blotter,
+            )
+        return self._sessions[spec]
+
+    async def collect(self, spec: PytestSpec) -> Collection:
+        """What the pytest session of `spec` holds; collected here once."""
+        if self._paths is None:
+            return self._blot(await self._session(spec).collect())
+        collection = await self._session(self._paths.spec_here(spec)).collect()
+        return self._blot(self._paths.collection_home(collection))
+
+    async def read_artifact(self, sha256: str, offset: int, length: int) -> bytes | None:
+        """A part of what an attempt left; None where it is not here."""
+        return await self._ends.kept.read(sha256, offset, length)
+
+    async def finish_sessions(self) -> None:
+        """End the pytest sessions, and tell what came of it."""
+        sessions = list(self._sessions.items())
+        for (spec, _), result in zip(
+            sessions, await asyncio.gather(*(session.finish() for _, session in sessions)), strict=True
+        ):
+            if result is not None:
+                self.tell(SessionEnd(spec.entry, result))
+        self._outbox.flush()
+
+    async def cancel(self) -> None:
+        """End every body of this run on this node; each attempt says `cancelled`."""
+        self._cancelled = True
+        self._next_items.give_up()
+        for place in self._places.values():
+            place.turn.set()
+        for stop in list(self._stoppers):
+            stop()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(CANCEL_TIMEOUT_SECONDS):
+                await self._idle.wait()
+
+    @contextlib.contextmanager
+    def _stoppable(self, stop: Callable[[], None]) -> Iterator[None]:
+        self._stoppers.add(stop)
+        if self._cancelled:
+            stop()
+        try:
+            yield
+        finally:
+            self._stoppers.discard(stop)
+
+    async def _see_told(self) -> None:
+        """Until the driver knows what it was told, whatever becomes of this process now."""
+        self._outbox.flush()
+        await asyncio.sleep(TOLD_SECONDS)
+
+    def tell(self, message: NodeMessage, *, busy: bool = False) -> None:
+        """Queue a message to the driver; a `busy` one is of a pack, whose next may come at any moment."""
+        if isinstance(message, AttemptEnd):
+            self._agent.note_leaked(message.result.leaked_processes)
+        told = message if self._paths is None else self._paths.bring_home(message)
+        self._outbox.put(self._blot(told), busy=busy)
+
+    def _blot(self, value: T) -> T:
+        blotter = self._surroundings.blotter
+        return value if blotter is None else blot_texts(value, blotter)
+
+    async def close(self) -> None:
+        await self.cancel()
+        for session in self._sessions.values():
+            await session.close()
+        await self._ends.close()
+        await self._task_runs.close()
+        self._outbox.flush()
+
+
+class _Performer:
+    """A run on this node as the tasks of one dispatch see it."""
+
+    def __init__(self, run: RunOnNode, key: str, place: Place) -> None:
+        self._run = run
+        self._key = key
+        self._place = place
+
+    async def perform(self, work: Work, *, retry: int, task_run: str) -> list[AttemptResult]:
+        async def ask_next() -> PytestOrder | None:
+            assert isinstance(work, PytestWork)
+            return await self._run.next_item(self._key, self._place, work.spec)
+
+        return await self._run.perform(work, retry=retry, task_run=task_run, ask_next=ask_next)
+
+
+async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:
+    # Shielded: Prefect's timeout delivers its cancellation again and again for as long as it is awaited.
+    with anyio.CancelScope(shield=True):
+        await asyncio.wait({outcome})
+    return outcome.result()
+
+
+def _later_attempt(order: PytestOrder, retry: int, reruns: int) -> PytestOrder:
+    if retry == 0:
+        return order
+    return PytestOrder(
+        order.test_id, order.variant, order.nodeid, order.attempt + retry + reruns, order.timeout_seconds, order.metrics
+    )
