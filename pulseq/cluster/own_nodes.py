@@ -52,6 +52,9 @@ class OwnNodes:
 
     Args:
         environment: variables of nodes besides those of this process.
+        without_missing: whether to go on without nodes whose hosts cannot be used.
+        listen: ADDRESS:PORT at which nodes of other machines reach the scheduler; empty lets none in.
+        shown: what it then shows them, and wants to see the like of.
 
     Attributes:
         on_node_ended: called with a node's id and why, when its process has ended unasked.
@@ -71,8 +74,12 @@ class OwnNodes:
         node_timeout_seconds: float,
         environment: Mapping[str, str],
         without_missing: bool = False,
+        listen: str = "",
+        shown: Credentials | None = None,
     ) -> None:
         self.fleet = fleet
+        self._listen = listen
+        self._shown = shown
         self._without_missing = without_missing
         self._run_directory = run_directory
         self._node_timeout_seconds = node_timeout_seconds
@@ -111,13 +118,16 @@ class OwnNodes:
             await fork_server.start_here()
             self._scheduler = await fork_server.fork(name, log_path=log_path, module=_SCHEDULER_MODULE)
         else:
-            if self._starter.has_local():
+            if self._starter.has_local() or not self.fleet.nodes:  # whoever has none yet adds some
                 await fork_server.start()
             self._scheduler = await LocalProcess.start(name, _SCHEDULER_MODULE, log_path=log_path)
         self._scheduler.keep_going(self.on_note)
+        host, _, port = self._listen.rpartition(":")
         self._scheduler.configure(
             {
-                "port": 0,
+                "listen": host.strip("[]") or None,
+                "port": int(port or 0),
+                "credentials": self._shown and self._shown.told(),
                 "worker_ttl_seconds": self._node_timeout_seconds,
                 "temp_root": str(self._scheduler_temp_root),
             }

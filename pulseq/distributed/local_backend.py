@@ -25,6 +25,7 @@ from pulseq.ownership import default_home
 from pulseq.run.run_options import new_run_id
 from pulseq.run.state_directory import prepare_home
 from pulseq.security.credentials import Credentials, keep_credentials
+from pulseq.standing.listening import credentials_to_listen, read_listen
 
 if TYPE_CHECKING:
     from pulseq.cluster.cluster import Cluster
@@ -35,14 +36,20 @@ logger = logging.getLogger("pulseq.nodes")
 class LocalBackend:
     """Starts what runs need when it is first needed, and ends all of it.
 
+    Args:
+        listen: ADDRESS:PORT at which nodes of other machines reach the scheduler; None lets none in.
+        credentials: what the scheduler shows them; None has the site's authority in the state directory make some.
+
     Attributes:
         home: the state directory: a temporary one where nothing is to persist.
         api_url, api_auth: of a server of our own; None where an API is configured.
         address, credentials: of the Dask scheduler.
     """
 
-    def __init__(self, config: FrameworkConfig) -> None:
+    def __init__(self, config: FrameworkConfig, *, listen: str | None = None, credentials: Path | None = None) -> None:
         self.config = config
+        self._listen = listen
+        self._shown = credentials
         self.home = default_home() if config.persist_results else Path(tempfile.gettempdir(), f"pulseq-{new_run_id()}")
         self.api_url: str | None = None
         self.api_auth: str | None = None
@@ -92,6 +99,8 @@ class LocalBackend:
 
     def _say_joining(self, node_id: str) -> str:
         """The command by which a node joins here; from another host by way of a tunnel, with a copy of the file."""
+        if self._listen is not None:
+            return f"pulseq node start --scheduler tls://{self._listen} --credentials {node_id}.pem --id {node_id}"
         where = f"--scheduler {self.address} --credentials {shlex.quote(str(self._credentials_path))}"
         return f"pulseq node start {where} --id {node_id}"
 
@@ -127,6 +136,8 @@ class LocalBackend:
         await stack.aclose()
 
     async def _open(self) -> None:
+        listen = read_listen(self._listen) if self._listen is not None else ""
+        shown = credentials_to_listen(default_home(), self._shown) if listen else None
         place = prepare_home(self.home, "sessions", new_run_id())
         temporary = place if self.config.persist_results else self.home
         self._stack.push_async_callback(asyncio.to_thread, shutil.rmtree, temporary, ignore_errors=True)
@@ -146,6 +157,8 @@ class LocalBackend:
             heartbeat_seconds=self.config.heartbeat_interval,
             node_timeout_seconds=self.config.node_timeout,
             environment=NODE_SETTINGS,
+            listen=listen,
+            shown=shown,
         )
         self._stack.push_async_callback(nodes.stop)
         await nodes.start()

@@ -7,6 +7,7 @@ import logging
 import math
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pulseq.distributed.local_backend import LocalBackend
@@ -37,11 +38,19 @@ RECORD_SECONDS_PER_TASK_RUN = 0.02
 class SessionRuns:
     """Runs tests on the nodes of a session, in any number of runs at once."""
 
-    def __init__(self, config: FrameworkConfig, project: ProjectSpec, *, ship: bool | None = None) -> None:
+    def __init__(
+        self,
+        config: FrameworkConfig,
+        project: ProjectSpec,
+        *,
+        ship: bool | None = None,
+        listen: str | None = None,
+        credentials: Path | None = None,
+    ) -> None:
         self.config = config
         self._project = project
         self._ship = ship
-        self.backend = LocalBackend(config)
+        self.backend = LocalBackend(config, listen=listen, credentials=credentials)
         self._open_runs: list[OpenRun] = []
         self._sessions: list[RunSession] = []
         #: All of whose tests have their verdicts.

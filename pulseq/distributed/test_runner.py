@@ -6,6 +6,7 @@ import weakref
 from collections.abc import Coroutine, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
@@ -44,6 +45,9 @@ class DistributedTestRunner:
             those on other hosts. It is the git work tree of the working directory, or else that directory.
         project: what tests need of the caller and on other hosts, with the keys that a suite's `project` has; the
             variables and secrets that it names are those of the program when a run begins.
+        listen: ADDRESS:PORT at which nodes of other machines join (`pulseq node start`); None lets none in.
+        credentials: with `listen`, the file that the scheduler shows them; None has the site's authority
+            (`pulseq certs init`) in the state directory make one.
 
     Raises:
         ValueError: the configuration or the project cannot be used.
@@ -59,6 +63,8 @@ class DistributedTestRunner:
         config: FrameworkConfig | Mapping[str, Any] | None = None,
         ship: bool | None = None,
         project: ProjectSpec | Mapping[str, Any] | None = None,
+        listen: str | None = None,
+        credentials: Path | str | None = None,
     ) -> None:
         given, told = config_of(config), project_of(project)
         self._session = _session_for(scheduler)
@@ -69,7 +75,13 @@ class DistributedTestRunner:
             scheduler.distribute(self._session)
         self._aggregator = aggregator
         self._adding: set[str] = set()
-        self._runs = SessionRuns(self._session.config, told, ship=ship)
+        self._runs = SessionRuns(
+            self._session.config,
+            told,
+            ship=ship,
+            listen=listen,
+            credentials=None if credentials is None else Path(credentials),
+        )
         self._loop = LoopThread(self._runs.close)
         # Whoever forgets a runner forgets its nodes: they end with it, and not with the program.
         weakref.finalize(self, self._loop.leave).atexit = False

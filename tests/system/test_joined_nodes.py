@@ -259,7 +259,7 @@ import asyncio
 from pulseq.distributed import DistributedTestRunner, TestNode
 
 async def main():
-    async with DistributedTestRunner() as runner:
+    async with DistributedTestRunner(WAY_IN) as runner:
         await runner.add_node(TestNode("lab1", "lab1.example", 0))
         result = await runner.run_test({"id": "a", "command": ["true"], "requirements": {"browser": "chrome"}})
         print(result.status, result.node_id, result.error or "", flush=True)
@@ -270,8 +270,10 @@ asyncio.run(main())
 """
 
 
-def test_a_program_takes_a_node_that_joins_as_any_other(site: Site) -> None:
-    site.place.write("suites/program.py", PROGRAM)
+@pytest.mark.parametrize("listens", [False, True])
+def test_a_program_takes_a_node_that_joins_as_any_other(site: Site, listens: bool) -> None:
+    way_in = f'listen="127.0.0.1:{site.port}"' if listens else ""
+    site.place.write("suites/program.py", PROGRAM.replace("WAY_IN", way_in))
     program = subprocess.Popen(
         [sys.executable, "program.py"],
         cwd=site.place.path / "suites",
