@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pulseq.capabilities import match, nearest_miss
 from pulseq.cli.common_options import NodeCount
-from pulseq.cluster.local_nodes import find_host_problem
+from pulseq.cluster.own_nodes import find_host_problem
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
 from pulseq.fleet import Fleet, NodeSpec
 from pulseq.models import CapabilityValue, PytestBody, Suite, TestCase

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from pulseq.cli.common_options import NodeCount
-from pulseq.cluster.local_nodes import check_fleet
+from pulseq.cluster.own_nodes import check_fleet
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, find_cluster, same_fleet, wait_until_settled
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.fleet import Fleet

@@ -12,10 +12,10 @@ import dask
 from distributed import Client
 
 from pulseq.background import Background
-from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.cluster.marks import MARKED, decode_mark, read_marks
 from pulseq.cluster.node_check import find_trouble, say_no_nodes
 from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
+from pulseq.cluster.own_nodes import OwnNodes
 from pulseq.cluster.run_watch import RunWatch
 from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
@@ -185,7 +185,7 @@ class Cluster:
                 await self._membership.wait()
         return self.nodes[node_id]
 
-    async def follow(self, local: LocalNodes) -> None:
+    async def follow(self, local: OwnNodes) -> None:
         """Take note of the ends of local processes, and wait until all local nodes are members."""
         local.on_node_ended = self._note_process_ended
         local.on_scheduler_ended = self._scheduler_lost

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pulseq.cluster.local_nodes import LocalNodes, find_port_problem
+from pulseq.cluster.own_nodes import OwnNodes, find_port_problem
 from pulseq.errors import InfrastructureError
 from pulseq.fleet import LOCAL_HOSTS, Fleet, FrameworkConfig, NodeSpec
 from pulseq.models import CapabilityValue
@@ -48,7 +48,7 @@ class LocalBackend:
         self.api_auth: str | None = None
         self.address = ""
         self.credentials: Credentials | None = None
-        self._nodes: LocalNodes | None = None
+        self._nodes: OwnNodes | None = None
         self._credentials_path = Path()
         self._cluster: Cluster | None = None
         self._server: EmbeddedServer | None = None
@@ -140,7 +140,7 @@ class LocalBackend:
             )
             self._stack.push_async_callback(self._server.stop)
             api_url = self.api_url = self._server.api_url
-        nodes = LocalNodes(
+        nodes = OwnNodes(
             Fleet((), self.config),
             run_directory=place,
             heartbeat_seconds=self.config.heartbeat_interval,

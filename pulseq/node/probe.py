@@ -79,4 +79,4 @@ def measure_disk(directory: Path, name: str) -> dict[str, int]:
         disk = psutil.disk_usage(str(directory))
     except OSError:  # the directory is gone, or its disk is
         return {}
-    return {f"{name}_free": disk.free, f"{name}_total": disk.total}
+    return {f"{name}_{what}": size for what, size in (("free", disk.free), ("total", disk.total))}

@@ -8,9 +8,9 @@ from collections.abc import Callable
 
 from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster
-from pulseq.cluster.local_nodes import LocalNodes
 from pulseq.cluster.node_check import say_strangers
 from pulseq.cluster.node_client import NodeClient
+from pulseq.cluster.own_nodes import OwnNodes
 from pulseq.cluster.run_watch import driver_name
 from pulseq.cluster.standing_cluster import say_loss
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError
@@ -72,7 +72,7 @@ class Driver:
         self.cluster = Cluster()
         self.runner = NodeClient()
         self._stopper = stopper
-        self._local: LocalNodes | None = None
+        self._local: OwnNodes | None = None
         self.accepting: asyncio.Task[None] | None = None
         self._may_start = asyncio.Event()
         self._on_open = on_open
@@ -112,7 +112,7 @@ class Driver:
         for part in (self, self.cluster, self.runner, self.dispatcher):
             part.background.on_death = stopper.stop_for_death
 
-    async def get_ready(self, local: LocalNodes | None) -> None:
+    async def get_ready(self, local: OwnNodes | None) -> None:
         """Until there are nodes; collection begins with them.
 
         Raises:
@@ -129,7 +129,7 @@ class Driver:
             await end_all({ready, self.accepting})
             raise
 
-    async def _join_and_accept(self, local: LocalNodes | None, joined: asyncio.Event) -> None:
+    async def _join_and_accept(self, local: OwnNodes | None, joined: asyncio.Event) -> None:
         if self.options.ship:
             await self.shipping.read()  # nothing that is wrong with it waits for nodes
         await self._join(local)
@@ -139,7 +139,7 @@ class Driver:
         await self._load_history()
         await accept_suite(self.suite, self.dispatcher, self.options, self._may_start)
 
-    async def _join(self, local: LocalNodes | None) -> None:
+    async def _join(self, local: OwnNodes | None) -> None:
         self._local = local
         address = self.options.scheduler if local is None else await local.join()
         credentials = self.options.credentials if local is None else local.credentials

@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulseq.cluster.local_nodes import LocalNodes, load_modules
+from pulseq.cluster.own_nodes import OwnNodes, load_modules
 from pulseq.cluster.standing_cluster import find_cluster, use_cluster
 from pulseq.fleet import Fleet
 from pulseq.orchestration.api_auth import choose_auth
@@ -38,7 +38,7 @@ class RunProcesses:
     """
 
     server: EmbeddedServer | None
-    local: LocalNodes | None
+    local: OwnNodes | None
 
     @classmethod
     @contextlib.asynccontextmanager
@@ -93,10 +93,10 @@ async def _start_server(
 
 def _make_nodes(
     stack: contextlib.AsyncExitStack, fleet: Fleet, options: RunOptions, say: Callable[[str], None]
-) -> LocalNodes | None:
+) -> OwnNodes | None:
     if options.scheduler is not None:
         return None
-    local = LocalNodes(
+    local = OwnNodes(
         fleet,
         run_directory=options.run_directory,
         heartbeat_seconds=fleet.framework.heartbeat_interval,

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from pulseq import __version__
 from pulseq.background import Background
-from pulseq.cluster.local_nodes import check_fleet
+from pulseq.cluster.own_nodes import check_fleet
 from pulseq.cluster.scheduler_address import check_scheduler
 from pulseq.errors import ExitCode, InfrastructureError, PulseqError, UsageError
 from pulseq.events import RunFinished, RunNote, RunStarted

@@ -20,7 +20,7 @@ from pathlib import Path
 import psutil
 
 from pulseq import __version__
-from pulseq.cluster.local_nodes import files_for
+from pulseq.cluster.own_nodes import files_for
 from pulseq.node.machine import count_cpus, find_groups, measure_memory
 from pulseq.standing.findings import (
     Finding,

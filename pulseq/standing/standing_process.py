@@ -18,8 +18,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pulseq.cluster.local_nodes import allow_open_files
 from pulseq.cluster.node_starter import NodeStarter
+from pulseq.cluster.own_nodes import allow_open_files
 from pulseq.cluster.standing_cluster import (
     FILE_NAME,
     MARKS_NAME,

@@ -24,7 +24,7 @@ _MODULES = {
     "pulseq.cluster.scheduler_process": "scheduler",
     "pulseq.orchestration.server_process": "server",
     "pulseq.processes.fork_server": "fork server",
-    "pulseq.cluster.local_nodes": "fork server",
+    "pulseq.cluster.own_nodes": "fork server",
 }
 
 

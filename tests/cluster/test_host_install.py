@@ -17,8 +17,8 @@ from pulseq.cluster.host_install import (
     pack_archive,
     where_it_is,
 )
+from pulseq.cluster.host_link import INSTALLED_PYTHON
 from pulseq.cluster.own_release import Release
-from pulseq.cluster.ssh_host import INSTALLED_PYTHON
 from pulseq.errors import UsageError
 
 RELEASE = Release("1.0", "pulseq-1.0-py3-none-any.whl", b"wheel", "a-b==1.0\n", "d")

@@ -13,7 +13,7 @@ from typing import Any, ParamSpec
 
 import pytest
 
-from pulseq.cluster.local_nodes import LocalNodes
+from pulseq.cluster.own_nodes import OwnNodes
 from pulseq.cluster.ssh_host import SshHost
 from pulseq.errors import InfrastructureError
 from pulseq.fleet import Fleet, NodeSpec, SshSpec
@@ -50,9 +50,9 @@ async def refusal(host: SshHost) -> str:
     return str(refused.value)
 
 
-def nodes_on(sshd: Sshd, tmp_path: Path, *ids: str, **options: Any) -> LocalNodes:
+def nodes_on(sshd: Sshd, tmp_path: Path, *ids: str, **options: Any) -> OwnNodes:
     fleet = Fleet(tuple(NodeSpec(node_id, "lab1", ssh=sshd.spec) for node_id in ids))
-    return LocalNodes(
+    return OwnNodes(
         fleet, run_directory=tmp_path, heartbeat_seconds=5, node_timeout_seconds=10, environment={}, **options
     )
 
@@ -161,7 +161,7 @@ async def test_a_run_goes_on_without_hosts_that_are_missing_where_that_was_asked
     there = nodes_on(sshd, tmp_path, "a", without_missing=True)
     missing = NodeSpec("gone", "gone", ssh=replace(sshd.spec, port=1))
     fleet = replace(there.fleet, nodes=(*there.fleet.nodes, missing))
-    nodes = LocalNodes(
+    nodes = OwnNodes(
         fleet,
         run_directory=tmp_path,
         heartbeat_seconds=5,

@@ -68,6 +68,7 @@ class Session:
         on_result: Callable[[AttemptResult], None],
         fresh: bool,
         ask_next: Callable[[], Awaitable[PytestOrder | None]],
+        **_: Any,
     ) -> None:
         batch = Batch(list(orders))
         self._batches.append(batch)
@@ -119,6 +120,7 @@ class Node:
             node_slots=NodeSlots(self.slots),
             send=lambda _run_id, messages: self._tell(messages),
             temp_root=Path("/nonexistent"),
+            note_leaked=lambda processes: None,
         )
         self.run = RunOnNode(cast(Any, agent), "r", Surroundings.of(BodyVariables(), {}))
         self.run._task_runs = cast(Any, Prefect())

@@ -7,7 +7,7 @@ import json
 import sys
 from pathlib import Path
 
-from pulseq.cluster.local_nodes import LocalNodes
+from pulseq.cluster.own_nodes import OwnNodes
 from pulseq.fleet import Fleet, NodeSpec
 from pulseq.orchestration.api_server import EmbeddedServer
 
@@ -16,7 +16,7 @@ async def stand(directory: Path, nodes: int, slots: int) -> None:
     """Until standard input ends."""
     server = await EmbeddedServer.start(state_directory=directory, run_directory=directory / "standing")
     fleet = Fleet(tuple(NodeSpec(f"node{number}", max_concurrent_tests=slots) for number in range(nodes)))
-    local = LocalNodes(
+    local = OwnNodes(
         fleet,
         run_directory=directory / "standing",
         heartbeat_seconds=5.0,

@@ -9,7 +9,7 @@ import pytest
 
 ASKS = """
 import resource, sys
-from pulseq.cluster.local_nodes import allow_open_files
+from pulseq.cluster.own_nodes import allow_open_files
 soft, hard, nodes = map(int, sys.argv[1:])
 resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 try:

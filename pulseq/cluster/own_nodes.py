@@ -1,4 +1,4 @@
-"""The processes of a run on this machine: a Dask scheduler and nodes, started early, restarted, ended.
+"""What a run, or a program, has of its own: a Dask scheduler, and nodes here and on other hosts.
 
 Nothing heavy is imported here, so that a run can start them before it imports Prefect and Dask
 itself: on a machine of two cores that is a third of the way to the first test.
@@ -47,8 +47,8 @@ FIRST_PAUSE_SECONDS = 1.0
 MOST_PAUSE_SECONDS = 15.0
 
 
-class LocalNodes:
-    """A scheduler and nodes of this machine, which live as long as their owner.
+class OwnNodes:
+    """A scheduler of this machine and nodes of any, started early, restarted, ended with their owner.
 
     Args:
         environment: variables of nodes besides those of this process.
