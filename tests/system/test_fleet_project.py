@@ -27,6 +27,11 @@ ATTEMPTS = """
 select test_id, attempt, status, reason, exit_code, signal, output
 from attempts where run_id = '{run_id}' order by test_id, attempt
 """
+ARTIFACTS = """
+select * exclude (run_id, node_id, path) from artifacts where run_id = '{run_id}' order by test_id
+"""
+#: What its tests and its preparation make in it.
+MADE = (".venv", "out", "build", "written")
 #: What the project's tests say of themselves; `screen`, `wrong`, one case and one item fail.
 COUNTS = {"total": 17, "passed": 11, "failed": 4, "errors": 0, "skipped": 2, "flaky": 1}
 
@@ -34,8 +39,6 @@ COUNTS = {"total": 17, "passed": 11, "failed": 4, "errors": 0, "skipped": 2, "fl
 @pytest.fixture
 def place(workplace: Workplace, hosts: Lab) -> FleetPlace:
     workplace.environment |= hosts.environment
-    # A `python3` that has pytest, as the hosts have one.
-    workplace.environment["PATH"] = f"{Path(sys.executable).parent}:{workplace.environment['PATH']}"
     return FleetPlace(workplace, hosts)
 
 
@@ -76,7 +79,10 @@ def test_all_is_as_if_it_had_run_here(place: FleetPlace, project: Path) -> None:
     first, second, third = place.lab(3)
     nodes = [{"id": host.name, "host": host.name, "joins": host is third} for host in place.lab.hosts]
 
-    here = _run(place, "here", "--ship", "-n", "3")
+    subprocess.run([sys.executable, "tools/make_environment.py"], cwd=project, check=True)
+    here = _run(place, "here", "-n", "3")
+    for name in MADE:
+        shutil.rmtree(project / name)
     place.up(place.write_nodes(nodes, node_timeout=30, heartbeat_interval=2))
     joined = place.join(third, "--slots", "1")
     there = _run(place, "there")
@@ -84,9 +90,10 @@ def test_all_is_as_if_it_had_run_here(place: FleetPlace, project: Path) -> None:
     said = joined.communicate(timeout=60)
     down = place.workplace.run("down")
 
-    for query in (VERDICTS, ATTEMPTS):
+    for query in (VERDICTS, ATTEMPTS, ARTIFACTS):
         expected, found = (place.workplace.sql(query.format(run_id=run_id)) for run_id in ("here", "there"))
         assert expected == found
+    assert ["listing", "screen", "unit::tests/test_prices.py::test_is_wrong"] == [row["test_id"] for row in found]
     counts = there.json["counts"]
     assert COUNTS == {name: counts[name] for name in COUNTS}
     assert here.json["counts"] == counts
@@ -94,5 +101,5 @@ def test_all_is_as_if_it_had_run_here(place: FleetPlace, project: Path) -> None:
     started = [told["node_id"] for told in place.events("attempt_started", "there")]
     assert {first.name, second.name, third.name} == set(started)
     assert (0, 0) == (down.code, joined.returncode), said
-    assert [] == [path for path in project.rglob("*") if path.name in (".venv", "out", "build", "written")]
+    assert [] == [path for path in project.rglob("*") if path.name in MADE]
     assert "" == "\n".join(place.find_left())
