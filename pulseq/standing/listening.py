@@ -27,14 +27,17 @@ def read_listen(text: str) -> str:
         raise UsageError(
             f"--listen: found {text!r}, expected ADDRESS:PORT, as 10.0.0.5:8786; 0.0.0.0 is every address of this one"
         ) from None
-    try:
-        family, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
-    except OSError as error:
-        why = "something listens there already" if error.errno == errno.EADDRINUSE else error.strerror
-        raise UsageError(f"--listen: {text!r} cannot be used: {why}") from error
+    # What is of this machine reaches it by the same port of loopback.
+    for address in dict.fromkeys((host, "127.0.0.1")):
+        try:
+            family, *_, place = socket.getaddrinfo(address, port, type=socket.SOCK_STREAM)[0]
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind(place)
+        except OSError as error:
+            taken = f"something listens there already ({address}, port {port}); choose another port"
+            why = taken if error.errno == errno.EADDRINUSE else error.strerror
+            raise UsageError(f"--listen: {text!r} cannot be used: {why}") from error
     return text.rpartition("://")[2]
 
 

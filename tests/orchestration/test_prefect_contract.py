@@ -32,6 +32,7 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/orchestration/deployments.py": ("tests/orchestration/test_deployments.py", _DEPLOYED),
     "pulseq/orchestration/delivery.py": ("tests/orchestration/test_delivery.py", _RUNS),
     "pulseq/orchestration/flow_run.py": (_RUNS, _DEPLOYED),
+    "pulseq/orchestration/mark_report.py": ("tests/orchestration/test_mark_report.py", "tests/system/test_marks.py"),
     "pulseq/orchestration/health_report.py": (
         "tests/orchestration/test_health_report.py",
         "tests/system/test_node_health.py",
@@ -57,6 +58,7 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/orchestration/task_runs.py": ("tests/orchestration/test_task_runs.py", _RUNS),
     "pulseq/orchestration/tasks.py": ("tests/orchestration/test_tasks.py", _RUNS),
     "flows/maintain_results.py": ("tests/flows/test_maintain_results.py", _DEPLOYED),
+    "flows/mark_nodes.py": ("tests/flows/test_mark_nodes.py", "tests/system/test_marks.py"),
     "flows/node_health.py": ("tests/flows/test_node_health.py", "tests/system/test_node_health.py"),
     "flows/run_suite.py": ("tests/flows/test_run_suite.py", _DEPLOYED),
 }

@@ -39,6 +39,13 @@ def test_a_port_that_somebody_has_is_refused() -> None:
             read_listen(f"127.0.0.1:{server.getsockname()[1]}")
 
 
+def test_a_port_that_somebody_has_on_loopback_is_refused_for_every_address() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        with pytest.raises(UsageError, match=rf"\(127\.0\.0\.1, port {port}\); choose another port"):
+            read_listen(f"127.0.0.2:{port}")
+
+
 def test_the_sites_authority_makes_what_the_scheduler_shows(tmp_path: Path) -> None:
     make_site(site_directory(tmp_path), timedelta(days=9))
     member = make_member(site_directory(tmp_path), "lab1", timedelta(days=1), tmp_path / "lab1.pem")
