@@ -18,6 +18,7 @@ import psutil
 import pytest
 from distributed import Client
 
+from pulseq.processes.native_threads import VARIABLES
 from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, until
 
@@ -114,6 +115,8 @@ def open_cluster(workplace: Workplace, *scheduler: str) -> Iterator[DaskCluster]
 
 @pytest.fixture
 def cluster(workplace: Workplace) -> Iterator[DaskCluster]:
+    for name in VARIABLES:  # these tests may be bodies of ours, which have them
+        workplace.environment.pop(name, None)
     with open_cluster(workplace) as opened:
         yield opened
 

@@ -81,7 +81,8 @@ def left(workplace: Workplace) -> list[Path]:
     return [path for path in workplace.path.glob("c/pulseq/w/*") if path.name != "deciding"]
 
 
-def test_what_it_comes_to_is_as_if_it_had_run_where_it_is(workplace: Workplace, project: Path) -> None:
+# Short: pytest has ids of parameters up to 100 characters, and this one has the name of the directory in some.
+def test_all_is_as_here(workplace: Workplace, project: Path) -> None:
     options = ("run", "shop/suite.yaml", "-n", "2", "--output", "json")
     shipped = workplace.run(*options, "--ship", "--junitxml", "shipped.xml")
     assert not (project / "made").exists()
