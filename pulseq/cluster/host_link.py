@@ -133,7 +133,12 @@ class HostLink:
         Raises:
             InfrastructureError: the host cannot be reached, or has no PulseQ of this version.
         """
-        self._place.mkdir(mode=0o700)
+        if self._ssh.identity is not None and not Path(self._ssh.identity).expanduser().is_file():
+            raise InfrastructureError(
+                f"host {self._host!r} cannot be reached: there is no key file {self._ssh.identity!r}; "
+                "name one that is there: `ssh: {identity: FILE}`"
+            )
+        self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
         began = self._log_size()
         self._spawn(slots)
         assert self._line is not None
@@ -170,7 +175,7 @@ class HostLink:
                     await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:
             said = self._log_since(began) or "the way to it timed out"
-            raise InfrastructureError(explain(self._host, said, None)) from None
+            raise InfrastructureError(explain(self._host, said, None, user=self._ssh.user)) from None
 
     def _spawn(self, slots: int) -> None:
         ours, theirs = socket.socketpair()
@@ -226,7 +231,7 @@ class HostLink:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
                 code = await self._process.wait()
-        return explain(self._host, self._log_since(began), code)
+        return explain(self._host, self._log_since(began), code, user=self._ssh.user)
 
     async def start_node(self, node_id: str, configuration: Mapping[str, Any]) -> HostedNode:
         """A node there that has joined its scheduler, which it and this machine reach through this connection.

@@ -90,6 +90,19 @@ def test_a_connection_that_is_lost_costs_no_verdict_and_comes_back(place: Workpl
     assert sorted(joined) == ["lab1", "lab1", "lab2", "lab2"]
 
 
+def test_a_program_on_the_host_that_is_killed_costs_no_verdict(place: Workplace, sshd: Sshd) -> None:
+    suite = place.write("shop/suite.yaml", MANY)
+    running = place.start("run", suite, "--nodes", nodes_file(place, sshd, "lab1", "lab2"), "--run-id", "r")
+    until(lambda: sum(line["kind"] == "attempt_finished" for line in place.journal("r")) > 4, "tests run")
+    [program] = [one for one in place.processes() if "pulseq.node.host_process" in one.cmdline()]
+    program.kill()
+    ran = finish(running)
+    assert ran.code == 0, ran.err
+    rows = place.sql("SELECT test_id, status, reason FROM attempts WHERE run_id = 'r'")
+    assert {row["test_id"] for row in rows if row["status"] == "passed"} == {f"t{n}" for n in range(40)}
+    assert {row["reason"] for row in rows if row["status"] != "passed"} <= {"node_lost"}
+
+
 def test_a_host_that_cannot_be_used_ends_the_run_before_any_test(place: Workplace, sshd: Sshd) -> None:
     suite = place.write("shop/suite.yaml", SUITE)
     ran = place.run("run", suite, "--nodes", nodes_file(place, sshd, "lab1", port=1), "--run-id", "r")
