@@ -147,17 +147,17 @@ class HostProjects:
         if known := self._runs.pop(run_id, None):
             if known.preparing is not None:
                 known.preparing.stop()
-            await asyncio.to_thread(self._leave, known)
+            await asyncio.to_thread(self._leave, run_id, known)
 
     def leave_all(self) -> None:
         """The same for all runs; for any thread."""
         while self._runs:
-            self._leave(self._runs.popitem()[1])
+            self._leave(*self._runs.popitem())
 
-    def _leave(self, known: _ProjectOfRun) -> None:
+    def _leave(self, run_id: str, known: _ProjectOfRun) -> None:
         with contextlib.suppress(OSError):
             known.using.close()
-            self._store.drop_incoming()
+            self._store.drop_incoming(run_id)
             self._give_up(known)
             if known.manifest is not None:
                 self._forget(known.store_bytes)
@@ -190,7 +190,9 @@ class HostProjects:
         data = message.data
         if message.compressed:
             data = grow(data, sum(part.length for part in message.parts))
-        self._store.put(message.parts, data)
+        self._store.put(run_id, message.parts, data)
+        if run_id not in self._runs:
+            self._store.drop_incoming(run_id)
         return Done()
 
     async def _make(self, run_id: str, asked: MakeWorkspace) -> Done:

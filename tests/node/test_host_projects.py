@@ -13,6 +13,8 @@ import pytest
 
 from pulseq.blobs import digest_of, shrink
 from pulseq.errors import InfrastructureError
+from pulseq.node import blob_store
+from pulseq.node.blob_store import BlobStore
 from pulseq.node.host_projects import HostProjects, default_directory
 from pulseq.protocol.project_files import BlobPart, Done, Lacking, Manifest, ProjectFile, Workspace
 from pulseq.protocol.to_node import MakeWorkspace, OfferProject, PutBlobs
@@ -98,6 +100,22 @@ def test_what_is_damaged_on_the_way_is_asked_for_again(projects: HostProjects) -
 def test_what_was_not_offered_is_asked_for_again(projects: HostProjects) -> None:
     assert ask(projects, MakeWorkspace()).again
     assert ask(projects, PutBlobs((part_of(TEXT),), TEXT)).again
+
+
+def test_what_comes_while_the_run_is_left_is_not_kept(
+    projects: HostProjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", 5)
+    ask(projects, OfferProject(MANIFEST, 10**9))
+    put = BlobStore.put
+
+    def leave_and_put(store: BlobStore, *arguments: Any) -> None:
+        projects.leave_all()
+        put(store, *arguments)
+
+    monkeypatch.setattr(BlobStore, "put", leave_and_put)
+    ask(projects, PutBlobs((BlobPart(digest_of(TEXT), 3, 0, len(TEXT)),), TEXT[:3]))
+    assert [] == list((tmp_path / "projects" / "incoming").iterdir())
 
 
 def test_a_tree_that_cannot_be_made_leaves_nothing(projects: HostProjects, tmp_path: Path) -> None:
