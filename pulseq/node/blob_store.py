@@ -193,8 +193,10 @@ class BlobStore:
     def place(self, digest: bytes, size: int, target: str, *, mode: int, mtime_ns: int) -> None:
         """Make a file of a blob that nobody can damage by writing to the file.
 
+        A small one is looked at again; a large one was when it came, and to read it each time would take too long.
+
         Raises:
-            DamagedBlobError: the blob is not there, or is not what it was; then it is gone.
+            DamagedBlobError: the blob is not there, or a small one is not what it was; then it is gone.
             OSError: the file cannot be made.
         """
         if size > LARGE_BYTES:

@@ -30,6 +30,7 @@ _MOST_PLACES = 100
 _LOCK = ".lock"
 _BLOBS = ".blobs"
 _FILES_AT_A_TIME = 64
+_TRASH_TURNS = 10
 _DIGEST_BYTES = 32
 
 
@@ -157,8 +158,18 @@ class Workspaces:
         if holder.exists():
             if self._bytecode is not None:
                 self._bytecode.keep(holder)
-            self._trash.mkdir(mode=0o700, exist_ok=True)
-            os.rename(holder, self._trash / secrets.token_hex(8))
+            self._throw_away(holder)
+
+    def _throw_away(self, holder: Path) -> None:
+        for turn in range(_TRASH_TURNS):
+            try:
+                self._trash.mkdir(mode=0o700, exist_ok=True)
+                os.rename(holder, self._trash / secrets.token_hex(8))
+                return
+            except (FileNotFoundError, FileExistsError):
+                # Another process, which decides nothing while it empties it, has just removed the directory.
+                if turn == _TRASH_TURNS - 1:
+                    raise
 
 
 def _lock(holder: Path, how: int) -> IO[Any] | None:
