@@ -19,7 +19,7 @@ from pulseq.node.kept_bytecode import KeptBytecode
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.preparing import PrepareError, Preparing
 from pulseq.node.surroundings import Surroundings
-from pulseq.node.workspaces import Claim, NoSuchNameError, Workspaces, make_tree
+from pulseq.node.workspaces import Claim, NoSuchNameError, UnwantedError, Workspaces, make_tree
 from pulseq.ownership import close_to_others, is_foreign
 from pulseq.protocol.project_files import Done, Lacking, Manifest, Workspace
 from pulseq.protocol.to_node import BodyVariables, MakeWorkspace, OfferProject, PutBlobs
@@ -46,6 +46,9 @@ class _ProjectOfRun:
     #: Whether the tree is made, and the project ready.
     is_ready: bool = False
     preparing: Preparing | None = None
+    is_left: bool = False
+    #: Held while the tree is made: until that has ended its place stays this run's.
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Holds what was found in the store until there is a tree of it.
     using: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -145,9 +148,11 @@ class HostProjects:
     async def leave(self, run_id: str) -> None:
         """Forget a run, and remove what this host has of it, unless other nodes are still at it."""
         if known := self._runs.pop(run_id, None):
+            known.is_left = True
             if known.preparing is not None:
                 known.preparing.stop()
-            await asyncio.to_thread(self._leave, run_id, known)
+            async with known.making:
+                await asyncio.to_thread(self._leave, run_id, known)
 
     def leave_all(self) -> None:
         """The same for all runs; for any thread."""
@@ -199,23 +204,26 @@ class HostProjects:
         known = self._runs.get(run_id)
         if known is None or known.manifest is None:
             return Done("the project was not offered", again=True)
-        if known.claim is None or not known.is_ready:
-            try:
-                await asyncio.to_thread(self._make_tree, run_id, known)
-                await self._prepare(run_id, known, asked)
-            except BaseException:
-                await asyncio.to_thread(self._give_up, known)
-                raise
-        if known.claim is None:
-            return Done("the run was left")
-        known.is_ready = True
-        return Done(place=str(known.claim.place))
+        async with known.making:
+            if known.claim is None or not known.is_ready:
+                try:
+                    await asyncio.to_thread(self._make_tree, run_id, known)
+                    await self._prepare(run_id, known, asked)
+                except BaseException:
+                    await asyncio.to_thread(self._give_up, known)
+                    raise
+            if known.claim is None:
+                return Done("the run was left")
+            known.is_ready = True
+            return Done(place=str(known.claim.place))
 
     def _make_tree(self, run_id: str, known: _ProjectOfRun) -> None:
         manifest = known.manifest
         assert manifest is not None
+        if known.is_left:
+            raise UnwantedError("the run was left")
         known.claim = claim = known.claim or self._workspaces.claim(run_id, manifest.root)
-        make_tree(claim.place, manifest, self._store)
+        make_tree(claim.place, manifest, self._store, is_unwanted=lambda: known.is_left)
         self._bytecode.put_back(claim.holder)
         self._workspaces.note_blobs(claim, {file.digest for file in manifest.files})
         known.using.close()
@@ -240,6 +248,8 @@ class HostProjects:
             around.variables,
             around.blotter,
         )
+        if known.is_left:
+            known.preparing.stop()
         try:
             await known.preparing.run(run_id)
         except PrepareError as error:
@@ -256,6 +266,8 @@ class HostProjects:
     async def _unless_trouble(self, doing: Awaitable[Done]) -> Done:
         try:
             return await doing
+        except UnwantedError as error:
+            return Done(str(error))
         except PrepareError as error:
             return Done(str(error), output=error.output)
         except DamagedBlobError as error:

@@ -219,7 +219,7 @@ class Preparing:
                 return False
             if tree.root != str(self.place):
                 tree = msgspec.structs.replace(tree, links=tuple(self._moved(tree.links, tree.root)))
-            make_tree(self.place, tree, self.store, replace=True)
+            make_tree(self.place, tree, self.store, replace=True, is_unwanted=lambda: self._stopped)
         for path in outputs.placed if tree.root != str(self.place) else ():
             self._move(path, tree.root)
         os.utime(kept)

@@ -14,7 +14,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -36,6 +36,10 @@ _DIGEST_BYTES = 32
 
 class NoSuchNameError(OSError):
     """This host cannot have a file of that name; the text has it."""
+
+
+class UnwantedError(OSError):
+    """A tree is not made any further: its run was left."""
 
 
 @dataclass(slots=True)
@@ -196,10 +200,21 @@ def _make_removable(remove: Any, path: str, _error: Any) -> None:
             remove(path)
 
 
-def make_tree(place: Path, manifest: Manifest, store: BlobStore, *, replace: bool = False) -> None:
+def make_tree(
+    place: Path,
+    manifest: Manifest,
+    store: BlobStore,
+    *,
+    replace: bool = False,
+    is_unwanted: Callable[[], bool] = lambda: False,
+) -> None:
     """Make all of a project in an empty directory, or with `replace` in one that has some of it.
 
+    Args:
+        is_unwanted: asked before each file: whether nobody wants the tree any more.
+
     Raises:
+        UnwantedError: nobody does.
         DamagedBlobError: a blob is gone, or damaged.
         NoSuchNameError: this host cannot have a name of it.
         OSError: a file cannot be written.
@@ -211,7 +226,7 @@ def make_tree(place: Path, manifest: Manifest, store: BlobStore, *, replace: boo
     files = manifest.files
     groups = [files[at : at + _FILES_AT_A_TIME] for at in range(0, len(files), _FILES_AT_A_TIME)]
     with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), 4), thread_name_prefix="pulseq-files") as pool:
-        for _ in pool.map(lambda group: _place_all(group, place, store, replace=replace), groups):
+        for _ in pool.map(lambda group: _place_all(group, place, store, replace, is_unwanted), groups):
             pass
     for path, target in manifest.links:  # last: no file is written by way of one
         _named(path, os.makedirs, place / os.path.dirname(path), exist_ok=True)
@@ -220,8 +235,12 @@ def make_tree(place: Path, manifest: Manifest, store: BlobStore, *, replace: boo
         _named(path, os.symlink, target, place / path)
 
 
-def _place_all(files: Iterable[ProjectFile], place: Path, store: BlobStore, *, replace: bool) -> None:
+def _place_all(
+    files: Iterable[ProjectFile], place: Path, store: BlobStore, replace: bool, is_unwanted: Callable[[], bool]
+) -> None:
     for file in files:
+        if is_unwanted():
+            raise UnwantedError("the run was left")
         target = f"{place}/{file.path}"
         if replace:
             Path(target).unlink(missing_ok=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -126,6 +127,41 @@ def test_a_tree_that_cannot_be_made_leaves_nothing(projects: HostProjects, tmp_p
 
     assert told.trouble.startswith("it cannot have a file named 'xxx")
     assert not told.again
+    assert {"deciding"} == {path.name for path in (tmp_path / "w").iterdir()}
+
+
+def test_a_tree_whose_run_is_left_meanwhile_is_made_no_further_and_gone(
+    projects: HostProjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = (digest_of(TEXT), digest_of(b"x"))
+    files = [
+        ProjectFile(f"{name}/f", digest, size, 0o644, 0)
+        for name, digest, size in zip("ab", digests, (len(TEXT), 1), strict=True)
+    ]
+    ask(projects, OfferProject(Manifest("/p", tuple(files)), 10**9))
+    ask(projects, PutBlobs((part_of(TEXT), part_of(b"x")), TEXT + b"x"))
+    place, placed, begun, is_left = BlobStore.place, list[bytes](), threading.Event(), threading.Event()
+
+    def place_slowly(store: BlobStore, digest: bytes, *arguments: Any, **named: Any) -> None:
+        begun.set()
+        assert is_left.wait(10)
+        placed.append(digest)
+        place(store, digest, *arguments, **named)
+
+    monkeypatch.setattr(BlobStore, "place", place_slowly)
+
+    async def leave_meanwhile() -> Any:
+        making = asyncio.create_task(projects.do("r", MakeWorkspace()))
+        await asyncio.to_thread(begun.wait, 10)
+        leaving = asyncio.create_task(projects.leave("r"))
+        await asyncio.sleep(0)
+        is_left.set()
+        await leaving
+        assert {"deciding"} == {path.name for path in (tmp_path / "w").iterdir()}
+        return await making
+
+    assert Done("the run was left") == asyncio.run(leave_meanwhile())
+    assert [digests[0]] == placed
     assert {"deciding"} == {path.name for path in (tmp_path / "w").iterdir()}
 
 
