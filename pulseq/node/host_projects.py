@@ -17,7 +17,7 @@ from pulseq.execution.executor import Executor
 from pulseq.node.blob_store import BlobStore, DamagedBlobError
 from pulseq.node.kept_bytecode import KeptBytecode
 from pulseq.node.path_translation import PathTranslation
-from pulseq.node.preparing import PrepareError, Preparing
+from pulseq.node.preparing import PrepareError, Preparing, forget_old_outputs
 from pulseq.node.surroundings import Surroundings
 from pulseq.node.workspaces import Claim, NoSuchNameError, UnwantedError, Workspaces, make_tree
 from pulseq.ownership import close_to_others, is_foreign
@@ -74,6 +74,7 @@ class HostProjects:
         # Bodies see real paths, so these are what has to be translated.
         place = Path(os.path.realpath(os.path.expanduser(directory or default_directory())), "projects")
         self._place = place
+        self._prepared = place / "prepared"
         self._store = BlobStore(place)
         self._bytecode = KeptBytecode(place / "bytecode")
         # What bodies see is short: sockets have 108 bytes for a name, and pytest cuts long ids.
@@ -168,6 +169,7 @@ class HostProjects:
                 self._forget(known.store_bytes)
 
     def _forget(self, asked: int) -> None:
+        forget_old_outputs(self._prepared)
         self._store.forget(asked if self._store_bytes is None else self._store_bytes, self._workspaces.used_blobs())
 
     def _offer(self, run_id: str, offer: OfferProject) -> Lacking:
@@ -241,7 +243,7 @@ class HostProjects:
             paths.order_here(order),
             claim.place,
             self._store,
-            self._place / "prepared",
+            self._prepared,
             executor,
             temp_root,
             lambda line: tell(run_id, paths.to_home(line)),

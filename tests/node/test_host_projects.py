@@ -183,6 +183,20 @@ def test_more_than_a_host_may_keep_is_forgotten_after_the_run(tmp_path: Path) ->
     projects.leave_all()
 
 
+def test_outputs_that_were_not_used_for_long_are_forgotten_after_the_run(
+    projects: HostProjects, tmp_path: Path
+) -> None:
+    prepared = tmp_path / "projects" / "prepared"
+    prepared.mkdir()
+    for name in ("new", "old", ".partial"):
+        (prepared / name).write_text(name)
+    for name in ("old", ".partial"):
+        os.utime(prepared / name, (0, 0))
+    bring(projects)
+    asyncio.run(projects.leave("r"))
+    assert ["new"] == os.listdir(prepared)
+
+
 def test_projects_are_kept_where_caches_are(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", "/c")
     assert Path("/c/pulseq") == default_directory()
