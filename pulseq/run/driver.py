@@ -235,6 +235,8 @@ class Driver:
         """Late teardowns first, then the nodes forget the run and send the states that they hold."""
         if self.cluster.lost:
             return
+        # Whoever is still being sent the project comes too late, and would be sent it on after it has left.
+        await self.shipping.end()
         if self._local is not None:
             await self._local.end_absent(self.cluster.nodes)
         addresses = [node.address for node in self.cluster.nodes.values()]
