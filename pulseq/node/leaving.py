@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
+from collections.abc import Mapping
 from typing import Any
 
 from pulseq.node.node_agent import NodeAgent
@@ -23,7 +24,7 @@ def own_name(node_id: str) -> str:
 
 
 async def mark_leaving(scheduler: Any, node_id: str) -> None:
-    """Have all runs know that the node takes no more tests.
+    """Have all runs know that the node takes no more tests; where somebody else says so, their word stays.
 
     Args:
         scheduler: an `rpc` to it.
@@ -31,7 +32,9 @@ async def mark_leaving(scheduler: Any, node_id: str) -> None:
     Raises:
         OSError: it does not answer.
     """
-    await _mark(scheduler, node_id, "draining", "it was told to end")
+    mark = await _read_mark(scheduler, node_id)
+    if mark.get("state", "open") == "open" or mark.get("who") == own_name(node_id):
+        await _mark(scheduler, node_id, "draining", "it was told to end")
 
 
 async def take_back_mark(scheduler: Any, node_id: str) -> None:
@@ -40,9 +43,13 @@ async def take_back_mark(scheduler: Any, node_id: str) -> None:
     Raises:
         OSError: the scheduler does not answer.
     """
-    marks = await scheduler.get_metadata(keys=[_MARKS_KEY], default={})
-    if marks.get(node_id, {}).get("who") == own_name(node_id):
+    if (await _read_mark(scheduler, node_id)).get("who") == own_name(node_id):
         await _mark(scheduler, node_id, "open", "it is back")
+
+
+async def _read_mark(scheduler: Any, node_id: str) -> Mapping[str, Any]:
+    marks: Mapping[str, Mapping[str, Any]] = await scheduler.get_metadata(keys=[_MARKS_KEY], default={})
+    return marks.get(node_id, {})
 
 
 async def _mark(scheduler: Any, node_id: str, state: str, why: str) -> None:

@@ -85,6 +85,27 @@ def test_what_it_says_is_a_mark_as_people_make_them() -> None:
     assert (MarkState.DRAINING, "node lab1", "it was told to end") == (mark.state, mark.who, mark.why)
 
 
+@pytest.mark.parametrize("state", ["draining", "cordoned"])
+def test_what_a_person_said_of_it_holds_when_it_goes_and_when_it_is_back(state: str) -> None:
+    scheduler = Scheduler()
+    mark = {"node_id": "lab1", "state": state, "why": "new firmware", "who": "anna@desk", "at": 1.0}
+    scheduler.marks["lab1"] = mark
+
+    asyncio.run(mark_leaving(scheduler, "lab1"))
+    asyncio.run(take_back_mark(scheduler, "lab1"))
+
+    assert ({"lab1": mark}, []) == (scheduler.marks, scheduler.told)
+
+
+def test_where_a_person_has_opened_it_it_says_that_it_goes() -> None:
+    scheduler = Scheduler()
+    scheduler.marks["lab1"] = {"node_id": "lab1", "state": "open", "who": "anna@desk"}
+
+    asyncio.run(mark_leaving(scheduler, "lab1"))
+
+    assert "draining" == scheduler.marks["lab1"]["state"]
+
+
 def test_when_it_is_back_it_takes_its_word_back_once() -> None:
     scheduler = Scheduler()
     asyncio.run(mark_leaving(scheduler, "lab1"))
