@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -32,12 +34,13 @@ class Scheduler:
 
 
 class Agent:
-    """A node that has so many dispatches, one look after the other."""
+    """A node that has so many dispatches, one look after the other, and artifacts that are awaited at as many looks."""
 
     node_id = "lab1"
 
-    def __init__(self, *dispatches: int) -> None:
+    def __init__(self, *dispatches: int, awaited: int = 0) -> None:
         self._left = list(dispatches)
+        self.awaited = awaited
         self.looks = 0
         self.left = False
 
@@ -45,6 +48,11 @@ class Agent:
     def dispatches(self) -> int:
         self.looks += 1
         return self._left.pop(0) if self._left else 0
+
+    def awaits_artifacts(self, within_seconds: float) -> bool:
+        assert subject.ARTIFACT_SECONDS == within_seconds
+        self.awaited -= 1
+        return self.awaited >= 0
 
     async def leave_runs(self) -> None:
         self.left = True
@@ -123,6 +131,19 @@ def test_it_goes_when_it_has_had_nothing_for_a_while_and_all_is_told() -> None:
 
     assert worker.closed_after
     assert agent.looks > 3
+
+
+def test_it_stays_until_what_its_tests_left_was_fetched(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = count()
+    monkeypatch.setattr(subject, "time", SimpleNamespace(monotonic=lambda: next(clock), time=lambda: 0.0))
+    monkeypatch.setattr(subject, "IDLE_SECONDS", 2)  # two looks at the clock
+    agent = Agent(awaited=50)
+    worker = Worker(Scheduler(), agent)
+
+    asyncio.run(leave(worker, agent))  # type: ignore[arg-type]
+
+    assert worker.closed_after
+    assert agent.awaited < 0
 
 
 def test_it_goes_also_when_its_scheduler_is_gone() -> None:
