@@ -152,6 +152,10 @@ class NodeAgent:
         """How many slots are in use."""
         return sum(run.dispatches for run in self._runs.values()) + self.flow_tasks.running
 
+    def awaits_artifacts(self, within_seconds: float) -> bool:
+        """Whether a driver is still to fetch what attempts left here, and has heard of it or asked for it just now."""
+        return any(run.awaits_artifacts(within_seconds) for run in self._runs.values())
+
     async def take(self, order: bytes) -> bytes:
         """Do what a message of a driver asks, and answer it.
 

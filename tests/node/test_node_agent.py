@@ -11,8 +11,10 @@ import pytest
 
 from pulseq.models import AttemptOrder, CommandBody, TestCase
 from pulseq.node.node_agent import NodeAgent
+from pulseq.node.run_on_node import RunOnNode
 from pulseq.node.surroundings import Surroundings
-from pulseq.protocol.to_node import BodyVariables
+from pulseq.protocol.coding import encode
+from pulseq.protocol.to_node import BodyVariables, DropArtifacts, LeaveRun, Order
 
 
 def test_like_a_login_bodies_have_nothing_of_what_the_node_was_started_with(
@@ -37,3 +39,28 @@ def test_like_a_login_bodies_have_nothing_of_what_the_node_was_started_with(
     assert {"OF_NODE", "PASSED", "HOME", "USER", "PULSEQ_NODE_ID"} <= names
     assert "ONLY_IN_THE_SHELL" not in names
     assert {path.name for path in tmp_path.iterdir()} == set()
+
+
+def test_what_attempts_of_a_run_left_is_awaited_until_its_driver_has_it_or_leaves(tmp_path: Path) -> None:
+    worker = SimpleNamespace(executors={"default": None})
+    left = tmp_path / "left" / "own"
+
+    async def leave_something(agent: NodeAgent) -> str:
+        left.mkdir(parents=True)
+        (left / "a.txt").write_text("a")
+        [file], _ = await agent._runs["r"]._ends.kept.take(str(left.parent), 1_000)
+        return file.sha256
+
+    async def story() -> list[bool]:
+        agent = NodeAgent(cast(Any, worker), node_id="n", slots=1, temp_root=tmp_path)
+        run = agent._runs["r"] = RunOnNode(agent, "r", Surroundings.of(BodyVariables(), {}), None)
+        sha256 = await leave_something(agent)
+        awaited = [agent.awaits_artifacts(60)]
+        await run.do(DropArtifacts(frozenset({sha256})))
+        awaited.append(agent.awaits_artifacts(60))
+        await leave_something(agent)
+        awaited.append(agent.awaits_artifacts(60))
+        await agent.take(encode(Order("r", LeaveRun())))
+        return [*awaited, agent.awaits_artifacts(60)]
+
+    assert [True, False, True, False] == asyncio.run(story())
