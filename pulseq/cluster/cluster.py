@@ -26,6 +26,7 @@ from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.connections import connection_settings
 from pulseq.protocol.node_probe import Answer, probe_node
+from pulseq.protocol.welcome import say_taken
 from pulseq.security.credentials import Credentials
 from pulseq.security.tls import security_of
 
@@ -258,9 +259,12 @@ class Cluster:
             return
         if known is not None and (known.address, known.incarnation) == (address, incarnation):
             return
-        if known is not None:
+        trouble = find_trouble(labels)
+        if known is not None and known.address == address:
             self._left(known.id, "its process ended, and another one has its place")
-        if (trouble := find_trouble(labels)) is not None:
+        elif known is not None:  # a member still: its scheduler would have told first that it has left
+            trouble = trouble or say_taken(known.id, known.host, known.address, address)
+        if trouble is not None:
             self._refused[labels["id"]] = trouble
             self.on_refused(labels["id"], trouble)
             return

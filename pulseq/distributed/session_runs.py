@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
+from collections import defaultdict
 from collections.abc import Coroutine, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -58,6 +59,8 @@ class SessionRuns:
         self._under_way: set[asyncio.Task[Any]] = set()
         #: Nodes that get nothing more; those of other machines may be there all the same.
         self._removed: set[str] = set()
+        #: One that is being removed is added again when that is done.
+        self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         #: Flow runs that have ended, and how many task runs each has.
         self._told: dict[str, int] = {}
 
@@ -116,15 +119,20 @@ class SessionRuns:
         Raises:
             InfrastructureError: it does not start, or does not come.
         """
-        self._removed.discard(spec.id)
-        return await self.backend.add_node(spec, patience_seconds=self.config.node_timeout)
+        async with self._changing[spec.id]:
+            self._removed.discard(spec.id)
+            offered = await self.backend.add_node(spec, patience_seconds=self.config.node_timeout)
+            if node := self.backend.cluster.nodes.get(spec.id):  # one of another machine never was away
+                for dispatcher in self._dispatchers():
+                    dispatcher.nodes.take_back(node)
+            return offered
 
     async def remove_node(self, node_id: str) -> None:
         """Wait until all that a node has is done, and end it."""
-        self._removed.add(node_id)
-        open_runs = [session.dispatcher for session in self._sessions]
-        await asyncio.gather(*(dispatcher.nodes.drain(node_id) for dispatcher in open_runs if dispatcher))
-        await self.backend.remove_node(node_id)
+        async with self._changing[node_id]:
+            self._removed.add(node_id)
+            await asyncio.gather(*(dispatcher.nodes.drain(node_id) for dispatcher in self._dispatchers()))
+            await self.backend.remove_node(node_id)
 
     async def close(self) -> None:
         """End what runs, and everything under it."""
@@ -139,6 +147,9 @@ class SessionRuns:
             await asyncio.wait(self._under_way)
         await self._let_server_record()
         await self.backend.close()
+
+    def _dispatchers(self) -> list[Dispatcher]:
+        return [session.dispatcher for session in self._sessions if session.dispatcher]
 
     def _open_run_for(self, case: TestCase, scheduler: TestScheduler | None) -> OpenRun:
         for open_run in self._open_runs:

@@ -15,7 +15,7 @@ from pulseq import __version__
 from pulseq.errors import InfrastructureError
 from pulseq.node.leaving import take_back_mark
 from pulseq.protocol.coding import PROTOCOL
-from pulseq.protocol.welcome import WELCOME_KEY, NodeWords, NotWelcomeError, Welcome
+from pulseq.protocol.welcome import WELCOME_KEY, NodeWords, NotWelcomeError, Welcome, say_taken
 from pulseq.security.credentials import Credentials
 from pulseq.security.greeting import split_address
 from pulseq.security.tls import connection_args
@@ -106,7 +106,6 @@ async def _take_place(
         labels = member.get("pulseq", {})
         if labels.get("incarnation") not in former:
             host = labels.get("host") or member.get("host")
-            taken = f"there is a node {node_id!r} already, on {host} at {address!r}"
-            raise NotWelcomeError(f"{taken}: give this one another --id, or end that one")
+            raise NotWelcomeError(say_taken(node_id, host, address))
         # It was killed, or its link was cut, and its scheduler has not noticed yet.
         await scheduler.unregister(address=address, stimulus_id=f"pulseq-returns-{node_id}")

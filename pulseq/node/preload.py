@@ -28,6 +28,8 @@ logger = logging.getLogger("pulseq.node")
 
 _NO_ID = re.compile(r"^[^A-Za-z0-9]+|[^A-Za-z0-9._-]+")
 _LONGEST_ID = 100
+#: How long a node may take to answer, before another one that has come has its place.
+_TWIN_SECONDS = 10.0
 _HASH_SEED_OF_NANNIES = "6640"
 #: The node of this process, for as long as it is one.
 _node: asyncio.Task[None] | None = None
@@ -84,6 +86,9 @@ async def dask_setup(
     node_id = node_id or _id_of(worker)
     if trouble is None and _node is not None:
         trouble = "another worker of its process is a node already; give each worker a process of its own"
+    if trouble is None and (taken := await _find_twin(worker, node_id)):
+        # Under a name of its own, so that nobody takes it for the other one.
+        node_id, trouble = make_id(f"{worker.port}-{node_id}"), taken
     if trouble is None:
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         _over.clear()
@@ -94,7 +99,7 @@ async def dask_setup(
             _node, trouble = None, str(error) or repr(error)
     if trouble is not None:
         logger.error("this worker cannot be a node: %s", trouble)
-        told = {"id": node_id, "trouble": trouble}
+        told = {"id": node_id, "slots": 0, "capabilities": {}, "trouble": trouble}
         worker.startup_information["pulseq"] = lambda _worker: told
 
 
@@ -108,6 +113,24 @@ async def dask_teardown(_worker: Any) -> None:
             # A loop that ends cancels this too; a worker that is not closed to its end keeps others waiting for that.
             with contextlib.suppress(asyncio.CancelledError):
                 await asyncio.wait({node})
+
+
+async def _find_twin(worker: Any, node_id: str) -> str | None:
+    """Why a worker that has not registered yet cannot have this id: a node that lives has it; None where it can."""
+    from pulseq.protocol.node_probe import probe_node
+    from pulseq.protocol.welcome import say_taken
+
+    with contextlib.suppress(OSError):  # without a scheduler the worker itself does not begin
+        members = (await worker.scheduler.identity(n_workers=-1))["workers"]
+        for address, member in members.items():
+            labels = member.get("pulseq", {})
+            if labels.get("id") != node_id or "trouble" in labels:
+                continue
+            if await probe_node(worker.scheduler, address, _TWIN_SECONDS) is not None:
+                return say_taken(node_id, labels.get("host") or member.get("host"), address, worker.address)
+            # It was killed, or its host was, and its scheduler has not noticed yet.
+            await worker.scheduler.unregister(address=address, stimulus_id=f"pulseq-returns-{node_id}")
+    return None
 
 
 async def _serve(

@@ -43,3 +43,9 @@ class Welcome(Struct, frozen=True, omit_defaults=True):
     node_timeout_seconds: float = 60.0
     heartbeat_seconds: float = 20.0
     nodes: Mapping[str, NodeWords] = field(default_factory=dict)
+
+
+def say_taken(node_id: str, host: object, address: str, here: str = "") -> str:
+    """Why a node, at the address `here` if it has one, cannot have an id that another one has, and what to do."""
+    this = f"this one, at {here!r}," if here else "this one"
+    return f"there is a node {node_id!r} already, on {host} at {address!r}: give {this} another --id, or end that one"

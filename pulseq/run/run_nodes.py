@@ -216,6 +216,15 @@ class RunNodes:
         reasons = {self._admission.reasons.get(node.id, Reason.INTERNAL) for node in nodes}
         return reasons.pop() if len(reasons) == 1 else Reason.INTERNAL
 
+    def take_back(self, node: LiveNode) -> None:
+        """Let a node that was retired, and has been there all the time, take part again as one that has just come."""
+        here = self.cluster.nodes.get(node.id)
+        if here is None or node.id not in self._retired:
+            return  # it comes by itself, or has done so
+        if (here.address, here.incarnation) == (node.address, node.incarnation):
+            self._admission.leave(node.id)
+            self.join(here)
+
 
 def say_closed(marks: list[NodeMark]) -> str:
     """Why none of the nodes that would fit may have a test."""

@@ -10,6 +10,7 @@ import pytest
 from distributed import Scheduler
 
 from pulseq.cluster.cluster import Cluster
+from pulseq.cluster.node_watch import NODE_TOPIC
 from pulseq.protocol.coding import PROTOCOL
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
@@ -70,6 +71,48 @@ def test_a_node_of_another_protocol_is_no_member_and_is_told_of_with_what_to_do(
                 "have the same release of PulseQ on driver and nodes"
             )
             assert [("old", why)] == refused
+
+    asyncio.run(watch())
+
+
+def test_a_second_node_of_an_id_is_refused_for_as_long_as_the_first_is_a_member() -> None:
+    async def watch() -> None:
+        async with open_scheduler() as scheduler, connected(scheduler) as seen:
+            refused = list[tuple[str, str]]()
+            seen.cluster.on_refused = lambda node_id, why: refused.append((node_id, why))
+            labels = {"id": "a", "slots": 1, "capabilities": {}, "protocol": PROTOCOL}
+            async with open_node(scheduler, "a") as first:
+                await seen.cluster.wait_for("a", PATIENCE_SECONDS)
+                async with open_worker(scheduler, "another name", labels) as second:
+                    await seen.until(lambda: bool(refused))
+                    why = (
+                        f"there is a node 'a' already, on 127.0.0.1 at {first.address!r}: "
+                        f"give this one, at {second.address!r}, another --id, or end that one"
+                    )
+                    assert [("a", why)] == refused
+                assert seen.cluster.has_address(first.address)
+                assert ["a joined"] == seen.told
+            async with open_node(scheduler, "a") as back:
+                await seen.until(lambda: seen.cluster.has_address(back.address))
+            await seen.until(lambda: len(seen.told) == 4)
+            left = "a left: its connection ended"
+            assert ["a joined", left, "a joined", left] == seen.told
+            assert 1 == len(refused)
+
+    asyncio.run(watch())
+
+
+def test_a_new_start_of_a_node_at_its_old_address_has_its_place() -> None:
+    async def watch() -> None:
+        async with open_scheduler() as scheduler, connected(scheduler) as seen:
+            async with open_node(scheduler, "a", incarnation="1") as node:
+                await seen.cluster.wait_for("a", PATIENCE_SECONDS)
+                told = {"event": "joined", "address": node.address}
+                labels = {**seen.cluster.nodes["a"].labels, "capabilities": {}, "incarnation": "2"}
+                await seen.cluster.client.log_event(NODE_TOPIC, {**told, "labels": labels})
+                await seen.until(lambda: len(seen.told) == 3)
+                assert "2" == seen.cluster.nodes["a"].incarnation
+            assert ["a joined", "a left: its process ended, and another one has its place", "a joined"] == seen.told[:3]
 
     asyncio.run(watch())
 

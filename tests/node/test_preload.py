@@ -13,9 +13,11 @@ from typing import Any
 import pytest
 from distributed import Scheduler, Worker
 
+from pulseq.cluster.health import look_at_nodes, reach_scheduler
 from pulseq.node import preload
 from pulseq.node.preload import dask_setup, make_id
-from tests.dask_nodes import open_scheduler
+from tests.dask_nodes import open_node, open_scheduler
+from tests.dask_nodes import open_worker as open_labelled
 
 
 @pytest.mark.parametrize(
@@ -108,6 +110,33 @@ def test_a_second_worker_of_its_process_says_why_it_is_none(monkeypatch: pytest.
     async def story(scheduler: Scheduler) -> None:
         async with open_worker(scheduler, name="one"), open_worker(scheduler, name="two") as second:
             assert "give each worker a process of its own" in registered(scheduler, second)["trouble"]
+
+    in_cluster(story, monkeypatch, tmp_path)
+
+
+def test_the_id_of_a_node_that_lives_is_refused_with_both_addresses(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    async def story(scheduler: Scheduler) -> None:
+        async with open_node(scheduler, "lab1") as first, open_worker(scheduler, "--id", "lab1") as twin:
+            said = registered(scheduler, twin)
+            assert f"there is a node 'lab1' already, on 127.0.0.1 at {first.address!r}" in said["trouble"]
+            assert f"give this one, at {twin.address!r}, another --id" in said["trouble"]
+            assert f"{twin.port}-lab1" == said["id"]
+            async with reach_scheduler(scheduler.address) as asked:  # whoever looks at the nodes is not in its way
+                seen = await look_at_nodes(asked, probe_seconds=10)
+            assert {"lab1": first.address, said["id"]: twin.address} == {node.node_id: node.address for node in seen}
+
+    in_cluster(story, monkeypatch, tmp_path)
+
+
+def test_the_id_of_a_node_that_does_not_answer_is_taken_over(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    labels = {"id": "lab1", "slots": 1, "capabilities": {}}
+
+    async def story(scheduler: Scheduler) -> None:
+        async with open_labelled(scheduler, "before", labels) as before, open_worker(scheduler, "--id", "lab1") as now:
+            assert before.address not in scheduler.workers
+            assert "lab1" == registered(scheduler, now)["id"]
 
     in_cluster(story, monkeypatch, tmp_path)
 

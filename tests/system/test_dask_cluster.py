@@ -247,6 +247,24 @@ def test_a_worker_that_its_nanny_starts_again_is_a_new_node(cluster: DaskCluster
     assert [("a", 1, "lab1", "node_lost"), ("a", 2, "lab1", None)] == attempts(cluster.workplace, "r")
 
 
+def test_a_second_node_of_an_id_is_told_and_leaves_the_first_its_tests(cluster: DaskCluster) -> None:
+    cluster.start_worker("--no-nanny", *PRELOAD, "--id", "lab1")
+    cluster.wait_for(1)
+    suite = write_waiting_suite(cluster.workplace, "a")
+
+    run = cluster.workplace.start("run", suite, "--scheduler", cluster.address, "--run-id", "r")
+    until((cluster.workplace.path / "a.began").exists, "the test runs")
+    cluster.start_worker("--no-nanny", *PRELOAD, "--id", "lab1")
+    refused = next(told["trouble"] for told in cluster.wait_for(2) if "trouble" in told)
+    cluster.workplace.write("go", "")
+    _, err = run.communicate(timeout=60)
+
+    assert 0 == run.returncode, err
+    assert refused.startswith("there is a node 'lab1' already, on ")
+    assert f"cannot take part: {refused}" in err
+    assert [("a", 1, "lab1", None)] == attempts(cluster.workplace, "r")
+
+
 @pytest.mark.parametrize("arguments", [(), ("--no-nanny",)])
 def test_a_worker_that_is_told_to_end_takes_its_tests_along_as_lost(
     cluster: DaskCluster, arguments: tuple[str, ...]

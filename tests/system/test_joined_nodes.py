@@ -302,13 +302,18 @@ async def main():
         print(result.status, result.node_id, result.error or "", flush=True)
         await runner.remove_node("lab1")
         print(list(runner.nodes), flush=True)
+        for again in ("b", "c"):
+            await runner.add_node(TestNode("lab1", "lab1.example", 0))
+            result = await runner.run_test({"id": again, "command": ["true"], "requirements": {"browser": "chrome"}})
+            print(result.status, result.node_id, result.error or "", flush=True)
+            await runner.remove_node("lab1")
 
 asyncio.run(main())
 """
 
 
 @pytest.mark.parametrize("listens", [False, True])
-def test_a_program_takes_a_node_that_joins_as_any_other(site: Site, listens: bool) -> None:
+def test_a_program_takes_a_node_that_joins_as_any_other_also_again(site: Site, listens: bool) -> None:
     way_in = f'listen="127.0.0.1:{site.port}"' if listens else ""
     site.place.write("suites/program.py", PROGRAM.replace("WAY_IN", way_in))
     program = subprocess.Popen(
@@ -328,7 +333,7 @@ def test_a_program_takes_a_node_that_joins_as_any_other(site: Site, listens: boo
 
     out, err = program.communicate(timeout=120)
 
-    assert ("passed lab1 ", "[]") == tuple(out.splitlines()), err
+    assert ["passed lab1 ", "[]", "passed lab1 ", "passed lab1 "] == out.splitlines(), err
     node.send_signal(signal.SIGINT)
     assert node.wait(60) == 0
 
