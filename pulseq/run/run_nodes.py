@@ -129,7 +129,7 @@ class RunNodes:
 
     async def wait_until_ready(self, node: LiveNode) -> bool:
         """Until a node has all that it gets, and knows the run; False where it cannot take part."""
-        return not self._admission.is_sent_to(node) or await self._admission.wait_until_ready(node)
+        return await self._admission.wait_until_ready(node)
 
     async def wait_for_first(self) -> None:
         """Until a node knows the run, where one can; for those that are still sent the project nobody waits."""
