@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import shlex
 import shutil
 import socket
 import subprocess
@@ -48,8 +49,10 @@ logger = logging.getLogger("pulseq.nodes")
 
 #: So much a login shell may say before the program does.
 _MOST_NOISE = 1 << 20
-#: How long the program may take to be there once ssh was started: the way there, and Python's start.
+#: How long the way to the host may take, whatever it goes by; then how long the program there, which is Python's start.
+REACH_SECONDS = 9.5
 HELLO_SECONDS = 30.0
+_LOOK_SECONDS = 0.05
 _FORWARD_SECONDS = 10.0
 #: ssh gives the socket a longer name at first.
 _LONGEST_PLACE = 80
@@ -58,9 +61,9 @@ END_SECONDS = 6.0
 #: Where `pulseq node install` puts PulseQ on a host.
 INSTALLED_PYTHON = ".local/share/pulseq/venv/bin/python"
 #: What looks for an interpreter that has PulseQ, where none is named: that of `pulseq node install`, the same as here,
-#: that of the login. In any login shell: no quotes in it.
+#: that of the login.
 _FIND_PYTHON = (
-    'for p in "$HOME/{installed}" "{here}" python3; do '
+    'for p in "$HOME/{installed}" {here} python3; do '
     'if command -v "$p" >/dev/null 2>&1; then exec "$p" -P -m {module} {slots}; fi; '
     "done; echo pulseq-host: no python >&2; exit 127"
 )
@@ -130,18 +133,24 @@ class HostLink:
         Raises:
             InfrastructureError: the host cannot be reached, or has no PulseQ of this version.
         """
-        self._place.mkdir(mode=0o700)
+        if self._ssh.identity is not None and not Path(self._ssh.identity).expanduser().is_file():
+            raise InfrastructureError(
+                f"host {self._host!r} cannot be reached: there is no key file {self._ssh.identity!r}; "
+                "name one that is there: `ssh: {identity: FILE}`"
+            )
+        self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
         began = self._log_size()
         self._spawn(slots)
         assert self._line is not None
         try:
+            await self._reach(began)
             async with asyncio.timeout(HELLO_SECONDS):
                 if not await self._line.skip_to(MARK, _MOST_NOISE):
                     raise InfrastructureError(await self._explain(began))
                 hello = from_host((await self._line.receive())[0])
         except TimeoutError:
             raise InfrastructureError(
-                f"host {self._host!r} cannot be used: it has said nothing within {HELLO_SECONDS:g} s; "
+                f"host {self._host!r} cannot be used: it has let us in and said nothing within {HELLO_SECONDS:g} s; "
                 f"the log of ssh is {self._log_path}"
             ) from None
         except IndexError:
@@ -151,6 +160,22 @@ class HostLink:
         self.hello = hello
         self._background.start(self._listen(), f"listening to host {self._host}")
         self._background.start(self._keep_beating(), f"telling host {self._host} of its owner")
+
+    async def _reach(self, began: int) -> None:
+        """Until the host has let us in, or ssh has ended.
+
+        Raises:
+            InfrastructureError: it has not in time.
+        """
+        assert self._process is not None
+        try:
+            async with asyncio.timeout(REACH_SECONDS):
+                # That is when ssh makes its socket, of which nobody tells.
+                while not (os.path.exists(self._control_path) or self._process.ended.is_set()):  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_SECONDS)
+        except TimeoutError:
+            said = self._log_since(began) or "the way to it timed out"
+            raise InfrastructureError(explain(self._host, said, None, user=self._ssh.user)) from None
 
     def _spawn(self, slots: int) -> None:
         ours, theirs = socket.socketpair()
@@ -181,11 +206,14 @@ class HostLink:
         return str(self._place / "c")
 
     def _remote_command(self, slots: int) -> str:
-        if self._ssh.python is not None:
-            script = f'exec "{self._ssh.python}" -P -m {_MODULE} {slots}'
+        python = self._ssh.python
+        if python is None:
+            here = shlex.quote(sys.executable)
+            script = _FIND_PYTHON.format(installed=INSTALLED_PYTHON, here=here, module=_MODULE, slots=slots)
         else:
-            script = _FIND_PYTHON.format(installed=INSTALLED_PYTHON, here=sys.executable, module=_MODULE, slots=slots)
-        return f"exec sh -c '{script}'"
+            home, path = ("$HOME/", python[2:]) if python.startswith("~/") else ("", python)
+            script = f"exec {home}{shlex.quote(path)} -P -m {_MODULE} {slots}"
+        return f"exec sh -c {shlex.quote(script)}"
 
     def _check(self, hello: HostHello) -> None:
         if hello.pulseq != __version__:
@@ -203,7 +231,7 @@ class HostLink:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(2):
                 code = await self._process.wait()
-        return explain(self._host, self._log_since(began), code)
+        return explain(self._host, self._log_since(began), code, user=self._ssh.user)
 
     async def start_node(self, node_id: str, configuration: Mapping[str, Any]) -> HostedNode:
         """A node there that has joined its scheduler, which it and this machine reach through this connection.
@@ -225,7 +253,8 @@ class HostLink:
         self._ended[node_id] = asyncio.get_running_loop().create_future()
         trouble = await self._ask(self._ready, node_id, StartNode(node_id, {**configuration, **here}))
         if trouble is not None:
-            raise InfrastructureError(f"node {node_id!r} does not start on host {self._host!r}: {trouble}")
+            log = self._logs / f"{node_id}.log"
+            raise InfrastructureError(f"node {node_id!r} does not start on host {self._host!r}: {trouble}; log: {log}")
         return HostedNode(self, node_id)
 
     async def _ask(self, answers: dict[str, asyncio.Future[Any]], node_id: str, message: ToHost) -> Any:
@@ -316,8 +345,8 @@ class HostLink:
                 _answer(self._found, node_id, port)
             case NodeReady(node_id):
                 _answer(self._ready, node_id, None)
-            case NodeEnded(node_id, code, words):
-                self._keep_words(node_id, words)
+            case NodeEnded(node_id, code, words, log):
+                self._keep_words(node_id, log or words)
                 _answer(self._ready, node_id, words)
                 _answer(self._ended, node_id, code)
             case HostHello():

@@ -255,7 +255,8 @@ class OwnNodes:
             if lost:  # a host may be away for long: it is asked less and less often, for as long as the run lasts
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MOST_PAUSE_SECONDS)
-        self.on_node_given_up(spec.id, self._restarts[spec.id])
+        if not self._closing and spec.id in self._nodes:
+            self.on_node_given_up(spec.id, self._restarts[spec.id])
 
     async def _watch_scheduler(self, process: LocalProcess) -> None:
         await process.wait()

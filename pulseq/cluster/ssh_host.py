@@ -31,25 +31,34 @@ class SshHost:
         self._logs = logs
         self._silence_seconds = silence_seconds
         self._link: HostLink | None = None
-        self._connecting = asyncio.Lock()
+        self._connecting: asyncio.Task[HostLink] | None = None
 
     async def connect(self) -> HostLink:
-        """The connection, made where there is none.
+        """The connection, made where there is none; who asks while it is being made gets the same answer.
 
         Raises:
             InfrastructureError: it cannot be made; the text says why, and what to do.
         """
-        async with self._connecting:
-            if self._link is None or self._link.is_lost:
-                if self._link is not None:
-                    await self._link.close()
-                self._link = HostLink(self.host, self._ssh, self._logs, self._silence_seconds)
-                try:
-                    await self._link.open(self.slots)
-                except BaseException:
-                    await self._link.close()
-                    raise
+        if self._link is not None and not self._link.is_lost:
             return self._link
+        if self._connecting is None:
+            self._connecting = asyncio.get_running_loop().create_task(self._connect())
+        return await asyncio.shield(self._connecting)
+
+    async def _connect(self) -> HostLink:
+        try:
+            if self._link is not None:
+                await self._link.close()
+            link = HostLink(self.host, self._ssh, self._logs, self._silence_seconds)
+            try:
+                await link.open(self.slots)
+            except BaseException:
+                await link.close()
+                raise
+            self._link = link
+            return link
+        finally:
+            self._connecting = None
 
     async def start_node(self, node_id: str, configuration: Mapping[str, Any]) -> HostedNode:
         """A node that has joined its scheduler.
@@ -73,5 +82,8 @@ class SshHost:
 
     async def stop(self) -> None:
         """End the connection, and all that was started over it."""
+        if self._connecting is not None:
+            self._connecting.cancel()
+            await asyncio.wait({self._connecting})
         if self._link is not None:
             await self._link.close()

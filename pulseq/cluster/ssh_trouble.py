@@ -35,18 +35,20 @@ _NO_SUCH = re.compile(r"(\S+): (?:not found|No such file or directory|Permission
 _SYNTAX = re.compile(r"SyntaxError|requires a different Python|unknown option")
 
 
-def explain(host: str, said: str, code: int | None) -> str:
+def explain(host: str, said: str, code: int | None, *, user: str | None = None) -> str:
     """One line: what is wrong with a host, and what to do.
 
     Args:
         said: what ssh and the shell there have written to standard error.
+        user: whose login there was asked for, where that was said.
         code: what ssh has ended with, if it has.
     """
     if code in (126, 127) and (path := _NO_SUCH.search(said)):
         return f"host {host!r} has no such Python: {path[1]}; name one that has PulseQ: `ssh: {{python: PATH}}`"
     for sign, wrong, advice in _KNOWN:
         if sign in said:
-            return f"host {host!r} {wrong}; {advice.format(host=host)}"
+            login = host if user is None else f"{user}@{host}"
+            return f"host {host!r} {wrong}; {advice.format(host=login)}"
     if _SYNTAX.search(said):
         return f"host {host!r} has a python that is too old; name one of 3.11 or newer: `ssh: {{python: PATH}}`"
     lines = [line.strip() for line in said.splitlines() if line.strip()]

@@ -50,6 +50,8 @@ from pulseq.protocol.host import (
 FIRST_SILENCE_SECONDS = 60.0
 _LOCK = "host.lock"
 _READ_BYTES = 256 * 1024
+#: So much of a node's log goes to its owner when it has ended.
+_LOG_TAIL_BYTES = 16_000
 
 
 class HostProcess:
@@ -124,7 +126,9 @@ class HostProcess:
         try:
             process = await self._forks.start_node(node_id, order.configuration)
         except (InfrastructureError, OSError) as error:
-            self._say(NodeEnded(node_id, 1, str(error)))
+            # The log stays here, and goes: its end travels.
+            words = str(error).partition("; log: ")[0].partition("; its log is ")[0]
+            self._say(NodeEnded(node_id, 1, words, self._read_log(node_id)))
             return
         self._nodes[node_id] = process
         self._say(NodeReady(node_id))
@@ -136,7 +140,13 @@ class HostProcess:
             del self._nodes[node_id]
             await process.stop()  # for its line and its number
             await self._forks.clear(node_id)
-            self._say(NodeEnded(node_id, code, process.last_words()))
+            self._say(NodeEnded(node_id, code, process.last_words(), self._read_log(node_id)))
+
+    def _read_log(self, node_id: str) -> str:
+        with contextlib.suppress(OSError), open(self._logs / f"{node_id}.log", "rb") as log:
+            log.seek(max(0, os.fstat(log.fileno()).st_size - _LOG_TAIL_BYTES))
+            return log.read().decode(errors="replace")
+        return ""
 
     async def _stop_node(self, node_id: str) -> None:
         process = self._nodes.get(node_id)

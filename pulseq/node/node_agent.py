@@ -100,6 +100,7 @@ class NodeAgent:
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
         self._leaked = 0
+        self._silent = False
         self._probe = Probe(node_id, temp_root, self._tell_work, lambda: self.projects.place)
 
     async def start(self) -> None:
@@ -170,6 +171,8 @@ class NodeAgent:
                 if self._shares_worker:
                     self._make_way(task_key(run_id, dispatch.key))
                 await self._runs[run_id].handle(dispatch)
+                if self._silent:  # that it is over is not to be known either: this process ends in a moment
+                    await asyncio.get_running_loop().create_future()
             case Collect(spec):
                 if (known := self._runs.get(run_id)) is None:
                     raise ConnectionError(f"node {self.node_id} does not know run {run_id}")
@@ -204,10 +207,14 @@ class NodeAgent:
 
     def send(self, run_id: str, messages: list[NodeMessage]) -> None:
         """Hand messages to the driver of a run, by way of the scheduler."""
-        if self._worker.status.name == "closing":
+        if self._silent or self._worker.status.name == "closing":
             return  # Dask has cut off what was running: that is lost with the node, and has no verdict
         report = Report(self.node_id, self.incarnation, tuple(messages))
         self._worker.log_event(run_topic(run_id), {"report": encode_report(report)})
+
+    def fall_silent(self) -> None:
+        """Say nothing more: what is cut off from here on is lost with the node, and is run elsewhere."""
+        self._silent = True
 
     async def leave_runs(self) -> None:
         """Tear down what idle pytest sessions keep open, tell all that is to be told, and forget all runs."""

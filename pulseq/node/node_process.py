@@ -91,6 +91,8 @@ async def serve(configuration: dict[str, Any]) -> None:
     )
     async with run_node(worker, plan, projects) as agent, contextlib.AsyncExitStack() as stack:
         ending[1].push_async_callback(agent.end_bodies)
+        # First of all: whoever hears that bodies were ended would take that for their end, and not for their loss.
+        ending[1].callback(agent.fall_silent)
         if joins:
             limit = configuration["node_timeout_seconds"]
             await stack.enter_async_context(

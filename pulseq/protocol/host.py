@@ -43,11 +43,12 @@ class NodeReady(Struct, frozen=True, tag="node_ready"):
 
 
 class NodeEnded(Struct, frozen=True, tag="node_ended"):
-    """A node's process has ended, or did not start; `words` are its last."""
+    """A node's process has ended, or did not start; `words` are its last, `log` the end of its log."""
 
     node_id: str
     code: int
     words: str
+    log: str = ""
 
 
 class Beat(Struct, frozen=True, tag="beat"):

@@ -22,6 +22,7 @@ from pulseq.security.credentials import Credentials
 #: A clock that is so far behind still finds a new certificate valid.
 SKEW = timedelta(hours=1)
 _LIFETIME = timedelta(days=3650)
+_LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,16 @@ class Authority:
     key: str = field(repr=False)
 
     @classmethod
-    def make(cls, name: str, lifetime: timedelta = _LIFETIME) -> Authority:
+    def make(cls, name: str, lifetime: timedelta = _LIFETIME, *, begin: datetime | None = None) -> Authority:
         """A new one, that nobody trusts yet.
 
         Args:
             name: as people see it in its certificate, where a random number follows it.
+            begin: from when on it is good, an hour before it included; None is now.
         """
         key = ec.generate_private_key(ec.SECP256R1())
         subject = _name(f"{name} {secrets.token_hex(4)}")
-        certificate = _sign(subject, key.public_key(), subject, key, _now() + lifetime, is_authority=True)
+        certificate = _sign(subject, key.public_key(), subject, key, _now() + lifetime, is_authority=True, begin=begin)
         return cls(_pem(certificate), _pem_of_key(key))
 
     def issue(self, name: str, lifetime: timedelta = _LIFETIME, *, now: datetime | None = None) -> Credentials:
@@ -61,7 +63,8 @@ class Authority:
 
 def make_credentials(name: str) -> Credentials:
     """Credentials of a cluster whose members all have the same; nobody can ever issue further ones."""
-    return Authority.make(name).issue(name)
+    # Its key is new, so that nothing is lost where it is good from long ago on: clocks of hosts may be far behind.
+    return Authority.make(name, begin=_LONG_AGO).issue(name, _now() - _LONG_AGO + _LIFETIME, now=_LONG_AGO)
 
 
 def _sign(

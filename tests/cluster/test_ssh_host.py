@@ -179,3 +179,34 @@ async def test_a_run_goes_on_without_hosts_that_are_missing_where_that_was_asked
     finally:
         await nodes.stop()
         await there.stop()
+
+
+@in_a_loop
+async def test_a_way_that_leads_nowhere_is_told_once_for_all_nodes_of_the_host(sshd: Sshd, tmp_path: Path) -> None:
+    options = (("ProxyCommand", "sleep 100"), *sshd.spec.options)
+    host = host_of(sshd.spec, tmp_path, options=options)
+    troubles = await asyncio.gather(host.connect(), host.connect(), return_exceptions=True)
+    await host.stop()
+    assert [str(trouble) for trouble in troubles] == [
+        "host 'lab1' cannot be reached: it does not answer; see whether it is up: `ssh lab1`"
+    ] * 2
+    assert len({id(trouble) for trouble in troubles}) == 1
+
+
+@in_a_loop
+async def test_a_python_may_have_any_path(sshd: Sshd, tmp_path: Path) -> None:
+    wrapper = tmp_path / "py 'thon'"
+    wrapper.write_text(f'#!/bin/sh\nexec {sys.executable} "$@"\n')
+    wrapper.chmod(0o755)
+    host = host_of(sshd.spec, tmp_path, python=str(wrapper))
+    assert (await host.connect()).hello.protocol
+    await host.stop()
+
+
+@in_a_loop
+async def test_a_node_that_does_not_start_sends_its_log_home(sshd: Sshd, tmp_path: Path) -> None:
+    host = host_of(sshd.spec, tmp_path)
+    with pytest.raises(InfrastructureError, match=r"node 'a' does not start on host 'lab1': .*; log: .*a.log"):
+        await host.start_node("a", {"scheduler": "tls://127.0.0.1:1", "slots": 1, "node_id": "a"})
+    await host.stop()
+    assert "KeyError" in (tmp_path / "logs" / "a.log").read_text()

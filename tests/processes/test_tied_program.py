@@ -12,6 +12,7 @@ import pytest
 
 from pulseq.processes.tied_program import tied
 from tests.promises import OUTLIVED_SECONDS
+from tests.system.workplace import until
 
 #: Starts a program that heeds no wish to end, says its number, and waits.
 OWNER = """
@@ -29,7 +30,7 @@ def test_it_ends_with_who_has_started_it(how: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", OWNER], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as owner:
         assert owner.stdout is not None
         program = psutil.Process(int(owner.stdout.readline()))
-        assert ["sleep", "600"] == program.cmdline()
+        until(lambda: ["sleep", "600"] == program.cmdline(), "the shell has become the program")
 
         os.kill(owner.pid, how)
 

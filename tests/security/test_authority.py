@@ -61,3 +61,10 @@ def test_two_authorities_of_one_name_are_told_apart() -> None:
 
     assert one.subject != other.subject
     assert one.subject.rfc4514_string().startswith("CN=lab ")
+
+
+def test_a_clusters_own_credentials_are_good_where_a_clock_is_far_behind_and_for_years() -> None:
+    credentials, now = make_credentials("pulseq cluster"), datetime.now(UTC)
+
+    assert find_problem(credentials, now - timedelta(days=400)) is None
+    assert find_problem(credentials, now + timedelta(days=400)) is None

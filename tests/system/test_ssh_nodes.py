@@ -65,7 +65,7 @@ def _masters(place: Workplace) -> list[psutil.Process]:
 
 
 def test_a_suite_runs_on_another_host(place: Workplace, sshd: Sshd) -> None:
-    suite = place.write("suite.yaml", SUITE)
+    suite = place.write("shop/suite.yaml", SUITE)
     ran = place.run("run", suite, "--nodes", nodes_file(place, sshd, "lab1", "lab2"), "--run-id", "r")
     assert ran.code == 0, ran.err
     assert "on 2 nodes of" in ran.err
@@ -76,7 +76,7 @@ def test_a_suite_runs_on_another_host(place: Workplace, sshd: Sshd) -> None:
 
 
 def test_a_connection_that_is_lost_costs_no_verdict_and_comes_back(place: Workplace, sshd: Sshd) -> None:
-    suite = place.write("suite.yaml", MANY)
+    suite = place.write("shop/suite.yaml", MANY)
     nodes = nodes_file(place, sshd, "lab1", "lab2")
     running = place.start("run", suite, "--nodes", nodes, "--run-id", "r")
     until(lambda: sum(line["kind"] == "attempt_finished" for line in place.journal("r")) > 4, "tests run")
@@ -90,8 +90,21 @@ def test_a_connection_that_is_lost_costs_no_verdict_and_comes_back(place: Workpl
     assert sorted(joined) == ["lab1", "lab1", "lab2", "lab2"]
 
 
+def test_a_program_on_the_host_that_is_killed_costs_no_verdict(place: Workplace, sshd: Sshd) -> None:
+    suite = place.write("shop/suite.yaml", MANY)
+    running = place.start("run", suite, "--nodes", nodes_file(place, sshd, "lab1", "lab2"), "--run-id", "r")
+    until(lambda: sum(line["kind"] == "attempt_finished" for line in place.journal("r")) > 4, "tests run")
+    [program] = [one for one in place.processes() if "pulseq.node.host_process" in one.cmdline()]
+    program.kill()
+    ran = finish(running)
+    assert ran.code == 0, ran.err
+    rows = place.sql("SELECT test_id, status, reason FROM attempts WHERE run_id = 'r'")
+    assert {row["test_id"] for row in rows if row["status"] == "passed"} == {f"t{n}" for n in range(40)}
+    assert {row["reason"] for row in rows if row["status"] != "passed"} <= {"node_lost"}
+
+
 def test_a_host_that_cannot_be_used_ends_the_run_before_any_test(place: Workplace, sshd: Sshd) -> None:
-    suite = place.write("suite.yaml", SUITE)
+    suite = place.write("shop/suite.yaml", SUITE)
     ran = place.run("run", suite, "--nodes", nodes_file(place, sshd, "lab1", port=1), "--run-id", "r")
     assert ran.code == 10
     [line] = [line for line in ran.err.splitlines() if line.startswith("pulseq: ")]
@@ -102,7 +115,7 @@ def test_a_host_that_cannot_be_used_ends_the_run_before_any_test(place: Workplac
 
 
 def test_pulseq_up_keeps_nodes_on_another_host(place: Workplace, sshd: Sshd) -> None:
-    suite = place.write("suite.yaml", SUITE)
+    suite = place.write("shop/suite.yaml", SUITE)
     up = place.run("up", "--nodes", nodes_file(place, sshd, "lab1"))
     assert up.code == 0, up.err
     try:
