@@ -9,12 +9,12 @@ from typing import Any, cast
 
 import pytest
 
-from pulseq.models import AttemptOrder, CommandBody, TestCase
+from pulseq.models import AttemptOrder, CommandBody, PytestSpec, TestCase
 from pulseq.node.node_agent import NodeAgent
 from pulseq.node.run_on_node import RunOnNode
 from pulseq.node.surroundings import Surroundings
 from pulseq.protocol.coding import encode
-from pulseq.protocol.to_node import BodyVariables, DropArtifacts, LeaveRun, Order
+from pulseq.protocol.to_node import BodyVariables, Collect, DropArtifacts, LeaveRun, Order
 
 
 def test_like_a_login_bodies_have_nothing_of_what_the_node_was_started_with(
@@ -64,3 +64,18 @@ def test_what_attempts_of_a_run_left_is_awaited_until_its_driver_has_it_or_leave
         return [*awaited, agent.awaits_artifacts(60)]
 
     assert [True, False, True, False] == asyncio.run(story())
+
+
+def test_a_node_that_does_not_know_a_run_collects_nothing_for_it(tmp_path: Path) -> None:
+    agent = NodeAgent(cast(Any, SimpleNamespace(executors={"default": None})), node_id="n", slots=1, temp_root=tmp_path)
+    spec = PytestSpec("r", "e", ("tests",), (), False, str(tmp_path), None)
+
+    async def collect() -> None:
+        try:
+            await agent.take(encode(Order("r", Collect(spec))))
+        finally:
+            await agent.end_bodies()
+
+    # What the driver takes for a node that is gone: without the run it has neither variables nor secrets.
+    with pytest.raises(ConnectionError, match="node n does not know run r"):
+        asyncio.run(collect())
