@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterable, Iterator
@@ -12,6 +13,7 @@ from pulseq.errors import UsageError
 from pulseq.project import ProjectSpec
 from pulseq.projects.git_files import find_work_tree, list_with_git
 from pulseq.projects.path_globs import PathGlobs
+from pulseq.security.credentials import BUNDLE_MARK
 
 #: Never sent: what git keeps for itself, and state directories by their usual name.
 _NEVER = frozenset({".git", ".pulseq"})
@@ -108,13 +110,17 @@ class _Looking:
     def take(self, path: str, found: FoundFiles) -> None:
         """Note what there is under a path."""
         try:
-            mode = os.lstat(self.root / path).st_mode
+            found_there = os.lstat(self.root / path)
         except FileNotFoundError:  # git tracks it still
             return
         except OSError as error:
             raise UsageError(_say_unreadable(self.root, path, error)) from error
+        mode = found_there.st_mode
         if stat.S_ISREG(mode):
-            found.files.append(path)
+            if why := _find_own(self.root / path, found_there):
+                found.left_out.append((path, why))
+            else:
+                found.files.append(path)
         elif stat.S_ISLNK(mode):
             self._take_link(path, found)
         elif stat.S_ISDIR(mode):
@@ -132,6 +138,26 @@ class _Looking:
             here = os.path.realpath(os.path.dirname(self.root / path))
             target = os.path.relpath(there, here)
         found.links.append((path, target))
+
+
+def _find_own(path: Path, found: os.stat_result) -> str | None:
+    """What a file is to PulseQ itself, that is no part of anybody's project; None for all others."""
+    if (found.st_dev, found.st_ino) in _own_outputs():
+        return "is what this run writes to"
+    if path.suffix == ".pem":
+        with contextlib.suppress(OSError), open(path, "rb") as stream:
+            if stream.read(len(BUNDLE_MARK)) == BUNDLE_MARK.encode():
+                return "holds credentials, with which any host would be a member of the site"
+    return None
+
+
+def _own_outputs() -> set[tuple[int, int]]:
+    outputs = set()
+    for number in (1, 2):
+        with contextlib.suppress(OSError):
+            found = os.fstat(number)
+            outputs.add((found.st_dev, found.st_ino))
+    return outputs
 
 
 def _say_unreadable(root: Path, path: str, error: OSError) -> str:

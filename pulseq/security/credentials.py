@@ -16,6 +16,10 @@ from pulseq.ownership import write_own
 _BLOCK = re.compile(r"-----BEGIN (?P<kind>[A-Z ]+)-----\n[A-Za-z0-9+/=\s]+-----END (?P=kind)-----\n?")
 
 
+#: How a file of them begins: programs for certificates take no notice of it, and no project takes one along.
+BUNDLE_MARK = "# Credentials of a PulseQ cluster: whoever has them is trusted wholly.\n"
+
+
 @dataclass(frozen=True, slots=True)
 class Credentials:
     """A member's part of what a cluster trusts, each as PEM; who holds the key may do all that a member may.
@@ -33,7 +37,7 @@ class Credentials:
     @property
     def bundle(self) -> str:
         """All of it as the text of one file: in the order in which Dask's own programs take it, too, in one file."""
-        return self.certificate + self.authority + self.key
+        return BUNDLE_MARK + self.certificate + self.authority + self.key
 
     def told(self) -> dict[str, str]:
         """For a process that we start, over its own line."""

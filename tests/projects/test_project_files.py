@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 from pulseq.project import ProjectSpec
 from pulseq.projects.project_files import FoundFiles, find_files
+from pulseq.security.authority import make_credentials
+from pulseq.security.credentials import keep_credentials
 from tests.projects.conftest import git
 
 
@@ -76,3 +81,25 @@ def test_sockets_and_pipes_are_told(project: Path) -> None:
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(project / "s"))
         assert [("pipe", "is a pipe"), ("s", "is a socket")] == found(project).left_out
+
+
+def test_what_the_run_writes_to_and_credentials_stay_here(tmp_path: Path) -> None:
+    keep_credentials(tmp_path / "lab1.pem", make_credentials("a site"))
+    (tmp_path / "others.pem").write_text("-----BEGIN CERTIFICATE-----\n")
+    script = (
+        "import sys; from pathlib import Path\n"
+        "from pulseq.projects.project_files import find_files\n"
+        "from pulseq.project import ProjectSpec\n"
+        "found = find_files(Path('.'), ProjectSpec())\n"
+        "print([found.files, found.left_out])\n"
+    )
+    with open(tmp_path / "run.out", "wb") as output:
+        subprocess.run([sys.executable, "-c", script], cwd=tmp_path, stdout=output, check=True)
+
+    assert [
+        ["others.pem"],
+        [
+            ("lab1.pem", "holds credentials, with which any host would be a member of the site"),
+            ("run.out", "is what this run writes to"),
+        ],
+    ] == ast.literal_eval((tmp_path / "run.out").read_text())
