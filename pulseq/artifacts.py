@@ -10,8 +10,9 @@ import hashlib
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 #: Most bytes that come home of one attempt, and of one run, where a suite says nothing else.
 MOST_OF_A_TEST = 100_000_000
@@ -25,6 +26,11 @@ FAILED, ALL = "failed", "all"
 _NAME_BYTES = 120
 _PATH_BYTES = 480
 _MOST_FOLDERS = 8
+#: More than any path has that `safe_path` and `distinct` made.
+_MOST_NAME_CHARACTERS = 1_000
+#: As the hash of a content is written; a content on its way is called so.
+SHA256_PATTERN = r"^[0-9a-f]{64}\Z"
+_MEDIA_TYPE_PATTERN = r"^[A-Za-z0-9!#$&^_.+-]{1,127}/[A-Za-z0-9!#$&^_.+-]{1,127}\Z"
 _LONGEST_ENDING = 16
 _SHOWN = 3
 #: What some file system, or a CI server that keeps files, does not take in a name.
@@ -50,12 +56,15 @@ USUAL_RULES = ArtifactRules()
 
 
 class LeftFile(Struct, frozen=True):
-    """A file as its node tells of it; `name` is its path below what it was found in, made safe."""
+    """A file as its node tells of it; `name` is its path below what it was found in, made safe.
 
-    name: str
-    bytes: int
-    sha256: str
-    media_type: str
+    What else a node says is no message: paths are made of these, and limits kept by them.
+    """
+
+    name: Annotated[str, Meta(min_length=1, max_length=_MOST_NAME_CHARACTERS)]
+    bytes: Annotated[int, Meta(ge=0, le=2**63 - 1)]
+    sha256: Annotated[str, Meta(pattern=SHA256_PATTERN)]
+    media_type: Annotated[str, Meta(pattern=_MEDIA_TYPE_PATTERN)]
 
 
 class Artifact(Struct, frozen=True, omit_defaults=True):

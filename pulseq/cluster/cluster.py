@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -108,7 +109,9 @@ class Cluster:
         """
         self.address, self.credentials = address, credentials
         try:
-            with dask.config.set(connection_settings(node_timeout)):
+            with dask.config.set(connection_settings(node_timeout)), warnings.catch_warnings():
+                # What has to be alike is looked at where nodes are let in; another Python is a capability.
+                warnings.filterwarnings("ignore", message="Mismatched versions found")
                 self.client: Any = await Client(  # type: ignore[no-untyped-call]
                     address,
                     asynchronous=True,

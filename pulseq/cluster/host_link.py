@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import os
+import secrets
 import shlex
 import shutil
 import socket
@@ -100,13 +101,13 @@ class HostLink:
 
     hello: HostHello
 
-    def __init__(self, host: str, ssh: SshSpec, logs: Path, silence_seconds: float) -> None:
+    def __init__(self, host: str, ssh: SshSpec, logs: Path, silence_seconds: float, places: Path | None) -> None:
         self._host = host
         self._ssh = ssh
         self._log_path = logs / f"ssh-{host}.log"
         self._logs = logs
         self._silence_seconds = silence_seconds
-        self._place = _control_directory()
+        self._place = _control_directory(places)
         self._process: OwnChild | None = None
         self._line: MessageLine | None = None
         self._ports: dict[int, int] = {}
@@ -353,7 +354,7 @@ class HostLink:
                 pass
 
     def _keep_words(self, node_id: str, words: str) -> None:
-        if words:
+        if words and node_id in self._ended:  # and not by whatever name a host says: a file is called so
             with contextlib.suppress(OSError), open_log(self._logs / f"{node_id}.log") as log:
                 log.write(f"{words}\n".encode(errors="replace"))
 
@@ -402,10 +403,14 @@ class HostLink:
         return ""
 
 
-def _control_directory() -> Path:
-    """A place for the socket by which the connection is told what to forward: its name may have 108 bytes."""
-    place = make_temp_root()
-    return place if len(os.fsencode(place)) < _LONGEST_PLACE else Path("/tmp", place.name)
+def _control_directory(places: Path | None) -> Path:
+    """A place for the socket by which the connection is told what to forward: its name may have 108 bytes.
+
+    Args:
+        places: a directory that somebody removes when this process is killed.
+    """
+    place = make_temp_root() if places is None else places / f"s{secrets.token_hex(3)}"
+    return place if len(os.fsencode(place)) < _LONGEST_PLACE else Path("/tmp", make_temp_root().name)
 
 
 def _answer(answers: dict[str, asyncio.Future[Any]], node_id: str, value: Any) -> None:

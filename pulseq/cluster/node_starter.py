@@ -46,7 +46,8 @@ class NodeStarter:
 
     Args:
         logs: a directory for what nodes, and the ways to them, say.
-        shared: where nodes of this machine share what they need not do twice.
+        shared: where nodes of this machine share what they need not do twice, in the scheduler's own directory, which
+            goes with that.
         environment: variables of nodes of this machine besides those of this process.
 
     Attributes:
@@ -119,6 +120,7 @@ class NodeStarter:
                 slots=sum(slots) if all(slots) else 0,
                 logs=self._logs,
                 silence_seconds=self._node_timeout_seconds,
+                places=self.forks.shared.parent,
             )
         return self._hosts[spec.host, spec.ssh]
 

@@ -22,14 +22,18 @@ class SshHost:
         slots: how many tests are to run there at a time; 0 is one a processor.
         logs: a directory for what ssh says, and for the last words of nodes.
         silence_seconds: how long the host may hear nothing until nodes there end.
+        places: a directory for sockets, which somebody removes when this process is killed.
     """
 
-    def __init__(self, host: str, ssh: SshSpec, *, slots: int, logs: Path, silence_seconds: float) -> None:
+    def __init__(
+        self, host: str, ssh: SshSpec, *, slots: int, logs: Path, silence_seconds: float, places: Path | None = None
+    ) -> None:
         self.host = host
         self.slots = slots
         self._ssh = ssh
         self._logs = logs
         self._silence_seconds = silence_seconds
+        self._places = places
         self._link: HostLink | None = None
         self._connecting: asyncio.Task[HostLink] | None = None
 
@@ -49,7 +53,7 @@ class SshHost:
         try:
             if self._link is not None:
                 await self._link.close()
-            link = HostLink(self.host, self._ssh, self._logs, self._silence_seconds)
+            link = HostLink(self.host, self._ssh, self._logs, self._silence_seconds, self._places)
             try:
                 await link.open(self.slots)
             except BaseException:

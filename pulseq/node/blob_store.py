@@ -15,6 +15,7 @@ import shutil
 import threading
 from collections.abc import Iterable, Iterator, Mapping
 from collections.abc import Set as AbstractSet
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from pulseq.blobs import digest_of, hash_file
@@ -33,6 +34,14 @@ class DamagedBlobError(OSError):
     """A blob is not there any more, or is not what it was."""
 
 
+@dataclass(slots=True)
+class _Coming:
+    """A large blob that a run is being sent: its file, and the lengths of the parts that are in it, by offset."""
+
+    partial: Path
+    lengths: dict[int, int] = field(default_factory=dict)
+
+
 class BlobStore:
     """Blobs in a directory of this user alone.
 
@@ -47,8 +56,8 @@ class BlobStore:
         self._mark = secrets.token_hex(6)
         self._packs = PackFiles(directory / "packs", self._incoming / self._mark)
         self._taken: list[tuple[bytes, bytes]] = []
-        #: Of large blobs that are coming, how much is missing.
-        self._missing: dict[bytes, int] = {}
+        #: By run and digest: two runs may be sent the same one at once, and either may leave.
+        self._coming: dict[tuple[str, bytes], _Coming] = {}
         self._lock = threading.Lock()
         self.id = ""
 
@@ -103,8 +112,8 @@ class BlobStore:
         except FileNotFoundError:
             return None
 
-    def put(self, parts: Iterable[BlobPart], data: bytes) -> None:
-        """Keep what came in one message.
+    def put(self, run_id: str, parts: Iterable[BlobPart], data: bytes) -> None:
+        """Keep what came in one message for a run.
 
         Raises:
             DamagedBlobError: a blob is not what its hash says.
@@ -116,30 +125,37 @@ class BlobStore:
             some = view[at : at + part.length]
             at += part.length
             if part.size > LARGE_BYTES:
-                self._put_part(part, some)
+                self._put_part(run_id, part, some)
             elif digest_of(some) != part.digest:
                 raise DamagedBlobError("what came is not what its hash says")
             else:
                 small.append((part.digest, some))
         self._packs.add(small)
 
-    def _put_part(self, part: BlobPart, data: memoryview) -> None:
-        partial = self._incoming / f"{self._mark}-{part.digest.hex()}"
-        descriptor = open_own(partial, os.O_WRONLY)
-        try:
-            os.pwrite(descriptor, data, part.offset)
-        finally:
-            os.close(descriptor)
+    def _put_part(self, run_id: str, part: BlobPart, data: memoryview) -> None:
+        key = run_id, part.digest
         with self._lock:
-            missing = self._missing.get(part.digest, part.size) - part.length
-            self._missing[part.digest] = missing
-            if missing > 0:
+            coming = self._coming.setdefault(key, _Coming(self._new_partial()))
+            descriptor = open_own(coming.partial, os.O_WRONLY)
+            try:
+                os.pwrite(descriptor, data, part.offset)
+            finally:
+                os.close(descriptor)
+            coming.lengths[part.offset] = part.length
+            if sum(coming.lengths.values()) < part.size:
                 return
-            del self._missing[part.digest]
-        if hash_file(partial)[0] != part.digest:
-            partial.unlink()
-            raise DamagedBlobError("what came is not what its hash says")
-        self._install(partial, part.digest)
+            # What comes of it once more has another file: this one is written to no more.
+            del self._coming[key]
+        try:
+            if hash_file(coming.partial)[0] != part.digest:
+                raise DamagedBlobError("what came is not what its hash says")
+            self._install(coming.partial, part.digest)
+        except BaseException:
+            coming.partial.unlink(missing_ok=True)
+            raise
+
+    def _new_partial(self) -> Path:
+        return self._incoming / f"{self._mark}-{secrets.token_hex(8)}"
 
     def take_file(self, path: str | Path) -> tuple[bytes, int]:
         """Keep a file of this host, after the next `flush`; its digest and its size.
@@ -156,7 +172,7 @@ class BlobStore:
                 self.flush()
             return digest, len(data)
         if self._use_object(digest) != state.size:
-            partial = self._incoming / f"{self._mark}-{digest.hex()}"
+            partial = self._new_partial()
             copy_large(path, partial, mode=0o600)
             self._install(partial, digest)
         return digest, state.size
@@ -177,8 +193,10 @@ class BlobStore:
     def place(self, digest: bytes, size: int, target: str, *, mode: int, mtime_ns: int) -> None:
         """Make a file of a blob that nobody can damage by writing to the file.
 
+        A small one is looked at again; a large one was when it came, and to read it each time would take too long.
+
         Raises:
-            DamagedBlobError: the blob is not there, or is not what it was; then it is gone.
+            DamagedBlobError: the blob is not there, or a small one is not what it was; then it is gone.
             OSError: the file cannot be made.
         """
         if size > LARGE_BYTES:
@@ -221,12 +239,11 @@ class BlobStore:
         else:
             self._packs.remove(name)
 
-    def drop_incoming(self) -> None:
-        """Remove what this process has of blobs that have not come as a whole."""
+    def drop_incoming(self, run_id: str) -> None:
+        """Remove what this process has, for a run, of blobs that have not come as a whole."""
         with self._lock:
-            self._missing.clear()
-        for left in self._incoming.glob(f"{self._mark}-*"):
-            left.unlink(missing_ok=True)
+            for key in [key for key in self._coming if key[0] == run_id]:
+                self._coming.pop(key).partial.unlink(missing_ok=True)
 
     @property
     def free_bytes(self) -> int:

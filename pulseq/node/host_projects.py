@@ -17,9 +17,9 @@ from pulseq.execution.executor import Executor
 from pulseq.node.blob_store import BlobStore, DamagedBlobError
 from pulseq.node.kept_bytecode import KeptBytecode
 from pulseq.node.path_translation import PathTranslation
-from pulseq.node.preparing import PrepareError, Preparing
+from pulseq.node.preparing import PrepareError, Preparing, forget_old_outputs
 from pulseq.node.surroundings import Surroundings
-from pulseq.node.workspaces import Claim, NoSuchNameError, Workspaces, make_tree
+from pulseq.node.workspaces import Claim, NoSuchNameError, UnwantedError, Workspaces, make_tree
 from pulseq.ownership import close_to_others, is_foreign
 from pulseq.protocol.project_files import Done, Lacking, Manifest, Workspace
 from pulseq.protocol.to_node import BodyVariables, MakeWorkspace, OfferProject, PutBlobs
@@ -46,6 +46,9 @@ class _ProjectOfRun:
     #: Whether the tree is made, and the project ready.
     is_ready: bool = False
     preparing: Preparing | None = None
+    is_left: bool = False
+    #: Held while the tree is made: until that has ended its place stays this run's.
+    making: asyncio.Lock = field(default_factory=asyncio.Lock)
     #: Holds what was found in the store until there is a tree of it.
     using: contextlib.ExitStack = field(default_factory=contextlib.ExitStack)
 
@@ -71,6 +74,7 @@ class HostProjects:
         # Bodies see real paths, so these are what has to be translated.
         place = Path(os.path.realpath(os.path.expanduser(directory or default_directory())), "projects")
         self._place = place
+        self._prepared = place / "prepared"
         self._store = BlobStore(place)
         self._bytecode = KeptBytecode(place / "bytecode")
         # What bodies see is short: sockets have 108 bytes for a name, and pytest cuts long ids.
@@ -145,24 +149,27 @@ class HostProjects:
     async def leave(self, run_id: str) -> None:
         """Forget a run, and remove what this host has of it, unless other nodes are still at it."""
         if known := self._runs.pop(run_id, None):
+            known.is_left = True
             if known.preparing is not None:
                 known.preparing.stop()
-            await asyncio.to_thread(self._leave, known)
+            async with known.making:
+                await asyncio.to_thread(self._leave, run_id, known)
 
     def leave_all(self) -> None:
         """The same for all runs; for any thread."""
         while self._runs:
-            self._leave(self._runs.popitem()[1])
+            self._leave(*self._runs.popitem())
 
-    def _leave(self, known: _ProjectOfRun) -> None:
+    def _leave(self, run_id: str, known: _ProjectOfRun) -> None:
         with contextlib.suppress(OSError):
             known.using.close()
-            self._store.drop_incoming()
+            self._store.drop_incoming(run_id)
             self._give_up(known)
             if known.manifest is not None:
                 self._forget(known.store_bytes)
 
     def _forget(self, asked: int) -> None:
+        forget_old_outputs(self._prepared)
         self._store.forget(asked if self._store_bytes is None else self._store_bytes, self._workspaces.used_blobs())
 
     def _offer(self, run_id: str, offer: OfferProject) -> Lacking:
@@ -190,30 +197,35 @@ class HostProjects:
         data = message.data
         if message.compressed:
             data = grow(data, sum(part.length for part in message.parts))
-        self._store.put(message.parts, data)
+        self._store.put(run_id, message.parts, data)
+        if run_id not in self._runs:
+            self._store.drop_incoming(run_id)
         return Done()
 
     async def _make(self, run_id: str, asked: MakeWorkspace) -> Done:
         known = self._runs.get(run_id)
         if known is None or known.manifest is None:
             return Done("the project was not offered", again=True)
-        if known.claim is None or not known.is_ready:
-            try:
-                await asyncio.to_thread(self._make_tree, run_id, known)
-                await self._prepare(run_id, known, asked)
-            except BaseException:
-                await asyncio.to_thread(self._give_up, known)
-                raise
-        if known.claim is None:
-            return Done("the run was left")
-        known.is_ready = True
-        return Done(place=str(known.claim.place))
+        async with known.making:
+            if known.claim is None or not known.is_ready:
+                try:
+                    await asyncio.to_thread(self._make_tree, run_id, known)
+                    await self._prepare(run_id, known, asked)
+                except BaseException:
+                    await asyncio.to_thread(self._give_up, known)
+                    raise
+            if known.claim is None:
+                return Done("the run was left")
+            known.is_ready = True
+            return Done(place=str(known.claim.place))
 
     def _make_tree(self, run_id: str, known: _ProjectOfRun) -> None:
         manifest = known.manifest
         assert manifest is not None
+        if known.is_left:
+            raise UnwantedError("the run was left")
         known.claim = claim = known.claim or self._workspaces.claim(run_id, manifest.root)
-        make_tree(claim.place, manifest, self._store)
+        make_tree(claim.place, manifest, self._store, is_unwanted=lambda: known.is_left)
         self._bytecode.put_back(claim.holder)
         self._workspaces.note_blobs(claim, {file.digest for file in manifest.files})
         known.using.close()
@@ -231,13 +243,15 @@ class HostProjects:
             paths.order_here(order),
             claim.place,
             self._store,
-            self._place / "prepared",
+            self._prepared,
             executor,
             temp_root,
             lambda line: tell(run_id, paths.to_home(line)),
             around.variables,
             around.blotter,
         )
+        if known.is_left:
+            known.preparing.stop()
         try:
             await known.preparing.run(run_id)
         except PrepareError as error:
@@ -254,6 +268,8 @@ class HostProjects:
     async def _unless_trouble(self, doing: Awaitable[Done]) -> Done:
         try:
             return await doing
+        except UnwantedError as error:
+            return Done(str(error))
         except PrepareError as error:
             return Done(str(error), output=error.output)
         except DamagedBlobError as error:

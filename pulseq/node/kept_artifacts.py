@@ -12,6 +12,7 @@ import hashlib
 import mimetypes
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -53,6 +54,15 @@ class KeptArtifacts:
     def __init__(self, parent: Path) -> None:
         self._parent = parent
         self._directory: str | None = None
+        self._taking = 0
+        #: Hashes of what was told of and not forgotten, and when the last was told of or asked for.
+        self._held: set[str] = set()
+        self._moved_at = 0.0
+
+    def are_awaited(self, within_seconds: float) -> bool:
+        """Whether there is something that is to be fetched, and somebody heard of it or asked for it just now."""
+        is_moving = time.monotonic() - self._moved_at < within_seconds
+        return self._taking > 0 or (bool(self._held) and is_moving)
 
     async def take(self, place: str, limit: int) -> tuple[tuple[LeftFile, ...], tuple[str, ...]]:
         """Take over what an attempt left in a directory, which is gone then.
@@ -65,15 +75,25 @@ class KeptArtifacts:
         """
         if self._directory is None:
             self._directory = tempfile.mkdtemp(prefix="artifacts-", dir=self._parent)
-        return await asyncio.to_thread(self._take, place, limit)
+        self._taking += 1
+        try:
+            files, warnings = await asyncio.to_thread(self._take, place, limit)
+        finally:
+            self._taking -= 1
+        self._held.update(file.sha256 for file in files)
+        self._moved_at = time.monotonic()
+        return files, warnings
 
     async def read(self, sha256: str, offset: int, length: int) -> bytes | None:
         """A part of a file; None where it is not here (any more)."""
+        self._moved_at = time.monotonic()
         return await asyncio.to_thread(self._read, sha256, offset, length)
 
     async def drop(self, sha256s: Iterable[str]) -> None:
         """Forget files: they are at home."""
-        await asyncio.to_thread(self._drop, list(sha256s))
+        home = list(sha256s)
+        await asyncio.to_thread(self._drop, home)
+        self._held.difference_update(home)
 
     async def close(self) -> None:
         """Forget all of them."""

@@ -152,6 +152,10 @@ class NodeAgent:
         """How many slots are in use."""
         return sum(run.dispatches for run in self._runs.values()) + self.flow_tasks.running
 
+    def awaits_artifacts(self, within_seconds: float) -> bool:
+        """Whether a driver is still to fetch what attempts left here, and has heard of it or asked for it just now."""
+        return any(run.awaits_artifacts(within_seconds) for run in self._runs.values())
+
     async def take(self, order: bytes) -> bytes:
         """Do what a message of a driver asks, and answer it.
 
@@ -174,7 +178,9 @@ class NodeAgent:
                 if self._silent:  # that it is over is not to be known either: this process ends in a moment
                     await asyncio.get_running_loop().create_future()
             case Collect(spec):
-                return await (await self._begin_run(run_id, BeginRun())).collect(spec)
+                if (known := self._runs.get(run_id)) is None:
+                    raise ConnectionError(f"node {self.node_id} does not know run {run_id}")
+                return await known.collect(spec)
             case RunTask() as task:
                 return await self.flow_tasks.run(run_id, task)
             case FetchArtifact(sha256, offset, length):
@@ -190,13 +196,12 @@ class NodeAgent:
         # As `distributed.secede` does for a task in a thread: it waits for a slot of ours and not for one of Dask's.
         self._worker.handle_stimulus(SecedeEvent(key=key, compute_duration=0.0, stimulus_id=f"pulseq-{key[2]}"))
 
-    async def _begin_run(self, run_id: str, begin: BeginRun) -> RunOnNode:
+    async def _begin_run(self, run_id: str, begin: BeginRun) -> None:
         around, workspace = Surroundings.of(begin.bodies, self.variables), begin.workspace
         paths = await self.projects.begin(run_id, workspace, around.environment) if workspace is not None else None
         if run_id not in self._runs:
             self._runs[run_id] = RunOnNode(self, run_id, around, paths)
         await self._runs[run_id].open()
-        return self._runs[run_id]
 
     async def _leave_run(self, run_id: str) -> None:
         await self.flow_tasks.leave(run_id)

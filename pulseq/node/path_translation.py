@@ -17,8 +17,18 @@ from pulseq.protocol.work import Dispatch, TestWork, Work
 
 T = TypeVar("T")
 
+#: What may stand before a path: nothing that it would go on from (a host, another path, what a shell puts in), but an
+#: option of one letter, or a URL without a host; those of these databases then name a relative path.
+_START = (
+    r"(?:(?<![\w.\-/~+%)\]}*?])"
+    r"|(?<=(?<![\w.\-/])-[A-Za-z])"
+    r"|(?<=://)(?<!sqlite://)(?<!duckdb://)"
+    r"|(?<=:///))"
+)
 #: What may follow a path that ends there: no further character of its name.
 _END = r"(?![\w.\-])"
+#: What separates places, and is not of a URL.
+_SEPARATOR = re.compile(re.escape(os.pathsep) + r"(?!//)")
 
 
 class PathTranslation:
@@ -31,7 +41,7 @@ class PathTranslation:
     def __init__(self, workspace: Workspace, environment: Mapping[str, str] = MappingProxyType({})) -> None:
         self.place = workspace.place
         roots = sorted({workspace.root, *workspace.aliases}, key=len, reverse=True)
-        self._here = re.compile(f"(?:{'|'.join(map(re.escape, roots))}){_END}")
+        self._here = re.compile(f"{_START}(?:{'|'.join(map(re.escape, roots))}){_END}")
         # The directory that holds the tree was made for it, too.
         self._holder = os.path.dirname(workspace.place)
         self._home = os.path.dirname(workspace.root).rstrip(os.sep)
@@ -97,14 +107,14 @@ class PathTranslation:
         found = {}
         for name, value in environment.items():
             if self._here.search(value):
-                places = [self._if_there(place) for place in value.split(os.pathsep)]
+                places = [self._if_there(place) for place in _SEPARATOR.split(value)]
                 if (here := os.pathsep.join(places)) != value:
                     found[name] = here
         return found
 
     def _if_there(self, place: str) -> str:
         here = self._here.sub(lambda _: self.place, place)
-        return here if os.path.exists(here) else place
+        return here if os.path.exists(here.partition("://")[2] or here) else place
 
 
 def _map(value: Any, change: Callable[[str], str]) -> Any:

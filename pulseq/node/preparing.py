@@ -11,6 +11,7 @@ import os
 import platform
 import stat
 import tempfile
+import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +33,8 @@ _LOG_BYTES = 2**24
 _TAIL_BYTES = 4000
 #: How often whoever watches the run is told its last line.
 _TELL_SECONDS = 1.0
+#: Which outputs there were is forgotten when no run has used them for so long; their blobs mostly are before.
+_KEPT_SECONDS = 14 * 86_400.0
 #: All that it writes, in order, in the file that is `$0` here.
 _INTO_FILE = 'exec "$@" >>"$0" 2>&1'
 
@@ -219,7 +222,7 @@ class Preparing:
                 return False
             if tree.root != str(self.place):
                 tree = msgspec.structs.replace(tree, links=tuple(self._moved(tree.links, tree.root)))
-            make_tree(self.place, tree, self.store, replace=True)
+            make_tree(self.place, tree, self.store, replace=True, is_unwanted=lambda: self._stopped)
         for path in outputs.placed if tree.root != str(self.place) else ():
             self._move(path, tree.root)
         os.utime(kept)
@@ -239,6 +242,14 @@ class Preparing:
         place.write_bytes(data)
         place.chmod(state.st_mode)
         os.utime(place, ns=(state.st_mtime_ns, state.st_mtime_ns))
+
+
+def forget_old_outputs(directory: Path) -> None:
+    """Forget which outputs there were, in this directory, that no run has used for long."""
+    for kept in directory.glob("*"):
+        with contextlib.suppress(FileNotFoundError):
+            if time.time() - kept.stat().st_mtime > _KEPT_SECONDS:
+                kept.unlink()
 
 
 def _names(path: Path, place: bytes) -> bool:

@@ -305,6 +305,10 @@ class RunOnNode:
         """A part of what an attempt left; None where it is not here."""
         return await self._ends.kept.read(sha256, offset, length)
 
+    def awaits_artifacts(self, within_seconds: float) -> bool:
+        """See `KeptArtifacts.are_awaited`."""
+        return self._ends.kept.are_awaited(within_seconds)
+
     async def finish_sessions(self) -> None:
         """End the pytest sessions, and tell what came of it."""
         sessions = list(self._sessions.items())

@@ -14,7 +14,7 @@ import hashlib
 import os
 import secrets
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,11 +30,16 @@ _MOST_PLACES = 100
 _LOCK = ".lock"
 _BLOBS = ".blobs"
 _FILES_AT_A_TIME = 64
+_TRASH_TURNS = 10
 _DIGEST_BYTES = 32
 
 
 class NoSuchNameError(OSError):
     """This host cannot have a file of that name; the text has it."""
+
+
+class UnwantedError(OSError):
+    """A tree is not made any further: its run was left."""
 
 
 @dataclass(slots=True)
@@ -157,8 +162,18 @@ class Workspaces:
         if holder.exists():
             if self._bytecode is not None:
                 self._bytecode.keep(holder)
-            self._trash.mkdir(mode=0o700, exist_ok=True)
-            os.rename(holder, self._trash / secrets.token_hex(8))
+            self._throw_away(holder)
+
+    def _throw_away(self, holder: Path) -> None:
+        for turn in range(_TRASH_TURNS):
+            try:
+                self._trash.mkdir(mode=0o700, exist_ok=True)
+                os.rename(holder, self._trash / secrets.token_hex(8))
+                return
+            except (FileNotFoundError, FileExistsError):
+                # Another process, which decides nothing while it empties it, has just removed the directory.
+                if turn == _TRASH_TURNS - 1:
+                    raise
 
 
 def _lock(holder: Path, how: int) -> IO[Any] | None:
@@ -185,10 +200,21 @@ def _make_removable(remove: Any, path: str, _error: Any) -> None:
             remove(path)
 
 
-def make_tree(place: Path, manifest: Manifest, store: BlobStore, *, replace: bool = False) -> None:
+def make_tree(
+    place: Path,
+    manifest: Manifest,
+    store: BlobStore,
+    *,
+    replace: bool = False,
+    is_unwanted: Callable[[], bool] = lambda: False,
+) -> None:
     """Make all of a project in an empty directory, or with `replace` in one that has some of it.
 
+    Args:
+        is_unwanted: asked before each file: whether nobody wants the tree any more.
+
     Raises:
+        UnwantedError: nobody does.
         DamagedBlobError: a blob is gone, or damaged.
         NoSuchNameError: this host cannot have a name of it.
         OSError: a file cannot be written.
@@ -200,7 +226,7 @@ def make_tree(place: Path, manifest: Manifest, store: BlobStore, *, replace: boo
     files = manifest.files
     groups = [files[at : at + _FILES_AT_A_TIME] for at in range(0, len(files), _FILES_AT_A_TIME)]
     with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), 4), thread_name_prefix="pulseq-files") as pool:
-        for _ in pool.map(lambda group: _place_all(group, place, store, replace=replace), groups):
+        for _ in pool.map(lambda group: _place_all(group, place, store, replace, is_unwanted), groups):
             pass
     for path, target in manifest.links:  # last: no file is written by way of one
         _named(path, os.makedirs, place / os.path.dirname(path), exist_ok=True)
@@ -209,8 +235,12 @@ def make_tree(place: Path, manifest: Manifest, store: BlobStore, *, replace: boo
         _named(path, os.symlink, target, place / path)
 
 
-def _place_all(files: Iterable[ProjectFile], place: Path, store: BlobStore, *, replace: bool) -> None:
+def _place_all(
+    files: Iterable[ProjectFile], place: Path, store: BlobStore, replace: bool, is_unwanted: Callable[[], bool]
+) -> None:
     for file in files:
+        if is_unwanted():
+            raise UnwantedError("the run was left")
         target = f"{place}/{file.path}"
         if replace:
             Path(target).unlink(missing_ok=True)

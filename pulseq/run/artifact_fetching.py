@@ -13,7 +13,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from pulseq.artifacts import Artifact, LeftFile, say_size
+from pulseq.artifacts import Artifact, LeftFile, safe_path, say_size
 from pulseq.background import Background
 from pulseq.cluster.cluster import LiveNode
 from pulseq.cluster.node_client import NodeClient
@@ -186,7 +186,8 @@ class ArtifactFetching:
                 path = await self._bring_file(parcel, file, source)
             except _NotHomeError as error:
                 trouble = str(error)
-            artifacts.append(Artifact(file.name, file.bytes, file.sha256, file.media_type, path, trouble))
+            name = safe_path(file.name.split("/"))  # as it is on the disk
+            artifacts.append(Artifact(name, file.bytes, file.sha256, file.media_type, path, trouble))
         for file in parcel.files:
             self._files_left -= 1
             self._bytes_left -= file.bytes

@@ -9,12 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import re
 import shutil
 import threading
 from pathlib import Path
 from typing import BinaryIO
 
-from pulseq.artifacts import ARTIFACTS_FOLDER, folder_of_test, safe_path
+from pulseq.artifacts import ARTIFACTS_FOLDER, SHA256_PATTERN, folder_of_test, safe_path
 from pulseq.models import Key
 from pulseq.ownership import FILE_MODE, make_own_directory, open_own
 
@@ -46,8 +47,11 @@ class ArtifactFolder:
         """Begin to write a content.
 
         Raises:
+            DamagedFileError: what it is called by is no hash.
             OSError: it cannot be written.
         """
+        if re.match(SHA256_PATTERN, sha256) is None:  # a node says so, and files are called so
+            raise DamagedFileError(f"told of by {sha256[:80]!r}, which is no SHA-256")
         folder = self._run_directory / ARTIFACTS_FOLDER / _COMING
         for one in (folder.parent, folder):
             make_own_directory(one)

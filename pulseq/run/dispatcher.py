@@ -102,7 +102,6 @@ class Dispatcher:
             self.in_flight,
             self._changed,
             self.ledger.tell,
-            self.background,
             self.shipping,
             self.variables,
         )
@@ -390,5 +389,5 @@ class Dispatcher:
             self.ledger.close(key, Reason.CANCELLED, why)
 
     async def settle(self) -> None:
-        """Until nothing of ours is under way any more."""
+        """Until nothing of ours is under way any more; nodes that still get ready are not waited for."""
         await self.background.settle()

@@ -109,7 +109,7 @@ class Driver:
         self.dispatcher.nodes.before_leave = self._artifacts.settle
         self._health = RunHealth(self.cluster, self.dispatcher.nodes, log.emit, framework)
         self.background = Background()
-        for part in (self, self.cluster, self.runner, self.dispatcher):
+        for part in (self, self.cluster, self.runner, self.dispatcher, self.dispatcher.nodes):
             part.background.on_death = stopper.stop_for_death
 
     async def get_ready(self, local: OwnNodes | None) -> None:
@@ -167,7 +167,7 @@ class Driver:
         if self.cluster.strangers:
             self.log.emit(RunNote(say_strangers(len(self.cluster.strangers))))
         await self._health.begin()
-        await self.dispatcher.settle()
+        await self.dispatcher.nodes.wait_for_first()
 
     async def _wait_for_joining(self) -> None:
         missing = [node_id for node_id in self.options.awaited if node_id not in self.cluster.nodes]
@@ -209,6 +209,7 @@ class Driver:
         await self.dispatcher.begin()
         await self._run_tests()
         self.log.tests_are_over(waits=server_follows)
+        await self.dispatcher.nodes.end_admission()
         await self._health.end()
         await self._settle_nodes()
         await self._artifacts.give_up("their nodes are gone" if self.cluster.lost else "the run was stopped")
@@ -235,6 +236,8 @@ class Driver:
         """Late teardowns first, then the nodes forget the run and send the states that they hold."""
         if self.cluster.lost:
             return
+        # Whoever is still being sent the project comes too late, and would be sent it on after it has left.
+        await self.shipping.end()
         if self._local is not None:
             await self._local.end_absent(self.cluster.nodes)
         addresses = [node.address for node in self.cluster.nodes.values()]
@@ -279,6 +282,7 @@ class Driver:
         await end_all({self.accepting} if self.accepting else set())
         await self._health.end()
         await self._artifacts.close()
+        await self.dispatcher.nodes.end_admission()
         await self.shipping.end()
         for part in (self, self.dispatcher, self.runner):
             await part.background.end()

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 
+from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.models import Reason
@@ -34,6 +35,7 @@ class NodeAdmission:
 
     Attributes:
         is_open: whether nodes may have tests; before, they only get ready.
+        background: has nodes that are being admitted, which nobody waits for.
         unable: why nodes cannot take part that are there, by their ids.
         reasons: those of tests that for that do not run, where it is not `internal`.
     """
@@ -50,6 +52,8 @@ class NodeAdmission:
     is_open: bool = False
     unable: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, Reason] = field(default_factory=dict)
+    background: Background = field(default_factory=Background)
+    _has_ended: bool = False
     #: Those that know the run, and those that take part in it.
     _ready: dict[str, LiveNode] = field(default_factory=dict)
     _admitted: dict[str, LiveNode] = field(default_factory=dict)
@@ -58,20 +62,31 @@ class NodeAdmission:
     #: Set, and replaced, whenever a node gets ready, or cannot, or leaves.
     _turned: asyncio.Event = field(default_factory=asyncio.Event)
 
+    def start(self, node: LiveNode) -> None:
+        """Admit a node beside everything else."""
+        if not self._has_ended:
+            self.background.start(self.admit(node), f"letting node {node.id} in")
+
+    async def end(self) -> None:
+        """Admit no further node, and let go of those that still get ready."""
+        self._has_ended = True
+        self.turn()
+        await self.background.end()
+
     async def admit(self, node: LiveNode) -> None:
         """Make a node know the run; it takes part as soon as nodes may."""
         if self.is_closed(node.id):
-            self._turn()
+            self.turn()
             return
         for pause in (*ADMIT_AGAIN_SECONDS, None):
             try:
                 if self._ready.get(node.id) is not node:
                     await self._make_known(node)
                 self._ready[node.id] = node
-                self._turn()
+                self.turn()
                 break
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one node, the run has others
-                if not self._is_here(node):
+                if self._has_ended or not self._is_here(node):
                     return
                 if pause is None or isinstance(error, UnfitHostError):
                     self._give_up(node, error)
@@ -100,15 +115,26 @@ class NodeAdmission:
         """Whether a node gets the project first, which may take longer."""
         return self.shipping is not None and self.shipping.concerns(node)
 
+    async def wait_for_first(self) -> None:
+        """Until a node knows the run, and all do that are sent nothing first; those that cannot are not waited for."""
+        while undecided := [node for node in self.cluster.nodes.values() if not self._is_decided(node)]:
+            if self._ready and all(map(self.is_sent_to, undecided)):
+                return
+            await self._turned.wait()
+
+    def _is_decided(self, node: LiveNode) -> bool:
+        return self._ready.get(node.id) is node or node.id in self.unable or self.is_closed(node.id)
+
     async def wait_until_ready(self, node: LiveNode) -> bool:
         """Until a node knows the run; False where it cannot, or has left."""
         while self._ready.get(node.id) is not node:
-            if node.id in self.unable or not self._is_here(node) or self.is_closed(node.id):
+            if self._has_ended or node.id in self.unable or not self._is_here(node) or self.is_closed(node.id):
                 return False
             await self._turned.wait()
         return True
 
-    def _turn(self) -> None:
+    def turn(self) -> None:
+        """Have those who wait for a node look again."""
         turned, self._turned = self._turned, asyncio.Event()
         turned.set()
 
@@ -116,7 +142,7 @@ class NodeAdmission:
         self.unable[node.id] = str(error)
         if isinstance(error, UnfitHostError):
             self.reasons[node.id] = error.reason
-        self._turn()
+        self.turn()
         self.on_trouble(node, str(error))
 
     def leave(self, node_id: str) -> int:
@@ -124,7 +150,7 @@ class NodeAdmission:
         self.unable.pop(node_id, None)
         self.reasons.pop(node_id, None)
         self._ready.pop(node_id, None)
-        self._turn()
+        self.turn()
         node = self._admitted.pop(node_id, None)
         if node is None:
             return 0

@@ -36,13 +36,13 @@ class RunNodes:
 
     Args:
         changed: set whenever something has changed that others may wait for, and waited for here.
-        background: has what nobody waits for.
         shipping: brings the run's project to nodes that get it.
         variables: what bodies have of the caller's.
         before_leave: waited for before a node that was drained forgets the run.
 
     Attributes:
         clocks: those of the nodes.
+        background: has the nodes that are being let in.
     """
 
     run_id: str
@@ -52,7 +52,6 @@ class RunNodes:
     in_flight: InFlight
     changed: asyncio.Event
     tell: Callable[[Event], None]
-    background: Background
     shipping: Shipping | None = None
     variables: CallersVariables = field(default_factory=CallersVariables)
     before_leave: Callable[[str], Awaitable[None]] = _nothing
@@ -75,6 +74,10 @@ class RunNodes:
             self.clocks.meet,
         )
 
+    @property
+    def background(self) -> Background:
+        return self._admission.background
+
     def join(self, node: LiveNode) -> None:
         """A node has come: let it take tests as soon as it knows the run."""
         labels = {name: value for name, value in node.labels.items() if name not in _COLUMNS}
@@ -87,9 +90,8 @@ class RunNodes:
             self._admit(node)
 
     def _admit(self, node: LiveNode) -> None:
-        if self._admission.is_sent_to(node):
-            self.queue.node_coming(node.id, node.capabilities)
-        self.background.start(self._admission.admit(node), f"letting node {node.id} in")
+        self.queue.node_coming(node.id, node.capabilities)
+        self._admission.start(node)
 
     def _let_in(self, node: LiveNode) -> None:
         self.queue.node_joined(node.id, node.slots, node.capabilities)
@@ -108,6 +110,7 @@ class RunNodes:
             self._admit(node)
         else:
             self._let_in(node)
+        self._admission.turn()
         self.changed.set()
 
     def _tell_mark(self, mark: NodeMark) -> None:
@@ -125,8 +128,16 @@ class RunNodes:
         self.changed.set()
 
     async def wait_until_ready(self, node: LiveNode) -> bool:
-        """Until a node that gets the project has it, and knows the run; False where it cannot take part."""
-        return not self._admission.is_sent_to(node) or await self._admission.wait_until_ready(node)
+        """Until a node has all that it gets, and knows the run; False where it cannot take part."""
+        return await self._admission.wait_until_ready(node)
+
+    async def wait_for_first(self) -> None:
+        """Until a node knows the run, where one can; for those that are still sent the project nobody waits."""
+        await self._admission.wait_for_first()
+
+    async def end_admission(self) -> None:
+        """Let no further node in, and let go of those that still get ready."""
+        await self._admission.end()
 
     async def begin(self) -> None:
         """Let all nodes take tests, those that are there and those that will come."""

@@ -74,6 +74,7 @@ class Shipping:
         self._reading: asyncio.Task[_Project] | None = None
         self._stores: dict[str, asyncio.Task[str]] = {}
         self._told: set[str] = set()
+        self._is_over = False
 
     def concerns(self, node: LiveNode) -> bool:
         """Whether a node gets the project, and does not have it at the paths that the driver has."""
@@ -120,6 +121,7 @@ class Shipping:
             UnfitHostError: the host cannot have it.
             UsageError: it cannot be sent.
             OSError: the node is gone.
+            CancelledError: nothing is sent any more.
         """
         if not self.concerns(node):
             return None
@@ -128,6 +130,8 @@ class Shipping:
                 "it has no directory for projects: name one that it can write, `directory` of the node"
             )
         while True:
+            if self._is_over:
+                raise asyncio.CancelledError
             sending = self._stores.get(node.store)
             mine = sending is None
             if sending is None:
@@ -152,7 +156,8 @@ class Shipping:
             del self._stores[node.store]
 
     async def end(self) -> None:
-        """Send nothing more."""
+        """Send nothing more; who waits for it to be brought is cancelled."""
+        self._is_over = True
         tasks = [task for task in (*self._stores.values(), self._reading) if task is not None]
         for task in tasks:
             task.cancel()

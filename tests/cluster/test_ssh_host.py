@@ -13,10 +13,12 @@ from typing import Any, ParamSpec
 
 import pytest
 
+from pulseq.cluster.host_link import HostLink
 from pulseq.cluster.own_nodes import OwnNodes
 from pulseq.cluster.ssh_host import SshHost
 from pulseq.errors import InfrastructureError
 from pulseq.fleet import Fleet, NodeSpec, SshSpec
+from pulseq.protocol.host import NodeEnded
 from tests.sshd import Sshd, make_key, needs_sshd, running_sshd
 
 pytestmark = needs_sshd
@@ -179,6 +181,15 @@ async def test_a_run_goes_on_without_hosts_that_are_missing_where_that_was_asked
     finally:
         await nodes.stop()
         await there.stop()
+
+
+@in_a_loop
+async def test_a_host_says_nothing_of_nodes_that_it_was_not_told_to_start(tmp_path: Path) -> None:
+    logs = tmp_path / "logs"
+    logs.mkdir()
+    link = HostLink("lab1", SshSpec(), logs, silence_seconds=10)
+    link._hear(NodeEnded("../mine", 1, "not yours"))
+    assert [logs] == list(tmp_path.iterdir())
 
 
 @in_a_loop

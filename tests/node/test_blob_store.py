@@ -26,7 +26,7 @@ def open_store(directory: Path) -> BlobStore:
 
 def put(store: BlobStore, *blobs: bytes) -> list[bytes]:
     parts = [BlobPart(digest_of(blob), len(blob), 0, len(blob)) for blob in blobs]
-    store.put(parts, b"".join(blobs))
+    store.put("r", parts, b"".join(blobs))
     return [part.digest for part in parts]
 
 
@@ -63,19 +63,58 @@ def test_what_is_not_what_its_hash_says_is_refused_and_leaves_nothing(
 ) -> None:
     monkeypatch.setattr(blob_store, "LARGE_BYTES", large)
     with pytest.raises(DamagedBlobError):
-        store.put([BlobPart(digest_of(b"abc"), 3, 0, 3)], b"abd")
+        store.put("r", [BlobPart(digest_of(b"abc"), 3, 0, 3)], b"abd")
     with pytest.raises(DamagedBlobError):
-        store.put([BlobPart(digest_of(b"abc"), 2, 0, 3), BlobPart(digest_of(b"abc"), 1, 2, 3)], b"abd")
+        store.put("r", [BlobPart(digest_of(b"abc"), 2, 0, 3), BlobPart(digest_of(b"abc"), 1, 2, 3)], b"abd")
     assert 0 == sum(files_in(tmp_path / "s" / name) for name in ("incoming", "objects", "packs"))
 
 
 def test_a_large_one_comes_in_pieces_in_any_order(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(blob_store, "LARGE_BYTES", 5)
     digest = digest_of(b"abcdef")
-    store.put([BlobPart(digest, 2, 4, 6)], b"ef")
-    store.put([BlobPart(digest, 3, 0, 6)], b"abc")
+    store.put("r", [BlobPart(digest, 2, 4, 6)], b"ef")
+    store.put("r", [BlobPart(digest, 3, 0, 6)], b"abc")
     assert [digest] == store.find_lacking({digest: 6})
-    store.put([BlobPart(digest, 1, 3, 6)], b"d")
+    store.put("r", [BlobPart(digest, 1, 3, 6)], b"d")
+    assert [] == store.find_lacking({digest: 6})
+
+
+@pytest.mark.parametrize("is_one_process", [True, False])
+def test_two_runs_may_be_sent_the_same_large_one_at_once(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_one_process: bool
+) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", 5)
+    other = store if is_one_process else open_store(tmp_path / "s")
+    digest = digest_of(b"abcdef")
+    for offset, data in ((0, b"abc"), (3, b"def")):
+        store.put("r", [BlobPart(digest, 3, offset, 6)], data)
+        assert offset == 3 or [digest] == store.find_lacking({digest: 6})
+        other.put("s", [BlobPart(digest, 3, offset, 6)], data)
+    store.place(digest, 6, str(tmp_path / "f"), mode=0o600, mtime_ns=0)
+
+    assert b"abcdef" == (tmp_path / "f").read_bytes()
+    assert 0 == files_in(tmp_path / "s" / "incoming")
+
+
+def test_a_run_that_leaves_takes_nothing_from_another_that_is_sent_the_same(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", 5)
+    digest = digest_of(b"abcdef")
+    for run_id in ("r", "s"):
+        store.put(run_id, [BlobPart(digest, 3, 0, 6)], b"abc")
+    store.drop_incoming("r")
+    assert 1 == files_in(tmp_path / "s" / "incoming")
+    store.put("s", [BlobPart(digest, 3, 3, 6)], b"def")
+
+    assert [] == store.find_lacking({digest: 6})
+
+
+def test_a_part_that_comes_twice_counts_once(store: BlobStore, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", 5)
+    digest = digest_of(b"abcdef")
+    for offset, data in ((0, b"abc"), (0, b"abc"), (3, b"def")):
+        store.put("r", [BlobPart(digest, 3, offset, 6)], data)
     assert [] == store.find_lacking({digest: 6})
 
 
@@ -162,8 +201,8 @@ def test_what_has_not_come_as_a_whole_is_removed(
 ) -> None:
     monkeypatch.setattr(blob_store, "LARGE_BYTES", 1)
     for name, one in (("own", store), ("other", open_store(tmp_path / "s"))):
-        one.put([BlobPart(digest_of(name.encode() * 2), len(name), 0, 2 * len(name))], name.encode())
-    store.drop_incoming()
+        one.put("r", [BlobPart(digest_of(name.encode() * 2), len(name), 0, 2 * len(name))], name.encode())
+    store.drop_incoming("r")
     assert 1 == files_in(tmp_path / "s" / "incoming")
     store.forget(1000, set())
     assert 0 == files_in(tmp_path / "s" / "incoming")

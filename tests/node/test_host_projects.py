@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ import pytest
 
 from pulseq.blobs import digest_of, shrink
 from pulseq.errors import InfrastructureError
+from pulseq.node import blob_store
+from pulseq.node.blob_store import BlobStore
 from pulseq.node.host_projects import HostProjects, default_directory
 from pulseq.protocol.project_files import BlobPart, Done, Lacking, Manifest, ProjectFile, Workspace
 from pulseq.protocol.to_node import MakeWorkspace, OfferProject, PutBlobs
@@ -100,6 +103,22 @@ def test_what_was_not_offered_is_asked_for_again(projects: HostProjects) -> None
     assert ask(projects, PutBlobs((part_of(TEXT),), TEXT)).again
 
 
+def test_what_comes_while_the_run_is_left_is_not_kept(
+    projects: HostProjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", 5)
+    ask(projects, OfferProject(MANIFEST, 10**9))
+    put = BlobStore.put
+
+    def leave_and_put(store: BlobStore, *arguments: Any) -> None:
+        projects.leave_all()
+        put(store, *arguments)
+
+    monkeypatch.setattr(BlobStore, "put", leave_and_put)
+    ask(projects, PutBlobs((BlobPart(digest_of(TEXT), 3, 0, len(TEXT)),), TEXT[:3]))
+    assert [] == list((tmp_path / "projects" / "incoming").iterdir())
+
+
 def test_a_tree_that_cannot_be_made_leaves_nothing(projects: HostProjects, tmp_path: Path) -> None:
     file = ProjectFile("x" * 300, digest_of(TEXT), len(TEXT), 0o644, 0)
     ask(projects, OfferProject(Manifest("/p", (file,)), 10**9))
@@ -108,6 +127,41 @@ def test_a_tree_that_cannot_be_made_leaves_nothing(projects: HostProjects, tmp_p
 
     assert told.trouble.startswith("it cannot have a file named 'xxx")
     assert not told.again
+    assert {"deciding"} == {path.name for path in (tmp_path / "w").iterdir()}
+
+
+def test_a_tree_whose_run_is_left_meanwhile_is_made_no_further_and_gone(
+    projects: HostProjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    digests = (digest_of(TEXT), digest_of(b"x"))
+    files = [
+        ProjectFile(f"{name}/f", digest, size, 0o644, 0)
+        for name, digest, size in zip("ab", digests, (len(TEXT), 1), strict=True)
+    ]
+    ask(projects, OfferProject(Manifest("/p", tuple(files)), 10**9))
+    ask(projects, PutBlobs((part_of(TEXT), part_of(b"x")), TEXT + b"x"))
+    place, placed, begun, is_left = BlobStore.place, list[bytes](), threading.Event(), threading.Event()
+
+    def place_slowly(store: BlobStore, digest: bytes, *arguments: Any, **named: Any) -> None:
+        begun.set()
+        assert is_left.wait(10)
+        placed.append(digest)
+        place(store, digest, *arguments, **named)
+
+    monkeypatch.setattr(BlobStore, "place", place_slowly)
+
+    async def leave_meanwhile() -> Any:
+        making = asyncio.create_task(projects.do("r", MakeWorkspace()))
+        await asyncio.to_thread(begun.wait, 10)
+        leaving = asyncio.create_task(projects.leave("r"))
+        await asyncio.sleep(0)
+        is_left.set()
+        await leaving
+        assert {"deciding"} == {path.name for path in (tmp_path / "w").iterdir()}
+        return await making
+
+    assert Done("the run was left") == asyncio.run(leave_meanwhile())
+    assert [digests[0]] == placed
     assert {"deciding"} == {path.name for path in (tmp_path / "w").iterdir()}
 
 
@@ -127,6 +181,20 @@ def test_more_than_a_host_may_keep_is_forgotten_after_the_run(tmp_path: Path) ->
     projects.leave_all()
     assert Lacking((digest_of(TEXT),)) == ask(projects, OfferProject(MANIFEST, 10**9))
     projects.leave_all()
+
+
+def test_outputs_that_were_not_used_for_long_are_forgotten_after_the_run(
+    projects: HostProjects, tmp_path: Path
+) -> None:
+    prepared = tmp_path / "projects" / "prepared"
+    prepared.mkdir()
+    for name in ("new", "old", ".partial"):
+        (prepared / name).write_text(name)
+    for name in ("old", ".partial"):
+        os.utime(prepared / name, (0, 0))
+    bring(projects)
+    asyncio.run(projects.leave("r"))
+    assert ["new"] == os.listdir(prepared)
 
 
 def test_projects_are_kept_where_caches_are(monkeypatch: pytest.MonkeyPatch) -> None:

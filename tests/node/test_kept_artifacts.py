@@ -6,6 +6,7 @@ import asyncio
 import hashlib
 import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -156,3 +157,46 @@ def test_only_what_is_a_hash_is_looked_for(tmp_path: Path, place: Path, sha256: 
 )
 def test_a_type_goes_by_the_name(name: str, kind: str) -> None:
     assert kind == media_type(name)
+
+
+def test_what_was_told_of_is_awaited_until_it_is_at_home(tmp_path: Path, place: Path) -> None:
+    (place / "own" / "a").write_text("a")
+    (place / "own" / "b").write_text("b")
+    kept = KeptArtifacts(tmp_path)
+    assert not kept.are_awaited(60)
+    take(kept, place)
+    asyncio.run(kept.drop([hash_of("a")]))
+    assert kept.are_awaited(60)
+    asyncio.run(kept.drop([hash_of("b")]))
+    assert not kept.are_awaited(60)
+
+
+def test_what_nobody_asks_for_is_awaited_no_longer(
+    tmp_path: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [1_000.0]
+    monkeypatch.setattr(kept_artifacts, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    (place / "own" / "a").write_text("a")
+    kept = KeptArtifacts(tmp_path)
+    take(kept, place)
+    now[0] += 59
+    assert kept.are_awaited(60)
+    read(kept, hash_of("a"))
+    now[0] += 59
+    assert kept.are_awaited(60)
+    now[0] += 1
+    assert not kept.are_awaited(60)
+
+
+def test_what_is_being_looked_through_is_awaited(tmp_path: Path, place: Path) -> None:
+    (place / "own" / "a").write_text("a")
+    kept = KeptArtifacts(tmp_path)
+
+    async def story() -> bool:
+        taking = asyncio.ensure_future(kept.take(str(place), 1_000))
+        await asyncio.sleep(0)
+        awaited = kept.are_awaited(60)
+        await taking
+        return awaited
+
+    assert asyncio.run(story())

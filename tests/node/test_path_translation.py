@@ -7,6 +7,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from pulseq.models import (
     AttemptResult,
@@ -43,6 +45,60 @@ PATHS = PathTranslation(Workspace("/home/me/shop", "/c/w/ab/shop", ("/real/shop"
 def test_a_text_is_translated_and_comes_back(there: str, here: str) -> None:
     assert here == PATHS.to_here(there)
     assert there == PATHS.to_home(here)
+
+
+APP = PathTranslation(Workspace("/app", "/c/w/ab/app", ("/work",)))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "curl http://svc/app/health",
+        "http://svc:8080/app",
+        "http://[::1]/app/x",
+        "https://app/x",
+        "/opt/app/bin/tool",
+        "/home/ci/work/x",
+        "../app/x",
+        "/opt/c++/app",
+        "$HOME/app:${HOME}/app:$(pwd)/app:~/app",
+        "**/app/*.py",
+        "-Irel/app",
+        "--with-x/app",
+        "sqlite:///app/x.db",
+        "sqlite+aiosqlite:///app/x.db",
+    ],
+)
+def test_what_only_ends_like_a_path_of_the_project_stays(text: str) -> None:
+    assert text == APP.to_here(text) == APP.to_home(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "file:///app/x",
+        "git+file:///app",
+        "sqlite:////app/x.db",
+        "/usr/bin:/app/b:/app",
+        "-I/app -L/app/lib",
+        "--root=/app",
+        "\"/app/x\" '/app/y'",
+        "(/app/x) [/app/y] {/app/z}",
+        "cat </app/x >/app/y 2>/app/z;/app/run",
+        "@/app/args",
+        "a\n/app/x",
+    ],
+)
+def test_a_path_of_the_project_is_found_wherever_it_begins(text: str) -> None:
+    here = APP.to_here(text)
+    assert text.replace("/app", "/c/w/ab/app") == here
+    assert text == APP.to_home(here)
+
+
+@given(st.lists(st.sampled_from(["/app", "/opt", "app", "x", "/", ":", "://", "-", "-I", ".", "=", " ", '"', "svc"])))
+def test_what_goes_there_and_back_is_as_it_was(pieces: list[str]) -> None:
+    text = "".join(pieces)
+    assert text == APP.to_home(APP.to_here(text))
 
 
 def test_another_path_to_the_project_is_translated_too() -> None:
@@ -138,9 +194,11 @@ def test_variables_that_name_places_in_the_workspace_are_changed(tmp_path: Path)
     place = tmp_path / "w" / "p"
     (place / "src").mkdir(parents=True)
     environment = {"PYTHONPATH": "/p/src:/usr/lib", "PATH": "/p/.venv/bin:/bin", "OTHER": "x"}
+    environment |= {"URL": "file:///p/src", "SERVICE": "http://svc/p/src"}
     paths = PathTranslation(Workspace("/p", str(place)), environment)
     test = TestCase("t", CommandBody(("true",)), env={"OWN": "/p/gone", "X": "1"})
     work = paths.dispatch_here(Dispatch("1", "r", (TestWork("n", test, 1, 0),), (uuid4(),))).work[0]
 
     assert isinstance(work, TestWork)
-    assert {"PYTHONPATH": f"{place}/src:/usr/lib", "OWN": f"{place}/gone", "X": "1"} == work.test.env
+    inherited = {"PYTHONPATH": f"{place}/src:/usr/lib", "URL": f"file://{place}/src"}
+    assert {**inherited, "OWN": f"{place}/gone", "X": "1"} == work.test.env

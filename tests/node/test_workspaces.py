@@ -91,6 +91,22 @@ def test_what_tests_have_made_unreadable_is_removed(workspaces: Workspaces, tmp_
     assert [] == left(tmp_path)
 
 
+def test_a_place_is_given_up_also_while_another_process_removes_the_trash(
+    workspaces: Workspaces, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    claim, rename, removed = workspaces.claim("r", "/p"), os.rename, list[Path]()
+
+    def remove_first(source: Path, target: Path) -> None:
+        if not removed:
+            removed.append(target.parent)
+            target.parent.rmdir()
+        rename(source, target)
+
+    monkeypatch.setattr(os, "rename", remove_first)
+    workspaces.leave(claim)
+    assert ([tmp_path / "w" / "trash"], []) == (removed, left(tmp_path))
+
+
 def test_the_blobs_of_runs_that_are_here_are_in_use(workspaces: Workspaces) -> None:
     first, second = (workspaces.claim(run, "/p") for run in ("r", "s"))
     workspaces.note_blobs(first, [b"a" * 32, b"b" * 32])

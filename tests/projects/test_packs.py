@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -21,7 +22,10 @@ def make(root: Path, **texts: str) -> Manifest:
     root.mkdir(exist_ok=True)
     for name, text in texts.items():
         (root / name).write_text(text)
-    files = [ProjectFile(name, digest_of(text.encode()), len(text), 0o644, 0) for name, text in texts.items()]
+    files = [
+        ProjectFile(name, digest_of(text.encode()), len(text), 0o644, (root / name).stat().st_mtime_ns)
+        for name, text in texts.items()
+    ]
     return Manifest(str(root), tuple(files))
 
 
@@ -76,6 +80,21 @@ def test_a_file_that_was_written_to_since_is_told(tmp_path: Path, text: str) -> 
     (tmp_path / "a").write_text(text)
     with pytest.raises(ChangedSinceError, match="'a' was written to"):
         read_pack(tmp_path, plan_packs(manifest)[0], compress=False)
+
+
+def test_a_large_file_that_was_written_to_since_is_told_though_it_is_as_long(tmp_path: Path) -> None:
+    manifest = make(tmp_path, a="x" * 23)
+    (tmp_path / "a").write_text("y" * 23)
+    os.utime(tmp_path / "a", ns=(0, manifest.files[0].mtime_ns + 1))
+    for pack in plan_packs(manifest):
+        with pytest.raises(ChangedSinceError, match="'a' was written to"):
+            read_pack(tmp_path, pack, compress=False)
+
+
+def test_a_small_file_that_was_only_touched_is_sent(tmp_path: Path) -> None:
+    manifest = make(tmp_path, a="1234")
+    os.utime(tmp_path / "a", ns=(0, 0))
+    assert b"1234" == read_pack(tmp_path, plan_packs(manifest)[0], compress=False).data
 
 
 def test_a_file_that_is_gone_is_told(tmp_path: Path) -> None:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 from uuid import uuid4
 
 import pytest
+from msgspec.structs import replace
 
 from pulseq.artifacts import LeftFile
 from pulseq.models import AttemptResult, PytestWarning, Reason, Status
@@ -34,7 +35,7 @@ RESULT = AttemptResult(
 MESSAGES: tuple[NodeMessage, ...] = (
     AttemptStart("a", "v", 1, "task"),
     AttemptEnd(RESULT),
-    AttemptEnd(RESULT, (LeftFile("deep/a.png", 3, "f00d", "image/png"),)),
+    AttemptEnd(RESULT, (LeftFile("deep/a.png", 3, "f0" * 32, "image/png"),)),
     CasesFound("a", "v", (RESULT,), "none", (RESULT,), ("a::x",), {"a::x": "x"}),
     DispatchDone("1", "it broke"),
     NextAsked("1", frozenset({"1", "2"})),
@@ -58,3 +59,24 @@ def test_messages_come_home_as_they_were_said_and_in_their_order() -> None:
 def test_a_report_of_another_protocol_is_refused() -> None:
     with pytest.raises(ProtocolError, match="have the same release of PulseQ on driver and nodes"):
         decode_report(encode_report(Report("n", "", (), PROTOCOL + 1)))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sha256": "../../victim"},
+        {"sha256": "/etc/passwd"},
+        {"sha256": "F0" * 32},
+        {"sha256": "f0" * 32 + "\n"},
+        {"bytes": -1},
+        {"bytes": 2**63},
+        {"name": ""},
+        {"name": "a" * 1_001},
+        {"media_type": "\x1b[2J"},
+    ],
+)
+def test_a_file_of_which_no_node_of_ours_would_tell_so_is_refused(change: dict[str, Any]) -> None:
+    file = replace(LeftFile("a.png", 3, "f0" * 32, "image/png"), **change)
+
+    with pytest.raises(ProtocolError, match="artifacts"):
+        decode_report(encode_report(Report("n", "life-1", (AttemptEnd(RESULT, (file,)),))))

@@ -294,3 +294,30 @@ def test_a_node_that_leaves_gives_what_it_has_before(fetch: Callable[..., Fetche
         await run.fetching.settle("m")
 
     fetch(story)
+
+
+def test_what_is_called_by_no_hash_does_not_come_and_touches_nothing(
+    fetch: Callable[..., Fetched], tmp_path: Path
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+
+    async def story(run: Fetched) -> None:
+        result = AttemptResult("a", 1, "n", Status.FAILED)
+        run.fetching.take("n", AttemptEnd(result, (LeftFile("a", 4, str(victim), "text/plain"),)))
+        await run.finish()
+
+    [(path, trouble)] = fetch(story).kept()["a"]
+    assert (None, "mine") == (path, victim.read_text())
+    assert "no SHA-256" in str(trouble)
+
+
+def test_a_file_is_told_of_by_the_name_that_it_has_at_home(fetch: Callable[..., Fetched]) -> None:
+    async def story(run: Fetched) -> None:
+        run.nodes.files[sha256_of(b"A")] = b"A"
+        result = AttemptResult("a", 1, "n", Status.FAILED)
+        run.fetching.take("n", AttemptEnd(result, (LeftFile("\x1b[2J.txt", 1, sha256_of(b"A"), "text/plain"),)))
+        await run.finish()
+
+    [kept] = [one for one in fetch(story).told if isinstance(one, ArtifactsKept)]
+    assert f"artifacts/a/1/{kept.files[0].name}" == kept.files[0].path

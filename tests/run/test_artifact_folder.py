@@ -99,3 +99,14 @@ def test_what_is_not_what_was_told_of_is_refused_and_leaves_nothing(tmp_path: Pa
     incoming.abandon()
     folder.tidy()
     assert (False, []) == (folder.has(sha256_of("true")), list(tmp_path.iterdir()))
+
+
+@pytest.mark.parametrize("sha256", ["{victim}", "../../victim", "", "f0" * 32 + "\n", "F0" * 32])
+def test_what_is_called_by_no_hash_is_refused_and_touches_nothing(tmp_path: Path, sha256: str) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("mine")
+    run_directory = tmp_path / "home"
+    run_directory.mkdir()
+    with pytest.raises(DamagedFileError, match="no SHA-256"):
+        ArtifactFolder(run_directory).receive(sha256.format(victim=victim))
+    assert ("mine", []) == (victim.read_text(), list(run_directory.iterdir()))

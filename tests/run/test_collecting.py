@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any, cast
@@ -31,7 +32,12 @@ class Nodes:
         self.answers = answers
         self.nodes = {name: LiveNode(name, name, "localhost", 1, {"os": "linux"}) for name in answers}
         self.asked: list[str] = []
+        self.begun: list[str] = []
+        self.on_joined: Callable[[LiveNode], None] = lambda node: None
         self.comes_back_at: str | None = None
+
+    async def begin_run(self, _run_id: str, addresses: list[str], *_further: object) -> None:
+        self.begun += addresses
 
     async def collect(self, _run_id: str, address: str, _spec: PytestSpec) -> Collection:
         self.asked.append(address)
@@ -39,6 +45,7 @@ class Nodes:
         if isinstance(answer, OSError) and self.comes_back_at:  # and the old one is not yet known to be gone
             back = self.comes_back_at
             self.nodes[back] = LiveNode(back, back, "localhost", 1, {"os": "linux"})
+            self.on_joined(self.nodes[back])
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -56,6 +63,7 @@ def test_tests_may_start_while_entries_of_a_file_are_collected() -> None:
 
         nodes.collect = collect  # type: ignore[method-assign]
         dispatcher = _dispatcher(nodes, Told())
+        _join(nodes, dispatcher)
         slow = TestCase("slow", PytestBody(("slow",)), location="suite.yaml:4")
         named = TestCase("named", PytestBody(("named",)))
         suite = Suite("s", (slow, named))
@@ -75,10 +83,21 @@ def _dispatcher(nodes: Nodes, events: Told) -> Dispatcher:
     return Dispatcher("r", cluster, cast(Any, nodes), events.ledger(), queue)
 
 
+def _join(nodes: Nodes, dispatcher: Dispatcher) -> None:
+    nodes.on_joined = dispatcher.add_node
+    for node in nodes.nodes.values():
+        dispatcher.add_node(node)
+
+
 def _accept(nodes: Nodes, *tests: TestCase, only: frozenset[str] | None = None) -> list[Event]:
     events = Told()
     dispatcher = _dispatcher(nodes, events)
-    asyncio.run(accept_suite(Suite("s", tests), dispatcher, RunOptions(run_id="r", only=only)))
+
+    async def accept() -> None:
+        _join(nodes, dispatcher)
+        await accept_suite(Suite("s", tests), dispatcher, RunOptions(run_id="r", only=only))
+
+    asyncio.run(accept())
     return events
 
 
@@ -130,7 +149,9 @@ def test_what_was_put_off_is_open_before_the_run_can_see_that_nothing_else_is() 
     async def accept() -> list[int]:
         found: list[int] = []
         events = Told()
-        dispatcher = _dispatcher(Nodes(one=refused), events)
+        nodes = Nodes(one=refused)
+        dispatcher = _dispatcher(nodes, events)
+        _join(nodes, dispatcher)
         follow = dispatcher.ledger.on_told
 
         def on_told(event: Event) -> None:
@@ -173,6 +194,29 @@ def test_an_entry_is_collected_by_the_node_that_comes_back() -> None:
     nodes.answers["two"] = ITEMS
 
     assert len(_planned(_accept(nodes, ENTRY))) == 3
+
+
+def test_a_node_knows_the_run_before_it_is_asked_what_an_entry_holds() -> None:
+    nodes = Nodes(one=ITEMS)
+    may_know = asyncio.Event()
+
+    async def begin_run(_run_id: str, addresses: list[str], *_further: object) -> None:
+        await may_know.wait()
+        nodes.begun += addresses
+
+    async def accept() -> None:
+        nodes.begin_run = begin_run  # type: ignore[method-assign]
+        dispatcher = _dispatcher(nodes, Told())
+        _join(nodes, dispatcher)
+        accepting = asyncio.create_task(accept_suite(Suite("s", (ENTRY,)), dispatcher, RunOptions(run_id="r")))
+        for _ in range(20):
+            await asyncio.sleep(0)
+        assert ([], []) == (nodes.begun, nodes.asked)
+        may_know.set()
+        await asyncio.wait_for(accepting, 60)
+
+    asyncio.run(accept())
+    assert (["one"], ["one"]) == (nodes.begun, nodes.asked)
 
 
 def test_an_entry_that_fits_no_node_ends_at_once_and_is_not_collected() -> None:

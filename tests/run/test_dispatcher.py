@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any, cast
 from uuid import uuid4
 
@@ -717,3 +718,36 @@ def test_what_a_drained_node_has_not_begun_runs_elsewhere() -> None:
     assert {f"t{number:02}": ("passed", None) for number in range(30)} == _closed(events)
     assert len(held[1]) > 1
     assert {"b"} == {node for _, node in nodes.sent[len(held[1]) + 1 :]}
+
+
+def test_a_run_begins_and_ends_without_a_node_that_does_not_get_ready() -> None:
+    nodes = Nodes(passing, "a", "b")
+    told = Told()
+
+    async def begin_run(_run_id: str, addresses: list[str], *_further: object) -> None:
+        if addresses == ["b"]:
+            await asyncio.Event().wait()
+
+    async def bring(_node: LiveNode, _bodies: object) -> None:
+        return
+
+    async def run() -> None:
+        nodes.begin_run = begin_run  # type: ignore[method-assign]
+        shipping = cast(Any, SimpleNamespace(concerns=lambda _: True, bring=bring, forget=lambda _: None))
+        dispatcher = Dispatcher(
+            "r", cast(Any, nodes), cast(Any, nodes), told.ledger(), RunQueue(FrameworkConfig()), shipping=shipping
+        )
+        nodes.dispatcher = dispatcher
+        dispatcher.accept(_case("x"))
+        for node in nodes.nodes.values():
+            dispatcher.add_node(node)
+        await dispatcher.nodes.wait_for_first()
+        await dispatcher.begin()
+        await dispatcher.run()
+        await dispatcher.settle()
+        await dispatcher.nodes.end_admission()
+
+    asyncio.run(asyncio.wait_for(run(), 60))
+
+    assert [("x", "a")] == nodes.sent
+    assert [] == [event for event in told if isinstance(event, RunNote)]

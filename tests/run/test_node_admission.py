@@ -113,3 +113,108 @@ def test_one_that_has_gone_meanwhile_is_no_trouble() -> None:
 
     asyncio.run(go())
     assert ([], []) == (site.admitted, site.refused)
+
+
+SENT = LiveNode("sent", "tcp://h:2", "h", 1, {}, "first", way="joined")
+SLOW = LiveNode("slow", "tcp://h:3", "h", 1, {}, "first", way="joined")
+
+
+class Shipping:
+    """Sends the project to nodes that have joined; one does not get ready."""
+
+    def __init__(self) -> None:
+        self.arrived = asyncio.Event()
+        self.hangs = asyncio.Event()
+        self.let_go = False
+
+    def concerns(self, node: LiveNode) -> bool:
+        return node.way != "local"
+
+    async def bring(self, node: LiveNode, _bodies: object) -> None:
+        if not self.concerns(node):
+            return
+        try:
+            await (self.hangs if node is SLOW else self.arrived).wait()
+        except asyncio.CancelledError:
+            self.let_go = True
+            raise OSError("prepare failed (cancelled)") from None
+
+    def forget(self, node: LiveNode) -> None:
+        return
+
+
+def _site_of(*nodes: LiveNode) -> tuple[Site, Shipping]:
+    site, shipping = Site(), Shipping()
+    site.cluster.nodes = {node.id: node for node in nodes}
+    site.admission.shipping = cast(Any, shipping)
+    return site, shipping
+
+
+async def _turns() -> None:
+    for _ in range(10):
+        await asyncio.sleep(0)
+
+
+def test_the_first_node_that_is_ready_is_enough_where_others_get_the_project() -> None:
+    async def begin() -> list[bool]:
+        site, shipping = _site_of(SENT, SLOW)
+        for node in (SENT, SLOW):
+            site.admission.start(node)
+        waiting = asyncio.create_task(site.admission.wait_for_first())
+        await _turns()
+        before = waiting.done()
+        shipping.arrived.set()
+        await asyncio.wait_for(waiting, 60)
+        await asyncio.wait_for(site.admission.admit_all(), 60)
+        assert [SENT] == site.admitted
+        shipping.hangs.set()
+        await site.admission.background.settle()
+        assert [SENT, SLOW] == site.admitted
+        return [before]
+
+    assert [False] == asyncio.run(begin())
+
+
+def test_a_node_that_is_sent_nothing_is_waited_for_and_no_other_where_it_is_ready() -> None:
+    async def begin() -> list[bool]:
+        site, shipping = _site_of(SENT, NODE)
+        met = asyncio.Event()
+        site.admission.meet = lambda node: met.wait() if node is NODE else asyncio.sleep(0)
+        shipping.arrived.set()
+        for node in (SENT, NODE):
+            site.admission.start(node)
+        waiting = asyncio.create_task(site.admission.wait_for_first())
+        await _turns()
+        before = waiting.done()
+        met.set()
+        await asyncio.wait_for(waiting, 60)
+        return [before]
+
+    assert [False] == asyncio.run(begin())
+
+
+def test_where_no_node_can_take_part_none_is_waited_for() -> None:
+    async def begin() -> list[str]:
+        site, _ = _site_of(NODE)
+        site.runner.refuses = 3
+        site.admission.start(NODE)
+        await asyncio.wait_for(site.admission.wait_for_first(), 60)
+        return site.refused
+
+    assert ["n: no way there"] == asyncio.run(begin())
+
+
+def test_at_the_end_those_that_get_ready_are_let_go_of_and_no_trouble() -> None:
+    async def end() -> tuple[Site, Shipping, bool]:
+        site, shipping = _site_of(SLOW)
+        site.admission.start(SLOW)
+        waiting = asyncio.create_task(site.admission.wait_until_ready(SLOW))
+        await _turns()
+        await asyncio.wait_for(site.admission.end(), 60)
+        site.admission.start(SLOW)
+        assert not site.admission.background.busy
+        return site, shipping, await asyncio.wait_for(waiting, 60)
+
+    site, shipping, is_ready = asyncio.run(end())
+    assert (True, False) == (shipping.let_go, is_ready)
+    assert ([], [], []) == (site.refused, site.admitted, site.runner.asked)

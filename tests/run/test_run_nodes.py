@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import pytest
 
-from pulseq.background import Background
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.events import NodeJoined, NodeMarked, RunNote
 from pulseq.fleet import FrameworkConfig
@@ -56,7 +55,6 @@ class Site:
         self.queue = RunQueue(FrameworkConfig(node_timeout=node_timeout))
         self.in_flight = InFlight()
         self.changed = asyncio.Event()
-        self.background = Background()
         self.nodes = RunNodes(
             "r",
             self.cluster,
@@ -65,13 +63,12 @@ class Site:
             self.in_flight,
             self.changed,
             self.told.emit,
-            self.background,
         )
 
     async def admit(self) -> None:
         await self.nodes.begin()
         self.nodes.join(NODE)
-        await self.background.settle()
+        await self.nodes.background.settle()
 
     @property
     def takes_tests(self) -> bool:
@@ -219,7 +216,7 @@ def test_a_node_that_was_marked_before_is_let_in_when_it_is_opened() -> None:
         assert [] == site.runner.asked
         assert not site.takes_tests
         _mark(site, MarkState.OPEN)
-        await site.background.settle()
+        await site.nodes.background.settle()
 
     asyncio.run(open_later())
     assert [("begin", [NODE.address])] == site.runner.asked
@@ -233,13 +230,30 @@ def test_a_mark_that_comes_while_the_node_is_let_in_holds() -> None:
         await site.nodes.begin()
         site.nodes.join(NODE)
         _mark(site, MarkState.DRAINING)
-        await site.background.settle()
+        await site.nodes.background.settle()
 
     asyncio.run(mark_meanwhile())
     assert not site.takes_tests
     site.nodes.hold("n")
     site.nodes.reopen("n")
     assert not site.takes_tests
+
+
+def test_a_node_that_is_marked_while_it_gets_ready_is_not_waited_for() -> None:
+    site = Site()
+
+    async def mark_meanwhile() -> None:
+        site.runner.begin_run = lambda *_: asyncio.Event().wait()  # type: ignore[assignment, method-assign]
+        site.nodes.join(NODE)
+        waiting = asyncio.create_task(site.nodes.wait_for_first())
+        for _ in range(5):
+            await asyncio.sleep(0)
+        assert not waiting.done()
+        _mark(site, MarkState.CORDONED)
+        await asyncio.wait_for(waiting, 60)
+        await site.nodes.end_admission()
+
+    asyncio.run(mark_meanwhile())
 
 
 def test_a_mark_of_a_node_that_is_not_there_is_told_when_it_comes() -> None:

@@ -192,6 +192,30 @@ def test_a_late_host_is_not_sent_another_project_than_the_first(project: Path, h
         asyncio.run(run())
 
 
+def test_after_its_end_nothing_is_sent_and_no_trouble_told(project: Path, hosts: Hosts) -> None:
+    late, later = hosts.node("a", "x"), hosts.node("b", "y")
+    asked = asyncio.Event()
+
+    async def never(address: str, message: bytes) -> Done:
+        asked.set()
+        return await asyncio.get_running_loop().create_future()
+
+    hosts.send_project = never  # type: ignore[method-assign]
+
+    async def run() -> None:
+        shipping = shipping_of(project, hosts)
+        bringing = asyncio.create_task(shipping.bring(late))
+        await asked.wait()
+        await shipping.end()
+        hosts.sent.clear()
+        for one in (bringing, shipping.bring(late), shipping.bring(later)):
+            with pytest.raises(asyncio.CancelledError):
+                await one
+
+    asyncio.run(run())
+    assert not hosts.sent
+
+
 def test_a_project_that_cannot_be_sent_is_refused_and_nobody_asked(tmp_path: Path, hosts: Hosts) -> None:
     node = hosts.node("a")
     (tmp_path / "shop").mkdir()

@@ -18,6 +18,7 @@ from typing import IO
 import psutil
 import pytest
 
+from pulseq.node.leaving import IDLE_SECONDS
 from pulseq.security.authority import make_credentials
 from pulseq.security.credentials import keep_credentials
 from pulseq.security.site import load_site
@@ -36,6 +37,19 @@ WAIT = (
     "import os, time, pathlib; place = pathlib.Path('PLACE'); (place / 'pid').write_text(str(os.getpid()))\n"
     "while not (place / 'go').exists(): time.sleep(0.02)\n"
 )
+#: Its artifact comes when somebody reads the pipe that is in the way of its driver.
+LEAVES = """
+suite: leaves
+tests:
+  - {id: leaves, command: [python, -c, "LEAVE", "RUN"], requirements: {browser: chrome}, artifacts_of: all}
+"""
+LEAVE = """
+import hashlib, sys
+pathlib.Path(os.environ['PULSEQ_ARTIFACTS'], 'a.txt').write_text('left')
+coming = pathlib.Path(sys.argv[1], 'artifacts', '.coming')
+coming.mkdir(parents=True)
+os.mkfifo(coming / hashlib.sha256(b'left').hexdigest())
+"""
 NODES = """
 nodes: [{id: lab1, host: lab1.example, joins: true, env: {OF_NODE: of the file}}]
 framework: {heartbeat_interval: 1, node_timeout: 20}
@@ -164,6 +178,29 @@ def test_a_run_finds_a_node_that_has_joined_and_it_leaves_when_its_test_is_done(
     assert {} == site.status()["nodes"]
     site.joined()  # its own word that it leaves holds no longer than until it is back
     assert site.place.run("run", "suites/short.yaml").code == 0
+
+
+def test_it_leaves_when_what_its_tests_left_is_at_home(site: Site) -> None:
+    directory = site.place.home / "runs" / "r1"
+    leave = (WAIT.replace("PLACE", str(site.place.path)) + LEAVE).replace("\n", "\\n")
+    site.place.write("suites/leaves.yaml", LEAVES.replace("LEAVE", leave).replace("RUN", str(directory)))
+    site.up()
+    node = site.joined()
+    run = site.place.start("run", "suites/leaves.yaml", "--run-id", "r1")
+    until((site.place.path / "pid").exists, "the test has begun")
+    node.process.send_signal(signal.SIGTERM)
+    node.until_said("it takes no new tests")
+    (site.place.path / "go").touch()
+    until(lambda: "attempt_finished" in [one["kind"] for one in site.place.journal("r1")], "the test has its result")
+
+    with pytest.raises(subprocess.TimeoutExpired):
+        node.process.wait(2 * IDLE_SECONDS)
+    [pipe] = (directory / "artifacts" / ".coming").iterdir()
+    assert b"left" == pipe.read_bytes()
+
+    _, err = run.communicate(timeout=120)
+    assert (0, 0) == (run.returncode, node.wait()), err
+    assert [{"trouble": None}] == site.place.sql("select trouble from artifacts")
 
 
 def test_on_a_second_signal_it_ends_now_and_its_bodies_with_it(site: Site) -> None:
