@@ -101,7 +101,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         "tests/system: a run from its beginning to its end, which only a whole run has",
     ),
     **dict.fromkeys(
-        ("pulseq.distributed.local_backend", "pulseq.distributed.open_run", "pulseq.distributed.session_runs"),
+        ("pulseq.distributed.local_backend", "pulseq.distributed.open_run"),
         "tests/system/test_python_api: what the documented names do on real nodes",
     ),
     **dict.fromkeys(
