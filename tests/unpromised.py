@@ -146,6 +146,15 @@ DASK = (
         ("test_a_scheduler_tells_its_metadata_and_versions_and_forgets_a_worker_when_it_is_asked",),
     ),
     Place(
+        ("Worker.scheduler", "Scheduler.identity", "Scheduler.unregister"),
+        ("node/preload.py",),
+        "A Dask worker becomes a second node of an id, or does not take the place of its former self.",
+        (
+            "test_what_a_worker_registers_is_seen_by_all_who_ask",
+            "test_a_scheduler_tells_its_metadata_and_versions_and_forgets_a_worker_when_it_is_asked",
+        ),
+    ),
+    Place(
         ("Scheduler.set_metadata", "Scheduler.listen", "Scheduler.port"),
         ("cluster/scheduler_process.py",),
         "Nodes that come by themselves know no `node_timeout`, or no other machine reaches the scheduler.",
