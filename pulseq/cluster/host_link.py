@@ -101,7 +101,7 @@ class HostLink:
 
     hello: HostHello
 
-    def __init__(self, host: str, ssh: SshSpec, logs: Path, silence_seconds: float, places: Path | None) -> None:
+    def __init__(self, host: str, ssh: SshSpec, logs: Path, silence_seconds: float, places: Path | None = None) -> None:
         self._host = host
         self._ssh = ssh
         self._log_path = logs / f"ssh-{host}.log"
