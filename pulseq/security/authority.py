@@ -86,9 +86,25 @@ def _sign(
         .not_valid_before((begin or _now()) - SKEW)
         .not_valid_after(end)
         .add_extension(x509.BasicConstraints(is_authority, 0 if is_authority else None), critical=True)
+        # Python looks for it from 3.13 on (RFC 5280, 4.2.1.3).
+        .add_extension(_usage(is_authority=is_authority), critical=True)
         .add_extension(x509.SubjectKeyIdentifier.from_public_key(public_key), critical=False)
         .add_extension(x509.AuthorityKeyIdentifier.from_issuer_public_key(key.public_key()), critical=False)
         .sign(key, hashes.SHA256())
+    )
+
+
+def _usage(*, is_authority: bool) -> x509.KeyUsage:
+    return x509.KeyUsage(
+        digital_signature=not is_authority,
+        key_cert_sign=is_authority,
+        crl_sign=is_authority,
+        content_commitment=False,
+        key_encipherment=False,
+        data_encipherment=False,
+        key_agreement=False,
+        encipher_only=False,
+        decipher_only=False,
     )
 
 
