@@ -187,11 +187,16 @@ def test_a_node_that_runs_is_asked_again_and_again(manager: NodeManager) -> None
             await _until(lambda: manager.get_node_status("n") == "inactive")
             async with open_node(scheduler):
                 await _until(lambda: manager.get_node_status("n") == "active")
+                # Whoever watches is told after that, and not any more once nobody looks.
+                await _until(lambda: told()[-1:] == [Liveness.ACTIVE])
                 await manager.stop_monitoring()
         return seen
 
+    def told() -> list[Liveness]:
+        return [change.health.liveness for look in looks for change in look.changes]
+
     assert ["active"] == _run(watch())
-    states = [change.health.liveness for look in looks for change in look.changes]
+    states = told()
     # On a busy machine an answer may come after one look and before the next: then it is suspect for so long.
     known = [state for state, _ in itertools.groupby(one for one in states if one is not Liveness.SUSPECT)]
     assert [Liveness.INACTIVE, Liveness.ACTIVE] == known[-2:]
