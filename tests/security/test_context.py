@@ -125,4 +125,4 @@ def test_no_key_is_ever_on_a_disk(monkeypatch: pytest.MonkeyPatch) -> None:
 
     make_context(SCHEDULER, ssl.Purpose.CLIENT_AUTH)
 
-    assert before == set(os.listdir("/proc/self/fd"))
+    assert set(os.listdir("/proc/self/fd")) <= before  # others may have been closed meanwhile
