@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import click
@@ -23,6 +23,7 @@ import dask
 from pulseq.capabilities import read_labels
 from pulseq.models import CapabilityValue
 from pulseq.orchestration.quiet_settings import NODE_SETTINGS
+from pulseq.processes.native_threads import with_variables
 
 logger = logging.getLogger("pulseq.node")
 
@@ -141,7 +142,7 @@ async def _serve(
     try:
         if worker.nanny is not None:
             _forget_settings_of_nanny()
-        with _variables(NODE_SETTINGS):
+        with with_variables(NODE_SETTINGS):
             from pulseq.node.host_process import own_root
             from pulseq.node.node_on_worker import NodePlan, run_node
 
@@ -170,21 +171,6 @@ def _forget_settings_of_nanny() -> None:
             del os.environ[name]
     if os.environ.get("PYTHONHASHSEED") == _HASH_SEED_OF_NANNIES:
         del os.environ["PYTHONHASHSEED"]
-
-
-@contextlib.contextmanager
-def _variables(settings: Mapping[str, str]) -> Iterator[None]:
-    """Import Prefect as a node has it, and leave the environment as the worker's owner has it."""
-    before = {name: os.environ.get(name) for name in settings}
-    os.environ.update(settings)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def make_id(name: str) -> str:

@@ -22,10 +22,10 @@ def native_thread_limits(slots: int, environment: Mapping[str, str]) -> dict[str
 
 
 @contextlib.contextmanager
-def no_native_threads() -> Iterator[None]:
-    """Let numerical libraries that are imported meanwhile start no threads: Dask imports NumPy where there is one."""
-    before = {name: os.environ.get(name) for name in VARIABLES}
-    os.environ.update(dict.fromkeys(VARIABLES, "1"))
+def with_variables(settings: Mapping[str, str]) -> Iterator[None]:
+    """Have these variables meanwhile, and the environment as it was afterwards."""
+    before = {name: os.environ.get(name) for name in settings}
+    os.environ.update(settings)
     try:
         yield
     finally:
@@ -34,3 +34,8 @@ def no_native_threads() -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def no_native_threads() -> contextlib.AbstractContextManager[None]:
+    """Let numerical libraries that are imported meanwhile start no threads: Dask imports NumPy where there is one."""
+    return with_variables(dict.fromkeys(VARIABLES, "1"))

@@ -58,7 +58,7 @@ APP = PathTranslation(Workspace("/app", "/c/w/ab/app", ("/work",)))
         "http://[::1]/app/x",
         "https://app/x",
         "/opt/app/bin/tool",
-        "/home/ci/work/x",
+        "/srv/ci/work/x",
         "../app/x",
         "/opt/c++/app",
         "$HOME/app:${HOME}/app:$(pwd)/app:~/app",
