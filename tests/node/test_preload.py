@@ -16,6 +16,7 @@ from distributed import Scheduler, Worker
 from pulseq.cluster.health import look_at_nodes, reach_scheduler
 from pulseq.node import preload
 from pulseq.node.preload import dask_setup, make_id
+from pulseq.processes.native_threads import with_variables
 from tests.dask_nodes import open_node, open_scheduler
 from tests.dask_nodes import open_worker as open_labelled
 
@@ -164,7 +165,7 @@ def test_the_environment_of_the_owner_stays_as_it_is(monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("A", "theirs")
     monkeypatch.delenv("B", raising=False)
 
-    with preload._variables({"A": "ours", "B": "ours"}):
+    with with_variables({"A": "ours", "B": "ours"}):
         assert ("ours", "ours") == (os.environ["A"], os.environ["B"])
 
     assert ("theirs", None) == (os.environ["A"], os.environ.get("B"))
