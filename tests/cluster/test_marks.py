@@ -6,6 +6,7 @@ import asyncio
 
 import pytest
 
+from pulseq.cluster import marks
 from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.health import reach_scheduler
 from pulseq.cluster.marks import MARKS_KEY, decode_marks, read_marks, write_marks
@@ -75,7 +76,9 @@ def test_what_somebody_else_has_put_there_keeps_no_driver_away() -> None:
     assert {} == asyncio.run(read())
 
 
-def test_a_scheduler_that_is_not_there_is_told_of() -> None:
+def test_a_scheduler_that_is_not_there_is_told_of(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(marks, "_PATIENCE_SECONDS", 0.5)
+
     async def read() -> None:
         async with reach_scheduler("tcp://127.0.0.1:1") as reached:
             await read_marks(reached)

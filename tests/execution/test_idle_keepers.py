@@ -16,6 +16,7 @@ from pulseq.execution.runtime import keeper as runtime_keeper
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.stopped import LOOK_SECONDS, LOOKS
 from pulseq.models import AttemptOrder, CallBody, CommandBody, Reason, Status, TestCase
+from pulseq.processes import stopped_watch
 
 #: Prints who keeps it and where its temporary files are.
 TELL = CommandBody(("echo $PPID $TMPDIR",), shell=True)
@@ -109,7 +110,9 @@ def test_one_that_is_killed_while_it_waits_takes_no_test_along(run_bodies, numbe
     assert keeper_of(first) != keeper_of(second)
 
 
-def test_one_that_is_stopped_while_it_waits_is_continued(run_bodies):
+def test_one_that_is_stopped_while_it_waits_is_continued(run_bodies, monkeypatch):
+    monkeypatch.setattr(stopped_watch, "LOOK_SECONDS", 0.05)
+
     def stop(result):
         os.kill(keeper_of(result), signal.SIGSTOP)
 

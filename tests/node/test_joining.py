@@ -12,6 +12,7 @@ from distributed import Scheduler
 
 from pulseq import __version__
 from pulseq.errors import InfrastructureError
+from pulseq.node import joining
 from pulseq.node.joining import meet_scheduler, prepare_to_join
 from pulseq.node.leaving import own_name
 from pulseq.protocol.coding import PROTOCOL
@@ -134,7 +135,9 @@ def test_what_is_no_scheduler_is_told() -> None:
     at_scheduler(check)
 
 
-def test_one_that_is_not_there_may_be_tried_again() -> None:
+def test_one_that_is_not_there_may_be_tried_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(joining, "_PATIENCE_SECONDS", 0.5)
+
     async def check(scheduler: Scheduler) -> None:
         address = scheduler.address
         await scheduler.close()

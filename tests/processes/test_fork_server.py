@@ -16,6 +16,7 @@ import psutil
 import pytest
 
 from pulseq.errors import InfrastructureError
+from pulseq.processes import stopped_watch
 from pulseq.processes.fork_process import may_be_forked
 from pulseq.processes.fork_server import NAME, ForkServer
 from pulseq.processes.local_process import LocalProcess
@@ -397,7 +398,8 @@ def test_hundreds_of_forks_may_be_asked_for_at_once(place: Place) -> None:
     run(place, work)
 
 
-def test_a_fork_server_that_is_frozen_goes_on(place: Place) -> None:
+def test_a_fork_server_that_is_frozen_goes_on(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopped_watch, "LOOK_SECONDS", 0.05)
     notes: list[str] = []
     place.server.on_note = notes.append
 

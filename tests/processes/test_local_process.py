@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from pulseq.errors import InfrastructureError
-from pulseq.processes import patience
+from pulseq.processes import patience, stopped_watch
 from pulseq.processes.local_process import LocalProcess
 
 #: Far more than anything here takes; nothing waits for it to pass.
@@ -407,7 +407,10 @@ sys.exit(7)
 """
 
 
-def test_a_child_that_others_wait_for_goes_on_when_it_was_stopped(tmp_path: Path) -> None:
+def test_a_child_that_others_wait_for_goes_on_when_it_was_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stopped_watch, "LOOK_SECONDS", 0.05)
     told: asyncio.Queue[str] = asyncio.Queue()
 
     async def work() -> None:

@@ -6,7 +6,9 @@ import sys
 from collections.abc import Callable
 
 import psutil
+import pytest
 
+from pulseq.processes import stopped_watch
 from pulseq.processes.handle import ProcessHandle
 from pulseq.processes.stopped_watch import StoppedWatch
 
@@ -14,6 +16,11 @@ PATIENCE_SECONDS = 60.0
 STOPS_ITSELF = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
 #: Whoever continues it, somebody is there who stops it again.
 STOPS_FOR_EVER = f"{STOPS_ITSELF}\nwhile True: os.kill(os.getpid(), signal.SIGSTOP)"
+
+
+@pytest.fixture(autouse=True)
+def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stopped_watch, "LOOK_SECONDS", 0.05)
 
 
 def watch(program: str, look: Callable[[int], object] = bool, **options: int) -> tuple[list[int], int]:

@@ -8,6 +8,7 @@ import pytest
 from pulseq.errors import InfrastructureError
 from pulseq.processes.local_process import LocalProcess
 from pulseq.security.credentials import Credentials
+from pulseq.standing import standing_nodes
 from pulseq.standing.standing_nodes import NodeView, ask_nodes, view_node
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
@@ -39,7 +40,9 @@ def test_a_node_is_asked_how_it_does() -> None:
     assert (node.labels["host"], mute.answer) == ("lab1", None)
 
 
-def test_a_scheduler_that_is_not_there_is_told_in_one_line() -> None:
+def test_a_scheduler_that_is_not_there_is_told_in_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(standing_nodes, "_PATIENCE_SECONDS", 0.5)
+
     with pytest.raises(InfrastructureError, match=r"the scheduler at 'tcp://127.0.0.1:1' does not answer"):
         asyncio.run(ask_nodes("tcp://127.0.0.1:1"))
 
