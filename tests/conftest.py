@@ -16,7 +16,7 @@ __all__ = ["hosts"]
 
 # A shared machine may be slow at any moment; a deadline would be an assertion on seconds. Each run looks at other
 # examples, so that many runs of few find what a single one of many does.
-settings.register_profile("shared_machine", deadline=None, max_examples=40)
+settings.register_profile("shared_machine", deadline=None, max_examples=20)
 settings.load_profile("shared_machine")
 
 

@@ -269,7 +269,7 @@ def assert_scopes_are_whole(cases: list[TestCase], began: list[tuple[str, str]],
 
 @pytest.mark.parametrize("slots", [(1,), (2,), (1, 1, 1), (2, 1)], ids=str)
 @given(seed=st.integers(0, 2**32), scopes=st.booleans(), lose=st.booleans())
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_whatever_crosses_promises_are_kept_and_each_test_runs_once(
     slots: tuple[int, ...], seed: int, scopes: bool, lose: bool
 ) -> None:

@@ -221,4 +221,4 @@ class LedgerMachine(RuleBasedStateMachine):
 
 
 TestLedgerMachine = LedgerMachine.TestCase
-TestLedgerMachine.settings = settings(max_examples=80, stateful_step_count=40)
+TestLedgerMachine.settings = settings(max_examples=40, stateful_step_count=40)

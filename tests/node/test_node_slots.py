@@ -260,4 +260,4 @@ class SlotMachine(RuleBasedStateMachine):
 
 
 TestSlotMachine = SlotMachine.TestCase
-TestSlotMachine.settings = settings(max_examples=100, stateful_step_count=30)
+TestSlotMachine.settings = settings(max_examples=50, stateful_step_count=30)

@@ -461,7 +461,7 @@ class QueueMachine(RuleBasedStateMachine):
 
 
 TestQueueMachine = QueueMachine.TestCase
-TestQueueMachine.settings = settings(max_examples=100, stateful_step_count=40)
+TestQueueMachine.settings = settings(max_examples=50, stateful_step_count=40)
 
 
 def test_what_was_picked_and_is_back_stands_where_it_stood(queued: MakeTest) -> None:

@@ -6,7 +6,7 @@ import io
 import re
 import xml.etree.ElementTree as ET
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulseq.events import RunFinished, RunStarted, TestClosed, TestPlanned
@@ -50,6 +50,7 @@ def _page(record: RunRecord) -> str:
     return stream.getvalue().decode()
 
 
+@settings(max_examples=10)
 @given(_RUNS)
 def test_message_summary_page_json_and_table_have_the_same_counts(
     ends: list[tuple[Status, Reason | None] | None],

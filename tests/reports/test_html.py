@@ -298,7 +298,7 @@ def test_an_attack_is_shown_as_it_was_written(attack: str) -> None:
     assert (one_of(elements, "h1").said, attack in said_by(elements, "pre")) == (attack, True)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=25)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=10)
 @given(HOSTILE, HOSTILE, st.sampled_from(Status), st.sampled_from(Reason), st.booleans())
 def test_no_text_adds_an_element_an_attribute_or_a_link(
     text: str, other: str, status: Status, reason: Reason, flaky: bool
@@ -317,7 +317,7 @@ def test_no_text_adds_an_element_an_attribute_or_a_link(
     assert [link for link in links if not re.match(r"#[a-z0-9]+\Z|https?://", link)] == []
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=20)
+@settings(suppress_health_check=[HealthCheck.too_slow], max_examples=10)
 @given(HOSTILE, HOSTILE)
 def test_no_text_hides_or_turns_what_the_page_shows(text: str, other: str) -> None:
     page = page_of(hostile_record(text, other, Status.ERROR, Reason.EXCEPTION, False))

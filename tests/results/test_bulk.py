@@ -224,7 +224,7 @@ events = st.lists(
 )
 
 
-@settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=events)
 def test_duckdb_and_python_read_the_same_rows(
     tmp_path_factory: pytest.TempPathFactory,

@@ -408,7 +408,7 @@ histories = st.lists(
 )
 
 
-@settings(max_examples=6, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=4, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(history=histories, batch=st.integers(1, 5), hold=st.sampled_from([-1.0, 60.0]))
 def test_any_way_to_cut_a_journal_into_batches_leads_to_the_same_rows(
     tmp_path_factory, make_database, history: list[Event], batch: int, hold: float

@@ -5,7 +5,7 @@ from decimal import Decimal
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pulseq.results.table import WiredRows, from_wire, to_wire
@@ -57,6 +57,7 @@ def test_a_struct_with_the_names_of_a_tag_is_no_tag() -> None:
     assert from_wire(to_wire({"$": "decimal", "v": "1"})) == {"$": "decimal", "v": "1"}
 
 
+@settings(max_examples=8)
 @given(st.lists(st.lists(st.tuples(values, values), min_size=1, max_size=3), max_size=3))
 def test_rows_are_read_as_often_as_they_are_asked_for(batches: list[list[tuple[object, object]]]) -> None:
     lines = [json.dumps({"rows": [[to_wire(cell) for cell in row] for row in batch]}).encode() for batch in batches]
