@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from pathlib import Path
 from typing import IO
 
 import pytest
@@ -16,9 +15,10 @@ from pulseq.results.database import Database
 HOSTILE = "select '=1' || chr(27) || '[31m' as a"
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> str:
-    path = tmp_path / "results.duckdb"
+@pytest.fixture(scope="module")
+def database(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """One that nobody changes."""
+    path = tmp_path_factory.mktemp("sql") / "results.duckdb"
     with Database(path).write():
         return str(path)
 

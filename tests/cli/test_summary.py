@@ -3,24 +3,30 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 
 import pytest
 
 from pulseq.cli.main import run_command
 from pulseq.models import Status
+from pulseq.results.sync import sync
 from tests.results.conftest import Story
 
 
-@pytest.fixture
-def story(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Story:
-    monkeypatch.setenv("PULSEQ_HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("CI", "1")
-    story = Story(tmp_path / "home")
+@pytest.fixture(scope="module")
+def told(tmp_path_factory: pytest.TempPathFactory) -> Story:
+    """Two runs, and a database that has them."""
+    story = Story(tmp_path_factory.mktemp("summary") / "home")
     story.run("r1", story.test("first", Status.PASSED))
     story.run("r2", story.test("quick", Status.PASSED), story.test("slow", Status.FAILED, duration=7.0), at=1.8e9)
-    run_command(["results", "sync"])
+    sync(story.home)
     return story
+
+
+@pytest.fixture
+def story(told: Story, monkeypatch: pytest.MonkeyPatch) -> Story:
+    monkeypatch.setenv("PULSEQ_HOME", str(told.home))
+    monkeypatch.setenv("CI", "1")
+    return told
 
 
 def test_the_last_run_is_told_in_plain_lines(story: Story, capsys: pytest.CaptureFixture[str]) -> None:

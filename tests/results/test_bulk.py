@@ -40,10 +40,10 @@ def line_of(kind: str, **data: Any) -> bytes:
     return b'%s,"crc":"%08x"}\n' % (head, zlib.crc32(head))
 
 
-def stage(journal: Path, *, slow: bool = False) -> tuple[BulkBatch, dict[str, int]]:
+def stage(journal: Path, database: Database, *, slow: bool = False) -> tuple[BulkBatch, dict[str, int]]:
     """A batch, and how many rows it put into each stage table that is not empty."""
     batch = BulkBatch(read_slice(journal, 0, 1 << 20), slow=slow)
-    with Database(journal.parent / "x.duckdb").write() as connection:
+    with database.write() as connection:
         batch.stage(connection)
         tables = connection.execute("SELECT table_name FROM duckdb_tables() WHERE temporary").fetchall()
         counts = {
@@ -64,8 +64,8 @@ def rows_of(journal: Path, database: Database, monkeypatch: pytest.MonkeyPatch, 
         return {table: connection.execute(f"FROM {table} ORDER BY ALL").fetchall() for table in RUN_TABLES}
 
 
-def test_a_test_that_is_told_in_order_is_read_by_duckdb(tmp_path: Path) -> None:
-    batch, counts = stage(write(tmp_path, PLANNED, STARTED, FINISHED, CLOSED))
+def test_a_test_that_is_told_in_order_is_read_by_duckdb(database: Database, tmp_path: Path) -> None:
+    batch, counts = stage(write(tmp_path, PLANNED, STARTED, FINISHED, CLOSED), database)
     assert counts == {"stage_attempts": 1, "stage_started": 1, "stage_tests": 1, "stage_verdicts": 1}
     assert (batch.entries, batch.told.entries, batch.damaged) == (4, 0, 0)
 
@@ -122,17 +122,17 @@ def test_an_attempt_is_of_the_task_run_that_was_told_last_before_its_result(
     ],
 )
 def test_a_line_that_this_version_does_not_understand_is_left_out_and_counted(
-    tmp_path: Path, line: bytes, monkeypatch: pytest.MonkeyPatch
+    database: Database, tmp_path: Path, line: bytes
 ) -> None:
     journal = write(tmp_path, PLANNED, CLOSED, more=line)
     with pytest.raises(UnreadableLinesError):
-        stage(journal)
-    report = ingest(journal, Database(tmp_path / "results.duckdb"))
+        stage(journal, database)
+    report = ingest(journal, database)
     assert (report.entries, report.damaged_lines, report.end_offset) == (2, 1, journal.stat().st_size)
 
 
-def test_python_can_look_at_all_of_it_first(tmp_path: Path) -> None:
-    batch, counts = stage(write(tmp_path, PLANNED, STARTED, FINISHED, CLOSED), slow=True)
+def test_python_can_look_at_all_of_it_first(database: Database, tmp_path: Path) -> None:
+    batch, counts = stage(write(tmp_path, PLANNED, STARTED, FINISHED, CLOSED), database, slow=True)
     assert counts == {"stage_attempts": 1, "stage_started": 1, "stage_tests": 1, "stage_verdicts": 1}
     assert (batch.entries, batch.damaged) == (4, 0)
 
@@ -161,12 +161,14 @@ def test_metrics_are_the_same_whether_they_are_those_of_the_first_result_or_othe
 
 
 @pytest.mark.parametrize("value", ["many", [1.0], {"a": 1.0}])
-def test_a_result_whose_metric_is_no_number_is_left_out_alone(tmp_path: Path, value: object) -> None:
+def test_a_result_whose_metric_is_no_number_is_left_out_alone(
+    database: Database, tmp_path: Path, value: object
+) -> None:
     result = {"test_id": "b", "attempt": 1, "node_id": "n", "status": "passed", "metrics": {"duration": value}}
     journal = write(tmp_path, FINISHED, more=line_of("attempt_finished", result=result))
     with pytest.raises(UnreadableLinesError):
-        stage(journal)
-    report = ingest(journal, Database(tmp_path / "results.duckdb"))
+        stage(journal, database)
+    report = ingest(journal, database)
     assert (report.entries, report.damaged_lines) == (1, 1)
 
 

@@ -29,10 +29,9 @@ OWN, OTHER = "/mine/checkout.yaml", "/copy/checkout.yaml"
     ],
 )
 def test_runs_that_share_a_project_are_of_one_lineage(
-    story: Story, projects: Sequence[str], lineage: Lineage, expected: bool
+    story: Story, database: Database, projects: Sequence[str], lineage: Lineage, expected: bool
 ) -> None:
     story.run("r1", options={"projects": projects})
-    database = Database(story.home / "results.duckdb")
     sync(story.home, database)
 
     with database.read() as connection:
