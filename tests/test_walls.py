@@ -132,6 +132,7 @@ Wall = Callable[[Modules], Iterator[str]]
 parse = functools.cache(ast.parse)
 
 
+@functools.cache
 def read_modules(root: Path) -> Modules:
     files = [file for top in ("pulseq", "flows") for file in sorted((root / top).rglob("*.py"))]
     return {".".join(file.relative_to(root).with_suffix("").parts): file.read_text() for file in files}
