@@ -35,6 +35,9 @@ def pytest_collection() -> Generator[None, object, object]:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     mark_tests_with_hosts(items)
+    for item in items:
+        if item.get_closest_marker("processes"):
+            item.add_marker(pytest.mark.system)
 
 
 @pytest.fixture(autouse=True)

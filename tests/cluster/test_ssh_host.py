@@ -21,7 +21,7 @@ from pulseq.fleet import Fleet, NodeSpec, SshSpec
 from pulseq.protocol.host import NodeEnded
 from tests.sshd import Sshd, make_key, needs_sshd, running_sshd
 
-pytestmark = needs_sshd
+pytestmark = [needs_sshd, pytest.mark.system]
 P = ParamSpec("P")
 
 
@@ -194,7 +194,7 @@ async def test_a_host_says_nothing_of_nodes_that_it_was_not_told_to_start(tmp_pa
 
 @in_a_loop
 async def test_a_way_that_leads_nowhere_is_told_once_for_all_nodes_of_the_host(sshd: Sshd, tmp_path: Path) -> None:
-    options = (("ProxyCommand", "sleep 100"), *sshd.spec.options)
+    options = (("ProxyCommand", "sleep 100"), ("ConnectTimeout", "1"), *sshd.spec.options)
     host = host_of(sshd.spec, tmp_path, options=options)
     troubles = await asyncio.gather(host.connect(), host.connect(), return_exceptions=True)
     await host.stop()

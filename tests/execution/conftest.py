@@ -15,13 +15,20 @@ import pytest
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, SessionResult
 
+#: Fixtures that run bodies and suites as a node does.
+IN_PROCESSES = {"suite", "run_body", "run_bodies", "in_executor"}
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slots that are interpreters take the longest; what they do as forks do is tried by the forks at any time."""
     here = Path(__file__).parent
     for item in items:
-        if here in item.path.parents and _params(item).get("isolation") == "interpreter":
+        if here not in item.path.parents:
+            continue
+        if _params(item).get("isolation") == "interpreter":
             item.add_marker(pytest.mark.system)
+        elif not IN_PROCESSES.isdisjoint(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.processes)
 
 
 def _params(item: pytest.Item) -> Mapping[str, object]:

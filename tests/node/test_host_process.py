@@ -16,6 +16,8 @@ from pulseq.execution.runtime import wire
 from pulseq.node.host_process import sweep
 from pulseq.protocol.host import MARK, Beat, FindPort, HostHello, NodeEnded, PortFound, StopNode, from_host, to_line
 
+pytestmark = pytest.mark.processes
+
 
 class Program:
     """One that runs; what it has said so far was read."""

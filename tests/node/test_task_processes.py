@@ -22,6 +22,8 @@ from pulseq.node.task_processes import FlowTasks, TaskProcesses
 from pulseq.protocol.to_node import RunTask
 from tests.system.workplace import until
 
+pytestmark = pytest.mark.processes
+
 SETUP = json.dumps({"environment": {"WORD": "told"}, "directory": "/", "path": ["/nowhere", *sys.path]}).encode()
 
 

@@ -22,6 +22,8 @@ from pulseq.processes.fork_server import NAME, ForkServer
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.watched_process import UNKNOWN_CODE
 
+pytestmark = pytest.mark.processes
+
 #: Far more than anything here takes; nothing waits for it to pass.
 PATIENCE_SECONDS = 60.0
 #: Its name is as long as that of a node's module, and of the one that is forked.

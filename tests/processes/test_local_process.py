@@ -19,6 +19,8 @@ from pulseq.errors import InfrastructureError
 from pulseq.processes import patience, stopped_watch
 from pulseq.processes.local_process import LocalProcess
 
+pytestmark = pytest.mark.processes
+
 #: Far more than anything here takes; nothing waits for it to pass.
 PATIENCE_SECONDS = 60.0
 HEAD = """

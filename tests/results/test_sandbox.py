@@ -19,6 +19,8 @@ from pulseq.results.sandbox import run_sql
 from pulseq.results.table import Table
 from tests.results.conftest import MakeDatabase, Story
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture(scope="module")
 def written(tmp_path_factory: pytest.TempPathFactory, make_database: MakeDatabase) -> Path:
