@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import shutil
 import subprocess
@@ -13,11 +14,14 @@ from pulseq.cli.main import app
 from pulseq.cli.man import man, write_manual
 from tests.test_docs import COMMANDS, OPTIONS
 
-PLAIN = write_manual().replace(r"\-", "-").replace(r"\fB", "").replace(r"\fR", "")
+
+@functools.cache
+def plain() -> str:
+    return write_manual().replace(r"\-", "-").replace(r"\fB", "").replace(r"\fR", "")
 
 
 def section(command: str) -> str:
-    found = re.search(rf"^\.SS pulseq {command}$(.*?)(?=^\.S[SH]|\Z)", PLAIN, re.MULTILINE | re.DOTALL)
+    found = re.search(rf"^\.SS pulseq {command}$(.*?)(?=^\.S[SH]|\Z)", plain(), re.MULTILINE | re.DOTALL)
     assert found, f"the page has no section on {command!r}"
     return found[1]
 
@@ -37,7 +41,7 @@ def test_every_command_has_its_section_and_says_what_it_does() -> None:
 
 
 def test_exit_codes_are_those_of_the_help() -> None:
-    assert str(app.help_epilogue) in PLAIN
+    assert str(app.help_epilogue) in plain()
 
 
 def test_it_is_printed(capsys: pytest.CaptureFixture[str]) -> None:

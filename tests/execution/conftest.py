@@ -21,9 +21,9 @@ IN_PROCESSES = {"suite", "run_body", "run_bodies", "in_executor"}
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Slots that are interpreters take the longest; what they do as forks do is tried by the forks at any time."""
-    here = Path(__file__).parent
+    here = f"{Path(__file__).parent}/"
     for item in items:
-        if here not in item.path.parents:
+        if not str(item.path).startswith(here):
             continue
         if _params(item).get("isolation") == "interpreter":
             item.add_marker(pytest.mark.system)
