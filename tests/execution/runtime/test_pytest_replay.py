@@ -106,7 +106,9 @@ def play(tmp_path: Path) -> Callable[[Callable[[Stage], None]], tuple[Stage, int
                 return True
 
         (tmp_path / "pytest.ini").write_text("[pytest]\n")
-        options = ["-s", "-p", "no:cacheprovider", "-p", "no:faulthandler", f"--rootdir={tmp_path}"]
+        # The last of them looks through all that there is for garbage, five times.
+        without = [f"-pno:{name}" for name in ("cacheprovider", "faulthandler", "unraisableexception")]
+        options = ["-s", *without, f"--rootdir={tmp_path}"]
         code = int(pytest.main([*options, f"-c{tmp_path}/pytest.ini", str(tmp_path)], plugins=[Controller()]))
         return stages[0], code
 
