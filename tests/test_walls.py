@@ -140,7 +140,9 @@ def read_modules(root: Path) -> Modules:
 
 def for_types_alone(tree: ast.Module) -> set[ast.AST]:
     """What is under `if TYPE_CHECKING:`, and never happens."""
-    guards = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    guards = [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" == getattr(node.test, "id", "")
+    ]
     return {node for guard in guards for statement in guard.body for node in ast.walk(statement)}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+import shutil
+from pathlib import Path
 
 import pytest
 
@@ -10,16 +11,25 @@ from pulseq.models import Status
 from pulseq.results.database import Database
 from pulseq.results.ingest import RUN_TABLES, ingest
 from pulseq.results.row_stamps import TABLES, Doubts, find_doubts, stamp_rows
+from tests.results.conftest import MakeDatabase, Story
 
 NOBODY: frozenset[str] = frozenset()
 
 
-@pytest.fixture
-def two_runs(story: Any, database: Database) -> Database:
+@pytest.fixture(scope="module")
+def taken_in(tmp_path_factory: pytest.TempPathFactory, make_database: MakeDatabase) -> Database:
+    """Two runs, and a database that has them, which nobody changes."""
+    story = Story(tmp_path_factory.mktemp("stamps"))
+    database = make_database(story.home / "results.duckdb")
     for run_id in ("r1", "r2"):
         tests = story.test("a", Status.FAILED, Status.PASSED), story.test("b", Status.FAILED)
         ingest(story.run(run_id, *tests), database)
     return database
+
+
+@pytest.fixture
+def two_runs(taken_in: Database, tmp_path: Path) -> Database:
+    return Database(shutil.copyfile(taken_in.path, tmp_path / "results.duckdb"))
 
 
 def _doubts_after(database: Database, *statements: str) -> Doubts:
