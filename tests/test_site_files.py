@@ -61,12 +61,14 @@ def strictly(schema: Any) -> Any:
     return kept
 
 
+@pytest.mark.system
 def test_the_operator_knows_each_key_of_the_manifest(definition: dict[str, Any]) -> None:
     properties = definition["properties"]["spec"]
     errors = Draft202012Validator(strictly(properties)).iter_errors(MANIFEST["spec"])
     assert [] == [f"{'.'.join(map(str, error.absolute_path))}: {error.message}" for error in errors]
 
 
+@pytest.mark.system
 def test_a_misspelt_key_would_be_seen(definition: dict[str, Any]) -> None:
     wrong = json.loads(json.dumps(MANIFEST["spec"]))
     wrong["worker"]["spec"]["containers"][0]["arguments"] = []

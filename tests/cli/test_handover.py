@@ -90,6 +90,7 @@ def _pulseq(home: Path, *arguments: str, **environment: str) -> Caller:
     return Caller(process, Path(errors.name))
 
 
+@pytest.mark.processes
 def test_a_refusal_is_told_in_its_place(home: Path) -> None:
     code, _, err, handed_over = _pulseq(home, "run", "gone.yaml").finish()
 
@@ -97,6 +98,7 @@ def test_a_refusal_is_told_in_its_place(home: Path) -> None:
     assert "gone.yaml" in err
 
 
+@pytest.mark.processes
 def test_output_goes_where_the_caller_has_it(home: Path) -> None:
     code, out, _, handed_over = _pulseq(home, "run", "gone.yaml", "--output", "json").finish()
 
@@ -104,12 +106,14 @@ def test_output_goes_where_the_caller_has_it(home: Path) -> None:
     assert 4 == json.loads(out)["exit_code"]
 
 
+@pytest.mark.processes
 def test_other_verbs_are_done_here(home: Path) -> None:
     code, _, err, handed_over = _pulseq(home, "check", "gone.yaml").finish()
 
     assert (4, False) == (code, handed_over), err
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("changed", ["PREFECT_API_URL", "DASK_DISTRIBUTED__COMM__RETRY__COUNT", "PYTHONHASHSEED"])
 def test_what_modules_have_read_already_is_not_changed_behind_them(home: Path, changed: str) -> None:
     code, _, err, handed_over = _pulseq(home, "run", "gone.yaml", **{changed: "5"}).finish()
@@ -224,6 +228,7 @@ def _hand_over(home: Path, *, before: str = "pass", shell: str = "") -> str:
     return ended.stdout.strip()
 
 
+@pytest.mark.processes
 def test_where_nobody_listens_the_run_is_done_here(home: Path, tmp_path: Path) -> None:
     assert ("4", "None") == (_hand_over(home), _hand_over(tmp_path))
 
@@ -234,10 +239,12 @@ def test_where_nobody_listens_the_run_is_done_here(home: Path, tmp_path: Path) -
     assert "None" == _hand_over(tmp_path)
 
 
+@pytest.mark.processes
 def test_without_a_standard_input_the_run_is_done_here(home: Path) -> None:
     assert "None" == _hand_over(home, shell="<&-")
 
 
+@pytest.mark.processes
 def test_a_debugger_keeps_the_run_to_itself(home: Path) -> None:
     assert "None" == _hand_over(home, before="sys.settrace(lambda *_: None)")
 
@@ -256,6 +263,7 @@ def test_another_state_of_the_code_is_another_identity(tmp_path: Path, monkeypat
     assert before != identity()
 
 
+@pytest.mark.processes
 def test_a_terminal_of_the_caller_is_the_runs(home: Path) -> None:
     ours, theirs = pty.openpty()
     look = "import sys; from pulseq.cli.handover import hand_over; sys.argv = ['pulseq', 'run', '--nope']; "

@@ -42,6 +42,7 @@ def read_terminal(terminal: IO[bytes]) -> bytes:
         return b""
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("written_as", ["table", "json", "csv"])
 def test_nothing_reaches_a_terminal_raw(database: str, written_as: str) -> None:
     command = [sys.executable, "-m", "pulseq", "sql", HOSTILE, "--db", database, "--format", written_as, "--raw"]
@@ -54,6 +55,7 @@ def test_nothing_reaches_a_terminal_raw(database: str, written_as: str) -> None:
     assert b"\x1b" not in shown
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("columns", ["80", "200"])
 def test_an_id_is_whole_on_a_terminal_of_any_width(database: str, columns: str) -> None:
     whole = "tests/unit/test_cart.py::TestCart::test_total[" + "x" * 60 + "]"

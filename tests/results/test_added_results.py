@@ -103,6 +103,7 @@ added.close()
 """
 
 
+@pytest.mark.processes
 def test_memory_stays_bounded_however_many_results_there_are() -> None:
     told = subprocess.run([sys.executable, "-c", MANY], capture_output=True, text=True, check=True).stdout
     count, grown = map(int, told.split())
