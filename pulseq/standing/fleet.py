@@ -18,7 +18,7 @@ from pulseq.cluster.scheduler_address import check_scheduler, credentials_for, k
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, find_cluster
 from pulseq.errors import InfrastructureError, UsageError, nearest
 from pulseq.events import NodeHealth
-from pulseq.fleet import FrameworkConfig, NodeSpec
+from pulseq.fleet import LOCAL_HOSTS, FrameworkConfig, NodeSpec
 from pulseq.marks import MarkState, NodeMark
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule
@@ -218,4 +218,6 @@ def _node_missing(
         None if part is None or part.condition is Condition.RUNNING else f"{part.condition} ({part.why or 'just now'})"
     )
     way = "joined" if spec is None or spec.joins else "local" if spec.is_local else "ssh"
-    return FleetNode(health.node_id, way, spec.host if spec else "", health, mark=mark, why_unfit=why)
+    # Where one that joins by itself is, it says when it comes, unless the nodes file does.
+    host = "" if spec is None or (spec.joins and spec.host in LOCAL_HOSTS) else spec.host
+    return FleetNode(health.node_id, way, host, health, mark=mark, why_unfit=why)
