@@ -197,7 +197,7 @@ class NodeManager:
     async def _mark(self, node_id: str, state: MarkState, why: str) -> None:
         if node_id not in self._known():
             raise self._unknown(node_id)
-        mark = NodeMark(node_id, state, why, user_here(), time.time())
+        mark = NodeMark(node_id, state, why, user_here(), time.time()).after(self._session.marks.get(node_id))
         self._follow_session()
         if self._cluster is not None:
             await tell_marks(self._cluster.health, [mark])

@@ -97,7 +97,7 @@ class FleetAccess:
         ]
 
     async def mark(self, ids: Sequence[str], state: MarkState, *, why: str, who: str) -> Marking:
-        """Mark nodes, for all runs that go on or begin later.
+        """Mark nodes, for all runs that go on or begin later; a mark that says nothing new leaves the one that was.
 
         Raises:
             UsageError: a node that nobody knows; then none is marked.
@@ -106,8 +106,9 @@ class FleetAccess:
         before = await read_marks(self.scheduler)
         known = {*await self._ask_workers(), *self._expected, *before}
         refuse_unknown(ids, known)
-        marks = tuple(NodeMark(node_id, state, why, who, time.time()) for node_id in dict.fromkeys(ids))
-        trouble = await write_marks(self.scheduler, marks)
+        made = (NodeMark(node_id, state, why, who, time.time()) for node_id in dict.fromkeys(ids))
+        marks = tuple(mark.after(before.get(mark.node_id)) for mark in made)
+        trouble = await write_marks(self.scheduler, [mark for mark in marks if mark != before.get(mark.node_id)])
         return Marking(marks, before, trouble)
 
     async def wait_until_drained(self, ids: Iterable[str], seconds: float) -> list[FleetNode]:

@@ -98,7 +98,7 @@ def test_a_drained_node_finishes_what_it_has_begun_and_gives_back_the_rest(place
     _node(place, "drain", "two", "--why", "new firmware")
     until(lambda: _data(place, "drained", "node_marked"), "the run has heard of it")
     before = _list(place)["two"]
-    busy = place.run("node", "drain", "two", "--why", "new firmware", "--wait", "0")
+    busy = place.run("node", "drain", "two", "--wait", "0")
     flag.touch()
     ended = finish(run)
 
@@ -110,7 +110,9 @@ def test_a_drained_node_finishes_what_it_has_begun_and_gives_back_the_rest(place
     assert 1 == busy.code
     assert "two still has 2 dispatches of drained" in busy.err
     assert "note: node two gets no more tests: draining since" in ended.err
-    until(lambda: _list(place)["two"]["drained"], "it is drained")
+    drained = place.run("node", "drain", "two", "--wait", "60")
+    assert (0, "two is drained") == (drained.code, drained.err.splitlines()[-1])
+    assert "new firmware" in _list(place)["two"]["why_no_work"]
     (attempts,) = place.sql("select count(*) as made, max(attempt) as most from attempts where run_id = 'drained'")
     assert {"made": 12, "most": 1} == attempts
     _node(place, "undrain", "two")
