@@ -308,7 +308,7 @@ def _is_there(sending: asyncio.Task[str]) -> bool:
 
 def _say_output(done: Done) -> str:
     lines = [line for line in (done.output or "").splitlines() if line.strip()]
-    return "\n  ".join([f"{done.trouble}; its last lines:", *lines[-_TOLD_LINES:]]) if lines else str(done.trouble)
+    return "\n  ".join([f"{done.trouble}; its last output:", *lines[-_TOLD_LINES:]]) if lines else str(done.trouble)
 
 
 def _retrieve(task: asyncio.Task[object]) -> None:
