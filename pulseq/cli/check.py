@@ -16,7 +16,7 @@ from pulseq.capabilities import match, nearest_miss
 from pulseq.cli.common_options import NodeCount
 from pulseq.cluster.own_nodes import find_host_problem
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
-from pulseq.fleet import Fleet, NodeSpec
+from pulseq.fleet import SLOT_A_PROCESSOR, Fleet, NodeSpec
 from pulseq.models import CapabilityValue, PytestBody, Suite, TestCase
 from pulseq.node.machine import read_machine
 from pulseq.orchestration.api_address import check_api
@@ -85,7 +85,9 @@ def _check_suites(
     suite, fleet = call_all(load, choose)
     source = f" from {fleet.source}" if fleet.source else ""
     print(f"suite {suite.name}: {len(suite.tests)} entries", file=sys.stderr)
-    print(f"nodes{source}: {len(fleet.nodes)} with {fleet.slots} slots", file=sys.stderr)
+    by_processors = any(node.max_concurrent_tests == SLOT_A_PROCESSOR for node in fleet.nodes)
+    slots = "a slot for each processor" if by_processors else f"{fleet.slots} slots"
+    print(f"nodes{source}: {len(fleet.nodes)} with {slots}", file=sys.stderr)
     # Where nobody says where it is to run, that may be on what `pulseq up` keeps.
     needs_all = not ship and (told_where or fleet.source is not None)
     troubles = [

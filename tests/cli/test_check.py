@@ -198,7 +198,9 @@ def test_what_prepare_makes_is_there_where_it_is_run(
     (place / "suite.yaml").write_text(PREPARED)
 
     assert 0 == check("suite.yaml", **options)
-    assert "note:" not in capsys.readouterr().err
+    told = capsys.readouterr().err
+    assert "note:" not in told
+    assert ("nodes: 1 with a slot for each processor" in told) == ("hosts" in options)
 
 
 def test_what_prepare_makes_is_noted_where_nobody_says_where_it_is_to_run(
