@@ -168,7 +168,7 @@ class NodeManager:
         It holds for a node of that id that comes later, too, and for all who use the same cluster.
 
         Args:
-            why: the reason, for all who wonder.
+            why: the reason, for all who wonder; without it a node that is draining keeps the one that it has.
 
         Raises:
             KeyError: it is neither registered nor one of the runner's.
