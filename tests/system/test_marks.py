@@ -25,7 +25,8 @@ framework: {heartbeat_interval: 1, node_timeout: 6}
 """
 #: Each waits for a file, so that what goes on when is the test's to say.
 WAITS = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]):\n    time.sleep(0.01)\n"
-#: Of a slot's first item pytest is told which is next, so that two stay where they are.
+#: Of a slot's first item pytest is told which is next, so that two stay where they are. Those of the node that is
+#: drained are long, so that it hears of that within one of them on any machine.
 ITEMS = """
 import os, time, pytest
 
@@ -33,6 +34,7 @@ import os, time, pytest
 def test_n(n):
     while not os.path.exists({flag!r}):
         time.sleep(0.01)
+    os.environ["PULSEQ_NODE_ID"] == "two" and time.sleep(2)
 """
 #: Runs a flow of `flows/`, and prints the state that comes of it.
 FLOW = """
