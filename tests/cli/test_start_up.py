@@ -13,6 +13,8 @@ import pytest
 
 from pulseq.cli.main import COMMANDS
 
+pytestmark = pytest.mark.processes
+
 #: What takes its time to import, and has nothing to do with help or refusals.
 HEAVY = {"prefect", "prefect_dask", "distributed", "dask", "duckdb", "pydantic", "jinja2", "numpy", "httpx", "pytest"}
 #: The parser and its help are 370 modules, a verb brings up to 150 of its own; Prefect alone is 1,500.

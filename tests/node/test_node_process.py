@@ -6,6 +6,10 @@ import json
 import subprocess
 import sys
 
+import pytest
+
+pytestmark = pytest.mark.processes
+
 _LOADED = """
 import json, sys
 import pulseq.node.node_process

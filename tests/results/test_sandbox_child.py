@@ -8,6 +8,8 @@ import pytest
 
 from pulseq.results.database import Database
 
+pytestmark = pytest.mark.processes
+
 
 @pytest.fixture
 def path(database: Database) -> Path:
