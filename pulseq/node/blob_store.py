@@ -211,10 +211,10 @@ class BlobStore:
             raise _gone()
         write_file(target, data, mode=mode, mtime_ns=mtime_ns)
 
-    def forget(self, limit: int, spared: AbstractSet[bytes]) -> None:
-        """Forget blobs, the longest unused first, until what is kept is no more than this many bytes.
+    def forget(self, limit: int, spared: AbstractSet[bytes]) -> int | None:
+        """Forget blobs, the longest unused first, until no more than this many bytes are kept; how many those are.
 
-        Where others are just about to use some, nothing is.
+        Where others are just about to use some, nothing is forgotten, nor told.
 
         Args:
             spared: those that runs use.
@@ -228,10 +228,12 @@ class BlobStore:
             total = sum(size for _, size, _, _ in kept)
             for _, size, name, digests in kept:
                 if total <= limit:
-                    return
+                    break
                 if spared.isdisjoint(digests):
                     self._remove(name)
                     total -= size
+            return total
+        return None
 
     def _remove(self, name: str) -> None:
         if os.sep in name:

@@ -84,6 +84,44 @@ def test_what_a_test_writes_is_in_no_other_run(projects: HostProjects) -> None:
     assert TEXT == Path(bring(projects, "another run").place, "src/a.py").read_bytes()
 
 
+def test_the_next_run_has_the_tree_as_the_last_one_got_it(projects: HostProjects) -> None:
+    place = Path(bring(projects).place)
+    made = []
+    for change in (lambda: None, lambda: (place / "src/a.py").write_text("broken"), (place / "new").touch):
+        made.append((place / "src/a.py").stat().st_ctime_ns)
+        change()
+        asyncio.run(projects.leave("r"))
+        assert not place.exists()
+        assert str(place) == bring(projects).place
+        assert TEXT == (place / "src/a.py").read_bytes()
+        assert ["src"] == os.listdir(place)
+    assert made[0] == made[1] < made[2] == (place / "src/a.py").stat().st_ctime_ns
+
+
+def test_a_run_has_no_file_that_its_project_has_no_more(projects: HostProjects) -> None:
+    bring(projects)
+    asyncio.run(projects.leave("r"))
+    moved = Manifest(MANIFEST.root, (ProjectFile("a.py", digest_of(TEXT), len(TEXT), 0o644, 0),))
+    ask(projects, OfferProject(moved, 10**9))
+    place = ask(projects, MakeWorkspace()).place
+
+    assert ["a.py"] == os.listdir(place)
+    assert TEXT == Path(place, "a.py").read_bytes()
+
+
+def test_trees_that_are_kept_make_room_before_a_disk_is_called_full(
+    projects: HostProjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(_: object) -> object:
+        kept = any(path.is_dir() for path in (tmp_path / "projects" / "trees").glob("*"))
+        return type("Usage", (), {"free": 3_000_000 if kept else 10**9})
+
+    bring(projects)
+    asyncio.run(projects.leave("r"))
+    monkeypatch.setattr(shutil, "disk_usage", free)
+    assert Lacking() == ask(projects, OfferProject(MANIFEST, 10**9))
+
+
 def test_a_disk_that_has_no_room_is_told_with_both_numbers(
     projects: HostProjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -180,6 +218,7 @@ def test_more_than_a_host_may_keep_is_forgotten_after_the_run(tmp_path: Path) ->
     assert Lacking() == ask(projects, OfferProject(MANIFEST, 10**9), "another run")
     projects.leave_all()
     assert Lacking((digest_of(TEXT),)) == ask(projects, OfferProject(MANIFEST, 10**9))
+    assert [] == [path for path in (tmp_path / "projects" / "trees").iterdir() if path.is_dir()]
     projects.leave_all()
 
 

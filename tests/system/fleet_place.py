@@ -20,7 +20,7 @@ CREDENTIALS = "fleet.pem"
 #: What stays on a host, so that the next run finds it: projects and their environments; what pytest itself keeps; of a
 #: node that has joined by itself what it is, its log, and its credentials.
 KEPT = re.compile(
-    r"/home/tester/\.cache(/pulseq(/w(/deciding)?|/projects(/incoming|/store.id|/store.lock|/(objects|packs|prepared|bytecode)(/.*)?)?)?)?"
+    r"/home/tester/\.cache(/pulseq(/w(/deciding)?|/projects(/incoming|/store.id|/store.lock|/(objects|packs|prepared|trees)(/.*)?)?)?)?"
     r"|/tmp/pytest-of-tester(/.*)?"
     rf"|/home/tester/({re.escape(CREDENTIALS)}|\.pulseq(/nodes(/[^/]+(/[^/]+|/logs/[^/]+)?)?)?)"
 )
