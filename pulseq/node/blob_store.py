@@ -67,8 +67,7 @@ class BlobStore:
         Raises:
             OSError: it cannot be made.
         """
-        for place in (self._objects, self._incoming, self._directory / "packs"):
-            make_own_directory(place)
+        self._make_directories()
         path = self._directory / "store-id"
         with open(open_own(path, os.O_RDWR), "r+", encoding="ascii") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
@@ -76,6 +75,10 @@ class BlobStore:
             if not self.id:
                 self.id = secrets.token_hex(8)
                 stream.write(self.id)
+
+    def _make_directories(self) -> None:
+        for place in (self._objects, self._incoming, self._directory / "packs"):
+            make_own_directory(place)
 
     @contextlib.contextmanager
     def using(self) -> Iterator[None]:
@@ -85,6 +88,7 @@ class BlobStore:
 
     @contextlib.contextmanager
     def _locked(self, how: int) -> Iterator[None]:
+        self._make_directories()  # somebody may have emptied the cache meanwhile
         with open(open_own(self._directory / "store.lock", os.O_RDWR), "rb") as stream:
             fcntl.flock(stream, how)
             yield
