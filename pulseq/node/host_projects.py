@@ -199,7 +199,7 @@ class HostProjects:
     def _put(self, run_id: str, message: PutBlobs) -> Done:
         if run_id not in self._runs:
             return Done("the run was left", again=True)
-        data = message.data
+        data: bytes | memoryview = message.data
         if message.compressed:
             data = grow(data, sum(part.length for part in message.parts))
         self._store.put(run_id, message.parts, data)

@@ -45,7 +45,7 @@ def bring(projects: HostProjects, run_id: str = "r") -> Workspace:
     lacking = ask(projects, OfferProject(MANIFEST, 10**9), run_id)
     if lacking.digests:
         data, compressed = shrink(TEXT)
-        assert Done() == ask(projects, PutBlobs((part_of(TEXT),), data, compressed), run_id)
+        assert Done() == ask(projects, PutBlobs((part_of(TEXT),), memoryview(data), compressed), run_id)
     return Workspace(MANIFEST.root, ask(projects, MakeWorkspace(), run_id).place)
 
 
@@ -132,13 +132,13 @@ def test_a_disk_that_has_no_room_is_told_with_both_numbers(
 
 def test_what_is_damaged_on_the_way_is_asked_for_again(projects: HostProjects) -> None:
     ask(projects, OfferProject(MANIFEST, 10**9))
-    assert ask(projects, PutBlobs((part_of(TEXT),), b"x" * len(TEXT))).again
+    assert ask(projects, PutBlobs((part_of(TEXT),), memoryview(b"x" * len(TEXT)))).again
     assert ask(projects, MakeWorkspace()).again
 
 
 def test_what_was_not_offered_is_asked_for_again(projects: HostProjects) -> None:
     assert ask(projects, MakeWorkspace()).again
-    assert ask(projects, PutBlobs((part_of(TEXT),), TEXT)).again
+    assert ask(projects, PutBlobs((part_of(TEXT),), memoryview(TEXT))).again
 
 
 def test_what_comes_while_the_run_is_left_is_not_kept(
@@ -153,14 +153,14 @@ def test_what_comes_while_the_run_is_left_is_not_kept(
         put(store, *arguments)
 
     monkeypatch.setattr(BlobStore, "put", leave_and_put)
-    ask(projects, PutBlobs((BlobPart(digest_of(TEXT), 3, 0, len(TEXT)),), TEXT[:3]))
+    ask(projects, PutBlobs((BlobPart(digest_of(TEXT), 3, 0, len(TEXT)),), memoryview(TEXT)[:3]))
     assert [] == list((tmp_path / "projects" / "incoming").iterdir())
 
 
 def test_a_tree_that_cannot_be_made_leaves_nothing(projects: HostProjects, tmp_path: Path) -> None:
     file = ProjectFile("x" * 300, digest_of(TEXT), len(TEXT), 0o644, 0)
     ask(projects, OfferProject(Manifest("/p", (file,)), 10**9))
-    ask(projects, PutBlobs((part_of(TEXT),), TEXT))
+    ask(projects, PutBlobs((part_of(TEXT),), memoryview(TEXT)))
     told = ask(projects, MakeWorkspace())
 
     assert told.trouble.startswith("it cannot have a file named 'xxx")
@@ -177,7 +177,7 @@ def test_a_tree_whose_run_is_left_meanwhile_is_made_no_further_and_gone(
         for name, digest, size in zip("ab", digests, (len(TEXT), 1), strict=True)
     ]
     ask(projects, OfferProject(Manifest("/p", tuple(files)), 10**9))
-    ask(projects, PutBlobs((part_of(TEXT), part_of(b"x")), TEXT + b"x"))
+    ask(projects, PutBlobs((part_of(TEXT), part_of(b"x")), memoryview(TEXT + b"x")))
     place, placed, begun, is_left = BlobStore.place, list[bytes](), threading.Event(), threading.Event()
 
     def place_slowly(store: BlobStore, digest: bytes, *arguments: Any, **named: Any) -> None:
