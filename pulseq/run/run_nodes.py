@@ -79,7 +79,10 @@ class RunNodes:
         return self._admission.background
 
     def join(self, node: LiveNode) -> None:
-        """A node has come: let it take tests as soon as it knows the run."""
+        """A node has come: let it take tests as soon as it knows the run; one that is too late for any is let go."""
+        if self._admission.has_ended:
+            self._retired.add(node.id)
+            return
         labels = {name: value for name, value in node.labels.items() if name not in _COLUMNS}
         self.tell(NodeJoined(node.id, node.host, node.slots, node.capabilities, node.incarnation or None, labels))
         self._retired.discard(node.id)
