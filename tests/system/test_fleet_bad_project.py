@@ -36,9 +36,9 @@ echo made > env/it
 """
 #: What is said of each host.
 TROUBLE = {
-    "failing": "prepare failed with exit code 3; its last lines:\n  no such package",
-    "hanging": "prepare took longer than its timeout of 2 s and was ended; its last lines:\n  no such package",
-    "careless": "prepare has ended well, and left no 'env', its outputs; its last lines:\n  no such package",
+    "failing": "prepare failed with exit code 3; its last output:\n  no such package",
+    "hanging": "prepare took longer than its timeout of 2 s and was ended; its last output:\n  no such package",
+    "careless": "prepare has ended well, and left no 'env', its outputs; its last output:\n  no such package",
     "small": "MB free, expected 114 MB, for the project and 50 MB beside: free some space, name another `directory`",
     "deep": "it cannot have a file named 'aaaa",
 }
