@@ -24,6 +24,7 @@ from pulseq.cluster.ssh_trouble import explain, explain_version
 from pulseq.errors import InfrastructureError
 from pulseq.execution.runtime import wire
 from pulseq.fleet import SshSpec
+from pulseq.ownership import make_own_directory
 from pulseq.processes.message_line import LineClosedError, MessageLine
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS, make_temp_root
 from pulseq.processes.spawn import open_log, spawn
@@ -139,7 +140,7 @@ class HostLink:
                 f"host {self._host!r} cannot be reached: there is no key file {self._ssh.identity!r}; "
                 "name one that is there: `ssh: {identity: FILE}`"
             )
-        self._place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_own_directory(self._place)
         began = self._log_size()
         self._spawn(slots)
         assert self._line is not None
