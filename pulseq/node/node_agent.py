@@ -10,6 +10,7 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from distributed import Worker
 from distributed.worker_state_machine import SecedeEvent
@@ -99,6 +100,8 @@ class NodeAgent:
         self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
+        #: By run: what makes it known here, and what has it forgotten, is done in the order in which it was asked.
+        self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._leaked = 0
         self._silent = False
         self._probe = Probe(node_id, temp_root, self._tell_work, lambda: self.projects.place)
@@ -169,7 +172,10 @@ class NodeAgent:
         match asked.message:
             case BeginRun() as begin:
                 await self._begin_run(run_id, begin)
-            case OfferProject() | PutBlobs() | MakeWorkspace() as message:
+            case OfferProject() as offer:
+                async with self._in_order(run_id):
+                    return await self.projects.do(run_id, offer)
+            case PutBlobs() | MakeWorkspace() as message:
                 return await self.projects.do(run_id, message)
             case Dispatch() as dispatch:
                 if self._shares_worker:
@@ -198,16 +204,21 @@ class NodeAgent:
 
     async def _begin_run(self, run_id: str, begin: BeginRun) -> None:
         around, workspace = Surroundings.of(begin.bodies, self.variables), begin.workspace
-        paths = await self.projects.begin(run_id, workspace, around.environment) if workspace is not None else None
-        if run_id not in self._runs:
-            self._runs[run_id] = RunOnNode(self, run_id, around, paths)
-        await self._runs[run_id].open()
+        async with self._in_order(run_id):
+            paths = await self.projects.begin(run_id, workspace, around.environment) if workspace is not None else None
+            if run_id not in self._runs:
+                self._runs[run_id] = RunOnNode(self, run_id, around, paths)
+            await self._runs[run_id].open()
 
     async def _leave_run(self, run_id: str) -> None:
-        await self.flow_tasks.leave(run_id)
-        if run := self._runs.pop(run_id, None):
-            await run.close()
-        await self.projects.leave(run_id)
+        async with self._in_order(run_id):
+            await self.flow_tasks.leave(run_id)
+            if run := self._runs.pop(run_id, None):
+                await run.close()
+            await self.projects.leave(run_id)
+
+    def _in_order(self, run_id: str) -> asyncio.Lock:
+        return self._changing.setdefault(run_id, asyncio.Lock())
 
     def send(self, run_id: str, messages: list[NodeMessage]) -> None:
         """Hand messages to the driver of a run, by way of the scheduler."""
