@@ -210,7 +210,7 @@ class Dispatcher:
     def end_unsatisfiable(self, key: Key) -> None:
         """End a test that no node fits, with the nearest miss, or none that may have it."""
         requirements = self.ledger.case(key).requirements
-        offers = {node.id: node.capabilities for node in self.cluster.nodes.values()}
+        offers = self.nodes.offers()
         if closed := self.nodes.closed_to(requirements):
             why = say_closed(closed)
         else:
