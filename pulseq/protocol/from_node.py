@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pulseq.artifacts import LeftFile
 from pulseq.models import AttemptResult, Key, SessionResult
-from pulseq.protocol.coding import PROTOCOL, decode, encode
+from pulseq.protocol.coding import PROTOCOL, ProtocolError, decode, encode
 
 
 class AttemptStart(Struct, frozen=True, tag="attempt_start"):
@@ -157,6 +157,21 @@ def decode_report(data: bytes) -> Report:
         ProtocolError: it is none, or of another protocol.
     """
     return decode(data, Report)
+
+
+class Sender(Struct, frozen=True):
+    """Who says a report."""
+
+    node_id: str
+    incarnation: str
+
+
+def sender_of(data: bytes) -> Sender | None:
+    """Who has sent a report, whatever else is in it; None where not even that can be read."""
+    try:
+        return decode(data, Sender)
+    except ProtocolError:
+        return None
 
 
 def run_topic(run_id: str) -> str:

@@ -6,19 +6,17 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import structs
 
 from pulseq.background import Background
-from pulseq.blotting import blot_texts
 from pulseq.capabilities import nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, RunNote, SessionFinished
-from pulseq.execution.runtime.blotting import Blotter
 from pulseq.marks import MarkState, NodeMark
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, PytestSpec, Reason, TestCase
 from pulseq.orchestration.delivery import Delivery
@@ -34,12 +32,12 @@ from pulseq.protocol.from_node import (
     SessionEnd,
     TaskRunState,
     TestsRecalled,
-    decode_report,
 )
 from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.command_cases import CommandCases
 from pulseq.run.expansion import session_row
 from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
+from pulseq.run.incoming import Incoming
 from pulseq.run.ledger import Ledger, Next
 from pulseq.run.prefetch import Prefetch
 from pulseq.run.run_clocks import within
@@ -85,7 +83,7 @@ class Dispatcher:
     _stealing: WorkStealing = field(init=False)
     _prefetch: Prefetch = field(init=False)
     _cases: CommandCases = field(init=False)
-    _blotter: Blotter | None = field(init=False)
+    _incoming: Incoming = field(init=False)
     _dispatched: int = 0
     _admitting: bool = True
     _error: Exception | None = None
@@ -105,7 +103,8 @@ class Dispatcher:
             self.shipping,
             self.variables,
         )
-        self._blotter = self.variables.blotter()
+        tell, blotter = self.ledger.tell, self.variables.blotter()
+        self._incoming = Incoming(self.cluster, self.nodes.clocks, tell, self.give_up, blotter)
         self._cases = CommandCases(self.ledger)
         self._stealing = WorkStealing(self.in_flight, self.queue, self._ask_back)
         self._prefetch = Prefetch(self.in_flight, self.queue, self.ledger, self._send, self._decline)
@@ -252,18 +251,19 @@ class Dispatcher:
     def receive(self, event: tuple[float, dict[str, Any]]) -> None:
         """Messages of a node, by way of the run's topic."""
         try:
-            report = decode_report(event[1]["report"])
-            node = self.cluster.nodes.get(report.node_id)
-            if node is None or node.incarnation != report.incarnation:
-                logger.debug("node %s was taken for lost before it said this", report.node_id)
-                return
-            for message in report.messages:
-                if self._blotter is not None:  # the node has done so: this is for a way that it does not know
-                    message = blot_texts(message, self._blotter)
-                self._take(node, self.nodes.clocks.on_our_clock(node, message))
+            for node, message in self._incoming.messages(event[1]["report"]):
+                self._take(node, message)
         except Exception as error:  # noqa: BLE001 - Dask would log it and go on; the run would wait for ever
             self._error = error
         self._changed.set()
+
+    def give_up(self, node: LiveNode, why: str) -> None:
+        """A node is there and cannot be relied on: it is lost to the run, which has it end what it runs."""
+        self.ledger.tell(RunNote(f"node {node.id} takes no part any more: {why}"))
+        del self.cluster.nodes[node.id]
+        self.lose_node(node.id, why)
+        leaving = self.runner.leave_run(self.run_id, [node.address])
+        self.background.start(_unless_gone(leaving), f"leaving node {node.id}")
 
     def _take(self, node: LiveNode, message: NodeMessage) -> None:
         node_id = node.id
@@ -391,3 +391,8 @@ class Dispatcher:
     async def settle(self) -> None:
         """Until nothing of ours is under way any more; nodes that still get ready are not waited for."""
         await self.background.settle()
+
+
+async def _unless_gone(asking: Coroutine[Any, Any, None]) -> None:
+    with contextlib.suppress(OSError):
+        await asking

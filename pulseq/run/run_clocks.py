@@ -88,6 +88,10 @@ class RunClocks:
         known = self.clocks.of(node.id, node.incarnation, self.now())
         return 0.0 if known is None else known.shift
 
+    def now_at(self, node: LiveNode) -> float:
+        """What the node's clock says now, in Unix seconds, as far as it is known."""
+        return self.wall() + (self.shift_of(node) if self.differs(node) else 0.0)
+
     def differs(self, node: LiveNode) -> bool:
         """Whether the node's clock is not this process's, as far as that is known."""
         clock_id = node.labels.get("clock")
