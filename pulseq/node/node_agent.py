@@ -6,6 +6,7 @@ One agent lives in each node's process, beside its Dask worker and on the same e
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,6 +16,7 @@ from weakref import WeakValueDictionary
 from distributed import Worker
 from distributed.worker_state_machine import SecedeEvent
 
+from pulseq.errors import InfrastructureError
 from pulseq.execution.executor import Executor
 from pulseq.models import (
     Collection,
@@ -51,6 +53,8 @@ from pulseq.protocol.to_node import (
 )
 from pulseq.protocol.work import Dispatch
 
+logger = logging.getLogger("pulseq.nodes")
+
 T = TypeVar("T")
 
 
@@ -62,6 +66,9 @@ class NodeAgent:
     `shares_worker` whether the worker has tasks of others, whose places dispatches are not to take.
     `variables` are those of all bodies here, `python` is the interpreter of those that name none.
     `projects` has what was sent of the projects of runs.
+
+    Attributes:
+        failed: set when something has died here that nobody waits for: the node is not to be relied on any more.
     """
 
     def __init__(
@@ -91,7 +98,7 @@ class NodeAgent:
         self.incarnation = incarnation
         self.slots = slots
         self.node_slots = NodeSlots(slots)
-        self._giving_way = GivingWay(self.node_slots)
+        self._giving_way = GivingWay(self.node_slots, self.note_death)
         self.temp_root = temp_root
         self.executor = self._make_executor(os.environ)
         #: Of bodies that have the environment of a login, once there are some.
@@ -104,7 +111,11 @@ class NodeAgent:
         self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._leaked = 0
         self._silent = False
+        #: What has died that nobody waits for, once something has.
+        self._failure: str | None = None
+        self.failed = asyncio.Event()
         self._probe = Probe(node_id, temp_root, self._tell_work, lambda: self.projects.place)
+        self._probe.background.on_death = self.note_death
 
     async def start(self) -> None:
         """Make the node able to run bodies; from here on drivers reach it."""
@@ -121,6 +132,14 @@ class NodeAgent:
     def note_leaked(self, processes: int) -> None:
         """So many processes that a body left behind were killed."""
         self._leaked += processes
+
+    def note_death(self, name: str, error: BaseException) -> None:
+        """Something has died that nobody waits for: all who have tests here hear of it, and new runs are refused."""
+        self._failure = f"{name} has failed there with {type(error).__name__}: {error}"
+        logger.error("%s", self._failure, exc_info=error)
+        for run in self._runs.values():
+            run.tell_failure(self._failure)
+        self.failed.set()
 
     def _make_executor(self, environment: Mapping[str, str]) -> Executor:
         return Executor(
@@ -203,6 +222,8 @@ class NodeAgent:
         self._worker.handle_stimulus(SecedeEvent(key=key, compute_duration=0.0, stimulus_id=f"pulseq-{key[2]}"))
 
     async def _begin_run(self, run_id: str, begin: BeginRun) -> None:
+        if self._failure is not None:
+            raise InfrastructureError(self._failure)
         around, workspace = Surroundings.of(begin.bodies, self.variables), begin.workspace
         async with self._in_order(run_id):
             paths = await self.projects.begin(run_id, workspace, around.environment) if workspace is not None else None

@@ -40,6 +40,7 @@ from pulseq.protocol.from_node import (
     AttemptStart,
     DispatchDone,
     NextAsked,
+    NodeFailed,
     NodeMessage,
     SessionEnd,
     TestsRecalled,
@@ -75,6 +76,7 @@ class RunOwner(Protocol):
 
     def send(self, run_id: str, messages: list[NodeMessage]) -> None: ...
     def note_leaked(self, processes: int) -> None: ...
+    def note_death(self, name: str, error: BaseException) -> None: ...
     async def executor_for(self, surroundings: Surroundings) -> Executor: ...
 
 
@@ -103,7 +105,7 @@ class RunOnNode:
         self._memory = MachineMemory()
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
-        self._background = Background()
+        self._background = Background(agent.note_death)
         self._ends = AttemptEnds(
             lambda message, busy: self.tell(message, busy=busy),
             agent.temp_root,
@@ -352,6 +354,11 @@ class RunOnNode:
             self._agent.note_leaked(message.result.leaked_processes)
         told = message if self._paths is None else self._paths.bring_home(message)
         self._outbox.put(self._blot(told), busy=busy)
+
+    def tell_failure(self, why: str) -> None:
+        """Tell the driver at once that this node has failed."""
+        self.tell(NodeFailed(why))
+        self._outbox.flush()
 
     def _blot(self, value: T) -> T:
         blotter = self._surroundings.blotter

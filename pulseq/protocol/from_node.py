@@ -68,6 +68,12 @@ class NextAsked(Struct, frozen=True, tag="next_asked"):
     held: frozenset[str]
 
 
+class NodeFailed(Struct, frozen=True, tag="node_failed"):
+    """Something has failed on the node that nobody waits for, and nothing that it is at is to be relied on."""
+
+    why: str
+
+
 class PrepareOutput(Struct, frozen=True, tag="prepare_output"):
     """What makes the run's project ready on the host of this node has written this line, and may have others before."""
 
@@ -129,6 +135,7 @@ NodeMessage: TypeAlias = (
     | CasesFound
     | DispatchDone
     | NextAsked
+    | NodeFailed
     | PrepareOutput
     | SessionEnd
     | TaskRunState

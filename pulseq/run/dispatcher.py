@@ -27,6 +27,7 @@ from pulseq.protocol.from_node import (
     CasesFound,
     DispatchDone,
     NextAsked,
+    NodeFailed,
     NodeMessage,
     PrepareOutput,
     SessionEnd,
@@ -279,6 +280,8 @@ class Dispatcher:
                 self.delivery.put(message)
             case DispatchDone():
                 self._land(message)
+            case NodeFailed(why):
+                self.give_up(node, why)
             case PrepareOutput(line):
                 self.ledger.tell(RunNote(f"node {node_id} gets ready: {line}"))
             case SessionEnd():

@@ -11,6 +11,7 @@ from typing import Any, cast
 import pytest
 
 from pulseq.blobs import digest_of
+from pulseq.errors import InfrastructureError
 from pulseq.models import AttemptOrder, CommandBody, PytestSpec, TestCase
 from pulseq.node.host_projects import HostProjects
 from pulseq.node.node_agent import NodeAgent
@@ -18,6 +19,7 @@ from pulseq.node.run_on_node import RunOnNode
 from pulseq.node.surroundings import Surroundings
 from pulseq.node.workspaces import Claim, Workspaces
 from pulseq.protocol.coding import encode
+from pulseq.protocol.from_node import NodeFailed, NodeMessage
 from pulseq.protocol.project_files import BlobPart, Manifest, ProjectFile, Workspace
 from pulseq.protocol.to_node import (
     BeginRun,
@@ -140,3 +142,30 @@ def test_a_run_that_is_left_while_it_begins_leaves_no_tree_behind(
         return Path(workspace.place).exists()
 
     assert not asyncio.run(story())
+
+
+def test_where_something_dies_that_nobody_waits_for_all_runs_hear_of_it_and_new_ones_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, list[NodeMessage]] = {}
+    agent = NodeAgent(cast(Any, SimpleNamespace(executors={"default": None})), node_id="n", slots=1, temp_root=tmp_path)
+    monkeypatch.setattr(agent, "send", lambda run_id, messages: told.update({run_id: messages}))
+
+    async def story() -> None:
+        for run_id in ("r", "s"):
+            agent._runs[run_id] = RunOnNode(agent, run_id, Surroundings.of(BodyVariables(), {}))
+
+        async def die() -> None:
+            raise LookupError("no more")
+
+        agent._runs["r"]._background.start(die(), "giving back dispatch 1")
+        await agent.failed.wait()
+        try:
+            await agent.take(encode(Order("t", BeginRun())))
+        finally:
+            await agent.end_bodies()
+
+    with pytest.raises(InfrastructureError, match="has failed there with LookupError: no more"):
+        asyncio.run(story())
+    failed = NodeFailed("giving back dispatch 1 has failed there with LookupError: no more")
+    assert {"r": [failed], "s": [failed]} == told
