@@ -264,7 +264,8 @@ class PytestSession:
         if answer["op"] == "interpreter":
             answer = {**await self._collect_by_interpreters(), "isolation_reason": answer["reason"]}
         if answer["op"] == "collected":
-            return collection_of(answer, isolation="interpreter" if self._by_interpreters else "fork")
+            isolation = "interpreter" if self._by_interpreters else "fork"
+            return await asyncio.to_thread(collection_of, answer, isolation=isolation)
         await self._drop_zygote()
         return Collection((), usage_error=answer["error"])
 

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Coroutine, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,7 +41,6 @@ from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
 from pulseq.run.incoming import Incoming
 from pulseq.run.ledger import Ledger, Next
 from pulseq.run.prefetch import Prefetch
-from pulseq.run.run_clocks import within
 from pulseq.run.run_nodes import RunNodes, say_closed
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.shipping import Shipping
@@ -87,6 +86,8 @@ class Dispatcher:
     _incoming: Incoming = field(init=False)
     _dispatched: int = 0
     _admitting: bool = True
+    #: How many are adding tests piece by piece.
+    _adding: int = 0
     _error: Exception | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     background: Background = field(default_factory=Background)
@@ -177,11 +178,11 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Until every test has its verdict, and further ones are not waited for."""
-        while self.ledger.open or self.held:
+        while self._goes_on:
             self._changed.clear()
             if self._error is not None:
                 raise self._error
-            if self._admitting:
+            if self._admitting and not self._adding:
                 self._end_unmatched(self.queue.withdraw_unmatched(time.monotonic()))
                 for requirements, count in self.queue.take_hopeful():
                     self.nodes.note_waiting(requirements, count)
@@ -192,8 +193,22 @@ class Dispatcher:
                 self._stealing.look(time.monotonic())
             elif not self.in_flight:
                 return
-            if self.ledger.open or self.held:  # what no node fits may have been the last
+            if self._goes_on:  # what no node fits may have been the last
                 await self._wait()
+
+    @property
+    def _goes_on(self) -> bool:
+        return bool(self.ledger.open or self.held or self._adding)
+
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[None]:
+        """While tests are added, piece by piece, the run goes on, and nothing is chosen."""
+        self._adding += 1
+        try:
+            yield
+        finally:
+            self._adding -= 1
+            self._changed.set()
 
     def release(self) -> None:
         """Wait for no further tests."""
@@ -263,8 +278,7 @@ class Dispatcher:
         self.ledger.tell(RunNote(f"node {node.id} takes no part any more: {why}"))
         del self.cluster.nodes[node.id]
         self.lose_node(node.id, why)
-        leaving = self.runner.leave_run(self.run_id, [node.address])
-        self.background.start(_unless_gone(leaving), f"leaving node {node.id}")
+        self.background.start(self.nodes.dismiss(node), f"leaving node {node.id}")
 
     def _take(self, node: LiveNode, message: NodeMessage) -> None:
         node_id = node.id
@@ -274,7 +288,9 @@ class Dispatcher:
             case CasesFound():
                 self._cases.take(message)
             case AttemptEnd(result):
-                self._book(self._placed(node, result))
+                test = self.ledger.record.tests.get(result.key)
+                sent_at = test.sent.sent_at if test is not None and test.sent is not None else None
+                self._book(self.nodes.clocks.placed(node, result, sent_at, self.ledger.clock()))
                 self.on_end(node_id, message)
             case TaskRunState():
                 self.delivery.put(message)
@@ -298,13 +314,6 @@ class Dispatcher:
         if (dispatch := self._carrier_of(key)) is not None:
             dispatch.begin(key)
         self.ledger.start(key, start.attempt, node_id, start.task_run)
-
-    def _placed(self, node: LiveNode, result: AttemptResult) -> AttemptResult:
-        """A result that started when it can have started, also where the node's clock was set meanwhile."""
-        test = self.ledger.record.tests.get(result.key)
-        if test is None or test.sent is None or not self.nodes.clocks.differs(node):
-            return result
-        return within(result, test.sent.sent_at, self.ledger.clock())
 
     def _book(self, result: AttemptResult) -> None:
         """All that follows from the result of an attempt."""
@@ -394,8 +403,3 @@ class Dispatcher:
     async def settle(self) -> None:
         """Until nothing of ours is under way any more; nodes that still get ready are not waited for."""
         await self.background.settle()
-
-
-async def _unless_gone(asking: Coroutine[Any, Any, None]) -> None:
-    with contextlib.suppress(OSError):
-        await asking

@@ -97,6 +97,10 @@ class RunClocks:
         clock_id = node.labels.get("clock")
         return clock_id is not None and not (clock_id and clock_id == self.clock_id)
 
+    def placed(self, node: LiveNode, result: AttemptResult, sent_at: float | None, now: float) -> AttemptResult:
+        """A result that started when it can have started, also where the node's clock was set meanwhile."""
+        return within(result, sent_at, now) if self.differs(node) else result
+
     def on_our_clock(self, node: LiveNode, message: NodeMessage) -> NodeMessage:
         """What a node says, with its times on the clock of this process; messages come in their order."""
         if not self.differs(node):

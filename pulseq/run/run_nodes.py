@@ -166,8 +166,12 @@ class RunNodes:
             await self.changed.wait()
         await self.before_leave(node_id)
         if node := self.cluster.nodes.get(node_id):
-            with contextlib.suppress(OSError):  # it has gone by itself
-                await self.runner.leave_run(self.run_id, [node.address])
+            await self.dismiss(node)
+
+    async def dismiss(self, node: LiveNode) -> None:
+        """Have a node end what it runs, and forget the run."""
+        with contextlib.suppress(OSError):  # it has gone by itself
+            await self.runner.leave_run(self.run_id, [node.address])
 
     def retire(self, node_id: str) -> None:
         """Give a node nothing more, for good."""
