@@ -17,6 +17,7 @@ from pulseq.cluster.marks import decode_mark, read_marks
 from pulseq.cluster.node_check import find_trouble, say_no_nodes
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.own_nodes import OwnNodes
+from pulseq.cluster.retire_watch import RetireWatch
 from pulseq.cluster.run_watch import RunWatch
 from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
@@ -143,6 +144,7 @@ class Cluster:
         try:
             await self.client.register_plugin(PortableNodeWatch(), name=NodeWatch.name)
             await self.client.register_plugin(RunWatch(), name=RunWatch.name)
+            await self.client.register_plugin(RetireWatch(), name=RetireWatch.name)
         except Exception as error:  # whatever its process lacks
             raise InfrastructureError(
                 f"the scheduler at {self.address!r} cannot take PulseQ's plug-ins ({type(error).__name__}: {error}); "

@@ -288,8 +288,8 @@ class Dispatcher:
             case CasesFound():
                 self._cases.take(message)
             case AttemptEnd(result):
-                test = self.ledger.record.tests.get(result.key)
-                sent_at = test.sent.sent_at if test is not None and test.sent is not None else None
+                known = self.ledger.record.tests.get(result.key)
+                sent_at = known.sent.sent_at if known is not None and known.sent is not None else None
                 self._book(self.nodes.clocks.placed(node, result, sent_at, self.ledger.clock()))
                 self.on_end(node_id, message)
             case TaskRunState():
