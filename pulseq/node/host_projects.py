@@ -17,7 +17,7 @@ from pulseq.execution.executor import Executor
 from pulseq.node.blob_store import BlobStore, DamagedBlobError
 from pulseq.node.kept_bytecode import KeptBytecode
 from pulseq.node.path_translation import PathTranslation
-from pulseq.node.preparing import PrepareError, Preparing, forget_old_outputs
+from pulseq.node.preparing import PrepareError, Preparing, forget_old_outputs, kept_outputs
 from pulseq.node.surroundings import Surroundings
 from pulseq.node.workspaces import Claim, NoSuchNameError, UnwantedError, Workspaces, make_tree
 from pulseq.ownership import close_to_others, is_foreign
@@ -170,7 +170,9 @@ class HostProjects:
 
     def _forget(self, asked: int) -> None:
         forget_old_outputs(self._prepared)
-        self._store.forget(asked if self._store_bytes is None else self._store_bytes, self._workspaces.used_blobs())
+        limit = asked if self._store_bytes is None else self._store_bytes
+        used = self._workspaces.used_blobs()
+        self._store.forget(limit, used, kept_outputs(self._prepared, used))
 
     def _offer(self, run_id: str, offer: OfferProject) -> Lacking:
         if self._trouble:
