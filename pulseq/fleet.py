@@ -107,3 +107,12 @@ class Fleet:
     def slots(self) -> int:
         """How many tests they run at a time."""
         return sum(node.max_concurrent_tests for node in self.nodes)
+
+    @property
+    def has_local(self) -> bool:
+        """Whether one of its nodes is started on this machine."""
+        return any(node.is_local for node in self.nodes)
+
+    def gets_project(self, *, ship: bool | None) -> bool:
+        """Whether the project of a run goes to one of its nodes; `ship` as the options of a run have it."""
+        return any(not node.is_local for node in self.nodes) if ship is None else ship

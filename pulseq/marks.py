@@ -44,6 +44,10 @@ class NodeMark(Struct, frozen=True, omit_defaults=True):
         """Whether the node may have tests, as without a mark."""
         return self.state is MarkState.OPEN
 
+    def after(self, before: NodeMark | None) -> NodeMark:
+        """What is said from now on: the mark before, where this one says no more than that one does."""
+        return self if before is None or before.state is not self.state or self.why else before
+
     def say(self, *, drained: bool = False) -> str:
         """As in `draining since 30 Nov 07:40 by anna@desk: new firmware`; `drained` where nothing is left on it."""
         state = "drained" if drained and self.state is MarkState.DRAINING else self.state.value

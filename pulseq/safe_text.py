@@ -9,6 +9,7 @@ Rich markup needs no escape: reports build `rich.text.Text`, which takes none.
 from __future__ import annotations
 
 import re
+from itertools import dropwhile
 from xml.sax.saxutils import escape, quoteattr
 
 _ESCAPE_SEQUENCE = re.compile(
@@ -67,6 +68,7 @@ def last_lines(text: str, count: int, limit: int = 1000) -> list[str]:
 def gist(error: str, count: int, limit: int = 200) -> list[str]:
     """The `count` lines of an error that say most: pytest's first `E` lines, else the last lines.
 
+    Of an exception whose text is longer its first lines are those: they begin with its name.
     Of a program how it ended comes first: its last words may be about something else. Of a test that was ended
     where it was comes next, its innermost frame first.
     """
@@ -78,7 +80,18 @@ def gist(error: str, count: int, limit: int = 200) -> list[str]:
     if lines and lines[0].endswith(_OUTPUT_FOLLOWS):
         ended = lines[0].removesuffix(_OUTPUT_FOLLOWS)
         return [safe_line(f"{ended}: {lines[-1]}", limit)] if count == 1 else [ended, *lines[1:][1 - count :]]
-    return said[:count] if said else lines[-count:]
+    if said:
+        return said[:count]
+    raised = _find_raised(lines)
+    return raised[:count] if len(raised) > count else lines[-count:]
+
+
+def _find_raised(lines: list[str]) -> list[str]:
+    """The lines of the exception that a traceback ends with; none where there is no traceback."""
+    frames = [at for at, line in enumerate(lines) if line.startswith('  File "')]
+    if not frames:
+        return []
+    return list(dropwhile(lambda line: line.startswith("  "), lines[frames[-1] :]))
 
 
 def without_dump(error: str, output: str) -> str:

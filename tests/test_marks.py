@@ -30,6 +30,19 @@ def test_what_is_drained_says_so_and_what_is_cordoned_never_is() -> None:
     assert "cordoned" == NodeMark("n", MarkState.CORDONED).say(drained=True)
 
 
+def test_a_mark_that_says_nothing_new_leaves_the_one_that_was() -> None:
+    before = NodeMark("n", MarkState.DRAINING, "firmware", "anna@desk", AT)
+    again, other = NodeMark("n", MarkState.DRAINING, who="bert"), NodeMark("n", MarkState.DRAINING, "disk", "bert")
+    cordoned = NodeMark("n", MarkState.CORDONED, who="bert")
+
+    assert [before, other, cordoned, again] == [
+        again.after(before),
+        other.after(before),
+        cordoned.after(before),
+        again.after(None),
+    ]
+
+
 def test_a_user_without_a_name_is_somebody(monkeypatch: pytest.MonkeyPatch) -> None:
     def nameless() -> str:
         raise KeyError("getpwuid(): uid not found: 4711")

@@ -85,6 +85,15 @@ def test_the_gist_of_another_error_is_its_end() -> None:
     assert gist("Traceback\n  File x\nValueError: no\n", 1) == ["ValueError: no"]
 
 
+def test_the_gist_of_an_exception_of_many_lines_begins_where_it_does() -> None:
+    frames = 'Traceback (most recent call last):\n  File "x.py", line 1, in f\n    raise ValueError(…)\n      ^^^^^\n'
+    error = f"{frames}ValueError: no price\n  of any\ncart\nwas found"
+
+    assert ["ValueError: no price"] == gist(error, 1)
+    assert ["ValueError: no price", "  of any", "cart"] == gist(error, 3)
+    assert ["      ^^^^^", "ValueError: no price"] == gist(f"{frames}ValueError: no price", 2)
+
+
 def test_the_gist_of_a_program_is_how_it_ended_and_its_last_words() -> None:
     error = "ended by signal 11 (SIGSEGV); its last output:\nE   of nothing\nsaving the cart"
 

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Annotated
+
+from cyclopts import Parameter
 
 from pulseq.capabilities import match, nearest_miss
 from pulseq.cli.common_options import NodeCount
 from pulseq.cluster.own_nodes import find_host_problem
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
-from pulseq.fleet import Fleet, NodeSpec
+from pulseq.fleet import SLOT_A_PROCESSOR, Fleet, NodeSpec
 from pulseq.models import CapabilityValue, PytestBody, Suite, TestCase
 from pulseq.node.machine import read_machine
 from pulseq.orchestration.api_address import check_api
 from pulseq.ownership import default_home
+from pulseq.projects.project_check import NOT_PREPARED, PromisedPaths, refuse_unsendable, say_unmade
 from pulseq.run.fleet_choice import choose_fleet
 from pulseq.standing.known_api import configure, known_api
 from pulseq.suites.absent import Absences
@@ -30,18 +35,23 @@ def check(
     *suites: str,
     nodes: Path | None = None,
     count: NodeCount = None,
+    hosts: Annotated[tuple[str, ...], Parameter(name="--on")] = (),
+    ship: Annotated[bool | None, Parameter(name="--ship", negative="--no-ship")] = None,
     pyargs: bool = False,
     project: Path | None = None,
 ) -> int:
     """Validate suites, nodes and prefect.yaml, and tell which tests no node fits or can start; starts nothing.
 
-    Of tests it tells which directory, program, interpreter or file is not on this machine, where a node is.
+    Of tests it tells which directory, program, interpreter or file is not on this machine, where a node is; of a
+    project that goes to hosts, why it could not. No host is reached.
     Of prefect.yaml it tells what Prefect would ignore or replace with a placeholder.
 
     Args:
         suites: Suite files, directories, test files; as for `pulseq run`.
         nodes: Nodes file; by default the one beside the suite, else nodes of this machine.
         count: Local nodes with one slot each, or `auto`.
+        hosts: Hosts that are to run it, as for `pulseq run`.
+        ship: The project goes to the hosts of all nodes, or to none, as for `pulseq run`.
         pyargs: Arguments that are no suite files are names of Python packages.
         project: A prefect.yaml; by default the one of the working directory, if there is one.
     """
@@ -50,31 +60,55 @@ def check(
     has_project = project is not None or written.exists()
     checks: list[Callable[[], None]] = []
     if suites or not has_project:
-        checks.append(lambda: _check_suites(suites, nodes, count, pyargs=pyargs))
+
+        def choose() -> Fleet:
+            return choose_fleet(list(suites), nodes_file=nodes, count=count, scheduler=None, hosts=hosts)
+
+        told_where = bool(nodes or count or hosts)
+        load = functools.partial(_load, suites, pyargs=pyargs)
+        checks.append(lambda: _check_suites(load, choose, ship=ship, told_where=told_where))
     if has_project:
         checks.append(lambda: check_project(written))
     call_all(*checks)
     return 0
 
 
-def _check_suites(suites: Sequence[str], nodes: Path | None, count: str | None, *, pyargs: bool) -> None:
+def _load(suites: Sequence[str], *, pyargs: bool) -> Suite:
     if not suites:
         raise UsageError("found no suite, expected a suite file, a directory or a pytest path")
-    suite, fleet = call_all(
-        lambda: load_arguments(list(suites), pyargs=pyargs),
-        lambda: choose_fleet(list(suites), nodes_file=nodes, count=count, scheduler=None),
-    )
+    return load_arguments(list(suites), pyargs=pyargs)
+
+
+def _check_suites(
+    load: Callable[[], Suite], choose: Callable[[], Fleet], *, ship: bool | None, told_where: bool
+) -> None:
+    suite, fleet = call_all(load, choose)
     source = f" from {fleet.source}" if fleet.source else ""
     print(f"suite {suite.name}: {len(suite.tests)} entries", file=sys.stderr)
-    print(f"nodes{source}: {len(fleet.nodes)} with {fleet.slots} slots", file=sys.stderr)
+    by_processors = any(node.max_concurrent_tests == SLOT_A_PROCESSOR for node in fleet.nodes)
+    slots = "a slot for each processor" if by_processors else f"{fleet.slots} slots"
+    print(f"nodes{source}: {len(fleet.nodes)} with {slots}", file=sys.stderr)
+    # Where nobody says where it is to run, that may be on what `pulseq up` keeps.
+    needs_all = not ship and (told_where or fleet.source is not None)
     troubles = [
         *(f"{fleet.source}: {problem}" for node in fleet.nodes if (problem := find_host_problem(node))),
         *_limit(find_misses(suite, fleet), "tests that no node fits"),
-        *_limit(find_troubles(suite, fleet), "things of this kind"),
+        *_limit(find_troubles(suite, fleet, needs_all=needs_all), "things of this kind"),
     ]
+    call_all(lambda: _refuse(troubles), lambda: _check_sent(suite, fleet, ship=ship))
+    print("every entry fits at least one node", file=sys.stderr)
+    if not ship and fleet.has_local and (note := say_unmade(suite)):
+        print(f"note: {note}", file=sys.stderr)
+
+
+def _refuse(troubles: Sequence[str]) -> None:
     if troubles:
         raise UsageError("\n".join(troubles))
-    print("every entry fits at least one node", file=sys.stderr)
+
+
+def _check_sent(suite: Suite, fleet: Fleet, *, ship: bool | None) -> None:
+    if fleet.gets_project(ship=ship):
+        refuse_unsendable(suite, default_home())
 
 
 def _limit(lines: Sequence[str], what: str) -> list[str]:
@@ -122,16 +156,24 @@ def find_misses(suite: Suite, fleet: Fleet) -> list[str]:
     ]
 
 
-def find_troubles(suite: Suite, fleet: Fleet) -> list[str]:
+def find_troubles(suite: Suite, fleet: Fleet, *, needs_all: bool = True) -> list[str]:
     """What will go wrong with tests that have a node: a limit below what they take, and what is not on this machine.
 
     What is not there is told of tests that may get a local node.
+
+    Args:
+        needs_all: whether that is so also of what `prepare` makes, which is not run here.
     """
     here = _find_offers(node for node in fleet.nodes if node.is_local)
-    absences = Absences()
+    absences, promised = Absences(), PromisedPaths(suite)
     troubles: list[str] = []
     for test in suite.tests:
-        found = [*_find_short_timeout(test), *(absences.find(test) if _fits_any(test, here) else ())]
+        found = [*_find_short_timeout(test)]
+        for absent in absences.find(test) if _fits_any(test, here) else ():
+            if not promised.has(absent.path):
+                found.append(absent.told)
+            elif needs_all:
+                found.append(f"{absent.told}; `prepare` makes it, but {NOT_PREPARED}")
         troubles += [f"{_place(test)}: {trouble}" for trouble in found]
     return troubles
 

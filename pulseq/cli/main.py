@@ -15,7 +15,7 @@ import cyclopts
 
 from pulseq import __version__
 from pulseq.cli.help_text import say_purpose
-from pulseq.cli.usage_errors import word_usage_error
+from pulseq.cli.usage_errors import refuse_fractions, word_usage_error
 from pulseq.errors import ExitCode, PulseqError, UsageError, nearest
 
 _FLAGS = ("--help", "-h", "--version")
@@ -28,6 +28,7 @@ app = cyclopts.App(
     help_format="plaintext",
     version_flags=_FLAGS[2:],
     default_parameter=cyclopts.Parameter(negative=""),
+    config=refuse_fractions,
     result_action="return_value",
     exit_on_error=False,
     print_error=False,

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from cyclopts import Parameter
 
+from pulseq.marks import NodeMark
 from pulseq.models import Liveness
 from pulseq.ownership import default_home
 from pulseq.reports.wording import say_capabilities, say_count
@@ -76,9 +77,14 @@ def describe_node(node: FleetNode) -> dict[str, Any]:
         **{name: getattr(node.health, name) for name in _HEALTH},
         "state": mark.state.value if mark else "open",
         "drained": node.drained,
-        "mark": {"why": mark.why, "who": mark.who, "at": _moment(mark.at)} if mark else None,
+        "mark": describe_mark(mark) if mark else None,
         "why_no_work": node.why_no_work,
     }
+
+
+def describe_mark(mark: NodeMark) -> dict[str, Any]:
+    """What was said of a node, for programs."""
+    return {"state": mark.state.value, "why": mark.why, "who": mark.who, "at": _moment(mark.at)}
 
 
 def _moment(seconds: float) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from pulseq.errors import ExitCode, UsageError
 from pulseq.marks import MarkState, user_here
 from pulseq.ownership import default_home
+from pulseq.reports.wording import say_count
 from pulseq.safe_text import safe_line
 
 
@@ -21,7 +22,7 @@ def drain(
 
     Args:
         ids: Ids of nodes.
-        why: The reason, for all who wonder.
+        why: The reason, for all who wonder; without it a node that is draining already keeps the one that it has.
         wait: Seconds to wait until they have nothing left; the exit code is 1 where they still have something then.
         scheduler: Address of the Dask scheduler; by default what `pulseq up` keeps.
         credentials: The file of credentials that it asks for; by default the one that PULSEQ_CREDENTIALS names.
@@ -72,9 +73,12 @@ async def _mark(
             _tell(f"{mark.node_id} {mark.state}; it {changed}")
         if marking.trouble is not None:
             _tell(f"note: the marks do not outlive the scheduler: {marking.trouble}")
-        busy = await fleet.wait_until_drained(ids, wait) if wait is not None else []
-    for node in busy:
-        _tell(f"{node.id} still has {sum(node.runs.values())} dispatches of {', '.join(node.runs)}")
+        busy = {node.id: node for node in await fleet.wait_until_drained(ids, wait)} if wait is not None else {}
+    for node_id in dict.fromkeys(ids) if wait is not None else ():
+        if (node := busy.get(node_id)) is None:
+            _tell(f"{node_id} is drained")
+        else:
+            _tell(f"{node_id} still has {say_count(sum(node.runs.values()), 'dispatch')} of {', '.join(node.runs)}")
     return ExitCode.TESTS_FAILED if busy else ExitCode.OK
 
 

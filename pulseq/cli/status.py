@@ -7,11 +7,13 @@ import json
 import shlex
 import sys
 import time
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pulseq.cli.common_options import Output
+from pulseq.cli.node_list import describe_mark
 from pulseq.cluster.standing_cluster import (
     Condition,
     PartState,
@@ -21,6 +23,7 @@ from pulseq.cluster.standing_cluster import (
     standing_directory,
 )
 from pulseq.errors import ExitCode, InfrastructureError, UsageError
+from pulseq.marks import NodeMark
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE, login_url
 from pulseq.ownership import default_home
 from pulseq.protocol.clock_offset import say_offset
@@ -28,7 +31,7 @@ from pulseq.protocol.node_probe import MEASURES, Answer
 from pulseq.reports.wording import say_capabilities, say_clock, say_count
 from pulseq.safe_text import safe_line
 from pulseq.standing.kept_auth import auth_path, read_auth
-from pulseq.standing.standing_nodes import NodeView, ask_nodes
+from pulseq.standing.standing_nodes import NodeView, ask_nodes_and_marks
 
 
 def status(
@@ -39,7 +42,8 @@ def status(
 ) -> int:
     """Tell whether server, scheduler and nodes stand, since when, and what runs there.
 
-    The exit code is 0 when they do, 1 when not.
+    The exit code is 0 when all that `pulseq up` has started do, 1 when one does not, such as a host that is away.
+    A node that is drained or cordoned stands; one that is to join by itself need not have come.
 
     Args:
         output: `json` for one JSON object on standard output.
@@ -56,14 +60,15 @@ def status(
     if url or env:
         print(_say_url(home, cluster) if url else _say_environment(home, cluster))
         return ExitCode.OK
-    views = _ask(home, cluster)
+    views, marks = _ask(home, cluster)
     if output == "json":
-        described = describe_cluster(cluster, views, str(standing_directory(home) / "logs"))
+        described = describe_cluster(cluster, views, marks, str(standing_directory(home) / "logs"))
         print(json.dumps({**described, "prefect_auth_file": str(auth_path(home)) if read_auth(home) else None}))
     else:
-        for line in render_cluster(cluster, views, time.time()):
+        for line in render_cluster(cluster, views, marks, time.time()):
             print(line, file=sys.stderr)
-    return ExitCode.OK if cluster.condition is Condition.RUNNING else ExitCode.TESTS_FAILED
+    stands = cluster.condition is Condition.RUNNING and not cluster.away
+    return ExitCode.OK if stands else ExitCode.TESTS_FAILED
 
 
 def _say_url(home: Path, cluster: StandingCluster) -> str:
@@ -86,17 +91,19 @@ def _tell_of_nothing(cluster: StandingCluster | None, output: str) -> int:
     return ExitCode.TESTS_FAILED
 
 
-def _ask(home: Path, cluster: StandingCluster) -> dict[str, NodeView]:
+def _ask(home: Path, cluster: StandingCluster) -> tuple[dict[str, NodeView], dict[str, NodeMark]]:
     if not cluster.scheduler:
-        return {}
+        return {}, {}
     try:
-        return asyncio.run(ask_nodes(cluster.scheduler, find_credentials(home)))
+        return asyncio.run(ask_nodes_and_marks(cluster.scheduler, find_credentials(home)))
     except InfrastructureError:
         # It is being started again, as its line says.
-        return {}
+        return {}, {}
 
 
-def describe_cluster(cluster: StandingCluster, views: dict[str, NodeView], logs: str) -> dict[str, Any]:
+def describe_cluster(
+    cluster: StandingCluster, views: Mapping[str, NodeView], marks: Mapping[str, NodeMark], logs: str
+) -> dict[str, Any]:
     """The object of `--output json`."""
     return {
         "running": cluster.condition is Condition.RUNNING,
@@ -112,7 +119,9 @@ def describe_cluster(cluster: StandingCluster, views: dict[str, NodeView], logs:
         "nodes_file": cluster.fleet.source,
         "logs": logs,
         "parts": [_describe_part(part) for part in cluster.parts],
+        "away": list(cluster.away),
         "nodes": {node_id: describe_view(view) for node_id, view in views.items()},
+        "marks": {node_id: describe_mark(mark) for node_id, mark in marks.items()},
     }
 
 
@@ -155,24 +164,34 @@ def _moment(seconds: float) -> str:
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
-def render_cluster(cluster: StandingCluster, views: dict[str, NodeView], now: float) -> list[str]:
+def render_cluster(
+    cluster: StandingCluster, views: Mapping[str, NodeView], marks: Mapping[str, NodeMark], now: float
+) -> list[str]:
     """What people read: one line for all, then one for each part, and for each node that has joined by itself."""
-    lines = [f"{cluster.condition} for {say_clock(now - cluster.since)}: Prefect {cluster.ui_url or cluster.api_url}"]
+    away = cluster.away if cluster.condition is Condition.RUNNING else ()
+    without = f" without {', '.join(map(safe_line, away))}" if away else ""
+    since = say_clock(now - cluster.since)
+    lines = [f"{cluster.condition}{without} for {since}: Prefect {cluster.ui_url or cluster.api_url}"]
     if cluster.listen:
         lines.append(f"  members of the site reach it at tls://{safe_line(cluster.listen)}")
-    joined = {node_id: view for node_id, view in views.items() if node_id not in {part.name for part in cluster.parts}}
-    width = max((len(name) for name in (*(part.name for part in cluster.parts), *joined)), default=0)
-    for part in cluster.parts:
-        words = [f"{part.condition} for {say_clock(now - part.since)}"]
-        if (view := views.get(part.name)) is not None and part.condition is Condition.RUNNING:
-            words += say_view(view, now)
-        if part.deaths:
-            words.append(f"died {part.deaths} time{'' if part.deaths == 1 else 's'}, last: {safe_line(part.why or '')}")
-        lines.append(f"  {safe_line(part.name):{width}}  {'; '.join(words)}")
-    for node_id, view in joined.items():
-        lines.append(f"  {safe_line(node_id):{width}}  {'; '.join(['joined', *say_view(view, now)])}")
-    waited = [spec.id for spec in cluster.fleet.nodes if spec.joins and spec.id not in joined]
-    return [*lines, *(f"  {safe_line(node_id):{width}}  has not joined" for node_id in waited)]
+    told = {part.name: _say_part(part, views.get(part.name), now) for part in cluster.parts}
+    told |= {node_id: ["joined", *say_view(view, now)] for node_id, view in views.items() if node_id not in told}
+    told |= {spec.id: ["has not joined"] for spec in cluster.fleet.nodes if spec.joins and spec.id not in told}
+    for node_id, mark in marks.items():
+        view = views.get(node_id)
+        idle = view is not None and not view.dispatches
+        told.setdefault(node_id, ["not there"]).append(safe_line(mark.say(drained=idle), 1000))
+    width = max((len(name) for name in told), default=0)
+    return [*lines, *(f"  {safe_line(name):{width}}  {'; '.join(words)}" for name, words in told.items())]
+
+
+def _say_part(part: PartState, view: NodeView | None, now: float) -> list[str]:
+    words = [f"{part.condition} for {say_clock(now - part.since)}"]
+    if view is not None and part.condition is Condition.RUNNING:
+        words += say_view(view, now)
+    if part.deaths:
+        words.append(f"died {part.deaths} time{'' if part.deaths == 1 else 's'}, last: {safe_line(part.why or '')}")
+    return words
 
 
 def say_view(view: NodeView, now: float) -> list[str]:

@@ -49,7 +49,8 @@ def up(
         raise UsageError("found --credentials alone, expected --listen ADDRESS:PORT with it")
     home = default_home()
     suite = () if count or nodes else complete_arguments([])
-    fleet = Fleet(()) if count == "0" and listen else choose_fleet(suite, nodes_file=nodes, count=count, scheduler=None)
+    only_joined = count == "0" and listen is not None and nodes is None
+    fleet = Fleet(()) if only_joined else choose_fleet(suite, nodes_file=nodes, count=count, scheduler=None)
     wanted = fleet if count or nodes else None
     cluster = find_cluster(home)
     if cluster is not None and cluster.keeper.alive:

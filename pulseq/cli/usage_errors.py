@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Literal, get_args, get_origin
 
 import cyclopts
@@ -11,6 +11,8 @@ from pulseq.cli.misplaced_options import advise_on_pytest_options, is_pytests
 from pulseq.errors import nearest
 from pulseq.suites.documents import shorten
 
+#: How commands are called that have options which they cannot do without.
+_EXAMPLES = {"pulseq node start": "--scheduler tls://fleet.example:8786 --credentials lab1.pem --id lab1"}
 _TYPES = ((int, "a whole number"), (float, "a number"), (bool, "no value, or true or false"))
 
 
@@ -21,7 +23,7 @@ def word_usage_error(error: cyclopts.CycloptsError, verb: str | None, words: Seq
         verb: the command that it is about, where there is one.
         words: what stands behind the verb.
     """
-    command = f"pulseq {verb}" if verb else "pulseq"
+    command = " ".join(("pulseq", *(error.command_chain or ([verb] if verb else []))))
     see = f"(see `{command} --help`)"
     match error:
         case cyclopts.UnknownOptionError():
@@ -33,8 +35,11 @@ def word_usage_error(error: cyclopts.CycloptsError, verb: str | None, words: Seq
             return f"{error.token.keyword}: found more than once, expected once {see}"
         case cyclopts.MissingArgumentError() if error.keyword:
             return f"{error.keyword}: found nothing behind it, expected its value {see}"
-        case cyclopts.MissingArgumentError() if error.argument is not None:
-            return f"found nothing behind `{command}`, expected {error.argument.name.lstrip('-')} {see}"
+        case cyclopts.MissingArgumentError() if name := error.argument and error.argument.name:
+            if name.startswith("-"):
+                example = f", as in `{command} {_EXAMPLES[command]}`" if command in _EXAMPLES else ""
+                return f"found no {name} behind `{command}`, expected it{example} {see}"
+            return f"found nothing behind `{command}`, expected {name} {see}"
         case cyclopts.CoercionError() if error.token is not None and (expected := _describe_type(error.target_type)):
             name = error.token.keyword or (error.argument.name if error.argument else "")
             return f"{name}: found '{shorten(error.token.value)}', expected {expected} {see}"
@@ -42,6 +47,19 @@ def word_usage_error(error: cyclopts.CycloptsError, verb: str | None, words: Seq
             surplus = ", ".join(f"'{shorten(word)}'" for word in error.unused_tokens or [])
             return f"found {surplus}, which `{command}` does not take {see}"
     return f"{' '.join(str(error).split())} {see}"
+
+
+def refuse_fractions(_app: cyclopts.App, _commands: Sequence[str], arguments: Iterable[cyclopts.Argument]) -> None:
+    """Refuse `1.5` where a whole number is wanted: the parser would round it.
+
+    Raises:
+        CoercionError: as the parser does of what is no number.
+    """
+    for argument in arguments:
+        if int in (argument.hint, *get_args(argument.hint)):
+            for token in argument.tokens:
+                if "." in token.value:
+                    raise cyclopts.CoercionError(argument=argument, token=token, target_type=int)
 
 
 def _describe_type(kind: object) -> str | None:

@@ -194,8 +194,10 @@ class HealthWatch:
         return measures
 
     def _why(self, sighting: Sighting, now: float) -> str:
+        unanswered = f"no answer within {self.rule.probe_seconds:g} s"
         silence = self._lives.silence_of(sighting.node_id, now)
-        return f"no answer within {self.rule.probe_seconds:g} s; last heard of {silence:.1f} s ago"
+        # Of one that has just been seen for the first time only the scheduler knows how long.
+        return f"{unanswered}; last heard of {silence:.1f} s ago" if silence else unanswered
 
 
 def _is_another(known: NodeHealth, sighting: Sighting) -> bool:

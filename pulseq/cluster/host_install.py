@@ -85,7 +85,7 @@ def pack_archive(release: Release, wheelhouse: Path | None, into: IO[bytes]) -> 
     """Write what hosts are sent: the wheel of this release, the versions of the others, and a wheelhouse's wheels.
 
     Raises:
-        UsageError: the wheelhouse lacks some of the others.
+        UsageError: the wheelhouse is none, or lacks some of the others.
     """
     wheels = _find_wheels(wheelhouse, release) if wheelhouse is not None else []
     with tarfile.open(fileobj=into, mode="w|") as archive:
@@ -98,6 +98,8 @@ def pack_archive(release: Release, wheelhouse: Path | None, into: IO[bytes]) -> 
 
 
 def _find_wheels(wheelhouse: Path, release: Release) -> list[Path]:
+    if not wheelhouse.is_dir():
+        raise UsageError(f"--wheelhouse: found no directory {str(wheelhouse)!r}, expected one with wheels")
     wheels = sorted(path for path in wheelhouse.glob("*.whl") if not path.name.startswith("pulseq-"))
     there = {"==".join(path.name.split("-")[:2]).lower().replace("_", "-").replace(".", "-") for path in wheels}
     missing = [line for line in release.constraints.split() if line.lower().replace(".", "-") not in there]

@@ -12,6 +12,7 @@ import fcntl
 import json
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
@@ -40,6 +41,8 @@ _NO_INDEX = (
     "ProxyError",
     "Connection refused",
 )
+#: Where pip names what it has not found; of what has a fixed version it calls that a conflict.
+_MISSING = re.compile(r"(?:No matching distribution found for|The user requested \(constraint\)) (\S+)")
 
 
 class InstallError(Exception):
@@ -170,9 +173,9 @@ def pip_words(sent: Path) -> list[str]:
     wheels = sorted(sent.glob("*.whl"))
     own = [str(path) for path in wheels if path.name.startswith("pulseq-")]
     words = ["-m", "pip", "--no-input", "--disable-pip-version-check", "--retries", "1", "--timeout", "10", "install"]
-    if (sent / "no-index").exists():
-        words += ["--no-index", "--find-links", str(sent)]
-    return [*words, "--quiet", "--constraint", str(sent / "constraints.txt"), *own]
+    # What a wheelhouse lacks pip does not name where it is to be quiet.
+    words += ["--no-index", "--find-links", str(sent)] if (sent / "no-index").exists() else ["--quiet"]
+    return [*words, "--constraint", str(sent / "constraints.txt"), *own]
 
 
 def run(command: list[str], sent: Path) -> None:
@@ -193,8 +196,9 @@ def explain(output: str, from_wheelhouse: bool) -> str:
         return "has no space left on its disk; make some, or take another --directory"
     if not from_wheelhouse and any(sign in output for sign in _NO_INDEX):
         return "reaches no package index; send wheels along with --wheelhouse DIR"
-    if from_wheelhouse and any(sign in output for sign in ("No matching distribution", "ResolutionImpossible")):
-        return f"has Python {platform.python_version()}, and wheels of --wheelhouse do not fit that or its machine"
+    if from_wheelhouse and (missing := _MISSING.search(output)):
+        python = f"Python {platform.python_version()} on {platform.machine()}"
+        return f"finds no wheel of {missing[1]} in --wheelhouse that fits its {python}; put one there"
     return f"could not install it: {errors[-1].removeprefix('ERROR: ')}"
 
 

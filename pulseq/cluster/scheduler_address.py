@@ -18,8 +18,11 @@ _PATIENCE_SECONDS = 8.0
 _TLS = "tls://"
 
 
-def known_scheduler(home: Path) -> str:
+def known_scheduler(home: Path, *, other: str = "--scheduler ADDRESS") -> str:
     """The scheduler that `pulseq up` keeps in this state directory.
+
+    Args:
+        other: how whoever asks is told of another one.
 
     Raises:
         UsageError: nothing is up there, or it cannot be used; the text says what to do.
@@ -30,7 +33,7 @@ def known_scheduler(home: Path) -> str:
     why = "" if choice.note is None else f"; {choice.note.partition(':')[0]}"
     raise UsageError(
         f"found no nodes of `pulseq up` in {str(home)!r}{why}, expected some: `pulseq up` starts them, "
-        "`scheduler=` names the Dask scheduler of others"
+        f"`{other}` names the Dask scheduler of others"
     )
 
 

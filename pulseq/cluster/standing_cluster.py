@@ -102,6 +102,12 @@ class StandingCluster:
         """The keeper and all that it has started and knows to live."""
         return [self.keeper, *(part.process for part in self.parts if part.process is not None), *self.helpers]
 
+    @property
+    def away(self) -> tuple[str, ...]:
+        """Ids of the nodes that it has to start and that are not there now, which keeps no run from the others."""
+        nodes = {spec.id for spec in self.fleet.nodes}
+        return tuple(part.name for part in self.parts if part.name in nodes and part.condition is not Condition.RUNNING)
+
 
 @dataclass(frozen=True, slots=True)
 class Choice:

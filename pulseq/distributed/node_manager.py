@@ -168,7 +168,7 @@ class NodeManager:
         It holds for a node of that id that comes later, too, and for all who use the same cluster.
 
         Args:
-            why: the reason, for all who wonder.
+            why: the reason, for all who wonder; without it a node that is draining keeps the one that it has.
 
         Raises:
             KeyError: it is neither registered nor one of the runner's.
@@ -197,7 +197,7 @@ class NodeManager:
     async def _mark(self, node_id: str, state: MarkState, why: str) -> None:
         if node_id not in self._known():
             raise self._unknown(node_id)
-        mark = NodeMark(node_id, state, why, user_here(), time.time())
+        mark = NodeMark(node_id, state, why, user_here(), time.time()).after(self._session.marks.get(node_id))
         self._follow_session()
         if self._cluster is not None:
             await tell_marks(self._cluster.health, [mark])

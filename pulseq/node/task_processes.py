@@ -19,6 +19,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.models import Priority
 from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.node.node_slots import NodeSlots, Place
+from pulseq.processes.loopback import direct_settings
 from pulseq.protocol.to_node import RunTask
 from pulseq.protocol.work import Dispatch
 
@@ -130,13 +131,14 @@ class _Process:
     def __init__(self, setup: bytes) -> None:
         told = json.loads(setup)
         kept = {name: value for name, value in os.environ.items() if not name.startswith("PREFECT_")}
+        environment = {**kept, **told["environment"]}
         places = [place for place in told["path"] if os.path.isdir(place)]
         self._socket, theirs = socket.socketpair()
         self._connection = Connection(os.dup(self._socket.fileno()))
         with theirs:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-m", _MODULE, str(theirs.fileno()), json.dumps(places)],
-                env={**kept, **told["environment"]},
+                env={**environment, **direct_settings(environment.get("PREFECT_API_URL", ""), environment)},
                 cwd=told["directory"] if os.path.isdir(told["directory"]) else None,
                 stdin=subprocess.DEVNULL,
                 stdout=2,  # the node's log

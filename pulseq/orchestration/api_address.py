@@ -15,10 +15,12 @@ import urllib.request
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 from urllib.parse import urlsplit
 
 from pulseq.errors import InfrastructureError
 from pulseq.orchestration.starting_server import ended_in_background, find_starting_server
+from pulseq.processes.loopback import is_on_loopback
 from pulseq.processes.process_id import ProcessId
 
 _TIMEOUT_SECONDS = 10.0
@@ -96,6 +98,12 @@ async def check_api(url: str, say: Callable[[str], None] | None = None) -> None:
         pool.shutdown(wait=False)
 
 
+def open_url(url: str, timeout: float) -> Any:
+    """What answers at an address, as `urllib.request.urlopen` gives it; one on loopback is asked without a proxy."""
+    own_way = [urllib.request.ProxyHandler({})] if is_on_loopback(url) else []
+    return urllib.request.build_opener(*own_way).open(url, timeout=timeout)
+
+
 def without_secrets(url: str) -> str:
     """Scheme, host, port and path of an address: not who asks, nor with what."""
     try:
@@ -144,7 +152,7 @@ def _ask_health(url: str) -> None:
     patient_until = time.monotonic() + _PATIENCE_SECONDS
     while True:
         try:
-            with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as answer:
+            with open_url(url, _TIMEOUT_SECONDS) as answer:
                 answer.read()
             return
         except TimeoutError:

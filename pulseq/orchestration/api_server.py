@@ -5,12 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 import socket
-import urllib.request
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from types import MappingProxyType
 
 from pulseq.errors import InfrastructureError
+from pulseq.orchestration.api_address import open_url
 from pulseq.orchestration.quiet_settings import QUIET_SETTINGS
 from pulseq.orchestration.server_doors import LOOPBACK_NAMES, origins_of
 from pulseq.processes.local_process import LocalProcess
@@ -183,5 +183,5 @@ def bind_loopback() -> socket.socket:
 
 def _ask_health(url: str) -> None:
     # The socket is bound, so this waits in its backlog until the server takes it up.
-    with urllib.request.urlopen(url, timeout=LONGEST_PATIENCES * START_PATIENCE_SECONDS) as answer:
+    with open_url(url, LONGEST_PATIENCES * START_PATIENCE_SECONDS) as answer:
         answer.read()

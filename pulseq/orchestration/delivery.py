@@ -27,7 +27,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.orchestration.prefect_client import open_client
 from pulseq.orchestration.task_run_events import FINAL, Resource, event_of, final_state
 from pulseq.orchestration.tasks import NODE_LOST
-from pulseq.protocol.from_node import TaskRunState
+from pulseq.protocol.from_node import TICK_SECONDS, TaskRunState
 
 logger = logging.getLogger("pulseq.prefect")
 
@@ -106,7 +106,7 @@ class Delivery:
             if (last := self._open.get(id)) is not None:
                 lost = final_state(id, last.name, Crashed(name=NODE_LOST, message="its node was lost"))
                 # The API takes what is newer, and the clock of a node may be another one.
-                at = max(lost.at, last.at + 1e-6)
+                at = max(lost.at, last.at + TICK_SECONDS)
                 self.put(replace(lost, at=at, started_at=last.started_at, run_count=last.run_count))
                 self._lost.add(id)
 

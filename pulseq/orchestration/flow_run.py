@@ -29,7 +29,7 @@ from prefect.settings import (
 from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from pulseq.orchestration.task_runner import NodeTaskRunner
-from pulseq.processes.loopback import loopback_settings
+from pulseq.processes.loopback import loopback_settings, without_proxy
 from pulseq.protocol.names import shown_name
 
 
@@ -163,7 +163,7 @@ def use_configured_api(*, auth: str | None = None) -> Iterator[None]:
     defaults: dict[Any, Any] = {PREFECT_CLIENT_MAX_RETRIES: RETRIES_OF_A_CONFIGURED_API}
     if auth is not None:
         defaults[PREFECT_API_AUTH_STRING] = auth
-    with temporary_settings(set_defaults=defaults):
+    with without_proxy(configured_api_url() or ""), temporary_settings(set_defaults=defaults):
         yield
 
 
@@ -193,7 +193,7 @@ def use_api(
         settings[PREFECT_API_AUTH_STRING] = auth
     if certificates := loopback_settings(url):
         settings[PREFECT_API_SSL_CERT_FILE] = certificates[PREFECT_API_SSL_CERT_FILE.name]
-    with temporary_settings(settings):
+    with without_proxy(url), temporary_settings(settings):
         yield
 
 

@@ -8,8 +8,10 @@ from collections.abc import AsyncIterator
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
 from prefect.exceptions import PrefectException
+from prefect.settings import PREFECT_API_URL
 
 from pulseq.errors import InfrastructureError
+from pulseq.processes.loopback import without_proxy
 
 _LONGEST_SAID = 300
 
@@ -22,8 +24,9 @@ async def open_client() -> AsyncIterator[PrefectClient]:
         InfrastructureError: the API does not answer, or does not take what it is told.
     """
     try:
-        async with get_client() as client:
-            yield client
+        with without_proxy(PREFECT_API_URL.value() or ""):
+            async with get_client() as client:
+                yield client
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
         raise InfrastructureError(f"the Prefect API does not answer as expected: {_words(error)}") from error
 

@@ -82,7 +82,7 @@ class NodeTaskRunner(DaskTaskRunner):
 
     def _find_scheduler(self) -> tuple[str, Credentials | None]:
         home = default_home()
-        self.address = self.address or known_scheduler(home)
+        self.address = self.address or known_scheduler(home, other="scheduler=")
         path = Path(self._credentials_path) if self._credentials_path else None
         return self.address, credentials_for(home, self.address, path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from pulseq.errors import UsageError
@@ -11,7 +11,6 @@ from pulseq.models import CallBody, CommandBody, PytestBody, Suite, TestCase
 from pulseq.project import PrepareSpec
 from pulseq.projects.git_files import find_work_tree
 from pulseq.projects.path_globs import PathGlobs
-from pulseq.protocol.project_files import Manifest
 
 #: Programs below these belong to the system of a host, which may well have the same.
 _SYSTEM = ("/usr/", "/bin/", "/opt/", "/nix/")
@@ -54,20 +53,22 @@ def refuse_outside(suite: Suite, root: Path) -> None:
     Raises:
         UsageError: names what they need, and what to do.
     """
-    _refuse(_find_outside(suite.tests, root), root)
+    _refuse(_find_outside(suite.tests, root))
 
 
-def refuse_left_behind(suite: Suite, manifest: Manifest) -> None:
+def refuse_left_behind(suite: Suite, root: Path, sent: Collection[str]) -> None:
     """Refuse tests whose interpreter lies in the project, but does not travel with it, nor is made on hosts.
+
+    Args:
+        sent: paths of the files and links that travel.
 
     Raises:
         UsageError: names it, and what to do.
     """
-    root = Path(manifest.root)
-    _refuse(_find_left_behind(suite.tests, root, manifest, suite.project.prepare), root)
+    _refuse(_find_left_behind(suite.tests, root, sent, suite.project.prepare))
 
 
-def _refuse(found: Iterator[str], root: Path) -> None:
+def _refuse(found: Iterator[str]) -> None:
     if told := list(dict.fromkeys(found)):
         more = [f"and {len(told) - _MOST_NAMED} more"] if len(told) > _MOST_NAMED else []
         raise UsageError("\n".join([*told[:_MOST_NAMED], *more]))
@@ -92,16 +93,14 @@ def _find_outside(tests: Iterable[TestCase], root: Path) -> Iterator[str]:
 
 
 def _find_left_behind(
-    tests: Iterable[TestCase], root: Path, manifest: Manifest, prepare: PrepareSpec | None
+    tests: Iterable[TestCase], root: Path, sent: Collection[str], prepare: PrepareSpec | None
 ) -> Iterator[str]:
-    pythons = {test.python: test.id for test in tests if test.python and is_below(test.python, root)}
-    if not pythons:
-        return
-    there = {file.path for file in manifest.files} | {path for path, _ in manifest.links}
+    named = ((test.python, test.id) for test in tests if test.python and os.sep in test.python)
+    pythons = {python: test_id for python, test_id in named if is_below(python, root)}
     made = PathGlobs(prepare.outputs if prepare else ())
     for python, test_id in pythons.items():
         path = relative_to(python, root)
-        if path not in there and not made.match(path):
+        if path not in sent and not made.match(path):
             yield (
                 f"test '{test_id}': found python '{python}', which is not sent to other hosts (git ignores it, or "
                 f"`ship` does not name it); expected one that `prepare` makes there, with its directory in `outputs`, "

@@ -87,6 +87,11 @@ class SessionEnd(Struct, frozen=True, tag="session_end"):
     result: SessionResult
 
 
+#: Of two states so far apart one is later for Prefect, which knows microseconds; a Unix time in a float is rounded to
+#: those from quarters of one, so that a single one is not enough.
+TICK_SECONDS = 2e-6
+
+
 class TaskRunState(Struct, frozen=True, tag="task_run_state"):
     """Prefect's engine has brought a task run into a state, which the driver tells the API.
 

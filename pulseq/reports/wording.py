@@ -43,8 +43,8 @@ def say_clock(seconds: float) -> str:
 
 
 def say_count(number: int, word: str) -> str:
-    """`1 test`, `2 tests`, `2 processes`."""
-    return f"{number} {word}{'' if number == 1 else 'es' if word.endswith('s') else 's'}"
+    """`1 test`, `2 tests`, `2 processes`, `2 dispatches`."""
+    return f"{number} {word}{'' if number == 1 else 'es' if word.endswith(('s', 'ch')) else 's'}"
 
 
 def say_test(test_id: str, variant: str, limit: int = 200) -> str:

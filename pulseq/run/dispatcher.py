@@ -236,7 +236,7 @@ class Dispatcher:
         """End a test where none of the nodes that it fits can take part; whether that was so."""
         if (why := self.nodes.why_unable(fitting)) is None:
             return False
-        self.ledger.close(key, self.nodes.reason_unable(fitting), f"no node that fits can take part ({why})")
+        self.ledger.close(key, self.nodes.reason_unable(fitting), f"no node that fits can take part: {why}")
         return True
 
     def _end_unmatched(self, keys: Iterable[Key]) -> None:

@@ -38,6 +38,7 @@ class NodeAdmission:
         background: has nodes that are being admitted, which nobody waits for.
         unable: why nodes cannot take part that are there, by their ids.
         reasons: those of tests that for that do not run, where it is not `internal`.
+        has_ended: whether no further node is admitted.
     """
 
     run_id: str
@@ -53,7 +54,7 @@ class NodeAdmission:
     unable: dict[str, str] = field(default_factory=dict)
     reasons: dict[str, Reason] = field(default_factory=dict)
     background: Background = field(default_factory=Background)
-    _has_ended: bool = False
+    has_ended: bool = False
     #: Those that know the run, and those that take part in it.
     _ready: dict[str, LiveNode] = field(default_factory=dict)
     _admitted: dict[str, LiveNode] = field(default_factory=dict)
@@ -64,12 +65,12 @@ class NodeAdmission:
 
     def start(self, node: LiveNode) -> None:
         """Admit a node beside everything else."""
-        if not self._has_ended:
+        if not self.has_ended:
             self.background.start(self.admit(node), f"letting node {node.id} in")
 
     async def end(self) -> None:
         """Admit no further node, and let go of those that still get ready."""
-        self._has_ended = True
+        self.has_ended = True
         self.turn()
         await self.background.end()
 
@@ -86,7 +87,7 @@ class NodeAdmission:
                 self.turn()
                 break
             except Exception as error:  # noqa: BLE001 - whatever is wrong with one node, the run has others
-                if self._has_ended or not self._is_here(node):
+                if self.has_ended or not self._is_here(node):
                     return
                 if pause is None or isinstance(error, UnfitHostError):
                     self._give_up(node, error)
@@ -128,7 +129,7 @@ class NodeAdmission:
     async def wait_until_ready(self, node: LiveNode) -> bool:
         """Until a node knows the run; False where it cannot, or has left."""
         while self._ready.get(node.id) is not node:
-            if self._has_ended or node.id in self.unable or not self._is_here(node) or self.is_closed(node.id):
+            if self.has_ended or node.id in self.unable or not self._is_here(node) or self.is_closed(node.id):
                 return False
             await self._turned.wait()
         return True

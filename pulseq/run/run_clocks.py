@@ -15,13 +15,11 @@ from pulseq.cluster.node_clock import NodeClocks
 from pulseq.events import Event, NodeHealth, RunNote
 from pulseq.models import AttemptResult, Liveness
 from pulseq.protocol.clock_offset import ClockOffset, read_clock_id, say_offset
-from pulseq.protocol.from_node import AttemptEnd, CasesFound, NodeMessage, TaskRunState
+from pulseq.protocol.from_node import TICK_SECONDS, AttemptEnd, CasesFound, NodeMessage, TaskRunState
 
 #: How often a node's clock is asked at its joining, at most, and what is good enough to ask no more.
 _ASKED = 3
 _GOOD_SECONDS = 0.005
-#: What Prefect's times are told apart by.
-_TICK_SECONDS = 1e-6
 #: So long an answer is waited for then.
 _PATIENCE_SECONDS = 5.0
 
@@ -113,7 +111,7 @@ class RunClocks:
         """A state no earlier than the one before of its node and no later than now, also where a clock was set."""
         now, incarnation = self.wall(), node.incarnation
         # The API takes what is newer.
-        earliest = min(self._last_state.get(incarnation, state.at - _TICK_SECONDS) + _TICK_SECONDS, now)
+        earliest = min(self._last_state.get(incarnation, state.at - TICK_SECONDS) + TICK_SECONDS, now)
         at = self._last_state[incarnation] = min(max(state.at, earliest), now)
         started_at = self._started.pop(state.id, None)
         if started_at is None and state.started_at is not None:

@@ -86,8 +86,8 @@ class RunNodes:
         return self._admission.background
 
     def join(self, node: LiveNode) -> None:
-        """A node has come: let it take tests as soon as it knows the run."""
-        if not self.admits(node.id):
+        """A node has come: let it take tests as soon as it knows the run; one that is too late for any is let go."""
+        if self._admission.has_ended or not self.admits(node.id):
             self._retired.add(node.id)
             return
         labels = {name: value for name, value in node.labels.items() if name not in _COLUMNS}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -80,7 +81,8 @@ def prepare_run(request: RunRequest) -> PreparedRun:
     """Read the suites, find the nodes; nothing is started.
 
     Raises:
-        UsageError: something named is not there, or problems in suite and nodes files, of both where both have some.
+        UsageError: something named is not there, problems in suite and nodes files, of both where both have some,
+            or a project that the run's hosts cannot have.
         NothingToRunError: there is no test in them.
     """
     named = replace(request, suites=complete_arguments(request.suites, pyargs=request.pyargs))
@@ -102,7 +104,21 @@ def prepare_run(request: RunRequest) -> PreparedRun:
         options = replace(options, nodes_environment=standing.keeper.read_environment())
     if request.strategy is not None:
         fleet = replace(fleet, framework=replace(fleet.framework, strategy=request.strategy))
-    return PreparedRun(suite, fleet, options)
+    return PreparedRun(suite, fleet, replace(options, notes=(*options.notes, *_check_project(suite, fleet, options))))
+
+
+def _check_project(suite: Suite, fleet: Fleet, options: RunOptions) -> Iterator[str]:
+    """Refuse a project that cannot be sent where it is to be; what its user should hear of it."""
+    gets_project = fleet.gets_project(ship=options.ship)
+    if not gets_project and suite.project.prepare is None:
+        return
+    from pulseq.projects.project_check import refuse_unsendable, say_unmade  # most runs need not wait for it
+
+    if gets_project:
+        refuse_unsendable(suite, options.home)
+    is_known = options.scheduler is None or options.standing
+    if is_known and not options.ship and fleet.has_local and (note := say_unmade(suite)):
+        yield note
 
 
 def _load_suite(request: RunRequest) -> Suite:

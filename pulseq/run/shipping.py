@@ -106,7 +106,8 @@ class Shipping:
         refuse_outside(self._suite, root)
         read = read_manifest(root, self._suite.project, home=self._home)
         manifest = _with_directories(read.manifest, self._suite)
-        refuse_left_behind(self._suite, manifest)
+        sent = {file.path for file in manifest.files} | {path for path, _ in manifest.links}
+        refuse_left_behind(self._suite, root, sent)
         if self._suite.project.prepare is not None:
             make_order(self._suite.project.prepare, manifest)  # which refuses what cannot be
         return _Project(manifest, read.notes)
@@ -307,7 +308,7 @@ def _is_there(sending: asyncio.Task[str]) -> bool:
 
 def _say_output(done: Done) -> str:
     lines = [line for line in (done.output or "").splitlines() if line.strip()]
-    return "\n  ".join([f"{done.trouble}; its last lines:", *lines[-_TOLD_LINES:]]) if lines else str(done.trouble)
+    return "\n  ".join([f"{done.trouble}; its last output:", *lines[-_TOLD_LINES:]]) if lines else str(done.trouble)
 
 
 def _retrieve(task: asyncio.Task[object]) -> None:

@@ -38,16 +38,21 @@ def join_standing(
     choice = judge(found, configured) if own_nodes else choose_cluster(options.home, configured)
     cluster = choice.cluster
     if cluster is None:
-        return (options if own_nodes or not choice.note else replace(options, notes=(choice.note,))), None
+        why = () if own_nodes or not choice.note else (choice.note,)
+        return replace(options, notes=(*options.notes, *why)), None
     if configured is None and (cluster.ui_url or not own_nodes):
         # Nodes tell the API that they were started with, so their runs have to use that one too.
         options = replace(options, api_url=cluster.api_url)
     options = replace(options, api_auth=auth_for(options.home, configured or options.api_url))
     if own_nodes:
         return options, None
-    notes: tuple[str, ...] = ()
+    notes: list[str] = []
     if beside is not None and not same_fleet(beside, cluster.fleet):
-        notes = (f"{beside.source} is not used, since `pulseq up` has other nodes: --nodes would be heeded",)
+        notes.append(f"{beside.source} is not used, since `pulseq up` has other nodes: --nodes would be heeded")
+    if cluster.away:
+        verb = "is" if len(cluster.away) == 1 else "are"
+        told = f"{', '.join(cluster.away)} of `pulseq up` {verb} away"
+        notes.append(f"{told}: the run begins without, and uses what comes back; `pulseq status` says why")
     joined = replace(options, scheduler=cluster.scheduler, credentials=find_credentials(options.home), standing=True)
     return replace(joined, notes=(*options.notes, *notes)), cluster
 

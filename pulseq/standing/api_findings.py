@@ -6,13 +6,12 @@ import asyncio
 import os
 import tomllib
 import urllib.error
-import urllib.request
 from http.client import HTTPException
 from pathlib import Path
 
 from pulseq.cluster.standing_cluster import Condition, find_cluster
 from pulseq.errors import InfrastructureError, UsageError
-from pulseq.orchestration.api_address import configured_api, without_secrets
+from pulseq.orchestration.api_address import configured_api, open_url, without_secrets
 from pulseq.standing.findings import Finding, Grade
 from pulseq.standing.known_api import KnownApi, configure, known_api
 
@@ -79,7 +78,7 @@ def active_profile() -> str | None:
 def _ask_health(url: str) -> str | None:
     """Why nothing answers there; None where something does. No word of it is the address."""
     try:
-        with urllib.request.urlopen(f"{url.rstrip('/')}/health", timeout=_PATIENCE_SECONDS) as answer:
+        with open_url(f"{url.rstrip('/')}/health", _PATIENCE_SECONDS) as answer:
             answer.read(1000)
     except urllib.error.HTTPError as error:
         error.close()

@@ -10,7 +10,6 @@ import socket
 import sys
 import tempfile
 import time
-import urllib.request
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
@@ -57,7 +56,7 @@ def examine_machine(home: Path, need: Need) -> list[Finding]:
         judge_files(*_limits(resource.RLIMIT_NOFILE), files_for(need.nodes)),
         examine_processes(need),
         examine_ports(),
-        judge_proxy(*_find_proxies(os.environ)),
+        judge_proxy(_find_proxies(os.environ)),
         examine_clock(home),
         examine_variables(os.environ),
     ]
@@ -202,6 +201,5 @@ def _file_system(directory: Path) -> str:
     return max(over, key=lambda pair: len(pair[0]), default=("", ""))[1]
 
 
-def _find_proxies(environment: Mapping[str, str]) -> tuple[list[str], bool]:
-    names = [name for name in environment if name.lower() in ("http_proxy", "all_proxy") and environment[name]]
-    return names, bool(urllib.request.proxy_bypass_environment("127.0.0.1"))  # type: ignore[attr-defined]
+def _find_proxies(environment: Mapping[str, str]) -> list[str]:
+    return [name for name in environment if name.lower() in ("http_proxy", "all_proxy") and environment[name]]

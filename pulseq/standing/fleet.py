@@ -18,7 +18,7 @@ from pulseq.cluster.scheduler_address import check_scheduler, credentials_for, k
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, find_cluster
 from pulseq.errors import InfrastructureError, UsageError, nearest
 from pulseq.events import NodeHealth
-from pulseq.fleet import FrameworkConfig, NodeSpec
+from pulseq.fleet import LOCAL_HOSTS, FrameworkConfig, NodeSpec
 from pulseq.marks import MarkState, NodeMark
 from pulseq.models import Liveness
 from pulseq.planning.liveness import LivenessRule
@@ -97,7 +97,7 @@ class FleetAccess:
         ]
 
     async def mark(self, ids: Sequence[str], state: MarkState, *, why: str, who: str) -> Marking:
-        """Mark nodes, for all runs that go on or begin later.
+        """Mark nodes, for all runs that go on or begin later; a mark that says nothing new leaves the one that was.
 
         Raises:
             UsageError: a node that nobody knows; then none is marked.
@@ -106,8 +106,9 @@ class FleetAccess:
         before = await read_marks(self.scheduler)
         known = {*await self._ask_workers(), *self._expected, *before}
         refuse_unknown(ids, known)
-        marks = tuple(NodeMark(node_id, state, why, who, time.time()) for node_id in dict.fromkeys(ids))
-        trouble = await write_marks(self.scheduler, marks)
+        made = (NodeMark(node_id, state, why, who, time.time()) for node_id in dict.fromkeys(ids))
+        marks = tuple(mark.after(before.get(mark.node_id)) for mark in made)
+        trouble = await write_marks(self.scheduler, [mark for mark in marks if mark != before.get(mark.node_id)])
         return Marking(marks, before, trouble)
 
     async def wait_until_drained(self, ids: Iterable[str], seconds: float) -> list[FleetNode]:
@@ -218,4 +219,6 @@ def _node_missing(
         None if part is None or part.condition is Condition.RUNNING else f"{part.condition} ({part.why or 'just now'})"
     )
     way = "joined" if spec is None or spec.joins else "local" if spec.is_local else "ssh"
-    return FleetNode(health.node_id, way, spec.host if spec else "", health, mark=mark, why_unfit=why)
+    # Where one that joins by itself is, it says when it comes, unless the nodes file does.
+    host = "" if spec is None or (spec.joins and spec.host in LOCAL_HOSTS) else spec.host
+    return FleetNode(health.node_id, way, host, health, mark=mark, why_unfit=why)

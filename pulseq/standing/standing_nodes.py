@@ -11,6 +11,7 @@ from typing import Any
 
 from pulseq.cluster.standing_cluster import StandingCluster, find_credentials
 from pulseq.errors import InfrastructureError
+from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue
 from pulseq.protocol.node_probe import Answer, probe_node
 from pulseq.security.credentials import Credentials
@@ -89,6 +90,21 @@ async def ask_nodes(
         worker["pulseq"]["id"]: view_node(worker, processing.get(place, ()), answers.get(place))
         for place, worker in nodes.items()
     }
+
+
+async def ask_nodes_and_marks(
+    address: str, credentials: Credentials | None = None
+) -> tuple[dict[str, NodeView], dict[str, NodeMark]]:
+    """The nodes of the scheduler at `address`, and what is said of nodes that are there or not, each by id.
+
+    Raises:
+        InfrastructureError: it does not answer.
+    """
+    from pulseq.cluster.health import reach_scheduler
+    from pulseq.cluster.marks import read_marks
+
+    async with reach_scheduler(address, credentials) as scheduler:
+        return await ask_nodes(address, credentials), await read_marks(scheduler)
 
 
 async def _probe(scheduler: Any, address: str, few: asyncio.Semaphore) -> Answer | None:

@@ -11,6 +11,7 @@ import shutil
 import sys
 from collections.abc import Callable, Hashable, Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from pulseq.models import Body, CallBody, CommandBody, PytestBody, TestCase
 from pulseq.suites.documents import shorten
@@ -26,13 +27,25 @@ _TAKES_FILE = re.compile(r"(python|pypy)[0-9.]*|(ba|da|k|z)?sh|perl|ruby")
 _HASHBANG_BYTES = 256
 
 
+class Absent(NamedTuple):
+    """Something that is not there.
+
+    Attributes:
+        told: the key that names it, what was looked for, and what to do.
+        path: absolute; where it was looked for, or None where that was no one place.
+    """
+
+    told: str
+    path: str | None = None
+
+
 class Absences:
     """What tests name that is not there; what two tests name alike is looked for once."""
 
     def __init__(self) -> None:
-        self._known: dict[Hashable, tuple[str, ...]] = {}
+        self._known: dict[Hashable, tuple[Absent, ...]] = {}
 
-    def find(self, test: TestCase) -> tuple[str, ...]:
+    def find(self, test: TestCase) -> tuple[Absent, ...]:
         """As `find_absent`."""
         key = _key_of(test)
         if key not in self._known:
@@ -52,29 +65,30 @@ def _key_of(test: TestCase) -> Hashable:
     return (type(test.body), named, test.cwd, test.python, test.env.get("PATH"))
 
 
-def find_absent(test: TestCase) -> Iterator[str]:
-    """What is not there, each as the key that names it, what was looked for, and what to do."""
+def find_absent(test: TestCase) -> Iterator[Absent]:
+    """What a test names that is not there."""
     finders = _FINDERS.get(type(test.body), ())
     if finders and not os.path.isdir(test.cwd):
-        yield f"cwd: found no directory '{test.cwd}'{hint_at_similar(Path(test.cwd))}"
+        yield Absent(f"cwd: found no directory '{test.cwd}'{hint_at_similar(Path(test.cwd))}", test.cwd)
         return
     for find in finders:
         yield from find(test.body, test)
 
 
-def _find_of_command(body: CommandBody, test: TestCase) -> Iterator[str]:
+def _find_of_command(body: CommandBody, test: TestCase) -> Iterator[Absent]:
     if body.shell:
         return
     program = body.argv[0]
     found = shutil.which(*_as_node_would(program, test))
     if found is None:
-        yield f"command: {_explain(program, test.cwd)}"
+        path = os.path.abspath(os.path.join(test.cwd, program)) if os.sep in program else None
+        yield Absent(f"command: {_explain(program, test.cwd)}", path)
     elif (interpreter := _read_hashbang(found)) and shutil.which(*_as_node_would(interpreter, test)) is None:
-        yield f"command: found no program '{interpreter}', which the first line of '{program}' names"
+        yield Absent(f"command: found no program '{interpreter}', which the first line of '{program}' names")
     elif _TAKES_FILE.fullmatch(os.path.basename(program)) and len(body.argv) > 1:
-        file = body.argv[1]
-        if not file.startswith("-") and not os.path.exists(os.path.join(test.cwd, file)) and not shutil.which(file):
-            yield f"command: {describe_missing(Path(test.cwd, file))}"
+        file = Path(test.cwd, body.argv[1])
+        if not body.argv[1].startswith("-") and not file.exists() and not shutil.which(body.argv[1]):
+            yield Absent(f"command: {describe_missing(file)}", os.path.abspath(file))
 
 
 def _as_node_would(program: str, test: TestCase) -> tuple[str, int, str]:
@@ -118,16 +132,16 @@ def _read_hashbang(path: str) -> str | None:
     return words[0] if words else None
 
 
-def _find_of_pytest(body: PytestBody, test: TestCase) -> Iterator[str]:
+def _find_of_pytest(body: PytestBody, test: TestCase) -> Iterator[Absent]:
     for target in () if body.pyargs or "--pyargs" in body.args else body.targets:
         path = Path(test.cwd, target.partition("::")[0])
         if not path.exists():
-            yield f"pytest: {describe_missing(path)}"
+            yield Absent(f"pytest: {describe_missing(path)}", os.path.abspath(path))
 
 
-def _find_interpreter(_body: Body, test: TestCase) -> Iterator[str]:
+def _find_interpreter(_body: Body, test: TestCase) -> Iterator[Absent]:
     if test.python is not None and (message := describe_missing_python(test.python)):
-        yield f"python: {message}"
+        yield Absent(f"python: {message}", test.python if os.sep in test.python else None)
 
 
 def describe_missing_python(python: str) -> str | None:
@@ -141,7 +155,7 @@ def describe_missing_python(python: str) -> str | None:
     return f"found no interpreter '{python}'{hint_at_similar(Path(python))}"
 
 
-_FINDERS: dict[type[Body], tuple[Callable[..., Iterator[str]], ...]] = {
+_FINDERS: dict[type[Body], tuple[Callable[..., Iterator[Absent]], ...]] = {
     CommandBody: (_find_of_command,),
     CallBody: (_find_interpreter,),
     PytestBody: (_find_interpreter, _find_of_pytest),

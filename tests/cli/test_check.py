@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pulseq.cli.check import check
 from pulseq.errors import ConfigurationError, PulseqError, UsageError
+from pulseq.projects.project_check import NOT_PREPARED
 
 FLOW = "from prefect import flow\n\n@flow\ndef nightly(suite: str) -> None: ...\n"
 PROJECT = "deployments:\n  - {name: one, entrypoint: 'flow.py:nightly'}\n"
@@ -177,3 +179,61 @@ def test_a_timeout_below_the_duration_is_told(place: Path, keys: str, told: bool
         assert message == str(caught.value)
     else:
         assert 0 == check("suite.yaml")
+
+
+PREPARED = """
+suite: shop
+project: {root: ., prepare: {command: make, inputs: [suite.yaml], outputs: [.venv, bin]}}
+defaults: {python: .venv/bin/python}
+tests:
+  - {id: prices, call: "shop:prices"}
+  - {id: tool, command: bin/tool}
+"""
+
+
+@pytest.mark.parametrize("options", [{"hosts": ("lab1.example",)}, {"ship": True}, {"count": "1", "ship": True}])
+def test_what_prepare_makes_is_there_where_it_is_run(
+    place: Path, options: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "suite.yaml").write_text(PREPARED)
+
+    assert 0 == check("suite.yaml", **options)
+    told = capsys.readouterr().err
+    assert "note:" not in told
+    assert ("nodes: 1 with a slot for each processor" in told) == ("hosts" in options)
+
+
+def test_what_prepare_makes_is_noted_where_nobody_says_where_it_is_to_run(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "suite.yaml").write_text(PREPARED)
+
+    assert 0 == check("suite.yaml")
+    assert f"note: '.venv', 'bin' of `prepare` is not here: {NOT_PREPARED}" in capsys.readouterr().err
+
+
+def test_nodes_of_this_machine_do_not_have_what_prepare_makes(place: Path) -> None:
+    (place / "suite.yaml").write_text(PREPARED)
+    (place / "nodes.yaml").write_text("nodes: [{id: a}, {id: b, host: lab1.example}]")
+
+    with pytest.raises(UsageError) as caught:
+        check("suite.yaml", nodes=Path("nodes.yaml"))
+
+    lines = str(caught.value).splitlines()
+    assert ["test 'prices': python: found no", "test 'tool': command: found no"] == [
+        line.partition(": ")[2].partition(" interpreter ")[0].partition(" program ")[0] for line in lines
+    ]
+    assert all(line.endswith(f"; `prepare` makes it, but {NOT_PREPARED}") for line in lines)
+
+
+def test_a_project_that_hosts_cannot_have_is_told_where_it_is_sent(place: Path) -> None:
+    (place / "suite.yaml").write_text(
+        PREPARED.replace("[suite.yaml]", "[gone.txt]").replace("bin/tool}", "x, cwd: ..}")
+    )
+
+    with pytest.raises(UsageError, match="which is outside of its project"):
+        check("suite.yaml", hosts=("lab1.example",))
+    (place / "suite.yaml").write_text(PREPARED.replace("[suite.yaml]", "[gone.txt]"))
+    with pytest.raises(UsageError, match=r"prepare: inputs: found no file 'gone.txt'"):
+        check("suite.yaml", hosts=("lab1.example",))
+    assert 0 == check("suite.yaml", hosts=("lab1.example",), ship=False)

@@ -19,7 +19,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (["drain"], "found no node, expected ids of nodes: `pulseq node list` tells them"),
         (["drain", "a", "--wait", "-1"], "--wait: found -1, expected seconds, 0 or more"),
         (["drain", "a", "--wait", "nan"], "--wait: found nan, expected seconds, 0 or more"),
-        (["undrain", "a"], "expected some: `pulseq up` starts them"),
+        (["undrain", "a"], "expected some: `pulseq up` starts them, `--scheduler ADDRESS` names the Dask scheduler"),
         (["cordon", "a", "--scheduler", "nonsense"], "found 'nonsense', expected an address like"),
         (["list"], "expected some: `pulseq up` starts them"),
     ],

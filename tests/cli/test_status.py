@@ -16,6 +16,7 @@ from pulseq.cli.status import describe_view, render_cluster, say_view, status
 from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, standing_directory, write_cluster
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.fleet import Fleet, NodeSpec
+from pulseq.marks import MarkState, NodeMark
 from pulseq.orchestration.server_doors import LOGIN_PATH
 from pulseq.processes.process_id import ProcessId
 from pulseq.protocol.clock_offset import ClockOffset
@@ -27,6 +28,7 @@ VIEW = NodeView(
     *(2, {"os": "linux", "browser": "chrome"}, ("r1",), 1, 95.0, {"host": "here", "way": "local", "version": "1.2"}),
     answer=Answer(0.02, load=0.5, running=1),
 )
+MARK = NodeMark("node2", MarkState.DRAINING, "new \x1b[31mfirmware", "anna@desk")
 
 
 @pytest.fixture
@@ -44,29 +46,43 @@ def cluster() -> StandingCluster:
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    async def ask(address: str, credentials: object) -> dict[str, NodeView]:
+    async def ask(address: str, credentials: object) -> tuple[dict[str, NodeView], dict[str, NodeMark]]:
         assert address == "tcp://s:1"
-        return {"node1": VIEW}
+        return {"node1": VIEW}, {"node2": MARK}
 
     monkeypatch.setenv("PULSEQ_HOME", str(tmp_path))
-    monkeypatch.setattr(status_module, "ask_nodes", ask)
+    monkeypatch.setattr(status_module, "ask_nodes_and_marks", ask)
     return tmp_path
 
 
 def test_people_read_what_lives_since_when_and_what_runs_there(cluster: StandingCluster) -> None:
     assert [
-        "running for 1:00: Prefect http://a",
+        "running without node2 for 1:00: Prefect http://a",
         "  scheduler  running for 1:00",
         "  node1      running for 0:30; 2 slots, 1 running for r1; linux chrome; heard of 0:05 ago; "
         "died 1 time, last: its process ended with -9",
         "  node2      given up for 0:10; died 5 times, last: no port",
-    ] == render_cluster(cluster, {"node1": VIEW}, 100.0)
+    ] == render_cluster(cluster, {"node1": VIEW}, {}, 100.0)
+
+
+def test_marks_are_told_of_nodes_that_are_there_and_of_others(cluster: StandingCluster) -> None:
+    views = {"node1": replace(VIEW, runs=(), dispatches=0), "joined1": VIEW}
+    marks = {
+        name: NodeMark(name, MarkState.DRAINING, MARK.why, MARK.who) for name in ("node1", "node2", "joined1", "gone")
+    }
+
+    lines = render_cluster(cluster, views, marks, 100.0)
+
+    ends = ["drained by anna@desk: new firmware", *["draining by anna@desk: new firmware"] * 3]
+    names = ["node1", "node2", "joined1", "gone"]
+    assert list(zip(names, ends, strict=True)) == [(line.split()[0], line.rpartition("; ")[2]) for line in lines[2:]]
+    assert "not there" in lines[-1]
 
 
 def test_what_waits_for_a_slot_is_not_told_as_running(cluster: StandingCluster) -> None:
     view = replace(VIEW, dispatches=5, runs=("r1", "r2"))
 
-    lines = render_cluster(cluster, {"node1": view}, 100.0)
+    lines = render_cluster(cluster, {"node1": view}, {}, 100.0)
 
     assert any("2 slots, 2 running, 3 waiting for r1, r2; linux chrome" in line for line in lines)
 
@@ -85,9 +101,10 @@ def test_programs_read_the_same_as_json(
 ) -> None:
     write_cluster(home, cluster)
 
-    assert status(output="json") == 0
+    assert status(output="json") == 1
 
     told = json.loads(capsys.readouterr().out)
+    assert (["node2"], {"node2"}, "draining") == (told["away"], {*told["marks"]}, told["marks"]["node2"]["state"])
     assert (True, "1970-01-01T00:00:40+00:00", os.getpid()) == (told["running"], told["since"], told["pid"])
     assert ["scheduler", "node1", "node2"] == [part["name"] for part in told["parts"]]
     assert {
@@ -186,14 +203,33 @@ def test_where_nothing_stands_there_is_no_url(home: Path, capsys: pytest.Capture
 def test_a_scheduler_that_does_not_answer_leaves_the_rest_to_tell(
     home: Path, cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    async def ask(address: str, credentials: object) -> dict[str, NodeView]:
+    async def ask(address: str, credentials: object) -> object:
         raise InfrastructureError("no answer")
 
-    monkeypatch.setattr(status_module, "ask_nodes", ask)
+    monkeypatch.setattr(status_module, "ask_nodes_and_marks", ask)
     write_cluster(home, replace(cluster, condition=Condition.RESTARTING))
 
     assert status() == 1
     assert capsys.readouterr().err.startswith("restarting for ")
+
+
+@pytest.mark.parametrize(
+    ("part", "condition", "code"),
+    [
+        ("node2", Condition.RUNNING, 0),
+        ("node2", Condition.RESTARTING, 1),
+        ("node2", Condition.GIVEN_UP, 1),
+        ("run host", Condition.RESTARTING, 0),  # runs start by themselves
+    ],
+)
+def test_the_exit_code_is_1_as_long_as_a_node_is_away(
+    home: Path, cluster: StandingCluster, part: str, condition: Condition, code: int
+) -> None:
+    fleet = replace(cluster.fleet, nodes=(*cluster.fleet.nodes, NodeSpec("comes-by-itself", joins=True)))
+    parts = (*cluster.parts[:2], PartState(part, condition, None, 90.0))
+    write_cluster(home, replace(cluster, fleet=fleet, parts=parts))
+
+    assert code == status()
 
 
 def test_where_nothing_stands_the_exit_code_is_1(home: Path, capsys: pytest.CaptureFixture[str]) -> None:

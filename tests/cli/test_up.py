@@ -186,6 +186,7 @@ def test_a_fleet_that_cannot_be_started_is_refused(home: Path) -> None:
         up(nodes=nodes)
 
 
-def test_a_number_and_a_file_of_nodes_are_one_answer_too_many(home: Path) -> None:
+@pytest.mark.parametrize("asked", [{"count": "1"}, {"count": "0"}, {"count": "0", "listen": "127.0.0.1:0"}])
+def test_a_number_and_a_file_of_nodes_are_one_answer_too_many(home: Path, asked: dict[str, str]) -> None:
     with pytest.raises(UsageError, match="found -n and --nodes"):
-        up(count="1", nodes=home / "nodes.yaml")
+        up(**asked, nodes=home / "nodes.yaml")  # type: ignore[arg-type]

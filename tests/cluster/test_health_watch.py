@@ -149,7 +149,9 @@ def test_another_clock_of_the_scheduler_makes_no_node_silent_and_none_heard_of(a
 
 
 def test_a_node_that_is_first_seen_silent_is_suspect() -> None:
-    assert SUSPECT == HealthWatch(RULE).take([_beat(0, 100, ahead=0)], 100).rows[0].liveness
+    row = HealthWatch(RULE).take([_beat(60, 100, ahead=0)], 100).rows[0]
+
+    assert (SUSPECT, 40.0, "no answer within 2 s") == (row.liveness, row.heartbeat_age, row.why)
 
 
 def test_the_median_of_latencies_and_the_breaks_of_a_link_are_counted() -> None:

@@ -47,6 +47,11 @@ def test_a_wheelhouse_that_lacks_wheels_is_refused_with_how_to_fill_it(tmp_path:
         pack_archive(RELEASE, tmp_path, io.BytesIO())
 
 
+def test_a_wheelhouse_that_is_not_there_is_told(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"--wheelhouse: found no directory '.*/gone', expected one with wheels"):
+        pack_archive(RELEASE, tmp_path / "gone", io.BytesIO())
+
+
 @pytest.mark.parametrize("path", ["a b", "$(id)", "a;b", "`id`", "a'b", ""])
 def test_a_path_that_a_shell_would_read_is_refused(path: str) -> None:
     for name in ("python", "place"):

@@ -5,7 +5,9 @@ from __future__ import annotations
 import fcntl
 import io
 import json
+import sys
 import tarfile
+import zipfile
 from collections import namedtuple
 from collections.abc import Callable
 from pathlib import Path
@@ -15,7 +17,7 @@ from typing import Any
 import pytest
 
 from pulseq.cluster import install_program
-from pulseq.cluster.install_program import ENVIRONMENTS, LINK, InstallError, explain, install, receive
+from pulseq.cluster.install_program import ENVIRONMENTS, LINK, InstallError, explain, install, pip_words, receive, run
 
 Filled = Callable[[Path, str, str], None]
 
@@ -135,7 +137,18 @@ def test_a_python_without_venv_is_told_with_debians_package(tmp_path: Path, monk
             False,
             "reaches no package index; send wheels along with --wheelhouse DIR",
         ),
-        ("ERROR: No matching distribution found for a==1", True, "wheels of --wheelhouse do not fit"),
+        (
+            "ERROR: Could not find a version that satisfies the requirement cffi<3,>=2 (from cryptography)\n"
+            "ERROR: No matching distribution found for cffi<3,>=2",
+            True,
+            "finds no wheel of cffi<3,>=2 in --wheelhouse that fits its Python 3.",
+        ),
+        (
+            "The conflict is caused by:\n    pulseq 1.0 depends on cffi>=2\n"
+            "    The user requested (constraint) cffi==2.1\nERROR: ResolutionImpossible: for help visit …",
+            True,
+            "finds no wheel of cffi==2.1 in --wheelhouse that fits its Python 3.",
+        ),
         ("OSError: [Errno 28] No space left on device", False, "has no space left on its disk"),
         ("noise\nERROR: it is broken", False, "could not install it: it is broken"),
         ("", False, "could not install it: it said nothing"),
@@ -145,6 +158,20 @@ def test_what_pip_says_is_put_in_one_line(output: str, from_wheelhouse: bool, wo
     told = explain(output, from_wheelhouse)
     assert words in told
     assert "\n" not in told
+
+
+def test_what_a_wheelhouse_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PIP_DRY_RUN", "1")
+    (tmp_path / "constraints.txt").write_text("none-such==1.2\n")
+    (tmp_path / "no-index").touch()
+    with zipfile.ZipFile(tmp_path / "pulseq-0-py3-none-any.whl", "w") as wheel:
+        told = {"METADATA": "Metadata-Version: 2.1\nName: pulseq\nVersion: 0\nRequires-Dist: none-such>=1\n"}
+        told |= {"WHEEL": "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n", "RECORD": ""}
+        for name, text in told.items():
+            wheel.writestr(f"pulseq-0.dist-info/{name}", text)
+
+    with pytest.raises(InstallError, match=r"^finds no wheel of none-such==1\.2 in --wheelhouse that fits its Python"):
+        run([sys.executable, *pip_words(tmp_path)], tmp_path)
 
 
 def archive_of(*members: tuple[str, bytes]) -> Any:

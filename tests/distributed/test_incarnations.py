@@ -320,5 +320,5 @@ def test_a_node_that_is_there_and_never_takes_part_makes_nothing_unsatisfiable(m
     (closed,) = asyncio.run(run())
     assert (closed.reason, closed.error) == (
         Reason.INTERNAL,
-        "no node that fits can take part (n1: the API is not there)",
+        "no node that fits can take part: n1: the API is not there",
     )

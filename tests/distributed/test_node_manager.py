@@ -333,6 +333,9 @@ def test_marks_of_a_cluster_are_shared_with_all_who_use_it() -> None:
             mine, theirs = managers
             await mine.drain("n", why="firmware")
             await theirs.look()
+            await theirs.drain("n")
+            assert (mark := theirs.get_node_mark("n"))
+            assert mark.why == "firmware"
             assert [] == theirs.get_available_nodes()
             await theirs.undrain("n")
             await mine.look()

@@ -22,7 +22,10 @@ from pulseq.node.task_processes import FlowTasks, TaskProcesses
 from pulseq.protocol.to_node import RunTask
 from tests.system.workplace import until
 
-SETUP = json.dumps({"environment": {"WORD": "told"}, "directory": "/", "path": ["/nowhere", *sys.path]}).encode()
+API = "http://127.0.0.1:9/api"
+SETUP = json.dumps(
+    {"environment": {"WORD": "told", "PREFECT_API_URL": API}, "directory": "/", "path": ["/nowhere", *sys.path]}
+).encode()
 
 
 class Loaded:
@@ -69,6 +72,17 @@ def test_a_process_serves_on_after_what_cannot_be_loaded(
     assert str(first).startswith("the task cannot be loaded on this node: ModuleNotFoundError: No module named 'not")
     assert "/ told\n/ told\n" == (tmp_path / "told").read_text()
     assert 1 == len(children())
+
+
+def test_a_process_asks_an_api_on_loopback_without_a_proxy(
+    processes: TaskProcesses, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", ".example")
+
+    processes.ask(request(f"import os; open({str(tmp_path / 'told')!r}, 'w').write(os.environ['no_proxy'])"))
+
+    assert ".example,127.0.0.1,localhost,::1" == (tmp_path / "told").read_text()
 
 
 def test_a_process_that_ends_is_told_with_its_code_and_replaced(processes: TaskProcesses) -> None:

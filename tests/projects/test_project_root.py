@@ -11,7 +11,6 @@ from pulseq.errors import UsageError
 from pulseq.models import CallBody, CommandBody, HttpBody, PytestBody, Suite, TestCase
 from pulseq.project import PrepareSpec, ProjectSpec
 from pulseq.projects.project_root import find_root, refuse_left_behind, refuse_outside
-from pulseq.protocol.project_files import Manifest, ProjectFile
 from tests.projects.conftest import git
 
 
@@ -94,10 +93,14 @@ def test_of_many_that_are_outside_five_are_told() -> None:
 
 def test_an_interpreter_that_neither_travels_nor_is_made_is_told() -> None:
     suite = Suite("s", (replace(GOOD, python="/p/.venv/bin/python"),))
-    without = Manifest("/p", ())
     made = replace(suite, project=ProjectSpec(prepare=PrepareSpec(("make",), outputs=(".venv",))))
 
     with pytest.raises(UsageError, match="which is not sent to other hosts"):
-        refuse_left_behind(suite, without)
-    refuse_left_behind(suite, Manifest("/p", (ProjectFile(".venv/bin/python", b"", 0, 0, 0),)))
-    refuse_left_behind(made, without)
+        refuse_left_behind(suite, HERE, ())
+    refuse_left_behind(suite, HERE, {".venv/bin/python"})
+    refuse_left_behind(made, HERE, ())
+
+
+def test_an_interpreter_that_is_a_name_is_the_hosts_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    refuse_left_behind(Suite("s", (replace(GOOD, python="python3.12"),)), tmp_path, ())

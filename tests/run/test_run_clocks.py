@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, cast
 from uuid import UUID
 
@@ -154,10 +155,18 @@ def test_states_of_a_task_run_stay_in_order_where_the_clock_is_set_meanwhile(ste
             (1005.0, "COMPLETED", 1104.0 + step, 1101.0, 1104.0 + step),
         ],
     )
-    ended = {0.0: 1004.0, -7200.0: 1001.000001, 7200.0: 1005.0}[step]  # the API takes what is newer
+    ended = {0.0: 1004.0, -7200.0: 1001.000002, 7200.0: 1005.0}[step]  # the API takes what is newer
     near = pytest.approx(ended, abs=1e-7, rel=0)
     assert placed == [(1000.0, None, None), (1001.0, 1001.0, None), (near, 1001.0, near)]
     assert placed[2][0] > placed[1][0]
+
+
+@given(st.floats(1.7e9, 2.0e9))
+def test_prefect_sees_which_of_two_states_is_the_later_one(moment: float) -> None:
+    site = Site([answer(100.0, 0.004)]).meet()
+    moments = [(moment + 5, "RUNNING", moment, moment, None), (moment + 6, "COMPLETED", 0.0, moment, 0.0)]
+    began, ended = (datetime.fromtimestamp(at, UTC) for at, _, _ in told_in_order(site, moments))
+    assert began < ended
 
 
 def test_states_are_told_although_our_own_clock_was_set_back() -> None:

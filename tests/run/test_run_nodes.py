@@ -96,6 +96,20 @@ def test_a_node_that_joins_is_told_and_takes_tests_once_it_knows_the_run() -> No
     assert not site.takes_tests
 
 
+def test_one_that_joins_when_all_is_done_is_let_go_and_its_end_is_no_loss() -> None:
+    async def scenario(site: Site) -> None:
+        await site.nodes.end_admission()
+        site.nodes.join(NODE)
+        await site.nodes.background.settle()
+
+        assert site.nodes.is_retired("n")
+
+    site = Site()
+    asyncio.run(scenario(site))
+
+    assert ([], []) == (site.told, site.runner.asked)
+
+
 def test_one_that_cannot_take_part_is_told_with_the_reason() -> None:
     site = Site(refuses=True)
     assert site.nodes.why_unable([NODE]) is None

@@ -113,3 +113,31 @@ def test_credentials_without_the_scheduler_that_asks_for_them_are_refused(here: 
 
 def test_each_run_has_an_id_of_its_own() -> None:
     assert prepare().options.run_id != prepare().options.run_id
+
+
+PREPARED = "project: {root: ., prepare: {command: make, inputs: [IN], outputs: [env]}}"
+
+
+@pytest.mark.parametrize(
+    ("keys", "told"), [(PREPARED, "inputs: found no file 'IN'"), ("defaults: {cwd: ..}", "outside of its project")]
+)
+def test_a_project_that_hosts_cannot_have_is_refused_where_it_is_to_be_sent(here: Path, keys: str, told: str) -> None:
+    (here / "shop.yaml").write_text(f"{SUITE}{keys}\n")
+    for asked in ({"nodes_count": None, "hosts": ("lab1.example",)}, {"ship": True}):
+        with pytest.raises(UsageError, match=told):
+            prepare(**asked)
+    prepare()
+    prepare(nodes_count=None, hosts=("lab1.example",), ship=False)
+
+
+def test_what_is_not_made_for_nodes_of_this_machine_is_noted(here: Path) -> None:
+    (here / "shop.yaml").write_text(f"{SUITE}{PREPARED.replace('IN', 'shop.yaml')}\n")
+    (here / "nodes.yaml").write_text("nodes: [{id: one}, {id: two, host: lab1.example}]\n")
+    mixed = {"nodes_count": None, "nodes_file": Path("nodes.yaml")}
+
+    (note,) = prepare(**mixed).options.notes
+    assert note.startswith("'env' of `prepare` is not here: nodes of this machine take the project where it is")
+    assert () == prepare(**mixed, ship=True).options.notes
+    assert () == prepare(nodes_count=None, hosts=("lab1.example",)).options.notes
+    (here / "env").mkdir()
+    assert () == prepare(**mixed).options.notes

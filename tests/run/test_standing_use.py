@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.cluster.standing_cluster import Condition, StandingCluster, write_cluster
+from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster, write_cluster
 from pulseq.fleet import Fleet, NodeSpec
 from pulseq.processes.process_id import ProcessId
 from pulseq.run.run_options import RunOptions
@@ -62,6 +62,25 @@ def test_a_nodes_file_beside_the_suite_that_is_up_needs_no_word(options: RunOpti
     assert () == joined.notes
 
 
+@pytest.mark.parametrize(
+    ("away", "notes"),
+    [((), []), (("tower",), ["tower of `pulseq up` is away"]), (("a", "b"), ["a, b of `pulseq up` are away"])],
+)
+def test_a_node_that_is_away_is_told(
+    options: RunOptions, cluster: StandingCluster, away: tuple[str, ...], notes: list[str]
+) -> None:
+    parts = tuple(
+        PartState(name, Condition.RESTARTING if name in away else Condition.RUNNING) for name in ("tower", "a", "b")
+    )
+    fleet = Fleet(tuple(NodeSpec(part.name) for part in parts))
+    write_cluster(options.home, replace(cluster, fleet=fleet, parts=parts))
+
+    joined, _ = join_standing(options, own_nodes=False, beside=None)
+    assert notes == [note.partition(": the run begins without")[0] for note in joined.notes]
+    alone, _ = join_standing(options, own_nodes=True, beside=None)
+    assert () == alone.notes
+
+
 def test_a_run_that_was_told_where_shares_the_server_alone(options: RunOptions, cluster: StandingCluster) -> None:
     write_cluster(options.home, cluster)
 
@@ -91,10 +110,11 @@ def test_an_api_that_is_not_ours_is_taken_from_the_nodes_where_it_is_not_configu
 def test_what_has_died_is_said_and_the_run_goes_its_own_way(options: RunOptions, cluster: StandingCluster) -> None:
     write_cluster(options.home, replace(cluster, keeper=ProcessId(2**22 + 1, 1)))
 
-    joined, joining = join_standing(options, own_nodes=False, beside=None)
+    joined, joining = join_standing(replace(options, notes=("first",)), own_nodes=False, beside=None)
 
     assert (None, None, False) == (joining, joined.scheduler, joined.standing)
-    assert "has died" in joined.notes[0]
+    assert "first" == joined.notes[0]
+    assert "has died" in joined.notes[1]
 
 
 def test_a_run_with_its_own_nodes_has_nothing_to_say_of_what_it_does_not_use(

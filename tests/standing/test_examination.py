@@ -78,17 +78,19 @@ def test_the_nearest_limit_on_processes_counts(tmp_path: Path, monkeypatch: pyte
 
 
 @pytest.mark.parametrize(
-    ("environment", "grade"),
+    ("environment", "found"),
     [
-        ({}, Grade.OK),
-        ({"http_proxy": ""}, Grade.OK),
-        ({"http_proxy": "http://me:hush@proxy"}, Grade.BAD),
-        ({"HTTP_PROXY": "http://me:hush@proxy", "no_proxy": "localhost,127.0.0.1"}, Grade.OK),
-        ({"ALL_PROXY": "http://me:hush@proxy", "NO_PROXY": "*"}, Grade.OK),
+        ({}, "none"),
+        ({"http_proxy": ""}, "none"),
+        ({"http_proxy": "http://me:hush@proxy"}, "http_proxy set, not asked for 127.0.0.1"),
+        (
+            {"HTTP_PROXY": "http://me:hush@proxy", "ALL_PROXY": "http://me:hush@proxy"},
+            "ALL_PROXY, HTTP_PROXY set, not asked for 127.0.0.1",
+        ),
     ],
 )
 def test_a_proxy_is_told_by_its_variable(
-    environment: dict[str, str], grade: Grade, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    environment: dict[str, str], found: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name in [name for name in os.environ if name.lower().endswith("_proxy")]:
         monkeypatch.delenv(name)
@@ -97,7 +99,7 @@ def test_a_proxy_is_told_by_its_variable(
 
     proxy = by_name(examination.examine_machine(tmp_path, Need(1, 1)))["proxy"]
 
-    assert (proxy.grade, "hush" in proxy.found + proxy.advice) == (grade, False)
+    assert (proxy.grade, proxy.found, proxy.advice) == (Grade.OK, found, "")
 
 
 def test_variables_are_told_by_name_alone() -> None:

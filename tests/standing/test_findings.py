@@ -61,9 +61,8 @@ SECRET = st.text("abcxyz0189-_.~", min_size=6, max_size=20).map(lambda text: f"h
         (judge_clock("now", 0.0, 60.0), ATTENTION),
         (judge_ports(1, 2), OK),
         (judge_ports(1, 2, "none can be used: refused"), BAD),
-        (judge_proxy([], False), OK),
-        (judge_proxy(["HTTP_PROXY"], True), OK),
-        (judge_proxy(["HTTP_PROXY"], False), BAD),
+        (judge_proxy([]), OK),
+        (judge_proxy(["HTTP_PROXY"]), OK),
     ],
 )
 def test_a_rule_has_its_bounds_and_says_what_to_do_beyond_them(finding: Finding, grade: Grade) -> None:

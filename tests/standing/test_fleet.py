@@ -39,20 +39,22 @@ def _standing(*specs: NodeSpec, parts: tuple[PartState, ...] = ()) -> StandingCl
 def test_each_node_that_is_there_or_is_to_be_is_seen() -> None:
     async def look() -> list[FleetNode]:
         parts = (PartState("b", Condition.RESTARTING, why="its process ended with -9"),)
-        standing = _standing(NodeSpec("a"), NodeSpec("b"), NodeSpec("c", host="lab", joins=True), parts=parts)
+        joining = (NodeSpec("c", host="lab", joins=True), NodeSpec("d", joins=True))
+        standing = _standing(NodeSpec("a"), NodeSpec("b"), *joining, parts=parts)
         labels = {"id": "old", "slots": 1, "capabilities": {}, "protocol": PROTOCOL + 1, "way": "ssh", "host": "lab2"}
         async with open_scheduler() as scheduler, open_node(scheduler, "a", 2), open_worker(scheduler, "old", labels):
             async with _opened(scheduler, standing) as fleet:
                 await fleet.mark(["c"], MarkState.CORDONED, why="", who="anna")
                 return await fleet.look()
 
-    a, b, c, old = asyncio.run(look())
+    a, b, c, d, old = asyncio.run(look())
 
     assert ("a", "local", 2, {}) == (a.id, a.way, a.view and a.view.slots, a.runs)
     assert ("b", None, Liveness.INACTIVE) == (b.id, b.view, b.health.liveness)
     assert b.why_no_work is not None
     assert b.why_no_work.startswith("restarting (its process ended with -9); inactive: it has not joined")
     assert ("c", "joined", "lab") == (c.id, c.way, c.host)
+    assert ("d", "joined", "") == (d.id, d.way, d.host)
     assert "cordoned" in (c.why_no_work or "")
     assert ("old", "ssh", "lab2") == (old.id, old.way, old.host)
     assert f"speaks protocol {PROTOCOL + 1}" in (old.why_no_work or "")
@@ -90,6 +92,8 @@ def test_marks_are_told_with_what_was_before() -> None:
             first = await fleet.mark(["n", "n"], MarkState.DRAINING, why="firmware", who="anna")
             assert [("n", "draining", "firmware", "anna")] == [(m.node_id, m.state, m.why, m.who) for m in first.marks]
             assert {} == first.before
+            again = await fleet.mark(["n"], MarkState.DRAINING, why="", who="bert")
+            assert first.marks == again.marks
             second = await fleet.mark(["n"], MarkState.OPEN, why="", who="bert")
             assert {"n": first.marks[0]} == second.before
             assert [] == await fleet.wait_until_drained(["n"], 0.0)

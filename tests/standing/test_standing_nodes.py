@@ -5,10 +5,13 @@ from pathlib import Path
 
 import pytest
 
+from pulseq.cluster.health import reach_scheduler
+from pulseq.cluster.marks import write_marks
 from pulseq.errors import InfrastructureError
+from pulseq.marks import MarkState, NodeMark
 from pulseq.processes.local_process import LocalProcess
 from pulseq.security.credentials import Credentials
-from pulseq.standing.standing_nodes import NodeView, ask_nodes, view_node
+from pulseq.standing.standing_nodes import NodeView, ask_nodes, ask_nodes_and_marks, view_node
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
 LABELS = {"id": "node1", "slots": 2, "capabilities": {"os": "linux"}, "version": "1", "pid": 1}
@@ -22,17 +25,22 @@ def test_a_node_is_seen_with_the_runs_that_have_work_there() -> None:
     assert NodeView(2, {"os": "linux"}, ("r1", "r2"), 3, 5.0, {"version": "1"}) == view
 
 
-def test_a_node_is_asked_how_it_does() -> None:
-    async def ask() -> tuple[NodeView, NodeView]:
+def test_nodes_are_asked_how_they_do_and_the_scheduler_what_is_said_of_them() -> None:
+    mark = NodeMark("away", MarkState.CORDONED, "firmware")
+
+    async def ask() -> tuple[NodeView, NodeView, dict[str, NodeMark]]:
         async with (
             open_scheduler() as scheduler,
             open_node(scheduler, "n", host="lab1"),
             open_worker(scheduler, "mute", {"id": "mute", "slots": 1, "capabilities": {}}),
+            reach_scheduler(scheduler.address) as reached,
         ):
-            views = await ask_nodes(scheduler.address)
-        return views["n"], views["mute"]
+            await write_marks(reached, [mark])
+            views, marks = await ask_nodes_and_marks(scheduler.address)
+        return views["n"], views["mute"], marks
 
-    node, mute = asyncio.run(ask())
+    node, mute, marks = asyncio.run(ask())
+    assert {"away": mark} == marks
     assert node.answer is not None
     assert node.answer.memory_total
     assert node.answer.clock is not None

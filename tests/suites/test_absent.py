@@ -96,7 +96,7 @@ def _make_program(path: Path, text: str) -> None:
     ],
 )
 def test_what_is_not_there_is_told(load_test: LoadTest, place: str, keys: str, message: str) -> None:
-    assert [message.replace("{place}", place)] == list(find_absent(load_test(keys)))
+    assert [message.replace("{place}", place)] == [absent.told for absent in find_absent(load_test(keys))]
 
 
 @pytest.mark.parametrize(

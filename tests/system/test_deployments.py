@@ -78,7 +78,10 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         (path / "deployments" / "suites" / f"{name}.yaml").write_text(f"suite: {name}\ntests:{tests}")
     with bind_loopback() as free:
         port = free.getsockname()[1]
-    with open_workplace(path) as workplace, httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=30) as api:
+    with (
+        open_workplace(path) as workplace,
+        httpx.Client(base_url=f"http://127.0.0.1:{port}/api", timeout=PATIENCE_SECONDS) as api,
+    ):
         workplace.environment |= {
             **STANDING_SERVER_SETTINGS,
             "PREFECT_HOME": str(path / "prefect"),

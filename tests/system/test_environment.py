@@ -31,7 +31,7 @@ tests:
 SEEN = """
 import json, os, sys
 
-NAMES = "ONLY_MINE PASSED_ON OF_NODE OF_TEST API_TOKEN PULSEQ_MINE".split()
+NAMES = "ONLY_MINE PASSED_ON OF_NODE OF_TEST API_TOKEN PULSEQ_MINE no_proxy".split()
 
 def tell(name):
     found = {one: os.environ.get(one) for one in NAMES}
@@ -81,7 +81,8 @@ def place(tmp_path: Path) -> Iterator[Workplace]:
 
 @pytest.fixture
 def proxy() -> Iterator[str]:
-    """The address of a proxy, which answers for every host."""
+    """The address of a proxy, which answers for every host, and is to be asked by the bodies of tests alone."""
+    asked: set[str] = set()
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
@@ -89,8 +90,8 @@ def proxy() -> Iterator[str]:
             self.end_headers()
             self.wfile.write(b"by way of it")
 
-        def log_message(self, *_: object) -> None:
-            pass
+        def log_request(self, *_: object) -> None:
+            asked.add(self.path)
 
     with http.server.HTTPServer(("127.0.0.1", 0), Answer) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -98,16 +99,18 @@ def proxy() -> Iterator[str]:
         yield f"http://127.0.0.1:{server.server_port}"
         server.shutdown()
         thread.join()
+    assert {"http://far.example/"} == asked
 
 
 def write_nodes(place: Workplace, **keys: Any) -> Path:
     return place.write("nodes.yaml", json.dumps({"nodes": [{"id": "n1", **keys}], "framework": {"node_timeout": 12}}))
 
 
-def run(place: Workplace, nodes: Path | None, *options: str) -> None:
+def run(place: Workplace, nodes: Path | None, *options: str, **more: str) -> None:
     where: Sequence[str | Path] = () if nodes is None else ("--nodes", nodes)
-    ended = place.run("run", "suite.yaml", *where, *options, **CALLER)
+    ended = place.run("run", "suite.yaml", *where, *options, **CALLER, **more)
     assert ended.code == 0, ended.err
+    assert "Prefect has not been told" not in ended.err
 
 
 def seen(place: Workplace) -> dict[str, dict[str, Any]]:
@@ -137,7 +140,7 @@ def test_on_another_host_bodies_have_what_is_named_and_the_later_word_wins(
     run(place, write_nodes(place, host="lab.example", ssh=ssh, env=env), "--no-ship")
 
     told = {"PASSED_ON": "passed", "OF_NODE": "node", "OF_TEST": "test", "API_TOKEN": "k3y-of-mine"}
-    assert by_all(seen(place)) == {"ONLY_MINE": None, "PULSEQ_MINE": None, **told}
+    assert by_all(seen(place)) == {"ONLY_MINE": None, "PULSEQ_MINE": None, "no_proxy": None, **told}
 
 
 def test_shipped_to_this_machine_bodies_have_what_they_would_have_elsewhere(place: Workplace, proxy: str) -> None:
@@ -147,27 +150,27 @@ def test_shipped_to_this_machine_bodies_have_what_they_would_have_elsewhere(plac
     run(place, nodes, "--ship")
 
     told = {"PASSED_ON": "passed", "OF_NODE": "node", "OF_TEST": "test", "API_TOKEN": "k3y-of-mine"}
-    assert by_all(seen(place)) == {"ONLY_MINE": None, "PULSEQ_MINE": None, **told}
+    assert by_all(seen(place)) == {"ONLY_MINE": None, "PULSEQ_MINE": None, "no_proxy": None, **told}
 
 
 def test_on_this_machine_bodies_have_all_of_the_callers_and_the_later_word_wins(place: Workplace, proxy: str) -> None:
-    run(place, write_nodes(place, env={"OF_NODE": "node", "OF_TEST": "node", "http_proxy": proxy}))
+    run(place, write_nodes(place, env={"OF_NODE": "node", "OF_TEST": "node"}), HTTP_PROXY=proxy)
 
     told = {"ONLY_MINE": "mine", "PASSED_ON": "passed", "OF_NODE": "node", "OF_TEST": "test"}
-    assert by_all(seen(place)) == {"PULSEQ_MINE": None, "API_TOKEN": "k3y-of-mine", **told}
+    assert by_all(seen(place)) == {"PULSEQ_MINE": None, "no_proxy": None, "API_TOKEN": "k3y-of-mine", **told}
 
 
 def test_nodes_that_stand_have_the_callers_too_and_their_own_go_first(place: Workplace, proxy: str) -> None:
-    nodes = write_nodes(place, env={"OF_NODE": "node", "http_proxy": proxy})
-    up = place.run("up", "--nodes", nodes)
+    nodes = write_nodes(place, env={"OF_NODE": "node"})
+    up = place.run("up", "--nodes", nodes, HTTP_PROXY=proxy)
     assert up.code == 0, up.err
     try:
-        run(place, None)
+        run(place, None, HTTP_PROXY=proxy)
     finally:
         place.run("down")
 
     told = {"ONLY_MINE": "mine", "PASSED_ON": "passed", "OF_NODE": "node", "OF_TEST": "test"}
-    assert by_all(seen(place)) == {"PULSEQ_MINE": None, "API_TOKEN": "k3y-of-mine", **told}
+    assert by_all(seen(place)) == {"PULSEQ_MINE": None, "no_proxy": None, "API_TOKEN": "k3y-of-mine", **told}
 
 
 def test_a_nodes_python_is_that_of_calls_and_pytest_alone(place: Workplace) -> None:

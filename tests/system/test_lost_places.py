@@ -38,7 +38,8 @@ def small_disk(workplace: Workplace) -> Iterator[Path]:
 
 
 def test_a_full_disk_is_said_once_and_a_failed_test_still_counts(workplace: Workplace, small_disk: Path) -> None:
-    fill = f"dd if=/dev/zero of={small_disk}/fill bs=64k 2>/dev/null; true"
+    written = f"until grep -q test_closed {small_disk}/runs/full/journal.jsonl; do sleep 0.02; done"
+    fill = f"{written}; dd if=/dev/zero of={small_disk}/fill bs=64k 2>/dev/null; true"
     suite = workplace.write("suite.yaml", BAD_THEN.format(harm=fill))
 
     run = workplace.run("run", suite, "-n", "1", "--run-id", "full")

@@ -25,7 +25,8 @@ framework: {heartbeat_interval: 1, node_timeout: 6}
 """
 #: Each waits for a file, so that what goes on when is the test's to say.
 WAITS = "import os, sys, time\nwhile not os.path.exists(sys.argv[1]):\n    time.sleep(0.01)\n"
-#: Of a slot's first item pytest is told which is next, so that two stay where they are.
+#: Of a slot's first item pytest is told which is next, so that two stay where they are. Those of the node that is
+#: drained are long, so that it hears of that within one of them on any machine.
 ITEMS = """
 import os, time, pytest
 
@@ -33,6 +34,7 @@ import os, time, pytest
 def test_n(n):
     while not os.path.exists({flag!r}):
         time.sleep(0.01)
+    os.environ["PULSEQ_NODE_ID"] == "two" and time.sleep(2)
 """
 #: Runs a flow of `flows/`, and prints the state that comes of it.
 FLOW = """
@@ -98,7 +100,7 @@ def test_a_drained_node_finishes_what_it_has_begun_and_gives_back_the_rest(place
     _node(place, "drain", "two", "--why", "new firmware")
     until(lambda: _data(place, "drained", "node_marked"), "the run has heard of it")
     before = _list(place)["two"]
-    busy = place.run("node", "drain", "two", "--why", "new firmware", "--wait", "0")
+    busy = place.run("node", "drain", "two", "--wait", "0")
     flag.touch()
     ended = finish(run)
 
@@ -110,7 +112,9 @@ def test_a_drained_node_finishes_what_it_has_begun_and_gives_back_the_rest(place
     assert 1 == busy.code
     assert "two still has 2 dispatches of drained" in busy.err
     assert "note: node two gets no more tests: draining since" in ended.err
-    until(lambda: _list(place)["two"]["drained"], "it is drained")
+    drained = place.run("node", "drain", "two", "--wait", "60")
+    assert (0, "two is drained") == (drained.code, drained.err.splitlines()[-1])
+    assert "new firmware" in _list(place)["two"]["why_no_work"]
     (attempts,) = place.sql("select count(*) as made, max(attempt) as most from attempts where run_id = 'drained'")
     assert {"made": 12, "most": 1} == attempts
     _node(place, "undrain", "two")

@@ -1,0 +1,72 @@
+"""What can be told of a project before anything of it is read, or any host is reached."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from pulseq.errors import UsageError
+from pulseq.models import Suite
+from pulseq.projects.path_globs import PathGlobs
+from pulseq.projects.prepare_order import refuse_unusable
+from pulseq.projects.project_files import find_files
+from pulseq.projects.project_root import find_root, is_below, refuse_left_behind, refuse_outside, relative_to
+
+NOT_PREPARED = (
+    "nodes of this machine take the project where it is and do not prepare it; make it here, or use --ship, which "
+    "prepares for them too"
+)
+
+
+def refuse_unsendable(suite: Suite, home: Path) -> None:
+    """Refuse a project that no host could use, as far as the paths tell.
+
+    Args:
+        home: the state directory, which does not travel.
+
+    Raises:
+        UsageError: it cannot be sent, or could not be made ready.
+    """
+    root = find_root(suite)
+    refuse_outside(suite, root)
+    prepare = suite.project.prepare
+    if prepare is None and not any(test.python and os.sep in test.python for test in suite.tests):
+        return
+    found = find_files(root, suite.project, never=[home])
+    refuse_left_behind(suite, root, {*found.files, *(path for path, _ in found.links)})
+    if prepare is not None:
+        refuse_unusable(prepare, found.files, str(root))
+
+
+def say_unmade(suite: Suite) -> str | None:
+    """What a suite's `prepare` makes and its project does not have where it is, and what to do; None for nothing."""
+    root, outputs = _find_promised(suite)
+    if root is None:
+        return None
+    unmade = [repr(path) for path in outputs if not os.path.isabs(path) and next(root.glob(path), None) is None]
+    return f"{', '.join(unmade)} of `prepare` is not here: {NOT_PREPARED}" if unmade else None
+
+
+class PromisedPaths:
+    """Whether a suite's `prepare` makes a path, where it is run."""
+
+    def __init__(self, suite: Suite) -> None:
+        self._root, outputs = _find_promised(suite)
+        self._outputs = PathGlobs(outputs)
+
+    def has(self, path: str | None) -> bool:
+        """Whether this one, which is absolute, is among them."""
+        if path is None or self._root is None or not is_below(path, self._root):
+            return False
+        return self._outputs.match(relative_to(path, self._root))
+
+
+def _find_promised(suite: Suite) -> tuple[Path | None, tuple[str, ...]]:
+    """The root of a project that is made ready on hosts, and what is made there; None for one that is not."""
+    prepare = suite.project.prepare
+    if prepare is None:
+        return None, ()
+    try:
+        return find_root(suite), prepare.outputs
+    except UsageError:  # told where the project is sent
+        return None, ()
