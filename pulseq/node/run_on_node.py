@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import anyio
+from msgspec.structs import replace
 
 from pulseq.background import Background
 from pulseq.blotting import blot_texts
@@ -237,7 +238,9 @@ class RunOnNode:
     ) -> list[AttemptResult]:
         results: list[AttemptResult] = []
         made = self._reruns.setdefault(task_run, Counter())
-        orders = [_later_attempt(order, retry, made[order.key]) for order in work.orders]
+        orders = [
+            replace(order, attempt=order.attempt + retry + made[order.key]) if retry else order for order in work.orders
+        ]
         busy = len(orders) > 1
         kills = self._memory.kills()
         left: dict[Key, str] = {}
@@ -394,11 +397,3 @@ async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:
     with anyio.CancelScope(shield=True):
         await asyncio.wait({outcome})
     return outcome.result()
-
-
-def _later_attempt(order: PytestOrder, retry: int, reruns: int) -> PytestOrder:
-    if retry == 0:
-        return order
-    return PytestOrder(
-        order.test_id, order.variant, order.nodeid, order.attempt + retry + reruns, order.timeout_seconds, order.metrics
-    )

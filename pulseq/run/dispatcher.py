@@ -13,7 +13,6 @@ from typing import Any
 from msgspec import structs
 
 from pulseq.background import Background
-from pulseq.capabilities import nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, RunNote, SessionFinished
@@ -41,7 +40,7 @@ from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
 from pulseq.run.incoming import Incoming
 from pulseq.run.ledger import Ledger, Next
 from pulseq.run.prefetch import Prefetch
-from pulseq.run.run_nodes import RunNodes, say_closed
+from pulseq.run.run_nodes import RunNodes
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.shipping import Shipping
 from pulseq.run.work_orders import build_dispatch
@@ -224,13 +223,7 @@ class Dispatcher:
 
     def end_unsatisfiable(self, key: Key) -> None:
         """End a test that no node fits, with the nearest miss, or none that may have it."""
-        requirements = self.ledger.case(key).requirements
-        offers = self.nodes.offers()
-        if closed := self.nodes.closed_to(requirements):
-            why = say_closed(closed)
-        else:
-            why = nearest_miss(requirements, offers) if offers else "no node is left"
-        self.ledger.close(key, Reason.UNSATISFIABLE, why)
+        self.ledger.close(key, Reason.UNSATISFIABLE, self.nodes.why_none_fits(self.ledger.case(key).requirements))
 
     def end_unable(self, key: Key, fitting: list[LiveNode]) -> bool:
         """End a test where none of the nodes that it fits can take part; whether that was so."""

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from pulseq.background import Background
-from pulseq.capabilities import match
+from pulseq.capabilities import match, nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, NodeJoined, NodeMarked, RunNote
@@ -205,10 +205,13 @@ class RunNodes:
         nodes = (node for node in self.cluster.nodes.values() if node.address not in gone)
         return [node for node in self._matching(case.requirements, nodes) if not self.is_retired(node.id)]
 
-    def offers(self) -> dict[str, Mapping[str, CapabilityValue]]:
-        """What the nodes have that take part, or would but for a mark."""
+    def why_none_fits(self, requirements: Mapping[str, CapabilityValue]) -> str:
+        """The marks of those that would, or else what is missing of the nodes that take part."""
+        if closed := self.closed_to(requirements):
+            return say_closed(closed)
         nodes = self.cluster.nodes.values()
-        return {node.id: node.capabilities for node in nodes if node.id not in self._retired}
+        offers = {node.id: node.capabilities for node in nodes if node.id not in self._retired}
+        return nearest_miss(requirements, offers) if offers else "no node is left"
 
     def closed_to(self, requirements: Mapping[str, CapabilityValue]) -> list[NodeMark]:
         """The marks of those nodes that are there, would fit, and are to have nothing more."""

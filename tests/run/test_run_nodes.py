@@ -161,7 +161,7 @@ def test_a_node_that_is_not_one_of_the_runs_takes_no_part_whenever_it_comes_unti
         await site.nodes.background.settle()
 
     asyncio.run(come())
-    assert ([], [], {}) == (site.told, site.runner.asked, site.nodes.offers())
+    assert ([], [], "no node is left") == (site.told, site.runner.asked, site.nodes.why_none_fits({"os": "linux"}))
     assert not site.takes_tests
 
     async def take_back() -> None:
