@@ -97,7 +97,7 @@ def shrink(data: bytes) -> tuple[bytes, bool]:
     return zlib.compress(data, 1), True
 
 
-def grow(data: bytes, size: int) -> bytes:
+def grow(data: bytes | memoryview, size: int) -> bytes:
     """What `shrink` has compressed.
 
     Raises:

@@ -40,9 +40,10 @@ def open_place() -> Iterator[Path]:
         shutil.rmtree(place)
 
 
-#: The interpreter may lie where that account cannot enter, so what a script needs is imported before.
+#: What scripts need.
+IMPORTS = "import concurrent.futures.thread, encodings.idna, json, os, pathlib, socket, ssl, sys, tempfile\n"
+#: The interpreter may lie where that account cannot enter, so it is all imported before.
 _BECOME = """
-import json, os, pathlib, socket, ssl, sys
 os.setgroups([])
 os.setgid({user})
 os.setuid({user})
@@ -53,7 +54,7 @@ os.setuid({user})
 def as_somebody(script: str, *arguments: str | Path) -> Iterator[subprocess.Popen[str]]:
     """A script that runs as that account, with the modules imported above; it has ended after the block."""
     with subprocess.Popen(
-        [sys.executable, "-c", _BECOME.format(user=SOMEBODY) + script, *map(str, arguments)],
+        [sys.executable, "-c", IMPORTS + _BECOME.format(user=SOMEBODY) + script, *map(str, arguments)],
         cwd="/",
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,

@@ -8,3 +8,7 @@ GRACE_SECONDS = 1.0
 OUTLIVED_SECONDS = GRACE_SECONDS + 2.0
 #: A body is dead that long after its node.
 DEAD_WITH_NODE_SECONDS = 2.0
+#: A node is a member again that long after a scheduler listens where the one was that it has lost.
+BACK_SECONDS = 15.0
+#: Whoever looks is told that long after something cannot be used.
+TOLD_SECONDS = 10.0

@@ -75,9 +75,15 @@ DASK = (
     ),
     Place(
         ("Worker.handlers",),
-        ("node/probe.py",),
-        "No node answers a probe, and all are thought to be silent.",
-        ("test_an_operation_of_ours_is_answered_by_a_worker",),
+        ("node/probe.py", "node/node_agent.py"),
+        "No node answers a probe, and all are thought to be silent; projects do not get to hosts.",
+        ("test_an_operation_of_ours_is_answered_by_a_worker", "test_a_worker_is_handed_bytes_by_who_connects_to_it"),
+    ),
+    Place(
+        ("Client.rpc", "distributed.protocol.serialize"),
+        ("cluster/node_client.py",),
+        "A run that sends a project to hosts ends at its start.",
+        ("test_a_worker_is_handed_bytes_by_who_connects_to_it",),
     ),
     Place(
         ("Worker.periodic_callbacks", "Worker.latency"),

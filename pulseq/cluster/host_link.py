@@ -23,6 +23,7 @@ from pulseq.cluster.ssh_trouble import explain, explain_version
 from pulseq.errors import InfrastructureError
 from pulseq.execution.runtime import wire
 from pulseq.fleet import SshSpec
+from pulseq.ownership import make_own_directory
 from pulseq.processes.message_line import LineClosedError, MessageLine
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.processes.spawn import open_log, spawn
@@ -135,7 +136,7 @@ class HostLink:
                 f"host {self._host!r} cannot be reached: there is no key file {self._ssh.identity!r}; "
                 "name one that is there: `ssh: {identity: FILE}`"
             )
-        self._forwards.place.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_own_directory(self._forwards.place)
         began = self._log_size()
         self._spawn(slots)
         assert self._line is not None

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import ipaddress
 import logging
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from distributed import Client
+from distributed.protocol.serialize import to_serialize
 
 from pulseq.background import Background
 from pulseq.models import Collection, Key, PytestSpec
 from pulseq.protocol.coding import decode, encode
-from pulseq.protocol.entry_points import SealedMessage, take_dispatch, take_message, task_key
+from pulseq.protocol.entry_points import TAKE_DIRECTLY, SealedMessage, take_dispatch, take_message, task_key
 from pulseq.protocol.project_files import Done, Lacking, Workspace
 from pulseq.protocol.to_node import (
     NO_VARIABLES,
@@ -36,6 +39,8 @@ logger = logging.getLogger("pulseq.nodes")
 
 #: How often a call that has no answer yet looks whether its node is still a member.
 MEMBER_POLL_SECONDS = 1.0
+#: How long a connection to a node may take before the scheduler is asked to pass on what it is to get.
+_CONNECT_SECONDS = 3.0
 
 
 class NodeClient:
@@ -47,6 +52,8 @@ class NodeClient:
 
     def __init__(self) -> None:
         self.background = Background()
+        #: Which nodes this process can connect to, of those that were asked so.
+        self._reached: dict[str, bool] = {}
 
     def bind(self, client: Client, is_member: Callable[[str], bool] = lambda _: True) -> None:
         """Use this asynchronous Dask client; call it before anything is sent.
@@ -89,7 +96,7 @@ class NodeClient:
         Raises:
             OSError: the node is gone.
         """
-        return decode(await self._ask_for(address, encode(Order(run_id, offer))), Lacking)
+        return decode(await self._hand_over(address, encode(Order(run_id, offer))), Lacking)
 
     async def send_project(self, address: str, order: bytes) -> Done:
         """Send a node a part of a project, or have it make a tree of it.
@@ -100,7 +107,7 @@ class NodeClient:
         Raises:
             OSError: the node is gone.
         """
-        return decode(await self._ask_for(address, order), Done)
+        return decode(await self._hand_over(address, order), Done)
 
     async def leave_run(self, run_id: str, addresses: list[str]) -> None:
         """Make nodes forget a run; what still runs there is ended."""
@@ -215,18 +222,61 @@ class NodeClient:
                 raise answer
         return answers
 
+    async def _hand_over(self, address: str, message: bytes) -> bytes:
+        """Ask a node without the scheduler between, where that can be: what is much takes long enough once."""
+        if self._client.scheduler is None:
+            raise ConnectionError("the connection to the scheduler is closed")
+        if address not in self._reached:
+            self._reached[address] = await _can_connect(self._client, address)
+        if not self._reached[address]:
+            return await self._ask_for(address, message)
+        node = self._client.rpc(address)
+        data = to_serialize(memoryview(message))  # type: ignore[no-untyped-call]
+        answer = await self._while_member(address, getattr(node, TAKE_DIRECTLY)(order=data))
+        if isinstance(answer, OSError):
+            raise answer
+        told: bytes = answer
+        return told
+
     async def _ask_one(self, address: str, message: bytes) -> tuple[str, Any]:
         run = self._client.run(take_message, message, workers=[address], on_error="return")
-        call: asyncio.Future[dict[str, Any]] = asyncio.ensure_future(run)
+        answer = await self._while_member(address, run)
+        return address, answer if isinstance(answer, OSError) else answer[address]
+
+    async def _while_member(self, address: str, asking: Awaitable[Any]) -> Any:
+        """The answer of a node, or the error that it is gone."""
+        call: asyncio.Future[Any] = asyncio.ensure_future(asking)
         try:
             while not call.done():
                 await asyncio.wait({call}, timeout=MEMBER_POLL_SECONDS)
                 # Dask waits for ever for an answer of a process that is frozen, also when it has given the node up.
                 if not call.done() and not self._is_member(address):
-                    return address, ConnectionError(f"the node at {address} is gone")
+                    return ConnectionError(f"the node at {address} is gone")
         finally:
             call.cancel()
-        return address, call.result()[address]
+        return call.result()
+
+
+async def _can_connect(client: Client, address: str) -> bool:
+    """Whether this process can connect to a node at the address that the scheduler knows: where both have one machine.
+
+    From another machine that address may be somebody else's.
+    """
+    if not _is_loopback(str(getattr(client.scheduler, "address", ""))):
+        return False
+    try:
+        comm = await client.rpc.connect(address, timeout=_CONNECT_SECONDS)
+    except (OSError, TimeoutError):
+        return False
+    client.rpc.reuse(address, comm)
+    return True
+
+
+def _is_loopback(address: str) -> bool:
+    try:
+        return ipaddress.ip_address(urlsplit(address).hostname or "").is_loopback
+    except ValueError:
+        return False
 
 
 async def _watch(future: Any, key: str, on_trouble: Callable[[str, str], None]) -> None:

@@ -71,8 +71,7 @@ class BlobStore:
         Raises:
             OSError: it cannot be made.
         """
-        for place in (self._objects, self._incoming, self._directory / "packs"):
-            make_own_directory(place)
+        self._make_directories()
         path = self._directory / "store-id"
         with open(open_own(path, os.O_RDWR), "r+", encoding="ascii") as stream:
             fcntl.flock(stream, fcntl.LOCK_EX)
@@ -80,6 +79,10 @@ class BlobStore:
             if not self.id:
                 self.id = secrets.token_hex(8)
                 stream.write(self.id)
+
+    def _make_directories(self) -> None:
+        for place in (self._objects, self._incoming, self._directory / "packs"):
+            make_own_directory(place)
 
     @contextlib.contextmanager
     def using(self) -> Iterator[None]:
@@ -89,6 +92,7 @@ class BlobStore:
 
     @contextlib.contextmanager
     def _locked(self, how: int) -> Iterator[None]:
+        self._make_directories()  # somebody may have emptied the cache meanwhile
         with open(open_own(self._directory / "store.lock", os.O_RDWR), "rb") as stream:
             fcntl.flock(stream, how)
             yield
@@ -116,7 +120,7 @@ class BlobStore:
         except FileNotFoundError:
             return None
 
-    def put(self, run_id: str, parts: Iterable[BlobPart], data: bytes) -> None:
+    def put(self, run_id: str, parts: Iterable[BlobPart], data: bytes | memoryview) -> None:
         """Keep what came in one message for a run.
 
         Raises:
@@ -197,7 +201,8 @@ class BlobStore:
     def place(self, digest: bytes, size: int, target: str, *, mode: int, mtime_ns: int) -> None:
         """Make a file of a blob that nobody can damage by writing to the file.
 
-        A small one is looked at again; a large one was when it came, and to read it each time would take too long.
+        A small one is looked at again, unless this process has just got it; a large one was when it came, and to read
+        it each time would take too long.
 
         Raises:
             DamagedBlobError: the blob is not there, or a small one is not what it was; then it is gone.
@@ -210,15 +215,15 @@ class BlobStore:
                 raise _gone() from error
             return
         data = self._packs.read(digest)
-        if data is None or digest_of(data) != digest:
+        if data is None:
             self._packs.drop(digest)
             raise _gone()
         write_file(target, data, mode=mode, mtime_ns=mtime_ns)
 
-    def forget(self, limit: int, spared: AbstractSet[bytes], beside: Iterable[Kept] = ()) -> None:
-        """Forget blobs, the longest unused first, until what is kept is no more than this many bytes.
+    def forget(self, limit: int, spared: AbstractSet[bytes], beside: Iterable[Kept] = ()) -> int | None:
+        """Forget blobs, the longest unused first, until no more than this many bytes are kept; how many those are.
 
-        Where others are just about to use some, nothing is.
+        Where others are just about to use some, nothing is forgotten, nor told.
 
         Args:
             spared: those that runs use.
@@ -233,10 +238,12 @@ class BlobStore:
             total = sum(size for _, size, _, _ in kept)
             for _, size, name, digests in kept:
                 if total <= limit:
-                    return
+                    break
                 if spared.isdisjoint(digests):
                     self._remove(name)
                     total -= size
+            return total
+        return None
 
     def _remove(self, name: str) -> None:
         if os.sep in name:

@@ -15,10 +15,11 @@ from pulseq.blobs import grow
 from pulseq.errors import InfrastructureError
 from pulseq.execution.executor import Executor
 from pulseq.node.blob_store import BlobStore, DamagedBlobError
-from pulseq.node.kept_bytecode import KeptBytecode
+from pulseq.node.kept_trees import KeptTrees
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.preparing import PrepareError, Preparing, forget_old_outputs, kept_outputs
 from pulseq.node.surroundings import Surroundings
+from pulseq.node.tree_note import State
 from pulseq.node.workspaces import Claim, NoSuchNameError, UnwantedError, Workspaces, make_tree
 from pulseq.ownership import close_to_others, is_foreign
 from pulseq.protocol.project_files import Done, Lacking, Manifest, Workspace
@@ -76,9 +77,9 @@ class HostProjects:
         self._place = place
         self._prepared = place / "prepared"
         self._store = BlobStore(place)
-        self._bytecode = KeptBytecode(place / "bytecode")
+        self._trees = KeptTrees(place / "trees")
         # What bodies see is short: sockets have 108 bytes for a name, and pytest cuts long ids.
-        self._workspaces = Workspaces(place.parent / "w", self._bytecode)
+        self._workspaces = Workspaces(place.parent / "w", self._trees)
         self._store_bytes = store_bytes
         self._runs: dict[str, _ProjectOfRun] = {}
         self._trouble = ""
@@ -106,7 +107,6 @@ class HostProjects:
         """Remove what earlier nodes have left of their runs."""
         with contextlib.suppress(OSError):
             self._workspaces.sweep()
-            self._bytecode.forget_old()
 
     def prepare_with(self, surround: Surround, temp_root: Path, tell: Callable[[str, str], None]) -> None:
         """Be able to make projects ready.
@@ -172,7 +172,9 @@ class HostProjects:
         forget_old_outputs(self._prepared)
         limit = asked if self._store_bytes is None else self._store_bytes
         used = self._workspaces.used_blobs()
-        self._store.forget(limit, used, kept_outputs(self._prepared, used))
+        blobs = self._store.forget(limit, used, kept_outputs(self._prepared, used))
+        if blobs is not None:
+            self._workspaces.forget(limit - blobs)
 
     def _offer(self, run_id: str, offer: OfferProject) -> Lacking:
         if self._trouble:
@@ -187,6 +189,8 @@ class HostProjects:
             sizes = {file.digest: file.size for file in offer.manifest.files}
             lacking = self._store.find_lacking(sizes)
             wanted = sum(sizes[digest] for digest in lacking) + offer.manifest.size + _SPARE_BYTES
+            if self._store.free_bytes < wanted:
+                self._workspaces.forget(0)
             if (free := self._store.free_bytes) < wanted:
                 return Lacking(trouble=self._say_full(free, wanted))
         except OSError as error:
@@ -196,7 +200,7 @@ class HostProjects:
     def _put(self, run_id: str, message: PutBlobs) -> Done:
         if run_id not in self._runs:
             return Done("the run was left", again=True)
-        data = message.data
+        data: bytes | memoryview = message.data
         if message.compressed:
             data = grow(data, sum(part.length for part in message.parts))
         self._store.put(run_id, message.parts, data)
@@ -226,9 +230,12 @@ class HostProjects:
         assert manifest is not None
         if known.is_left:
             raise UnwantedError("the run was left")
-        known.claim = claim = known.claim or self._workspaces.claim(run_id, manifest.root)
-        make_tree(claim.place, manifest, self._store, is_unwanted=lambda: known.is_left)
-        self._bytecode.put_back(claim.holder)
+        there: Mapping[str, State] = {}
+        if (claim := known.claim) is None:
+            known.claim = claim = self._workspaces.claim(run_id, manifest.root)
+            there = self._workspaces.fit(claim, manifest)
+        make_tree(claim.place, manifest, self._store, there=there, is_unwanted=lambda: known.is_left)
+        self._trees.note(claim.place, manifest, there)
         self._workspaces.note_blobs(claim, {file.digest for file in manifest.files})
         known.using.close()
 

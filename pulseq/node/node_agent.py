@@ -29,7 +29,7 @@ from pulseq.node.run_on_node import RunOnNode
 from pulseq.node.surroundings import Surroundings, login_environment
 from pulseq.node.task_processes import FlowTasks
 from pulseq.protocol.coding import decode, encode
-from pulseq.protocol.entry_points import TaskKey, register_node, task_key
+from pulseq.protocol.entry_points import TAKE_DIRECTLY, TaskKey, register_node, task_key
 from pulseq.protocol.from_node import (
     NodeMessage,
     PrepareOutput,
@@ -124,6 +124,7 @@ class NodeAgent:
             self._surround, self.temp_root, lambda run_id, line: self.send(run_id, [PrepareOutput(line)])
         )
         register_node(self)
+        self._worker.handlers[TAKE_DIRECTLY] = self.take
         self._probe.hang_on(self._worker)
 
     def _tell_work(self) -> dict[str, int]:
@@ -178,7 +179,7 @@ class NodeAgent:
         """Whether a driver is still to fetch what attempts left here, and has heard of it or asked for it just now."""
         return any(run.awaits_artifacts(within_seconds) for run in self._runs.values())
 
-    async def take(self, order: bytes) -> bytes:
+    async def take(self, order: bytes | memoryview) -> bytes:
         """Do what a message of a driver asks, and answer it.
 
         Raises:

@@ -20,6 +20,7 @@ from pulseq.node.node_agent import NodeAgent
 from pulseq.node.node_on_worker import NodePlan, run_node
 from pulseq.node.on_its_own import on_its_own
 from pulseq.node.run_on_node import TOLD_SECONDS
+from pulseq.ownership import make_own_directory
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.protocol.connections import connection_settings
 from pulseq.protocol.welcome import NotWelcomeError
@@ -74,6 +75,7 @@ async def serve(configuration: dict[str, Any]) -> None:
     ending = asyncio.get_running_loop(), AsyncExitStack()
     # Before there is anything to leave behind.
     watch_lifeline(lambda: _die(*ending, plan.temp_root, projects))
+    make_own_directory(plan.temp_root)  # where it is not there yet Dask makes one that others may enter
     worker = Worker(
         configuration["scheduler"],
         security=security_of(Credentials.of(configuration["credentials"])),

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import msgspec
 
+from pulseq.blobs import FileState, digest_of
 from pulseq.node.reflinks import write_file
 
 _SUFFIX = ".pack"
@@ -32,6 +33,17 @@ class _Place:
     size: int
 
 
+class _OpenPack:
+    """A pack that is open for as long as somebody has this."""
+
+    def __init__(self, name: str, descriptor: int) -> None:
+        self.name = name
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
+
+
 class PackFiles:
     """The packs in a directory, which other processes use, too. For any thread.
 
@@ -45,6 +57,9 @@ class PackFiles:
         self._places: dict[bytes, _Place] = {}
         self._packs: dict[str, list[bytes]] = {}
         self._lock = threading.Lock()
+        self._last = threading.local()
+        #: What those were that this process has written, of blobs that it knew.
+        self._own: dict[str, FileState] = {}
 
     def refresh(self) -> None:
         """Know what other processes have put here, and what they have removed."""
@@ -87,27 +102,37 @@ class PackFiles:
         name = f"{os.urandom(8).hex()}{_SUFFIX}"
         partial = self._partial.with_name(f"{self._partial.name}-{name}")
         try:
-            write_file(partial, b"".join([*new.values(), told, _LENGTH.pack(len(told))]), mode=0o600)
+            write_file(partial, *new.values(), told, _LENGTH.pack(len(told)), mode=0o600)
             os.rename(partial, self._directory / name)
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
         with self._lock:
             self._learn(name, index)
+            self._own[name] = FileState.of(os.stat(self._directory / name))
 
     def read(self, digest: bytes) -> bytes | None:
-        """The bytes of a blob, as they are; None where it is in no pack that is there."""
+        """The bytes of a blob; None where it is in no pack that is there, or is not what it was.
+
+        In a pack that this process has written, and nobody since, it is.
+        """
         place = self._places.get(digest)
         if place is None:
             return None
         try:
-            descriptor = os.open(self._directory / place.pack, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = self._open(place.pack)
         except FileNotFoundError:
             return None
-        try:
-            return os.pread(descriptor, place.size, place.offset)
-        finally:
-            os.close(descriptor)
+        data = os.pread(descriptor, place.size, place.offset)
+        is_own = self._own.get(place.pack) == FileState.of(os.fstat(descriptor))
+        return data if is_own or digest_of(data) == digest else None
+
+    def _open(self, name: str) -> int:
+        """The descriptor of a pack: what a thread reads is mostly in the one that it has read last."""
+        last: _OpenPack | None = getattr(self._last, "pack", None)
+        if last is None or last.name != name:
+            last = self._last.pack = _OpenPack(name, os.open(self._directory / name, os.O_RDONLY | os.O_CLOEXEC))
+        return last.descriptor
 
     def drop(self, digest: bytes) -> None:
         """Remove the pack that a blob is in."""
@@ -133,6 +158,7 @@ class PackFiles:
             self._places[digest] = _Place(name, offset, size)
 
     def _forget(self, name: str) -> None:
+        self._own.pop(name, None)
         for digest in self._packs.pop(name, ()):
             if (place := self._places.get(digest)) is not None and place.pack == name:
                 del self._places[digest]

@@ -11,22 +11,31 @@ from pathlib import Path
 #: `ioctl` that makes a file a copy of another one on the same file system, without copying: `FICLONE`.
 _FICLONE = 0x40049409
 _COPY_BYTES = 2**26
+#: The kernel takes 1,024.
+_PARTS_AT_A_TIME = 512
 
 
-def write_file(path: str | Path, data: bytes | memoryview, *, mode: int, mtime_ns: int | None = None) -> None:
-    """Write a file that is not there yet.
+def write_file(path: str | Path, *parts: bytes | memoryview, mode: int, mtime_ns: int | None = None) -> None:
+    """Write a file that is not there yet, of one part after the other.
 
     Raises:
         OSError: it is there, or cannot be written.
     """
     descriptor = _create(path, mode)
     try:
-        view = memoryview(data)
-        while view:
-            view = view[os.write(descriptor, view) :]
+        for at in range(0, len(parts), _PARTS_AT_A_TIME):
+            some = parts[at : at + _PARTS_AT_A_TIME]
+            written = os.writev(descriptor, some)
+            if written < sum(map(len, some)):  # a signal, or a disk that is full, which the next one tells
+                _write(descriptor, memoryview(b"".join(some))[written:])
         _set_time(descriptor, mtime_ns)
     finally:
         os.close(descriptor)
+
+
+def _write(descriptor: int, view: memoryview) -> None:
+    while view:
+        view = view[os.write(descriptor, view) :]
 
 
 def copy_large(source: str | Path, target: str | Path, *, mode: int, mtime_ns: int | None = None) -> None:
@@ -58,9 +67,7 @@ def _copy(reading: int, writing: int) -> None:
         if error.errno not in (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP):
             raise
         while data := os.read(reading, 2**20):
-            view = memoryview(data)
-            while view:
-                view = view[os.write(writing, view) :]
+            _write(writing, memoryview(data))
 
 
 def _create(path: str | Path, mode: int) -> int:

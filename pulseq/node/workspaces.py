@@ -13,15 +13,15 @@ import fcntl
 import hashlib
 import os
 import secrets
-import shutil
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from pulseq.node.blob_store import BlobStore
-from pulseq.node.kept_bytecode import KeptBytecode
+from pulseq.node.kept_trees import KeptTrees
+from pulseq.node.tree_note import State, remove_tree
 from pulseq.ownership import make_own_directory, open_own
 from pulseq.protocol.project_files import Manifest, ProjectFile
 
@@ -63,16 +63,16 @@ class Workspaces:
     """The places in a directory of this user alone.
 
     Args:
-        bytecode: keeps what was compiled in a place for the next tree there.
+        kept: keeps the trees that are given up in order.
     """
 
-    def __init__(self, directory: Path, bytecode: KeptBytecode | None = None) -> None:
+    def __init__(self, directory: Path, kept: KeptTrees | None = None) -> None:
         self._directory = directory
-        self._bytecode = bytecode
+        self._kept = kept
         self._trash = directory / "trash"
 
     def claim(self, run_id: str, root: str) -> Claim:
-        """A place for a run that has none here, empty.
+        """A place for a run that has none here: empty, or with the tree that an earlier one has given up there.
 
         Raises:
             OSError: it cannot be made.
@@ -87,7 +87,9 @@ class Workspaces:
                     try:
                         lock.write(run_id)
                         lock.flush()
-                        claim.place.mkdir(mode=0o700, parents=True)
+                        if self._kept is not None:
+                            self._kept.take(holder)
+                        claim.place.mkdir(mode=0o700, parents=True, exist_ok=True)
                     except OSError:
                         lock.close()
                         raise
@@ -107,11 +109,47 @@ class Workspaces:
                 return None
             return Claim(place, lock)
 
+    def fit(self, claim: Claim, manifest: Manifest) -> Mapping[str, State]:
+        """Leave in a place that was just claimed what is of this project; the files that need not be made.
+
+        Raises:
+            OSError: it cannot be used.
+        """
+        if self._kept is None:
+            return {}
+        try:
+            return self._kept.fit(claim.place, manifest)
+        except OSError:
+            with self._deciding():
+                self._throw_away(claim.holder)
+            claim.place.mkdir(mode=0o700, parents=True)
+            return {}
+
     def leave(self, claim: Claim) -> None:
-        """Give a place up; the last who does removes what is there."""
+        """Give a place up; the last who does keeps the tree for the next run, or removes what is there."""
         with self._deciding():
             claim.lock.close()
-            self._discard_unused(claim.holder)
+            lock = _lock(claim.holder, fcntl.LOCK_EX)
+        if lock is not None:
+            if self._kept is not None:
+                self._kept.keep(claim.place)
+            with self._deciding():
+                self._give_back(claim.holder, lock)
+        self.empty_trash()
+
+    def forget(self, limit: int) -> None:
+        """Forget old trees, and the longest unused, until all that are kept have no more bytes than this."""
+        if self._kept is None:
+            return
+        with self._deciding():
+            for path in self._kept.old():
+                self._throw_away(path)
+            kept = sorted(self._kept.sizes())
+            total = sum(size for _, size, _ in kept)
+            for _, size, path in kept:
+                if total > limit:
+                    self._throw_away(path)
+                    total -= size
         self.empty_trash()
 
     def sweep(self) -> None:
@@ -139,7 +177,7 @@ class Workspaces:
     def empty_trash(self) -> None:
         """Remove what was given up."""
         if self._trash.exists():
-            shutil.rmtree(self._trash, onerror=_make_removable)
+            remove_tree(self._trash)
 
     @contextlib.contextmanager
     def _deciding(self) -> Iterator[None]:
@@ -152,16 +190,17 @@ class Workspaces:
     def _discard_unused(self, holder: Path) -> None:
         lock = _lock(holder, fcntl.LOCK_EX)
         if lock is not None:
-            self._discard(holder)
-            holder.with_suffix(_LOCK).unlink(missing_ok=True)
-            lock.close()
+            self._give_back(holder, lock)
+
+    def _give_back(self, holder: Path, lock: IO[Any]) -> None:
+        self._discard(holder)
+        holder.with_suffix(_LOCK).unlink(missing_ok=True)
+        lock.close()
 
     def _discard(self, holder: Path) -> None:
         """Take a tree away at once; that it is removed may take longer."""
         holder.with_suffix(_BLOBS).unlink(missing_ok=True)
         if holder.exists():
-            if self._bytecode is not None:
-                self._bytecode.keep(holder)
             self._throw_away(holder)
 
     def _throw_away(self, holder: Path) -> None:
@@ -188,29 +227,19 @@ def _lock(holder: Path, how: int) -> IO[Any] | None:
     return stream
 
 
-def _make_removable(remove: Any, path: str, _error: Any) -> None:
-    """Remove what a test has made unreadable, too."""
-    with contextlib.suppress(OSError):
-        for place in (os.path.dirname(path), path):
-            if os.path.isdir(place) and not os.path.islink(place):
-                os.chmod(place, 0o700)
-        if remove in (os.open, os.scandir, os.listdir):
-            shutil.rmtree(path, ignore_errors=True)
-        else:
-            remove(path)
-
-
 def make_tree(
     place: Path,
     manifest: Manifest,
     store: BlobStore,
     *,
+    there: Container[str] = (),
     replace: bool = False,
     is_unwanted: Callable[[], bool] = lambda: False,
 ) -> None:
     """Make all of a project in an empty directory, or with `replace` in one that has some of it.
 
     Args:
+        there: files that need not be made.
         is_unwanted: asked before each file: whether nobody wants the tree any more.
 
     Raises:
@@ -223,7 +252,7 @@ def make_tree(
         _check(path)
     for path in {*manifest.directories, *(os.path.dirname(file.path) for file in manifest.files)}:
         _named(path, os.makedirs, place / path, exist_ok=True)
-    files = manifest.files
+    files = [file for file in manifest.files if file.path not in there]
     groups = [files[at : at + _FILES_AT_A_TIME] for at in range(0, len(files), _FILES_AT_A_TIME)]
     with ThreadPoolExecutor(min(len(os.sched_getaffinity(0)), 4), thread_name_prefix="pulseq-files") as pool:
         for _ in pool.map(lambda group: _place_all(group, place, store, replace, is_unwanted), groups):

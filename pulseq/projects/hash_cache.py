@@ -48,7 +48,7 @@ class HashCache:
         Raises:
             OSError: as `hash_file`.
         """
-        found = os.lstat(root / path)
+        found = os.lstat(f"{root}/{path}")
         state = FileState.of(found)
         known = self._known.get(path)
         if known is not None and known[:5] == _fields(state):

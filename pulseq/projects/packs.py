@@ -86,7 +86,7 @@ def read_pack(root: Path, pack: Pack, *, compress: bool) -> PutBlobs:
     """
     data = b"".join(_read(root, piece) for piece in pack)
     small, compressed = shrink(data) if compress else (data, False)
-    return PutBlobs(tuple(piece.part for piece in pack), small, compressed)
+    return PutBlobs(tuple(piece.part for piece in pack), memoryview(small), compressed)
 
 
 def _read(root: Path, piece: Piece) -> bytes:

@@ -51,7 +51,7 @@ def find_files(root: Path, spec: ProjectSpec, *, never: Iterable[Path] = ()) -> 
         UsageError: a directory cannot be read.
     """
     found = FoundFiles()
-    looking = _Looking(root, Path(os.path.realpath(root)), PathGlobs(spec.exclude), _below(root, never))
+    looking = _Looking(root, Path(os.path.realpath(root)), PathGlobs(spec.exclude), _below(root, never), _own_outputs())
     listed = list_with_git(root) if spec.ship is None and find_work_tree(root) else None
     wanted = PathGlobs(spec.ship) if spec.ship is not None else None
     for path in looking.walk(wanted.tops if wanted else ["."]) if listed is None else looking.among(listed):
@@ -72,6 +72,7 @@ class _Looking:
     real_root: Path
     exclude: PathGlobs
     never: frozenset[str]
+    own_outputs: frozenset[tuple[int, int]]
 
     def among(self, paths: Iterable[str]) -> Iterator[str]:
         """Those of some paths that are not left out."""
@@ -85,24 +86,28 @@ class _Looking:
         for top in tops:
             path = os.path.normpath(top)
             place = self.root / path
-            if not path.startswith(os.pardir) and os.path.lexists(place):
-                yield from self._walk("" if path == "." else path)
+            if path.startswith(os.pardir) or not os.path.lexists(place):
+                continue
+            if path == ".":
+                yield from self._walk("")
+            elif not self._is_left_out(path):
+                yield from self._walk(path) if place.is_dir() and not place.is_symlink() else [path]
 
     def _walk(self, path: str) -> Iterator[str]:
-        place = self.root / path
-        if path and (os.path.basename(path) in _NEVER or self._is_never(path) or self.exclude.match(path)):
-            return
-        if place.is_symlink() or not place.is_dir():
-            yield path
-            return
         try:
-            names = sorted(os.listdir(place))
+            with os.scandir(self.root / path) as entries:
+                found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
             raise UsageError(_say_unreadable(self.root, path, error)) from error
-        if not names and path:
+        if not found and path:
             yield path
-        for name in names:
-            yield from self._walk(os.path.join(path, name))
+        for entry in found:
+            below = f"{path}/{entry.name}" if path else entry.name
+            if not self._is_left_out(below):
+                yield from self._walk(below) if entry.is_dir(follow_symlinks=False) else [below]
+
+    def _is_left_out(self, path: str) -> bool:
+        return os.path.basename(path) in _NEVER or self._is_never(path) or self.exclude.match(path)
 
     def _is_never(self, path: str) -> bool:
         return bool(self.never) and any(path == one or path.startswith(f"{one}{os.sep}") for one in self.never)
@@ -110,14 +115,14 @@ class _Looking:
     def take(self, path: str, found: FoundFiles) -> None:
         """Note what there is under a path."""
         try:
-            found_there = os.lstat(self.root / path)
+            found_there = os.lstat(f"{self.root}/{path}")
         except FileNotFoundError:  # git tracks it still
             return
         except OSError as error:
             raise UsageError(_say_unreadable(self.root, path, error)) from error
         mode = found_there.st_mode
         if stat.S_ISREG(mode):
-            if why := _find_own(self.root / path, found_there):
+            if why := self._find_own(path, found_there):
                 found.left_out.append((path, why))
             else:
                 found.files.append(path)
@@ -127,6 +132,16 @@ class _Looking:
             found.directories.append(path)
         else:
             found.left_out.append((path, f"is {_KINDS.get(stat.S_IFMT(mode), 'no file')}"))
+
+    def _find_own(self, path: str, found: os.stat_result) -> str | None:
+        """What a file is to PulseQ itself, that is no part of anybody's project; None for all others."""
+        if (found.st_dev, found.st_ino) in self.own_outputs:
+            return "is what this run writes to"
+        if path.endswith(".pem"):
+            with contextlib.suppress(OSError), open(self.root / path, "rb") as stream:
+                if stream.read(len(BUNDLE_MARK)) == BUNDLE_MARK.encode():
+                    return "holds credentials, with which any host would be a member of the site"
+        return None
 
     def _take_link(self, path: str, found: FoundFiles) -> None:
         target = os.readlink(self.root / path)
@@ -140,24 +155,13 @@ class _Looking:
         found.links.append((path, target))
 
 
-def _find_own(path: Path, found: os.stat_result) -> str | None:
-    """What a file is to PulseQ itself, that is no part of anybody's project; None for all others."""
-    if (found.st_dev, found.st_ino) in _own_outputs():
-        return "is what this run writes to"
-    if path.suffix == ".pem":
-        with contextlib.suppress(OSError), open(path, "rb") as stream:
-            if stream.read(len(BUNDLE_MARK)) == BUNDLE_MARK.encode():
-                return "holds credentials, with which any host would be a member of the site"
-    return None
-
-
-def _own_outputs() -> set[tuple[int, int]]:
+def _own_outputs() -> frozenset[tuple[int, int]]:
     outputs = set()
     for number in (1, 2):
         with contextlib.suppress(OSError):
             found = os.fstat(number)
             outputs.add((found.st_dev, found.st_ino))
-    return outputs
+    return frozenset(outputs)
 
 
 def _say_unreadable(root: Path, path: str, error: OSError) -> str:

@@ -86,10 +86,21 @@ def _find_outside(tests: Iterable[TestCase], root: Path) -> Iterator[str]:
         if python and os.sep in python and not is_below(python, root) and not python.startswith(_SYSTEM):
             advice = "expected one that `prepare` makes in it, a bare name such as python3.12, or a node's own `python`"
             yield f"test '{test.id}': found python '{python}', {where}; {advice}, {_NO_SHIP}"
-        for target in test.body.targets if isinstance(test.body, PytestBody) and not test.body.pyargs else ():
-            path = os.path.abspath(os.path.join(test.cwd, target.partition("::")[0]))
+        for named, told in _find_named(test.body):
+            path = os.path.abspath(os.path.join(test.cwd, named))
             if not is_below(path, root) and os.path.exists(path):
-                yield f"test '{test.id}': found '{target}' for pytest, {where}; expected a path in it, {_NO_SHIP}"
+                yield f"test '{test.id}': found {told}, {where}; expected a path in it, {_NO_SHIP}"
+
+
+def _find_named(body: CommandBody | CallBody | PytestBody) -> Iterator[tuple[str, str]]:
+    """Paths that a body names, and as what; words of commands are some where they lead upwards."""
+    match body:
+        case PytestBody(pyargs=False):
+            yield from ((target.partition("::")[0], f"'{target}' for pytest") for target in body.targets)
+        case CommandBody(shell=False):
+            # Hosts may have what a whole path names, and not what lies beside the project here.
+            words = (word for word in body.argv if os.pardir in word.split(os.sep) and not os.path.isabs(word))
+            yield from ((word, f"'{word}' in its command") for word in words)
 
 
 def _find_left_behind(

@@ -35,16 +35,17 @@ def encode(value: Any) -> bytes:
         return _JSON + json.dumps(msgspec.to_builtins(value)).encode()
 
 
-def decode(data: bytes, kind: type[T]) -> T:
+def decode(data: bytes | memoryview, kind: type[T]) -> T:
     """The value that `encode` made these bytes of.
 
     Raises:
         ProtocolError: they are no such value, or say another protocol.
     """
-    how, rest = data[:1], data[1:]
+    view = memoryview(data)
+    how, rest = view[:1], view[1:]
     try:
         kind_of: Any = kind  # for the cache: types are hashable
-        value: T = _decoder(kind_of).decode(rest) if how == _MSGPACK else msgspec.convert(json.loads(rest), kind)
+        value: T = _decoder(kind_of).decode(rest) if how == _MSGPACK else msgspec.convert(json.loads(bytes(rest)), kind)
     except (msgspec.MsgspecError, ValueError) as error:
         raise ProtocolError(f"what came is no message of protocol {PROTOCOL}: {error}") from error
     said = getattr(value, "protocol", PROTOCOL)

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Protocol, TypeAlias
 
+#: What a node answers to those that connect to it themselves, as `take_message` does to what the scheduler passes on.
+TAKE_DIRECTLY = "pulseq_take"
 TaskKey: TypeAlias = tuple[str, str, str]
 
 

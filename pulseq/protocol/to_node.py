@@ -55,10 +55,13 @@ class OfferProject(Struct, frozen=True, tag="offer_project"):
 
 
 class PutBlobs(Struct, frozen=True, tag="put_blobs"):
-    """Keep these bytes, of one blob after the other; the answer is `Done`."""
+    """Keep these bytes, of one blob after the other; the answer is `Done`.
+
+    They are those of the message itself: to copy them takes as long as to write them.
+    """
 
     parts: tuple[BlobPart, ...]
-    data: bytes
+    data: memoryview
     compressed: bool = False
 
 

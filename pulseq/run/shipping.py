@@ -15,6 +15,7 @@ from pulseq.cluster.cluster import LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.errors import InfrastructureError
 from pulseq.models import Reason, Suite
+from pulseq.processes.idle_processors import IdleProcessors
 from pulseq.projects.packs import ChangedSinceError, Pack, choose_packs, plan_packs, read_pack
 from pulseq.projects.prepare_order import make_order
 from pulseq.projects.project_root import find_root, refuse_left_behind, refuse_outside
@@ -28,6 +29,8 @@ from pulseq.protocol.to_node import NO_VARIABLES, BodyVariables, MakeWorkspace, 
 AT_ONCE = 4
 #: Encoded messages that are kept for the next host.
 _KEPT_MESSAGES = 8
+#: Messages are compressed while so many processors have nothing to do.
+_IDLE_PROCESSORS = 0.5
 #: How often a project is read, or offered, again: it was written to, or a host had damaged blobs.
 _TURNS = 3
 _NOTE_SECONDS = 1.0
@@ -213,13 +216,20 @@ class _Project:
         self.notes = notes
         self.root = Path(manifest.root)
         self.packs = plan_packs(manifest)
+        self._idle = IdleProcessors()
         self._messages: OrderedDict[tuple[int, bool], asyncio.Task[bytes]] = OrderedDict()
 
-    async def encode(self, run_id: str, pack: Pack, *, compress: bool) -> bytes:
-        """The message that carries a pack: made once for hosts that get it at about the same time."""
-        key = (id(pack), compress)
+    async def encode(self, run_id: str, pack: Pack, *, is_far: bool) -> bytes:
+        """The message that carries a pack: made once for hosts that get it at about the same time.
+
+        Compressed are those that go far, while this machine has a processor for it: where all are busy, it is not the
+        network that is waited for.
+        """
+        key = (id(pack), is_far)
         making = self._messages.get(key)
         if making is None:
+            idle = self._idle.count()
+            compress = is_far and (idle is None or idle >= _IDLE_PROCESSORS)
             making = asyncio.create_task(asyncio.to_thread(self._encode, run_id, pack, compress))
             making.add_done_callback(_retrieve)
             self._messages[key] = making
@@ -279,7 +289,7 @@ class _Sending:
 
     async def _work(self, packs: Iterator[Pack]) -> None:
         for pack in packs:
-            message = await self._project.encode(self._run_id, pack, compress=self._node.way != "local")
+            message = await self._project.encode(self._run_id, pack, is_far=self._node.way != "local")
             done = await self._client.send_project(self._node.address, message)
             if done.again:
                 raise _Again(done.trouble)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import inspect
+import os
 import pickle
 import socket
 import sys
@@ -23,6 +24,7 @@ import dask
 import distributed
 import pytest
 from distributed import Client, Scheduler, SchedulerPlugin, Worker, get_worker, rpc
+from distributed.protocol.serialize import to_serialize
 from distributed.threadpoolexecutor import ThreadPoolExecutor
 from distributed.worker_state_machine import SecedeEvent
 
@@ -119,6 +121,26 @@ def test_an_operation_of_ours_is_answered_by_a_worker() -> None:
         told = await asker.broadcast(msg=message, workers=[address], on_error="ignore")
         assert told == {address: {"load": 1}}
         await asker.close_rpc()
+
+    in_cluster(check)
+
+
+def test_a_worker_is_handed_bytes_by_who_connects_to_it() -> None:
+    """They come as they were sent, and are not in the way of a second call, nor is a connection that was tried."""
+    sent = os.urandom(5_000_000)
+
+    async def answer(order: memoryview) -> bytes:
+        return bytes(order[:3])
+
+    async def check(members: Members) -> None:
+        members.worker.handlers["pulseq_contract"] = answer
+        pool, address = members.client.rpc, members.worker.address
+        pool.reuse(address, await pool.connect(address, timeout=30))
+        calls = [pool(address).pulseq_contract(order=to_serialize(memoryview(sent)[at:])) for at in (0, 3)]  # type: ignore[no-untyped-call]
+        assert [sent[:3], sent[3:6]] == await asyncio.gather(*calls)
+        await members.worker.close()
+        with pytest.raises(OSError, match=r"(?i)clos|connect"):
+            await pool(address).pulseq_contract(order=to_serialize(memoryview(sent)))  # type: ignore[no-untyped-call]
 
     in_cluster(check)
 

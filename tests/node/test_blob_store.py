@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -206,3 +207,16 @@ def test_what_has_not_come_as_a_whole_is_removed(
     assert 1 == files_in(tmp_path / "s" / "incoming")
     store.forget(1000, set())
     assert 0 == files_in(tmp_path / "s" / "incoming")
+
+
+def test_a_store_that_was_emptied_meanwhile_takes_all_again(
+    store: BlobStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(blob_store, "LARGE_BYTES", 2)
+    known = put(store, b"a", b"bcd")
+    shutil.rmtree(tmp_path / "s")
+
+    with store.using():
+        assert known == store.find_lacking(dict(zip(known, (1, 3), strict=True)))
+        put(store, b"a", b"bcd")
+        assert [] == store.find_lacking(dict(zip(known, (1, 3), strict=True)))

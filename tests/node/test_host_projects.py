@@ -45,7 +45,7 @@ def bring(projects: HostProjects, run_id: str = "r") -> Workspace:
     lacking = ask(projects, OfferProject(MANIFEST, 10**9), run_id)
     if lacking.digests:
         data, compressed = shrink(TEXT)
-        assert Done() == ask(projects, PutBlobs((part_of(TEXT),), data, compressed), run_id)
+        assert Done() == ask(projects, PutBlobs((part_of(TEXT),), memoryview(data), compressed), run_id)
     return Workspace(MANIFEST.root, ask(projects, MakeWorkspace(), run_id).place)
 
 
@@ -84,6 +84,44 @@ def test_what_a_test_writes_is_in_no_other_run(projects: HostProjects) -> None:
     assert TEXT == Path(bring(projects, "another run").place, "src/a.py").read_bytes()
 
 
+def test_the_next_run_has_the_tree_as_the_last_one_got_it(projects: HostProjects) -> None:
+    place = Path(bring(projects).place)
+    made = []
+    for change in (lambda: None, lambda: (place / "src/a.py").write_text("broken"), (place / "new").touch):
+        made.append((place / "src/a.py").stat().st_ctime_ns)
+        change()
+        asyncio.run(projects.leave("r"))
+        assert not place.exists()
+        assert str(place) == bring(projects).place
+        assert TEXT == (place / "src/a.py").read_bytes()
+        assert ["src"] == os.listdir(place)
+    assert made[0] == made[1] < made[2] == (place / "src/a.py").stat().st_ctime_ns
+
+
+def test_a_run_has_no_file_that_its_project_has_no_more(projects: HostProjects) -> None:
+    bring(projects)
+    asyncio.run(projects.leave("r"))
+    moved = Manifest(MANIFEST.root, (ProjectFile("a.py", digest_of(TEXT), len(TEXT), 0o644, 0),))
+    ask(projects, OfferProject(moved, 10**9))
+    place = ask(projects, MakeWorkspace()).place
+
+    assert ["a.py"] == os.listdir(place)
+    assert TEXT == Path(place, "a.py").read_bytes()
+
+
+def test_trees_that_are_kept_make_room_before_a_disk_is_called_full(
+    projects: HostProjects, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def free(_: object) -> object:
+        kept = any(path.is_dir() for path in (tmp_path / "projects" / "trees").glob("*"))
+        return type("Usage", (), {"free": 3_000_000 if kept else 10**9})
+
+    bring(projects)
+    asyncio.run(projects.leave("r"))
+    monkeypatch.setattr(shutil, "disk_usage", free)
+    assert Lacking() == ask(projects, OfferProject(MANIFEST, 10**9))
+
+
 def test_a_disk_that_has_no_room_is_told_with_both_numbers(
     projects: HostProjects, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -94,13 +132,13 @@ def test_a_disk_that_has_no_room_is_told_with_both_numbers(
 
 def test_what_is_damaged_on_the_way_is_asked_for_again(projects: HostProjects) -> None:
     ask(projects, OfferProject(MANIFEST, 10**9))
-    assert ask(projects, PutBlobs((part_of(TEXT),), b"x" * len(TEXT))).again
+    assert ask(projects, PutBlobs((part_of(TEXT),), memoryview(b"x" * len(TEXT)))).again
     assert ask(projects, MakeWorkspace()).again
 
 
 def test_what_was_not_offered_is_asked_for_again(projects: HostProjects) -> None:
     assert ask(projects, MakeWorkspace()).again
-    assert ask(projects, PutBlobs((part_of(TEXT),), TEXT)).again
+    assert ask(projects, PutBlobs((part_of(TEXT),), memoryview(TEXT))).again
 
 
 def test_what_comes_while_the_run_is_left_is_not_kept(
@@ -115,14 +153,14 @@ def test_what_comes_while_the_run_is_left_is_not_kept(
         put(store, *arguments)
 
     monkeypatch.setattr(BlobStore, "put", leave_and_put)
-    ask(projects, PutBlobs((BlobPart(digest_of(TEXT), 3, 0, len(TEXT)),), TEXT[:3]))
+    ask(projects, PutBlobs((BlobPart(digest_of(TEXT), 3, 0, len(TEXT)),), memoryview(TEXT)[:3]))
     assert [] == list((tmp_path / "projects" / "incoming").iterdir())
 
 
 def test_a_tree_that_cannot_be_made_leaves_nothing(projects: HostProjects, tmp_path: Path) -> None:
     file = ProjectFile("x" * 300, digest_of(TEXT), len(TEXT), 0o644, 0)
     ask(projects, OfferProject(Manifest("/p", (file,)), 10**9))
-    ask(projects, PutBlobs((part_of(TEXT),), TEXT))
+    ask(projects, PutBlobs((part_of(TEXT),), memoryview(TEXT)))
     told = ask(projects, MakeWorkspace())
 
     assert told.trouble.startswith("it cannot have a file named 'xxx")
@@ -139,7 +177,7 @@ def test_a_tree_whose_run_is_left_meanwhile_is_made_no_further_and_gone(
         for name, digest, size in zip("ab", digests, (len(TEXT), 1), strict=True)
     ]
     ask(projects, OfferProject(Manifest("/p", tuple(files)), 10**9))
-    ask(projects, PutBlobs((part_of(TEXT), part_of(b"x")), TEXT + b"x"))
+    ask(projects, PutBlobs((part_of(TEXT), part_of(b"x")), memoryview(TEXT + b"x")))
     place, placed, begun, is_left = BlobStore.place, list[bytes](), threading.Event(), threading.Event()
 
     def place_slowly(store: BlobStore, digest: bytes, *arguments: Any, **named: Any) -> None:
@@ -180,6 +218,7 @@ def test_more_than_a_host_may_keep_is_forgotten_after_the_run(tmp_path: Path) ->
     assert Lacking() == ask(projects, OfferProject(MANIFEST, 10**9), "another run")
     projects.leave_all()
     assert Lacking((digest_of(TEXT),)) == ask(projects, OfferProject(MANIFEST, 10**9))
+    assert [] == [path for path in (tmp_path / "projects" / "trees").iterdir() if path.is_dir()]
     projects.leave_all()
 
 

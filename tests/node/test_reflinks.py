@@ -19,6 +19,17 @@ def test_a_file_is_written_once_with_its_mode(tmp_path: Path) -> None:
         write_file(tmp_path / "f", b"others", mode=0o600)
 
 
+@pytest.mark.parametrize("is_cut_off", [False, True])
+def test_a_file_of_many_parts_has_them_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_cut_off: bool
+) -> None:
+    parts = [f"{number} ".encode() for number in range(2_000)]
+    if is_cut_off:
+        monkeypatch.setattr(os, "writev", lambda descriptor, some: os.write(descriptor, b"".join(some)[:3]))
+    write_file(tmp_path / "f", *parts, mode=0o600)
+    assert b"".join(parts) == (tmp_path / "f").read_bytes()
+
+
 @pytest.mark.parametrize("error", [None, errno.EXDEV, errno.EOPNOTSUPP])
 def test_a_copy_is_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, error: int | None) -> None:
     def refuse(*_: object) -> int:

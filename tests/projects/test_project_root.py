@@ -59,6 +59,7 @@ GOOD = TestCase("t", CommandBody(("true",)), cwd="/p/sub", python="/usr/bin/pyth
         (replace(GOOD, cwd="/p2"), "found cwd '/p2'"),
         (replace(GOOD, body=CallBody("a:b"), python="/home/me/v/bin/python"), "found python '/home/me/v/bin/python'"),
         (replace(GOOD, body=PytestBody(("../../etc",))), "found '../../etc' for pytest"),
+        (replace(GOOD, body=CommandBody(("cat", "../../etc/passwd"))), "found '../../etc/passwd' in its command"),
     ],
 )
 def test_what_a_test_needs_from_outside_is_told_by_its_name(test: TestCase, told: str) -> None:
@@ -75,6 +76,8 @@ def test_what_a_test_needs_from_outside_is_told_by_its_name(test: TestCase, told
         replace(GOOD, python="python3.12"),
         replace(GOOD, python="/p/.venv/bin/python"),
         replace(GOOD, body=PytestBody(("../tests",))),
+        replace(GOOD, body=CommandBody(("cat", "/etc/passwd", "../tests", "../../no/such/file", "main..main"))),
+        replace(GOOD, body=CommandBody(("cat ../../etc/passwd",), shell=True)),
         replace(GOOD, body=PytestBody(("etc",), pyargs=True)),
         replace(GOOD, body=HttpBody("http://h"), cwd="/q"),
     ],

@@ -12,7 +12,7 @@ FILES = (ProjectFile("a/b.py", b"x" * 32, 10, 0o644, 5), ProjectFile("no \udcff 
 def test_messages_about_projects_come_as_they_were_sent() -> None:
     for message in (
         OfferProject(Manifest("/p", FILES, (("l", "a"),), ("empty",)), 100),
-        PutBlobs((BlobPart(b"x" * 32, 3, 0, 3),), b"abc", True),
+        PutBlobs((BlobPart(b"x" * 32, 3, 0, 3),), memoryview(b"abc"), True),
         MakeWorkspace(PrepareOrder(("make",), ("b",), 3.0, b"key", {"A": "b"})),
         BeginRun(Workspace("/p", "/w/p", ("/q",))),
     ):

@@ -45,7 +45,7 @@ MESSAGES: tuple[DriverMessage, ...] = (
     LeaveRun(),
     RunTask(b"\x00", b"\xff"),
     OfferProject(Manifest("/p", ()), 1),
-    PutBlobs((), b""),
+    PutBlobs((), memoryview(b"")),
     MakeWorkspace(),
 )
 

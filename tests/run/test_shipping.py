@@ -15,6 +15,7 @@ from pulseq.cluster.cluster import LiveNode
 from pulseq.errors import UsageError
 from pulseq.models import CommandBody, Suite, TestCase
 from pulseq.node.host_projects import HostProjects
+from pulseq.processes.idle_processors import IdleProcessors
 from pulseq.projects import packs
 from pulseq.protocol.coding import decode
 from pulseq.protocol.project_files import Done, Lacking
@@ -239,6 +240,23 @@ def test_messages_are_made_once_for_hosts_that_get_them_side_by_side(
 
     asyncio.run(run())
     assert len(reads) < 4 * 20
+
+
+@pytest.mark.parametrize(
+    ("way", "idle", "is_compressed"),
+    [("ssh", None, True), ("ssh", 1.0, True), ("ssh", 0.2, False), ("local", 2.0, False)],
+)
+def test_what_goes_far_is_compressed_while_a_processor_has_nothing_to_do(
+    project: Path, hosts: Hosts, monkeypatch: pytest.MonkeyPatch, way: str, idle: float | None, is_compressed: bool
+) -> None:
+    monkeypatch.setattr(IdleProcessors, "count", lambda _: idle)
+    found: list[bool] = []
+    hosts.before = lambda _, message: found.append(message.compressed) if isinstance(message, PutBlobs) else None
+    workspace = asyncio.run(shipping_of(project, hosts).bring(hosts.node("a", way=way)))
+
+    assert workspace is not None
+    assert [is_compressed] == found
+    assert tree(project) == tree(workspace.place)
 
 
 def test_a_test_begins_in_its_directory_also_where_that_is_empty(project: Path, hosts: Hosts) -> None:

@@ -7,11 +7,13 @@ import json
 import re
 import subprocess
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from tests.hosts.host import Host
 from tests.hosts.lab import Lab
+from tests.hosts.login import HOME_OF, TESTER
 from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, until
 
@@ -20,15 +22,43 @@ CREDENTIALS = "fleet.pem"
 #: What stays on a host, so that the next run finds it: projects and their environments; what pytest itself keeps; of a
 #: node that has joined by itself what it is, its log, and its credentials.
 KEPT = re.compile(
-    r"/home/tester/\.cache(/pulseq(/w(/deciding)?|/projects(/incoming|/store.id|/store.lock|/(objects|packs|prepared|bytecode)(/.*)?)?)?)?"
+    r"/home/tester/\.cache(/pulseq(/w(/deciding)?|/projects(/incoming|/store.id|/store.lock|/(objects|packs|prepared|trees)(/.*)?)?)?)?"
     r"|/tmp/pytest-of-tester(/.*)?"
     rf"|/home/tester/({re.escape(CREDENTIALS)}|\.pulseq(/nodes(/[^/]+(/[^/]+|/logs/[^/]+)?)?)?)"
 )
 
 
 @dataclass
+class HostWorkplace(Workplace):
+    """A directory of a host's, and the command line there."""
+
+    host: Host = field(kw_only=True)
+
+    @classmethod
+    def on(cls, host: Host) -> HostWorkplace:
+        """In a directory of its own in the home of the tester."""
+        there = Path(HOME_OF[TESTER], "place")
+        host.write(there / "empty", "").unlink()
+        return cls(host.path(there), {"PULSEQ_HOME": str(there / "home"), "CI": "1"}, host=host)
+
+    @property
+    def there(self) -> str:
+        """The same directory, as the host calls it."""
+        return f"{HOME_OF[TESTER]}/{self.path.name}"
+
+    def write(self, name: str, text: str) -> Path:
+        return self.host.write(f"{self.there}/{name}", text)
+
+    def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+        command = ["pulseq", *map(str, arguments)]
+        process = self.host.start(command, cwd=self.there, **{**self.environment, **environment})
+        self.started.append(process)
+        return process
+
+
+@dataclass
 class FleetPlace:
-    """The command line on this machine, and hosts that it reaches by ssh."""
+    """The command line, on this machine or on a host, and hosts that it reaches by ssh."""
 
     workplace: Workplace
     lab: Lab
@@ -36,7 +66,8 @@ class FleetPlace:
     @property
     def listens(self) -> str:
         """Where the scheduler is to listen. Its port is taken on loopback, too, so that no two fleets can have one."""
-        return f"{self.lab.address}:{20_000 + int(self.lab.address.split('.')[2])}"
+        driver = self.workplace.host if isinstance(self.workplace, HostWorkplace) else self.lab
+        return f"{driver.address}:{20_000 + int(driver.address.split('.')[2])}"
 
     def write_suite(self, text: str) -> str:
         """A suite, alone in its project; its name."""

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import contextlib
+import json
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
 
+from tests.hosts.lab import open_lab
+from tests.hosts.needs import skip_without_hosts
 from tests.system.conftest import open_workplace
 from tests.system.workplace import Workplace, finish, until
 
-NODES = "nodes: [{id: one}, {id: two, max_concurrent_tests: 2}]\n"
 SLOTS = {"one": 1, "two": 2}
 LARGE, SMALL = 500, 20
 ITEMS = "import time, pytest\n@pytest.mark.parametrize('n', range({count}))\ndef test_n(n): time.sleep(0.2)\n"
@@ -40,27 +43,56 @@ FROM attempts, small WHERE run_id = '{large}'
 """
 
 
-@pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
-    with open_workplace(tmp_path_factory.mktemp("fair")) as workplace:
-        up = workplace.run("up", "--nodes", workplace.write("nodes.yaml", NODES))
+@contextlib.contextmanager
+def _up(path: Path, hosts: Mapping[str, str], **environment: str) -> Iterator[Workplace]:
+    """A standing fleet of two nodes on these hosts."""
+    nodes = [{"id": name, "host": hosts[name], "max_concurrent_tests": slots} for name, slots in SLOTS.items()]
+    with open_workplace(path) as workplace:
+        workplace.environment |= environment
+        up = workplace.run("up", "--nodes", workplace.write("nodes.yaml", json.dumps({"nodes": nodes})))
         assert up.code == 0, up.err
         yield workplace
         assert workplace.run("down").code == 0
 
 
+@pytest.fixture(scope="module")
+def local_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    with _up(tmp_path_factory.mktemp("fair"), dict.fromkeys(SLOTS, "localhost")) as workplace:
+        yield workplace
+
+
+@pytest.fixture
+def nodes_over_ssh(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workplace]:
+    skip_without_hosts()
+    path = tmp_path_factory.mktemp("fair_hosts")
+    with open_lab(path / "lab") as lab:
+        hosts = {name: lab.open_host(name).name for name in SLOTS}
+        with _up(path / "place", hosts, **lab.environment) as workplace:
+            yield workplace
+
+
 def _commands(place: Workplace, name: str, count: int) -> Path:
-    tests = "".join(f"  - {{id: t{number}, command: [sleep, '0.2']}}\n" for number in range(count))
-    return place.write(f"{name}.yaml", f"suite: {name}\ntests:\n{tests}")
+    tests = "".join(f"  - {{id: t{number}, command: [sleep, '0.1']}}\n" for number in range(count))
+    return place.write(f"{name}/suite.yaml", f"suite: {name}\ntests:\n{tests}")
 
 
 def _items(place: Workplace, name: str, count: int) -> Path:
     return place.write(f"{name}/test_{name}.py", ITEMS.format(count=count)).parent
 
 
-@pytest.mark.parametrize(("write", "kind"), [(_commands, "commands"), (_items, "items")], ids=["commands", "packs"])
-def test_a_run_of_20_in_the_middle_of_one_of_500_is_not_behind_it(place: Workplace, write: object, kind: str) -> None:
-    assert callable(write)
+@pytest.mark.parametrize(
+    ("write", "nodes"),
+    [
+        pytest.param(_commands, "local_nodes", id="commands"),
+        pytest.param(_items, "local_nodes", id="packs"),
+        pytest.param(_commands, "nodes_over_ssh", id="commands-over-ssh", marks=pytest.mark.hosts),
+    ],
+)
+def test_a_run_of_20_in_the_middle_of_one_of_500_is_not_behind_it(
+    write: Callable[[Workplace, str, int], Path], nodes: str, request: pytest.FixtureRequest
+) -> None:
+    place: Workplace = request.getfixturevalue(nodes)
+    kind = write.__name__.strip("_")
     suites = {name: write(place, f"{kind}_{name}", count) for name, count in (("large", LARGE), ("small", SMALL))}
     names = {name: f"{kind}-{name}" for name in suites}
     large = place.start("run", suites["large"], "--run-id", names["large"])

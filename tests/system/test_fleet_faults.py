@@ -38,11 +38,10 @@ def _wait_until(moment: float) -> None:
 
 def test_every_verdict_is_there_once_whatever_befalls_the_hosts(place: FleetPlace, prefect_api: str) -> None:
     briefly_cut, long_cut, without_sshd, frozen, drained, added = place.lab(6)
-    nodes = [{"id": host.name, "host": host.name, "max_concurrent_tests": 2} for host in place.lab.hosts]
-    nodes[-1] |= {"joins": True}
+    began_on = [host.name for host in place.lab.hosts if host is not added]
+    nodes = [{"id": name, "host": name, "max_concurrent_tests": 2} for name in began_on]
     place.up(place.write_nodes(nodes, node_timeout=NODE_TIMEOUT, heartbeat_interval=1))
     run = place.workplace.start("run", _write_suite(place), "--run-id", RUN)
-    began_on = [host.name for host in place.lab.hosts if host is not added]
     until(lambda: all(len(place.starts(name)) > 2 for name in began_on), "all hosts run tests")
 
     began = time.monotonic()

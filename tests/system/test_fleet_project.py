@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import signal
-import subprocess
-import sys
 import xml.etree.ElementTree as ET
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,8 @@ from typing import Any
 import pytest
 
 from tests.hosts.lab import Lab
-from tests.system.fleet_place import FleetPlace
-from tests.system.workplace import Finished, Workplace
+from tests.system.fleet_place import KEPT, FleetPlace, HostWorkplace
+from tests.system.workplace import Finished
 
 PROJECT = Path(__file__).with_name("fleet_project")
 #: Everything that tells of a verdict, and nothing of when and where.
@@ -32,24 +31,24 @@ select * exclude (run_id, node_id, path) from artifacts where run_id = '{run_id}
 """
 #: What its tests and its preparation make in it.
 MADE = (".venv", "out", "build", "written")
+#: What a driver has besides what hosts keep: what its user named, and what spares the next run time.
+OF_DRIVER = re.compile(rf"{KEPT.pattern}|/home/tester/(place(/.*)?|\.prefect|\.cache/pulseq/prefect-[^/]*\.db)")
 #: What the project's tests say of themselves; `screen`, `wrong`, one case and one item fail.
 COUNTS = {"total": 17, "passed": 11, "failed": 4, "errors": 0, "skipped": 2, "flaky": 1}
 
 
 @pytest.fixture
-def place(workplace: Workplace, hosts: Lab) -> FleetPlace:
-    workplace.environment |= hosts.environment
-    return FleetPlace(workplace, hosts)
+def place(hosts: Lab) -> FleetPlace:
+    """The driver is a host of its own, too."""
+    driver = hosts.open_host("driver")
+    return FleetPlace(HostWorkplace.on(driver), hosts)
 
 
-@pytest.fixture
-def project(place: FleetPlace) -> Path:
+def _make_project(place: HostWorkplace) -> None:
     """The project, in a git work tree of its own."""
-    copy = place.workplace.path / "project"
-    shutil.copytree(PROJECT, copy, ignore=shutil.ignore_patterns("__pycache__"))
-    (copy / "gitignore").rename(copy / ".gitignore")
-    subprocess.run(["git", "init", "--quiet", copy], check=True)
-    return copy
+    script = f"cp -r {PROJECT} project && cd project && mv gitignore .gitignore && git init --quiet"
+    made = place.host.run(["sh", "-c", f"{script} && python3 tools/make_environment.py"], cwd=place.there)
+    assert made.returncode == 0, made.stderr
 
 
 def _run(place: FleetPlace, run_id: str, *where: str) -> Finished:
@@ -75,31 +74,34 @@ def _read_cases(path: Path) -> list[tuple[Any, ...]]:
     )
 
 
-def test_all_is_as_if_it_had_run_here(place: FleetPlace, project: Path) -> None:
+def test_all_is_as_if_it_had_run_here(place: FleetPlace) -> None:
+    driver = place.workplace
+    assert isinstance(driver, HostWorkplace)
     first, second, third = place.lab(3)
-    nodes = [{"id": host.name, "host": host.name, "joins": host is third} for host in place.lab.hosts]
+    _make_project(driver)
+    place.up(place.write_nodes([{"id": host.name, "host": host.name} for host in (first, second)], node_timeout=30))
 
-    subprocess.run([sys.executable, "tools/make_environment.py"], cwd=project, check=True)
     here = _run(place, "here", "-n", "3")
     for name in MADE:
-        shutil.rmtree(project / name)
-    place.up(place.write_nodes(nodes, node_timeout=30, heartbeat_interval=2))
+        shutil.rmtree(driver.path / "project" / name)
     joined = place.join(third, "--slots", "1")
     there = _run(place, "there")
     joined.send_signal(signal.SIGTERM)
     said = joined.communicate(timeout=60)
-    down = place.workplace.run("down")
+    down = driver.run("down")
 
     for query in (VERDICTS, ATTEMPTS, ARTIFACTS):
-        expected, found = (place.workplace.sql(query.format(run_id=run_id)) for run_id in ("here", "there"))
+        expected, found = (driver.sql(query.format(run_id=run_id)) for run_id in ("here", "there"))
         assert expected == found
     assert ["listing", "screen", "unit::tests/test_prices.py::test_is_wrong"] == [row["test_id"] for row in found]
     counts = there.json["counts"]
     assert COUNTS == {name: counts[name] for name in COUNTS}
     assert here.json["counts"] == counts
-    assert _read_cases(place.workplace.path / "here.xml") == _read_cases(place.workplace.path / "there.xml")
+    assert _read_cases(driver.path / "here.xml") == _read_cases(driver.path / "there.xml")
     started = [told["node_id"] for told in place.events("attempt_started", "there")]
     assert {first.name, second.name, third.name} == set(started)
     assert (0, 0) == (down.code, joined.returncode), said
-    assert [] == [path for path in project.rglob("*") if path.name in MADE]
-    assert "" == "\n".join(place.find_left())
+    assert [] == [path for path in (driver.path / "project").rglob("*") if path.name in MADE]
+    assert [] == place.find_left([first, second, third])
+    assert [] == driver.host.describe_processes()
+    assert [] == [path for path in driver.host.files() if not OF_DRIVER.fullmatch(path)]

@@ -130,9 +130,6 @@ class Site:
         terminal.until_said("joined tls://")
         return terminal
 
-    def keeper(self) -> psutil.Process:
-        return psutil.Process(json.loads((self.place.home / "standing.json").read_text())["keeper"]["pid"])
-
     def status(self) -> dict[str, object]:
         told: dict[str, object] = self.place.run("status", "--output", "json").json
         return told
@@ -237,18 +234,6 @@ def test_what_is_killed_is_swept_by_its_next_self_which_takes_its_place_at_once(
 
     assert "an earlier self was killed" in second.said
     assert not any(Path(place).exists() for place in noted["places"])
-    assert site.place.run("run", "suites/short.yaml").code == 0
-
-
-def test_it_comes_back_by_itself_when_its_fleet_was_killed_and_started_again(site: Site) -> None:
-    site.up()
-    node = site.joined()
-
-    site.keeper().kill()
-    node.until_said("lost tls://")
-    assert "what `pulseq up` had started has died; it is started anew" in site.up()
-    node.until_said(f"joined {site.address} again")
-
     assert site.place.run("run", "suites/short.yaml").code == 0
 
 
