@@ -6,6 +6,7 @@ import asyncio
 import logging
 from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
+from weakref import WeakSet
 
 logger = logging.getLogger("pulseq.background")
 
@@ -22,7 +23,8 @@ class Background:
     def __init__(self, on_death: Callable[[str, BaseException], None] | None = None) -> None:
         self.on_death = on_death or _tell_log
         self._tasks: set[asyncio.Task[Any]] = set()
-        self._timers: set[asyncio.TimerHandle] = set()
+        #: Those that its loop still has: one that has rung, or was cancelled, is of no use to anybody.
+        self._timers: WeakSet[asyncio.TimerHandle] = WeakSet()
 
     def start(self, coroutine: Coroutine[Any, Any, T], name: str) -> asyncio.Task[T]:
         """Run a coroutine; `name` says what it is for."""
@@ -35,7 +37,6 @@ class Background:
         """Call something so many seconds from now, unless all ends before."""
 
         def ring() -> None:
-            self._timers.discard(timer)
             try:
                 call(*arguments)
             except Exception as error:  # noqa: BLE001 - nobody else hears of it: this is a callback

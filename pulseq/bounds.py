@@ -16,9 +16,16 @@ MOST_ERROR_CHARACTERS = 64_000
 MOST_WARNING_CHARACTERS = 2_000
 #: Seconds that anything is said to have taken, thirty years: what tools write into files may be any number.
 MOST_SECONDS = 1e9
+#: The end of the year 9999, in Unix seconds: no calendar of ours has a later moment.
+LAST_MOMENT = 253_402_300_799.0
+#: What the columns of counts and of bytes hold.
+MOST_COUNT = 2**31 - 1
+MOST_BYTES = 2**63 - 1
 #: How many warnings and metrics are kept of an attempt.
 MOST_WARNINGS = 100
 MOST_METRICS = 1_000
+#: Beyond this, on either side of zero, a metric is none: means and deviations of such are no numbers any more.
+MOST_METRIC = 1e100
 #: Half a character is spelt out: `\\ud800`.
 _MOST_CHARACTER_BYTES = 6
 

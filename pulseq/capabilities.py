@@ -19,6 +19,7 @@ Numbers or versions: two plain numbers compare as numbers, unless the capability
 
 from __future__ import annotations
 
+import contextlib
 import math
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -57,17 +58,33 @@ def read_labels(texts: Iterable[str]) -> dict[str, CapabilityValue]:
     """What a node offers, as a command line says it: `browser=chrome`, several values of one name one after the other.
 
     Raises:
-        ValueError: one of them is no label; the text says what was found and expected.
+        ValueError: a line for each of them that is no label, with what was found and expected.
     """
     values: dict[str, list[Scalar]] = {}
+    problems: list[str] = []
     for text in texts:
         name, equals, value = (part.strip() for part in text.partition("="))
         if not (name and equals and value):
-            raise ValueError(f"found {text!r}, expected NAME=VALUE, such as browser=chrome")
-        if value[0] in "<>=!~^":
-            raise ValueError(f"found {text!r}, expected what the node has, not a comparison")
-        values.setdefault(name, []).append({"true": True, "false": False}.get(value.lower(), value))
+            problems.append(f"found {text!r}, expected KEY=VALUE, as browser=chrome")
+        elif value[0] in "<>=!~^":
+            problems.append(f"found {text!r}, expected what the node has, not a comparison")
+        else:
+            values.setdefault(name, []).append(_read_value(name, value))
+    if problems:
+        raise ValueError("\n".join(problems))
     return {name: tuple(several) if len(several) > 1 else several[0] for name, several in values.items()}
+
+
+def _read_value(name: str, text: str) -> Scalar:
+    """As a nodes file has it: 3.10 is a version, and no number."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
+    for kind in (int, float):
+        with contextlib.suppress(ValueError):
+            number = kind(text)
+            if str(number) == text and math.isfinite(number) and not is_version_name(name):
+                return number
+    return text
 
 
 def is_version_name(capability: str) -> bool:

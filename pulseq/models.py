@@ -92,12 +92,38 @@ class CommandBody(Struct, frozen=True, tag="command", tag_field="kind"):
 
 
 class CallBody(Struct, frozen=True, tag="call", tag_field="kind"):
-    """A Python callable, sync or async, named `module:attribute`."""
+    """A Python callable, sync or async, named `module:attribute`.
+
+    Its arguments are data that arrive in any interpreter as what they are: text, numbers, booleans, None, lists of
+    such, and dicts with names.
+
+    Raises:
+        TypeError: an argument is something else.
+    """
 
     target: str
     args: tuple[Any, ...] = ()
     kwargs: Mapping[str, Any] = msgspec.field(default_factory=dict)
     kind: ClassVar[str] = "call"
+
+    def __post_init__(self) -> None:
+        for value in (*self.args, *self.kwargs.values()):
+            _check_data(value)
+
+
+def _check_data(value: object) -> None:
+    match value:
+        case None | str() | int() | float():
+            return
+        case list():
+            for item in value:
+                _check_data(item)
+        case dict() if all(isinstance(name, str) for name in value):
+            for item in value.values():
+                _check_data(item)
+        case _:
+            found = f"{type(value).__name__} {value!r:.80}"
+            raise TypeError(f"found {found} in the arguments of a call, expected text, numbers, lists and dicts")
 
 
 class PytestBody(Struct, frozen=True, tag="pytest", tag_field="kind"):

@@ -74,3 +74,20 @@ def test_what_is_cancelled_has_not_died() -> None:
         return [task.cancelled(), *rung]
 
     assert ([True], []) == (asyncio.run(main()), deaths)
+
+
+def test_timers_that_rang_or_were_cancelled_are_not_kept() -> None:
+    async def main() -> int:
+        background = Background()
+        for _ in range(200):  # of a few its loop makes no haste to let go
+            background.later(600, print).cancel()
+        background.later(600, print)
+        rung = asyncio.Event()
+        background.later(0, rung.set)
+        await rung.wait()
+        await asyncio.sleep(0)
+        left = len(background._timers)
+        await background.end()
+        return left
+
+    assert 1 == asyncio.run(main())

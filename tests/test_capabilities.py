@@ -268,9 +268,17 @@ def test_only_absence_is_met_by_a_node_without_the_capability(value: object) -> 
 
 
 def test_labels_of_a_command_line_are_capabilities() -> None:
-    told = read_labels(["browser=chrome", "browser = firefox", "arm=true", "memory=16GB", "python=3.10"])
+    words = ["browser=chrome", "browser = firefox", "arm=true", "memory=16GB", "python=3.10", "cpus=8", "speed=1.5"]
+    told = read_labels([*words, "note=a=b"])
 
-    assert {"browser": ("chrome", "firefox"), "arm": True, "memory": "16GB", "python": "3.10"} == told
+    numbers = {"cpus": 8, "speed": 1.5}
+    assert {
+        "browser": ("chrome", "firefox"),
+        "arm": True,
+        "memory": "16GB",
+        "python": "3.10",
+        "note": "a=b",
+    } | numbers == told
     assert match({"browser": "firefox", "arm": True, "memory": ">=8GB", "python": ">=3.9"}, told).fits
 
 

@@ -121,7 +121,10 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     "pulseq.orchestration.quiet_settings": "tests/orchestration/test_prefect_contract: Prefect knows each of them",
     "pulseq.orchestration.task_process": "tests/node/test_task_processes: the process that is asked there",
     "pulseq.orchestration.task_runner": "tests/system: a flow's own, which only a whole run has",
-    "pulseq.cluster.host_link": "tests/cluster/test_ssh_host: a connection, and the host that has it",
+    **dict.fromkeys(
+        ("pulseq.cluster.host_link", "pulseq.cluster.ssh_forwards"),
+        "tests/cluster/test_ssh_host: a connection, what it forwards, and the host that has it",
+    ),
     "pulseq.processes.node_forks": "tests/cluster/test_ssh_host, and every run of tests/system: it starts nodes",
     "pulseq.processes.fork_process": "tests/processes/test_fork_server: the process that is asked there to fork",
 }

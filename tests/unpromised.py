@@ -68,6 +68,12 @@ DASK = (
         ("test_a_preload_is_told_before_a_worker_registers_and_while_it_closes",),
     ),
     Place(
+        ("Worker.close",),
+        ("node/node_process.py",),
+        "A node of which something has failed stays a member, and nobody starts another one.",
+        ("test_a_preload_is_told_before_a_worker_registers_and_while_it_closes",),
+    ),
+    Place(
         ("Worker.handlers",),
         ("node/probe.py", "node/node_agent.py"),
         "No node answers a probe, and all are thought to be silent; projects do not get to hosts.",
@@ -120,6 +126,15 @@ DASK = (
         ("cluster/run_watch.py",),
         "A standing scheduler keeps the last messages of each run that was there.",
         ("test_a_scheduler_forgets_the_messages_of_a_topic",),
+    ),
+    Place(
+        (
+            *("Scheduler._track_retire_worker", "Scheduler.workers", "Worker.long_running"),
+            *("Scheduler.get_metadata", "Scheduler.set_metadata"),
+        ),
+        ("cluster/retire_watch.py",),
+        "What a worker runs is lost with it where somebody retires it, as Dask has it for tasks of its own.",
+        ("test_a_worker_that_is_retired_can_be_had_to_stay",),
     ),
     Place(
         ("Scheduler.workers",),

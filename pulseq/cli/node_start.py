@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import os
 import sys
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from cyclopts import Parameter
 
-from pulseq.capabilities import is_version_name, parse_size
+from pulseq.capabilities import parse_size, read_labels
 from pulseq.errors import UsageError
 from pulseq.models import CapabilityValue
 from pulseq.ownership import default_home
@@ -60,7 +59,7 @@ def start(
     _check_number("--port", port, 0, 65535)
     if store_size is not None and parse_size(store_size) is None:
         raise UsageError(f"--store-size: found {store_size!r}, expected a size such as 20GB")
-    told = read_labels(labels)
+    told = _read_labels(labels)
     # What a node takes along is loaded once its words are known to be right.
     from pulseq.cluster.scheduler_address import credentials_for
     from pulseq.node.joined_node import JoinPlan
@@ -96,36 +95,11 @@ async def _join(plan: JoinPlan) -> None:
     await JoinedNode(plan, lambda text: _tell(safe_line(text))).run()
 
 
-def read_labels(labels: tuple[str, ...]) -> dict[str, CapabilityValue]:
-    """Capabilities as words say them: `browser=chrome`, `gpu=true`, `cpus=8`.
-
-    Raises:
-        UsageError: names each word that is none.
-    """
-    wrong = [word for word in labels if not word.partition("=")[0].strip() or not word.partition("=")[2].strip()]
-    if wrong:
-        raise UsageError("\n".join(f"--label: found {word!r}, expected KEY=VALUE, as browser=chrome" for word in wrong))
-    pairs = (word.partition("=")[::2] for word in labels)
-    told = {name.strip(): _read_value(name.strip(), value.strip()) for name, value in pairs}
-    from pulseq.suites.nodes_file import read_node_value  # pydantic, which `--help` need not wait for
-
+def _read_labels(words: tuple[str, ...]) -> dict[str, CapabilityValue]:
     try:
-        read: dict[str, CapabilityValue] = read_node_value("capabilities", told)
+        return read_labels(words)
     except ValueError as error:
-        raise UsageError(f"--label: {str(error).removeprefix('node: ')}") from None
-    return read
-
-
-def _read_value(name: str, text: str) -> CapabilityValue:
-    """As a nodes file has it: 3.10 is a version, and no number."""
-    if text.lower() in ("true", "false"):
-        return text.lower() == "true"
-    for kind in (int, float):
-        with contextlib.suppress(ValueError):
-            number = kind(text)
-            if str(number) == text and math.isfinite(number) and not is_version_name(name):
-                return number
-    return text
+        raise UsageError("\n".join(f"--label: {problem}" for problem in str(error).splitlines())) from None
 
 
 def complete_contact(contact: str, scheduler: str, port: int) -> str:

@@ -13,10 +13,11 @@ import dask
 from distributed import Client
 
 from pulseq.background import Background
-from pulseq.cluster.marks import MARKED, decode_mark, read_marks
+from pulseq.cluster.marks import decode_mark, read_marks
 from pulseq.cluster.node_check import find_trouble, say_no_nodes
-from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
+from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.own_nodes import OwnNodes
+from pulseq.cluster.retire_watch import RetireWatch
 from pulseq.cluster.run_watch import RunWatch
 from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError
@@ -25,6 +26,7 @@ from pulseq.models import CapabilityValue
 from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.connections import connection_settings
+from pulseq.protocol.names import MARKED, NODE_TOPIC
 from pulseq.protocol.node_probe import Answer, probe_node
 from pulseq.protocol.welcome import say_taken
 from pulseq.security.credentials import Credentials
@@ -142,6 +144,7 @@ class Cluster:
         try:
             await self.client.register_plugin(PortableNodeWatch(), name=NodeWatch.name)
             await self.client.register_plugin(RunWatch(), name=RunWatch.name)
+            await self.client.register_plugin(RetireWatch(), name=RetireWatch.name)
         except Exception as error:  # whatever its process lacks
             raise InfrastructureError(
                 f"the scheduler at {self.address!r} cannot take PulseQ's plug-ins ({type(error).__name__}: {error}); "

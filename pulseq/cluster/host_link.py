@@ -6,13 +6,11 @@ import asyncio
 import contextlib
 import logging
 import os
-import secrets
 import shlex
 import shutil
 import socket
-import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -20,13 +18,14 @@ from typing import Any
 from pulseq import __version__
 from pulseq.background import Background
 from pulseq.cluster.ssh_command import ssh_command
+from pulseq.cluster.ssh_forwards import SshForwards
 from pulseq.cluster.ssh_trouble import explain, explain_version
 from pulseq.errors import InfrastructureError
 from pulseq.execution.runtime import wire
 from pulseq.fleet import SshSpec
 from pulseq.ownership import make_own_directory
 from pulseq.processes.message_line import LineClosedError, MessageLine
-from pulseq.processes.node_forks import START_PATIENCE_SECONDS, make_temp_root
+from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.processes.spawn import open_log, spawn
 from pulseq.processes.tied_program import tied
 from pulseq.processes.watched_process import OwnChild
@@ -55,9 +54,6 @@ _MOST_NOISE = 1 << 20
 REACH_SECONDS = 9.5
 HELLO_SECONDS = 30.0
 _LOOK_SECONDS = 0.05
-_FORWARD_SECONDS = 10.0
-#: ssh gives the socket a longer name at first.
-_LONGEST_PLACE = 80
 #: How long nodes and bodies may take to end when they are asked to.
 END_SECONDS = 6.0
 #: Where `pulseq node install` puts PulseQ on a host.
@@ -108,15 +104,15 @@ class HostLink:
         self._log_path = logs / f"ssh-{host}.log"
         self._logs = logs
         self._silence_seconds = silence_seconds
-        self._place = _control_directory(places)
+        self._forwards = SshForwards(host, ssh, places)
+        #: By node: the port here that leads to its own there.
+        self._ways: dict[str, tuple[int, int]] = {}
         self._process: OwnChild | None = None
         self._line: MessageLine | None = None
-        self._ports: dict[int, int] = {}
         self._ready: dict[str, asyncio.Future[str | None]] = {}
         self._found: dict[str, asyncio.Future[int]] = {}
         self._ended: dict[str, asyncio.Future[int]] = {}
         self._lost = asyncio.Event()
-        self._forwarding = asyncio.Lock()
         self._background = Background()
 
     @property
@@ -140,7 +136,7 @@ class HostLink:
                 f"host {self._host!r} cannot be reached: there is no key file {self._ssh.identity!r}; "
                 "name one that is there: `ssh: {identity: FILE}`"
             )
-        make_own_directory(self._place)
+        make_own_directory(self._forwards.place)
         began = self._log_size()
         self._spawn(slots)
         assert self._line is not None
@@ -173,7 +169,7 @@ class HostLink:
         try:
             async with asyncio.timeout(REACH_SECONDS):
                 # That is when ssh makes its socket, of which nobody tells.
-                while not (os.path.exists(self._control_path) or self._process.ended.is_set()):  # noqa: ASYNC110
+                while not (os.path.exists(self._forwards.control_path) or self._process.ended.is_set()):  # noqa: ASYNC110
                     await asyncio.sleep(_LOOK_SECONDS)
         except TimeoutError:
             said = self._log_since(began) or "the way to it timed out"
@@ -186,7 +182,7 @@ class HostLink:
         alive = max(1, int(self._silence_seconds / 4))
         options: dict[str, str | int] = {
             "ControlMaster": "yes",
-            "ControlPath": self._control_path,
+            "ControlPath": self._forwards.control_path,
             "ControlPersist": "no",
             "ServerAliveInterval": alive,
             "ServerAliveCountMax": max(1, int(self._silence_seconds / alive)),
@@ -202,10 +198,6 @@ class HostLink:
                 raise InfrastructureError(explain(self._host, f"{error.strerror}: ssh", None)) from error
         self._process = OwnChild(pid)
         self._process.keep_going(lambda _: logger.info("the ssh to host %s had been stopped by SIGSTOP", self._host))
-
-    @property
-    def _control_path(self) -> str:
-        return str(self._place / "c")
 
     def _remote_command(self, slots: int) -> str:
         python = self._ssh.python
@@ -242,9 +234,10 @@ class HostLink:
             InfrastructureError: it does not start.
         """
         scheme, _, place = str(configuration["scheduler"]).rpartition("://")
-        scheduler_port = await self._forward_scheduler(int(place.rpartition(":")[2]))
+        scheduler_port = await self._forwards.lead_back(int(place.rpartition(":")[2]))
         port = await self._ask(self._found, node_id, FindPort(node_id))
-        contact = await self._forward_node(port)
+        contact = await self._forwards.lead_there(port)
+        self._ways[node_id] = contact, port
         here = {
             "scheduler": f"{scheme}://127.0.0.1:{scheduler_port}",
             "host": "127.0.0.1",
@@ -280,43 +273,6 @@ class HostLink:
             lost.cancel()
             answers.pop(node_id, None)
 
-    async def _forward_scheduler(self, port: int) -> int:
-        """The port there that leads to this one here."""
-        async with self._forwarding:
-            if port not in self._ports:
-                told = await self._forward("-R", f"127.0.0.1:0:127.0.0.1:{port}")
-                self._ports[port] = int(told.split()[0])
-            return self._ports[port]
-
-    async def _forward_node(self, port: int) -> int:
-        """A port here that leads to that one there."""
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            here: int = probe.getsockname()[1]
-        await self._forward("-L", f"127.0.0.1:{here}:127.0.0.1:{port}")
-        return here
-
-    async def _forward(self, way: str, what: str) -> str:
-        """Have the connection forward something; what ssh says of it.
-
-        Raises:
-            InfrastructureError: it does not.
-        """
-        control = {"ControlPath": self._control_path, "ClearAllForwardings": "no"}
-        command = ssh_command(self._host, self._ssh, options=control, flags=["-O", "forward", way, what])
-        process = await asyncio.create_subprocess_exec(
-            *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        )
-        try:
-            async with asyncio.timeout(_FORWARD_SECONDS):
-                told, errors = await process.communicate()
-        except TimeoutError:
-            process.kill()
-            raise InfrastructureError(f"host {self._host!r} does not answer") from None
-        if process.returncode:
-            raise InfrastructureError(explain(self._host, errors.decode(errors="replace"), process.returncode))
-        return told.decode(errors="replace")
-
     async def _send(self, message: ToHost) -> None:
         assert self._line is not None
         try:
@@ -351,8 +307,19 @@ class HostLink:
                 self._keep_words(node_id, log or words)
                 _answer(self._ready, node_id, words)
                 _answer(self._ended, node_id, code)
+                self._end_way(node_id)
             case HostHello():
                 pass
+
+    def _end_way(self, node_id: str) -> None:
+        if (way := self._ways.pop(node_id, None)) is not None:
+            self._background.start(self._unless_ended(self._forwards.end_way(*way)), f"ending the way to {node_id}")
+
+    async def _unless_ended(self, asking: Coroutine[Any, Any, None]) -> None:
+        try:
+            await asking
+        except InfrastructureError as error:
+            logger.debug("host %s: %s", self._host, error)
 
     def _keep_words(self, node_id: str, words: str) -> None:
         if words and node_id in self._ended:  # and not by whatever name a host says: a file is called so
@@ -390,7 +357,7 @@ class HostLink:
         await self._background.end()
         if self._line is not None:
             self._line.close()
-        await asyncio.to_thread(shutil.rmtree, self._place, ignore_errors=True)
+        await asyncio.to_thread(shutil.rmtree, self._forwards.place, ignore_errors=True)
 
     def _log_size(self) -> int:
         with contextlib.suppress(OSError):
@@ -402,16 +369,6 @@ class HostLink:
             log.seek(began)
             return log.read(_MOST_NOISE).decode(errors="replace")
         return ""
-
-
-def _control_directory(places: Path | None) -> Path:
-    """A place for the socket by which the connection is told what to forward: its name may have 108 bytes.
-
-    Args:
-        places: a directory that somebody removes when this process is killed.
-    """
-    place = make_temp_root() if places is None else places / f"s{secrets.token_hex(3)}"
-    return place if len(os.fsencode(place)) < _LONGEST_PLACE else Path("/tmp", make_temp_root().name)
 
 
 def _answer(answers: dict[str, asyncio.Future[Any]], node_id: str, value: Any) -> None:

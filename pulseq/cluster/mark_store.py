@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 from distributed import Scheduler, SchedulerPlugin
 
-from pulseq.cluster.marks import MARKED, MARKS_KEY, TROUBLE_KEY, decode_mark, decode_marks
-from pulseq.cluster.node_watch import NODE_TOPIC
+from pulseq.cluster.marks import TROUBLE_KEY, decode_mark, decode_marks
 from pulseq.ownership import write_own
+from pulseq.protocol.names import MARKED, MARKS_KEY, NODE_TOPIC
 
 #: What cannot be believed is kept beside it.
 DAMAGED = ".damaged"

@@ -9,16 +9,12 @@ from typing import Any
 
 import msgspec
 
-from pulseq.cluster.node_watch import NODE_TOPIC
 from pulseq.errors import InfrastructureError
 from pulseq.marks import MOST_WHY_CHARACTERS, NodeMark
+from pulseq.protocol.names import MARKED, MARKS_KEY, NODE_TOPIC
 
-#: Where in a scheduler's metadata they are, by the ids of nodes.
-MARKS_KEY = "pulseq-marks"
 #: What kept them from the disk, if anything did.
 TROUBLE_KEY = "pulseq-marks-trouble"
-#: The event on the topic of nodes that tells of one.
-MARKED = "marked"
 _PATIENCE_SECONDS = 10.0
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import math
 from collections.abc import Mapping
 from typing import Any
 
 from pulseq import __version__
+from pulseq.bounds import MOST_COUNT
 from pulseq.protocol.coding import PROTOCOL, say_protocol
 
 #: What makes a node of a worker.
@@ -20,12 +22,25 @@ def find_trouble(labels: Mapping[str, Any]) -> str | None:
         return str(trouble)
     if (protocol := labels.get("protocol")) != PROTOCOL:
         return say_protocol(protocol)
+    if trouble := _find_nonsense(labels):
+        return f"{trouble}; no node says so: end it there, and have the same release"
     for name, theirs, ours in (
         ("PulseQ", labels.get("version", __version__), __version__),
         ("Dask's distributed", labels.get("dask", _dask_version()), _dask_version()),
     ):
         if theirs != ours:
             return f"it has {name} {theirs}, this side {ours}; install the same there (`pulseq node install HOST`)"
+    return None
+
+
+def _find_nonsense(labels: Mapping[str, Any]) -> str | None:
+    """What a node says of itself that cannot be."""
+    slots = labels.get("slots", 1)
+    if type(slots) is not int or not 1 <= slots <= MOST_COUNT:
+        return f"found slots {slots!r:.20}, expected a number from 1"
+    for name, value in dict(labels.get("capabilities", {})).items():
+        if isinstance(value, float) and not math.isfinite(value):
+            return f"found capability {name!r:.100} {value!r}, expected a finite number"
     return None
 
 

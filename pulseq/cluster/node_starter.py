@@ -132,6 +132,12 @@ class NodeStarter:
         """Remove what a node of this machine has left that has ended."""
         await self.forks.clear(node_id)
 
+    async def leave_unused(self) -> None:
+        """End the connections to hosts that have no node any more."""
+        used = {machine_of(spec) for spec in self._fleet.nodes}
+        unused = [self._hosts.pop(machine) for machine in list(self._hosts) if machine not in used]
+        await asyncio.gather(*(host.stop() for host in unused))
+
     async def stop(self) -> None:
         """End what nodes are started with, after them."""
         await asyncio.gather(self.forks.stop(), *(host.stop() for host in self._hosts.values()))

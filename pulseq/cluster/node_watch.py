@@ -6,8 +6,7 @@ from typing import Any
 
 from distributed import Scheduler, SchedulerPlugin
 
-#: The topic of `Client.subscribe_topic` on which nodes are told of.
-NODE_TOPIC = "pulseq-nodes"
+from pulseq.protocol.names import NODE_TOPIC
 
 
 class NodeWatch(SchedulerPlugin):

@@ -214,6 +214,7 @@ class OwnNodes:
         if process := self._nodes.pop(node_id, None):
             await process.stop()
         await self._starter.clear(node_id)
+        await self._starter.leave_unused()
 
     def _set_fleet(self, fleet: Fleet) -> None:
         self.fleet = fleet

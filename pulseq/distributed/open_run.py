@@ -31,7 +31,7 @@ class OpenRun:
     A test has one verdict in a run, so a test that was here once needs another run (`has`).
 
     Args:
-        on_open: called with what sends and books, just before it begins.
+        admits: whether a node of this id takes part.
     """
 
     def __init__(
@@ -40,7 +40,7 @@ class OpenRun:
         framework: FrameworkConfig,
         project: ProjectSpec,
         scheduler: TestScheduler | None,
-        on_open: Callable[[Dispatcher], None],
+        admits: Callable[[str], bool],
     ) -> None:
         self.options = options
         self.session = RunSession(
@@ -50,8 +50,8 @@ class OpenRun:
             [self._note],
             decided_by=scheduler.config if scheduler else None,
             on_open=self._open,
+            admits=admits,
         )
-        self._tell_open = on_open
         self._released = False
         self._verdicts: dict[Key, asyncio.Future[None]] = {}
         self._opened: asyncio.Future[Dispatcher] = asyncio.get_running_loop().create_future()
@@ -95,7 +95,6 @@ class OpenRun:
 
     def _open(self, dispatcher: Dispatcher) -> None:
         dispatcher.held = not self._released
-        self._tell_open(dispatcher)
         self._opened.set_result(dispatcher)
 
     def _note(self, event: Event) -> None:

@@ -57,8 +57,8 @@ class SessionRuns:
         #: All of whose tests have their verdicts.
         self._ending: set[RunSession] = set()
         self._under_way: set[asyncio.Task[Any]] = set()
-        #: Nodes that get nothing more; those of other machines may be there all the same.
-        self._removed: set[str] = set()
+        #: Nodes that take part; others may be there all the same, where they were started by somebody.
+        self._added: set[str] = set()
         #: One that is being removed is added again when that is done.
         self._changing: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         #: Flow runs that have ended, and how many task runs each has.
@@ -88,7 +88,7 @@ class SessionRuns:
             self._options(),
             [watch],
             decided_by=scheduler.config if scheduler else None,
-            on_open=self._note_opened,
+            admits=self._admits,
         )
         running = self._follow(session, session.run())
         try:
@@ -120,8 +120,14 @@ class SessionRuns:
             InfrastructureError: it does not start, or does not come.
         """
         async with self._changing[spec.id]:
-            self._removed.discard(spec.id)
-            offered = await self.backend.add_node(spec, patience_seconds=self.config.node_timeout)
+            self._added.add(spec.id)
+            try:
+                offered = await self.backend.add_node(spec, patience_seconds=self.config.node_timeout)
+            except BaseException:  # it may come yet
+                self._added.discard(spec.id)
+                for dispatcher in self._dispatchers():
+                    dispatcher.nodes.retire(spec.id)
+                raise
             if node := self.backend.cluster.nodes.get(spec.id):  # one of another machine never was away
                 for dispatcher in self._dispatchers():
                     dispatcher.nodes.take_back(node)
@@ -130,7 +136,7 @@ class SessionRuns:
     async def remove_node(self, node_id: str) -> None:
         """Wait until all that a node has is done, and end it."""
         async with self._changing[node_id]:
-            self._removed.add(node_id)
+            self._added.discard(node_id)
             await asyncio.gather(*(dispatcher.nodes.drain(node_id) for dispatcher in self._dispatchers()))
             await self.backend.remove_node(node_id)
 
@@ -158,7 +164,7 @@ class SessionRuns:
         for old in [open_run for open_run in self._open_runs if open_run.idle]:
             self._open_runs.remove(old)
             old.release()
-        open_run = OpenRun(self._options(), self.config, self._project, scheduler, self._note_opened)
+        open_run = OpenRun(self._options(), self.config, self._project, scheduler, self._admits)
         open_run.begin(self._follow(open_run.session, open_run.session.run()))
         self._open_runs.append(open_run)
         return open_run
@@ -184,9 +190,8 @@ class SessionRuns:
         if prefect is not None and session.dispatcher is not None:
             self._told[prefect.flow_run_id] = session.dispatcher.delivery.ended
 
-    def _note_opened(self, dispatcher: Dispatcher) -> None:
-        for node_id in self._removed:
-            dispatcher.nodes.retire(node_id)
+    def _admits(self, node_id: str) -> bool:
+        return node_id in self._added
 
     def _options(self) -> RunOptions:
         backend = self.backend

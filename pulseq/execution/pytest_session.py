@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import hashlib
 import os
 import shutil
 import sys
@@ -23,6 +22,7 @@ from pulseq.execution.pytest_lines import (
     nothing_left,
     nothing_next,
 )
+from pulseq.execution.pytest_request import collect_request, session_name, wanted_files
 from pulseq.execution.pytest_results import collection_of, session_result, unmeasured_result
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.blotting import Blotter
@@ -235,21 +235,14 @@ class PytestSession:
             self._temp_root.mkdir(parents=True, exist_ok=True)
             self._temp = tempfile.mkdtemp(prefix="pytest-", dir=self._temp_root)
         environment = self._environment()
-        request = {
-            "op": "collect",
-            "args": _arguments(spec),
-            "keyword": spec.keyword,
-            "markers": spec.markers,
-            "run_id": spec.run_id,
-            "first": 0,
-            "isolation": spec.isolation,
-            "secrets": [] if self._blotter is None else self._blotter.forms,
-            "workers": self._machine_slots,
-            "helpers": min(self._machine_slots, len(os.sched_getaffinity(0))) - 1,
-        }
         try:
             shared = self._meeting_place()
-            request["rewritten"] = str(shared / "rewritten")
+            request = collect_request(
+                spec,
+                slots=self._machine_slots,
+                secrets=() if self._blotter is None else self._blotter.forms,
+                rewritten=shared / "rewritten",
+            )
             answer = None
             while answer is None:
                 if self._closed:
@@ -264,7 +257,8 @@ class PytestSession:
         if answer["op"] == "interpreter":
             answer = {**await self._collect_by_interpreters(), "isolation_reason": answer["reason"]}
         if answer["op"] == "collected":
-            return collection_of(answer, isolation="interpreter" if self._by_interpreters else "fork")
+            isolation = "interpreter" if self._by_interpreters else "fork"
+            return await asyncio.to_thread(collection_of, answer, isolation=isolation)
         await self._drop_zygote()
         return Collection((), usage_error=answer["error"])
 
@@ -290,7 +284,7 @@ class PytestSession:
         return refused
 
     async def _join(self, shared: Path, environment: Mapping[str, str]) -> ZygoteLine:
-        name = _name_of(self._spec, self._python, self._without_secrets(environment))
+        name = session_name(self._spec, self._python, self._without_secrets(environment))
         start = (self._python, self._spec.cwd, environment, self._blotter)
         try:
             return await ZygoteLine.join(shared / name, *start)
@@ -343,7 +337,7 @@ class PytestSession:
         self._workers.add(number)
         try:
             worker = f"gw{self._first_worker + number}"
-            keeper = await self._zygote.fork_keeper(worker, self._temp, self._node_id, _wanted_files(self._spec))
+            keeper = await self._zygote.fork_keeper(worker, self._temp, self._node_id, wanted_files(self._spec))
         except BaseException:
             self._workers.discard(number)
             raise
@@ -392,24 +386,6 @@ def _distance(keeper: KeeperLine, first: PytestOrder, files: AbstractSet[str]) -
     if keeper.promised is not None:
         return 0 if keeper.promised == first else 3
     return 1 if keeper.last_file in files else 2
-
-
-def _arguments(spec: PytestSpec) -> list[str]:
-    return [*(["--pyargs"] if spec.pyargs else []), *spec.targets, *spec.args]
-
-
-def _name_of(spec: PytestSpec, python: str, environment: Mapping[str, str]) -> str:
-    """The same for all nodes whose sessions would collect the same in the same surroundings."""
-    surroundings = sorted(item for item in environment.items() if item[0] not in ("PULSEQ_NODE_ID", "TMPDIR"))
-    return hashlib.sha256(repr((spec, python, surroundings)).encode("utf-8", "surrogateescape")).hexdigest()[:40]
-
-
-def _wanted_files(spec: PytestSpec) -> wire.Message | None:
-    """What runners are told of the files that items leave where globs look; None where none does."""
-    rules = spec.artifacts
-    if not rules.globs:
-        return None
-    return {"globs": list(rules.globs), "of": rules.of, "limit": rules.limit, "cwd": spec.cwd}
 
 
 def _why_unknown(order: PytestOrder, collection: Collection) -> str:

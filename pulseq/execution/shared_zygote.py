@@ -54,10 +54,17 @@ class GuardianProcess(OwnChild):
         self.keep_going(_note_stop)
 
     def note_end(self, code: int) -> None:
+        self._watch_stops_no_more()
+        # It sees to its directory itself, unless it did not come that far.
+        ending = self._loop.run_in_executor(None, self._clean_up)
+        ending.add_done_callback(lambda _: self._tell_end(code))
+
+    def _clean_up(self) -> None:
         with self._printed:
             self._said = read_file(self._printed.fileno(), self._blotter)
-        # It sees to that itself, unless it did not come that far.
         shutil.rmtree(self._private, ignore_errors=True)
+
+    def _tell_end(self, code: int) -> None:
         super().note_end(code)
         self.close()
 
@@ -84,6 +91,7 @@ class ZygoteLine:
         self._buffer = wire.MessageBuffer()
         self._loop = asyncio.get_running_loop()
         self._answer: asyncio.Future[wire.Message | None] = self._loop.create_future()
+        self._reading: asyncio.Future[wire.Message] | None = None
         self._forks: deque[asyncio.Future[None]] = deque()
         self._last: wire.Message | None = None
         self._over: asyncio.Future[wire.Message | None] = self._loop.create_future()
@@ -265,10 +273,8 @@ class ZygoteLine:
                     self._last = message
 
     def _take_answer(self, descriptors: Sequence[int]) -> None:
-        with open(descriptors[0], "rb") as file:
-            size = os.fstat(file.fileno()).st_size
-            # Not from where another node that has the same file has read on.
-            _settle(self._answer, json.loads(os.pread(file.fileno(), size, 0)))
+        self._reading = self._loop.run_in_executor(None, _read_answer, descriptors[0])
+        self._reading.add_done_callback(lambda done: _settle(self._answer, done.result()))
 
     def _watch_guardian(self, pid: int) -> None:
         self.pid = pid
@@ -289,7 +295,8 @@ class ZygoteLine:
         """It will say nothing any more."""
         self._loop.remove_reader(self._sock)
         self.ended.set()
-        _settle(self._answer, None)
+        if self._reading is None:
+            _settle(self._answer, None)
         _settle(self._over, None)
         while self._forks:
             waiting = self._forks.popleft()
@@ -306,6 +313,13 @@ class ZygoteLine:
             code, printed = -signal.SIGKILL, ""
         how = f"signal {-code} ({signal.Signals(-code).name})" if code < 0 else f"exit code {code}"
         return f"pytest ended with {how} before it had collected\n{printed}".strip()
+
+
+def _read_answer(descriptor: int) -> wire.Message:
+    with open(descriptor, "rb") as file:
+        # Not from where another node that has the same file has read on.
+        answer: wire.Message = json.loads(os.pread(file.fileno(), os.fstat(file.fileno()).st_size, 0))
+        return answer
 
 
 def _note_stop(number: int) -> None:

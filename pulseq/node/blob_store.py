@@ -13,10 +13,11 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TypeAlias
 
 from pulseq.blobs import digest_of, hash_file
 from pulseq.node.pack_files import PackFiles
@@ -28,6 +29,9 @@ from pulseq.protocol.project_files import BlobPart
 LARGE_BYTES = 2**18
 #: About how large a pack is.
 _PACK_BYTES = 4 * 2**20
+
+#: When something was last used, its size, its path or its pack, and the digests of what is there.
+Kept: TypeAlias = tuple[float, int, str, Sequence[bytes]]
 
 
 class DamagedBlobError(OSError):
@@ -216,20 +220,21 @@ class BlobStore:
             raise _gone()
         write_file(target, data, mode=mode, mtime_ns=mtime_ns)
 
-    def forget(self, limit: int, spared: AbstractSet[bytes]) -> int | None:
+    def forget(self, limit: int, spared: AbstractSet[bytes], beside: Iterable[Kept] = ()) -> int | None:
         """Forget blobs, the longest unused first, until no more than this many bytes are kept; how many those are.
 
         Where others are just about to use some, nothing is forgotten, nor told.
 
         Args:
             spared: those that runs use.
+            beside: files that count as blobs do, and go as they do.
         """
         with contextlib.suppress(BlockingIOError), self._locked(fcntl.LOCK_EX | fcntl.LOCK_NB):
             for left in os.scandir(self._incoming):
                 if not left.name.startswith(self._mark):
                     Path(left.path).unlink(missing_ok=True)
             self._packs.refresh()
-            kept = sorted([*self._packs.kept(), *_kept(self._objects)], key=lambda one: one[0])
+            kept = sorted([*self._packs.kept(), *_kept(self._objects), *beside], key=lambda one: one[0])
             total = sum(size for _, size, _, _ in kept)
             for _, size, name, digests in kept:
                 if total <= limit:
@@ -242,7 +247,7 @@ class BlobStore:
 
     def _remove(self, name: str) -> None:
         if os.sep in name:
-            os.unlink(name)
+            Path(name).unlink(missing_ok=True)
         else:
             self._packs.remove(name)
 
@@ -266,7 +271,7 @@ def _gone() -> DamagedBlobError:
     return DamagedBlobError(errno.ESTALE, "a blob of the store was gone or damaged")
 
 
-def _kept(objects: Path) -> Iterator[tuple[float, int, str, list[bytes]]]:
+def _kept(objects: Path) -> Iterator[Kept]:
     """When each blob was last used, its size, its path, and its digest."""
     for folder in os.scandir(objects):
         for entry in os.scandir(folder.path):

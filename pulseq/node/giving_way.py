@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from pulseq.background import Background
 from pulseq.node.node_slots import KEEP_SECONDS, NodeSlots
 
@@ -9,9 +11,9 @@ from pulseq.node.node_slots import KEEP_SECONDS, NodeSlots
 class GivingWay:
     """Looks at the slots of a node when somebody comes or goes, and again for as long as another run waits there."""
 
-    def __init__(self, slots: NodeSlots) -> None:
+    def __init__(self, slots: NodeSlots, on_death: Callable[[str, BaseException], None]) -> None:
         self._slots = slots
-        self._background = Background()
+        self._background = Background(on_death)
         self._looks_again = False
         slots.on_change = self._look
 

@@ -76,7 +76,8 @@ class HostProcess:
         self._starts = 0
         self._logs = root / "logs"
         self._silence_seconds = FIRST_SILENCE_SECONDS
-        self._background = Background()
+        self._background = Background(self._end_with)
+        self._serving: asyncio.Task[None] | None = None
 
     def _make_place(self) -> Path:
         # Short: sockets that bodies make under their TMPDIR have 108 bytes for a name.
@@ -85,6 +86,7 @@ class HostProcess:
 
     async def serve(self, orders: asyncio.StreamReader) -> None:
         """Until the owner is gone."""
+        self._serving = asyncio.current_task()
         hello = HostHello(__version__, version("distributed"), platform.python_version(), len(os.sched_getaffinity(0)))
         self._write(MARK)
         self._say(hello)
@@ -95,6 +97,12 @@ class HostProcess:
             await self._background.end()
             await asyncio.gather(*(process.stop() for process in self._nodes.values()))
             await self._forks.stop()
+
+    def _end_with(self, name: str, error: BaseException) -> None:
+        """Something has died that nobody waits for: all ends, which the owner sees, and it begins anew."""
+        print(f"{name} has failed with {type(error).__name__}: {error}", file=sys.stderr)
+        if self._serving is not None:
+            self._serving.cancel()
 
     async def _listen(self, orders: asyncio.StreamReader) -> None:
         buffer = wire.MessageBuffer()

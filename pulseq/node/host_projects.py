@@ -17,7 +17,7 @@ from pulseq.execution.executor import Executor
 from pulseq.node.blob_store import BlobStore, DamagedBlobError
 from pulseq.node.kept_trees import KeptTrees
 from pulseq.node.path_translation import PathTranslation
-from pulseq.node.preparing import PrepareError, Preparing, forget_old_outputs
+from pulseq.node.preparing import PrepareError, Preparing, forget_old_outputs, kept_outputs
 from pulseq.node.surroundings import Surroundings
 from pulseq.node.tree_note import State
 from pulseq.node.workspaces import Claim, NoSuchNameError, UnwantedError, Workspaces, make_tree
@@ -171,7 +171,8 @@ class HostProjects:
     def _forget(self, asked: int) -> None:
         forget_old_outputs(self._prepared)
         limit = asked if self._store_bytes is None else self._store_bytes
-        blobs = self._store.forget(limit, self._workspaces.used_blobs())
+        used = self._workspaces.used_blobs()
+        blobs = self._store.forget(limit, used, kept_outputs(self._prepared, used))
         if blobs is not None:
             self._workspaces.forget(limit - blobs)
 

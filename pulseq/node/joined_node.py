@@ -205,7 +205,8 @@ class JoinedNode:
             await process.stop()
             await self._forks.clear(plan.node_id)
         if not self._leaving.is_set():
-            why = "nothing was heard of it for too long" if code == SILENT_CODE else "the connection ended"
+            ended = "something in this node has failed" if code else "the connection ended"
+            why = "nothing was heard of it for too long" if code == SILENT_CODE else ended
             self._say(f"lost {plan.scheduler}: {why}; what ran here was ended, it joins again")
 
     async def _end(self) -> None:

@@ -9,9 +9,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pulseq.node.node_agent import NodeAgent
+from pulseq.protocol.names import MARKED, MARKS_KEY, NODE_TOPIC
 
-#: Where marks of nodes are in the metadata of a scheduler, and how they are told to drivers (`cluster/marks.py`).
-_MARKS_KEY, _NODE_TOPIC, _MARKED = "pulseq-marks", "pulseq-nodes", "marked"
 #: So long a node has had nothing until it goes: a mark holds for all runs within this time.
 IDLE_SECONDS = 2.0
 #: So long a node has what attempts left when nobody asks for it: its driver may be gone.
@@ -50,14 +49,14 @@ async def take_back_mark(scheduler: Any, node_id: str) -> None:
 
 
 async def _read_mark(scheduler: Any, node_id: str) -> Mapping[str, Any]:
-    marks: Mapping[str, Mapping[str, Any]] = await scheduler.get_metadata(keys=[_MARKS_KEY], default={})
+    marks: Mapping[str, Mapping[str, Any]] = await scheduler.get_metadata(keys=[MARKS_KEY], default={})
     return marks.get(node_id, {})
 
 
 async def _mark(scheduler: Any, node_id: str, state: str, why: str) -> None:
     mark = {"node_id": node_id, "state": state, "why": why, "who": own_name(node_id), "at": time.time()}
-    await scheduler.set_metadata(keys=[_MARKS_KEY, node_id], value=mark)
-    await scheduler.log_event(topic=_NODE_TOPIC, msg={"event": _MARKED, "address": "", "mark": mark})
+    await scheduler.set_metadata(keys=[MARKS_KEY, node_id], value=mark)
+    await scheduler.log_event(topic=NODE_TOPIC, msg={"event": MARKED, "address": "", "mark": mark})
 
 
 async def leave(worker: Any, agent: NodeAgent) -> None:

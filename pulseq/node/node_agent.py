@@ -6,14 +6,17 @@ One agent lives in each node's process, beside its Dask worker and on the same e
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeVar
+from weakref import WeakValueDictionary
 
 from distributed import Worker
 from distributed.worker_state_machine import SecedeEvent
 
+from pulseq.errors import InfrastructureError
 from pulseq.execution.executor import Executor
 from pulseq.models import (
     Collection,
@@ -50,6 +53,8 @@ from pulseq.protocol.to_node import (
 )
 from pulseq.protocol.work import Dispatch
 
+logger = logging.getLogger("pulseq.nodes")
+
 T = TypeVar("T")
 
 
@@ -61,6 +66,9 @@ class NodeAgent:
     `shares_worker` whether the worker has tasks of others, whose places dispatches are not to take.
     `variables` are those of all bodies here, `python` is the interpreter of those that name none.
     `projects` has what was sent of the projects of runs.
+
+    Attributes:
+        failed: set when something has died here that nobody waits for: the node is not to be relied on any more.
     """
 
     def __init__(
@@ -90,7 +98,7 @@ class NodeAgent:
         self.incarnation = incarnation
         self.slots = slots
         self.node_slots = NodeSlots(slots)
-        self._giving_way = GivingWay(self.node_slots)
+        self._giving_way = GivingWay(self.node_slots, self.note_death)
         self.temp_root = temp_root
         self.executor = self._make_executor(os.environ)
         #: Of bodies that have the environment of a login, once there are some.
@@ -99,9 +107,15 @@ class NodeAgent:
         self.flow_tasks = FlowTasks(self.node_slots, worker.executors["default"])
         self._worker = worker
         self._runs: dict[str, RunOnNode] = {}
+        #: By run: what makes it known here, and what has it forgotten, is done in the order in which it was asked.
+        self._changing: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._leaked = 0
         self._silent = False
+        #: What has died that nobody waits for, once something has.
+        self._failure: str | None = None
+        self.failed = asyncio.Event()
         self._probe = Probe(node_id, temp_root, self._tell_work, lambda: self.projects.place)
+        self._probe.background.on_death = self.note_death
 
     async def start(self) -> None:
         """Make the node able to run bodies; from here on drivers reach it."""
@@ -119,6 +133,14 @@ class NodeAgent:
     def note_leaked(self, processes: int) -> None:
         """So many processes that a body left behind were killed."""
         self._leaked += processes
+
+    def note_death(self, name: str, error: BaseException) -> None:
+        """Something has died that nobody waits for: all who have tests here hear of it, and new runs are refused."""
+        self._failure = f"{name} has failed there with {type(error).__name__}: {error}"
+        logger.error("%s", self._failure, exc_info=error)
+        for run in self._runs.values():
+            run.tell_failure(self._failure)
+        self.failed.set()
 
     def _make_executor(self, environment: Mapping[str, str]) -> Executor:
         return Executor(
@@ -170,7 +192,10 @@ class NodeAgent:
         match asked.message:
             case BeginRun() as begin:
                 await self._begin_run(run_id, begin)
-            case OfferProject() | PutBlobs() | MakeWorkspace() as message:
+            case OfferProject() as offer:
+                async with self._in_order(run_id):
+                    return await self.projects.do(run_id, offer)
+            case PutBlobs() | MakeWorkspace() as message:
                 return await self.projects.do(run_id, message)
             case Dispatch() as dispatch:
                 if self._shares_worker:
@@ -198,17 +223,24 @@ class NodeAgent:
         self._worker.handle_stimulus(SecedeEvent(key=key, compute_duration=0.0, stimulus_id=f"pulseq-{key[2]}"))
 
     async def _begin_run(self, run_id: str, begin: BeginRun) -> None:
+        if self._failure is not None:
+            raise InfrastructureError(self._failure)
         around, workspace = Surroundings.of(begin.bodies, self.variables), begin.workspace
-        paths = await self.projects.begin(run_id, workspace, around.environment) if workspace is not None else None
-        if run_id not in self._runs:
-            self._runs[run_id] = RunOnNode(self, run_id, around, paths)
-        await self._runs[run_id].open()
+        async with self._in_order(run_id):
+            paths = await self.projects.begin(run_id, workspace, around.environment) if workspace is not None else None
+            if run_id not in self._runs:
+                self._runs[run_id] = RunOnNode(self, run_id, around, paths)
+            await self._runs[run_id].open()
 
     async def _leave_run(self, run_id: str) -> None:
-        await self.flow_tasks.leave(run_id)
-        if run := self._runs.pop(run_id, None):
-            await run.close()
-        await self.projects.leave(run_id)
+        async with self._in_order(run_id):
+            await self.flow_tasks.leave(run_id)
+            if run := self._runs.pop(run_id, None):
+                await run.close()
+            await self.projects.leave(run_id)
+
+    def _in_order(self, run_id: str) -> asyncio.Lock:
+        return self._changing.setdefault(run_id, asyncio.Lock())
 
     def send(self, run_id: str, messages: list[NodeMessage]) -> None:
         """Hand messages to the driver of a run, by way of the scheduler."""

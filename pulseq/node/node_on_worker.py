@@ -84,7 +84,7 @@ async def run_node(worker: Worker, plan: NodePlan, projects: HostProjects | None
         shares_worker=plan.shares_worker,
         projects=projects,
     )
-    background = Background()
+    background = Background(agent.note_death)
     try:
         await agent.start()
         if plan.python is not None and agent.executor.call_version is not None:

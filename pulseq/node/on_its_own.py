@@ -36,7 +36,7 @@ async def on_its_own(
     def end_in_silence() -> None:
         threading.Thread(target=end, name="pulseq-silence", daemon=True).start()
 
-    background = Background()
+    background = Background(agent.note_death)
     silence = Silence(silence_seconds, end_in_silence)
     silence.follow(worker)
     background.start(silence.watch(), "watching the silence of the scheduler")

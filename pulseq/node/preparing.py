@@ -13,6 +13,7 @@ import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +24,7 @@ from pulseq.execution.attempt import RunningAttempt
 from pulseq.execution.executor import Executor
 from pulseq.execution.runtime.blotting import Blotter
 from pulseq.models import AttemptOrder, AttemptResult, CommandBody, Reason, TestCase
-from pulseq.node.blob_store import BlobStore
+from pulseq.node.blob_store import BlobStore, Kept
 from pulseq.node.workspaces import make_tree
 from pulseq.ownership import make_own_directory, open_own
 from pulseq.protocol.project_files import Manifest, PrepareOrder, ProjectFile
@@ -250,6 +251,16 @@ def forget_old_outputs(directory: Path) -> None:
         with contextlib.suppress(FileNotFoundError):
             if time.time() - kept.stat().st_mtime > _KEPT_SECONDS:
                 kept.unlink()
+
+
+def kept_outputs(directory: Path, used: AbstractSet[bytes]) -> Iterator[Kept]:
+    """What of outputs is written down in this directory; with the blobs that they are where a run uses all of these."""
+    for kept in directory.glob("*"):
+        with contextlib.suppress(OSError, msgspec.MsgspecError):
+            state = kept.stat()
+            outputs = msgspec.msgpack.decode(kept.read_bytes(), type=_Outputs)
+            digests = [file.digest for file in outputs.tree.files]
+            yield state.st_mtime, state.st_size, str(kept), digests if used >= set(digests) else ()
 
 
 def _names(path: Path, place: bytes) -> bool:

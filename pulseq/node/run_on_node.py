@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 import anyio
+from msgspec.structs import replace
 
 from pulseq.background import Background
 from pulseq.blotting import blot_texts
@@ -40,6 +41,7 @@ from pulseq.protocol.from_node import (
     AttemptStart,
     DispatchDone,
     NextAsked,
+    NodeFailed,
     NodeMessage,
     SessionEnd,
     TestsRecalled,
@@ -75,6 +77,7 @@ class RunOwner(Protocol):
 
     def send(self, run_id: str, messages: list[NodeMessage]) -> None: ...
     def note_leaked(self, processes: int) -> None: ...
+    def note_death(self, name: str, error: BaseException) -> None: ...
     async def executor_for(self, surroundings: Surroundings) -> Executor: ...
 
 
@@ -103,7 +106,7 @@ class RunOnNode:
         self._memory = MachineMemory()
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
-        self._background = Background()
+        self._background = Background(agent.note_death)
         self._ends = AttemptEnds(
             lambda message, busy: self.tell(message, busy=busy),
             agent.temp_root,
@@ -235,7 +238,9 @@ class RunOnNode:
     ) -> list[AttemptResult]:
         results: list[AttemptResult] = []
         made = self._reruns.setdefault(task_run, Counter())
-        orders = [_later_attempt(order, retry, made[order.key]) for order in work.orders]
+        orders = [
+            replace(order, attempt=order.attempt + retry + made[order.key]) if retry else order for order in work.orders
+        ]
         busy = len(orders) > 1
         kills = self._memory.kills()
         left: dict[Key, str] = {}
@@ -353,6 +358,11 @@ class RunOnNode:
         told = message if self._paths is None else self._paths.bring_home(message)
         self._outbox.put(self._blot(told), busy=busy)
 
+    def tell_failure(self, why: str) -> None:
+        """Tell the driver at once that this node has failed."""
+        self.tell(NodeFailed(why))
+        self._outbox.flush()
+
     def _blot(self, value: T) -> T:
         blotter = self._surroundings.blotter
         return value if blotter is None else blot_texts(value, blotter)
@@ -387,11 +397,3 @@ async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:
     with anyio.CancelScope(shield=True):
         await asyncio.wait({outcome})
     return outcome.result()
-
-
-def _later_attempt(order: PytestOrder, retry: int, reruns: int) -> PytestOrder:
-    if retry == 0:
-        return order
-    return PytestOrder(
-        order.test_id, order.variant, order.nodeid, order.attempt + retry + reruns, order.timeout_seconds, order.metrics
-    )

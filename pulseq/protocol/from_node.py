@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pulseq.artifacts import LeftFile
 from pulseq.models import AttemptResult, Key, SessionResult
-from pulseq.protocol.coding import PROTOCOL, decode, encode
+from pulseq.protocol.coding import PROTOCOL, ProtocolError, decode, encode
 
 
 class AttemptStart(Struct, frozen=True, tag="attempt_start"):
@@ -66,6 +66,12 @@ class NextAsked(Struct, frozen=True, tag="next_asked"):
 
     key: str
     held: frozenset[str]
+
+
+class NodeFailed(Struct, frozen=True, tag="node_failed"):
+    """Something has failed on the node that nobody waits for, and nothing that it is at is to be relied on."""
+
+    why: str
 
 
 class PrepareOutput(Struct, frozen=True, tag="prepare_output"):
@@ -134,6 +140,7 @@ NodeMessage: TypeAlias = (
     | CasesFound
     | DispatchDone
     | NextAsked
+    | NodeFailed
     | PrepareOutput
     | SessionEnd
     | TaskRunState
@@ -162,6 +169,21 @@ def decode_report(data: bytes) -> Report:
         ProtocolError: it is none, or of another protocol.
     """
     return decode(data, Report)
+
+
+class Sender(Struct, frozen=True):
+    """Who says a report."""
+
+    node_id: str
+    incarnation: str
+
+
+def sender_of(data: bytes) -> Sender | None:
+    """Who has sent a report, whatever else is in it; None where not even that can be read."""
+    try:
+        return decode(data, Sender)
+    except ProtocolError:
+        return None
 
 
 def run_topic(run_id: str) -> str:

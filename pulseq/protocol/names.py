@@ -1,4 +1,4 @@
-"""Names as Prefect and Dask have them: of task runs, of a run's topic."""
+"""Names as Prefect and Dask have them: of task runs, of what nodes and drivers find at a scheduler."""
 
 from __future__ import annotations
 
@@ -8,6 +8,11 @@ from pulseq.models import TestCase
 
 #: Longer names of task runs and flow runs are cut; the journal and the database have them whole.
 MAX_NAME_CHARACTERS = 500
+#: On which a scheduler tells drivers that nodes have come or gone, and that one was marked (the event `MARKED`).
+NODE_TOPIC = "pulseq-nodes"
+MARKED = "marked"
+#: Where marks of nodes are in its metadata, by the ids of nodes.
+MARKS_KEY = "pulseq-marks"
 
 
 def shown_name(name: str) -> str:

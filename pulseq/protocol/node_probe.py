@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pulseq.bounds import LAST_MOMENT, MOST_BYTES, MOST_COUNT
 from pulseq.protocol.clock_offset import ClockOffset, measure_offset
 
 #: The name of the operation on a node's worker.
@@ -52,6 +54,12 @@ MEASURES = (
     *("load", "memory_available", "memory_total", "disk_free", "disk_total", "running"),
     *("leaked_processes", "stray_processes", "store_free", "store_total"),
 )
+_COUNT = ((int,), MOST_COUNT)
+#: Each of these kinds, and up to that; the others are counts.
+_KINDS: Mapping[str, tuple[tuple[type, ...], float]] = {
+    "load": ((int, float), MOST_COUNT),
+    **{name: ((int,), MOST_BYTES) for name in MEASURES if name.startswith(("memory", "disk", "store"))},
+}
 
 
 async def probe_node(scheduler: Any, address: str, seconds: float) -> Answer | None:
@@ -73,5 +81,12 @@ async def probe_node(scheduler: Any, address: str, seconds: float) -> Answer | N
     told = answers.get(address)
     if told is None:  # it has left in between, or its connection broke
         return None
-    clock = measure_offset(asked_at, answered_at, latency, told["time"]) if "time" in told else None
-    return Answer(latency, clock=clock, **{name: told[name] for name in MEASURES if name in told})
+    measures = {name: told[name] for name in MEASURES if _is_measure(told.get(name), *_KINDS.get(name, _COUNT))}
+    at = told.get("time")
+    clock = measure_offset(asked_at, answered_at, latency, at) if _is_measure(at, (int, float), LAST_MOMENT) else None
+    return Answer(latency, clock=clock, **measures)
+
+
+def _is_measure(told: Any, kinds: tuple[type, ...], most: float) -> bool:
+    """Whether what a node tells can be; what cannot is as if it had said nothing."""
+    return type(told) in kinds and 0 <= told <= most

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 from pulseq.bounds import (
     MOST_ERROR_CHARACTERS,
     MOST_ID_CHARACTERS,
+    MOST_METRIC,
     MOST_METRICS,
     MOST_SECONDS,
     MOST_WARNING_CHARACTERS,
@@ -22,6 +23,7 @@ from pulseq.models import AttemptResult
 MOST_OUTPUT_CHARACTERS = 160_000
 
 
+_SHOWN = 3
 #: What is longer is cut.
 _TEXTS = {
     "error": MOST_ERROR_CHARACTERS,
@@ -39,14 +41,26 @@ def bound_result(result: AttemptResult) -> AttemptResult:
     for name in ("duration", "queue_seconds"):
         if getattr(result, name) > MOST_SECONDS:
             changes[name] = MOST_SECONDS
-    metrics, warnings = _bound_metrics(result.metrics), _bound_warnings(result.warnings)
-    if left_out := len(result.metrics) - len(metrics):
+    usable = _usable_metrics(result.metrics)
+    metrics, warnings = _bound_metrics(usable), _bound_warnings(result.warnings)
+    if unusable := [name for name in result.metrics if name not in usable]:
+        told = ", ".join(f"{name[:MOST_ID_CHARACTERS]!r} ({result.metrics[name]!r:.20})" for name in unusable[:_SHOWN])
+        more = ", …" if len(unusable) > _SHOWN else ""
+        changes["metrics"] = metrics
+        warnings = (*warnings, f"metrics left out, expected numbers up to {MOST_METRIC:g}: {told}{more}")
+    if left_out := len(usable) - len(metrics):
         most = f"at most {MOST_METRICS} are kept, with names of {MOST_ID_CHARACTERS} characters"
         changes["metrics"] = metrics
         warnings = (*warnings, f"{left_out} metrics left out: {most}")
     if warnings is not result.warnings:
         changes["warnings"] = warnings
     return replace(result, **changes) if changes else result
+
+
+def _usable_metrics(metrics: Mapping[str, float]) -> Mapping[str, float]:
+    if all(-MOST_METRIC <= value <= MOST_METRIC for value in metrics.values()):
+        return metrics
+    return {name: value for name, value in metrics.items() if -MOST_METRIC <= value <= MOST_METRIC}
 
 
 def _bound_metrics(metrics: Mapping[str, float]) -> Mapping[str, float]:

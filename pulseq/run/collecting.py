@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Iterator
 from functools import partial
 from typing import Any
 
@@ -17,6 +18,9 @@ from pulseq.run.last_failed import LastFailed
 from pulseq.run.run_options import MAX_NODE_LOSSES, RunOptions
 
 logger = logging.getLogger("pulseq.collect")
+
+#: So many tests take some ten milliseconds, for which others wait.
+_AT_ONCE = 500
 
 
 async def accept_suite(
@@ -80,7 +84,7 @@ async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions,
             return
         found = await _first_collection(nodes, spec, dispatcher)
         if found is not None:
-            _expand(entry, *found, dispatcher, choice)
+            await _expand(entry, *found, dispatcher, choice)
             return
         if dispatcher.end_unable(entry.key, nodes):
             return
@@ -120,7 +124,9 @@ async def _collect_on(node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher) 
     return collection
 
 
-def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: Dispatcher, choice: LastFailed) -> None:
+async def _expand(
+    entry: TestCase, collection: Collection, node_id: str, dispatcher: Dispatcher, choice: LastFailed
+) -> None:
     direct = _is_direct(entry)
     if collection.usage_error is not None:
         if direct:
@@ -133,20 +139,39 @@ def _expand(entry: TestCase, collection: Collection, node_id: str, dispatcher: D
     dispatcher.ledger.tell(
         EntryCollected(entry.id, node_id, len(collection.items), collection.deselected, collection.warnings)
     )
-    collected = items_of(entry, collection, node_id, prefix=not direct)
+    collected = await asyncio.to_thread(items_of, entry, collection, node_id, prefix=not direct)
     tests = choice.among(collected)
     if tests is None:
         choice.put_off(collected.count, lambda every: _put_into(dispatcher, entry, collected if every else NO_TESTS))
     else:
-        _put_into(dispatcher, entry, tests)
+        await _put_in_pieces(dispatcher, entry, tests)
 
 
 def _put_into(dispatcher: Dispatcher, entry: TestCase, tests: CollectedTests) -> None:
+    for _ in _putting(dispatcher, entry, tests):
+        pass
+
+
+async def _put_in_pieces(dispatcher: Dispatcher, entry: TestCase, tests: CollectedTests) -> None:
+    """Put them into the queue, and let others have the loop in between; what is chosen is chosen among all of them."""
+    putting = _putting(dispatcher, entry, tests)
+    with dispatcher.adding():
+        try:
+            for _ in putting:
+                await asyncio.sleep(0)
+        finally:  # also where the run is stopped meanwhile: what was found has a verdict
+            for _ in putting:
+                pass
+
+
+def _putting(dispatcher: Dispatcher, entry: TestCase, tests: CollectedTests) -> Iterator[None]:
     dispatcher.ledger.expand(entry.key, tests.count)
     for case, result in tests.verdicts:
         dispatcher.book_collected(case, result)
-    for item in tests.items:
+    for number, item in enumerate(tests.items, start=1):
         dispatcher.accept(item)
+        if number % _AT_ONCE == 0:
+            yield
 
 
 def _accept(dispatcher: Dispatcher, test: TestCase, every: bool) -> None:

@@ -6,19 +6,16 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 from msgspec import structs
 
 from pulseq.background import Background
-from pulseq.blotting import blot_texts
-from pulseq.capabilities import nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, RunNote, SessionFinished
-from pulseq.execution.runtime.blotting import Blotter
 from pulseq.marks import MarkState, NodeMark
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, PytestSpec, Reason, TestCase
 from pulseq.orchestration.delivery import Delivery
@@ -29,21 +26,21 @@ from pulseq.protocol.from_node import (
     CasesFound,
     DispatchDone,
     NextAsked,
+    NodeFailed,
     NodeMessage,
     PrepareOutput,
     SessionEnd,
     TaskRunState,
     TestsRecalled,
-    decode_report,
 )
 from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.command_cases import CommandCases
 from pulseq.run.expansion import session_row
 from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
+from pulseq.run.incoming import Incoming
 from pulseq.run.ledger import Ledger, Next
 from pulseq.run.prefetch import Prefetch
-from pulseq.run.run_clocks import within
-from pulseq.run.run_nodes import RunNodes, say_closed
+from pulseq.run.run_nodes import RunNodes
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.shipping import Shipping
 from pulseq.run.work_orders import build_dispatch
@@ -85,9 +82,11 @@ class Dispatcher:
     _stealing: WorkStealing = field(init=False)
     _prefetch: Prefetch = field(init=False)
     _cases: CommandCases = field(init=False)
-    _blotter: Blotter | None = field(init=False)
+    _incoming: Incoming = field(init=False)
     _dispatched: int = 0
     _admitting: bool = True
+    #: How many are adding tests piece by piece.
+    _adding: int = 0
     _error: Exception | None = None
     _changed: asyncio.Event = field(default_factory=asyncio.Event)
     background: Background = field(default_factory=Background)
@@ -105,7 +104,8 @@ class Dispatcher:
             self.shipping,
             self.variables,
         )
-        self._blotter = self.variables.blotter()
+        tell, blotter = self.ledger.tell, self.variables.blotter()
+        self._incoming = Incoming(self.cluster, self.nodes.clocks, tell, self.give_up, blotter)
         self._cases = CommandCases(self.ledger)
         self._stealing = WorkStealing(self.in_flight, self.queue, self._ask_back)
         self._prefetch = Prefetch(self.in_flight, self.queue, self.ledger, self._send, self._decline)
@@ -177,11 +177,11 @@ class Dispatcher:
 
     async def run(self) -> None:
         """Until every test has its verdict, and further ones are not waited for."""
-        while self.ledger.open or self.held:
+        while self._goes_on:
             self._changed.clear()
             if self._error is not None:
                 raise self._error
-            if self._admitting:
+            if self._admitting and not self._adding:
                 self._end_unmatched(self.queue.withdraw_unmatched(time.monotonic()))
                 for requirements, count in self.queue.take_hopeful():
                     self.nodes.note_waiting(requirements, count)
@@ -192,8 +192,22 @@ class Dispatcher:
                 self._stealing.look(time.monotonic())
             elif not self.in_flight:
                 return
-            if self.ledger.open or self.held:  # what no node fits may have been the last
+            if self._goes_on:  # what no node fits may have been the last
                 await self._wait()
+
+    @property
+    def _goes_on(self) -> bool:
+        return bool(self.ledger.open or self.held or self._adding)
+
+    @contextlib.contextmanager
+    def adding(self) -> Iterator[None]:
+        """While tests are added, piece by piece, the run goes on, and nothing is chosen."""
+        self._adding += 1
+        try:
+            yield
+        finally:
+            self._adding -= 1
+            self._changed.set()
 
     def release(self) -> None:
         """Wait for no further tests."""
@@ -209,13 +223,7 @@ class Dispatcher:
 
     def end_unsatisfiable(self, key: Key) -> None:
         """End a test that no node fits, with the nearest miss, or none that may have it."""
-        requirements = self.ledger.case(key).requirements
-        offers = {node.id: node.capabilities for node in self.cluster.nodes.values()}
-        if closed := self.nodes.closed_to(requirements):
-            why = say_closed(closed)
-        else:
-            why = nearest_miss(requirements, offers) if offers else "no node is left"
-        self.ledger.close(key, Reason.UNSATISFIABLE, why)
+        self.ledger.close(key, Reason.UNSATISFIABLE, self.nodes.why_none_fits(self.ledger.case(key).requirements))
 
     def end_unable(self, key: Key, fitting: list[LiveNode]) -> bool:
         """End a test where none of the nodes that it fits can take part; whether that was so."""
@@ -252,18 +260,18 @@ class Dispatcher:
     def receive(self, event: tuple[float, dict[str, Any]]) -> None:
         """Messages of a node, by way of the run's topic."""
         try:
-            report = decode_report(event[1]["report"])
-            node = self.cluster.nodes.get(report.node_id)
-            if node is None or node.incarnation != report.incarnation:
-                logger.debug("node %s was taken for lost before it said this", report.node_id)
-                return
-            for message in report.messages:
-                if self._blotter is not None:  # the node has done so: this is for a way that it does not know
-                    message = blot_texts(message, self._blotter)
-                self._take(node, self.nodes.clocks.on_our_clock(node, message))
+            for node, message in self._incoming.messages(event[1]["report"]):
+                self._take(node, message)
         except Exception as error:  # noqa: BLE001 - Dask would log it and go on; the run would wait for ever
             self._error = error
         self._changed.set()
+
+    def give_up(self, node: LiveNode, why: str) -> None:
+        """A node is there and cannot be relied on: it is lost to the run, which has it end what it runs."""
+        self.ledger.tell(RunNote(f"node {node.id} takes no part any more: {why}"))
+        del self.cluster.nodes[node.id]
+        self.lose_node(node.id, why)
+        self.background.start(self.nodes.dismiss(node), f"leaving node {node.id}")
 
     def _take(self, node: LiveNode, message: NodeMessage) -> None:
         node_id = node.id
@@ -273,12 +281,16 @@ class Dispatcher:
             case CasesFound():
                 self._cases.take(message)
             case AttemptEnd(result):
-                self._book(self._placed(node, result))
+                known = self.ledger.record.tests.get(result.key)
+                sent_at = known.sent.sent_at if known is not None and known.sent is not None else None
+                self._book(self.nodes.clocks.placed(node, result, sent_at, self.ledger.clock()))
                 self.on_end(node_id, message)
             case TaskRunState():
                 self.delivery.put(message)
             case DispatchDone():
                 self._land(message)
+            case NodeFailed(why):
+                self.give_up(node, why)
             case PrepareOutput(line):
                 self.ledger.tell(RunNote(f"node {node_id} gets ready: {line}"))
             case SessionEnd():
@@ -295,13 +307,6 @@ class Dispatcher:
         if (dispatch := self._carrier_of(key)) is not None:
             dispatch.begin(key)
         self.ledger.start(key, start.attempt, node_id, start.task_run)
-
-    def _placed(self, node: LiveNode, result: AttemptResult) -> AttemptResult:
-        """A result that started when it can have started, also where the node's clock was set meanwhile."""
-        test = self.ledger.record.tests.get(result.key)
-        if test is None or test.sent is None or not self.nodes.clocks.differs(node):
-            return result
-        return within(result, test.sent.sent_at, self.ledger.clock())
 
     def _book(self, result: AttemptResult) -> None:
         """All that follows from the result of an attempt."""

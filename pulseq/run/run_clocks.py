@@ -86,10 +86,18 @@ class RunClocks:
         known = self.clocks.of(node.id, node.incarnation, self.now())
         return 0.0 if known is None else known.shift
 
+    def now_at(self, node: LiveNode) -> float:
+        """What the node's clock says now, in Unix seconds, as far as it is known."""
+        return self.wall() + (self.shift_of(node) if self.differs(node) else 0.0)
+
     def differs(self, node: LiveNode) -> bool:
         """Whether the node's clock is not this process's, as far as that is known."""
         clock_id = node.labels.get("clock")
         return clock_id is not None and not (clock_id and clock_id == self.clock_id)
+
+    def placed(self, node: LiveNode, result: AttemptResult, sent_at: float | None, now: float) -> AttemptResult:
+        """A result that started when it can have started, also where the node's clock was set meanwhile."""
+        return within(result, sent_at, now) if self.differs(node) else result
 
     def on_our_clock(self, node: LiveNode, message: NodeMessage) -> NodeMessage:
         """What a node says, with its times on the clock of this process; messages come in their order."""

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 
 from pulseq.background import Background
-from pulseq.capabilities import match
+from pulseq.capabilities import match, nearest_miss
 from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, NodeJoined, NodeMarked, RunNote
@@ -30,6 +30,11 @@ async def _nothing(_node_id: str) -> None:
     return None
 
 
+def admit_any(_node_id: str) -> bool:
+    """Whoever is there takes part."""
+    return True
+
+
 @dataclass(slots=True)
 class RunNodes:
     """Nodes from their coming to their going, as the queue of a run is to see them.
@@ -39,6 +44,7 @@ class RunNodes:
         shipping: brings the run's project to nodes that get it.
         variables: what bodies have of the caller's.
         before_leave: waited for before a node that was drained forgets the run.
+        admits: whether a node of this id is one of the run's; any other may be there all the same, and takes no part.
 
     Attributes:
         clocks: those of the nodes.
@@ -55,6 +61,7 @@ class RunNodes:
     shipping: Shipping | None = None
     variables: CallersVariables = field(default_factory=CallersVariables)
     before_leave: Callable[[str], Awaitable[None]] = _nothing
+    admits: Callable[[str], bool] = admit_any
     clocks: RunClocks = field(init=False)
     _admission: NodeAdmission = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
@@ -70,7 +77,7 @@ class RunNodes:
             self._leave_out,
             self.shipping,
             self.variables,
-            self.is_closed,
+            self.is_retired,
             self.clocks.meet,
         )
 
@@ -80,7 +87,7 @@ class RunNodes:
 
     def join(self, node: LiveNode) -> None:
         """A node has come: let it take tests as soon as it knows the run; one that is too late for any is let go."""
-        if self._admission.has_ended:
+        if self._admission.has_ended or not self.admits(node.id):
             self._retired.add(node.id)
             return
         labels = {name: value for name, value in node.labels.items() if name not in _COLUMNS}
@@ -98,13 +105,13 @@ class RunNodes:
 
     def _let_in(self, node: LiveNode) -> None:
         self.queue.node_joined(node.id, node.slots, node.capabilities)
-        self.queue.set_marked(node.id, self.is_closed(node.id))
+        self.queue.set_marked(node.id, self.is_retired(node.id))
         self.changed.set()
 
     def heed(self, mark: NodeMark) -> None:
-        """A node is marked: it gets nothing more, or tests again; one that is not there yet when it has come."""
+        """A node is marked: it gets nothing more, or tests again; one that takes no part when it does."""
         node = self.cluster.nodes.get(mark.node_id)
-        if node is None:
+        if node is None or node.id in self._retired:
             return
         self._tell_mark(mark)
         if self._admission.has(node):
@@ -159,13 +166,19 @@ class RunNodes:
             await self.changed.wait()
         await self.before_leave(node_id)
         if node := self.cluster.nodes.get(node_id):
-            with contextlib.suppress(OSError):  # it has gone by itself
-                await self.runner.leave_run(self.run_id, [node.address])
+            await self.dismiss(node)
+
+    async def dismiss(self, node: LiveNode) -> None:
+        """Have a node end what it runs, and forget the run."""
+        with contextlib.suppress(OSError):  # it has gone by itself
+            await self.runner.leave_run(self.run_id, [node.address])
 
     def retire(self, node_id: str) -> None:
         """Give a node nothing more, for good."""
         self._retired.add(node_id)
-        self.queue.set_open(node_id, False)
+        self.queue.set_marked(node_id, True)
+        self._admission.turn()
+        self.changed.set()
 
     def is_retired(self, node_id: str) -> bool:
         """Whether a node is to have nothing more, so that its end is no loss."""
@@ -176,10 +189,9 @@ class RunNodes:
         self.queue.set_open(node_id, False)
 
     def reopen(self, node_id: str) -> None:
-        """Let a node that was held have tests again, unless it is being drained."""
-        if node_id not in self._retired:
-            self.queue.set_open(node_id, True)
-            self.changed.set()
+        """Let a node that was held have tests again."""
+        self.queue.set_open(node_id, True)
+        self.changed.set()
 
     async def cancel(self) -> None:
         """End what runs, on every node."""
@@ -191,7 +203,15 @@ class RunNodes:
     def fitting(self, case: TestCase, gone: AbstractSet[str] = frozenset()) -> list[LiveNode]:
         """The nodes of now that a test fits and may have it, but for those at addresses that are known to be dead."""
         nodes = (node for node in self.cluster.nodes.values() if node.address not in gone)
-        return [node for node in self._matching(case.requirements, nodes) if not self.is_closed(node.id)]
+        return [node for node in self._matching(case.requirements, nodes) if not self.is_retired(node.id)]
+
+    def why_none_fits(self, requirements: Mapping[str, CapabilityValue]) -> str:
+        """The marks of those that would, or else what is missing of the nodes that take part."""
+        if closed := self.closed_to(requirements):
+            return say_closed(closed)
+        nodes = self.cluster.nodes.values()
+        offers = {node.id: node.capabilities for node in nodes if node.id not in self._retired}
+        return nearest_miss(requirements, offers) if offers else "no node is left"
 
     def closed_to(self, requirements: Mapping[str, CapabilityValue]) -> list[NodeMark]:
         """The marks of those nodes that are there, would fit, and are to have nothing more."""

@@ -101,6 +101,8 @@ class RunQueue:
 
     def set_marked(self, node_id: str, is_marked: bool) -> None:
         """Let a node have nothing more, and no test wait for its slots, or take that back."""
+        if is_marked:
+            self._coming.pop(node_id, None)
         self._queue.set_marked(node_id, is_marked)
 
     def slot_freed(self, node_id: str) -> None:

@@ -74,6 +74,7 @@ class RunSession:
         sinks: views; each gets every event as it becomes true.
         scheduler: decides what goes where; None is one for this run alone.
         on_open: called with what sends and books, just before it begins; it may hold the run open for more tests.
+        admits: whether a node of this id takes part, of those that are there.
         on_started: given where this process is the run's alone, and starts no thread before this is called, once
             all processes have been started: nodes are forked from it then, which has loaded the same.
         on_left: called in a thread, with what there is, when a second signal has ended the run; the process then ends.
@@ -88,11 +89,13 @@ class RunSession:
         *,
         decided_by: FrameworkConfig | None = None,
         on_open: Callable[[Dispatcher], None] | None = None,
+        admits: Callable[[str], bool] | None = None,
         on_started: Callable[[], None] | None = None,
         on_left: Callable[[RunOutcome], None] | None = None,
     ) -> None:
         self._decided_by = decided_by
         self._on_open = on_open
+        self._admits = admits
         self._may_fork = on_started is not None
         self._on_started = on_started or (lambda: None)
         self.suite = suite
@@ -206,6 +209,8 @@ class RunSession:
                 decided_by=self._decided_by,
                 on_open=self._on_open,
             )
+            if self._admits is not None:
+                driver.dispatcher.nodes.admits = self._admits
             stack.push_async_callback(driver.close)
             flow_run = CarryingFlowRun(driver, processes.server, api_url, self._stopper)
             stack.enter_context(flow_run.speaking())

@@ -335,7 +335,7 @@ async def keep_standing(configuration: dict[str, Any]) -> None:
             await keeper.stop()
             forget_cluster(home)
         if trouble is None:
-            shutil.rmtree(standing_directory(home), ignore_errors=True)
+            await asyncio.to_thread(shutil.rmtree, standing_directory(home), ignore_errors=True)
         else:
             logger.error(trouble)
             with contextlib.suppress(ConnectionError):

@@ -8,35 +8,19 @@ from pathlib import Path
 import pytest
 
 from pulseq.cli.main import run_command
-from pulseq.cli.node_start import complete_contact, read_labels
+from pulseq.cli.node_start import complete_contact
 from pulseq.errors import UsageError
 from pulseq.security.authority import Authority
 from pulseq.security.credentials import keep_credentials
 
 
-def test_labels_are_what_a_nodes_file_would_say() -> None:
-    told = read_labels(("browser=chrome", "gpu=true", "cpus=8", "python=3.10", "speed=1.5", "memory=8GB", "note=a=b"))
-
-    assert {
-        "browser": "chrome",
-        "gpu": True,
-        "cpus": 8,
-        "python": "3.10",
-        "speed": 1.5,
-        "memory": "8GB",
-        "note": "a=b",
-    } == told
-
-
-@pytest.mark.parametrize("word", ["chrome", "=chrome", "browser=", ""])
-def test_a_label_that_is_none_is_refused(word: str) -> None:
-    with pytest.raises(UsageError, match=f"--label: found '{word}', expected KEY=VALUE, as browser=chrome"):
-        read_labels((word, "os=linux"))
-
-
-def test_a_label_that_compares_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"--label: capabilities.*what the node has, not a comparison"):
-        read_labels(("memory=>=8GB",))
+def test_every_label_that_is_none_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("node", "start", "--scheduler", "tls://s:1", "--id", "lab1", "--label", "chrome", "--label", "ram=>=8GB")
+    assert 4 == run_command(words)
+    assert [
+        "--label: found 'chrome', expected KEY=VALUE, as browser=chrome",
+        "--label: found 'ram=>=8GB', expected what the node has, not a comparison",
+    ] == [line.removeprefix("pulseq: ") for line in capsys.readouterr().err.splitlines()]
 
 
 @pytest.mark.parametrize(

@@ -213,6 +213,32 @@ def test_a_task_that_secedes_leaves_its_place_to_the_next() -> None:
     in_cluster(check)
 
 
+def test_a_worker_that_is_retired_can_be_had_to_stay() -> None:
+    """By the step that waits for its data; it knows of its tasks that have seceded."""
+
+    async def check(members: Members) -> None:
+        seen: list[tuple[str, list[object]]] = []
+
+        async def stay(worker: Any, *_: Any, **__: Any) -> tuple[str, str, dict[str, Any]]:
+            seen.append((worker.address, [task.key for task in worker.long_running]))
+            _turns.extend(["over"] * 4)
+            return worker.address, "OK", {}
+
+        members.scheduler._track_retire_worker = stay
+        key = ("pulseq-test", "r", "1")
+        future = members.client.submit(_secede, key, key=key, pure=False)
+        async with asyncio.timeout(30):
+            state = members.scheduler.workers[members.worker.address]
+            while not state.long_running:  # noqa: ASYNC110 - it does not tell
+                await asyncio.sleep(0.001)
+            assert [members.worker.address] == list(await members.client.retire_workers([members.worker.address]))
+            await future
+        assert [(members.worker.address, [key])] == seen
+
+    _turns.clear()
+    in_cluster(check)
+
+
 _told: list[str] = []
 
 

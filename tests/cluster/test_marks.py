@@ -9,9 +9,10 @@ import pytest
 from pulseq.cluster import marks
 from pulseq.cluster.cluster import Cluster
 from pulseq.cluster.health import reach_scheduler
-from pulseq.cluster.marks import MARKS_KEY, decode_marks, read_marks, write_marks
+from pulseq.cluster.marks import decode_marks, read_marks, write_marks
 from pulseq.errors import InfrastructureError
 from pulseq.marks import MOST_WHY_CHARACTERS, MarkState, NodeMark
+from pulseq.protocol.names import MARKS_KEY
 from tests.dask_nodes import open_scheduler
 
 DRAINING = NodeMark("n", MarkState.DRAINING, "firmware", "anna@desk", 5.0)

@@ -25,6 +25,9 @@ def test_a_node_of_this_release_can_take_part() -> None:
         ({"trouble": "this node cannot run tests: no"}, "this node cannot run tests: no"),
         ({"protocol": 99}, f"speaks protocol 99, this one {PROTOCOL}"),
         ({"version": "0.0.9"}, f"it has PulseQ 0.0.9, this side {__version__}"),
+        ({"slots": -3}, "found slots -3, expected a number from 1"),
+        ({"slots": 2.5}, "found slots 2.5, expected a number from 1"),
+        ({"capabilities": {"ram": float("nan")}}, "found capability 'ram' nan, expected a finite number"),
         ({"dask": "2025.1.0"}, f"it has Dask's distributed 2025.1.0, this side {DASK}"),
     ],
 )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from pulseq.cluster.node_watch import NODE_TOPIC, NodeWatch
+from pulseq.cluster.node_watch import NodeWatch
 from pulseq.protocol.coding import PROTOCOL
+from pulseq.protocol.names import NODE_TOPIC
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
 

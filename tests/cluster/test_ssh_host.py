@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import functools
 import os
+import socket
 import sys
 from collections.abc import Callable, Coroutine, Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ParamSpec
 
+import psutil
 import pytest
 
 from pulseq.cluster.host_link import HostLink
@@ -59,6 +61,11 @@ def nodes_on(sshd: Sshd, tmp_path: Path, *ids: str, **options: Any) -> OwnNodes:
     )
 
 
+def listens(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
 @in_a_loop
 async def test_nodes_start_end_and_come_back_over_one_connection(sshd: Sshd, tmp_path: Path) -> None:
     nodes = nodes_on(sshd, tmp_path, "a", "b")
@@ -69,13 +76,25 @@ async def test_nodes_start_end_and_come_back_over_one_connection(sshd: Sshd, tmp
         await nodes.join()
         [a, b] = nodes._nodes.values()
         assert a.pid == b.pid  # the ssh that both are reached through
+        [link] = [host._link for host in nodes._starter.hosts()]
+        assert link is not None
+        ways = dict(link._ways)
         await nodes.remove("a")
         assert list(nodes._nodes) == ["b"]
+        async with asyncio.timeout(30):
+            while listens(ways["a"][0]):  # noqa: ASYNC110 - ssh does not tell
+                await asyncio.sleep(0.05)
+        assert listens(ways["b"][0])
         os.kill(b.pid, 9)  # the connection
         async with asyncio.timeout(30):
             assert await ends.get() == ("b", "the way to host lab1 is lost")
             while nodes._nodes["b"] is b:  # noqa: ASYNC110 - nobody tells that it is back
                 await asyncio.sleep(0.05)
+        back = nodes._nodes["b"].pid
+        await nodes.remove("b")  # the last one there
+        assert not psutil.pid_exists(back)
+        await nodes.add(NodeSpec("c", "lab1", ssh=sshd.spec))
+        assert psutil.pid_exists(nodes._nodes["c"].pid)
     finally:
         await nodes.stop()
 

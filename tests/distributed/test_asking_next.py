@@ -121,6 +121,7 @@ class Node:
             send=lambda _run_id, messages: self._tell(messages),
             temp_root=Path("/nonexistent"),
             note_leaked=lambda processes: None,
+            note_death=None,
         )
         self.run = RunOnNode(cast(Any, agent), "r", Surroundings.of(BodyVariables(), {}))
         self.run._task_runs = cast(Any, Prefect())

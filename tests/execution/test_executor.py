@@ -254,15 +254,6 @@ def test_a_node_without_a_temporary_directory_cannot_start(tmp_path):
         asyncio.run(executor.start())
 
 
-def test_arguments_that_cannot_travel_are_an_error_of_setup(in_executor):
-    async def scenario(executor, order):
-        return await (await executor.start_attempt(order(CallBody("os:getpid", (object(),))))).result()
-
-    result = in_executor(scenario)
-    assert result.reason == Reason.SETUP
-    assert "Object of type object is not JSON serializable" in result.error
-
-
 def test_a_pytest_entry_is_refused_here(in_executor):
     async def scenario(executor, order):
         await executor.start_attempt(order(PytestBody(("tests",))))

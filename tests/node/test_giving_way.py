@@ -22,6 +22,10 @@ def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(module, "KEEP_SECONDS", 0.01)
 
 
+def nobody_dies(name: str, error: BaseException) -> None:
+    raise AssertionError(name) from error
+
+
 def _place(run: str, **more: Any) -> Place:
     return Place(DispatchUnderWay(Dispatch("1", run, (), ())), 0, run, **more)
 
@@ -29,7 +33,7 @@ def _place(run: str, **more: Any) -> Place:
 def test_who_holds_a_slot_gives_back_after_a_while_though_nobody_comes_or_goes() -> None:
     async def wait() -> None:
         slots = NodeSlots(1)
-        keeping = GivingWay(slots)
+        keeping = GivingWay(slots, nobody_dies)
         given = asyncio.Event()
         slots.enter(_place("large", give_back=given.set))
         slots.enter(_place("small"))
@@ -43,7 +47,7 @@ def test_who_holds_a_slot_gives_back_after_a_while_though_nobody_comes_or_goes()
 def test_a_dispatch_gives_back_what_it_has_not_begun_and_the_driver_hears_which() -> None:
     async def wait() -> list[str]:
         node = Node()
-        keeping = GivingWay(node.slots)
+        keeping = GivingWay(node.slots, nobody_dies)
         await node.get("1", "a", "b", "c")
         small = _place("small")
         node.slots.enter(small)

@@ -3,18 +3,35 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
 
+from pulseq.blobs import digest_of
+from pulseq.errors import InfrastructureError
 from pulseq.models import AttemptOrder, CommandBody, PytestSpec, TestCase
+from pulseq.node.host_projects import HostProjects
 from pulseq.node.node_agent import NodeAgent
 from pulseq.node.run_on_node import RunOnNode
 from pulseq.node.surroundings import Surroundings
+from pulseq.node.workspaces import Claim, Workspaces
 from pulseq.protocol.coding import encode
-from pulseq.protocol.to_node import BodyVariables, Collect, DropArtifacts, LeaveRun, Order
+from pulseq.protocol.from_node import NodeFailed, NodeMessage
+from pulseq.protocol.project_files import BlobPart, Manifest, ProjectFile, Workspace
+from pulseq.protocol.to_node import (
+    BeginRun,
+    BodyVariables,
+    Collect,
+    DropArtifacts,
+    LeaveRun,
+    MakeWorkspace,
+    OfferProject,
+    Order,
+    PutBlobs,
+)
 
 
 def test_like_a_login_bodies_have_nothing_of_what_the_node_was_started_with(
@@ -79,3 +96,76 @@ def test_a_node_that_does_not_know_a_run_collects_nothing_for_it(tmp_path: Path)
     # What the driver takes for a node that is gone: without the run it has neither variables nor secrets.
     with pytest.raises(ConnectionError, match="node n does not know run r"):
         asyncio.run(collect())
+
+
+def test_a_run_that_is_left_while_it_begins_leaves_no_tree_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two nodes of one host: the one makes the tree, the other is told to begin, and to leave at once."""
+    joins, may_join, join = threading.Event(), threading.Event(), Workspaces.join
+
+    def join_late(workspaces: Workspaces, run_id: str, place: Path) -> Claim | None:
+        joins.set()
+        assert may_join.wait(60)
+        return join(workspaces, run_id, place)
+
+    def open_agent(name: str) -> NodeAgent:
+        projects = HostProjects(tmp_path / "host")
+        projects.open()
+        worker = SimpleNamespace(executors={"default": None})
+        return NodeAgent(cast(Any, worker), node_id=name, slots=1, temp_root=tmp_path, projects=projects)
+
+    async def bring(agent: NodeAgent) -> Workspace:
+        text = b"1"
+        manifest = Manifest("/home/me/shop", (ProjectFile("a.py", digest_of(text), 1, 0o644, 0),))
+        await agent._do("r", Order("r", OfferProject(manifest, 10**9)))
+        await agent._do("r", Order("r", PutBlobs((BlobPart(digest_of(text), 1, 0, 1),), text)))
+        done = await agent._do("r", Order("r", MakeWorkspace()))
+        return Workspace(manifest.root, cast(Any, done).place)
+
+    async def story() -> bool:
+        maker, joiner = open_agent("maker"), open_agent("joiner")
+        workspace = await bring(maker)
+        assert Path(workspace.place, "a.py").exists()
+        monkeypatch.setattr(Workspaces, "join", join_late)
+        beginning = asyncio.create_task(joiner.take(encode(Order("r", BeginRun(workspace)))))
+        await asyncio.to_thread(joins.wait, 60)
+        leaving = asyncio.create_task(joiner.take(encode(Order("r", LeaveRun()))))
+        for _ in range(5):
+            await asyncio.sleep(0)  # it has come as far as it can by then
+        may_join.set()
+        await asyncio.gather(beginning, leaving)
+        await maker.take(encode(Order("r", LeaveRun())))
+        for agent in (maker, joiner):
+            assert not agent._runs
+            await agent.end_bodies()
+        return Path(workspace.place).exists()
+
+    assert not asyncio.run(story())
+
+
+def test_where_something_dies_that_nobody_waits_for_all_runs_hear_of_it_and_new_ones_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: dict[str, list[NodeMessage]] = {}
+    agent = NodeAgent(cast(Any, SimpleNamespace(executors={"default": None})), node_id="n", slots=1, temp_root=tmp_path)
+    monkeypatch.setattr(agent, "send", lambda run_id, messages: told.update({run_id: messages}))
+
+    async def story() -> None:
+        for run_id in ("r", "s"):
+            agent._runs[run_id] = RunOnNode(agent, run_id, Surroundings.of(BodyVariables(), {}))
+
+        async def die() -> None:
+            raise LookupError("no more")
+
+        agent._runs["r"]._background.start(die(), "giving back dispatch 1")
+        await agent.failed.wait()
+        try:
+            await agent.take(encode(Order("t", BeginRun())))
+        finally:
+            await agent.end_bodies()
+
+    with pytest.raises(InfrastructureError, match="has failed there with LookupError: no more"):
+        asyncio.run(story())
+    failed = NodeFailed("giving back dispatch 1 has failed there with LookupError: no more")
+    assert {"r": [failed], "s": [failed]} == told

@@ -89,7 +89,7 @@ def test_without_arguments_it_is_as_its_worker(monkeypatch: pytest.MonkeyPatch, 
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (("--label", "chrome"), "found 'chrome', expected NAME=VALUE, such as browser=chrome"),
+        (("--label", "chrome"), "found 'chrome', expected KEY=VALUE, as browser=chrome"),
         (("--slots", "0"), "0 is not in the range"),
         (("--id", "a b"), "found 'a b', expected up to 100 letters"),
         (("--lable", "a=b"), "No such option"),
@@ -147,7 +147,7 @@ def test_the_command_line_refuses_wrong_arguments_before_anything_starts() -> No
     done = subprocess.run([*command, "--label", "chrome"], capture_output=True, text=True, timeout=120)
 
     assert 2 == done.returncode
-    assert "found 'chrome', expected NAME=VALUE, such as browser=chrome" in done.stderr
+    assert "found 'chrome', expected KEY=VALUE, as browser=chrome" in done.stderr
 
 
 def test_what_a_nanny_sets_for_its_worker_is_not_for_bodies(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,6 +8,7 @@ import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 
+import msgspec
 import psutil
 import pytest
 
@@ -15,7 +16,7 @@ from pulseq.execution.executor import Executor
 from pulseq.execution.runtime.blotting import Blotter
 from pulseq.node import preparing
 from pulseq.node.blob_store import BlobStore
-from pulseq.node.preparing import PrepareError, Preparing
+from pulseq.node.preparing import PrepareError, Preparing, _Outputs, kept_outputs
 from pulseq.protocol.project_files import PrepareOrder
 
 
@@ -90,6 +91,27 @@ def test_what_the_store_has_forgotten_is_made_anew(tmp_path: Path) -> None:
     store = BlobStore(tmp_path / "s")
     store.forget(0, set())
     assert (run(tmp_path, GOOD, slot="01") / "out" / "d" / "f").exists()
+
+
+def test_what_is_written_down_of_outputs_counts_and_goes_with_the_longest_unused(tmp_path: Path) -> None:
+    run(tmp_path, GOOD)
+    run(tmp_path, GOOD, slot="01", key=b"other")
+    prepared, store = tmp_path / "prepared", BlobStore(tmp_path / "s")
+    used, unused = sorted(prepared.iterdir(), key=lambda path: path.stat().st_mtime)
+    os.utime(unused, (1, 1))
+    everything = sum(size for _, size, _, _ in kept_outputs(prepared, set()))
+    store.forget(everything - 1 + _size_of(store), set(), kept_outputs(prepared, set()))
+    assert [used] == list(prepared.iterdir())
+    digests = {file.digest for file in msgspec.msgpack.decode(used.read_bytes(), type=_Outputs).tree.files}
+    store.forget(0, digests, kept_outputs(prepared, digests))
+    assert [used] == list(prepared.iterdir())
+    store.forget(0, set(), kept_outputs(prepared, set()))
+    assert [] == list(prepared.iterdir())
+
+
+def _size_of(store: BlobStore) -> int:
+    store._packs.refresh()
+    return sum(size for _, size, _, _ in store._packs.kept())
 
 
 @pytest.mark.parametrize(

@@ -61,6 +61,7 @@ class Node:
             node_slots=self.slots,
             send=lambda _run_id, messages: self.told.extend(messages),
             temp_root=Path("/nonexistent"),
+            note_death=None,
         )
         self.run = RunOnNode(cast(Any, agent), "r", Surroundings.of(BodyVariables(), {}))
         self.run._task_runs = cast(Any, Prefect())
@@ -234,7 +235,10 @@ def test_a_simulated_dispatch_waits_for_its_slot_too() -> None:
 def test_what_a_run_tells_has_no_secrets() -> None:
     told: list[NodeMessage] = []
     agent = SimpleNamespace(
-        node_slots=NodeSlots(1), send=lambda _run_id, messages: told.extend(messages), temp_root=Path("/nonexistent")
+        node_slots=NodeSlots(1),
+        send=lambda _run_id, messages: told.extend(messages),
+        temp_root=Path("/nonexistent"),
+        note_death=None,
     )
 
     async def story() -> None:

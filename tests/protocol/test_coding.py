@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+from datetime import date
+from decimal import Decimal
 from typing import Any
 
 import msgspec
@@ -89,6 +91,11 @@ def test_another_protocol_is_refused_with_both_numbers_and_what_to_do() -> None:
     assert expected == str(refusal.value)
 
 
-def test_what_is_no_data_cannot_travel() -> None:
-    with pytest.raises(TypeError):
-        encode(TestCase("t", CallBody("a:b", (object(),))))
+@pytest.mark.parametrize("value", [{1}, date(2026, 1, 1), b"x", (1, 2), Decimal(1), object(), {1: 2}], ids=repr)
+def test_arguments_that_would_arrive_as_something_else_are_refused(value: object) -> None:
+    """Beside any others: a huge integer has all of a message travel by another way."""
+    for argument in (value, [value], {"deep": [value]}):
+        with pytest.raises(TypeError, match=f"found {type(value).__name__} .* in the arguments of a call"):
+            CallBody("a:b", (2**70, argument))
+        with pytest.raises(TypeError):
+            CallBody("a:b", kwargs={"x": argument})

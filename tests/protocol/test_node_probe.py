@@ -34,6 +34,18 @@ def test_an_answer_is_taken_with_its_latency_and_without_what_a_later_version_ad
     assert answer.latency > 0
 
 
+def test_numbers_that_cannot_be_are_as_if_they_were_not_told() -> None:
+    nonsense = {"load": float("nan"), "running": -1, "disk_free": 2**63, "disk_total": "much", "time": float("inf")}
+
+    async def tell() -> dict[str, object]:
+        return {**nonsense, "leaked_processes": 2**40, "memory_total": 8_000_000_000}
+
+    answer = _probe(tell)
+
+    assert answer is not None
+    assert Answer(answer.latency, memory_total=8_000_000_000) == answer
+
+
 def test_a_node_that_does_not_answer_in_time_has_no_answer() -> None:
     async def freeze() -> None:
         await asyncio.get_running_loop().create_future()

@@ -40,3 +40,10 @@ def test_metrics_that_are_left_out_are_told(usual: int, long: int) -> None:
 def test_seconds_are_bounded() -> None:
     bounded = bound_result(replace(PLAIN, duration=1e300, queue_seconds=1e12))
     assert (bounded.duration, bounded.queue_seconds) == (1e9, 1e9)
+
+
+def test_metrics_that_no_mean_can_be_made_of_are_left_out_and_told() -> None:
+    bounded = bound_result(replace(PLAIN, metrics={"m": 1.0, "huge": -1e300, "nan": float("nan"), "inf": float("inf")}))
+    assert {"m": 1.0} == bounded.metrics
+    told = "metrics left out, expected numbers up to 1e+100: 'huge' (-1e+300), 'nan' (nan), 'inf' (inf)"
+    assert ("w", told) == bounded.warnings

@@ -15,6 +15,7 @@ from pulseq.errors import UsageError
 from pulseq.events import Event, RunNote, TestClosed, TestExpanded, TestPlanned
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import CollectedItem, Collection, PytestBody, PytestSpec, SimulateBody, Suite, TestCase
+from pulseq.run import collecting
 from pulseq.run.collecting import accept_suite
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_options import RunOptions
@@ -243,3 +244,30 @@ def test_what_pytest_does_not_take_from_the_command_line_is_a_usage_error() -> N
 def test_an_error_of_our_own_is_not_taken_for_a_lost_node() -> None:
     with pytest.raises(KeyError):
         _accept(Nodes(one=KeyError("ours"), two=KeyError("ours")), ENTRY)
+
+
+def test_what_an_entry_expands_to_is_queued_in_pieces_and_whole_also_where_that_is_cut_off(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(collecting, "_AT_ONCE", 1)
+    many = Collection(tuple(CollectedItem(f"test_a.py::test_{number}", "") for number in range(4)))
+
+    async def accept(*, cut_off: bool) -> tuple[list[str], list[int]]:
+        events, nodes = Told(), Nodes(one=many)
+        dispatcher = _dispatcher(nodes, events)
+        _join(nodes, dispatcher)
+        await dispatcher.begin()
+        accepting = asyncio.create_task(accept_suite(Suite("s", (ENTRY,)), dispatcher, RunOptions(run_id="r")))
+        pieces: list[int] = []
+        while not accepting.done():
+            if (queued := dispatcher.queue.waiting) and dispatcher._goes_on:
+                pieces.append(queued)
+                if cut_off:
+                    accepting.cancel()
+            await asyncio.sleep(0)
+        return _planned(events), pieces
+
+    whole, pieces = asyncio.run(accept(cut_off=False))
+    assert ["unit", *(f"unit::test_a.py::test_{number}" for number in range(4))] == whole
+    assert [1, 2, 3, 4] == sorted(set(pieces))
+    assert whole == asyncio.run(accept(cut_off=True))[0]

@@ -28,7 +28,7 @@ from pulseq.models import (
     Status,
     TestCase,
 )
-from pulseq.protocol.coding import ProtocolError
+from pulseq.protocol.coding import PROTOCOL, ProtocolError, encode
 from pulseq.protocol.from_node import (
     AttemptStart,
     CasesFound,
@@ -382,6 +382,23 @@ def test_an_error_of_our_own_ends_the_run_instead_of_hanging_it() -> None:
 
     with pytest.raises(ProtocolError):
         _run(Nodes(babble, "a"), _case("x"))
+
+
+def test_a_node_that_says_what_nobody_understands_is_lost_and_the_run_goes_on() -> None:
+    def garble(nodes: Nodes, dispatch: Dispatch, node: str) -> None:
+        if node == "a":
+            said = {"node_id": "a", "incarnation": "", "messages": [{"type": "sing"}], "protocol": PROTOCOL}
+            nodes.dispatcher.receive((0.0, {"report": encode(said)}))
+        else:
+            passing(nodes, dispatch, node)
+
+    nodes = Nodes(garble, "a", "b")
+    events, _ = _run(nodes, _case("x"), _case("y"))
+    assert {"x": ("passed", None), "y": ("passed", None)} == _closed(events)
+    assert ["b"] == [*nodes.nodes]
+    assert ("leave", "a") in nodes.told
+    [note] = [event.text for event in events if isinstance(event, RunNote)]
+    assert note.startswith(f"node a takes no part any more: what came is no message of protocol {PROTOCOL}")
 
 
 @pytest.mark.parametrize("how", ["expands to nothing", "cannot be collected"])

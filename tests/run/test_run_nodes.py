@@ -130,6 +130,50 @@ def test_a_node_that_is_held_has_tests_again_unless_it_was_retired(retired: bool
     assert (not retired, retired) == (site.takes_tests, site.nodes.is_retired("n"))
 
 
+@pytest.mark.parametrize("when", ["before it learns of the run", "while it learns of the run"])
+def test_a_node_that_is_retired_while_it_is_let_in_gets_nothing_and_nothing_waits_for_it(when: str) -> None:
+    site = Site()
+
+    async def retire_meanwhile() -> None:
+        await site.nodes.begin()
+        site.nodes.leave("n")
+        site.nodes.join(NODE)
+        if when.startswith("while"):
+            await asyncio.sleep(0)
+        site.nodes.retire("n")
+        await site.nodes.background.settle()
+
+    asyncio.run(retire_meanwhile())
+    assert not site.takes_tests
+    assert [] == site.nodes.fitting(ON_LINUX)
+    site.queue.add(ON_LINUX)
+    assert [ON_LINUX.key] == site.queue.withdraw_unmatched(0.0) + site.queue.withdraw_unmatched(61.0)
+
+
+def test_a_node_that_is_not_one_of_the_runs_takes_no_part_whenever_it_comes_until_it_is() -> None:
+    site = Site()
+    admitted = set[str]()
+    site.nodes.admits = admitted.__contains__
+
+    async def come() -> None:
+        site.nodes.join(NODE)
+        await site.nodes.begin()
+        await site.nodes.background.settle()
+
+    asyncio.run(come())
+    assert ([], [], "no node is left") == (site.told, site.runner.asked, site.nodes.why_none_fits({"os": "linux"}))
+    assert not site.takes_tests
+
+    async def take_back() -> None:
+        admitted.add("n")
+        site.nodes.take_back(NODE)
+        await site.nodes.background.settle()
+
+    asyncio.run(take_back())
+    assert [NodeJoined("n", "h", 2, {"os": "linux"}, "first")] == site.told
+    assert site.takes_tests
+
+
 def test_a_node_is_drained_when_all_that_it_had_has_landed() -> None:
     site = Site()
     site.in_flight.add("1", DispatchInFlight("n", {("t", ""): QueuedTest(("t", ""), 1, ())}, frozenset()))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import textwrap
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 from distributed import Client
 
 from pulseq.processes.native_threads import VARIABLES
+from pulseq.protocol.names import MARKS_KEY
 from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, until
 
@@ -283,6 +285,29 @@ def test_a_worker_that_is_told_to_end_takes_its_tests_along_as_lost(
 
     assert 0 == run.wait(60)
     assert [("a", 1, "lab1", "node_lost"), ("a", 2, "lab2", None)] == attempts(cluster.workplace, "r")
+
+
+def test_a_worker_that_is_retired_stays_until_its_tests_are_done_and_gets_no_more(cluster: DaskCluster) -> None:
+    cluster.start_worker("--name", "lab1", *PRELOAD)
+    cluster.wait_for(1)
+    run = cluster.workplace.start(
+        "run", write_waiting_suite(cluster.workplace, "a", "b"), "--scheduler", cluster.address, "--run-id", "r"
+    )
+    until((cluster.workplace.path / "a.began").exists, "the first test runs")
+    with Client(cluster.address, set_as_default=False) as client:
+        [leaving] = client.scheduler_info(n_workers=-1)["workers"]
+        cluster.start_worker("--name", "lab2", *PRELOAD)
+        with ThreadPoolExecutor(1) as thread:
+            retiring = thread.submit(client.retire_workers, [leaving])
+            until((cluster.workplace.path / "b.began").exists, "the other one runs elsewhere")
+            until(lambda: client.get_metadata([MARKS_KEY], {}).get("lab1"), "it is known to leave")
+            assert not retiring.done()
+            cluster.workplace.write("go", "")
+            assert [leaving] == list(retiring.result(60))
+
+    assert 0 == run.wait(60)
+    assert [("a", 1, "lab1", None), ("b", 1, "lab2", None)] == attempts(cluster.workplace, "r")
+    assert ["lab2"] == [told["id"] for told in cluster.labels()]
 
 
 def test_what_a_killed_driver_leaves_ends(cluster: DaskCluster) -> None:

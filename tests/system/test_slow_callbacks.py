@@ -11,7 +11,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.system.workplace import Workplace
+from tests.system.workplace import Workplace, watch_callbacks
 
 SUITE = """
 suite: many
@@ -29,13 +29,9 @@ def test_one(number):
 
 
 def test_no_callback_keeps_an_event_loop_waiting(bare_workplace: Workplace) -> None:
-    place, told = bare_workplace, bare_workplace.path / "told"
-    told.mkdir()
+    place, told = bare_workplace, watch_callbacks(bare_workplace)
     place.write("suite.yaml", SUITE + "".join(f"  - {{id: c{n}, command: ['true']}}\n" for n in range(300)))
     place.write("test_many.py", MANY)
-    (place.path / "start").mkdir()
-    shutil.copy(Path(__file__).with_name("slow_callbacks.py"), place.path / "start" / "sitecustomize.py")
-    place.environment |= {"PYTHONPATH": str(place.path / "start"), "SLOW_CALLBACKS": str(told)}
 
     up = place.run("up", "-n", "2")
     try:

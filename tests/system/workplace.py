@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -164,3 +165,13 @@ def until(question: Callable[[], Any], what: str, seconds: float = PATIENCE_SECO
         if time.monotonic() > end:
             raise AssertionError(f"not within {seconds:.0f} s: {what}")
         time.sleep(0.05)
+
+
+def watch_callbacks(workplace: Workplace) -> Path:
+    """Have its processes of ours tell of callbacks that keep an event loop waiting; the directory of what they tell."""
+    start, told = workplace.path / "start", workplace.path / "told"
+    for place in (start, told):
+        place.mkdir()
+    shutil.copy(Path(__file__).with_name("slow_callbacks.py"), start / "sitecustomize.py")
+    workplace.environment |= {"PYTHONPATH": str(start), "SLOW_CALLBACKS": str(told)}
+    return told
