@@ -26,11 +26,11 @@ from pulseq.protocol.to_node import (
     DropArtifacts,
     FetchArtifact,
     FinishSessions,
+    GiveBackTests,
     LeaveRun,
     NoNext,
     OfferProject,
     Order,
-    RecallTests,
     RunTask,
 )
 from pulseq.protocol.work import Dispatch
@@ -146,13 +146,13 @@ class NodeClient:
         """Let a node forget files."""
         await self._tell(address, Order(run_id, DropArtifacts(frozenset(sha256s))))
 
-    async def recall(self, run_id: str, address: str, key: str, tests: Iterable[Key]) -> None:
-        """Ask a node for tests of a dispatch that it has not begun; its answer is a `TestsRecalled` message.
+    async def ask_back(self, run_id: str, address: str, key: str, tests: Iterable[Key]) -> None:
+        """Ask a node for tests of a dispatch that it has not begun; its answer is a `TestsGivenBack` message.
 
         Args:
             tests: the last ones of the dispatch, in any order.
         """
-        await self._tell(address, Order(run_id, RecallTests(key, frozenset(tests))))
+        await self._tell(address, Order(run_id, GiveBackTests(key, frozenset(tests))))
 
     async def no_next(self, run_id: str, address: str, key: str, coming: str | None) -> None:
         """Tell a node that nothing is sent to follow a dispatch on its slot, where it asked that.

@@ -27,7 +27,7 @@ from pulseq.fleet import Fleet, FrameworkConfig, NodeSpec, SshSpec, Strategy
 from pulseq.models import CapabilityValue
 from pulseq.ownership import open_own, refuse_foreign_in, write_own
 from pulseq.processes.process_id import ProcessId
-from pulseq.security.credentials import Credentials, recall_credentials
+from pulseq.security.credentials import Credentials, read_credentials
 
 FILE_NAME = "standing.json"
 LOCK_NAME = "standing.lock"
@@ -138,7 +138,7 @@ def find_credentials(home: Path) -> Credentials | None:
     Raises:
         UsageError: they cannot be read.
     """
-    return recall_credentials(credentials_path(home))
+    return read_credentials(credentials_path(home))
 
 
 def find_cluster(home: Path) -> StandingCluster | None:

@@ -22,7 +22,7 @@ END_SECONDS = 5.0
 #: Tells what a slot goes on with after a batch.
 AskNext = Callable[[], Awaitable[PytestOrder | None]]
 #: The orders that were taken back.
-Recalled = asyncio.Future[tuple[PytestOrder, ...]]
+GivenBack = asyncio.Future[tuple[PytestOrder, ...]]
 
 
 #: Takes the directory with what an attempt left.
@@ -58,7 +58,7 @@ class OrderBatch:
     left: dict[int, None] = field(default_factory=dict)
     running: int | None = None
     stopped: bool = False
-    _recalls: dict[int, Recalled] = field(default_factory=dict)
+    _asked_back: dict[int, GivenBack] = field(default_factory=dict)
 
     def message(self, *, final: bool) -> wire.Message:
         self.left = dict.fromkeys(range(len(self.orders)))
@@ -80,25 +80,25 @@ class OrderBatch:
         if not self.left:
             self.end(())
 
-    def ask_back(self, wanted: AbstractSet[PytestOrder]) -> tuple[wire.Message, Recalled]:
+    def ask_back(self, wanted: AbstractSet[PytestOrder]) -> tuple[wire.Message, GivenBack]:
         """The message that asks for the last orders, as many as are wanted of those without a result; its answer."""
-        request = len(self._recalls) + 1
-        self._recalls[request] = asyncio.get_running_loop().create_future()
+        request = len(self._asked_back) + 1
+        self._asked_back[request] = asyncio.get_running_loop().create_future()
         count = sum(self.orders[number] in wanted for number in self.left)
-        return {"op": "recall", "id": request, "count": count}, self._recalls[request]
+        return {"op": "give_back", "id": request, "count": count}, self._asked_back[request]
 
     def give_back(self, request: int, numbers: Sequence[int]) -> None:
         """These orders are not to be run here any more; nothing is heard of them."""
         for number in numbers:
             del self.left[number]
-        answer = self._recalls.get(request)
+        answer = self._asked_back.get(request)
         if answer is not None and not answer.done():
             answer.set_result(tuple(self.orders[number] for number in numbers))
         if not self.left:
             self.end(())
 
     def end(self, never_started: Sequence[int]) -> None:
-        for answer in self._recalls.values():
+        for answer in self._asked_back.values():
             if not answer.done():
                 answer.set_result(())
         if not self.done.done():
@@ -166,7 +166,7 @@ class KeeperLine:
         with contextlib.suppress(LineClosedError):
             await self._line.send({"op": "next", "name": name})
 
-    async def recall(self, batch: OrderBatch, wanted: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
+    async def take_back(self, batch: OrderBatch, wanted: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
         """Take back those of these orders, the last ones of a batch, that have not begun; they are not run here."""
         message, answer = batch.ask_back(wanted)
         if batch is not self._batch or batch.done.done():
@@ -249,7 +249,7 @@ class KeeperLine:
                 order = batch.orders[message["i"]]
                 why = "the forks that should run it ended before they started it"
                 batch.result(message["i"], unmeasured_result(order, self._node_id, Reason.INTERNAL, why))
-            case "recalled":
+            case "given_back":
                 batch.give_back(message["id"], message["items"])
             case "stopped":
                 batch.end(message["left"])

@@ -141,7 +141,7 @@ class PytestSession:
                 a later call; None for something else. pytest is told so, and keeps up what the two share.
 
         Returns:
-            the orders that a `stop` kept from starting; all others had their result, or were recalled.
+            the orders that a `stop` kept from starting; all others had their result, or were given back.
         """
         left = tuple(orders)
         lost = False
@@ -182,7 +182,7 @@ class PytestSession:
             return left[1:]
         return left
 
-    async def recall(self, orders: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
+    async def take_back(self, orders: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
         """Take back orders that have not begun, so that another node can run them; those that were taken back.
 
         Args:
@@ -190,7 +190,7 @@ class PytestSession:
         """
         for keeper, batch in list(self._busy.items()):
             if any(order in orders for order in batch.orders):
-                return await keeper.recall(batch, orders)
+                return await keeper.take_back(batch, orders)
         return ()
 
     async def stop(self, orders: AbstractSet[PytestOrder], reason: Reason) -> None:

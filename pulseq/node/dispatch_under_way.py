@@ -26,7 +26,7 @@ class DispatchUnderWay:
         self.asking = asyncio.Lock()
         self._promised: Key | None = None
         self._waiting = list(zip(dispatch.work, dispatch.task_runs, strict=True))
-        self.recall(without)
+        self.give_back(without)
 
     def __iter__(self) -> Iterator[tuple[Work, UUID]]:
         """Begin one after the other, as long as there are any."""
@@ -34,7 +34,7 @@ class DispatchUnderWay:
             self.begun, task_run = self._waiting.pop(0)
             yield self.begun, task_run
 
-    def recall(self, tests: AbstractSet[Key]) -> list[Key]:
+    def give_back(self, tests: AbstractSet[Key]) -> list[Key]:
         """Take these tests out of what has not begun; those that were there."""
         taken: list[Key] = []
         left: list[tuple[Work, UUID]] = []

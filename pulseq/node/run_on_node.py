@@ -44,14 +44,14 @@ from pulseq.protocol.from_node import (
     NodeFailed,
     NodeMessage,
     SessionEnd,
-    TestsRecalled,
+    TestsGivenBack,
 )
 from pulseq.protocol.to_node import (
     CancelRun,
     DropArtifacts,
     FinishSessions,
+    GiveBackTests,
     NoNext,
-    RecallTests,
 )
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
 
@@ -98,7 +98,7 @@ class RunOnNode:
         self._sessions: dict[PytestSpec, PytestSession] = {}
         self._places: dict[str, Place] = {}
         self._next_items = NextItems(agent.node_slots, self._ask_next)
-        #: Recalled of dispatches that have not come yet.
+        #: Asked back of dispatches that have not come yet.
         self._not_to_run: dict[str, frozenset[Key]] = {}
         self._outbox: Outbox[NodeMessage] = Outbox(lambda messages: agent.send(run_id, messages))
         #: Attempts that plug-ins have made in a task run, by its id.
@@ -120,11 +120,11 @@ class RunOnNode:
         """Get ready for dispatches; returns when that is done, also by another call."""
         await self._task_runs.open()
 
-    async def do(self, message: RecallTests | NoNext | FinishSessions | DropArtifacts | CancelRun) -> None:
+    async def do(self, message: GiveBackTests | NoNext | FinishSessions | DropArtifacts | CancelRun) -> None:
         """Do what the driver asks of a run that is under way."""
         match message:
-            case RecallTests():
-                await self.recall(message.key, message.tests)
+            case GiveBackTests():
+                await self.give_back(message.key, message.tests)
             case NoNext():
                 self._next_items.note_decline(message.key, message.coming)
             case FinishSessions():
@@ -180,28 +180,28 @@ class RunOnNode:
         """What its slot runs after the last batch of this dispatch that was begun, should that be known."""
         return await self._next_items.find(key, place, spec)
 
-    async def recall(self, key: str, tests: frozenset[Key]) -> None:
+    async def give_back(self, key: str, tests: frozenset[Key]) -> None:
         """Give back those of these tests, the last ones of a dispatch, that have not begun, and tell which."""
         place = self._places.get(key)
         if place is None:
             # It has not come yet. Or it is over: then that was told before this is.
             self._not_to_run[key] = self._not_to_run.get(key, frozenset()) | tests
-            self.tell(TestsRecalled(key, tuple(tests)))
+            self.tell(TestsGivenBack(key, tuple(tests)))
         else:
             under_way = place.under_way
             async with under_way.asking:
-                given = under_way.recall(tests)
+                given = under_way.give_back(tests)
                 if isinstance(under_way.begun, PytestWork) and (orders := under_way.orders_of(tests)):
-                    back = await self._session(under_way.begun.spec).recall(orders)
+                    back = await self._session(under_way.begun.spec).take_back(orders)
                     given += [order.key for order in back]
-                self.tell(TestsRecalled(key, tuple(given)))
+                self.tell(TestsGivenBack(key, tuple(given)))
         self._outbox.flush()
 
     def _give_back(self, dispatch: Dispatch) -> None:
         """Let the driver have what of a dispatch has not begun: another run has a better right to its slot."""
         every = frozenset(key for work in dispatch.work for key in work.keys)
         if dispatch.key in self._places and len(every) > 1:
-            self._background.start(self.recall(dispatch.key, every), f"giving back dispatch {dispatch.key}")
+            self._background.start(self.give_back(dispatch.key, every), f"giving back dispatch {dispatch.key}")
 
     async def perform(self, work: Work, *, retry: int, task_run: str, ask_next: AskNext) -> list[AttemptResult]:
         """One go at a piece of work; called by its Prefect task, once per try."""

@@ -125,7 +125,7 @@ class TaskRunState(Struct, frozen=True, tag="task_run_state"):
     retry_seconds: float = 0.0
 
 
-class TestsRecalled(Struct, frozen=True, tag="tests_recalled"):
+class TestsGivenBack(Struct, frozen=True, tag="tests_given_back"):
     """Of the tests that were asked back of a dispatch, these had not begun and will not run in it."""
 
     __test__ = False
@@ -144,7 +144,7 @@ NodeMessage: TypeAlias = (
     | PrepareOutput
     | SessionEnd
     | TaskRunState
-    | TestsRecalled
+    | TestsGivenBack
 )
 
 

@@ -81,8 +81,8 @@ class Collect(Struct, frozen=True, tag="collect"):
     spec: PytestSpec
 
 
-class RecallTests(Struct, frozen=True, tag="recall_tests"):
-    """Give back those of these tests that a dispatch has not begun; the answer is a message, `TestsRecalled`."""
+class GiveBackTests(Struct, frozen=True, tag="give_back_tests"):
+    """Give back those of these tests that a dispatch has not begun; the answer is a message, `TestsGivenBack`."""
 
     key: str
     tests: frozenset[Key]
@@ -144,7 +144,7 @@ DriverMessage: TypeAlias = (
     | MakeWorkspace
     | Collect
     | Dispatch
-    | RecallTests
+    | GiveBackTests
     | NoNext
     | FinishSessions
     | FetchArtifact

@@ -25,7 +25,7 @@ DIRECTORY = "health"
 #: So long a watcher waits for another one of the same state directory to let go of the journal.
 PATIENCE_SECONDS = 5.0
 #: What is taken over from the last looks is not older than two journals, an hour or two.
-_RECALLED_JOURNALS = 2
+_READ_JOURNALS = 2
 
 
 def record_health(
@@ -55,19 +55,19 @@ def _open_patiently(path: Path, clock: Callable[[], float]) -> JournalWriter:
         time.sleep(random.uniform(0.01, 0.05))
 
 
-def recall_health(home: Path, scheduler: str) -> list[tuple[float, NodeHealth]]:
+def read_known_health(home: Path, scheduler: str) -> list[tuple[float, NodeHealth]]:
     """What the last looks at the nodes of a scheduler saw, in their order, each with its Unix seconds."""
     return [
         (entry.time, entry.event)
-        for path in health_journals(home)[-_RECALLED_JOURNALS:]
+        for path in health_journals(home)[-_READ_JOURNALS:]
         for entry in read_journal(path)
         if isinstance(entry.event, NodeHealth) and entry.event.scheduler == scheduler
     ]
 
 
-def recall_marks(home: Path) -> dict[str, NodeMark]:
+def read_known_marks(home: Path) -> dict[str, NodeMark]:
     """The last mark of each node that these looks saw, by node."""
-    entries = (entry for path in health_journals(home)[-_RECALLED_JOURNALS:] for entry in read_journal(path))
+    entries = (entry for path in health_journals(home)[-_READ_JOURNALS:] for entry in read_journal(path))
     return {entry.event.mark.node_id: entry.event.mark for entry in entries if isinstance(entry.event, NodeMarked)}
 
 

@@ -31,7 +31,7 @@ from pulseq.protocol.from_node import (
     PrepareOutput,
     SessionEnd,
     TaskRunState,
-    TestsRecalled,
+    TestsGivenBack,
 )
 from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.command_cases import CommandCases
@@ -116,8 +116,8 @@ class Dispatcher:
 
     def _ask_back(self, key: str, node_id: str, tests: list[Key]) -> None:
         if node := self.cluster.nodes.get(node_id):
-            recalling = self.runner.recall(self.run_id, node.address, key, tests)
-            self.background.start(recalling, f"asking node {node_id} for tests")
+            asking = self.runner.ask_back(self.run_id, node.address, key, tests)
+            self.background.start(asking, f"asking node {node_id} for tests")
 
     def _decline(self, key: str, node_id: str, coming: str | None) -> None:
         if node := self.cluster.nodes.get(node_id):
@@ -297,7 +297,7 @@ class Dispatcher:
                 self._end_session(node_id, message)
             case NextAsked():
                 self._prefetch.ask(node_id, message)
-            case TestsRecalled():
+            case TestsGivenBack():
                 for test in self._stealing.take(message, self.ledger):
                     if self._admitting:
                         self.queue.add_again(test)

@@ -24,7 +24,7 @@ from pulseq.orchestration.mark_report import tell_marks
 from pulseq.ownership import default_home
 from pulseq.planning.liveness import LivenessRule
 from pulseq.results.database import DATABASE_NAME, Database
-from pulseq.results.health_journal import ingest_health, recall_health, recall_marks, record_health
+from pulseq.results.health_journal import ingest_health, read_known_health, read_known_marks, record_health
 from pulseq.run.node_marking import is_recent, news_of_marks
 from pulseq.run.state_directory import prepare_home
 from pulseq.security.credentials import Credentials
@@ -60,7 +60,7 @@ async def check_nodes(request: HealthRequest) -> Any:
     if not address:
         return nothing_stands(f"`pulseq up` has nothing running in {home}, and no scheduler's address was given")
     watch = make_watch(request, address, cluster, credentials_for(home, address))
-    for at, health in await asyncio.to_thread(recall_health, home, address):
+    for at, health in await asyncio.to_thread(read_known_health, home, address):
         watch.remember(health, at)
     trouble: str | None = None
     sightings: list[Sighting] = []
@@ -73,7 +73,7 @@ async def check_nodes(request: HealthRequest) -> Any:
     except PulseqError as error:
         trouble = str(error)
     look = watch.take(sightings, time.time(), trouble=trouble)
-    known = await asyncio.to_thread(recall_marks, home)
+    known = await asyncio.to_thread(read_known_marks, home)
     news = news_of_marks(marks, known) if trouble is None else []
     await asyncio.to_thread(_keep, home, look, news)
     await tell_changes(look.changes)

@@ -10,7 +10,7 @@ from itertools import groupby
 from pulseq.models import Key
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.sharing import Lane, Left, share_out
-from pulseq.protocol.from_node import TestsRecalled
+from pulseq.protocol.from_node import TestsGivenBack
 from pulseq.run.in_flight import DispatchInFlight, InFlight
 from pulseq.run.ledger import Ledger
 from pulseq.run.run_queue import RunQueue
@@ -105,7 +105,7 @@ class WorkStealing:
             del lane.units[:keep]
         return max(known.values(), default=0)
 
-    def take(self, answer: TestsRecalled, ledger: Ledger) -> list[QueuedTest]:
+    def take(self, answer: TestsGivenBack, ledger: Ledger) -> list[QueuedTest]:
         """A node has answered: the tests that it will not run, which are anybody's now.
 
         None of them where the node was lost meanwhile, or the dispatch is over: then all was told otherwise.

@@ -81,7 +81,7 @@ def keep_credentials(path: Path, credentials: Credentials) -> None:
     write_own(path, credentials.bundle)
 
 
-def recall_credentials(path: Path) -> Credentials | None:
+def read_credentials(path: Path) -> Credentials | None:
     """What `keep_credentials` has written there; None where there is nothing.
 
     Raises:

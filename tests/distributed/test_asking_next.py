@@ -86,7 +86,7 @@ class Session:
             self._node.running -= 1
         self._node.promise(following)
 
-    async def recall(self, orders: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
+    async def take_back(self, orders: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
         await self._node.turns()
         back: list[PytestOrder] = []
         for batch in self._batches:
@@ -184,8 +184,8 @@ class Fleet:
     async def begin_run(self, *_: Any) -> None:
         return None
 
-    async def recall(self, _run_id: str, address: str, key: str, tests: list[Key]) -> None:
-        self._later(address, lambda run: run.recall(key, frozenset(tests)))
+    async def ask_back(self, _run_id: str, address: str, key: str, tests: list[Key]) -> None:
+        self._later(address, lambda run: run.give_back(key, frozenset(tests)))
 
     async def no_next(self, _run_id: str, address: str, key: str, coming: str | None) -> None:
         async def decline(run: RunOnNode) -> None:

@@ -86,7 +86,7 @@ class Fleet:
     async def leave_run(self, _run_id: str, addresses: list[str]) -> None:
         await self._call("leave", addresses)
 
-    async def recall(self, *_: Any) -> None:
+    async def ask_back(self, *_: Any) -> None:
         return
 
     async def no_next(self, *_: Any) -> None:

@@ -458,7 +458,7 @@ WAITS_FOR_A_WORD = """
 """
 
 
-def _recall_under_way(folder: Any, wanted: int) -> tuple[list[str], list[str], list[str]]:
+def _take_back_under_way(folder: Any, wanted: int) -> tuple[list[str], list[str], list[str]]:
     """Names of what was taken back of the last `wanted` while the first item ran, and of what ran, in two batches."""
 
     async def run() -> tuple[list[str], list[str], list[str]]:
@@ -483,7 +483,7 @@ def _recall_under_way(folder: Any, wanted: int) -> tuple[list[str], list[str], l
                 session.run_items(orders, on_start=note, on_result=results.append, ask_next=tell_next)
             )
             await begun.wait()
-            back = await session.recall(frozenset(orders[len(orders) - wanted :]))
+            back = await session.take_back(frozenset(orders[len(orders) - wanted :]))
             (folder.path / "go").touch()
             assert await go == ()
             first = [_name(nodeid) for nodeid in ran]
@@ -505,12 +505,12 @@ def _name(nodeid: str) -> str:
 
 @pytest.mark.parametrize("wanted", [0, 1, 3, 4, 5])
 def test_what_has_not_begun_can_be_taken_back_and_runs_once(wanted: int, suite: Any) -> None:
-    folder = suite({"test_recall.py": WAITS_FOR_A_WORD})
+    folder = suite({"test_take_back.py": WAITS_FOR_A_WORD})
     names = ["test_first", *(f"test_other[{n}]" for n in range(4))]
     # The one after the one that runs stays, too: pytest was told of it.
     kept = max(len(names) - wanted, 2)
 
-    back, first, later = _recall_under_way(folder, wanted)
+    back, first, later = _take_back_under_way(folder, wanted)
 
     assert (back, first, later) == (names[kept:], names[:kept], names[kept:])
     assert folder.log() == [*"0123", "down"]
@@ -524,7 +524,7 @@ def test_a_batch_that_is_over_gives_nothing_back(suite: Any) -> None:
         try:
             orders = [PytestOrder(item.nodeid, "", item.nodeid) for item in (await session.collect()).items]
             await session.run_items(orders, on_start=lambda order: None, on_result=lambda result: None)
-            back: tuple[PytestOrder, ...] = await session.recall(frozenset(orders))
+            back: tuple[PytestOrder, ...] = await session.take_back(frozenset(orders))
             return back
         finally:
             await session.close()
@@ -555,7 +555,7 @@ def test_whenever_items_are_taken_back_each_has_one_verdict(crash: bool, suite: 
                 await begun.wait()
                 back: list[PytestOrder] = []
                 for share in (4, 2):
-                    back = [*await session.recall(frozenset(todo[-len(todo) // share :])), *back]
+                    back = [*await session.take_back(frozenset(todo[-len(todo) // share :])), *back]
                 await running
                 assert len(told) + len(back) == len(todo)
                 todo = back

@@ -47,14 +47,14 @@ def test_what_has_not_begun_is_given_back() -> None:
     dispatch = under_way(single("a"), single("b"), single("c"))
     next(iter(dispatch))
 
-    assert dispatch.recall(keys("abc")) == [("b", ""), ("c", "")]
+    assert dispatch.give_back(keys("abc")) == [("b", ""), ("c", "")]
     assert names_of(dispatch) == []
 
 
 def test_a_pack_that_has_not_begun_gets_smaller_and_a_name_that_says_so() -> None:
     dispatch = under_way(pack("a", "b", "c"))
 
-    assert dispatch.recall(keys("c")) == [("c", "")]
+    assert dispatch.give_back(keys("c")) == [("c", "")]
     assert names_of(dispatch) == ["test_a.py (2 tests)"]
 
 
@@ -62,7 +62,7 @@ def test_of_the_pack_that_runs_its_runner_is_asked() -> None:
     dispatch = under_way(pack("a", "b", "c"), single("d"))
     next(iter(dispatch))
 
-    assert dispatch.recall(keys("cd")) == [("d", "")]
+    assert dispatch.give_back(keys("cd")) == [("d", "")]
     assert {order.test_id for order in dispatch.orders_of(keys("cd"))} == {"c"}
 
 
@@ -73,7 +73,7 @@ def test_a_single_item_is_never_asked_back_once_it_has_begun() -> None:
     assert dispatch.orders_of(keys("a")) == frozenset()
 
 
-def test_a_dispatch_that_comes_late_is_without_what_was_recalled_before() -> None:
+def test_a_dispatch_that_comes_late_is_without_what_was_asked_back_before() -> None:
     dispatch = under_way(single("a"), pack("b", "c"), without=keys("ac"))
 
     assert names_of(dispatch) == ["b"]
@@ -82,7 +82,7 @@ def test_a_dispatch_that_comes_late_is_without_what_was_recalled_before() -> Non
 def test_a_scope_is_given_back_as_a_whole_or_not_at_all() -> None:
     dispatch = under_way(pack("a", "b"), scope("c", "d"), scope("e", "f"))
 
-    assert dispatch.recall(keys("bdef")) == [("b", ""), ("e", ""), ("f", "")]
+    assert dispatch.give_back(keys("bdef")) == [("b", ""), ("e", ""), ("f", "")]
     assert [work.keys for work, _ in dispatch] == [[("a", "")], [("c", ""), ("d", "")]]
 
 
@@ -90,7 +90,7 @@ def test_a_scope_that_has_begun_stays() -> None:
     dispatch = under_way(scope("a", "b", "c"))
     next(iter(dispatch))
 
-    assert (dispatch.recall(keys("bc")), dispatch.orders_of(keys("bc"))) == ([], frozenset())
+    assert (dispatch.give_back(keys("bc")), dispatch.orders_of(keys("bc"))) == ([], frozenset())
 
 
 def test_the_item_that_begins_next_is_promised_and_stays() -> None:
@@ -98,7 +98,7 @@ def test_the_item_that_begins_next_is_promised_and_stays() -> None:
     next(iter(dispatch))
 
     assert dispatch.promise_first(SPEC) == pack("c").orders[0]
-    assert dispatch.recall(keys("cd")) == [("d", "")]
+    assert dispatch.give_back(keys("cd")) == [("d", "")]
     assert dispatch.promise_first(SPEC) == pack("c").orders[0]
     assert names_of(dispatch) == ["c"]
 
@@ -107,7 +107,7 @@ def test_with_the_first_of_a_scope_all_of_it_stays() -> None:
     dispatch = under_way(scope("a", "b"), scope("c", "d"))
     dispatch.promise_first(SPEC)
 
-    assert dispatch.recall(keys("abcd")) == [("c", ""), ("d", "")]
+    assert dispatch.give_back(keys("abcd")) == [("c", ""), ("d", "")]
 
 
 def test_a_promised_item_stays_also_when_its_pack_has_begun() -> None:
@@ -142,6 +142,6 @@ def test_each_test_is_begun_or_given_back_and_never_both(sizes: list[int], data:
     given_back: list[Key] = []
     for unit, _ in dispatch:
         begun += unit.keys
-        given_back += dispatch.recall(data.draw(st.frozensets(st.sampled_from(everything))))
+        given_back += dispatch.give_back(data.draw(st.frozensets(st.sampled_from(everything))))
 
     assert sorted(begun + given_back) == sorted(everything)

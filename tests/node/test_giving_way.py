@@ -11,7 +11,7 @@ from pulseq.node import giving_way, node_slots
 from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.node.giving_way import GivingWay
 from pulseq.node.node_slots import NodeSlots, Place
-from pulseq.protocol.from_node import TestsRecalled
+from pulseq.protocol.from_node import TestsGivenBack
 from pulseq.protocol.work import Dispatch
 from tests.node.test_run_on_node import Node, settle
 
@@ -52,7 +52,7 @@ def test_a_dispatch_gives_back_what_it_has_not_begun_and_the_driver_hears_which(
         small = _place("small")
         node.slots.enter(small)
         async with asyncio.timeout(60):
-            while not (back := [told for told in node.told if isinstance(told, TestsRecalled)]):  # noqa: ASYNC110
+            while not (back := [told for told in node.told if isinstance(told, TestsGivenBack)]):  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         await node.end("a")
         await node.end("b")  # pytest was told that it is next

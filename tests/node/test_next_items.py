@@ -80,7 +80,7 @@ def test_what_waits_on_the_node_is_kept_for_the_slot() -> None:
 
     assert ("b", []) == (asyncio.run(slot.find()), slot.asked)
     assert follower.heir_of is slot.running
-    assert follower.under_way.recall(frozenset({("b", ""), ("c", "")})) == [("c", "")]
+    assert follower.under_way.give_back(frozenset({("b", ""), ("c", "")})) == [("c", "")]
 
 
 def test_what_is_of_no_session_is_waited_for_and_not_promised() -> None:

@@ -15,7 +15,7 @@ from pulseq.models import AttemptResult, PytestOrder, PytestSpec, SimulateBody, 
 from pulseq.node.node_slots import NodeSlots
 from pulseq.node.run_on_node import RunOnNode
 from pulseq.node.surroundings import Surroundings
-from pulseq.protocol.from_node import DispatchDone, NextAsked, NodeMessage, TestsRecalled
+from pulseq.protocol.from_node import DispatchDone, NextAsked, NodeMessage, TestsGivenBack
 from pulseq.protocol.to_node import BodyVariables, NoNext
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 
@@ -161,14 +161,14 @@ def test_the_promised_item_is_not_given_back() -> None:
     async def story(node: Node) -> None:
         await node.get("1", "a")
         await node.get("2", "b", "c", after="1")
-        await node.run.recall("2", frozenset({("b", ""), ("c", "")}))
+        await node.run.give_back("2", frozenset({("b", ""), ("c", "")}))
         await node.end("a")
         await node.run.do(NoNext("2"))
         await settle()
         await node.end("b")
 
     node = on_node(story)
-    assert [TestsRecalled("2", (("c", ""),))] == [one for one in node.told if isinstance(one, TestsRecalled)]
+    assert [TestsGivenBack("2", (("c", ""),))] == [one for one in node.told if isinstance(one, TestsGivenBack)]
     assert node.session.began == ["a", "b"]
 
 

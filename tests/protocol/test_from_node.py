@@ -24,7 +24,7 @@ from pulseq.protocol.from_node import (
     SessionEnd,
     SessionResult,
     TaskRunState,
-    TestsRecalled,
+    TestsGivenBack,
     decode_report,
     encode_report,
 )
@@ -44,7 +44,7 @@ MESSAGES: tuple[NodeMessage, ...] = (
     PrepareOutput("Collecting pytest"),
     SessionEnd("unit", SessionResult(1, "bad", "a table", (WARNING,), (("suite", "x"),))),
     TaskRunState(uuid4(), "a @ n", uuid4(), "FAILED", "TimedOut", "late", 5.0, 1, ("RUNNING", "Running"), 4.0, 5.0),
-    TestsRecalled("1", (("a", "v"),)),
+    TestsGivenBack("1", (("a", "v"),)),
 )
 
 

@@ -18,13 +18,13 @@ from pulseq.protocol.to_node import (
     DropArtifacts,
     FetchArtifact,
     FinishSessions,
+    GiveBackTests,
     LeaveRun,
     MakeWorkspace,
     NoNext,
     OfferProject,
     Order,
     PutBlobs,
-    RecallTests,
     RunTask,
 )
 from pulseq.protocol.work import Dispatch
@@ -35,7 +35,7 @@ MESSAGES: tuple[DriverMessage, ...] = (
     BeginRun(bodies=BodyVariables({"A": "b", "TOKEN": "\udcff"}, ("\udcff",), like_a_login=True)),
     Collect(SPEC),
     Dispatch("1", "r", (), ()),
-    RecallTests("1", frozenset({("a", ""), ("b", "browser=chrome")})),
+    GiveBackTests("1", frozenset({("a", ""), ("b", "browser=chrome")})),
     NoNext("1"),
     NoNext("1", "2"),
     FinishSessions(),

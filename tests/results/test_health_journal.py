@@ -17,8 +17,8 @@ from pulseq.results.health_journal import (
     drop_health,
     health_journals,
     ingest_health,
-    recall_health,
-    recall_marks,
+    read_known_health,
+    read_known_marks,
     record_health,
 )
 from pulseq.results.journal import JournalWriter
@@ -100,13 +100,13 @@ def test_no_run_comes_of_a_look(tmp_path: Path, database: Database) -> None:
     assert [] == _ask(database, "SELECT run_id FROM run_summary")
 
 
-def test_the_last_looks_at_a_scheduler_are_recalled(tmp_path: Path) -> None:
+def test_the_last_looks_at_a_scheduler_are_known(tmp_path: Path) -> None:
     other = NodeHealth("m", Liveness.ACTIVE, scheduler="tcp://s:2")
     for hours, row in enumerate([ACTIVE, FROZEN, other, ACTIVE]):
         record_health(tmp_path, [row], clock=_at(NOON + hours * 3600))
 
-    assert [(NOON + 3 * 3600, ACTIVE)] == recall_health(tmp_path, "tcp://s:1")
-    assert [(NOON + 2 * 3600, other)] == recall_health(tmp_path, "tcp://s:2")
+    assert [(NOON + 3 * 3600, ACTIVE)] == read_known_health(tmp_path, "tcp://s:1")
+    assert [(NOON + 2 * 3600, other)] == read_known_health(tmp_path, "tcp://s:2")
 
 
 def test_another_watcher_is_waited_for_and_then_told_of(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -166,4 +166,4 @@ def test_a_mark_that_looks_have_seen_is_one_row_however_often_they_told_it(tmp_p
             "SELECT run_id, node_id, state, why, who, epoch(marked_at) FROM node_marks"
         ).fetchall()
     assert [(None, "a", "draining", "firmware", "anna", NOON - 5)] == rows
-    assert {"a": mark} == recall_marks(tmp_path)
+    assert {"a": mark} == read_known_marks(tmp_path)

@@ -36,7 +36,7 @@ from pulseq.protocol.from_node import (
     NextAsked,
     NodeMessage,
     TaskRunState,
-    TestsRecalled,
+    TestsGivenBack,
 )
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.run.dispatcher import Dispatcher
@@ -57,7 +57,7 @@ class Nodes:
         self.sent: list[tuple[str, str]] = []
         self.cancelled: list[str] = []
         self.told: list[tuple[str, str]] = []
-        self.on_recall: Callable[[str, str, list[tuple[str, str]]], None]
+        self.on_ask_back: Callable[[str, str, list[tuple[str, str]]], None]
         self.on_no_next: Callable[[str, str], None] = lambda _address, _key: None
         self.dispatcher: Dispatcher
 
@@ -70,9 +70,9 @@ class Nodes:
     async def cancel_run(self, _run_id: str, addresses: list[str]) -> None:
         self.cancelled += addresses
 
-    async def recall(self, _run_id: str, address: str, key: str, tests: list[tuple[str, str]]) -> None:
-        self.told.append(("recall", address))
-        self.on_recall(address, key, tests)
+    async def ask_back(self, _run_id: str, address: str, key: str, tests: list[tuple[str, str]]) -> None:
+        self.told.append(("give_back", address))
+        self.on_ask_back(address, key, tests)
 
     async def no_next(self, _run_id: str, address: str, key: str, _coming: str | None) -> None:
         self.told.append(("no next", address))
@@ -508,7 +508,7 @@ def test_an_idle_node_gets_what_a_busy_one_gives_back_and_each_test_runs_once(lo
 
     def give_back(node: str, key: str, tests: list[tuple[str, str]]) -> None:
         given_back.update(tests)
-        nodes.say(node, TestsRecalled(key, tuple(tests)))
+        nodes.say(node, TestsGivenBack(key, tuple(tests)))
         slow.clear()
         if lost:
             slow.add(node)
@@ -519,7 +519,7 @@ def test_an_idle_node_gets_what_a_busy_one_gives_back_and_each_test_runs_once(lo
             passing(nodes, structs.replace(dispatch, work=left), node)
 
     nodes = Nodes(keep_behind_the_long_one, "a", "b")
-    nodes.on_recall = give_back
+    nodes.on_ask_back = give_back
     shorts = [TestCase(f"t{n}", CommandBody(("true",)), duration=0.1) for n in range(12)]
     events, _ = _run(nodes, TestCase("long", CommandBody(("true",)), duration=60.0), *shorts)
 
@@ -724,12 +724,12 @@ def test_what_a_drained_node_has_not_begun_runs_elsewhere() -> None:
         assert [key, list(tests)] == [held[0], sorted(tests)]
         nodes.nodes["b"] = LiveNode("b", "b", "localhost", 1, {})
         nodes.dispatcher.add_node(nodes.nodes["b"])
-        nodes.say(node, TestsRecalled(key, tuple(tests)))
+        nodes.say(node, TestsGivenBack(key, tuple(tests)))
         nodes.say(node, AttemptResult("t00", 1, node, Status.PASSED), DispatchDone(key))
 
     held: list[Any] = []
     nodes = Nodes(drain_first, "a")
-    nodes.on_recall = lambda node, key, tests: give_back(node, key, sorted(tests))
+    nodes.on_ask_back = lambda node, key, tests: give_back(node, key, sorted(tests))
     events, _ = _run(nodes, *(_case(f"t{number:02}", duration=0.01) for number in range(30)))
 
     assert {f"t{number:02}": ("passed", None) for number in range(30)} == _closed(events)

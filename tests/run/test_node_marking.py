@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.marks import MarkState, NodeMark
-from pulseq.results.health_journal import recall_marks
+from pulseq.results.health_journal import read_known_marks
 from pulseq.run.node_marking import MarkRequest, is_recent, keep_marks, mark_nodes, news_of_marks
 
 DRAINING = NodeMark("a", MarkState.DRAINING, "firmware", "anna", 5.0)
@@ -38,7 +38,7 @@ def test_what_is_kept_is_known_to_the_next_look(tmp_path: Path) -> None:
     keep_marks(tmp_path, [DRAINING])
     keep_marks(tmp_path, [OPENED])
 
-    assert {"a": OPENED} == recall_marks(tmp_path)
+    assert {"a": OPENED} == read_known_marks(tmp_path)
 
 
 def test_what_was_marked_long_ago_is_no_news() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import PytestItemBody, TestCase
 from pulseq.planning.ready_queue import Pick
-from pulseq.protocol.from_node import TestsRecalled
+from pulseq.protocol.from_node import TestsGivenBack
 from pulseq.run.in_flight import DispatchInFlight, InFlight
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.work_stealing import WorkStealing
@@ -141,8 +141,8 @@ def test_what_is_given_back_is_queued_again_and_nothing_else() -> None:
     run.begin("t0")
     key = next(key for key, dispatch in run.in_flight.by_key.items() if ("t1", "") in dispatch.tests)
 
-    assert [test.key for test in run.stealing.take(TestsRecalled(key, (("t1", ""),)), run.ledger)] == [("t1", "")]
-    assert run.stealing.take(TestsRecalled(key, (("t1", ""),)), run.ledger) == []
+    assert [test.key for test in run.stealing.take(TestsGivenBack(key, (("t1", ""),)), run.ledger)] == [("t1", "")]
+    assert run.stealing.take(TestsGivenBack(key, (("t1", ""),)), run.ledger) == []
 
 
 def test_the_answer_of_a_node_that_was_lost_means_nothing() -> None:
@@ -150,14 +150,14 @@ def test_the_answer_of_a_node_that_was_lost_means_nothing() -> None:
     keys = list(run.in_flight.by_key)
     run.in_flight.lose_node("a")
 
-    assert run.stealing.take(TestsRecalled(keys[0], (("t0", ""),)), run.ledger) == []
+    assert run.stealing.take(TestsGivenBack(keys[0], (("t0", ""),)), run.ledger) == []
 
 
 def test_a_test_that_has_begun_is_not_queued_again_whatever_a_node_says() -> None:
     run = short_run()
     run.begin("t0")
 
-    assert run.stealing.take(TestsRecalled("1", (("t0", ""),)), run.ledger) == []
+    assert run.stealing.take(TestsGivenBack("1", (("t0", ""),)), run.ledger) == []
 
 
 def test_what_was_promised_to_a_slot_is_not_asked_back() -> None:

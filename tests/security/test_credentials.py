@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.errors import UsageError
-from pulseq.security.credentials import Credentials, keep_credentials, parse_bundle, recall_credentials
+from pulseq.security.credentials import Credentials, keep_credentials, parse_bundle, read_credentials
 
 CERTIFICATE = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"
 OWN = "-----BEGIN CERTIFICATE-----\nBBBB\n-----END CERTIFICATE-----\n"
@@ -57,15 +57,15 @@ def test_they_are_kept_for_one_user_alone_whatever_the_umask(tmp_path: Path) -> 
         os.umask(before)
 
     assert 0o600 == stat.S_IMODE((tmp_path / "c.pem").stat().st_mode)
-    assert CREDENTIALS == recall_credentials(tmp_path / "c.pem")
+    assert CREDENTIALS == read_credentials(tmp_path / "c.pem")
 
 
 def test_where_none_are_kept_there_are_none(tmp_path: Path) -> None:
-    assert recall_credentials(tmp_path / "c.pem") is None
+    assert read_credentials(tmp_path / "c.pem") is None
 
 
 def test_what_is_kept_and_damaged_is_told(tmp_path: Path) -> None:
     (tmp_path / "c.pem").write_text(KEY)
 
     with pytest.raises(UsageError, match=r"'.*c\.pem' cannot be used as credentials: found 0 certificates"):
-        recall_credentials(tmp_path / "c.pem")
+        read_credentials(tmp_path / "c.pem")

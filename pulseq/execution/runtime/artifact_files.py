@@ -105,11 +105,11 @@ class Collector:
         self._before: Set[Mark] = set()
 
     def note(self) -> List[Mark]:
-        """Look at what is there before an attempt begins; its marks, which `recall` takes."""
+        """Look at what is there before an attempt begins; its marks, which `restore` takes."""
         self._before = {file.mark for file in find_all(self._globs, self._cwd)}
         return sorted(self._before)
 
-    def recall(self, marks: Iterable[Iterable[int]]) -> None:
+    def restore(self, marks: Iterable[Iterable[int]]) -> None:
         """Know what another process has noted."""
         self._before = {(one[0], one[1], one[2], one[3]) for one in map(tuple, marks)}
 

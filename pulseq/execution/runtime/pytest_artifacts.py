@@ -65,7 +65,7 @@ def add_last_artifacts(
     place = _hand_over(private, warnings)
     if wanted is not None:
         collector = Collector(wanted)
-        collector.recall(_read_marks(private))
+        collector.restore(_read_marks(private))
         place = _collect(private, collector, place, warnings)
     return {**verdict, "warnings": warnings, "left": place}
 

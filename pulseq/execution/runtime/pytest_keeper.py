@@ -3,9 +3,9 @@
 How a runner starts is a `Starter`'s: a keeper that is itself a fork of the zygote, which never ran a test, forks
 it from the collected suite in a millisecond; another one starts an interpreter, which collects by itself.
 
-From the node: `warm`, `run` (items, final), `next` (name), `recall` (count), `stop` (reason), `finish` (seconds).
+From the node: `warm`, `run` (items, final), `next` (name), `give_back` (count), `stop` (reason), `finish` (seconds).
 To the node, in order: `collected` or `refused` of an interpreter, `start`, `next?`, `done` for every item, `late`,
-`hopeless`, `recalled`, `stopped`, `closed`.
+`hopeless`, `given_back`, `stopped`, `closed`.
 """
 
 from __future__ import annotations
@@ -285,14 +285,14 @@ class RunnerKeeper:
             elif message["op"] == "next":
                 if self._runner is not None:
                     self._runner.send(message)
-            elif message["op"] == "recall":
-                self._recall(message["id"], message["count"])
+            elif message["op"] == "give_back":
+                self._give_back(message["id"], message["count"])
             elif message["op"] == "stop":
                 self._stop(message["reason"])
             elif message["op"] == "finish":
                 self._finish(message["seconds"])
 
-    def _recall(self, request: int, count: int) -> None:
+    def _give_back(self, request: int, count: int) -> None:
         """Give back the last items, as many as were asked for and have not begun.
 
         One stays at least: a runner must not find the turns of its next batch when it looks for those of this one.
@@ -306,7 +306,7 @@ class RunnerKeeper:
         numbers = list(self._pending)[len(self._pending) - given :]
         for number in numbers:
             del self._pending[number]
-        self._to_node({"op": "recalled", "id": request, "items": numbers})
+        self._to_node({"op": "given_back", "id": request, "items": numbers})
 
     def _stop(self, reason: str) -> None:
         if self._pending:

@@ -53,7 +53,7 @@ def test_what_one_process_noted_another_one_knows(cwd: Path) -> None:
     (cwd / "old.png").write_text("old")
     marks = collector(cwd, "*.png").note()
     other = collector(cwd, "*.png")
-    other.recall([list(mark) for mark in marks])
+    other.restore([list(mark) for mark in marks])
     assert ({}, []) == collect(other, cwd)
 
 
