@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import glob
 import os
 from pathlib import Path
 
@@ -43,8 +44,17 @@ def say_unmade(suite: Suite) -> str | None:
     root, outputs = _find_promised(suite)
     if root is None:
         return None
-    unmade = [repr(path) for path in outputs if not os.path.isabs(path) and next(root.glob(path), None) is None]
+    unmade = [repr(output) for output in outputs if not os.path.isabs(output) and not _is_made(root, output)]
     return f"{', '.join(unmade)} of `prepare` is not here: {NOT_PREPARED}" if unmade else None
+
+
+def _is_made(root: Path, output: str) -> bool:
+    """Whether there is what a host would take for this output."""
+    try:
+        found = glob.iglob(output.rstrip(os.sep), root_dir=root, recursive=True, include_hidden=True)
+        return next(found, None) is not None
+    except ValueError:  # no path at all, which the host that prepares it says
+        return True
 
 
 class PromisedPaths:

@@ -67,6 +67,27 @@ def test_what_prepare_makes_is_told_where_it_is_not_there(suite: Suite, project:
     assert say_unmade(_with(suite, None)) is None
 
 
+@pytest.mark.parametrize(
+    ("output", "is_here"),
+    [
+        ("src/**.py", True),
+        ("src/**.so", False),
+        ("a/**b", False),
+        (".", True),
+        ("./", True),
+        ("src/", True),
+        ("**", True),
+        ("**/.venv", False),
+        (".*/bin", True),
+        ("a\0/*", True),
+    ],
+)
+def test_patterns_mean_here_what_they_mean_on_hosts(suite: Suite, project: Path, output: str, is_here: bool) -> None:
+    (project / ".tox" / "bin").mkdir(parents=True)
+
+    assert is_here == (say_unmade(_with(suite, replace(PREPARE, outputs=(output,)))) is None)
+
+
 def test_paths_that_prepare_makes_are_known(suite: Suite, project: Path) -> None:
     promised = PromisedPaths(suite)
 
