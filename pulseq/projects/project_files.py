@@ -98,6 +98,8 @@ class _Looking:
             with os.scandir(self.root / path) as entries:
                 found = sorted(entries, key=lambda entry: entry.name)
         except OSError as error:
+            if path and isinstance(error, FileNotFoundError):  # gone since it was seen
+                return
             raise UsageError(_say_unreadable(self.root, path, error)) from error
         if not found and path:
             yield path

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import ast
 import os
+import shutil
 import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
+import pytest
+
+from pulseq.errors import UsageError
 from pulseq.project import ProjectSpec
 from pulseq.projects.project_files import FoundFiles, find_files
 from pulseq.security.authority import make_credentials
@@ -61,6 +66,33 @@ def test_a_file_that_git_tracks_and_that_is_gone_is_no_file(project: Path) -> No
     (project / "a.py").unlink()
 
     assert ["build/out.o", "src/b.py", "src/data/c.bin"] == found(project).files
+
+
+def lose(monkeypatch: pytest.MonkeyPatch, directory: Path) -> None:
+    """Have a directory vanish just before it is looked through."""
+    scan = os.scandir
+
+    def lose_and_scan(place: Path) -> Any:
+        if place == directory:
+            shutil.rmtree(directory)
+        return scan(place)
+
+    monkeypatch.setattr(os, "scandir", lose_and_scan)
+
+
+def test_a_directory_that_vanishes_while_the_project_is_looked_through_is_none(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lose(monkeypatch, project / "build")
+
+    assert ["a.py", "src/b.py", "src/data/c.bin"] == found(project).files
+
+
+def test_a_project_that_vanishes_is_told(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lose(monkeypatch, project)
+
+    with pytest.raises(UsageError, match="cannot be sent to other hosts: '' cannot be read"):
+        found(project)
 
 
 def test_links_within_travel_and_those_that_point_out_are_told(project: Path) -> None:
