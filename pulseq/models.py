@@ -8,6 +8,8 @@ What is made by the thousand and travels or is written down is a `msgspec.Struct
 
 from __future__ import annotations
 
+import os
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -28,6 +30,8 @@ CapabilityValue: TypeAlias = Scalar | tuple[Scalar, ...]
 Key: TypeAlias = tuple[str, str]
 #: Variables that are the business of nodes and drivers, and not a body's, begin so.
 PRIVATE_PREFIXES = ("PREFECT_", "DASK_", "PULSEQ_")
+#: Programs whose first argument is a file that they run, where it is no option.
+_TAKES_SCRIPT = r"(python|pypy)[0-9.]*|(ba|da|k|z)?sh|perl|ruby"
 
 
 class Status(StrEnum):
@@ -89,6 +93,13 @@ class CommandBody(Struct, frozen=True, tag="command", tag_field="kind"):
     shell: bool = False
     junit: str | None = None
     kind: ClassVar[str] = "command"
+
+    @property
+    def script(self) -> str | None:
+        """What an interpreter is to run, its first argument; None for another program, and for an option."""
+        if self.shell or len(self.argv) < 2 or self.argv[1].startswith("-"):
+            return None
+        return self.argv[1] if re.fullmatch(_TAKES_SCRIPT, os.path.basename(self.argv[0])) else None
 
 
 class CallBody(Struct, frozen=True, tag="call", tag_field="kind"):

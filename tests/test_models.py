@@ -57,6 +57,20 @@ def test_a_pack_is_called_after_its_first_file(nodeids: list[str], name: str) ->
     assert name == name_pack(nodeids)
 
 
+@pytest.mark.parametrize(
+    ("argv", "script"),
+    [
+        (("python3.12", "a.py", "b"), "a.py"),
+        (("/bin/sh", "../a"), "../a"),
+        (("bash", "-c", "true"), None),
+        (("perl",), None),
+        (("cat", "a.py"), None),
+    ],
+)
+def test_a_script_is_what_an_interpreter_is_to_run(argv: tuple[str, ...], script: str | None) -> None:
+    assert script == CommandBody(argv).script
+
+
 def test_models_are_frozen() -> None:
     with pytest.raises(AttributeError):
         CommandBody(("true",)).shell = True

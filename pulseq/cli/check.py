@@ -21,7 +21,13 @@ from pulseq.models import CapabilityValue, PytestBody, Suite, TestCase
 from pulseq.node.machine import read_machine
 from pulseq.orchestration.api_address import check_api
 from pulseq.ownership import default_home
-from pulseq.projects.project_check import NOT_PREPARED, PromisedPaths, refuse_unsendable, say_unmade
+from pulseq.projects.project_check import (
+    NOT_PREPARED,
+    PromisedPaths,
+    refuse_unsendable,
+    say_named_outside,
+    say_unmade,
+)
 from pulseq.run.fleet_choice import choose_fleet
 from pulseq.standing.known_api import configure, known_api
 from pulseq.suites.absent import Absences
@@ -97,7 +103,7 @@ def _check_suites(
     ]
     call_all(lambda: _refuse(troubles), lambda: _check_sent(suite, fleet, ship=ship))
     print("every entry fits at least one node", file=sys.stderr)
-    if not ship and fleet.has_local and (note := say_unmade(suite)):
+    for note in _find_notes(suite, fleet, ship=ship):
         print(f"note: {note}", file=sys.stderr)
 
 
@@ -109,6 +115,13 @@ def _refuse(troubles: Sequence[str]) -> None:
 def _check_sent(suite: Suite, fleet: Fleet, *, ship: bool | None) -> None:
     if fleet.gets_project(ship=ship):
         refuse_unsendable(suite, default_home())
+
+
+def _find_notes(suite: Suite, fleet: Fleet, *, ship: bool | None) -> Iterator[str]:
+    if fleet.gets_project(ship=ship):
+        yield from say_named_outside(suite).splitlines()
+    if not ship and fleet.has_local and (note := say_unmade(suite)):
+        yield note
 
 
 def _limit(lines: Sequence[str], what: str) -> list[str]:

@@ -11,7 +11,16 @@ from pulseq.models import Suite
 from pulseq.projects.path_globs import PathGlobs
 from pulseq.projects.prepare_order import refuse_unusable
 from pulseq.projects.project_files import find_files
-from pulseq.projects.project_root import find_root, is_below, refuse_left_behind, refuse_outside, relative_to
+from pulseq.projects.project_root import (
+    find_left_behind,
+    find_named_outside,
+    find_outside,
+    find_root,
+    is_below,
+    refuse,
+    relative_to,
+    say,
+)
 
 NOT_PREPARED = (
     "nodes of this machine take the project where it is and do not prepare it; make it here, or use --ship, which "
@@ -29,14 +38,23 @@ def refuse_unsendable(suite: Suite, home: Path) -> None:
         UsageError: it cannot be sent, or could not be made ready.
     """
     root = find_root(suite)
-    refuse_outside(suite, root)
+    refuse(find_outside(suite, root))
     prepare = suite.project.prepare
     if prepare is None and not any(test.python and os.sep in test.python for test in suite.tests):
         return
     found = find_files(root, suite.project, never=[home])
-    refuse_left_behind(suite, root, {*found.files, *(path for path, _ in found.links)})
+    refuse(find_left_behind(suite, root, {*found.files, *(path for path, _ in found.links)}))
     if prepare is not None:
         refuse_unusable(prepare, found.files, str(root))
+
+
+def say_named_outside(suite: Suite) -> str:
+    """Which files outside of a suite's project its commands name, a line for each; empty for none.
+
+    Raises:
+        UsageError: it is no project that can be sent.
+    """
+    return say(find_named_outside(suite, find_root(suite)))
 
 
 def say_unmade(suite: Suite) -> str | None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from itertools import pairwise
 from pathlib import Path
+from typing import TypeAlias
 
 from pulseq.errors import UsageError
 from pulseq.models import CallBody, CommandBody, PytestBody, Suite, TestCase
-from pulseq.project import PrepareSpec
 from pulseq.projects.git_files import find_work_tree
 from pulseq.projects.path_globs import PathGlobs
 
@@ -16,6 +17,9 @@ from pulseq.projects.path_globs import PathGlobs
 _SYSTEM = ("/usr/", "/bin/", "/opt/", "/nix/")
 _MOST_NAMED = 5
 _NO_SHIP = "or use --no-ship where hosts have it at the same path"
+
+#: A test, and what is to be said of it.
+Told: TypeAlias = tuple[TestCase, str]
 
 
 def find_root(suite: Suite) -> Path:
@@ -47,75 +51,99 @@ def find_root(suite: Suite) -> Path:
     return root
 
 
-def refuse_outside(suite: Suite, root: Path) -> None:
-    """Refuse tests that need what is outside of their project, as far as they say so.
+def refuse(found: Iterable[Told]) -> None:
+    """Refuse tests of which something was found.
 
     Raises:
         UsageError: names what they need, and what to do.
     """
-    _refuse(_find_outside(suite.tests, root))
+    if told := say(found):
+        raise UsageError(told)
 
 
-def refuse_left_behind(suite: Suite, root: Path, sent: Collection[str]) -> None:
-    """Refuse tests whose interpreter lies in the project, but does not travel with it, nor is made on hosts.
-
-    Args:
-        sent: paths of the files and links that travel.
-
-    Raises:
-        UsageError: names it, and what to do.
-    """
-    _refuse(_find_left_behind(suite.tests, root, sent, suite.project.prepare))
+def say(found: Iterable[Told]) -> str:
+    """What was found of tests, a line for each; of many the first ones and how many more there are."""
+    lines = list(dict.fromkeys(f"test '{test.id}': {what}" for test, what in found))
+    more = [f"and {len(lines) - _MOST_NAMED} more"] if len(lines) > _MOST_NAMED else []
+    return "\n".join([*lines[:_MOST_NAMED], *more])
 
 
-def _refuse(found: Iterator[str]) -> None:
-    if told := list(dict.fromkeys(found)):
-        more = [f"and {len(told) - _MOST_NAMED} more"] if len(told) > _MOST_NAMED else []
-        raise UsageError("\n".join([*told[:_MOST_NAMED], *more]))
-
-
-def _find_outside(tests: Iterable[TestCase], root: Path) -> Iterator[str]:
-    for test in tests:
+def find_outside(suite: Suite, root: Path) -> Iterator[Told]:
+    """What tests need from outside of their project, as far as they say so."""
+    where = f"which is outside of its project '{root}' and so not on other hosts"
+    for test in suite.tests:
         if not isinstance(test.body, CommandBody | CallBody | PytestBody):
             continue
-        where = f"which is outside of its project '{root}' and so not on other hosts"
         if not is_below(test.cwd, root):
             advice = f"expected one in it: name a `project: {{root: …}}` that has both, {_NO_SHIP}"
-            yield f"test '{test.id}': found cwd '{test.cwd}', {where}; {advice}"
+            yield test, f"found cwd '{test.cwd}', {where}; {advice}"
         python = test.python
         if python and os.sep in python and not is_below(python, root) and not python.startswith(_SYSTEM):
             advice = "expected one that `prepare` makes in it, a bare name such as python3.12, or a node's own `python`"
-            yield f"test '{test.id}': found python '{python}', {where}; {advice}, {_NO_SHIP}"
-        for named, told in _find_named(test.body):
-            path = os.path.abspath(os.path.join(test.cwd, named))
-            if not is_below(path, root) and os.path.exists(path):
-                yield f"test '{test.id}': found {told}, {where}; expected a path in it, {_NO_SHIP}"
+            yield test, f"found python '{python}', {where}; {advice}, {_NO_SHIP}"
+        is_there = os.path.exists if isinstance(test.body, PytestBody) else os.path.isfile
+        for path, told in _find_run(test.body):
+            if _lies_outside(path, test, root, is_there):
+                yield test, f"found {told}, {where}; expected a path in it, {_NO_SHIP}"
 
 
-def _find_named(body: CommandBody | CallBody | PytestBody) -> Iterator[tuple[str, str]]:
-    """Paths that a body names, and as what; words of commands are some where they lead upwards."""
+def find_named_outside(suite: Suite, root: Path) -> Iterator[Told]:
+    """Files outside of their project that commands of tests name, and may read, or may not."""
+    for test in suite.tests:
+        for word in _find_named(test.body) if isinstance(test.body, CommandBody) else ():
+            if _lies_outside(word, test, root, os.path.isfile):
+                yield (
+                    test,
+                    f"found '{word}' in its command, a file outside of its project '{root}' and so not on other "
+                    f"hosts; if it is read there, name a `project: {{root: …}}` that has both, {_NO_SHIP}",
+                )
+
+
+def _lies_outside(named: str, test: TestCase, root: Path, is_there: Callable[[str], bool]) -> bool:
+    path = os.path.abspath(os.path.join(test.cwd, named))
+    return not is_below(path, root) and is_there(path)
+
+
+def _find_run(body: CommandBody | CallBody | PytestBody) -> Iterator[tuple[str, str]]:
+    """Paths of what a body runs, and as what it names them."""
     match body:
         case PytestBody(pyargs=False):
             yield from ((target.partition("::")[0], f"'{target}' for pytest") for target in body.targets)
         case CommandBody(shell=False):
-            # Hosts may have what a whole path names, and not what lies beside the project here.
-            words = (word for word in body.argv if os.pardir in word.split(os.sep) and not os.path.isabs(word))
+            words = (word for word in (body.argv[0], body.script) if word and _leads_up(word))
             yield from ((word, f"'{word}' in its command") for word in words)
 
 
-def _find_left_behind(
-    tests: Iterable[TestCase], root: Path, sent: Collection[str], prepare: PrepareSpec | None
-) -> Iterator[str]:
-    named = ((test.python, test.id) for test in tests if test.python and os.sep in test.python)
-    pythons = {python: test_id for python, test_id in named if is_below(python, root)}
-    made = PathGlobs(prepare.outputs if prepare else ())
-    for python, test_id in pythons.items():
+def _find_named(body: CommandBody) -> Iterator[str]:
+    """Words of a command that may be paths of what it reads: values of options are as often what it writes."""
+    words = () if body.shell else body.argv[1:] if body.script else body.argv
+    for before, word in pairwise(words):
+        takes_value = before.startswith("-") and before != "--" and "=" not in before
+        if _leads_up(word) and not takes_value:
+            yield word
+
+
+def _leads_up(word: str) -> bool:
+    # Hosts may have what a whole path names, and not what lies beside the project here.
+    return os.pardir in word.split(os.sep) and not os.path.isabs(word)
+
+
+def find_left_behind(suite: Suite, root: Path, sent: Collection[str]) -> Iterator[Told]:
+    """Tests whose interpreter lies in the project, but does not travel with it, nor is made on hosts; one for each.
+
+    Args:
+        sent: paths of the files and links that travel.
+    """
+    named = ((test.python, test) for test in suite.tests if test.python and os.sep in test.python)
+    pythons = {python: test for python, test in named if is_below(python, root)}
+    made = PathGlobs(suite.project.prepare.outputs if suite.project.prepare else ())
+    for python, test in pythons.items():
         path = relative_to(python, root)
         if path not in sent and not made.match(path):
             yield (
-                f"test '{test_id}': found python '{python}', which is not sent to other hosts (git ignores it, or "
-                f"`ship` does not name it); expected one that `prepare` makes there, with its directory in `outputs`, "
-                f"{_NO_SHIP}"
+                test,
+                f"found python '{python}', which is not sent to other hosts (git ignores it, or `ship` does not name "
+                f"it); expected one that `prepare` makes there, with its directory in `outputs`, {_NO_SHIP}",
             )
 
 

@@ -18,7 +18,7 @@ from pulseq.models import Reason, Suite
 from pulseq.processes.idle_processors import IdleProcessors
 from pulseq.projects.packs import ChangedSinceError, Pack, choose_packs, plan_packs, read_pack
 from pulseq.projects.prepare_order import make_order
-from pulseq.projects.project_root import find_root, refuse_left_behind, refuse_outside
+from pulseq.projects.project_root import find_left_behind, find_named_outside, find_outside, find_root, refuse, say
 from pulseq.projects.read_manifest import read_manifest
 from pulseq.protocol.coding import encode
 from pulseq.protocol.entry_points import SealedMessage
@@ -106,14 +106,14 @@ class Shipping:
 
     def _read_here(self) -> _Project:
         root = find_root(self._suite)
-        refuse_outside(self._suite, root)
+        refuse(find_outside(self._suite, root))
         read = read_manifest(root, self._suite.project, home=self._home)
         manifest = _with_directories(read.manifest, self._suite)
         sent = {file.path for file in manifest.files} | {path for path, _ in manifest.links}
-        refuse_left_behind(self._suite, root, sent)
+        refuse(find_left_behind(self._suite, root, sent))
         if self._suite.project.prepare is not None:
             make_order(self._suite.project.prepare, manifest)  # which refuses what cannot be
-        return _Project(manifest, read.notes)
+        return _Project(manifest, (*read.notes, *say(find_named_outside(self._suite, root)).splitlines()))
 
     async def bring(self, node: LiveNode, bodies: BodyVariables = NO_VARIABLES) -> Workspace | None:
         """Have the project on a node's host; where it is there, or None where the node does not get it.

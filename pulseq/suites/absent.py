@@ -22,8 +22,6 @@ _VARIABLE = re.compile(r"([A-Za-z_]\w*)=(.*)", re.DOTALL)
 _SHELLS_OWN = frozenset(
     ("cd", "export", "source", ".", "alias", "unset", "set", "eval", "exec", "ulimit", "umask", "wait", "trap")
 )
-#: Programs whose first argument is a file that they read, where it is no option.
-_TAKES_FILE = re.compile(r"(python|pypy)[0-9.]*|(ba|da|k|z)?sh|perl|ruby")
 _HASHBANG_BYTES = 256
 
 
@@ -85,9 +83,9 @@ def _find_of_command(body: CommandBody, test: TestCase) -> Iterator[Absent]:
         yield Absent(f"command: {_explain(program, test.cwd)}", path)
     elif (interpreter := _read_hashbang(found)) and shutil.which(*_as_node_would(interpreter, test)) is None:
         yield Absent(f"command: found no program '{interpreter}', which the first line of '{program}' names")
-    elif _TAKES_FILE.fullmatch(os.path.basename(program)) and len(body.argv) > 1:
-        file = Path(test.cwd, body.argv[1])
-        if not body.argv[1].startswith("-") and not file.exists() and not shutil.which(body.argv[1]):
+    elif body.script is not None:
+        file = Path(test.cwd, body.script)
+        if not file.exists() and not shutil.which(body.script):
             yield Absent(f"command: {describe_missing(file)}", os.path.abspath(file))
 
 

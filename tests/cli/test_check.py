@@ -226,6 +226,21 @@ def test_nodes_of_this_machine_do_not_have_what_prepare_makes(place: Path) -> No
     assert all(line.endswith(f"; `prepare` makes it, but {NOT_PREPARED}") for line in lines)
 
 
+def test_files_outside_that_a_command_may_read_are_noted_where_the_project_is_sent(
+    place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (place / "suite.yaml").write_text("suite: shop\nproject: {root: .}\ntests: [{id: a, command: [cat, ../beside]}]\n")
+    (place.parent / "beside").touch()
+
+    def said(**options: Any) -> list[str]:
+        assert 0 == check("suite.yaml", **options)
+        return [line for line in capsys.readouterr().err.splitlines() if line.startswith("note: ")]
+
+    (note,) = said(hosts=("lab1.example",))
+    assert note.startswith("note: test 'a': found '../beside' in its command, a file outside of its project")
+    assert [] == said() == said(hosts=("lab1.example",), ship=False)
+
+
 def test_a_project_that_hosts_cannot_have_is_told_where_it_is_sent(place: Path) -> None:
     (place / "suite.yaml").write_text(
         PREPARED.replace("[suite.yaml]", "[gone.txt]").replace("bin/tool}", "x, cwd: ..}")

@@ -10,7 +10,7 @@ import pytest
 from pulseq.errors import UsageError
 from pulseq.models import CallBody, CommandBody, HttpBody, PytestBody, Suite, TestCase
 from pulseq.project import PrepareSpec, ProjectSpec
-from pulseq.projects.project_root import find_root, refuse_left_behind, refuse_outside
+from pulseq.projects.project_root import find_left_behind, find_named_outside, find_outside, find_root, refuse, say
 from tests.projects.conftest import git
 
 
@@ -59,12 +59,13 @@ GOOD = TestCase("t", CommandBody(("true",)), cwd="/p/sub", python="/usr/bin/pyth
         (replace(GOOD, cwd="/p2"), "found cwd '/p2'"),
         (replace(GOOD, body=CallBody("a:b"), python="/home/me/v/bin/python"), "found python '/home/me/v/bin/python'"),
         (replace(GOOD, body=PytestBody(("../../etc",))), "found '../../etc' for pytest"),
-        (replace(GOOD, body=CommandBody(("cat", "../../etc/passwd"))), "found '../../etc/passwd' in its command"),
+        (replace(GOOD, body=CommandBody(("../../bin/true",))), "found '../../bin/true' in its command"),
+        (replace(GOOD, body=CommandBody(("sh", "../../etc/passwd", "x"))), "found '../../etc/passwd' in its command"),
     ],
 )
 def test_what_a_test_needs_from_outside_is_told_by_its_name(test: TestCase, told: str) -> None:
     with pytest.raises(UsageError) as caught:
-        refuse_outside(Suite("s", (test,)), HERE)
+        refuse(find_outside(Suite("s", (test,)), HERE))
     assert told in str(caught.value)
     assert "--no-ship" in str(caught.value)
 
@@ -77,19 +78,45 @@ def test_what_a_test_needs_from_outside_is_told_by_its_name(test: TestCase, told
         replace(GOOD, python="/p/.venv/bin/python"),
         replace(GOOD, body=PytestBody(("../tests",))),
         replace(GOOD, body=CommandBody(("cat", "/etc/passwd", "../tests", "../../no/such/file", "main..main"))),
+        replace(GOOD, body=CommandBody(("cat", "../../etc/passwd", "../../etc"))),
+        replace(GOOD, body=CommandBody(("sh", "-c", "true", "../../etc/passwd"))),
+        replace(GOOD, body=CommandBody(("git", "log", ".."))),
+        replace(GOOD, body=CommandBody(("python3", "../../etc"))),
         replace(GOOD, body=CommandBody(("cat ../../etc/passwd",), shell=True)),
         replace(GOOD, body=PytestBody(("etc",), pyargs=True)),
         replace(GOOD, body=HttpBody("http://h"), cwd="/q"),
     ],
 )
 def test_what_hosts_may_have_is_not(test: TestCase) -> None:
-    refuse_outside(Suite("s", (test,)), HERE)
+    refuse(find_outside(Suite("s", (test,)), HERE))
+
+
+@pytest.mark.parametrize(
+    ("argv", "named"),
+    [
+        (("cat", "../../etc/passwd"), ["../../etc/passwd"]),
+        (("diff", "--", "../../etc/passwd", "../../etc/group"), ["../../etc/passwd", "../../etc/group"]),
+        (("node", "--color=no", "../../etc/passwd"), ["../../etc/passwd"]),
+        (("sh", "run.sh", "../../etc/passwd"), ["../../etc/passwd"]),
+        (("sh", "../../etc/passwd"), []),  # which is refused
+        (("tool", "-o", "../../etc/passwd", "--file=../../etc/passwd"), []),
+        (("tool", "../../etc", "..", "../sub/t", "../../no/such/file", "/etc/passwd"), []),
+    ],
+)
+def test_files_outside_that_a_command_may_read_are_told(argv: tuple[str, ...], named: list[str]) -> None:
+    suite = Suite("s", (replace(GOOD, body=CommandBody(argv)), replace(GOOD, body=PytestBody((".",)))))
+    lines = say(find_named_outside(suite, HERE)).splitlines()
+
+    assert [f"test 't': found '{word}' in its command, a file outside of its project '/p'" for word in named] == [
+        line.partition(" and so not")[0] for line in lines
+    ]
+    assert [] == [line for line in lines if "--no-ship" not in line]
 
 
 def test_of_many_that_are_outside_five_are_told() -> None:
     tests = tuple(replace(GOOD, id=f"t{number}", cwd="/q") for number in range(9))
     with pytest.raises(UsageError) as caught:
-        refuse_outside(Suite("s", tests), HERE)
+        refuse(find_outside(Suite("s", tests), HERE))
     assert 5 == str(caught.value).count("found cwd")
     assert str(caught.value).endswith("and 4 more")
 
@@ -99,11 +126,11 @@ def test_an_interpreter_that_neither_travels_nor_is_made_is_told() -> None:
     made = replace(suite, project=ProjectSpec(prepare=PrepareSpec(("make",), outputs=(".venv",))))
 
     with pytest.raises(UsageError, match="which is not sent to other hosts"):
-        refuse_left_behind(suite, HERE, ())
-    refuse_left_behind(suite, HERE, {".venv/bin/python"})
-    refuse_left_behind(made, HERE, ())
+        refuse(find_left_behind(suite, HERE, ()))
+    refuse(find_left_behind(suite, HERE, {".venv/bin/python"}))
+    refuse(find_left_behind(made, HERE, ()))
 
 
 def test_an_interpreter_that_is_a_name_is_the_hosts_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    refuse_left_behind(Suite("s", (replace(GOOD, python="python3.12"),)), tmp_path, ())
+    refuse(find_left_behind(Suite("s", (replace(GOOD, python="python3.12"),)), tmp_path, ()))

@@ -112,7 +112,8 @@ def _written_to(path: Path) -> Iterator[None]:
 
 #: Tests that need what is not in their project, and what is said of each.
 OUTSIDE = {
-    "command: [cat, ../beside]": "found '../beside' in its command, which is outside of its project",
+    "command: [../tool]": "found '../tool' in its command, which is outside of its project",
+    "command: [sh, ../beside]": "found '../beside' in its command, which is outside of its project",
     "command: [pwd], cwd: ..": "found cwd ",
     "pytest: ../elsewhere": "found '../elsewhere' for pytest, which is outside of its project",
 }
@@ -121,6 +122,7 @@ OUTSIDE = {
 def test_what_cannot_be_sent_is_told_before_anything_runs(place: FleetPlace) -> None:
     (host,) = place.lab(1)
     place.workplace.write("beside", "")
+    place.workplace.write("tool", "#!/bin/sh\n").chmod(0o755)
     place.workplace.write("elsewhere/test_it.py", "def test_it(): pass\n")
     growing = place.workplace.write("project/growing.log", "")
 
@@ -135,4 +137,24 @@ def test_what_cannot_be_sent_is_told_before_anything_runs(place: FleetPlace) -> 
     assert "'growing.log' is being written to" in changing.err
     assert [] == [said for n, said in enumerate(OUTSIDE.values()) if f"test 't{n}': {said}" not in outside.err]
     assert [] == list(place.workplace.home.glob("runs/*"))
+    assert [] == place.find_left()
+
+
+def test_a_file_outside_that_a_command_may_read_is_noted_and_the_test_that_does_fails(place: FleetPlace) -> None:
+    (host,) = place.lab(1)
+    place.workplace.write("beside", "")
+    suite = place.write_suite("""
+suite: shop
+tests:
+  - {id: reads, command: [cat, ../beside]}
+  - {id: only-names, command: [echo, ../beside]}
+""")
+
+    ended = place.workplace.run("run", suite, "--on", host.name)
+
+    notes = [line for line in ended.err.splitlines() if "found '../beside' in its command, a file outside" in line]
+    assert ["note: test 'reads'", "note: test 'only-names'"] == [note.partition(": found")[0] for note in notes]
+    assert 1 == ended.code
+    assert "1 failed, 1 passed" in ended.out + ended.err
+    assert "cat: ../beside: No such file or directory" in ended.out + ended.err
     assert [] == place.find_left()
