@@ -6,19 +6,18 @@ import asyncio
 import functools
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Annotated
 
 from cyclopts import Parameter
 
-from pulseq.capabilities import match, nearest_miss
+from pulseq.capabilities import nearest_miss
 from pulseq.cli.common_options import NodeCount
 from pulseq.cluster.own_nodes import find_host_problem
 from pulseq.errors import MOST_OF_A_KIND, PulseqError, UsageError, call_all
-from pulseq.fleet import SLOT_A_PROCESSOR, Fleet, NodeSpec
-from pulseq.models import CapabilityValue, PytestBody, Suite, TestCase
-from pulseq.node.machine import read_machine
+from pulseq.fleet import SLOT_A_PROCESSOR, Fleet
+from pulseq.models import PytestBody, Suite, TestCase
 from pulseq.orchestration.api_address import check_api
 from pulseq.ownership import default_home
 from pulseq.projects.project_check import (
@@ -29,6 +28,7 @@ from pulseq.projects.project_check import (
     say_unmade,
 )
 from pulseq.run.fleet_choice import choose_fleet
+from pulseq.run.offers import find_offers, fits_any, may_be_sent
 from pulseq.standing.known_api import configure, known_api
 from pulseq.suites.absent import Absences
 from pulseq.suites.arguments import load_arguments
@@ -114,12 +114,12 @@ def _refuse(troubles: Sequence[str]) -> None:
 
 def _check_sent(suite: Suite, fleet: Fleet, *, ship: bool | None) -> None:
     if fleet.gets_project(ship=ship):
-        refuse_unsendable(suite, default_home())
+        refuse_unsendable(suite, default_home(), may_be_sent(fleet, ship=ship))
 
 
 def _find_notes(suite: Suite, fleet: Fleet, *, ship: bool | None) -> Iterator[str]:
     if fleet.gets_project(ship=ship):
-        yield from say_named_outside(suite).splitlines()
+        yield from say_named_outside(suite, may_be_sent(fleet, ship=ship)).splitlines()
     if not ship and fleet.has_local and (note := say_unmade(suite)):
         yield note
 
@@ -161,11 +161,11 @@ def _find_missing_pools(project: Project) -> list[Flaw]:
 
 def find_misses(suite: Suite, fleet: Fleet) -> list[str]:
     """Each entry that no node of the fleet fits, with the nearest miss in words."""
-    offers = _find_offers(fleet.nodes)
+    offers = find_offers(fleet.nodes)
     return [
         f"{_place(test)}: {nearest_miss(test.requirements, offers)}"
         for test in suite.tests
-        if not _fits_any(test, offers)
+        if not fits_any(test, offers)
     ]
 
 
@@ -177,12 +177,12 @@ def find_troubles(suite: Suite, fleet: Fleet, *, needs_all: bool = True) -> list
     Args:
         needs_all: whether that is so also of what `prepare` makes, which is not run here.
     """
-    here = _find_offers(node for node in fleet.nodes if node.is_local)
+    here = find_offers(node for node in fleet.nodes if node.is_local)
     absences, promised = Absences(), PromisedPaths(suite)
     troubles: list[str] = []
     for test in suite.tests:
         found = [*_find_short_timeout(test)]
-        for absent in absences.find(test) if _fits_any(test, here) else ():
+        for absent in absences.find(test) if fits_any(test, here) else ():
             if not promised.has(absent.path):
                 found.append(absent.told)
             elif needs_all:
@@ -200,16 +200,6 @@ def _find_short_timeout(test: TestCase) -> Iterator[str]:
             f"timeout: found {test.timeout_seconds:g} s, expected more than the duration of {test.duration:g} s: "
             "each attempt would be ended before it is done"
         )
-
-
-def _find_offers(nodes: Iterable[NodeSpec]) -> dict[str, dict[str, CapabilityValue]]:
-    # What another machine is it says itself: until then it is taken to be like this one.
-    machine = read_machine()
-    return {node.id: {**machine, **node.capabilities} for node in nodes}
-
-
-def _fits_any(test: TestCase, offers: Mapping[str, Mapping[str, CapabilityValue]]) -> bool:
-    return any(match(test.requirements, capabilities).fits for capabilities in offers.values())
 
 
 def _place(test: TestCase) -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import glob
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 from pulseq.errors import UsageError
-from pulseq.models import Suite
+from pulseq.models import Suite, TestCase
 from pulseq.projects.path_globs import PathGlobs
 from pulseq.projects.prepare_order import refuse_unusable
 from pulseq.projects.project_files import find_files
 from pulseq.projects.project_root import (
+    all_tests,
     find_left_behind,
     find_named_outside,
     find_outside,
@@ -28,33 +30,37 @@ NOT_PREPARED = (
 )
 
 
-def refuse_unsendable(suite: Suite, home: Path) -> None:
+def refuse_unsendable(suite: Suite, home: Path, concerns: Callable[[TestCase], bool] = all_tests) -> None:
     """Refuse a project that no host could use, as far as the paths tell.
 
     Args:
         home: the state directory, which does not travel.
+        concerns: whether a test may get to a host.
 
     Raises:
         UsageError: it cannot be sent, or could not be made ready.
     """
     root = find_root(suite)
-    refuse(find_outside(suite, root))
+    refuse(find_outside(suite, root), concerns)
     prepare = suite.project.prepare
     if prepare is None and not any(test.python and os.sep in test.python for test in suite.tests):
         return
     found = find_files(root, suite.project, never=[home])
-    refuse(find_left_behind(suite, root, {*found.files, *(path for path, _ in found.links)}))
+    refuse(find_left_behind(suite, root, {*found.files, *(path for path, _ in found.links)}), concerns)
     if prepare is not None:
         refuse_unusable(prepare, found.files, str(root))
 
 
-def say_named_outside(suite: Suite) -> str:
+def say_named_outside(suite: Suite, concerns: Callable[[TestCase], bool] = all_tests) -> str:
     """Which files outside of a suite's project its commands name, a line for each; empty for none.
+
+    Args:
+        concerns: whether a test may get to a host.
 
     Raises:
         UsageError: it is no project that can be sent.
     """
-    return say(find_named_outside(suite, find_root(suite)))
+    return say(find_named_outside(suite, find_root(suite)), concerns)
 
 
 def say_unmade(suite: Suite) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator
 from itertools import pairwise
@@ -51,19 +52,32 @@ def find_root(suite: Suite) -> Path:
     return root
 
 
-def refuse(found: Iterable[Told]) -> None:
+def all_tests(_: TestCase) -> bool:
+    """That something concerns each."""
+    return True
+
+
+def refuse(found: Iterable[Told], concerns: Callable[[TestCase], bool] = all_tests) -> None:
     """Refuse tests of which something was found.
 
     Raises:
         UsageError: names what they need, and what to do.
     """
-    if told := say(found):
+    if told := say(found, concerns):
         raise UsageError(told)
 
 
-def say(found: Iterable[Told]) -> str:
-    """What was found of tests, a line for each; of many the first ones and how many more there are."""
-    lines = list(dict.fromkeys(f"test '{test.id}': {what}" for test, what in found))
+def say(found: Iterable[Told], concerns: Callable[[TestCase], bool] = all_tests) -> str:
+    """What was found of tests, a line for each thing; of many the first ones and how many more there are.
+
+    Args:
+        concerns: whether it matters of a test.
+    """
+    tests: dict[str, list[str]] = {}
+    for test, what in found:
+        if concerns(test):
+            tests.setdefault(what, []).append(test.id)
+    lines = [f"test '{ids[0]}'{f' and {len(ids) - 1} more' if ids[1:] else ''}: {what}" for what, ids in tests.items()]
     more = [f"and {len(lines) - _MOST_NAMED} more"] if len(lines) > _MOST_NAMED else []
     return "\n".join([*lines[:_MOST_NAMED], *more])
 
@@ -129,21 +143,24 @@ def _leads_up(word: str) -> bool:
 
 
 def find_left_behind(suite: Suite, root: Path, sent: Collection[str]) -> Iterator[Told]:
-    """Tests whose interpreter lies in the project, but does not travel with it, nor is made on hosts; one for each.
+    """Tests whose interpreter lies in the project, but does not travel with it, nor is made on hosts.
 
     Args:
         sent: paths of the files and links that travel.
     """
-    named = ((test.python, test) for test in suite.tests if test.python and os.sep in test.python)
-    pythons = {python: test for python, test in named if is_below(python, root)}
     made = PathGlobs(suite.project.prepare.outputs if suite.project.prepare else ())
-    for python, test in pythons.items():
+
+    @functools.cache
+    def stays(python: str) -> bool:
         path = relative_to(python, root)
-        if path not in sent and not made.match(path):
+        return is_below(python, root) and path not in sent and not made.match(path)
+
+    for test in suite.tests:
+        if test.python and os.sep in test.python and stays(test.python):
             yield (
                 test,
-                f"found python '{python}', which is not sent to other hosts (git ignores it, or `ship` does not name "
-                f"it); expected one that `prepare` makes there, with its directory in `outputs`, {_NO_SHIP}",
+                f"found python '{test.python}', which is not sent to other hosts (git ignores it, or `ship` does not "
+                f"name it); expected one that `prepare` makes there, with its directory in `outputs`, {_NO_SHIP}",
             )
 
 

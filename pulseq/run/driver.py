@@ -133,8 +133,8 @@ class Driver:
         if self.options.ship:
             await self.shipping.read()  # nothing that is wrong with it waits for nodes
         await self._join(local)
-        if any(map(self.shipping.concerns, self.cluster.nodes.values())):
-            await self.shipping.read()
+        if nodes := [node for node in self.cluster.nodes.values() if self.shipping.concerns(node)]:
+            await self.shipping.read(nodes)
         joined.set()
         await self._load_history()
         await accept_suite(self.suite, self.dispatcher, self.options, self._may_start)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from pulseq.capabilities import parse_size
 from pulseq.cluster.scheduler_address import credentials_for
+from pulseq.cluster.standing_cluster import StandingCluster
 from pulseq.errors import UsageError, call_all
 from pulseq.fleet import Fleet, Strategy
 from pulseq.models import Suite
@@ -104,10 +105,12 @@ def prepare_run(request: RunRequest) -> PreparedRun:
         options = replace(options, nodes_environment=standing.keeper.read_environment())
     if request.strategy is not None:
         fleet = replace(fleet, framework=replace(fleet.framework, strategy=request.strategy))
-    return PreparedRun(suite, fleet, replace(options, notes=(*options.notes, *_check_project(suite, fleet, options))))
+    return PreparedRun(
+        suite, fleet, replace(options, notes=(*options.notes, *_check_project(suite, fleet, options, standing)))
+    )
 
 
-def _check_project(suite: Suite, fleet: Fleet, options: RunOptions) -> Iterator[str]:
+def _check_project(suite: Suite, fleet: Fleet, options: RunOptions, standing: StandingCluster | None) -> Iterator[str]:
     """Refuse a project that cannot be sent where it is to be; what its user should hear of it."""
     gets_project = fleet.gets_project(ship=options.ship)
     if not gets_project and suite.project.prepare is None:
@@ -115,10 +118,24 @@ def _check_project(suite: Suite, fleet: Fleet, options: RunOptions) -> Iterator[
     from pulseq.projects.project_check import refuse_unsendable, say_unmade  # most runs need not wait for it
 
     if gets_project:
-        refuse_unsendable(suite, options.home)
+        from pulseq.run.offers import may_be_sent
+
+        try:
+            refuse_unsendable(suite, options.home, may_be_sent(fleet, ship=options.ship))
+        except UsageError as error:
+            if options.ship or not _may_lack_hosts(fleet, options, standing):
+                raise
+            yield f"a host that is there would have this run refused: {error}"
     is_known = options.scheduler is None or options.standing
     if is_known and not options.ship and fleet.has_local and (note := say_unmade(suite)):
         yield note
+
+
+def _may_lack_hosts(fleet: Fleet, options: RunOptions, standing: StandingCluster | None) -> bool:
+    """Whether a run may go on with nodes of this machine alone: what hosts cannot have is seen when they are there."""
+    hosts = (spec for spec in fleet.nodes if not spec.is_local)
+    away = standing is not None and any(spec.joins or spec.id in standing.away for spec in hosts)
+    return fleet.has_local and (options.without_missing or away)
 
 
 def _load_suite(request: RunRequest) -> Suite:

@@ -3,22 +3,33 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
 from msgspec.structs import replace
 
+from pulseq.capabilities import match
 from pulseq.cluster.cluster import LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.errors import InfrastructureError
-from pulseq.models import Reason, Suite
+from pulseq.models import Reason, Suite, TestCase
 from pulseq.processes.idle_processors import IdleProcessors
 from pulseq.projects.packs import ChangedSinceError, Pack, choose_packs, plan_packs, read_pack
 from pulseq.projects.prepare_order import make_order
-from pulseq.projects.project_root import find_left_behind, find_named_outside, find_outside, find_root, refuse, say
+from pulseq.projects.project_root import (
+    Told,
+    all_tests,
+    find_left_behind,
+    find_named_outside,
+    find_outside,
+    find_root,
+    refuse,
+    say,
+)
 from pulseq.projects.read_manifest import read_manifest
 from pulseq.protocol.coding import encode
 from pulseq.protocol.entry_points import SealedMessage
@@ -83,13 +94,20 @@ class Shipping:
         """Whether a node gets the project, and does not have it at the paths that the driver has."""
         return node.way != "local" if self._ship is None else self._ship
 
-    async def read(self) -> Manifest:
+    async def read(self, nodes: Sequence[LiveNode] | None = None) -> Manifest:
         """The project as it is sent; read once.
 
+        Args:
+            nodes: that are to get it; None where each test may get to one that does.
+
         Raises:
-            UsageError: it cannot be sent.
+            UsageError: it cannot be sent, or tests that fit these nodes need what is not.
         """
-        return (await self._read()).manifest
+        project = await self._read()
+        concerns = all_tests if self._ship or nodes is None else functools.partial(_fits_any, nodes)
+        refuse(project.unsendable, concerns)
+        self._tell_once(say(project.named_outside, concerns).splitlines())
+        return project.manifest
 
     async def _read(self) -> _Project:
         if self._reading is None:
@@ -98,22 +116,24 @@ class Shipping:
 
     async def _read_now(self) -> _Project:
         project = await asyncio.to_thread(self._read_here)
-        for note in project.notes:
+        self._tell_once(project.notes)
+        return project
+
+    def _tell_once(self, notes: Iterable[str]) -> None:
+        for note in notes:
             if note not in self._told:
                 self._told.add(note)
                 self._tell(note)
-        return project
 
     def _read_here(self) -> _Project:
         root = find_root(self._suite)
-        refuse(find_outside(self._suite, root))
         read = read_manifest(root, self._suite.project, home=self._home)
         manifest = _with_directories(read.manifest, self._suite)
         sent = {file.path for file in manifest.files} | {path for path, _ in manifest.links}
-        refuse(find_left_behind(self._suite, root, sent))
         if self._suite.project.prepare is not None:
             make_order(self._suite.project.prepare, manifest)  # which refuses what cannot be
-        return _Project(manifest, (*read.notes, *say(find_named_outside(self._suite, root)).splitlines()))
+        unsendable = (*find_outside(self._suite, root), *find_left_behind(self._suite, root, sent))
+        return _Project(manifest, read.notes, unsendable, tuple(find_named_outside(self._suite, root)))
 
     async def bring(self, node: LiveNode, bodies: BodyVariables = NO_VARIABLES) -> Workspace | None:
         """Have the project on a node's host; where it is there, or None where the node does not get it.
@@ -133,6 +153,7 @@ class Shipping:
             raise UnfitHostError(
                 "it has no directory for projects: name one that it can write, `directory` of the node"
             )
+        root = (await self.read([node])).root
         while True:
             if self._is_over:
                 raise asyncio.CancelledError
@@ -150,7 +171,6 @@ class Shipping:
                     del self._stores[node.store]
                 if mine:
                     raise
-        root = (await self.read()).root
         real = os.path.realpath(root)
         return Workspace(root, place, () if real == root else (real,))
 
@@ -209,11 +229,24 @@ class Shipping:
 
 
 class _Project:
-    """A project that is sent: its packs, and the messages of those that were sent last."""
+    """A project that is sent: its packs, and the messages of those that were sent last.
 
-    def __init__(self, manifest: Manifest, notes: tuple[str, ...]) -> None:
+    Args:
+        unsendable: tests that need what is not sent.
+        named_outside: tests that may.
+    """
+
+    def __init__(
+        self,
+        manifest: Manifest,
+        notes: tuple[str, ...],
+        unsendable: tuple[Told, ...],
+        named_outside: tuple[Told, ...],
+    ) -> None:
         self.manifest = manifest
         self.notes = notes
+        self.unsendable = unsendable
+        self.named_outside = named_outside
         self.root = Path(manifest.root)
         self.packs = plan_packs(manifest)
         self._idle = IdleProcessors()
@@ -310,6 +343,10 @@ def _with_directories(manifest: Manifest, suite: Suite) -> Manifest:
     below = (os.path.relpath(cwd, manifest.root) for cwd in {test.cwd for test in suite.tests})
     wanted = {path for path in below if path != "." and not path.startswith(os.pardir)}
     return replace(manifest, directories=tuple(sorted({*manifest.directories, *wanted})))
+
+
+def _fits_any(nodes: Iterable[LiveNode], test: TestCase) -> bool:
+    return any(match(test.requirements, node.capabilities).fits for node in nodes)
 
 
 def _is_there(sending: asyncio.Task[str]) -> bool:

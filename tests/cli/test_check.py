@@ -241,6 +241,21 @@ def test_files_outside_that_a_command_may_read_are_noted_where_the_project_is_se
     assert [] == said() == said(hosts=("lab1.example",), ship=False)
 
 
+def test_what_only_tests_of_local_nodes_need_is_not_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench = "requirements: {bench: true}"
+    (place / "suite.yaml").write_text(
+        "suite: shop\nproject: {root: .}\ntests:\n"
+        f"  - {{id: a, command: [pwd], cwd: .., {bench}}}\n  - {{id: b, command: [cat, ../beside], {bench}}}\n"
+    )
+    (place.parent / "beside").touch()
+    (place / "n.yaml").write_text("nodes: [{id: a, capabilities: {bench: true}}, {id: b, host: lab1.example}]")
+
+    assert 0 == check("suite.yaml", nodes=Path("n.yaml"))
+    assert "note:" not in capsys.readouterr().err
+    with pytest.raises(UsageError, match="which is outside of its project"):
+        check("suite.yaml", nodes=Path("n.yaml"), ship=True)
+
+
 def test_a_project_that_hosts_cannot_have_is_told_where_it_is_sent(place: Path) -> None:
     (place / "suite.yaml").write_text(
         PREPARED.replace("[suite.yaml]", "[gone.txt]").replace("bin/tool}", "x, cwd: ..}")

@@ -114,11 +114,19 @@ def test_files_outside_that_a_command_may_read_are_told(argv: tuple[str, ...], n
 
 
 def test_of_many_that_are_outside_five_are_told() -> None:
-    tests = tuple(replace(GOOD, id=f"t{number}", cwd="/q") for number in range(9))
+    tests = tuple(replace(GOOD, id=f"t{number}", cwd=f"/q{number}") for number in range(9))
     with pytest.raises(UsageError) as caught:
         refuse(find_outside(Suite("s", tests), HERE))
     assert 5 == str(caught.value).count("found cwd")
     assert str(caught.value).endswith("and 4 more")
+
+
+def test_what_several_need_is_told_once_and_of_those_that_it_concerns() -> None:
+    found = list(find_outside(Suite("s", tuple(replace(GOOD, id=name, cwd="/q") for name in "abc")), HERE))
+
+    assert say(found).startswith("test 'a' and 2 more: found cwd '/q'")
+    assert say(found, lambda test: test.id == "b").startswith("test 'b': found cwd '/q'")
+    refuse(found, lambda _: False)
 
 
 def test_an_interpreter_that_neither_travels_nor_is_made_is_told() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from pulseq.cluster.standing_cluster import Condition, PartState, StandingCluster
 from pulseq.errors import NothingToRunError, UsageError
-from pulseq.fleet import Strategy
+from pulseq.fleet import Fleet, NodeSpec, Strategy
+from pulseq.processes.process_id import ProcessId
+from pulseq.run import run_request
 from pulseq.run.run_request import PreparedRun, RunRequest, prepare_run
 from pulseq.security.authority import make_credentials
 from pulseq.security.credentials import keep_credentials
@@ -128,6 +132,59 @@ def test_a_project_that_hosts_cannot_have_is_refused_where_it_is_to_be_sent(here
             prepare(**asked)
     prepare()
     prepare(nodes_count=None, hosts=("lab1.example",), ship=False)
+
+
+OUTSIDE = """
+suite: shop
+project: {root: .}
+tests: [{id: one, command: [pwd], cwd: ..}]
+"""
+MIXED = "nodes: [{id: one, capabilities: {bench: true}}, {id: two, host: lab1.example}]\n"
+
+
+def test_what_only_tests_of_local_nodes_need_is_not_refused(here: Path) -> None:
+    (here / "shop.yaml").write_text(OUTSIDE.replace("cwd: ..", "cwd: .., requirements: {bench: true}"))
+    (here / "nodes.yaml").write_text(MIXED)
+    mixed = {"nodes_count": None, "nodes_file": Path("nodes.yaml")}
+
+    assert () == prepare(**mixed).options.notes
+    with pytest.raises(UsageError, match="outside of its project"):
+        prepare(**mixed, ship=True)
+
+
+def test_what_only_a_host_that_may_be_missing_cannot_have_is_noted(here: Path) -> None:
+    (here / "shop.yaml").write_text(OUTSIDE)
+    (here / "nodes.yaml").write_text(MIXED)
+    mixed: dict[str, Any] = {"nodes_count": None, "nodes_file": Path("nodes.yaml")}
+
+    (note,) = prepare(**mixed, without_missing=True).options.notes
+    assert note.startswith("a host that is there would have this run refused: test 'one': found cwd ")
+    for asked in (mixed, {"nodes_count": None, "hosts": ("lab1.example",), "without_missing": True}):
+        with pytest.raises(UsageError, match="outside of its project"):
+            prepare(**asked)
+
+
+@pytest.mark.parametrize(
+    ("host", "condition"),
+    [(NodeSpec("lab", "lab1.example"), Condition.RESTARTING), (NodeSpec("lab", joins=True), Condition.RUNNING)],
+)
+def test_a_host_of_what_is_up_may_be_missing_unless_it_is_known_to_be_there(
+    here: Path, monkeypatch: pytest.MonkeyPatch, host: NodeSpec, condition: Condition
+) -> None:
+    (here / "shop.yaml").write_text(OUTSIDE)
+
+    def stand(node: NodeSpec, its: Condition) -> None:
+        fleet, parts = Fleet((NodeSpec("one"), node)), (PartState("lab", its),)
+        up = StandingCluster(ProcessId(1, 0), Condition.RUNNING, "", None, "tcp://h:1", fleet, 0.0, parts)
+        monkeypatch.setattr(run_request, "join_standing", lambda options, **_: (replace(options, standing=True), up))
+
+    stand(host, condition)
+    assert ["a host that is there would have this run refused"] == [
+        note.partition(": ")[0] for note in prepare(nodes_count=None).options.notes
+    ]
+    stand(NodeSpec("lab", "lab1.example"), Condition.RUNNING)
+    with pytest.raises(UsageError, match="outside of its project"):
+        prepare(nodes_count=None)
 
 
 def test_what_is_not_made_for_nodes_of_this_machine_is_noted(here: Path) -> None:

@@ -71,8 +71,15 @@ def project(tmp_path: Path) -> Path:
     return root
 
 
-def shipping_of(project: Path, hosts: Hosts, notes: list[str] | None = None, ship: bool | None = True) -> Shipping:
-    suite = Suite("s", (TestCase("t", CommandBody(("true",)), cwd=str(project)),), projects=(str(project),))
+def shipping_of(
+    project: Path,
+    hosts: Hosts,
+    notes: list[str] | None = None,
+    ship: bool | None = True,
+    tests: tuple[TestCase, ...] = (),
+) -> Shipping:
+    one = TestCase("t", CommandBody(("true",)), cwd=str(project))
+    suite = Suite("s", tests or (one,), projects=(str(project),))
     told = [] if notes is None else notes
     return Shipping(
         suite, "r", cast(Any, hosts), ship=ship, home=project.parent / "home", tell=told.append, store_bytes=10**9
@@ -119,6 +126,47 @@ def test_by_default_it_goes_to_nodes_that_are_not_local(project: Path, hosts: Ho
     assert [False, True] == [shipping_of(project, hosts, ship=None).concerns(node) for node in (local, far)]
     assert [False, False] == [shipping_of(project, hosts, ship=False).concerns(node) for node in (local, far)]
     assert asyncio.run(shipping_of(project, hosts, ship=None).bring(local)) is None
+
+
+def test_tests_that_need_what_is_outside_keep_it_from_nodes_that_they_fit_alone(project: Path, hosts: Hosts) -> None:
+    (project.parent / "beside").touch()
+    body, bench = CommandBody(("cat", "../beside")), {"bench": True}
+    tests = (
+        TestCase("a", CommandBody(("true",)), cwd=str(project.parent), requirements=bench),
+        TestCase("b", body, cwd=str(project), requirements=bench),
+        TestCase("c", CommandBody(("true",)), cwd=str(project)),
+    )
+    plain, fitting = hosts.node("a", way="ssh"), replace(hosts.node("b", way="ssh"), capabilities=bench)
+    notes = list[str]()
+    shipping = shipping_of(project, hosts, notes, ship=None, tests=tests)
+
+    async def run() -> None:
+        await shipping.bring(plain)
+        assert [True] == [note.startswith("node a has got") for note in notes]
+        for asked in (shipping.bring(fitting), shipping.read([plain, fitting]), shipping.read()):
+            with pytest.raises(UsageError, match="test 'a': found cwd"):
+                await asked
+
+    asyncio.run(run())
+    assert {"a"} == {name.split()[0] for name in hosts.sent.elements()}
+
+
+def test_files_outside_that_tests_may_read_are_noted_once_for_nodes_that_they_fit(project: Path, hosts: Hosts) -> None:
+    (project.parent / "beside").touch()
+    test = TestCase("b", CommandBody(("cat", "../beside")), cwd=str(project), requirements={"bench": True})
+    plain, fitting = hosts.node("a"), replace(hosts.node("b"), capabilities={"bench": True})
+    notes = list[str]()
+    shipping = shipping_of(project, hosts, notes, ship=None, tests=(test,))
+
+    async def run() -> None:
+        await shipping.read([plain])
+        assert [] == notes
+        await shipping.read([plain, fitting])
+        await shipping.read([fitting])
+
+    asyncio.run(run())
+    assert 1 == len(notes)
+    assert notes[0].startswith("test 'b': found '../beside' in its command, a file outside of its project")
 
 
 def test_where_the_node_that_takes_it_is_lost_the_next_one_does(project: Path, hosts: Hosts) -> None:
