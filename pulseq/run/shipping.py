@@ -40,7 +40,7 @@ from pulseq.protocol.to_node import NO_VARIABLES, BodyVariables, MakeWorkspace, 
 AT_ONCE = 4
 #: Encoded messages that are kept for the next host.
 _KEPT_MESSAGES = 8
-#: Messages are compressed while so many processors have nothing to do.
+#: Messages are compressed while so many processors have nothing to do, and where the way takes longer than that.
 _IDLE_PROCESSORS = 0.5
 #: How often a project is read, or offered, again: it was written to, or a host had damaged blobs.
 _TURNS = 3
@@ -250,19 +250,22 @@ class _Project:
         self.root = Path(manifest.root)
         self.packs = plan_packs(manifest)
         self._idle = IdleProcessors()
+        self._compressing_byte: float | None = None
         self._messages: OrderedDict[tuple[int, bool], asyncio.Task[bytes]] = OrderedDict()
 
-    async def encode(self, run_id: str, pack: Pack, *, is_far: bool) -> bytes:
+    async def encode(self, run_id: str, pack: Pack, *, is_far: bool, way_byte: float | None) -> bytes:
         """The message that carries a pack: made once for hosts that get it at about the same time.
 
-        Compressed are those that go far, while this machine has a processor for it: where all are busy, it is not the
-        network that is waited for.
+        Compressed are those that go far, while this machine has a processor for it, or the way takes longer: where
+        all are busy, it may not be the network that is waited for.
+
+        Args:
+            way_byte: seconds that a byte of the last message to that host took; None before there was one.
         """
-        key = (id(pack), is_far)
+        compress = is_far and ((id(pack), True) in self._messages or self._pays(way_byte))
+        key = (id(pack), compress)
         making = self._messages.get(key)
         if making is None:
-            idle = self._idle.count()
-            compress = is_far and (idle is None or idle >= _IDLE_PROCESSORS)
             making = asyncio.create_task(asyncio.to_thread(self._encode, run_id, pack, compress))
             making.add_done_callback(_retrieve)
             self._messages[key] = making
@@ -270,8 +273,21 @@ class _Project:
                 self._messages.popitem(last=False)
         return await asyncio.shield(making)
 
+    def _pays(self, way_byte: float | None) -> bool:
+        idle = self._idle.count()
+        if idle is None or idle >= _IDLE_PROCESSORS:
+            return True
+        if way_byte is None or self._compressing_byte is None:
+            return True  # which tells what it takes
+        # A message has the way for itself for a part of its time alone.
+        return way_byte / AT_ONCE > self._compressing_byte
+
     def _encode(self, run_id: str, pack: Pack, compress: bool) -> bytes:
-        return encode(Order(run_id, read_pack(self.root, pack, compress=compress)))
+        began = time.monotonic()
+        blobs = read_pack(self.root, pack, compress=compress)
+        if blobs.compressed:
+            self._compressing_byte = (time.monotonic() - began) / _size_of(pack)
+        return encode(Order(run_id, blobs))
 
     def forget_messages(self) -> None:
         """Keep no message any longer."""
@@ -295,6 +311,7 @@ class _Sending:
         self._tell = tell
         self._began = self._told_at = time.monotonic()
         self._sent = self._total = 0
+        self._way_byte: float | None = None
 
     async def run(self, lacking: Sequence[bytes]) -> None:
         """Send it all.
@@ -306,7 +323,7 @@ class _Sending:
         if not lacking:
             return
         packs = choose_packs(self._project.packs, lacking)
-        self._total = sum(piece.length for pack in packs for piece in pack)
+        self._total = sum(map(_size_of, packs))
         waiting = iter(packs)
         workers = [asyncio.create_task(self._work(waiting)) for _ in range(min(AT_ONCE, len(packs)))]
         try:
@@ -322,13 +339,16 @@ class _Sending:
 
     async def _work(self, packs: Iterator[Pack]) -> None:
         for pack in packs:
-            message = await self._project.encode(self._run_id, pack, is_far=self._node.way != "local")
+            is_far = self._node.way != "local"
+            message = await self._project.encode(self._run_id, pack, is_far=is_far, way_byte=self._way_byte)
+            began = time.monotonic()
             done = await self._client.send_project(self._node.address, message)
+            self._way_byte = (time.monotonic() - began) / len(message)
             if done.again:
                 raise _Again(done.trouble)
             if done.trouble is not None:
                 raise UnfitHostError(done.trouble)
-            self._sent += sum(piece.length for piece in pack)
+            self._sent += _size_of(pack)
             self._tell_progress()
 
     def _tell_progress(self) -> None:
@@ -361,6 +381,10 @@ def _say_output(done: Done) -> str:
 def _retrieve(task: asyncio.Task[object]) -> None:
     if not task.cancelled():
         task.exception()
+
+
+def _size_of(pack: Pack) -> int:
+    return sum(piece.length for piece in pack)
 
 
 def _say_size(size: int) -> str:

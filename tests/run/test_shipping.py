@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -20,6 +22,7 @@ from pulseq.projects import packs
 from pulseq.protocol.coding import decode
 from pulseq.protocol.project_files import Done, Lacking
 from pulseq.protocol.to_node import MakeWorkspace, OfferProject, Order, PutBlobs
+from pulseq.run import shipping
 from pulseq.run.shipping import Shipping, UnfitHostError
 
 
@@ -292,7 +295,7 @@ def test_messages_are_made_once_for_hosts_that_get_them_side_by_side(
 
 @pytest.mark.parametrize(
     ("way", "idle", "is_compressed"),
-    [("ssh", None, True), ("ssh", 1.0, True), ("ssh", 0.2, False), ("local", 2.0, False)],
+    [("ssh", None, True), ("ssh", 1.0, True), ("local", 2.0, False), ("local", 0.2, False)],
 )
 def test_what_goes_far_is_compressed_while_a_processor_has_nothing_to_do(
     project: Path, hosts: Hosts, monkeypatch: pytest.MonkeyPatch, way: str, idle: float | None, is_compressed: bool
@@ -305,6 +308,47 @@ def test_what_goes_far_is_compressed_while_a_processor_has_nothing_to_do(
     assert workspace is not None
     assert [is_compressed] == found
     assert tree(project) == tree(workspace.place)
+
+
+@pytest.mark.parametrize(
+    ("way_seconds", "compressing_seconds", "compressed"),
+    [
+        (100.0, 1.0, [True, True, True, True]),
+        (1.0, 100.0, [True, False, False, False]),  # before the first one has been sent nothing is known of either
+    ],
+)
+def test_where_all_processors_are_busy_messages_are_compressed_that_take_longer_on_their_way(
+    project: Path,
+    hosts: Hosts,
+    monkeypatch: pytest.MonkeyPatch,
+    way_seconds: float,
+    compressing_seconds: float,
+    compressed: list[bool],
+) -> None:
+    shutil.rmtree(project)
+    project.mkdir()
+    for name in "abcd":
+        (project / name).write_text(name * 1000)
+    passed, found, read = [0.0], list[bool](), shipping.read_pack
+
+    def read_slowly(root: Path, pack: packs.Pack, *, compress: bool) -> PutBlobs:
+        passed[0] += compressing_seconds if compress else 0.0
+        return read(root, pack, compress=compress)
+
+    def send_slowly(_address: str, message: Any) -> None:
+        if isinstance(message, PutBlobs):
+            found.append(message.compressed)
+            passed[0] += way_seconds * len(message.data) / 1000
+
+    monkeypatch.setattr(packs, "PACK_BYTES", 1000)
+    monkeypatch.setattr(shipping, "AT_ONCE", 1)
+    monkeypatch.setattr(shipping, "read_pack", read_slowly)
+    monkeypatch.setattr(shipping, "time", SimpleNamespace(monotonic=lambda: passed[0]))
+    monkeypatch.setattr(IdleProcessors, "count", lambda _: 0.2)
+    hosts.before = send_slowly
+    asyncio.run(shipping_of(project, hosts).bring(hosts.node("a", way="ssh")))
+
+    assert compressed == found
 
 
 def test_a_test_begins_in_its_directory_also_where_that_is_empty(project: Path, hosts: Hosts) -> None:
