@@ -86,6 +86,8 @@ class TreeNote(Struct, frozen=True):
             with open(open_own(partial, os.O_RDWR | os.O_TRUNC), "r+b") as stream:
                 stream.write(msgspec.msgpack.encode(self))
                 stream.flush()
+                # What was just written has a late time by itself, which says nothing of writing by way of memory.
+                latest = max(latest, os.fstat(stream.fileno()).st_ctime_ns)
                 if _tells_of_changes(stream.fileno(), after=latest):
                     os.rename(partial, path)
         except UnicodeEncodeError:  # a path that is no UTF-8
@@ -202,10 +204,11 @@ def _owner_of(found: os.stat_result) -> tuple[int, int, int]:
 
 
 def _tells_of_changes(descriptor: int, *, after: int) -> bool:
-    """Whether what is written to a file from now on has a later time than `after`, also by way of memory."""
+    """Whether what is written to a file from now on by way of memory has a later time than `after`."""
     for _ in range(_TURNS):
         with mmap.mmap(descriptor, 1) as data:
-            data[0] = data[0]
+            first = data[0]  # a page that was read is the harder case: tmpfs does not notice that it is written to
+            data[0] = first
         if os.fstat(descriptor).st_ctime_ns > after:
             return True
         time.sleep(_PAUSE_SECONDS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import mmap
 import os
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -27,8 +28,12 @@ MANIFEST = Manifest("/p", tuple(file_of(*item) for item in FILES.items()), (("l"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
+    return make_place(tmp_path)
+
+
+def make_place(directory: Path) -> Path:
     """A tree as it is made."""
-    place = tmp_path / "p"
+    place = directory / "p"
     for path, data in FILES.items():
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_bytes(data)
@@ -58,6 +63,11 @@ def write_by_memory(path: Path) -> None:
         data[0] = ord("X")
 
 
+def read_and_write_by_memory(path: Path) -> None:
+    with path.open("r+b") as stream, mmap.mmap(stream.fileno(), 0) as data:
+        data[0] = data[0] ^ 1
+
+
 def replace(path: Path) -> None:
     path.with_name("new").write_bytes(path.read_bytes())
     path.with_name("new").rename(path)
@@ -70,6 +80,7 @@ def link_outside(path: Path) -> None:
 CHANGES: dict[str, tuple[str, Callable[[Path], object]]] = {
     "written": ("a.py", rewrite),
     "written by way of memory": ("a.py", write_by_memory),
+    "read and written by way of memory": ("a.py", read_and_write_by_memory),
     "replaced": ("a.py", replace),
     "known by a second name": ("a.py", link_outside),
     "another mode": ("a.py", lambda path: path.chmod(0o755)),
@@ -140,6 +151,17 @@ def test_where_the_file_system_tells_of_no_change_nothing_is_noted(
 
     assert TreeNote.read(tmp_path / "note") is None
     assert ["p"] == os.listdir(tmp_path)
+
+
+@pytest.mark.skipif(not os.access("/dev/shm", os.W_OK), reason="this machine has no tmpfs at /dev/shm")
+def test_in_memory_no_change_is_missed_for_nothing_is_noted_where_one_would_be() -> None:
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as name:
+        place = make_place(Path(name))
+        TreeNote.take(place, MANIFEST, {}).write(Path(name, "note"))
+        read_and_write_by_memory(place / "a.py")
+
+        noted = TreeNote.read(Path(name, "note"))
+        assert "a.py" not in (noted.keep_unchanged(place) if noted else {})
 
 
 def test_times_that_lie_ahead_are_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
