@@ -48,7 +48,7 @@ class KeptTrees:
         """Make a tree that was given up what it was when it was made, and keep it; False where that cannot be."""
         holder = place.parent
         note = TreeNote.read(self._note_of(holder))
-        if note is None or has_users(holder, since=note.made_at):
+        if note is None or has_users(holder):
             return False
         try:
             note.keep_unchanged(place)

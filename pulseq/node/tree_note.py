@@ -20,7 +20,6 @@ import msgspec
 from msgspec import Struct
 
 from pulseq.ownership import open_own
-from pulseq.processes.directory_users import seconds_up
 from pulseq.protocol.project_files import Manifest, ProjectFile
 
 #: What Python has compiled stays with the tree: it holds it against size and time of each file.
@@ -37,13 +36,11 @@ class TreeNote(Struct, frozen=True):
     """A tree that was made; paths are relative to its root, which is ``.``.
 
     Attributes:
-        made_at: when it had been made, in seconds that the machine had been up.
         size: bytes of all files.
         files: by path: the digest that each has as long as it is in this state.
         directories: the mode, user and group of each.
     """
 
-    made_at: float
     size: int
     files: dict[str, tuple[bytes, State]]
     directories: dict[str, tuple[int, int, int]]
@@ -63,7 +60,7 @@ class TreeNote(Struct, frozen=True):
             for file in manifest.files
         }
         directories = {path: _owner_of(os.lstat(place / path)) for path in directories_of(manifest)}
-        return cls(seconds_up(), manifest.size, files, directories)
+        return cls(manifest.size, files, directories)
 
     @classmethod
     def read(cls, path: Path) -> TreeNote | None:

@@ -166,7 +166,7 @@ def test_in_memory_no_change_is_missed_for_nothing_is_noted_where_one_would_be()
 
 def test_times_that_lie_ahead_are_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tree_note, "_TURNS", 2)
-    ahead = TreeNote(0.0, 0, {"f": (b"", (0, 0, 2**62, 0, 0))}, {})
+    ahead = TreeNote(0, {"f": (b"", (0, 0, 2**62, 0, 0))}, {})
     ahead.write(tmp_path / "note")
     assert [] == os.listdir(tmp_path)
 
