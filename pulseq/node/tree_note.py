@@ -22,7 +22,7 @@ from msgspec import Struct
 from pulseq.ownership import open_own
 from pulseq.protocol.project_files import Manifest, ProjectFile
 
-#: What Python has compiled stays with the tree: it holds it against size and time of each file.
+#: What Python has compiled stays with the files: it holds it against their sizes and whole seconds alone.
 _CACHE = "__pycache__"
 #: How often it is looked whether the file system tells of a change by now, and how long each time is waited before.
 _TURNS, _PAUSE_SECONDS = 50, 0.001
@@ -131,6 +131,7 @@ class _Looking:
         self.left: dict[str, State] = {}
 
     def walk(self, place: Path, below: str) -> None:
+        compiled = None
         with os.scandir(place) as entries:
             for entry in entries:
                 path = below + entry.name
@@ -139,9 +140,11 @@ class _Looking:
                 elif path in self._directories and self.is_same_directory(path, entry):
                     self.walk(place / entry.name, f"{path}/")
                 elif entry.name != _CACHE or path in self._directories or self._is_file(path):
-                    remove_tree(entry.path)
-                    if os.path.lexists(entry.path):
-                        raise PermissionError(f"{entry.path!r} cannot be removed")
+                    _remove(entry)
+                else:
+                    compiled = entry
+        if compiled is not None:
+            self._look_at_compiled(compiled, below)
 
     def _look_at(self, path: str, entry: os.DirEntry[str]) -> None:
         noted = self._note.files.get(path)
@@ -156,6 +159,21 @@ class _Looking:
                 return
         os.unlink(entry.path)
 
+    def _look_at_compiled(self, cache: os.DirEntry[str], below: str) -> None:
+        """Leave what was compiled of files that are left: others of the same size and time would be taken for them."""
+        with os.scandir(cache) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    _remove(entry)
+                elif not entry.is_file(follow_symlinks=False) or not self._is_left(below, entry.name.split(".")):
+                    os.unlink(entry.path)
+
+    def _is_left(self, below: str, parts: list[str]) -> bool:
+        """Whether the file is left of which something so called was compiled, and all that it could be."""
+        paths = {f"{below}{'.'.join(parts[:number])}.py" for number in range(1, len(parts))}
+        sources = {path for path in paths if path in self._note.files or self._is_file(path)}
+        return bool(sources) and sources <= self.left.keys()
+
     def _is_file(self, path: str) -> bool:
         return path in (self._note.files if self._files is None else self._files)
 
@@ -165,6 +183,12 @@ class _Looking:
         if self._note.directories.get(path) != _owner_of(state):
             return False
         return all(name.startswith("security.") for name in _attributes(found))
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    remove_tree(entry.path)
+    if os.path.lexists(entry.path):
+        raise PermissionError(f"{entry.path!r} cannot be removed")
 
 
 def _attributes(found: os.DirEntry[str] | Path) -> list[str]:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 import mmap
 import os
+import py_compile
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +19,8 @@ from pulseq.protocol.project_files import Manifest, ProjectFile
 
 FILES = {"a.py": b"x = 1\n", "d/b.py": b"y = 2\n", "d/e/c.txt": b"text"}
 AGE_NS = 1_000_000_000
+#: What there may be in a directory of what Python has compiled; the first two of a file that stays.
+PUT = ["b.cpython-312.pyc", "b.cpython-312-pytest-8.4.1.pyc", "gone.cpython-312.pyc", "data", "b.d/f"]
 
 
 def file_of(path: str, data: bytes) -> ProjectFile:
@@ -99,7 +103,7 @@ def test_a_file_that_was_changed_is_removed_whatever_its_time_says(note: TreeNot
 
 
 def test_what_was_put_there_is_removed_but_for_what_python_compiled(note: TreeNote, place: Path) -> None:
-    for path in ("new", "d/new", "fresh/new", "fresh/__pycache__/n.pyc", "d/__pycache__/b.pyc"):
+    for path in ("new", "d/new", "fresh/new", "fresh/__pycache__/n.pyc", *(f"d/__pycache__/{name}" for name in PUT)):
         (place / path).parent.mkdir(parents=True, exist_ok=True)
         (place / path).write_text("x")
     (place / "fresh").chmod(0)
@@ -107,6 +111,36 @@ def test_what_was_put_there_is_removed_but_for_what_python_compiled(note: TreeNo
     assert set(FILES) == set(note.keep_unchanged(place))
     assert ["a.py", "d", "empty"] == sorted(os.listdir(place))
     assert ["__pycache__", "b.py", "e"] == sorted(os.listdir(place / "d"))
+    assert set(PUT[:2]) == set(os.listdir(place / "d" / "__pycache__"))
+
+
+@pytest.mark.parametrize("name", ["m.py", "m.old.py"])
+def test_what_was_compiled_goes_with_its_file(tmp_path: Path, name: str) -> None:
+    files = [file_of(path, b"x = 1") for path in ("d/a.py", "d/m.py", f"d/{name}")]
+    manifest = Manifest("/p", tuple(dict.fromkeys(files)))
+    place = tmp_path / "p"
+    (place / "d").mkdir(parents=True)
+    for file in manifest.files:
+        (place / file.path).write_bytes(b"x = 1")
+        (place / file.path).chmod(0o644)
+        os.utime(place / file.path, ns=(AGE_NS, AGE_NS))
+        py_compile.compile(str(place / file.path))
+    compiled = Path(importlib.util.cache_from_source(str(place / "d" / name)))
+    all_compiled = set(os.listdir(compiled.parent))
+    note = TreeNote.take(place, manifest, {})
+    other = tuple(file_of(file.path, b"x = 2" if file.path == f"d/{name}" else b"x = 1") for file in manifest.files)
+
+    note.keep_unchanged(place)
+    assert all_compiled == set(os.listdir(compiled.parent))
+    note.keep_unchanged(place, Manifest("/p", other))
+    assert all_compiled - {compiled.name} == set(os.listdir(compiled.parent))
+
+
+def test_what_was_compiled_of_a_file_that_a_test_has_removed_goes(note: TreeNote, place: Path) -> None:
+    py_compile.compile(str(place / "d/b.py"))
+    (place / "d/b.py").unlink()
+    note.keep_unchanged(place)
+    assert [] == os.listdir(place / "d" / "__pycache__")
 
 
 def test_a_directory_that_lets_others_in_is_made_anew(note: TreeNote, place: Path) -> None:
