@@ -137,6 +137,10 @@ class Workspaces:
                 self._give_back(claim.holder, lock)
         self.empty_trash()
 
+    def kept_bytes(self) -> int:
+        """How many bytes all trees have that are kept."""
+        return 0 if self._kept is None else sum(size for _, size, _ in self._kept.sizes())
+
     def forget(self, limit: int) -> None:
         """Forget old trees, and the longest unused, until all that are kept have no more bytes than this."""
         if self._kept is None:
