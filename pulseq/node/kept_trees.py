@@ -82,6 +82,15 @@ class KeptTrees:
             raise FileNotFoundError(f"what {str(place)!r} was is not known")
         return note.keep_unchanged(place, manifest)
 
+    def drop_note(self, holder: Path) -> None:
+        """Forget what the tree of a place was, unless it is kept.
+
+        Raises:
+            OSError: the note cannot be removed.
+        """
+        if not (self._directory / holder.name).is_dir():
+            self._note_of(holder).unlink(missing_ok=True)
+
     def sizes(self) -> Iterator[tuple[float, int, Path]]:
         """When each tree was used last, how many bytes its files have, and where it is."""
         for path in self._directory.glob(f"*{_NOTE}"):

@@ -146,14 +146,16 @@ class Workspaces:
         if self._kept is None:
             return
         with self._deciding():
-            for path in self._kept.old():
-                self._throw_away(path)
-            kept = sorted(self._kept.sizes())
+            gone = list(self._kept.old())
+            kept = sorted(one for one in self._kept.sizes() if one[2] not in gone)
             total = sum(size for _, size, _ in kept)
             for _, size, path in kept:
                 if total > limit:
-                    self._throw_away(path)
+                    gone.append(path)
                     total -= size
+            for path in gone:
+                self._throw_away(path)
+                self._kept.drop_note(path)
         self.empty_trash()
 
     def sweep(self) -> None:
@@ -198,6 +200,8 @@ class Workspaces:
 
     def _give_back(self, holder: Path, lock: IO[Any]) -> None:
         self._discard(holder)
+        if self._kept is not None:
+            self._kept.drop_note(holder)
         holder.with_suffix(_LOCK).unlink(missing_ok=True)
         lock.close()
 
