@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from pulseq.node.tree_note import State, TreeNote, read_size
 from pulseq.ownership import make_own_directory
 from pulseq.processes.directory_users import has_users
@@ -51,11 +53,10 @@ class KeptTrees:
         if note is None or has_users(holder):
             return False
         try:
-            note.keep_unchanged(place)
-            if os.listdir(holder) != [place.name]:
+            size = note.keep_unchanged(place).size
+            if os.listdir(holder) != [place.name] or not replace(note, size=size).write(self._note_of(holder)):
                 return False
             os.rename(holder, self._directory / holder.name)
-            os.utime(self._note_of(holder))
         except OSError:
             return False
         return True
@@ -80,7 +81,7 @@ class KeptTrees:
         note = TreeNote.read(self._note_of(place.parent))
         if note is None:
             raise FileNotFoundError(f"what {str(place)!r} was is not known")
-        return note.keep_unchanged(place, manifest)
+        return note.keep_unchanged(place, manifest).files
 
     def drop_note(self, holder: Path) -> None:
         """Forget what the tree of a place was, unless it is kept.
@@ -92,7 +93,7 @@ class KeptTrees:
             self._note_of(holder).unlink(missing_ok=True)
 
     def sizes(self) -> Iterator[tuple[float, int, Path]]:
-        """When each tree was used last, how many bytes its files have, and where it is."""
+        """When each tree was used last, how many bytes it has, and where it is."""
         for path in self._directory.glob(f"*{_NOTE}"):
             if path.with_suffix("").is_dir():
                 with contextlib.suppress(FileNotFoundError):

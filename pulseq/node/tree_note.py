@@ -32,11 +32,18 @@ _ALL = os.R_OK | os.W_OK | os.X_OK
 State = tuple[int, int, int, int, int]
 
 
+class Left(Struct, frozen=True):
+    """What is left of a tree: files by path, and how many bytes they have with what Python has compiled of them."""
+
+    files: dict[str, State]
+    size: int
+
+
 class TreeNote(Struct, frozen=True):
     """A tree that was made; paths are relative to its root, which is ``.``.
 
     Attributes:
-        size: bytes of all files.
+        size: bytes of all files, and once it is kept also of what Python has compiled.
         files: by path: the digest that each has as long as it is in this state.
         directories: the mode, user and group of each.
     """
@@ -70,8 +77,10 @@ class TreeNote(Struct, frozen=True):
         except (OSError, msgspec.MsgspecError):
             return None
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path) -> bool:
         """Write it down, unless the file system would not tell when somebody writes to one of the files from now on.
+
+        Whether it was written.
 
         Raises:
             OSError: it cannot be written.
@@ -85,15 +94,17 @@ class TreeNote(Struct, frozen=True):
                 stream.flush()
                 # What was just written has a late time by itself, which says nothing of writing by way of memory.
                 latest = max(latest, os.fstat(stream.fileno()).st_ctime_ns)
-                if _tells_of_changes(stream.fileno(), after=latest):
-                    os.rename(partial, path)
+                if not _tells_of_changes(stream.fileno(), after=latest):
+                    return False
+            os.rename(partial, path)
         except UnicodeEncodeError:  # a path that is no UTF-8
-            return
+            return False
         finally:
             partial.unlink(missing_ok=True)
+        return True
 
-    def keep_unchanged(self, place: Path, wanted: Manifest | None = None) -> dict[str, State]:
-        """Remove all that is not as it was, or, of what was noted, is not wanted any more; the files that are left.
+    def keep_unchanged(self, place: Path, wanted: Manifest | None = None) -> Left:
+        """Remove all that is not as it was, or, of what was noted, is not wanted any more; what is left.
 
         Args:
             wanted: the project that the tree is to be made into; None wants all that was noted.
@@ -105,7 +116,7 @@ class TreeNote(Struct, frozen=True):
         if not looking.is_same_directory(".", place):
             raise PermissionError(f"{str(place)!r} is another directory now")
         looking.walk(place, "")
-        return looking.left
+        return Left(looking.left, looking.compiled_bytes + sum(state[0] for state in looking.left.values()))
 
 
 class _Size(Struct, frozen=True):
@@ -113,7 +124,7 @@ class _Size(Struct, frozen=True):
 
 
 def read_size(path: Path) -> int:
-    """How many bytes the files of a noted tree have; 0 where there is no note. Not all of that is taken in."""
+    """The `size` of a note; 0 where there is no note. Not all of that is taken in."""
     try:
         return _size_decoder.decode(path.read_bytes()).size
     except (OSError, msgspec.MsgspecError):
@@ -129,6 +140,7 @@ class _Looking:
             self._files = {file.path: file for file in wanted.files}
             self._directories = directories_of(wanted)
         self.left: dict[str, State] = {}
+        self.compiled_bytes = 0
 
     def walk(self, place: Path, below: str) -> None:
         compiled = None
@@ -167,6 +179,8 @@ class _Looking:
                     _remove(entry)
                 elif not entry.is_file(follow_symlinks=False) or not self._is_left(below, entry.name.split(".")):
                     os.unlink(entry.path)
+                else:
+                    self.compiled_bytes += entry.stat().st_size
 
     def _is_left(self, below: str, parts: list[str]) -> bool:
         """Whether the file is left of which something so called was compiled, and all that it could be."""

@@ -14,7 +14,7 @@ import pytest
 
 from pulseq.blobs import digest_of
 from pulseq.node import tree_note
-from pulseq.node.tree_note import TreeNote
+from pulseq.node.tree_note import Left, TreeNote
 from pulseq.protocol.project_files import Manifest, ProjectFile
 
 FILES = {"a.py": b"x = 1\n", "d/b.py": b"y = 2\n", "d/e/c.txt": b"text"}
@@ -98,7 +98,7 @@ def test_a_file_that_was_changed_is_removed_whatever_its_time_says(note: TreeNot
     path, apply = CHANGES[change]
     apply(place / path)
 
-    assert {"d/b.py", "d/e/c.txt"} == set(note.keep_unchanged(place))
+    assert {"d/b.py", "d/e/c.txt"} == set(note.keep_unchanged(place).files)
     assert not os.path.lexists(place / path)
 
 
@@ -108,7 +108,7 @@ def test_what_was_put_there_is_removed_but_for_what_python_compiled(note: TreeNo
         (place / path).write_text("x")
     (place / "fresh").chmod(0)
 
-    assert set(FILES) == set(note.keep_unchanged(place))
+    assert set(FILES) == set(note.keep_unchanged(place).files)
     assert ["a.py", "d", "empty"] == sorted(os.listdir(place))
     assert ["__pycache__", "b.py", "e"] == sorted(os.listdir(place / "d"))
     assert set(PUT[:2]) == set(os.listdir(place / "d" / "__pycache__"))
@@ -146,7 +146,7 @@ def test_what_was_compiled_of_a_file_that_a_test_has_removed_goes(note: TreeNote
 def test_a_directory_that_lets_others_in_is_made_anew(note: TreeNote, place: Path) -> None:
     (place / "d").chmod(0o777)
     (place / "empty").chmod(0)
-    assert {"a.py"} == set(note.keep_unchanged(place))
+    assert {"a.py"} == set(note.keep_unchanged(place).files)
     assert ["a.py"] == os.listdir(place)
 
 
@@ -160,19 +160,19 @@ def test_of_another_project_only_what_is_the_same_is_left(note: TreeNote, place:
     (place / "d" / "e" / "__pycache__").mkdir()
     changed = (file_of("a.py", b"x = 3\n"), file_of("d/b.py", FILES["d/b.py"]), file_of("empty/new", b""))
 
-    assert {"d/b.py"} == set(note.keep_unchanged(place, Manifest("/p", changed)))
+    assert {"d/b.py"} == set(note.keep_unchanged(place, Manifest("/p", changed)).files)
     assert ["d", "empty"] == sorted(os.listdir(place))
     assert ["b.py"] == os.listdir(place / "d")
 
 
 def test_a_file_where_a_directory_was_and_the_reverse_have_their_place(note: TreeNote, place: Path) -> None:
     wanted = Manifest("/p", (file_of("a.py/f", b""), file_of("d", b"")))
-    assert {} == note.keep_unchanged(place, wanted)
+    assert Left({}, 0) == note.keep_unchanged(place, wanted)
     assert [] == os.listdir(place)
 
 
 def test_what_was_left_is_noted_as_it_was(note: TreeNote, place: Path) -> None:
-    known = note.keep_unchanged(place)
+    known = note.keep_unchanged(place).files
     (place / "a.py").write_text("changed since")
     assert note.files == TreeNote.take(place, MANIFEST, known).files
 
@@ -195,7 +195,7 @@ def test_in_memory_no_change_is_missed_for_nothing_is_noted_where_one_would_be()
         read_and_write_by_memory(place / "a.py")
 
         noted = TreeNote.read(Path(name, "note"))
-        assert "a.py" not in (noted.keep_unchanged(place) if noted else {})
+        assert "a.py" not in (noted.keep_unchanged(place).files if noted else {})
 
 
 def test_times_that_lie_ahead_are_not_trusted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
