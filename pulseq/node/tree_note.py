@@ -24,8 +24,9 @@ from pulseq.protocol.project_files import Manifest, ProjectFile
 
 #: What Python has compiled stays with the files: it holds it against their sizes and whole seconds alone.
 _CACHE = "__pycache__"
-#: How often it is looked whether the file system tells of a change by now, and how long each time is waited before.
-_TURNS, _PAUSE_SECONDS = 50, 0.001
+#: How often it is looked whether the file system tells of a change by now, and how long each time is waited before:
+#: for two ticks of the slowest clocks that kernels have, since each run on tmpfs waits for all of it.
+_TURNS, _PAUSE_SECONDS = 20, 0.001
 _ALL = os.R_OK | os.W_OK | os.X_OK
 
 #: Size, time in nanoseconds, that of the change of the inode, its number, and its whole mode.
