@@ -54,14 +54,16 @@ def _drained(scheduler: Scheduler, node_id: str | None) -> Iterator[None]:
     if node_id is None or marks.get(node_id, {}).get("state", "open") != "open":
         yield
         return
-    _mark(scheduler, node_id, "draining", "its worker is being retired")
+    ours = _mark(scheduler, node_id, "draining", "its worker is being retired")
     try:
         yield
     finally:  # it is gone, or stays; and the next one of its name is another
-        _mark(scheduler, node_id, "open", "")
+        if scheduler.get_metadata([MARKS_KEY, node_id], None) == ours:  # nobody has said more of it meanwhile
+            _mark(scheduler, node_id, "open", "")
 
 
-def _mark(scheduler: Scheduler, node_id: str, state: str, why: str) -> None:
+def _mark(scheduler: Scheduler, node_id: str, state: str, why: str) -> dict[str, Any]:
     mark = {"node_id": node_id, "state": state, "why": why, "who": _WHO, "at": time.time()}
     scheduler.set_metadata([MARKS_KEY, node_id], mark)
     scheduler.log_event(NODE_TOPIC, {"event": MARKED, "address": "", "mark": mark})
+    return mark

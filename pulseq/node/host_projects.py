@@ -27,6 +27,8 @@ from pulseq.protocol.to_node import BodyVariables, MakeWorkspace, OfferProject, 
 
 #: What a disk has to have left beside a project.
 _SPARE_BYTES = 50_000_000
+#: The part of what is kept that trees may have where blobs would take all of it.
+_SHARE_OF_TREES = 1 / 4
 
 
 def default_directory() -> Path:
@@ -172,7 +174,8 @@ class HostProjects:
         forget_old_outputs(self._prepared)
         limit = asked if self._store_bytes is None else self._store_bytes
         used = self._workspaces.used_blobs()
-        blobs = self._store.forget(limit, used, kept_outputs(self._prepared, used))
+        trees = min(self._workspaces.kept_bytes(), int(limit * _SHARE_OF_TREES))
+        blobs = self._store.forget(limit - trees, used, kept_outputs(self._prepared, used))
         if blobs is not None:
             self._workspaces.forget(limit - blobs)
 

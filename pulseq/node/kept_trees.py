@@ -12,6 +12,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from pulseq.node.tree_note import State, TreeNote, read_size
 from pulseq.ownership import make_own_directory
 from pulseq.processes.directory_users import has_users
@@ -48,14 +50,13 @@ class KeptTrees:
         """Make a tree that was given up what it was when it was made, and keep it; False where that cannot be."""
         holder = place.parent
         note = TreeNote.read(self._note_of(holder))
-        if note is None or has_users(holder, since=note.made_at):
+        if note is None or has_users(holder):
             return False
         try:
-            note.keep_unchanged(place)
-            if os.listdir(holder) != [place.name]:
+            size = note.keep_unchanged(place).size
+            if os.listdir(holder) != [place.name] or not replace(note, size=size).write(self._note_of(holder)):
                 return False
             os.rename(holder, self._directory / holder.name)
-            os.utime(self._note_of(holder))
         except OSError:
             return False
         return True
@@ -80,10 +81,19 @@ class KeptTrees:
         note = TreeNote.read(self._note_of(place.parent))
         if note is None:
             raise FileNotFoundError(f"what {str(place)!r} was is not known")
-        return note.keep_unchanged(place, manifest)
+        return note.keep_unchanged(place, manifest).files
+
+    def drop_note(self, holder: Path) -> None:
+        """Forget what the tree of a place was, unless it is kept.
+
+        Raises:
+            OSError: the note cannot be removed.
+        """
+        if not (self._directory / holder.name).is_dir():
+            self._note_of(holder).unlink(missing_ok=True)
 
     def sizes(self) -> Iterator[tuple[float, int, Path]]:
-        """When each tree was used last, how many bytes its files have, and where it is."""
+        """When each tree was used last, how many bytes it has, and where it is."""
         for path in self._directory.glob(f"*{_NOTE}"):
             if path.with_suffix("").is_dir():
                 with contextlib.suppress(FileNotFoundError):

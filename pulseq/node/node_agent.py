@@ -25,7 +25,7 @@ from pulseq.node.giving_way import GivingWay
 from pulseq.node.host_projects import HostProjects
 from pulseq.node.node_slots import NodeSlots
 from pulseq.node.probe import Probe
-from pulseq.node.run_on_node import RunOnNode
+from pulseq.node.run_on_node import TOLD_SECONDS, RunOnNode
 from pulseq.node.surroundings import Surroundings, login_environment
 from pulseq.node.task_processes import FlowTasks
 from pulseq.protocol.coding import decode, encode
@@ -141,6 +141,12 @@ class NodeAgent:
         for run in self._runs.values():
             run.tell_failure(self._failure)
         self.failed.set()
+
+    async def see_failed(self) -> None:
+        """Until something has failed, and it was told: what is cut off now is lost with the node, and not cancelled."""
+        await self.failed.wait()
+        await asyncio.sleep(TOLD_SECONDS)
+        self.fall_silent()
 
     def _make_executor(self, environment: Mapping[str, str]) -> Executor:
         return Executor(

@@ -19,7 +19,6 @@ from pulseq.node.joining import prepare_to_join
 from pulseq.node.node_agent import NodeAgent
 from pulseq.node.node_on_worker import NodePlan, run_node
 from pulseq.node.on_its_own import on_its_own
-from pulseq.node.run_on_node import TOLD_SECONDS
 from pulseq.ownership import make_own_directory
 from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
 from pulseq.protocol.connections import connection_settings
@@ -115,12 +114,10 @@ async def _until_over(worker: Worker, agent: NodeAgent) -> None:
         InfrastructureError: something of the node has failed; its owner starts another one.
     """
     over = asyncio.ensure_future(worker.finished())  # type: ignore[no-untyped-call]
-    failed = asyncio.ensure_future(agent.failed.wait())
+    failed = asyncio.ensure_future(agent.see_failed())
     try:
         await asyncio.wait({over, failed}, return_when=asyncio.FIRST_COMPLETED)
         if not over.done():
-            await asyncio.sleep(TOLD_SECONDS)
-            agent.fall_silent()  # what is cut off now is lost with the node, and not cancelled
             await worker.close()
             raise InfrastructureError("something that this node needs has failed; its log has what")
     finally:

@@ -14,7 +14,7 @@ import logging
 import os
 import re
 import socket
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
 from typing import Any
 
 import click
@@ -35,6 +35,8 @@ _HASH_SEED_OF_NANNIES = "6640"
 #: The node of this process, for as long as it is one.
 _node: asyncio.Task[None] | None = None
 _over = asyncio.Event()
+#: Workers that end since their nodes have failed; nobody else holds what closes them.
+_closings: set[asyncio.Task[str]] = set()
 
 
 class _Setup(click.Command):
@@ -83,7 +85,7 @@ async def dask_setup(
     trouble: str | None = None,
 ) -> None:
     """Make a node of a worker, before it registers; one that cannot be a node says so at registration."""
-    global _node
+    global _node, _over
     node_id = node_id or _id_of(worker)
     if trouble is None and _node is not None:
         trouble = "another worker of its process is a node already; give each worker a process of its own"
@@ -92,7 +94,7 @@ async def dask_setup(
         node_id, trouble = make_id(f"{worker.port}-{node_id}"), taken
     if trouble is None:
         ready: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        _over.clear()
+        _over = asyncio.Event()
         _node = asyncio.create_task(_serve(worker, node_id, labels or {}, slots or worker.state.nthreads, ready))
         try:
             await ready
@@ -155,13 +157,29 @@ async def _serve(
                 way="joined",
                 shares_worker=True,
             )
-            async with run_node(worker, plan):
+            async with run_node(worker, plan) as agent:
                 ready.set_result(None)
-                await _over.wait()
+                await _until_over(worker, agent.see_failed())
     except Exception as error:
         if ready.done():
             raise
         ready.set_exception(error)
+
+
+async def _until_over(worker: Any, failure: Coroutine[Any, Any, None]) -> None:
+    """Until the worker ends, which it does where something of the node fails: a nanny starts another one."""
+    over, failed = asyncio.create_task(_over.wait()), asyncio.create_task(failure)
+    try:
+        await asyncio.wait({over, failed}, return_when=asyncio.FIRST_COMPLETED)
+        if not over.done():
+            logger.error("something that this node needs has failed: its worker ends")
+            closing = asyncio.create_task(worker.close(nanny=False))
+            closing.add_done_callback(_closings.discard)
+            _closings.add(closing)
+            await over  # what closes a worker waits for its node
+    finally:
+        over.cancel()
+        failed.cancel()
 
 
 def _forget_settings_of_nanny() -> None:

@@ -20,30 +20,35 @@ import msgspec
 from msgspec import Struct
 
 from pulseq.ownership import open_own
-from pulseq.processes.directory_users import seconds_up
 from pulseq.protocol.project_files import Manifest, ProjectFile
 
-#: What Python has compiled stays with the tree: it holds it against size and time of each file.
+#: What Python has compiled stays with the files: it holds it against their sizes and whole seconds alone.
 _CACHE = "__pycache__"
-#: How often it is looked whether the file system tells of a change by now, and how long each time is waited before.
-_TURNS, _PAUSE_SECONDS = 50, 0.001
+#: How often it is looked whether the file system tells of a change by now, and how long each time is waited before:
+#: for two ticks of the slowest clocks that kernels have, since each run on tmpfs waits for all of it.
+_TURNS, _PAUSE_SECONDS = 20, 0.001
 _ALL = os.R_OK | os.W_OK | os.X_OK
 
 #: Size, time in nanoseconds, that of the change of the inode, its number, and its whole mode.
 State = tuple[int, int, int, int, int]
 
 
+class Left(Struct, frozen=True):
+    """What is left of a tree: files by path, and how many bytes they have with what Python has compiled of them."""
+
+    files: dict[str, State]
+    size: int
+
+
 class TreeNote(Struct, frozen=True):
     """A tree that was made; paths are relative to its root, which is ``.``.
 
     Attributes:
-        made_at: when it had been made, in seconds that the machine had been up.
-        size: bytes of all files.
+        size: bytes of all files, and once it is kept also of what Python has compiled.
         files: by path: the digest that each has as long as it is in this state.
         directories: the mode, user and group of each.
     """
 
-    made_at: float
     size: int
     files: dict[str, tuple[bytes, State]]
     directories: dict[str, tuple[int, int, int]]
@@ -63,7 +68,7 @@ class TreeNote(Struct, frozen=True):
             for file in manifest.files
         }
         directories = {path: _owner_of(os.lstat(place / path)) for path in directories_of(manifest)}
-        return cls(seconds_up(), manifest.size, files, directories)
+        return cls(manifest.size, files, directories)
 
     @classmethod
     def read(cls, path: Path) -> TreeNote | None:
@@ -73,8 +78,10 @@ class TreeNote(Struct, frozen=True):
         except (OSError, msgspec.MsgspecError):
             return None
 
-    def write(self, path: Path) -> None:
+    def write(self, path: Path) -> bool:
         """Write it down, unless the file system would not tell when somebody writes to one of the files from now on.
+
+        Whether it was written.
 
         Raises:
             OSError: it cannot be written.
@@ -86,15 +93,19 @@ class TreeNote(Struct, frozen=True):
             with open(open_own(partial, os.O_RDWR | os.O_TRUNC), "r+b") as stream:
                 stream.write(msgspec.msgpack.encode(self))
                 stream.flush()
-                if _tells_of_changes(stream.fileno(), after=latest):
-                    os.rename(partial, path)
+                # What was just written has a late time by itself, which says nothing of writing by way of memory.
+                latest = max(latest, os.fstat(stream.fileno()).st_ctime_ns)
+                if not _tells_of_changes(stream.fileno(), after=latest):
+                    return False
+            os.rename(partial, path)
         except UnicodeEncodeError:  # a path that is no UTF-8
-            return
+            return False
         finally:
             partial.unlink(missing_ok=True)
+        return True
 
-    def keep_unchanged(self, place: Path, wanted: Manifest | None = None) -> dict[str, State]:
-        """Remove all that is not as it was, or, of what was noted, is not wanted any more; the files that are left.
+    def keep_unchanged(self, place: Path, wanted: Manifest | None = None) -> Left:
+        """Remove all that is not as it was, or, of what was noted, is not wanted any more; what is left.
 
         Args:
             wanted: the project that the tree is to be made into; None wants all that was noted.
@@ -106,7 +117,7 @@ class TreeNote(Struct, frozen=True):
         if not looking.is_same_directory(".", place):
             raise PermissionError(f"{str(place)!r} is another directory now")
         looking.walk(place, "")
-        return looking.left
+        return Left(looking.left, looking.compiled_bytes + sum(state[0] for state in looking.left.values()))
 
 
 class _Size(Struct, frozen=True):
@@ -114,7 +125,7 @@ class _Size(Struct, frozen=True):
 
 
 def read_size(path: Path) -> int:
-    """How many bytes the files of a noted tree have; 0 where there is no note. Not all of that is taken in."""
+    """The `size` of a note; 0 where there is no note. Not all of that is taken in."""
     try:
         return _size_decoder.decode(path.read_bytes()).size
     except (OSError, msgspec.MsgspecError):
@@ -130,8 +141,10 @@ class _Looking:
             self._files = {file.path: file for file in wanted.files}
             self._directories = directories_of(wanted)
         self.left: dict[str, State] = {}
+        self.compiled_bytes = 0
 
     def walk(self, place: Path, below: str) -> None:
+        compiled = None
         with os.scandir(place) as entries:
             for entry in entries:
                 path = below + entry.name
@@ -140,9 +153,11 @@ class _Looking:
                 elif path in self._directories and self.is_same_directory(path, entry):
                     self.walk(place / entry.name, f"{path}/")
                 elif entry.name != _CACHE or path in self._directories or self._is_file(path):
-                    remove_tree(entry.path)
-                    if os.path.lexists(entry.path):
-                        raise PermissionError(f"{entry.path!r} cannot be removed")
+                    _remove(entry)
+                else:
+                    compiled = entry
+        if compiled is not None:
+            self._look_at_compiled(compiled, below)
 
     def _look_at(self, path: str, entry: os.DirEntry[str]) -> None:
         noted = self._note.files.get(path)
@@ -157,6 +172,23 @@ class _Looking:
                 return
         os.unlink(entry.path)
 
+    def _look_at_compiled(self, cache: os.DirEntry[str], below: str) -> None:
+        """Leave what was compiled of files that are left: others of the same size and time would be taken for them."""
+        with os.scandir(cache) as entries:
+            for entry in entries:
+                if entry.is_dir(follow_symlinks=False):
+                    _remove(entry)
+                elif not entry.is_file(follow_symlinks=False) or not self._is_left(below, entry.name.split(".")):
+                    os.unlink(entry.path)
+                else:
+                    self.compiled_bytes += entry.stat().st_size
+
+    def _is_left(self, below: str, parts: list[str]) -> bool:
+        """Whether the file is left of which something so called was compiled, and all that it could be."""
+        paths = {f"{below}{'.'.join(parts[:number])}.py" for number in range(1, len(parts))}
+        sources = {path for path in paths if path in self._note.files or self._is_file(path)}
+        return bool(sources) and sources <= self.left.keys()
+
     def _is_file(self, path: str) -> bool:
         return path in (self._note.files if self._files is None else self._files)
 
@@ -166,6 +198,12 @@ class _Looking:
         if self._note.directories.get(path) != _owner_of(state):
             return False
         return all(name.startswith("security.") for name in _attributes(found))
+
+
+def _remove(entry: os.DirEntry[str]) -> None:
+    remove_tree(entry.path)
+    if os.path.lexists(entry.path):
+        raise PermissionError(f"{entry.path!r} cannot be removed")
 
 
 def _attributes(found: os.DirEntry[str] | Path) -> list[str]:
@@ -202,10 +240,11 @@ def _owner_of(found: os.stat_result) -> tuple[int, int, int]:
 
 
 def _tells_of_changes(descriptor: int, *, after: int) -> bool:
-    """Whether what is written to a file from now on has a later time than `after`, also by way of memory."""
+    """Whether what is written to a file from now on by way of memory has a later time than `after`."""
     for _ in range(_TURNS):
         with mmap.mmap(descriptor, 1) as data:
-            data[0] = data[0]
+            first = data[0]  # a page that was read is the harder case: tmpfs does not notice that it is written to
+            data[0] = first
         if os.fstat(descriptor).st_ctime_ns > after:
             return True
         time.sleep(_PAUSE_SECONDS)

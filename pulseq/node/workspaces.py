@@ -137,19 +137,25 @@ class Workspaces:
                 self._give_back(claim.holder, lock)
         self.empty_trash()
 
+    def kept_bytes(self) -> int:
+        """How many bytes all trees have that are kept."""
+        return 0 if self._kept is None else sum(size for _, size, _ in self._kept.sizes())
+
     def forget(self, limit: int) -> None:
         """Forget old trees, and the longest unused, until all that are kept have no more bytes than this."""
         if self._kept is None:
             return
         with self._deciding():
-            for path in self._kept.old():
-                self._throw_away(path)
-            kept = sorted(self._kept.sizes())
+            gone = list(self._kept.old())
+            kept = sorted(one for one in self._kept.sizes() if one[2] not in gone)
             total = sum(size for _, size, _ in kept)
             for _, size, path in kept:
                 if total > limit:
-                    self._throw_away(path)
+                    gone.append(path)
                     total -= size
+            for path in gone:
+                self._throw_away(path)
+                self._kept.drop_note(path)
         self.empty_trash()
 
     def sweep(self) -> None:
@@ -194,6 +200,8 @@ class Workspaces:
 
     def _give_back(self, holder: Path, lock: IO[Any]) -> None:
         self._discard(holder)
+        if self._kept is not None:
+            self._kept.drop_note(holder)
         holder.with_suffix(_LOCK).unlink(missing_ok=True)
         lock.close()
 

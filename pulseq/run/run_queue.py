@@ -48,6 +48,8 @@ class RunQueue:
         self._offers: dict[str, NodeOffer] = {}
         #: What nodes offer that are there and still get ready.
         self._coming: dict[str, Mapping[str, CapabilityValue]] = {}
+        #: What nodes offered that took part and have left.
+        self._gone: dict[str, Mapping[str, CapabilityValue]] = {}
         self._shared: dict[Hashable, Hashable] = {}
         self._sequence = 0
 
@@ -55,7 +57,10 @@ class RunQueue:
         """A test is ready to run; `alone` keeps it out of packs, `avoid` are nodes that were lost under it."""
         self._sequence += 1
         class_key = self._share(requirement_key(case.requirements))
-        self._requirements.setdefault(class_key, case.requirements)
+        if class_key not in self._requirements:
+            self._requirements[class_key] = case.requirements
+            for offered in self._gone.values():
+                self._class_fits(class_key, offered)
         first = case.id in self._failed_first
         scope = None if alone else self._scope_of(case)
         self._queue.add(
@@ -84,6 +89,7 @@ class RunQueue:
     def node_joined(self, node_id: str, slots: int, capabilities: Mapping[str, CapabilityValue]) -> None:
         """A node is there, all of its slots free."""
         self._coming.pop(node_id, None)
+        self._gone.pop(node_id, None)
         slowness = self.expected.slowness(requirement_key(capabilities))
         self._offers[node_id] = offer = NodeOffer(node_id, slots, capabilities, slowness)
         self._queue.node_joined(offer)
@@ -91,7 +97,8 @@ class RunQueue:
     def node_left(self, node_id: str) -> None:
         """A node is gone."""
         self._coming.pop(node_id, None)
-        self._offers.pop(node_id, None)
+        if (offer := self._offers.pop(node_id, None)) is not None:
+            self._gone[node_id] = offer.capabilities
         self._queue.node_left(node_id)
 
     def set_open(self, node_id: str, is_open: bool) -> None:

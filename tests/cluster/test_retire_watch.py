@@ -27,7 +27,7 @@ async def _work(key: tuple[str, str, str]) -> None:
     await _Dispatch.may_end.wait()
 
 
-async def _retire(before: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+async def _retire(before: dict[str, Any], then: dict[str, Any] | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """The marks of its node while a worker that runs a dispatch is being retired, and after that."""
     _Dispatch.begun, _Dispatch.may_end = asyncio.Event(), asyncio.Event()
     async with open_scheduler() as scheduler, open_node(scheduler, "n") as worker:
@@ -45,6 +45,8 @@ async def _retire(before: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any
                 while worker.status.name != "closing_gracefully":  # noqa: ASYNC110 - it does not tell
                     await asyncio.sleep(0.001)
                 meanwhile = dict(scheduler.get_metadata([MARKS_KEY], {}))
+                for node_id, mark in (then or {}).items():
+                    scheduler.set_metadata([MARKS_KEY, node_id], mark)
                 assert not retiring.done()
                 _Dispatch.may_end.set()
                 await dispatch
@@ -62,3 +64,8 @@ def test_it_is_drained_until_it_is_gone() -> None:
 def test_what_a_person_said_of_it_stays(state: str) -> None:
     mark = {"node_id": "n", "state": state, "why": "new firmware", "who": "anna@desk", "at": 1.0}
     assert ({"n": mark}, {"n": mark}) == asyncio.run(_retire({"n": mark}))
+
+
+def test_what_a_person_says_of_it_meanwhile_stays_too() -> None:
+    mark = {"node_id": "n", "state": "cordoned", "why": "new firmware", "who": "anna@desk", "at": 1.0}
+    assert {"n": mark} == asyncio.run(_retire({}, {"n": mark}))[1]

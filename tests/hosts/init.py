@@ -71,11 +71,15 @@ def find_place(shown: list[str]) -> Path:
     )
 
 
-def make_root(root: Path, shown: list[str], files: dict[str, dict[str, Any]], size: str) -> None:
+def make_root(
+    root: Path, shown: list[str], files: dict[str, dict[str, Any]], size: str, homes: str | None = None
+) -> None:
     """The host's file system at `root`: the system's programs, what is shown, and files of its own."""
     mount("host", root, "tmpfs", options=f"mode=755,size={size}")
     for name in _OWN:
         (root / name).mkdir(parents=True)
+    if homes is not None:
+        mount(homes, root / "home", flags=_BIND)
     for name in ("tmp", "var/tmp"):
         (root / name).mkdir()
         (root / name).chmod(0o1777)
@@ -130,7 +134,7 @@ def main(text: str) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
     Path("/proc/sys/kernel/hostname").write_text(told["name"])
     root = find_place(told["shown"])
-    make_root(root, told["shown"], told["files"], told["size"])
+    make_root(root, told["shown"], told["files"], told["size"], told["homes"])
     enter(root)
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     # Nobody waits for orphans, which the kernel then takes away by itself.

@@ -44,24 +44,33 @@ class Lab:
     _hosts: dict[str, Host] = field(default_factory=dict)
     _host_keys: dict[str, Key] = field(default_factory=dict)
 
-    def __call__(self, count: int, *, size: str = "2G", shown: Sequence[Path] = ()) -> list[Host]:
+    def __call__(
+        self, count: int, *, size: str = "2G", shown: Sequence[Path] = (), disk: Path | None = None
+    ) -> list[Host]:
         """So many more hosts, with names of their own."""
         first = len(self._hosts) + 1
-        return [self.open_host(f"host{number}", size=size, shown=shown) for number in range(first, first + count)]
+        return [
+            self.open_host(f"host{number}", size=size, shown=shown, disk=disk) for number in range(first, first + count)
+        ]
 
-    def open_host(self, name: str, *, size: str = "2G", shown: Sequence[Path] = ()) -> Host:
+    def open_host(self, name: str, *, size: str = "2G", shown: Sequence[Path] = (), disk: Path | None = None) -> Host:
         """One more host.
 
         Args:
             size: of its disk, as tmpfs takes it.
             shown: what of this machine is there at the same place, besides programs and this repository, to be read.
+            disk: a directory of this machine below which its home directories are, instead of in memory; they stay.
         """
+        homes = None if disk is None else disk / name
+        if homes is not None:
+            homes.mkdir(parents=True)
         keys = self._host_keys | {name: Key.generate(self.home, name)}
         addresses = {one.name: one.address for one in self._hosts.values()}
         address = self.address.rpartition(".")[0] + f".{_FIRST_HOST + len(self._hosts)}"
         told = {
             "name": name,
             "size": size,
+            "homes": None if homes is None else str(homes),
             "shown": _find_shown(shown),
             "files": {path: asdict(file) for path, file in describe_files(keys[name], self._key).items()},
         }

@@ -16,6 +16,7 @@ import pytest
 
 from tests.hosts.host import Host
 from tests.hosts.lab import ROOT, Lab
+from tests.hosts.login import TESTER
 from tests.hosts.namespaces import PATIENCE_SECONDS
 from tests.system.workplace import until
 
@@ -50,6 +51,14 @@ def test_nobody_gets_in_without_a_key_that_is_known(hosts: Lab) -> None:
     told = _ssh(hosts, f"stranger@{host.name}", "true")
 
     assert (255, True) == (told.returncode, "Permission denied (publickey)" in told.stderr)
+
+
+def test_home_directories_are_on_a_disk_where_that_is_asked_for(hosts: Lab, tmp_path: Path) -> None:
+    (host,) = hosts(1, disk=tmp_path / "homes")
+
+    host.run(["touch", "mark"])
+
+    assert (tmp_path / "homes" / host.name / TESTER / "mark").exists()
 
 
 def test_hosts_reach_each_other_by_name(hosts: Lab) -> None:

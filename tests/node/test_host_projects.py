@@ -222,6 +222,22 @@ def test_more_than_a_host_may_keep_is_forgotten_after_the_run(tmp_path: Path) ->
     projects.leave_all()
 
 
+def test_a_host_that_is_full_of_blobs_makes_room_for_a_tree(tmp_path: Path) -> None:
+    projects = HostProjects(tmp_path, store_bytes=8_000)
+    projects.open()
+    objects = tmp_path / "projects" / "objects" / "00"
+    objects.mkdir()
+    for number in range(8):
+        path = objects / f"{number:062x}"
+        path.write_bytes(bytes(1_000))
+        os.utime(path, (number, number))
+    bring(projects)
+    projects.leave_all()
+
+    kept = [path.name for path in (tmp_path / "projects" / "trees").iterdir() if path.is_dir()]
+    assert (1, [4, 5, 6, 7]) == (len(kept), sorted(int(name, 16) for name in os.listdir(objects)))
+
+
 def test_outputs_that_were_not_used_for_long_are_forgotten_after_the_run(
     projects: HostProjects, tmp_path: Path
 ) -> None:

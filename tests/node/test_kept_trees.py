@@ -78,6 +78,25 @@ def test_one_that_a_process_still_uses_is_not_kept(kept: KeptTrees, place: Path)
     assert kept.keep(place)
 
 
+def test_what_python_has_compiled_counts_with_the_tree(kept: KeptTrees, tmp_path: Path) -> None:
+    manifest = Manifest("/p", (ProjectFile("m.py", digest_of(b"x"), 1, 0o644, 0),))
+    place = tmp_path / "w" / "one" / "p"
+    (place / "__pycache__").mkdir(parents=True)
+    (place / "m.py").write_text("x")
+    kept.note(place, manifest, {})
+    (place / "__pycache__" / "m.cpython-312.pyc").write_bytes(bytes(1000))
+    (place / "new").write_bytes(bytes(10))
+
+    assert kept.keep(place)
+    assert [1001] == [size for _, size, _ in kept.sizes()]
+
+
+def test_one_that_cannot_be_noted_is_not_kept(kept: KeptTrees, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pulseq.node.tree_note._tells_of_changes", lambda _, after: False)
+    assert not kept.keep(place)
+    assert place.exists()
+
+
 def test_how_much_is_kept_and_what_is_old(kept: KeptTrees, place: Path, tmp_path: Path) -> None:
     other = make_place(kept, tmp_path, "two")
     for one in (place, other):

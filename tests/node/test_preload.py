@@ -14,7 +14,7 @@ import pytest
 from distributed import Scheduler, Worker
 
 from pulseq.cluster.health import look_at_nodes, reach_scheduler
-from pulseq.node import preload
+from pulseq.node import preload, probe
 from pulseq.node.preload import dask_setup, make_id
 from pulseq.processes.native_threads import with_variables
 from tests.dask_nodes import open_node, open_scheduler
@@ -138,6 +138,23 @@ def test_the_id_of_a_node_that_does_not_answer_is_taken_over(monkeypatch: pytest
         async with open_labelled(scheduler, "before", labels) as before, open_worker(scheduler, "--id", "lab1") as now:
             assert before.address not in scheduler.workers
             assert "lab1" == registered(scheduler, now)["id"]
+
+    in_cluster(story, monkeypatch, tmp_path)
+
+
+def test_a_worker_ends_with_its_node_of_which_something_has_failed(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def fail(_: object) -> int:
+        raise LookupError("no eyes")
+
+    async def story(scheduler: Scheduler) -> None:
+        monkeypatch.setattr(probe, "count_strays", fail)
+        async with open_worker(scheduler, "--id", "lab1") as worker:
+            async with reach_scheduler(scheduler.address) as asked:
+                await look_at_nodes(asked, probe_seconds=10)
+            await worker.finished()
+            assert worker.address not in scheduler.workers
 
     in_cluster(story, monkeypatch, tmp_path)
 

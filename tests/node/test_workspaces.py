@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from pulseq.node.blob_store import BlobStore, DamagedBlobError
+from pulseq.node.kept_trees import KeptTrees
 from pulseq.node.workspaces import Claim, NoSuchNameError, Workspaces, make_tree
 from pulseq.protocol.project_files import Manifest, ProjectFile
 
@@ -79,6 +80,44 @@ def test_what_a_killed_process_has_left_is_swept_and_what_lives_is_not(workspace
     Workspaces(tmp_path / "w").sweep()
 
     assert sorted([claim.holder.name, f"{claim.holder.name}.lock"]) == left(tmp_path)
+
+
+def notes_of(tmp_path: Path) -> list[str]:
+    return sorted(path.name for path in (tmp_path / "kept").iterdir())
+
+
+def claim_noted(keeping: Workspaces, kept: KeptTrees, run_id: str = "r") -> Claim:
+    claim = keeping.claim(run_id, "/p")
+    kept.note(claim.place, Manifest("/p", ()), {})
+    return claim
+
+
+def test_a_note_goes_with_a_tree_that_is_not_kept_or_is_forgotten(tmp_path: Path) -> None:
+    kept = KeptTrees(tmp_path / "kept")
+    keeping = Workspaces(tmp_path / "w", kept)
+    first, second = claim_noted(keeping, kept), claim_noted(keeping, kept, "s")
+    (second.holder / "beside").touch()
+    for claim in (first, second):
+        keeping.leave(claim)
+    name = first.holder.name
+    assert [name, f"{name}.note"] == notes_of(tmp_path)
+
+    os.utime(tmp_path / "kept" / f"{name}.note", (0, 0))
+    keeping.forget(10**9)
+    assert ([], []) == (notes_of(tmp_path), left(tmp_path))
+
+
+def test_a_note_goes_with_a_tree_that_a_killed_process_has_left(tmp_path: Path) -> None:
+    kept = KeptTrees(tmp_path / "kept")
+    keeping = Workspaces(tmp_path / "w", kept)
+    kept_one, left_one = (claim_noted(keeping, kept, run_id) for run_id in "rs")
+    keeping.leave(kept_one)
+    (tmp_path / "w" / f"{kept_one.holder.name}.lock").touch()  # killed when the tree was kept already
+    left_one.lock.close()
+
+    keeping.sweep()
+    name = kept_one.holder.name
+    assert ([name, f"{name}.note"], []) == (notes_of(tmp_path), left(tmp_path))
 
 
 def test_what_tests_have_made_unreadable_is_removed(workspaces: Workspaces, tmp_path: Path) -> None:

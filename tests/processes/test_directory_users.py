@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from pulseq.processes.directory_users import has_users, seconds_up
+from pulseq.processes.directory_users import has_users
+from tests.accounts import SOMEBODY, needs_two_accounts
 
 #: What a process does with the file that it is given, until its input ends.
 WAYS = {
@@ -24,7 +25,6 @@ WAYS = {
 def test_who_uses_it_is_found_for_as_long_as_he_does(tmp_path: Path, way: str) -> None:
     (tmp_path / "d").mkdir()
     (tmp_path / "d" / "f").write_text("x")
-    since = seconds_up()
     code = f"{WAYS[way]}\nimport sys; print(flush=True); sys.stdin.read()"
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "d" / "f")],
@@ -34,19 +34,36 @@ def test_who_uses_it_is_found_for_as_long_as_he_does(tmp_path: Path, way: str) -
     ) as process:
         assert process.stdout is not None
         process.stdout.readline()
-        assert has_users(tmp_path / "d", since=since)
-        assert not has_users(tmp_path / "other", since=since)
+        assert has_users(tmp_path / "d")
+        assert not has_users(tmp_path / "other")
         process.communicate()
-    assert not has_users(tmp_path / "d", since=since)
+    assert not has_users(tmp_path / "d")
 
 
-def test_who_was_there_before_is_not_looked_at(tmp_path: Path) -> None:
-    (tmp_path / "f").write_text("x")
-    with (tmp_path / "f").open():
-        assert has_users(tmp_path, since=0)
-        assert not has_users(tmp_path, since=seconds_up())
+def test_who_was_there_before_the_directory_is_found_once_he_is_in_it(tmp_path: Path) -> None:
+    code = "import os, sys; sys.stdin.readline(); os.chdir(sys.argv[1]); print(flush=True); sys.stdin.read()"
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "d")], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        (tmp_path / "d").mkdir()
+        assert not has_users(tmp_path / "d")
+        print(file=process.stdin, flush=True)
+        process.stdout.readline()
+        assert has_users(tmp_path / "d")
+        process.communicate()
+
+
+@needs_two_accounts
+def test_root_finds_those_of_other_accounts(tmp_path: Path) -> None:
+    # It becomes somebody else when it is there: the way there is not for all.
+    with subprocess.Popen(["cat"], cwd=tmp_path, user=SOMEBODY, stdin=subprocess.PIPE) as process:
+        assert has_users(tmp_path)
+        process.communicate()
+    assert not has_users(tmp_path)
 
 
 def test_where_processes_are_not_shown_there_may_be_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pulseq.processes.directory_users._PROC", str(tmp_path / "none"))
-    assert has_users(tmp_path, since=0)
+    assert has_users(tmp_path)

@@ -142,6 +142,17 @@ def test_a_test_whose_node_has_left_waits_for_another() -> None:
     assert [("x", "")] == queue.withdraw_unmatched(110.0)
 
 
+def test_a_test_that_comes_when_its_node_has_left_waits_for_another_too() -> None:
+    queue = fill(RunQueue(CONFIG))
+    queue.node_left("a")
+    queue.add(simulated("x", browser="chrome"))
+    queue.add(simulated("never", browser="firefox"))
+
+    assert ([("never", "")], 10.0) == (queue.withdraw_unmatched(100.0), queue.seconds_left(100.0))
+    queue.node_joined("a", 1, {"browser": "chrome"})
+    assert [["x"]] == picked(queue)
+
+
 def test_what_is_withdrawn_is_not_picked() -> None:
     queue = fill(RunQueue(CONFIG), simulated("x"))
     queue.withdraw()

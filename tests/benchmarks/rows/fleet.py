@@ -57,7 +57,7 @@ def measure(bench: Bench) -> Measured:
 
 @contextmanager
 def open_hosts(bench: Bench, count: int, *, shown: tuple[Path, ...] = ()) -> Iterator[Lab]:
-    """Hosts of this measurement.
+    """Hosts of this measurement, whose home directories are on a disk as those of machines are.
 
     Raises:
         CannotMeasureError: this machine can have none.
@@ -65,7 +65,7 @@ def open_hosts(bench: Bench, count: int, *, shown: tuple[Path, ...] = ()) -> Ite
     if missing := find_missing():
         raise CannotMeasureError(missing)
     with open_lab(bench.directory("lab")) as lab:
-        lab(count, shown=shown)
+        lab(count, shown=shown, disk=bench.directory("homes"))
         yield lab
 
 
