@@ -40,7 +40,7 @@ SCHEMA_PAGE = DOCS / "reference" / "schema.md"
 
 _FENCE = re.compile(r"^```(\w*)[^\n]*\n(.*?)^```", re.MULTILINE | re.DOTALL)
 _NAMED_PAGE = re.compile(r"\b(docs/[\w/.-]+\.md)(?:#([\w-]+))?")
-_CREATED = re.compile(r"^CREATE (?:TABLE|VIEW) (\w+)", re.MULTILINE)
+_CREATED = re.compile(r"^CREATE (?:TABLE|OR REPLACE VIEW) (\w+)", re.MULTILINE)
 
 
 class Example(NamedTuple):
@@ -310,8 +310,8 @@ def _render_schema(database: Database) -> str:
 
 def _place_in_schema(thing: tuple[str, str]) -> int:
     """Where the schema's own text makes it: there what people read most comes first."""
-    versions = range(1, SCHEMA_VERSION + 1)
-    text = "".join(schema_script(f"{version}_{part}.sql") for version in versions for part in ("tables", "views"))
+    tables = (f"{version}_tables.sql" for version in range(1, SCHEMA_VERSION + 1))
+    text = "".join(map(schema_script, ("views.sql", *tables)))
     return next(found.start() for found in _CREATED.finditer(text) if found[1] == thing[0])
 
 

@@ -69,7 +69,7 @@ DASK = (
     ),
     Place(
         ("Worker.close",),
-        ("node/node_process.py",),
+        ("node/node_process.py", "node/preload.py"),
         "A node of which something has failed stays a member, and nobody starts another one.",
         ("test_a_preload_is_told_before_a_worker_registers_and_while_it_closes",),
     ),

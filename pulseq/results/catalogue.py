@@ -5,18 +5,19 @@ from __future__ import annotations
 import functools
 import secrets
 import tempfile
-from collections.abc import Mapping
-from contextlib import closing
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from pulseq.errors import UsageError
 from pulseq.results.database import (
     SCHEMA_VERSION,
+    Connection,
     Database,
     check_version,
     connect_memory,
 )
-from pulseq.results.schema_files import apply_versions, schema_script
+from pulseq.results.schema_files import apply_versions, make_views
 
 _MEMORY_BYTES = 256 << 20
 _TABLES = """
@@ -38,7 +39,7 @@ def find_lack(database: Database, *, may_be_foreign: bool = True) -> str | None:
     with database.look() as connection:
         tables = dict(connection.execute(_TABLES).fetchall())
         version = check_version(connection, database.path)
-    wanted, views = _wanted(version or SCHEMA_VERSION)
+    wanted, views = _wanted_tables(version or SCHEMA_VERSION), _wanted_views()
     if tables.keys().isdisjoint(wanted):
         if tables and not may_be_foreign:
             raise UsageError(f"the database {str(database.path)!r} is none of PulseQ's: --db names another")
@@ -57,22 +58,35 @@ def mend_views(database: Database) -> bool:
 
     Raises as `Database.write` does.
     """
-    _, wanted = _wanted(SCHEMA_VERSION)
+    wanted = _wanted_views()
     with database.write() as connection:
         found = dict(connection.execute(_VIEWS).fetchall())
         if all(found.get(name) == sql for name, sql in wanted.items()):
             return False
         for name in wanted:
             connection.execute(f"DROP VIEW IF EXISTS {name}")
-        for version in range(1, SCHEMA_VERSION + 1):
-            connection.execute(schema_script(f"{version}_views.sql"))
+        make_views(connection)
     return True
 
 
 @functools.cache
-def _wanted(version: int) -> tuple[Mapping[str, list[str]], Mapping[str, str]]:
-    """Columns of tables, and texts of views, as DuckDB tells them of a version: from a database made to ask it."""
+def _wanted_tables(version: int) -> Mapping[str, list[str]]:
+    """Columns of the tables of a version, as DuckDB tells them: from a database made to ask it."""
+    with _database_of(version) as connection:
+        return dict(connection.execute(_TABLES).fetchall())
+
+
+@functools.cache
+def _wanted_views() -> Mapping[str, str]:
+    """Texts of the views, in the same way."""
+    with _database_of(SCHEMA_VERSION) as connection:
+        make_views(connection)
+        return dict(connection.execute(_VIEWS).fetchall())
+
+
+@contextmanager
+def _database_of(version: int) -> Iterator[Connection]:
     place = Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
     with closing(connect_memory(memory_limit_bytes=_MEMORY_BYTES, temp_directory=place)) as connection:
         apply_versions(connection, 0, version)
-        return dict(connection.execute(_TABLES).fetchall()), dict(connection.execute(_VIEWS).fetchall())
+        yield connection

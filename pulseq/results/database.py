@@ -25,7 +25,7 @@ from pulseq.errors import InfrastructureError, PulseqError, SchemaVersionError, 
 from pulseq.ownership import FILE_MODE, make_own_directory
 from pulseq.results.lock_holder import name_holder
 from pulseq.results.regular_file import expect_file
-from pulseq.results.schema_files import apply_versions
+from pulseq.results.schema_files import apply_versions, make_views
 
 #: Named in a string: a process that ends with something of this module still in use (Prefect's threads keep a
 #: flow's code) would keep the class alive, and DuckDB's extension would tell some fifty lines of what had leaked.
@@ -110,7 +110,9 @@ class Database:
             found = check_version(connection, self.path)
             connection.begin()
             try:
-                apply_versions(connection, found, SCHEMA_VERSION)
+                if found != SCHEMA_VERSION:
+                    apply_versions(connection, found, SCHEMA_VERSION)
+                    make_views(connection)
                 yield connection
                 connection.commit()
             except BaseException:

@@ -1,4 +1,4 @@
-"""The SQL that makes the tables and views, version by version, and brings journals into them."""
+"""The SQL that makes the tables, version by version, and the views, and brings journals into them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,12 @@ def schema_script(name: str) -> str:
 
 
 def apply_versions(connection: Any, found: int, wanted: int) -> None:
-    """Apply the files of every version of the schema above the found one, in order."""
+    """Make the tables of every version of the schema above the found one, in order."""
     for version in range(found + 1, wanted + 1):
-        for part in ("tables", "views"):
-            connection.execute(schema_script(f"{version}_{part}.sql"))
+        connection.execute(schema_script(f"{version}_tables.sql"))
         connection.execute("INSERT INTO pulseq_schema VALUES (?, now())", [version])
+
+
+def make_views(connection: Any) -> None:
+    """Make the views over the tables of the last version, whatever others were there."""
+    connection.execute(schema_script("views.sql"))

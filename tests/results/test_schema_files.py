@@ -7,15 +7,14 @@ from pathlib import Path
 import pytest
 
 from pulseq.results.database import SCHEMA_VERSION, connect_memory
-from pulseq.results.schema_files import apply_versions, schema_script
+from pulseq.results.schema_files import apply_versions, make_views, schema_script
 
 VERSIONS = range(1, SCHEMA_VERSION + 1)
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_each_version_has_tables_and_views(version: int) -> None:
-    for part in ("tables", "views"):
-        assert schema_script(f"{version}_{part}.sql")
+def test_each_version_has_tables(version: int) -> None:
+    assert schema_script(f"{version}_tables.sql")
 
 
 def test_there_are_files_of_no_other_version() -> None:
@@ -30,9 +29,12 @@ def test_versions_above_the_found_one_are_applied_and_noted_in_order(found: int,
     connection = connect_memory(memory_limit_bytes=256 << 20, temp_directory=tmp_path / "t")
     try:
         apply_versions(connection, 0, found)
+        if found:  # with views of that version
+            connection.execute("CREATE VIEW results AS SELECT run_id, test_id FROM verdicts")
         apply_versions(connection, found, SCHEMA_VERSION)
+        make_views(connection)
         applied = connection.execute("SELECT version FROM pulseq_schema ORDER BY rowid").fetchall()
-        results = connection.execute("SELECT count(*) FROM results").fetchone()
+        results = connection.execute("SELECT count(xpassed) FROM results").fetchone()
     finally:
         connection.close()
 

@@ -1,6 +1,69 @@
--- Version 3: what was not run is no error; tests of one name in two projects are not the same.
+-- The views, what people and programs read, over the tables of the last version.
+-- The deciding attempt of a verdict is its last one: attempt = verdicts.attempts.
 
-CREATE VIEW lineages AS
+CREATE OR REPLACE VIEW results AS
+SELECT
+    v.run_id,
+    r.suite,
+    v.test_id,
+    v.variant,
+    coalesce(nullif(t.name, ''), v.test_id) AS name,
+    t.body,
+    coalesce(v.node_id, a.node_id) AS node_id,
+    v.status,
+    v.reason,
+    v.flaky,
+    v.attempts,
+    a.duration,
+    a.queue_seconds,
+    a.started_at,
+    coalesce(a.started_at + to_microseconds(round(least(a.duration, 1e9) * 1e6)::BIGINT), v.closed_at) AS finished_at,
+    t.priority,
+    coalesce(v.error, a.error) AS error,
+    coalesce(a.simulated, false) AS simulated,
+    a.metrics,
+    CASE WHEN v.status = 'passed' THEN a.xpassed END AS xpassed
+FROM verdicts AS v
+LEFT JOIN attempts AS a
+    ON a.run_id = v.run_id AND a.test_id = v.test_id AND a.variant = v.variant AND a.attempt = v.attempts
+LEFT JOIN tests AS t
+    ON t.run_id = v.run_id AND t.test_id = v.test_id AND t.variant = v.variant
+LEFT JOIN runs AS r ON r.run_id = v.run_id;
+COMMENT ON VIEW results IS 'The verdicts: one row per test and variant of a run';
+COMMENT ON COLUMN results.run_id IS 'The run';
+COMMENT ON COLUMN results.suite IS 'Name of the suite';
+COMMENT ON COLUMN results.test_id IS 'Id of the test';
+COMMENT ON COLUMN results.variant IS 'The same test on another capability set; empty for the only one';
+COMMENT ON COLUMN results.name IS 'Name for people';
+COMMENT ON COLUMN results.body IS 'command, call, pytest, http or simulate';
+COMMENT ON COLUMN results.node_id IS 'Node of the deciding attempt; NULL when the test never started';
+COMMENT ON COLUMN results.status IS 'passed, failed, error or skipped';
+COMMENT ON COLUMN results.reason IS 'Why it did not simply pass';
+COMMENT ON COLUMN results.flaky IS 'It passed after at least one failed attempt in this run';
+COMMENT ON COLUMN results.attempts IS 'Attempts made; the last of them decided';
+COMMENT ON COLUMN results.duration IS 'Seconds that the body of the deciding attempt took; NULL when the test never started';
+COMMENT ON COLUMN results.queue_seconds IS 'Seconds that the deciding attempt could have started but waited';
+COMMENT ON COLUMN results.started_at IS 'When the body of the deciding attempt started; NULL when the test never started';
+COMMENT ON COLUMN results.finished_at IS 'started_at + duration; when the test was closed if it never started';
+COMMENT ON COLUMN results.priority IS 'low, medium, high or critical';
+COMMENT ON COLUMN results.error IS 'Why it is not passed, for a person to read';
+COMMENT ON COLUMN results.simulated IS 'A stand-in ran instead of a body';
+COMMENT ON COLUMN results.metrics IS 'Values of the deciding attempt: metrics[''duration'']';
+COMMENT ON COLUMN results.xpassed IS 'Why a test that passed was expected to fail, may be empty; NULL for all others';
+
+CREATE OR REPLACE VIEW metrics AS
+SELECT run_id, test_id, variant, attempt, node_id, entry.key AS name, entry.value AS value
+FROM (SELECT run_id, test_id, variant, attempt, node_id, unnest(map_entries(metrics)) AS entry FROM attempts);
+COMMENT ON VIEW metrics IS 'One row per metric value of an attempt';
+COMMENT ON COLUMN metrics.run_id IS 'The run';
+COMMENT ON COLUMN metrics.test_id IS 'Id of the test';
+COMMENT ON COLUMN metrics.variant IS 'Variant of the test';
+COMMENT ON COLUMN metrics.attempt IS 'Number of the attempt, from 1';
+COMMENT ON COLUMN metrics.node_id IS 'Where it was measured';
+COMMENT ON COLUMN metrics.name IS 'Name of the metric';
+COMMENT ON COLUMN metrics.value IS 'Its value, a finite number';
+
+CREATE OR REPLACE VIEW lineages AS
 WITH told AS (SELECT run_id, suite, started_at, nullif(options->>'$.projects[*]', []) AS projects FROM runs)
 SELECT told.run_id, told.suite, coalesce(told.projects, newest.projects, [told.suite]) AS projects
 FROM told
@@ -144,6 +207,30 @@ COMMENT ON COLUMN node_summary.busy_seconds IS 'Seconds that the bodies of all a
 COMMENT ON COLUMN node_summary.attempts IS 'Attempts made here, deciding or not';
 COMMENT ON COLUMN node_summary.not_run IS 'Tests that were stopped here before they had a verdict';
 
+CREATE OR REPLACE VIEW metric_summary AS
+SELECT
+    run_id,
+    name,
+    count(*) AS count,
+    min(value) AS min,
+    max(value) AS max,
+    avg(value) AS avg,
+    quantile_cont(value, 0.5) AS p50,
+    quantile_cont(value, 0.95) AS p95,
+    quantile_cont(value, 0.99) AS p99
+FROM metrics
+GROUP BY run_id, name;
+COMMENT ON VIEW metric_summary IS 'One row per run and metric, over all its attempts';
+COMMENT ON COLUMN metric_summary.run_id IS 'The run';
+COMMENT ON COLUMN metric_summary.name IS 'Name of the metric';
+COMMENT ON COLUMN metric_summary.count IS 'Attempts that reported it';
+COMMENT ON COLUMN metric_summary.min IS 'Least value';
+COMMENT ON COLUMN metric_summary.max IS 'Greatest value';
+COMMENT ON COLUMN metric_summary.avg IS 'Mean value';
+COMMENT ON COLUMN metric_summary.p50 IS 'Median, interpolated';
+COMMENT ON COLUMN metric_summary.p95 IS '95th percentile, interpolated';
+COMMENT ON COLUMN metric_summary.p99 IS '99th percentile, interpolated';
+
 CREATE OR REPLACE VIEW flaky_tests AS
 WITH recent AS (
     SELECT test_id, variant, v.run_id, project, status = 'passed' AS passed, flaky, closed_at
@@ -221,3 +308,44 @@ COMMENT ON COLUMN slowest_tests.p95 IS '95th percentile of the duration in secon
 COMMENT ON COLUMN slowest_tests.runs IS 'Runs that this rests on';
 COMMENT ON COLUMN slowest_tests.suite IS 'Name of the suite, as last told';
 COMMENT ON COLUMN slowest_tests.projects IS 'The project, as in lineages';
+
+CREATE OR REPLACE VIEW pytest_warnings AS
+SELECT
+    run_id, entry, test_id, variant, attempt, node_id,
+    w.category AS category, w.message AS message, w."location" AS "location", w."when" AS "when"
+FROM (
+    SELECT run_id, NULL::VARCHAR AS entry, test_id, variant, attempt, node_id, unnest(pytest_warnings) AS w
+    FROM attempts
+    UNION ALL
+    SELECT run_id, entry, NULL, NULL, NULL, node_id, unnest(warnings) FROM collections
+    UNION ALL
+    SELECT run_id, entry, NULL, NULL, NULL, node_id, unnest(warnings) FROM sessions
+);
+COMMENT ON VIEW pytest_warnings IS 'One row per warning that pytest recorded';
+COMMENT ON COLUMN pytest_warnings.run_id IS 'The run';
+COMMENT ON COLUMN pytest_warnings.entry IS 'Id of the pytest entry whose collection or session told it; NULL where a test did';
+COMMENT ON COLUMN pytest_warnings.test_id IS 'Id of the test; NULL where a collection or a session told it';
+COMMENT ON COLUMN pytest_warnings.variant IS 'Variant of the test';
+COMMENT ON COLUMN pytest_warnings.attempt IS 'Number of the attempt, from 1';
+COMMENT ON COLUMN pytest_warnings.node_id IS 'Where it was recorded';
+COMMENT ON COLUMN pytest_warnings.category IS 'Class of the warning: DeprecationWarning, …';
+COMMENT ON COLUMN pytest_warnings.message IS 'What it says';
+COMMENT ON COLUMN pytest_warnings."location" IS 'path:line where it was raised; may be empty';
+COMMENT ON COLUMN pytest_warnings."when" IS 'config, collect or runtest; SQL wants this name in quotes';
+
+CREATE OR REPLACE VIEW properties AS
+SELECT run_id, entry, test_id, variant, attempt, p[1] AS kind, p[2] AS name, p[3] AS value
+FROM (
+    SELECT run_id, NULL::VARCHAR AS entry, test_id, variant, attempt, unnest(properties) AS p FROM attempts
+    UNION ALL
+    SELECT run_id, entry, NULL, NULL, NULL, list_prepend('suite', unnest(properties)) FROM sessions
+);
+COMMENT ON VIEW properties IS 'One row per text that a test, or a suite, recorded about itself';
+COMMENT ON COLUMN properties.run_id IS 'The run';
+COMMENT ON COLUMN properties.entry IS 'Id of the pytest entry that recorded it; NULL where a test did';
+COMMENT ON COLUMN properties.test_id IS 'Id of the test; NULL for a property of the suite';
+COMMENT ON COLUMN properties.variant IS 'Variant of the test';
+COMMENT ON COLUMN properties.attempt IS 'Number of the attempt, from 1';
+COMMENT ON COLUMN properties.kind IS 'property (record_property), attribute (record_xml_attribute) or suite (record_testsuite_property)';
+COMMENT ON COLUMN properties.name IS 'Name of the property';
+COMMENT ON COLUMN properties.value IS 'Its value as text';

@@ -1,1 +1,0 @@
--- Version 4 has the views of version 3.

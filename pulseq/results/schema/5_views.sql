@@ -1,1 +1,0 @@
--- Version 5 has the views of version 3.
