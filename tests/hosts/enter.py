@@ -1,7 +1,8 @@
 """Runs a command on a host: `python enter.py PID USER COMMAND…`, PID its first process. Standard library alone.
 
-As `nsenter` does, but for two things. It does not stand still when the command does: what is stopped there would keep
-the host from ending. And what it is told to end by is told to the command, which ends with it.
+As `nsenter` does, but for three things. What is run has the host's processors. It does not stand still when the command
+does: what is stopped there would keep the host from ending. And what it is told to end by is told to the command, which
+ends with it.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ _libc = ctypes.CDLL(None, use_errno=True)
 
 
 def enter(pid: int) -> None:
-    """Have the namespaces of a process; that of processes only for the children of this one."""
+    """Have the namespaces of a process, and its processors; that of processes only for the children of this one."""
+    os.sched_setaffinity(0, os.sched_getaffinity(pid))
     files = [os.open(f"/proc/{pid}/ns/{kind}", os.O_RDONLY) for kind in _KINDS]
     for kind, file in zip(_KINDS, files, strict=True):
         if _libc.setns(file, 0):

@@ -8,7 +8,7 @@ import os
 import random
 import socket
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
@@ -53,13 +53,22 @@ class Lab:
             self.open_host(f"host{number}", size=size, shown=shown, disk=disk) for number in range(first, first + count)
         ]
 
-    def open_host(self, name: str, *, size: str = "2G", shown: Sequence[Path] = (), disk: Path | None = None) -> Host:
+    def open_host(
+        self,
+        name: str,
+        *,
+        size: str = "2G",
+        shown: Sequence[Path] = (),
+        disk: Path | None = None,
+        processors: Collection[int] | None = None,
+    ) -> Host:
         """One more host.
 
         Args:
             size: of its disk, as tmpfs takes it.
             shown: what of this machine is there at the same place, besides programs and this repository, to be read.
             disk: a directory of this machine below which its home directories are, instead of in memory; they stay.
+            processors: those of this machine that it has, by number; all by default.
         """
         homes = None if disk is None else disk / name
         if homes is not None:
@@ -71,6 +80,7 @@ class Lab:
             "name": name,
             "size": size,
             "homes": None if homes is None else str(homes),
+            "processors": sorted(os.sched_getaffinity(0) if processors is None else processors),
             "shown": _find_shown(shown),
             "files": {path: asdict(file) for path, file in describe_files(keys[name], self._key).items()},
         }

@@ -220,6 +220,16 @@ def test_a_disk_is_as_large_as_was_asked(hosts: Lab) -> None:
     assert "No space left on device" in told.stderr
 
 
+def test_a_host_has_the_processors_that_it_was_given(hosts: Lab) -> None:
+    processor = max(os.sched_getaffinity(0))
+    host = hosts.open_host("single", processors=[processor])
+    ask = [sys.executable, "-c", "import os; print(os.sched_getaffinity(0))"]
+
+    told = [host.run(ask), _ssh(hosts, host.name, shlex.join(ask))]
+
+    assert [f"{{{processor}}}\n"] * 2 == [one.stdout for one in told]
+
+
 #: A lab with all that a test may leave behind, killed in the middle of it.
 LEAVING = """
 import sys

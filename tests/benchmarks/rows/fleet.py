@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from tests.benchmarks.bench import Bench, run_command
 from tests.benchmarks.row import CannotMeasureError, Compare, Measured, Row, Samples, at_most
 from tests.benchmarks.rows import real_suites
 from tests.benchmarks.standing import pulseq_up, standing_of
+from tests.hosts.host import Host
 from tests.hosts.lab import Lab, open_lab
 from tests.hosts.needs import find_missing
 
@@ -51,7 +53,7 @@ def measure(bench: Bench) -> Measured:
         if bench.wants(DISPATCH):
             measured[DISPATCH] = _measure_dispatch(bench, lab)
         if bench.wants(NETWORKX_LOCAL, NETWORKX_XDIST):
-            measured |= _measure_networkx(bench, lab)
+            measured |= _measure_networkx(bench, lab, (environments,))
     return measured
 
 
@@ -86,7 +88,7 @@ def _measure_dispatch(bench: Bench, lab: Lab) -> Samples:
     count = bench.size(500, 100)
     tests = "".join(f"  - {{id: t{number}, simulate: {{duration: 0}}}}\n" for number in range(count))
     project = make_project(bench.directory(DISPATCH), f"suite: many\ntests:\n{tests}")
-    with _two_fleets(bench, lab) as fleets:
+    with _two_fleets(bench, lab, lab.hosts) as fleets:
         sides = [partial(_milliseconds_a_test, project, home, count) for home in fleets]
         for side in sides:
             side()  # the nodes import what a first run imports
@@ -94,15 +96,23 @@ def _measure_dispatch(bench: Bench, lab: Lab) -> Samples:
     return Samples({"ssh": over_ssh}, {"local": local})
 
 
-def _measure_networkx(bench: Bench, lab: Lab) -> dict[str, Samples]:
+def _measure_networkx(bench: Bench, lab: Lab, shown: tuple[Path, ...]) -> dict[str, Samples]:
     suite = real_suites.NETWORKX
     python = bench.environments.python(suite.environment, suite.packages)
     package = suite.quick if bench.quick else suite.target
     directory = bench.directory(NETWORKX_LOCAL)
-    for host in lab.hosts:
+    # Each has one processor, as a machine of one slot has: they share this machine's, and both would have both.
+    processors = sorted(os.sched_getaffinity(0))
+    if len(processors) < HOSTS:
+        raise CannotMeasureError(f"{HOSTS} hosts of a processor each are asked for, and there is one processor")
+    hosts = [
+        lab.open_host(f"single{number}", shown=shown, disk=bench.directory("homes"), processors=[processor])
+        for number, processor in enumerate(processors[:HOSTS])
+    ]
+    for host in hosts:
         # The suite is the environment's, which is there at the same path, and so is an empty directory to run it in.
         host.run(["mkdir", "-p", directory])
-    with _two_fleets(bench, lab) as (far, near):
+    with _two_fleets(bench, lab, hosts) as (far, near):
         sides = {
             "ssh": partial(real_suites.run_ours, directory, python, package, far, "--no-ship"),
             "local": partial(real_suites.run_ours, directory, python, package, near),
@@ -118,9 +128,9 @@ def _measure_networkx(bench: Bench, lab: Lab) -> dict[str, Samples]:
 
 
 @contextmanager
-def _two_fleets(bench: Bench, lab: Lab) -> Iterator[tuple[Path, Path]]:
+def _two_fleets(bench: Bench, lab: Lab, hosts: Sequence[Host]) -> Iterator[tuple[Path, Path]]:
     """State directories of two nodes that are up on hosts, and of two on this machine; one slot each."""
-    names = [host.name for host in lab.hosts]
+    names = [host.name for host in hosts]
     up = partial(pulseq_up, nodes=HOSTS, slots=1)
     with (
         up(bench.directory("far") / "home", hosts=names, variables=lab.environment) as far,
