@@ -176,7 +176,7 @@ def render_cluster(
         lines.append(f"  members of the site reach it at tls://{safe_line(cluster.listen)}")
     told = {part.name: _say_part(part, views.get(part.name), now) for part in cluster.parts}
     told |= {node_id: ["joined", *say_view(view, now)] for node_id, view in views.items() if node_id not in told}
-    told |= {spec.id: ["has not joined"] for spec in cluster.fleet.nodes if spec.joins and spec.id not in told}
+    told |= {spec.id: ["not joined"] for spec in cluster.fleet.nodes if spec.joins and spec.id not in told}
     for node_id, mark in marks.items():
         view = views.get(node_id)
         idle = view is not None and not view.dispatches

@@ -133,7 +133,7 @@ class HealthWatch:
     def _why_gone(self, node_id: str, now: float) -> str:
         known = self.latest.get(node_id)
         if known is None or known.address is None:
-            return "it has not joined the scheduler"
+            return "it is not joined to the scheduler"
         return f"it has left the scheduler; last seen {self._lives.silence_of(node_id, now):.1f} s ago"
 
     def _gone(self, node_id: str, why: str) -> NodeHealth:

@@ -146,7 +146,10 @@ class _Looking:
         return None
 
     def _take_link(self, path: str, found: FoundFiles) -> None:
-        target = os.readlink(self.root / path)
+        try:
+            target = os.readlink(self.root / path)
+        except OSError:  # gone since it was seen, or no link any more
+            return
         there = Path(os.path.realpath(self.root / path))
         if not there.is_relative_to(self.real_root):
             found.left_out.append((path, f"points to {target!r}, which is outside the project"))

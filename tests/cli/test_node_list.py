@@ -30,7 +30,7 @@ BUSY = FleetNode(
     NodeMark("lab1", MarkState.DRAINING, "new \x1b[31mfirmware", "anna@desk"),
     {"r1": 2, "r2": 1},
 )
-GONE = FleetNode("n", "local", "localhost", NodeHealth("n", Liveness.INACTIVE, "it has not joined the scheduler"))
+GONE = FleetNode("n", "local", "localhost", NodeHealth("n", Liveness.INACTIVE, "it is not joined to the scheduler"))
 
 
 def test_people_read_what_a_node_is_has_and_does_and_why_it_gets_no_tests() -> None:
@@ -39,7 +39,7 @@ def test_people_read_what_a_node_is_has_and_does_and_why_it_gets_no_tests() -> N
         "heard of 1 s ago; load 0.50; 8.0 GB of memory free; 90.0 GB of disk free",
         "      gets no tests: draining by anna@desk: new firmware",
         "n     inactive; local localhost",
-        "      gets no tests: inactive: it has not joined the scheduler",
+        "      gets no tests: inactive: it is not joined to the scheduler",
     ] == list(render_nodes([BUSY, GONE]))
 
 

@@ -116,7 +116,7 @@ def test_a_node_that_is_to_be_there_is_told_of_before_it_comes_and_never_forgott
     watch.take([], 2)
     long_after = watch.take([], 10_000)
 
-    assert [(INACTIVE, "it has not joined the scheduler")] == [(row.liveness, row.why) for row in before.rows]
+    assert [(INACTIVE, "it is not joined to the scheduler")] == [(row.liveness, row.why) for row in before.rows]
     assert [(INACTIVE, ACTIVE)] == _changes(there)
     assert [INACTIVE] == [row.liveness for row in long_after.rows]
 

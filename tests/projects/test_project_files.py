@@ -95,6 +95,20 @@ def test_a_project_that_vanishes_is_told(project: Path, monkeypatch: pytest.Monk
         found(project)
 
 
+def test_a_link_that_vanishes_while_it_is_looked_at_is_none(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (project / "link").symlink_to("a.py")
+    read = os.readlink
+
+    def lose_and_read(place: Any, **options: Any) -> Any:
+        if place == project / "link":
+            place.unlink()
+        return read(place, **options)
+
+    monkeypatch.setattr(os, "readlink", lose_and_read)
+
+    assert [] == found(project).links
+
+
 def test_links_within_travel_and_those_that_point_out_are_told(project: Path) -> None:
     (project / "in").symlink_to("src/b.py")
     (project / "src" / "whole").symlink_to(project / "build")

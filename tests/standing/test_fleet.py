@@ -52,7 +52,7 @@ def test_each_node_that_is_there_or_is_to_be_is_seen() -> None:
     assert ("a", "local", 2, {}) == (a.id, a.way, a.view and a.view.slots, a.runs)
     assert ("b", None, Liveness.INACTIVE) == (b.id, b.view, b.health.liveness)
     assert b.why_no_work is not None
-    assert b.why_no_work.startswith("restarting (its process ended with -9); inactive: it has not joined")
+    assert b.why_no_work.startswith("restarting (its process ended with -9); inactive: it is not joined")
     assert ("c", "joined", "lab") == (c.id, c.way, c.host)
     assert ("d", "joined", "") == (d.id, d.way, d.host)
     assert "cordoned" in (c.why_no_work or "")
