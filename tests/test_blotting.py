@@ -15,7 +15,8 @@ from pulseq.blotting import blot_texts, forms_of, make_blotter
 from pulseq.events import AttemptFinished, NodeJoined, RunNote, RunStarted, TestPlanned
 from pulseq.execution.metrics import measured_metrics
 from pulseq.execution.runtime.blotting import Blotter
-from pulseq.models import AttemptResult, CollectedItem, Collection, PytestWarning, Reason, Status
+from pulseq.models import AttemptResult, PytestWarning, Reason, Status
+from pulseq.pytest_sessions import CollectedItem, Collection
 
 SECRET = "pass word"
 

@@ -7,7 +7,7 @@ import dataclasses
 import pytest
 
 from pulseq.bounds import MOST_ID_CHARACTERS
-from pulseq.models import CommandBody, Priority, SimulateBody, Suite, TestCase, name_pack
+from pulseq.models import CommandBody, Priority, SimulateBody, Suite, TestCase
 
 LONG = "a" * MOST_ID_CHARACTERS + "b"
 
@@ -42,19 +42,6 @@ def test_names_of_tests_and_suites_are_bounded() -> None:
     named = TestCase("a", SimulateBody(), name=LONG), Suite(LONG, ())
 
     assert [True, True] == [len(one.name) <= MOST_ID_CHARACTERS for one in named]
-
-
-@pytest.mark.parametrize(
-    ("nodeids", "name"),
-    [
-        (["a.py::t"], "a.py (1 tests)"),
-        (["a.py::t", "a.py::u"], "a.py (2 tests)"),
-        (["a.py::t", "b.py::t", "a.py::u"], "a.py and 1 more file (3 tests)"),
-        (["a.py::t", "b.py::t", "c.py::t"], "a.py and 2 more files (3 tests)"),
-    ],
-)
-def test_a_pack_is_called_after_its_first_file(nodeids: list[str], name: str) -> None:
-    assert name == name_pack(nodeids)
 
 
 @pytest.mark.parametrize(

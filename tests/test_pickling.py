@@ -8,8 +8,9 @@ import pickle
 import pytest
 from msgspec.structs import replace
 
-from pulseq.models import AttemptResult, CollectedItem, PytestOrder, Reason, Status
+from pulseq.models import AttemptResult, Reason, Status
 from pulseq.protocol.from_node import AttemptStart
+from pulseq.pytest_sessions import CollectedItem, PytestOrder
 
 RESULT = AttemptResult("a", 2, "node1", Status.FAILED, "chrome", Reason.ASSERTION, metrics={"x": 1.5}, warnings=("w",))
 

@@ -15,7 +15,8 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 FLOORS = (
-    {"artifacts", "bounds", "errors", "marks", "models", "fleet", "project", "events", "records", "runtime"},
+    {"artifacts", "bounds", "errors", "marks", "models", "fleet", "project"}
+    | {"pytest_sessions", "events", "records", "runtime"},
     {"background", "blobs", "blotting", "capabilities", "ownership", "safe_text"},
     {"processes", "protocol", "security"},
     {"planning", "projects", "suites", "execution", "results", "reports"},
@@ -67,6 +68,7 @@ KNOWN_TO_NODES = (
             "errors",
             "fleet",
             "models",
+            "pytest_sessions",
             "ownership",
             "project",
             "protocol",
@@ -210,7 +212,7 @@ def strangers_away_from_their_address(modules: Modules) -> Iterator[str]:
 
 def execution_that_knows_more_than_it_stands_on(modules: Modules) -> Iterator[str]:
     for name, target in find_imports(modules):
-        below = ("models", "errors", "execution", "processes", "protocol")
+        below = ("models", "pytest_sessions", "errors", "execution", "processes", "protocol")
         known = inside(target, *(f"pulseq.{room}" for room in below))
         if inside(name, "pulseq.execution") and inside(target, "pulseq") and not known:
             yield f"{name} imports {target}"

@@ -13,7 +13,7 @@ from distributed import Client
 from distributed.protocol.serialize import to_serialize
 
 from pulseq.background import Background
-from pulseq.models import Collection, Key, PytestSpec
+from pulseq.models import Key
 from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.entry_points import TAKE_DIRECTLY, SealedMessage, take_dispatch, take_message, task_key
 from pulseq.protocol.project_files import Done, Lacking, Workspace
@@ -34,6 +34,7 @@ from pulseq.protocol.to_node import (
     RunTask,
 )
 from pulseq.protocol.work import Dispatch
+from pulseq.pytest_sessions import Collection, PytestSpec
 
 logger = logging.getLogger("pulseq.nodes")
 

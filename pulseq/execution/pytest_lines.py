@@ -12,8 +12,9 @@ from dataclasses import dataclass, field
 from pulseq.execution.pytest_results import attempt_results, late_result, unmeasured_result
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.body_environment import remove_tree
-from pulseq.models import AttemptResult, PytestOrder, Reason
+from pulseq.models import AttemptResult, Reason
 from pulseq.processes.message_line import LineClosedError, MessageLine
+from pulseq.pytest_sessions import PytestOrder
 
 #: How long a process that was told to end may take; it answers at once unless the machine is choking.
 END_SECONDS = 5.0

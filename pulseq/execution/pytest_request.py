@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from pulseq.execution.runtime import wire
-from pulseq.models import PytestSpec
+from pulseq.pytest_sessions import PytestSpec
 
 
 def collect_request(spec: PytestSpec, *, slots: int, secrets: Sequence[str], rewritten: Path) -> wire.Message:

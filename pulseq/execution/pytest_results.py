@@ -10,17 +10,8 @@ from typing import Any
 from msgspec.structs import replace
 
 from pulseq.execution.metrics import join_metrics, measured_metrics
-from pulseq.models import (
-    AttemptResult,
-    CollectedItem,
-    CollectedVerdict,
-    Collection,
-    PytestOrder,
-    PytestWarning,
-    Reason,
-    SessionResult,
-    Status,
-)
+from pulseq.models import AttemptResult, PytestWarning, Reason, Status
+from pulseq.pytest_sessions import CollectedItem, CollectedVerdict, Collection, PytestOrder, SessionResult
 
 #: What is kept of one attempt, one collection or one end of a session, in numbers and in characters.
 MOST_WARNINGS = 100

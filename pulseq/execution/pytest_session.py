@@ -28,16 +28,9 @@ from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.blotting import Blotter
 from pulseq.execution.runtime.pytest_rewrite_store import make_private
 from pulseq.execution.shared_zygote import ZygoteLine
-from pulseq.models import (
-    PRIVATE_PREFIXES,
-    AttemptResult,
-    Collection,
-    PytestOrder,
-    PytestSpec,
-    Reason,
-    SessionResult,
-)
+from pulseq.models import PRIVATE_PREFIXES, AttemptResult, Reason
 from pulseq.processes.message_line import LineClosedError
+from pulseq.pytest_sessions import Collection, PytestOrder, PytestSpec, SessionResult
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0

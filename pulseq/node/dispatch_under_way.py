@@ -9,8 +9,9 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from pulseq.models import Key, PytestOrder, PytestSpec
+from pulseq.models import Key
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work, pack_name
+from pulseq.pytest_sessions import PytestOrder, PytestSpec
 
 
 class DispatchUnderWay:

@@ -6,8 +6,8 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from pulseq.models import PytestOrder, PytestSpec
 from pulseq.node.node_slots import NodeSlots, Place
+from pulseq.pytest_sessions import PytestOrder, PytestSpec
 
 #: An answer that takes longer than this is not waited for: pytest is then told of no next item.
 PATIENCE_SECONDS = 5.0

@@ -18,9 +18,6 @@ from distributed.worker_state_machine import SecedeEvent
 
 from pulseq.errors import InfrastructureError
 from pulseq.execution.executor import Executor
-from pulseq.models import (
-    Collection,
-)
 from pulseq.node.giving_way import GivingWay
 from pulseq.node.host_projects import HostProjects
 from pulseq.node.node_slots import NodeSlots
@@ -52,6 +49,7 @@ from pulseq.protocol.to_node import (
     RunTask,
 )
 from pulseq.protocol.work import Dispatch
+from pulseq.pytest_sessions import Collection
 
 logger = logging.getLogger("pulseq.nodes")
 

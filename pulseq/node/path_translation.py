@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 
 from msgspec import Struct, structs
 
-from pulseq.models import Collection, PytestSpec
 from pulseq.protocol.project_files import PrepareOrder, Workspace
 from pulseq.protocol.work import Dispatch, TestWork, Work
+from pulseq.pytest_sessions import Collection, PytestSpec
 
 T = TypeVar("T")
 

@@ -18,15 +18,7 @@ from pulseq.blotting import blot_texts
 from pulseq.execution.executor import Executor
 from pulseq.execution.pytest_lines import AskNext
 from pulseq.execution.pytest_session import PytestSession
-from pulseq.models import (
-    AttemptOrder,
-    AttemptResult,
-    Collection,
-    Key,
-    PytestOrder,
-    PytestSpec,
-    Reason,
-)
+from pulseq.models import AttemptOrder, AttemptResult, Key, Reason
 from pulseq.node.attempt_ends import AttemptEnds
 from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.node.machine_memory import MachineMemory
@@ -54,6 +46,7 @@ from pulseq.protocol.to_node import (
     NoNext,
 )
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
+from pulseq.pytest_sessions import Collection, PytestOrder, PytestSpec
 
 T = TypeVar("T")
 

@@ -10,8 +10,9 @@ import msgspec
 from msgspec import Struct
 
 from pulseq.artifacts import LeftFile
-from pulseq.models import AttemptResult, Key, SessionResult
+from pulseq.models import AttemptResult, Key
 from pulseq.protocol.coding import PROTOCOL, ProtocolError, decode, encode
+from pulseq.pytest_sessions import SessionResult
 
 
 class AttemptStart(Struct, frozen=True, tag="attempt_start"):

@@ -7,10 +7,11 @@ from typing import TypeAlias
 
 from msgspec import Struct, field
 
-from pulseq.models import Key, PytestSpec
+from pulseq.models import Key
 from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.project_files import BlobPart, Manifest, PrepareOrder, Workspace
 from pulseq.protocol.work import Dispatch
+from pulseq.pytest_sessions import PytestSpec
 
 
 class BodyVariables(Struct, frozen=True):

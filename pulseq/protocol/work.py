@@ -8,7 +8,8 @@ from uuid import UUID
 
 from msgspec import Struct
 
-from pulseq.models import Key, PytestOrder, PytestSpec, TestCase, name_pack
+from pulseq.models import Key, TestCase
+from pulseq.pytest_sessions import PytestOrder, PytestSpec, name_pack
 
 
 class TestWork(Struct, frozen=True, tag="test"):

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from pulseq.errors import UsageError
 from pulseq.events import AttemptFinished, AttemptStarted, Event, PrefectRunKnown, RunFinished, TestClosed
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, Status, name_pack
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, Status
+from pulseq.pytest_sessions import name_pack
 from pulseq.results.journal import read_journal
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from pulseq.cluster.cluster import LiveNode
 from pulseq.errors import UsageError
 from pulseq.events import EntryCollected, RunNote
-from pulseq.models import Collection, PytestBody, PytestSpec, Reason, Suite, TestCase
+from pulseq.models import PytestBody, Reason, Suite, TestCase
+from pulseq.pytest_sessions import Collection, PytestSpec
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.expansion import NO_TESTS, CollectedTests, items_of, spec_of
 from pulseq.run.last_failed import LastFailed

@@ -17,7 +17,7 @@ from pulseq.cluster.cluster import Cluster, LiveNode
 from pulseq.cluster.node_client import NodeClient
 from pulseq.events import Event, RunNote, SessionFinished
 from pulseq.marks import MarkState, NodeMark
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, PytestSpec, Reason, TestCase
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, Reason, TestCase
 from pulseq.orchestration.delivery import Delivery
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.from_node import (
@@ -33,6 +33,7 @@ from pulseq.protocol.from_node import (
     TaskRunState,
     TestsGivenBack,
 )
+from pulseq.pytest_sessions import PytestSpec
 from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.command_cases import CommandCases
 from pulseq.run.expansion import session_row

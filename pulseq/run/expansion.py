@@ -4,18 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from pulseq.models import (
-    AttemptResult,
-    CollectedVerdict,
-    Collection,
-    PytestBody,
-    PytestItemBody,
-    PytestSpec,
-    Reason,
-    SessionResult,
-    Status,
-    TestCase,
-)
+from pulseq.models import AttemptResult, PytestBody, PytestItemBody, Reason, Status, TestCase
+from pulseq.pytest_sessions import CollectedVerdict, Collection, PytestSpec, SessionResult
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,11 +8,12 @@ from uuid import uuid4
 
 from msgspec.structs import replace
 
-from pulseq.models import Key, PytestItemBody, PytestOrder, PytestSpec, TestCase
+from pulseq.models import Key, PytestItemBody, TestCase
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.names import name_task_run
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work, pack_name
+from pulseq.pytest_sessions import PytestOrder, PytestSpec
 from pulseq.run.in_flight import DispatchInFlight
 from pulseq.run.ledger import Ledger
 

@@ -10,11 +10,12 @@ import pytest
 
 from pulseq.cluster import node_client
 from pulseq.cluster.node_client import NodeClient
-from pulseq.models import Collection, PytestSpec, SimulateBody, TestCase
+from pulseq.models import SimulateBody, TestCase
 from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.project_files import Done
 from pulseq.protocol.to_node import Collect, DropArtifacts, FetchArtifact, LeaveRun, MakeWorkspace, Order
 from pulseq.protocol.work import Dispatch, TestWork
+from pulseq.pytest_sessions import Collection, PytestSpec
 
 ORDER = Order("r", MakeWorkspace())
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)

@@ -19,13 +19,14 @@ from hypothesis import strategies as st
 from pulseq.cluster.cluster import LiveNode
 from pulseq.events import AttemptStarted, TestClosed
 from pulseq.fleet import FrameworkConfig
-from pulseq.models import AttemptResult, Key, PytestItemBody, PytestOrder, PytestSpec, Status, TestCase
+from pulseq.models import AttemptResult, Key, PytestItemBody, Status, TestCase
 from pulseq.node.node_slots import NodeSlots
 from pulseq.node.run_on_node import RunOnNode
 from pulseq.node.surroundings import Surroundings
 from pulseq.protocol.from_node import NodeMessage
 from pulseq.protocol.to_node import BodyVariables, NoNext
 from pulseq.protocol.work import Dispatch, PytestWork
+from pulseq.pytest_sessions import PytestOrder, PytestSpec
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.work_stealing import units_of

@@ -19,12 +19,13 @@ from pulseq.cluster.health import Sighting
 from pulseq.cluster.health_watch import HealthWatch
 from pulseq.events import AttemptFinished, AttemptStarted, NodeLost, TestClosed
 from pulseq.fleet import FrameworkConfig
-from pulseq.models import AttemptResult, CommandBody, PytestItemBody, PytestSpec, Reason, Status, TestCase
+from pulseq.models import AttemptResult, CommandBody, PytestItemBody, Reason, Status, TestCase
 from pulseq.planning.liveness import LivenessRule
 from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.from_node import AttemptStart, DispatchDone, NodeMessage
 from pulseq.protocol.node_probe import Answer
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
+from pulseq.pytest_sessions import PytestSpec
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_health import RunHealth
 from pulseq.run.run_queue import RunQueue

@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 from pulseq.execution.pytest_session import PytestSession
-from pulseq.models import AttemptResult, Collection, PytestOrder, PytestSpec, SessionResult
+from pulseq.models import AttemptResult
+from pulseq.pytest_sessions import Collection, PytestOrder, PytestSpec, SessionResult
 
 #: Fixtures that run bodies and suites as a node does.
 IN_PROCESSES = {"suite", "run_body", "run_bodies", "in_executor"}

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from pulseq.models import AttemptResult, PytestOrder, SessionResult
+from pulseq.models import AttemptResult
+from pulseq.pytest_sessions import PytestOrder, SessionResult
 
 both_isolations = pytest.mark.parametrize("isolation", ["fork", "interpreter"])
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pulseq.artifacts import ArtifactRules
 from pulseq.execution.pytest_request import collect_request, session_name, wanted_files
-from pulseq.models import PytestSpec
+from pulseq.pytest_sessions import PytestSpec
 
 SPEC = PytestSpec("r", "unit", ("tests",), ("-x",), False, "/shop", None)
 

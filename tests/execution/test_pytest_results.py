@@ -10,7 +10,8 @@ from pulseq.execution.pytest_results import (
     collection_of,
     session_result,
 )
-from pulseq.models import PytestOrder, PytestWarning, Reason, SessionResult, Status
+from pulseq.models import PytestWarning, Reason, Status
+from pulseq.pytest_sessions import PytestOrder, SessionResult
 
 ORDER = PytestOrder("unit::t.py::test_a", "v", "t.py::test_a", attempt=2)
 WARNING = {"category": "DeprecationWarning", "message": "old", "location": "t.py:3", "when": "runtest"}

@@ -17,7 +17,8 @@ import psutil
 import pytest
 
 from pulseq.execution import shared_zygote
-from pulseq.models import AttemptResult, PytestOrder, Reason, Status
+from pulseq.models import AttemptResult, Reason, Status
+from pulseq.pytest_sessions import PytestOrder
 
 SUITES: dict[str, dict[str, str]] = {
     "verdicts": {

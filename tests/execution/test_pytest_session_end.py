@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from pulseq.models import AttemptResult, PytestOrder
+from pulseq.models import AttemptResult
+from pulseq.pytest_sessions import PytestOrder
 
 TESTS = {"test_a.py": "def test_a(): pass\ndef test_b(): pass\n"}
 WORKER_ENDS_BADLY = """

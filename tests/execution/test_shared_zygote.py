@@ -17,7 +17,8 @@ import pytest
 
 from pulseq.execution import shared_zygote
 from pulseq.execution.pytest_session import PytestSession
-from pulseq.models import AttemptResult, PytestOrder, Status
+from pulseq.models import AttemptResult, Status
+from pulseq.pytest_sessions import PytestOrder
 from tests.system.workplace import until
 
 COUNTED = {
@@ -34,7 +35,7 @@ ANOTHER_NODE = """
     import asyncio, signal, sys
     from pathlib import Path
     from pulseq.execution.pytest_session import PytestSession
-    from pulseq.models import PytestSpec
+    from pulseq.pytest_sessions import (PytestSpec)
 
     async def main(cwd, temp, shared):
         spec = PytestSpec("run-1", "unit", (".",), (), False, cwd, None)

@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pulseq.models import Key, PytestOrder, PytestSpec, SimulateBody, TestCase
+from pulseq.models import Key, SimulateBody, TestCase
 from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
+from pulseq.pytest_sessions import PytestOrder, PytestSpec
 
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
 

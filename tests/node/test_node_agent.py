@@ -12,7 +12,7 @@ import pytest
 
 from pulseq.blobs import digest_of
 from pulseq.errors import InfrastructureError
-from pulseq.models import AttemptOrder, CommandBody, PytestSpec, TestCase
+from pulseq.models import AttemptOrder, CommandBody, TestCase
 from pulseq.node.host_projects import HostProjects
 from pulseq.node.node_agent import NodeAgent
 from pulseq.node.run_on_node import RunOnNode
@@ -32,6 +32,7 @@ from pulseq.protocol.to_node import (
     Order,
     PutBlobs,
 )
+from pulseq.pytest_sessions import PytestSpec
 
 
 def test_like_a_login_bodies_have_nothing_of_what_the_node_was_started_with(

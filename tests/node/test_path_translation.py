@@ -10,23 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.models import (
-    AttemptResult,
-    CallBody,
-    CollectedItem,
-    Collection,
-    CommandBody,
-    PytestOrder,
-    PytestSpec,
-    PytestWarning,
-    Reason,
-    Status,
-    TestCase,
-)
+from pulseq.models import AttemptResult, CallBody, CommandBody, PytestWarning, Reason, Status, TestCase
 from pulseq.node.path_translation import PathTranslation
 from pulseq.protocol.from_node import AttemptEnd, CasesFound, DispatchDone
 from pulseq.protocol.project_files import Workspace
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
+from pulseq.pytest_sessions import CollectedItem, Collection, PytestOrder, PytestSpec
 
 PATHS = PathTranslation(Workspace("/home/me/shop", "/c/w/ab/shop", ("/real/shop",)))
 

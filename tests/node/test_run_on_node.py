@@ -11,13 +11,14 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from pulseq.models import AttemptResult, PytestOrder, PytestSpec, SimulateBody, TestCase
+from pulseq.models import AttemptResult, SimulateBody, TestCase
 from pulseq.node.node_slots import NodeSlots
 from pulseq.node.run_on_node import RunOnNode
 from pulseq.node.surroundings import Surroundings
 from pulseq.protocol.from_node import DispatchDone, NextAsked, NodeMessage, TestsGivenBack
 from pulseq.protocol.to_node import BodyVariables, NoNext
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
+from pulseq.pytest_sessions import PytestOrder, PytestSpec
 
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
 AskNext = Callable[[], Awaitable[PytestOrder | None]]

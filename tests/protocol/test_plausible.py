@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from pulseq.models import AttemptResult, SessionResult, Status
+from pulseq.models import AttemptResult, Status
 from pulseq.protocol.from_node import (
     AttemptEnd,
     AttemptStart,
@@ -26,6 +26,7 @@ from pulseq.protocol.from_node import (
     encode_report,
 )
 from pulseq.protocol.plausible import plausible
+from pulseq.pytest_sessions import SessionResult
 
 NOW = 2_000_000_000.0
 RESULT = AttemptResult("t", 1, "n", Status.PASSED, started_at=NOW - 5, duration=5.0, exit_code=0, metrics={"m": 1.0})

@@ -6,7 +6,6 @@ from typing import get_args
 
 import pytest
 
-from pulseq.models import PytestSpec
 from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.project_files import Manifest
 from pulseq.protocol.to_node import (
@@ -28,6 +27,7 @@ from pulseq.protocol.to_node import (
     RunTask,
 )
 from pulseq.protocol.work import Dispatch
+from pulseq.pytest_sessions import PytestSpec
 
 SPEC = PytestSpec("r", "unit", ("tests",), ("-x",), False, "/", None, (("A", "b"),))
 MESSAGES: tuple[DriverMessage, ...] = (

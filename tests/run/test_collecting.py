@@ -14,7 +14,8 @@ from pulseq.cluster.cluster import LiveNode
 from pulseq.errors import UsageError
 from pulseq.events import Event, RunNote, TestClosed, TestExpanded, TestPlanned
 from pulseq.fleet import FrameworkConfig
-from pulseq.models import CollectedItem, Collection, PytestBody, PytestSpec, SimulateBody, Suite, TestCase
+from pulseq.models import PytestBody, SimulateBody, Suite, TestCase
+from pulseq.pytest_sessions import CollectedItem, Collection, PytestSpec
 from pulseq.run import collecting
 from pulseq.run.collecting import accept_suite
 from pulseq.run.dispatcher import Dispatcher

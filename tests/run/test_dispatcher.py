@@ -16,18 +16,7 @@ from pulseq.cluster.cluster import LiveNode
 from pulseq.events import AttemptFinished, AttemptStarted, Event, NodeLost, RunNote, TestClosed
 from pulseq.fleet import FrameworkConfig
 from pulseq.marks import MarkState, NodeMark
-from pulseq.models import (
-    AttemptResult,
-    CommandBody,
-    PytestBody,
-    PytestItemBody,
-    PytestOrder,
-    PytestSpec,
-    Reason,
-    SimulateBody,
-    Status,
-    TestCase,
-)
+from pulseq.models import AttemptResult, CommandBody, PytestBody, PytestItemBody, Reason, SimulateBody, Status, TestCase
 from pulseq.protocol.coding import PROTOCOL, ProtocolError, encode
 from pulseq.protocol.from_node import (
     AttemptStart,
@@ -39,6 +28,7 @@ from pulseq.protocol.from_node import (
     TestsGivenBack,
 )
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
+from pulseq.pytest_sessions import PytestOrder, PytestSpec
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_queue import RunQueue
 from tests.reports_home import said_by

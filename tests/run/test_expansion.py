@@ -4,19 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from pulseq.models import (
-    AttemptResult,
-    CollectedItem,
-    CollectedVerdict,
-    Collection,
-    Priority,
-    PytestBody,
-    PytestItemBody,
-    PytestSpec,
-    Reason,
-    Status,
-    TestCase,
-)
+from pulseq.models import AttemptResult, Priority, PytestBody, PytestItemBody, Reason, Status, TestCase
+from pulseq.pytest_sessions import CollectedItem, CollectedVerdict, Collection, PytestSpec
 from pulseq.run.expansion import items_of, spec_of
 
 ENTRY = TestCase(

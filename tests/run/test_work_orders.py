@@ -2,19 +2,11 @@
 
 from __future__ import annotations
 
-from pulseq.models import (
-    AttemptResult,
-    Priority,
-    PytestItemBody,
-    PytestSpec,
-    Reason,
-    SimulateBody,
-    Status,
-    TestCase,
-)
+from pulseq.models import AttemptResult, Priority, PytestItemBody, Reason, SimulateBody, Status, TestCase
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.work import PytestWork, TestWork
+from pulseq.pytest_sessions import PytestSpec
 from pulseq.run.ledger import Begun, Ledger
 from pulseq.run.work_orders import build_dispatch, build_work
 from tests.run.told import Told

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pulseq.models import PytestOrder, SessionResult
+from pulseq.pytest_sessions import PytestOrder, SessionResult
 
 ISOLATIONS = ("fork", "interpreter")
 PLAIN = "def test_a(): pass\n"

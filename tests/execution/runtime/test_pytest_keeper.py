@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from pulseq.models import PytestOrder, Reason, Status
+from pulseq.models import Reason, Status
+from pulseq.pytest_sessions import PytestOrder
 from tests.promises import OUTLIVED_SECONDS
 
 REST = "def test_before(): pass\n{}\ndef test_after(): pass\n"

@@ -15,7 +15,7 @@ import pytest
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.execution.runtime import pytest_rewriting
 from pulseq.execution.runtime.pytest_rewriting import Team
-from pulseq.models import Collection
+from pulseq.pytest_sessions import Collection
 
 #: Notes each file that this process rewrites, as long as nobody has done so before.
 NOTING = """

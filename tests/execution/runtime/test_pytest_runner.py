@@ -6,7 +6,8 @@ import asyncio
 import os
 from typing import Any
 
-from pulseq.models import AttemptResult, PytestOrder, Reason, Status
+from pulseq.models import AttemptResult, Reason, Status
+from pulseq.pytest_sessions import PytestOrder
 
 LATE = """
 import pytest
