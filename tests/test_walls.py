@@ -323,6 +323,15 @@ def test_the_page_on_architecture_names_files_that_there_are() -> None:
     assert set() == {name for name in named if not any((ROOT / top / name).is_file() for top in ("", "pulseq"))}
 
 
+def test_the_page_on_architecture_names_what_is_in_its_files() -> None:
+    page = (ROOT / "docs" / "explanation" / "architecture.md").read_text()
+    named = set(re.findall(r"`((?:\w+/)*\w+\.py)` \(`(\w+)`\)", page))
+    assert len(named) > 5
+    texts = {file: (ROOT / "pulseq" / file).read_text() for file, _ in named}
+    made = r"(?m)^ *(?:async )?(?:def |class )?%s\b[^.]"
+    assert set() == {(file, name) for file, name in named if not re.search(made % name, texts[file])}
+
+
 def test_the_drawing_of_the_rooms_is_of_these_imports() -> None:
     """Made anew by `python docs/explanation/rooms.py`."""
     script = runpy.run_path(str(ROOT / "docs" / "explanation" / "rooms.py"))
