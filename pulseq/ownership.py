@@ -27,7 +27,7 @@ def make_own_directory(path: Path) -> None:
     try:
         path.mkdir(mode=DIRECTORY_MODE)
     except FileNotFoundError:
-        if path.parent == path:
+        if path.parent.is_dir():  # it is the file system that makes none there, as under automounted homes
             raise
         make_own_directory(path.parent)
         make_own_directory(path)

@@ -67,6 +67,11 @@ def test_a_file_in_the_place_of_a_directory_is_told(tmp_path: Path) -> None:
             make_own_directory(path)
 
 
+def test_a_place_where_the_file_system_makes_none_is_told() -> None:
+    with pytest.raises(FileNotFoundError, match="/proc/self/none"):
+        make_own_directory(Path("/proc/self/none/below"))
+
+
 @pytest.mark.usefixtures("everybody")
 def test_files_are_this_users_alone(tmp_path: Path) -> None:
     with open(open_own(tmp_path / "log"), "ab") as log:
