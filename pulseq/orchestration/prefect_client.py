@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator
 
 import httpx
 from prefect.client.orchestration import PrefectClient, get_client
+from prefect.context import refresh_global_settings_context
 from prefect.exceptions import PrefectException
 from prefect.settings import PREFECT_API_URL
 
@@ -29,6 +30,11 @@ async def open_client() -> AsyncIterator[PrefectClient]:
                 yield client
     except (httpx.HTTPError, PrefectException, RuntimeError) as error:
         raise InfrastructureError(f"the Prefect API does not answer as expected: {_words(error)}") from error
+
+
+def read_settings_anew() -> None:
+    """Have Prefect see what the environment says now: by itself it looks once, when it is imported."""
+    refresh_global_settings_context()
 
 
 def _words(error: Exception) -> str:

@@ -25,7 +25,7 @@ def examine_api(home: Path) -> Finding:
         api = known_api(home)
     except UsageError:
         return Finding("prefect", Grade.OK, f"no API configured{source}: each run starts a server of its own")
-    told = f"{without_secrets(api.url)}{source}"
+    told = f"{without_secrets(api.url)}{source if configured_api() else ' (of `pulseq up`)'}"
     if (trouble := _ask_health(api.url)) is not None:
         advice = "start it, or unset PREFECT_API_URL (and choose another Prefect profile)"
         return Finding("prefect", Grade.BAD, f"{told} does not answer: {trouble}", advice)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -40,7 +41,11 @@ def known_api(home: Path) -> KnownApi:
 
 
 def configure(api: KnownApi) -> None:
-    """Have Prefect speak to it, which reads its settings when it is imported, and processes that it starts."""
+    """Have Prefect speak to it, and processes that it starts."""
     os.environ["PREFECT_API_URL"] = api.url
     if api.auth is not None:
         os.environ.setdefault(CLIENTS_VARIABLE, api.auth)
+    if "prefect" in sys.modules:  # it read its settings when it was imported, as for what a profile says
+        from pulseq.orchestration.prefect_client import read_settings_anew
+
+        read_settings_anew()

@@ -135,3 +135,6 @@ def test_what_stands_is_told(
     finding = examine_standing(tmp_path)
 
     assert (finding.grade, finding.found) == (grade, words)
+    if keeper is None:  # a profile that names no address is not where this one is from
+        (tmp_path / "profiles.toml").write_text('active = "work"\n[profiles.work]\n')
+        assert examine_api(tmp_path).found.startswith("http://127.0.0.1:1/api (of `pulseq up`) does not answer")

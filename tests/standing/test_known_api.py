@@ -6,7 +6,9 @@ import os
 from dataclasses import replace
 from pathlib import Path
 
+import prefect.context
 import pytest
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_URL
 
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, standing_directory, write_cluster
 from pulseq.errors import UsageError
@@ -64,6 +66,7 @@ def test_prefect_is_told_of_it_and_what_somebody_has_set_stays(
     cluster: StandingCluster, monkeypatch: pytest.MonkeyPatch, set_before: str | None, heard: str
 ) -> None:
     monkeypatch.setenv("PREFECT_API_URL", "")  # and as it was again afterwards
+    monkeypatch.setattr(prefect.context, "GLOBAL_SETTINGS_CONTEXT", prefect.context.GLOBAL_SETTINGS_CONTEXT)
     monkeypatch.setenv(CLIENTS_VARIABLE, set_before or "")
     if set_before is None:
         del os.environ[CLIENTS_VARIABLE]
@@ -71,3 +74,4 @@ def test_prefect_is_told_of_it_and_what_somebody_has_set_stays(
     configure(KnownApi(STANDING, "pulseq:one"))
 
     assert (STANDING, heard) == (os.environ["PREFECT_API_URL"], os.environ[CLIENTS_VARIABLE])
+    assert (STANDING, heard) == (PREFECT_API_URL.value(), PREFECT_API_AUTH_STRING.value())
