@@ -37,4 +37,6 @@ def default_files(directory: Path) -> list[Path]:
 def own_nodes_files(suite: Path) -> list[Path]:
     """Where a suite's nodes file may stand, the nearest first; none of them need be there."""
     beside = [suite.with_name(f"{suite.stem}{NODES_MARK}{suffix}") for suffix in SUFFIXES]
-    return [*beside, *(suite.parent.parent / "nodes" / f"{suite.stem}{suffix}" for suffix in SUFFIXES)]
+    folder = suite.parent
+    around = folder.parent if folder.name not in ("", "..") else folder / ".."  # of `.`, that is `.` again
+    return [*beside, *(around / "nodes" / f"{suite.stem}{suffix}" for suffix in SUFFIXES)]

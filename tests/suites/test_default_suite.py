@@ -47,3 +47,16 @@ def test_a_nodes_file_beside_the_suite_is_nearer_than_one_beside_its_folder() ->
 
     assert files[0] == "suites/shop.nodes.yaml"
     assert "nodes/shop.yaml" in files[3:]
+
+
+@pytest.mark.parametrize(
+    ("suite", "nodes"),
+    [
+        ("suites/shop.yaml", "nodes/shop.yaml"),
+        ("shop.yaml", "../nodes/shop.yaml"),
+        ("../shop.yaml", "../../nodes/shop.yaml"),
+        ("/far/suites/shop.yaml", "/far/nodes/shop.yaml"),
+    ],
+)
+def test_the_folder_nodes_is_beside_that_of_the_suite_from_wherever_one_looks(suite: str, nodes: str) -> None:
+    assert Path(nodes) in own_nodes_files(Path(suite))
