@@ -19,6 +19,7 @@ def order_message(order: AttemptOrder, *, node_id: str, temp_root: str, python_f
         "body": _body_message(test.body),
         "run_id": order.run_id,
         "test_id": test.id,
+        "variant": test.variant,
         "attempt": order.attempt,
         "node_id": node_id,
         "env": {**order.variables, **test.env},

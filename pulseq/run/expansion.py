@@ -36,7 +36,7 @@ def spec_of(
         entry.body.pyargs,
         entry.cwd,
         entry.python,
-        tuple(sorted(entry.env.items())),
+        tuple(sorted({**entry.env, "PULSEQ_VARIANT": entry.variant}.items())),
         keyword,
         markers,
         isolation,

@@ -38,7 +38,7 @@ def test_a_session_is_what_the_entry_and_the_command_line_say() -> None:
         pyargs=True,
         cwd="/project",
         python="/project/bin/python",
-        env=(("A", "1"), ("B", "2")),
+        env=(("A", "1"), ("B", "2"), ("PULSEQ_VARIANT", "")),
         keyword="cart",
         markers="quick",
     )

@@ -152,6 +152,7 @@ def body_environment(order: Mapping[str, Any], private: PrivateDirectory, base: 
     ours = {
         "PULSEQ_RUN_ID": order["run_id"],
         "PULSEQ_TEST_ID": order["test_id"],
+        "PULSEQ_VARIANT": order["variant"],
         "PULSEQ_ATTEMPT": str(order["attempt"]),
         "PULSEQ_NODE_ID": order["node_id"],
     }

@@ -17,7 +17,7 @@ def shown(result):
 
 
 def test_a_body_is_told_where_it_is(run_body):
-    environment = shown(run_body(SHOW, id="cart::total", run_id="r1", attempt=2))
+    environment = shown(run_body(SHOW, id="cart::total", variant="browser=firefox", run_id="r1", attempt=2))
     told = {name: value for name, value in environment.items() if name.startswith("PULSEQ_")}
     assert os.path.basename(told.pop("PULSEQ_METRICS")) == "metrics.jsonl"
     artifacts = told.pop("PULSEQ_ARTIFACTS")
@@ -25,6 +25,7 @@ def test_a_body_is_told_where_it_is(run_body):
     assert told == {
         "PULSEQ_RUN_ID": "r1",
         "PULSEQ_TEST_ID": "cart::total",
+        "PULSEQ_VARIANT": "browser=firefox",
         "PULSEQ_ATTEMPT": "2",
         "PULSEQ_NODE_ID": "node1",
     }
