@@ -206,7 +206,7 @@ class KeptBody:
             "started_at": self._started_at,
             "duration": self._duration,
             "cpu_seconds": self._usage.cpu_seconds,
-            "peak_rss": self._usage.peak_rss,
+            "peak_rss": self._usage.most_rss,
             "exit_code": os.WEXITSTATUS(status) if status is not None and os.WIFEXITED(status) else None,
             "signal": os.WTERMSIG(status) if status is not None and os.WIFSIGNALED(status) else None,
             "output": self._output.text(),

@@ -6,7 +6,7 @@ import contextlib
 import resource
 import time
 
-from .process_tree import Ended, TreeWatcher, read_stat
+from .process_tree import Ended, TreeWatcher
 
 FIRST_LOOK_SECONDS = 0.05
 LOOK_SECONDS = 0.1
@@ -19,7 +19,7 @@ class Usage:
     """CPU and memory of one body with all that it started.
 
     Attributes:
-        peak_rss: bytes, the most that the tree was seen to hold at once.
+        peak_rss: bytes, the most that the tree is known to have held at once; 0 of one that ended unseen.
         cpu_seconds: user and system time of all processes that were reaped.
         next_look: when, by the monotonic clock, the tree should be looked at again.
     """
@@ -31,12 +31,15 @@ class Usage:
         self._interval = LIMITED_LOOK_SECONDS if memory_limited else LOOK_SECONDS
         self._watcher = TreeWatcher()
         self._floor = 0
+        self._bound = 0
+
+    @property
+    def most_rss(self) -> int:
+        """Bytes: `peak_rss`, and of a body that ended unseen what it held at most."""
+        return self.peak_rss or self._bound
 
     def begin(self, body: int) -> None:
-        """The body runs now: take a first look at it alone."""
-        stat = read_stat(body)
-        if stat is not None:
-            self.peak_rss = stat.rss_bytes
+        """The body is there; it may not be its program yet."""
         # The kernel remembers as a program's peak also what the process held before it became that program.
         self._floor = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
         with contextlib.suppress(OSError), open(f"/proc/{body}/oom_score_adj", "wb", buffering=0) as file:
@@ -53,5 +56,7 @@ class Usage:
         """Take in a reaped process: its CPU time, and its own peak where that is known to be its own."""
         self.cpu_seconds += ended.usage.ru_utime + ended.usage.ru_stime
         peak = ended.usage.ru_maxrss * 1024
-        if peak > self._floor or (is_body and self.peak_rss == 0):
+        if peak > self._floor:
             self.peak_rss = max(self.peak_rss, peak)
+        elif is_body:
+            self._bound = peak

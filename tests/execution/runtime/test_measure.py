@@ -18,7 +18,7 @@ def ended(peak_kilobytes, cpu_seconds=0.0):
 
 @pytest.fixture
 def usage():
-    """The usage of a body that was seen with less memory than the process that keeps it."""
+    """The usage of a body that has less memory than the process that keeps it."""
     body = subprocess.Popen(["sleep", "60"])
     # Between fork and exec a process has no memory of its own to be seen.
     while not (stat := read_stat(body.pid)) or not stat.rss_bytes:
@@ -36,21 +36,21 @@ def test_cpu_is_user_and_system_time_of_all_that_ended(usage):
     assert usage.cpu_seconds == 1.5
 
 
-def test_a_peak_that_may_be_the_keepers_own_does_not_count(usage):
+def test_a_peak_that_may_be_the_keepers_own_does_not_count_where_the_body_was_seen(usage):
+    usage.look(usage.next_look)
     seen = usage.peak_rss
     usage.add(ended(1000), is_body=True)
-    assert usage.peak_rss == seen
+    assert 0 < seen == usage.peak_rss == usage.most_rss
+
+
+def test_of_a_body_that_ended_unseen_it_is_no_more_than_a_bound(usage):
+    usage.add(ended(1000), is_body=True)
+    assert (usage.peak_rss, usage.most_rss) == (0, 1000 * 1024)
 
 
 def test_a_peak_above_the_keepers_own_is_the_bodys(usage):
     usage.add(ended(OWN_PEAK * 100), is_body=True)
     assert usage.peak_rss == OWN_PEAK * 100 * 1024
-
-
-def test_of_a_body_too_short_to_be_seen_the_kernels_word_is_taken():
-    usage = Usage(memory_limited=False)
-    usage.add(ended(1000), is_body=True)
-    assert usage.peak_rss == 1000 * 1024
 
 
 def test_the_tree_is_looked_at_only_when_it_is_time(usage):
