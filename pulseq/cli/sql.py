@@ -32,7 +32,7 @@ def sql(
 
     Views: results, metrics, run_summary, node_summary, metric_summary, flaky_tests, slowest_tests, lineages,
     properties, pytest_warnings.
-    Tables: runs, tests, attempts, verdicts, nodes, node_health, node_marks.
+    Tables: runs, tests, attempts, verdicts, artifacts, nodes, node_health, node_marks.
     `pulseq sql "describe results"` tells the columns.
 
     Args:
