@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from msgspec import structs
 
 from pulseq.bounds import bound_id
-from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded
+from pulseq.events import AttemptStarted, Event, RunNote, TestClosed, TestExpanded
+from pulseq.execution.metrics import measured_metrics
 from pulseq.models import AttemptResult, Key, Reason, Status, TestCase
 from pulseq.protocol.from_node import CasesFound
 from pulseq.run.ledger import Ledger
@@ -53,6 +54,8 @@ class CommandCases:
         keep = row_of_command(result, found, known=bool(said))
         if keep is None:
             self.ledger.expand(result.key, len(said))
+            if lost := _told_by_no_case(result):
+                self.ledger.tell(RunNote(f"{result.test_id}: {'; '.join(lost)}"))
         else:
             self.ledger.finish(keep, in_place=True)
         return True
@@ -112,6 +115,13 @@ def row_of_command(result: AttemptResult, found: CasesFound, *, known: bool) -> 
     if result.status is Status.PASSED or (bad and result.reason is Reason.EXIT_CODE):
         return None
     return result
+
+
+def _told_by_no_case(result: AttemptResult) -> tuple[str, ...]:
+    """What a command without a row said of itself, beyond its verdict."""
+    own = sorted(result.metrics.keys() - measured_metrics().keys())
+    kept = (f"its metrics {', '.join(own)} are not kept, since its test cases have its results",) if own else ()
+    return (*kept, *result.warnings)
 
 
 def _without_files(result: AttemptResult, trouble: str) -> AttemptResult:
