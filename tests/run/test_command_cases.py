@@ -84,6 +84,27 @@ def test_what_a_command_without_a_row_said_of_itself_is_a_note() -> None:
     assert [note] == [event.text for event in command.events if isinstance(event, RunNote)]
 
 
+@pytest.mark.parametrize(
+    ("told", "status", "reason"),
+    [({}, FAILED, EXIT), ({"a": PASSED}, FAILED, EXIT), ({"a": FAILED}, ERROR, Reason.TIMEOUT)],
+)
+def test_a_command_that_passes_after_what_no_case_tells_is_flaky_itself(
+    told: Said, status: Status, reason: Reason
+) -> None:
+    command = Command()
+    assert not command.ends(found(told), status, reason)
+    assert command.ends(found({"a": PASSED}))
+    assert (PASSED, 2, True) == command.verdicts()["java"]
+    assert {"java", "java::a"} == set(command.verdicts())
+
+
+def test_a_command_that_fails_by_its_cases_in_the_end_has_no_row_of_what_was_before() -> None:
+    command = Command()
+    assert not command.ends(found({}), ERROR, Reason.TIMEOUT)
+    assert command.ends(found({"a": FAILED}), FAILED, EXIT)
+    assert {"java::a": (FAILED, 1, False)} == command.verdicts()
+
+
 def test_cases_that_the_second_attempt_did_not_repeat_keep_what_the_first_said() -> None:
     command = Command()
     assert not command.ends(found({"a": PASSED, "b": FAILED, "c": PASSED}), FAILED, EXIT)
@@ -139,7 +160,7 @@ def test_a_retry_that_writes_nothing_anew_and_passes_is_told_by_what_was_known()
     command = Command()
     command.ends(found({"a": PASSED}), FAILED, EXIT)
     assert command.ends(found({}))
-    assert {"java::a": (PASSED, 1, False)} == command.verdicts()
+    assert {"java::a": (PASSED, 1, False), "java": (PASSED, 2, True)} == command.verdicts()
 
 
 @pytest.mark.parametrize(("status", "reason"), [(FAILED, EXIT), (ERROR, Reason.CRASH), (ERROR, Reason.TIMEOUT)])
