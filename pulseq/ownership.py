@@ -25,14 +25,19 @@ def make_own_directory(path: Path) -> None:
         OSError: it cannot be made.
     """
     try:
-        path.mkdir(mode=DIRECTORY_MODE)
+        _make(path)
     except FileNotFoundError:
-        if path.parent.is_dir():  # it is the file system that makes none there, as under automounted homes
+        if path.parent == path:
             raise
         make_own_directory(path.parent)
-        make_own_directory(path)
-    except OSError:
-        if not path.is_dir():
+        _make(path)  # if it is not found once more, the file system makes none there, as under automounted homes
+
+
+def _make(path: Path) -> None:
+    try:
+        path.mkdir(mode=DIRECTORY_MODE)
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) or not path.is_dir():
             raise
 
 
