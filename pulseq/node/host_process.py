@@ -74,6 +74,7 @@ class HostProcess:
         )
         self._root = root
         self._starts = 0
+        self._ports: dict[str, int] = {}
         self._logs = root / "logs"
         self._silence_seconds = FIRST_SILENCE_SECONDS
         self._background = Background(self._end_with)
@@ -123,11 +124,18 @@ class HostProcess:
             case Beat(silence_seconds):
                 self._silence_seconds = silence_seconds
             case FindPort(node_id):
-                self._say(PortFound(node_id, _free_port()))
+                self._say(PortFound(node_id, self._find_port(node_id)))
             case StartNode() as order:
                 self._background.start(self._start_node(order), f"starting node {order.node_id}")
             case StopNode(node_id):
                 self._background.start(self._stop_node(node_id), f"ending node {node_id}")
+
+    def _find_port(self, node_id: str) -> int:
+        """A free port that was told for no other node, which may not listen there yet."""
+        while (port := _free_port()) in self._ports.values():
+            pass
+        self._ports[node_id] = port
+        return port
 
     async def _start_node(self, order: StartNode) -> None:
         node_id = order.node_id

@@ -73,6 +73,17 @@ def test_it_says_what_is_there_and_answers(program: Program, tmp_path: Path) -> 
     assert [path.stat().st_mode & 0o777 for path in tmp_path.glob("pulseq-*")] == [0o700]
 
 
+def test_no_two_nodes_are_told_one_port(program: Program) -> None:
+    program.hear()
+    ports = []
+    for number in range(500):  # of some 14,000 that the system takes in turn, by chance
+        wire.send(program.line, to_line(FindPort(f"n{number}")))
+        found = program.hear()
+        assert isinstance(found, PortFound)
+        ports.append(found.port)
+    assert len(set(ports)) == 500
+
+
 def test_it_ends_with_its_owner_and_leaves_nothing(program: Program, tmp_path: Path) -> None:
     program.hear()
     program.line.shutdown(socket.SHUT_WR)
