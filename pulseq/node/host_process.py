@@ -28,6 +28,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.execution.runtime import wire
 from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.ownership import open_own
+from pulseq.processes.abandoned import remove_abandoned
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.node_forks import NodeForks, make_temp_root
 from pulseq.protocol.coding import ProtocolError
@@ -71,6 +72,7 @@ class HostProcess:
             environment={**NODE_SETTINGS, "PREFECT_HOME": str(root / "prefect")},  # else it makes one in the login's
             shared=root / "pytest",
             make_place=self._make_place,
+            owners_lock=root / _LOCK,
         )
         self._root = root
         self._starts = 0
@@ -212,11 +214,7 @@ def sweep(directory: Path) -> None:
     """Remove the directories of host processes that have been killed: nobody holds their locks any more."""
     for path in directory.glob(f"pulseq-*/{_LOCK}"):
         with contextlib.suppress(OSError):
-            if path.parent.stat().st_uid != os.geteuid():
-                continue
-            with open(open_own(path), "ab") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path.parent, ignore_errors=True)
+            remove_abandoned(path)
 
 
 async def _serve(slots: int) -> None:

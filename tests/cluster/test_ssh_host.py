@@ -121,13 +121,16 @@ async def test_a_port_that_another_program_was_quicker_to_take_is_left_to_it(
         with socket.socket() as quicker:
             quicker.bind(("127.0.0.1", 0))
             taken = quicker.getsockname()[1]
-            free = iter((taken, ssh_forwards._free_port()))
-            monkeypatch.setattr(ssh_forwards, "_free_port", lambda: next(free))
+            first, find_free = [taken], ssh_forwards._free_port
+            monkeypatch.setattr(ssh_forwards, "_free_port", lambda: first.pop() if first else find_free())
             here = await link._forwards.lead_there(9)
+        assert not first
         assert here != taken
         assert listens(here)
     finally:
         await host.stop()
+    with pytest.raises(InfrastructureError, match="host 'lab1' is lost: the connection to it has ended; see whether"):
+        await link._forwards.lead_there(9)
 
 
 @in_a_loop

@@ -15,6 +15,7 @@ import pytest
 from pulseq.execution.runtime import wire
 from pulseq.node.host_process import sweep
 from pulseq.protocol.host import MARK, Beat, FindPort, HostHello, NodeEnded, PortFound, StopNode, from_host, to_line
+from tests.system.workplace import until
 
 pytestmark = pytest.mark.processes
 
@@ -90,6 +91,14 @@ def test_it_ends_with_its_owner_and_leaves_nothing(program: Program, tmp_path: P
     assert program.end() == ""
     assert program.process.returncode == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_it_leaves_goes_where_it_is_killed(program: Program, tmp_path: Path) -> None:
+    program.hear()
+    (root,) = tmp_path.iterdir()
+    until(lambda: (root / "logs" / "nodes.log").exists(), "what nodes are forked from is there")
+    program.process.kill()
+    until(lambda: not any(tmp_path.iterdir()), "nothing of it is left")
 
 
 def test_it_ends_when_nobody_says_anything(program: Program, tmp_path: Path) -> None:
