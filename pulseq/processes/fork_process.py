@@ -136,8 +136,9 @@ def serve_forks(requests: socket.socket, owners_lock: str | None = None) -> NoRe
 def _bury_owner(lock: Path) -> None:
     """Remove what an owner leaves that was killed, once all forks have ended, which write there."""
     with contextlib.suppress(ChildProcessError):
-        while True:
-            os.waitpid(-1, 0)
+        while told := os.waitid(os.P_ALL, 0, os.WEXITED | os.WSTOPPED):
+            if told.si_code == os.CLD_STOPPED:  # else it would never see that the owner is gone
+                os.kill(told.si_pid, signal.SIGCONT)
     with contextlib.suppress(OSError):
         remove_abandoned(lock)
 
