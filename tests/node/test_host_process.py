@@ -95,8 +95,9 @@ def test_it_ends_with_its_owner_and_leaves_nothing(program: Program, tmp_path: P
 
 def test_what_it_leaves_goes_where_it_is_killed(program: Program, tmp_path: Path) -> None:
     program.hear()
-    (root,) = tmp_path.iterdir()
-    until(lambda: (root / "logs" / "nodes.log").exists(), "what nodes are forked from is there")
+    wire.send(program.line, to_line(FindPort("a")))
+    program.hear()  # what nodes are forked from is there by then
+    assert list(tmp_path.iterdir())
     program.process.kill()
     until(lambda: not any(tmp_path.iterdir()), "nothing of it is left")
 
