@@ -7,7 +7,6 @@ import sys
 from typing import NoReturn
 
 from pulseq.cli.handover import hand_over
-from pulseq.errors import ExitCode
 
 
 def main() -> NoReturn:
@@ -21,6 +20,8 @@ def main() -> NoReturn:
             main_here()
     except KeyboardInterrupt:
         # What knows how to end a command is not loaded yet: half a second, or more on a busy machine.
+        from pulseq.errors import ExitCode
+
         print("pulseq: interrupted", file=sys.stderr)
         code = ExitCode.INTERRUPTED
     os._exit(code)
