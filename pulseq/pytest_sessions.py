@@ -83,7 +83,8 @@ class Collection:
     """What a pytest session collected, in its order.
 
     `usage_error` is pytest's own message where it refused to start (unknown option, no such file). `isolation` is how
-    slots start (`fork` or `interpreter`), `isolation_reason` why, where PulseQ has chosen so.
+    slots start (`fork` or `interpreter`), `isolation_reason` why, where PulseQ has chosen so. `machine_wants` is what
+    the machine lacks without which nothing can be collected there, whatever the suite.
     """
 
     items: tuple[CollectedItem, ...]
@@ -94,6 +95,7 @@ class Collection:
     warnings: tuple[PytestWarning, ...] = ()
     isolation: str = "fork"
     isolation_reason: str | None = None
+    machine_wants: str | None = None
 
 
 class SessionResult(Struct, frozen=True):

@@ -66,7 +66,7 @@ class TestRecord:
         attempts: the results so far, by the number of the attempt.
         begun: the attempt that has begun and has no result.
         losses: how many nodes were lost while it ran on them, or at most one under which it only may have begun.
-        starved: how many of its attempts machines have ended for want of memory; their nodes live on.
+        starved: how many of its attempts machines had no memory, disk or project for; their nodes live on.
         lost_on: the nodes of both.
         case: what is to be run; None where a journal is read.
         sent: where it is; None for a test that waits, and for one that has its verdict.

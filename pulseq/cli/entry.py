@@ -12,11 +12,18 @@ from pulseq.cli.handover import hand_over
 def main() -> NoReturn:
     """Entry point of the `pulseq` script."""
     fill_streams()
-    code = hand_over(sys.argv[1:])
-    if code is None:
-        from pulseq.cli.main import main as main_here  # the parser and its help
+    try:
+        code = hand_over(sys.argv[1:])
+        if code is None:
+            from pulseq.cli.main import main as main_here  # the parser and its help
 
-        main_here()
+            main_here()
+    except KeyboardInterrupt:
+        # What knows how to end a command is not loaded yet: half a second, or more on a busy machine.
+        from pulseq.errors import ExitCode
+
+        print("pulseq: interrupted", file=sys.stderr)
+        code = ExitCode.INTERRUPTED
     os._exit(code)
 
 

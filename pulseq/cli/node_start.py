@@ -36,8 +36,8 @@ def start(
 ) -> int:
     """Join a fleet with this machine, and stay in the foreground; for a terminal, a container or systemd.
 
-    After a lost scheduler or network it joins again by itself. At SIGTERM or Ctrl-C it takes no new tests and ends
-    when those that it has are done; at once on a second one.
+    After a lost scheduler or network it joins again by itself. At SIGTERM, Ctrl-C or the end of its terminal it takes
+    no new tests and ends when those that it has are done; at once on a second signal.
 
     Args:
         scheduler: Where the fleet is: tls://HOST:PORT, as `pulseq up --listen` tells it.

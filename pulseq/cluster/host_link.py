@@ -19,7 +19,7 @@ from pulseq import __version__
 from pulseq.background import Background
 from pulseq.cluster.ssh_command import ssh_command
 from pulseq.cluster.ssh_forwards import SshForwards
-from pulseq.cluster.ssh_trouble import explain, explain_version
+from pulseq.cluster.ssh_trouble import explain, explain_loss, explain_version
 from pulseq.errors import InfrastructureError
 from pulseq.execution.runtime import wire
 from pulseq.fleet import SshSpec
@@ -265,7 +265,7 @@ class HostLink:
             async with asyncio.timeout(2 * START_PATIENCE_SECONDS):
                 await asyncio.wait({answer, lost}, return_when=asyncio.FIRST_COMPLETED)
             if not answer.done():
-                raise InfrastructureError(f"the connection to host {self._host!r} has ended")
+                raise InfrastructureError(explain_loss(self._host))
             return answer.result()
         except TimeoutError:
             raise InfrastructureError(f"host {self._host!r} does not answer") from None
@@ -278,7 +278,7 @@ class HostLink:
         try:
             await self._line.send(to_line(message))
         except LineClosedError as error:
-            raise InfrastructureError(f"the connection to host {self._host!r} has ended") from error
+            raise InfrastructureError(explain_loss(self._host)) from error
 
     async def _keep_beating(self) -> None:
         while not self.is_lost:

@@ -16,6 +16,8 @@ from pulseq.fleet import SshSpec
 from pulseq.processes.node_forks import make_temp_root
 
 _PATIENCE_SECONDS = 10.0
+#: So many ports are tried here: between its choice and ssh's taking it another program, or node, may have one.
+_TURNS = 5
 #: ssh gives the socket a longer name at first.
 _LONGEST_PLACE = 80
 
@@ -59,10 +61,14 @@ class SshForwards:
         Raises:
             InfrastructureError: ssh does not do it.
         """
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            here: int = probe.getsockname()[1]
-        await self._ask("forward", "-L", _way(here, port))
+        for turn in range(1, _TURNS + 1):
+            here = _free_port()
+            try:
+                await self._ask("forward", "-L", _way(here, port))
+                break
+            except InfrastructureError:
+                if turn == _TURNS or not _is_taken(here):
+                    raise
         return here
 
     async def end_way(self, here: int, port: int) -> None:
@@ -89,6 +95,22 @@ class SshForwards:
         if process.returncode:
             raise InfrastructureError(explain(self._host, errors.decode(errors="replace"), process.returncode))
         return told.decode(errors="replace")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _is_taken(port: int) -> bool:
+    with socket.socket() as probe:
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return True
+        return False
 
 
 def _way(here: int, there: int) -> str:

@@ -9,8 +9,12 @@ from pulseq import __version__
 
 _INSTALL = "`pulseq node install {host}` puts this one there"
 _FORWARDING = "set `AllowTcpForwarding yes` in its sshd_config"
+#: What ssh says where it is asked for something by the socket of a connection that has ended.
+_LOST = "Control socket connect"
 #: What is looked for in what was said, in this order; then what is wrong and what to do.
 _KNOWN: Sequence[tuple[str, str, str]] = (
+    (_LOST, "is lost: the connection to it has ended", "see whether it is up: `ssh {host}`"),
+    ("master hello exchange failed", "is lost: the connection to it has ended", "see whether it is up: `ssh {host}`"),
     (
         "REMOTE HOST IDENTIFICATION HAS CHANGED",
         "has another host key than is known here",
@@ -54,6 +58,11 @@ def explain(host: str, said: str, code: int | None, *, user: str | None = None) 
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     told = lines[-1] if lines else f"ssh ended with {code}" if code is not None else "it said nothing"
     return f"host {host!r} cannot be used: {told}"
+
+
+def explain_loss(host: str) -> str:
+    """One line: the connection to a host, which was there, has ended."""
+    return explain(host, _LOST, None)
 
 
 def explain_version(host: str, theirs: str, what: str = "PulseQ", ours: str = __version__) -> str:

@@ -28,6 +28,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.execution.runtime import wire
 from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.ownership import open_own
+from pulseq.processes.abandoned import remove_abandoned
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.node_forks import NodeForks, make_temp_root
 from pulseq.protocol.coding import ProtocolError
@@ -71,9 +72,11 @@ class HostProcess:
             environment={**NODE_SETTINGS, "PREFECT_HOME": str(root / "prefect")},  # else it makes one in the login's
             shared=root / "pytest",
             make_place=self._make_place,
+            owners_lock=root / _LOCK,
         )
         self._root = root
         self._starts = 0
+        self._ports: dict[str, int] = {}
         self._logs = root / "logs"
         self._silence_seconds = FIRST_SILENCE_SECONDS
         self._background = Background(self._end_with)
@@ -123,11 +126,18 @@ class HostProcess:
             case Beat(silence_seconds):
                 self._silence_seconds = silence_seconds
             case FindPort(node_id):
-                self._say(PortFound(node_id, _free_port()))
+                self._say(PortFound(node_id, self._find_port(node_id)))
             case StartNode() as order:
                 self._background.start(self._start_node(order), f"starting node {order.node_id}")
             case StopNode(node_id):
                 self._background.start(self._stop_node(node_id), f"ending node {node_id}")
+
+    def _find_port(self, node_id: str) -> int:
+        """A free port that was told for no other node, which may not listen there yet."""
+        while (port := _free_port()) in self._ports.values():
+            pass
+        self._ports[node_id] = port
+        return port
 
     async def _start_node(self, order: StartNode) -> None:
         node_id = order.node_id
@@ -204,11 +214,7 @@ def sweep(directory: Path) -> None:
     """Remove the directories of host processes that have been killed: nobody holds their locks any more."""
     for path in directory.glob(f"pulseq-*/{_LOCK}"):
         with contextlib.suppress(OSError):
-            if path.parent.stat().st_uid != os.geteuid():
-                continue
-            with open(open_own(path), "ab") as lock:
-                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path.parent, ignore_errors=True)
+            remove_abandoned(path)
 
 
 async def _serve(slots: int) -> None:

@@ -102,6 +102,8 @@ class JoinedNode:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._hear_end)
+        if signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as it is under `nohup`
+            loop.add_signal_handler(signal.SIGHUP, self._hear_hangup)
         with own_directory(self._plan.directory, lambda: self._joined_once):
             try:
                 await self._until_ended(self._keep_joined())
@@ -115,6 +117,10 @@ class JoinedNode:
             self._say("told to end: it takes no new tests, and ends when those that it has are done; again ends it now")
             self._process.signal(signal.SIGTERM)
         self._leaving.set()
+
+    def _hear_hangup(self) -> None:
+        if not self._leaving.is_set():  # shell and system may both tell it of one terminal
+            self._hear_end()
 
     async def _until_ended(self, keeping: Coroutine[Any, Any, None]) -> None:
         doing = asyncio.ensure_future(keeping)

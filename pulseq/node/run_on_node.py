@@ -21,7 +21,8 @@ from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptOrder, AttemptResult, Key, Reason
 from pulseq.node.attempt_ends import AttemptEnds
 from pulseq.node.dispatch_under_way import DispatchUnderWay
-from pulseq.node.machine_memory import MachineMemory
+from pulseq.node.machine_memory import Kills, MachineMemory
+from pulseq.node.machine_want import blame_for_collection, blame_machine
 from pulseq.node.next_items import NextItems
 from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.node.outbox import Outbox
@@ -86,6 +87,7 @@ class RunOnNode:
         self.run_id = run_id
         self._surroundings = surroundings
         self._paths = paths
+        self._workspace = None if paths is None else paths.place
         self._agent = agent
         self._task_runs = TaskRuns(self.tell)
         self._sessions: dict[PytestSpec, PytestSession] = {}
@@ -215,7 +217,7 @@ class RunOnNode:
         outcome = asyncio.ensure_future(running.result())
         with self._stoppable(lambda: running.stop(Reason.CANCELLED)):
             try:
-                result = self._memory.judge(await asyncio.shield(outcome), kills)
+                result = self._judge(await asyncio.shield(outcome), kills)
             except asyncio.CancelledError:
                 # Prefect's timeout, since something hangs on the way: the body ends first, then the task run does.
                 running.stop(Reason.TIMEOUT)
@@ -225,6 +227,11 @@ class RunOnNode:
                 raise
         await self._ends.tell_test(work.test, result, before, running.left)
         return result
+
+    def _judge(self, result: AttemptResult, kills: Kills) -> AttemptResult:
+        """The result of an attempt as its machine has it."""
+        result = self._memory.judge(result, kills)
+        return blame_machine(result, self._agent.temp_root, self._workspace)
 
     async def _perform_items(
         self, work: PytestWork, retry: int, task_run: str, ask_next: AskNext
@@ -243,7 +250,7 @@ class RunOnNode:
 
         def on_result(result: AttemptResult) -> None:
             nonlocal kills
-            result = self._memory.judge(result, kills)
+            result = self._judge(result, kills)
             if result.reason in (Reason.CRASH, Reason.NODE_LOST, Reason.MEMORY):
                 kills = self._memory.kills()  # the next one in this pack is not ended by the same kill
             if result.rerun:
@@ -294,10 +301,9 @@ class RunOnNode:
 
     async def collect(self, spec: PytestSpec) -> Collection:
         """What the pytest session of `spec` holds; collected here once."""
-        if self._paths is None:
-            return self._blot(await self._session(spec).collect())
-        collection = await self._session(self._paths.spec_here(spec)).collect()
-        return self._blot(self._paths.collection_home(collection))
+        collection = await self._session(spec if self._paths is None else self._paths.spec_here(spec)).collect()
+        collection = blame_for_collection(collection, self._agent.temp_root, self._workspace)
+        return self._blot(collection if self._paths is None else self._paths.collection_home(collection))
 
     async def read_artifact(self, sha256: str, offset: int, length: int) -> bytes | None:
         """A part of what an attempt left; None where it is not here."""

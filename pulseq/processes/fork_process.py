@@ -23,6 +23,7 @@ from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.forking import flush_streams, fork_into
 from pulseq.execution.runtime.process_tree import continue_when_orphaned
 from pulseq.ownership import open_own
+from pulseq.processes.abandoned import remove_abandoned
 from pulseq.processes.child import read_configuration
 from pulseq.processes.loading import loading_much, share_with_forks
 from pulseq.processes.watched_process import code_of
@@ -35,7 +36,7 @@ def main() -> None:
     with loading_much():
         importlib.import_module(configuration["module"])
     share_with_forks()
-    serve_forks(socket.socket(fileno=configuration["socket_fd"]))
+    serve_forks(socket.socket(fileno=configuration["socket_fd"]), configuration["owners_lock"])
 
 
 def may_be_forked() -> bool:
@@ -113,12 +114,14 @@ def _part_loggers_from_views() -> None:
 _OWNERS_STREAMS: list[Any] = []
 
 
-def serve_forks(requests: socket.socket) -> NoReturn:
+def serve_forks(requests: socket.socket, owners_lock: str | None = None) -> NoReturn:
     """Do what the owner asks for until it has gone, which ends the process; each request brings the line to answer."""
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # where it is ignored, no fork could be asked for its code
     while True:
         request, descriptors = wire.receive_packet(requests, 1)
         if request is None:
+            if owners_lock is not None:
+                _bury_owner(Path(owners_lock))
             os._exit(0)
         match request["do"]:
             case "fork":
@@ -128,6 +131,16 @@ def serve_forks(requests: socket.socket) -> NoReturn:
             case "bury":
                 for pid in request["pids"]:
                     os.waitpid(pid, 0)
+
+
+def _bury_owner(lock: Path) -> None:
+    """Remove what an owner leaves that was killed, once all forks have ended, which write there."""
+    with contextlib.suppress(ChildProcessError):
+        while told := os.waitid(os.P_ALL, 0, os.WEXITED | os.WSTOPPED):
+            if told.si_code == os.CLD_STOPPED:  # else it would never see that the owner is gone
+                os.kill(told.si_pid, signal.SIGCONT)
+    with contextlib.suppress(OSError):
+        remove_abandoned(lock)
 
 
 def _fork(requests: socket.socket, line: int, request: wire.Message) -> None:

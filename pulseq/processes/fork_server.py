@@ -33,16 +33,26 @@ class ForkServer:
         module: what forks run, by its `main()`; it is loaded once.
         environment: what all of them get besides the owner's own.
         patience_seconds: how long it may leave a request unanswered without a sign of life.
+        owners_lock: what the owner holds in a directory of its own, which is removed where the owner was killed.
 
     Attributes:
         on_note: told what is waited for, and what was done where somebody had stopped it.
     """
 
-    def __init__(self, module: str, *, log_path: Path, environment: Mapping[str, str], patience_seconds: float) -> None:
+    def __init__(
+        self,
+        module: str,
+        *,
+        log_path: Path,
+        environment: Mapping[str, str],
+        patience_seconds: float,
+        owners_lock: Path | None = None,
+    ) -> None:
         self._module = module
         self._log_path = log_path
         self._environment = environment
         self._patience_seconds = patience_seconds
+        self._owners_lock = owners_lock
         self._process: LocalProcess | None = None
         self._requests: PacketLine | None = None
         self._starting = asyncio.Lock()
@@ -63,7 +73,11 @@ class ForkServer:
             self._process = await LocalProcess.start(
                 NAME,
                 "pulseq.processes.fork_process",
-                {"socket_fd": theirs.fileno(), "module": self._module},
+                {
+                    "socket_fd": theirs.fileno(),
+                    "module": self._module,
+                    "owners_lock": self._owners_lock and str(self._owners_lock),
+                },
                 log_path=self._log_path,
                 environment=self._environment,
                 pass_fds=[theirs.fileno()],

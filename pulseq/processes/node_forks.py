@@ -39,6 +39,7 @@ class NodeForks:
         environment: variables of nodes besides those of this process.
         shared: where nodes share what they need not do twice on one machine.
         make_place: gives each start of a node a directory that is not there yet.
+        owners_lock: see `ForkServer`.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class NodeForks:
         environment: Mapping[str, str],
         shared: Path,
         make_place: Callable[[], Path] = make_temp_root,
+        owners_lock: Path | None = None,
     ) -> None:
         self.slots = slots
         self.shared = shared
@@ -59,6 +61,7 @@ class NodeForks:
             log_path=logs / "nodes.log",
             environment={**environment, **native_thread_limits(slots, os.environ)},
             patience_seconds=START_PATIENCE_SECONDS,
+            owners_lock=owners_lock,
         )
         self._places: dict[str, Path] = {}
         self._at_once = asyncio.Semaphore(NODES_AT_ONCE)

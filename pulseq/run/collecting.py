@@ -122,6 +122,9 @@ async def _collect_on(node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher) 
     if not await dispatcher.nodes.wait_until_ready(node):
         raise ConnectionError(f"node {node.id} cannot take part")
     collection: Collection = await dispatcher.runner.collect(dispatcher.run_id, node.address, spec)
+    if collection.machine_wants is not None:
+        dispatcher.ledger.tell(RunNote(f"node {node.id} cannot collect {spec.entry}: {collection.machine_wants}"))
+        raise ConnectionError(collection.machine_wants)
     return collection
 
 

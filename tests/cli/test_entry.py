@@ -44,3 +44,24 @@ def test_each_stream_has_its_number_and_no_file_takes_it(tmp_path: Path, closed:
     told = json.loads(answer.read_text())
     assert ([0, 1, 2], "", 0) == (told["streams"], told["read"], told["child"])
     assert told["opened"] > 2
+
+
+#: Has Ctrl-C come while the command line is being loaded.
+INTERRUPTED = """
+import sys
+class Interrupting:
+    def find_spec(self, name, *_):
+        if name == "cyclopts":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Interrupting())
+sys.argv = ["pulseq", "check"]
+from pulseq.cli.entry import main
+main()
+"""
+
+
+def test_ctrl_c_before_anything_is_loaded_is_told_in_a_line(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    command = [sys.executable, "-c", INTERRUPTED]
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (2, "", "pulseq: interrupted\n") == (ended.returncode, ended.stdout, ended.stderr)

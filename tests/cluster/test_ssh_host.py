@@ -15,6 +15,7 @@ from typing import Any, ParamSpec
 import psutil
 import pytest
 
+from pulseq.cluster import ssh_forwards
 from pulseq.cluster.host_link import HostLink
 from pulseq.cluster.own_nodes import OwnNodes
 from pulseq.cluster.ssh_host import SshHost
@@ -108,6 +109,28 @@ async def test_a_shell_that_talks_does_no_harm(sshd: Sshd, tmp_path: Path) -> No
     link = await host.connect()
     assert link.hello.processors == len(os.sched_getaffinity(0))
     await host.stop()
+
+
+@in_a_loop
+async def test_a_port_that_another_program_was_quicker_to_take_is_left_to_it(
+    sshd: Sshd, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = host_of(sshd.spec, tmp_path)
+    try:
+        link = await host.connect()
+        with socket.socket() as quicker:
+            quicker.bind(("127.0.0.1", 0))
+            taken = quicker.getsockname()[1]
+            first, find_free = [taken], ssh_forwards._free_port
+            monkeypatch.setattr(ssh_forwards, "_free_port", lambda: first.pop() if first else find_free())
+            here = await link._forwards.lead_there(9)
+        assert not first
+        assert here != taken
+        assert listens(here)
+    finally:
+        await host.stop()
+    with pytest.raises(InfrastructureError, match="host 'lab1' is lost: the connection to it has ended; see whether"):
+        await link._forwards.lead_there(9)
 
 
 @in_a_loop

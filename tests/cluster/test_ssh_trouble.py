@@ -16,6 +16,7 @@ from pulseq.cluster.ssh_trouble import explain, explain_version
         ("pulseq-host: no python\n", 127, "has no Python"),
         ("/usr/bin/python3: No module named pulseq\n", 1, "has no PulseQ under its python; `pulseq node install lab1`"),
         ("  File x\nSyntaxError: invalid syntax\n", 1, "has a python that is too old"),
+        ("Control socket connect(/tmp/p/c): Connection refused\n", 255, "is lost: the connection to it has ended; see"),
         ("kex_exchange_identification: read: Connection reset by peer\n", 255, "Connection reset by peer"),
         ("", 255, "cannot be used: ssh ended with 255"),
         ("", None, "cannot be used: it said nothing"),

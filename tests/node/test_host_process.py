@@ -15,6 +15,7 @@ import pytest
 from pulseq.execution.runtime import wire
 from pulseq.node.host_process import sweep
 from pulseq.protocol.host import MARK, Beat, FindPort, HostHello, NodeEnded, PortFound, StopNode, from_host, to_line
+from tests.system.workplace import until
 
 pytestmark = pytest.mark.processes
 
@@ -73,12 +74,32 @@ def test_it_says_what_is_there_and_answers(program: Program, tmp_path: Path) -> 
     assert [path.stat().st_mode & 0o777 for path in tmp_path.glob("pulseq-*")] == [0o700]
 
 
+def test_no_two_nodes_are_told_one_port(program: Program) -> None:
+    program.hear()
+    ports = []
+    for number in range(500):  # of some 14,000 that the system takes in turn, by chance
+        wire.send(program.line, to_line(FindPort(f"n{number}")))
+        found = program.hear()
+        assert isinstance(found, PortFound)
+        ports.append(found.port)
+    assert len(set(ports)) == 500
+
+
 def test_it_ends_with_its_owner_and_leaves_nothing(program: Program, tmp_path: Path) -> None:
     program.hear()
     program.line.shutdown(socket.SHUT_WR)
     assert program.end() == ""
     assert program.process.returncode == 0
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_it_leaves_goes_where_it_is_killed(program: Program, tmp_path: Path) -> None:
+    program.hear()
+    wire.send(program.line, to_line(FindPort("a")))
+    program.hear()  # what nodes are forked from is there by then
+    assert list(tmp_path.iterdir())
+    program.process.kill()
+    until(lambda: not any(tmp_path.iterdir()), "nothing of it is left")
 
 
 def test_it_ends_when_nobody_says_anything(program: Program, tmp_path: Path) -> None:

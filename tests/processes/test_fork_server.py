@@ -21,6 +21,7 @@ from pulseq.processes.fork_process import may_be_forked
 from pulseq.processes.fork_server import NAME, ForkServer
 from pulseq.processes.local_process import LocalProcess
 from pulseq.processes.watched_process import UNKNOWN_CODE
+from tests.system.workplace import until
 
 pytestmark = pytest.mark.processes
 
@@ -58,12 +59,13 @@ class Place:
         self.path = path
         self.server = self.make_server(MODULE)
 
-    def make_server(self, module: str) -> ForkServer:
+    def make_server(self, module: str, owners_lock: Path | None = None) -> ForkServer:
         return ForkServer(
             module,
             log_path=self.path / "logs/server.log",
             environment={"PYTHONPATH": str(self.path), "MODE": "fast"},
             patience_seconds=PATIENCE_SECONDS,
+            owners_lock=owners_lock,
         )
 
     async def fork(self, name: str = "one", **configuration: int) -> LocalProcess:
@@ -444,3 +446,24 @@ def test_what_is_frozen_ends_with_its_owner_too(tmp_path: Path, itself: bool) ->
         owner.kill()
 
     assert [True, True] == [ends(pid) for pid in pids]
+
+
+def test_what_a_killed_owner_leaves_goes_after_its_forks(place: Place) -> None:
+    lock = place.path / "left/lock"
+    lock.parent.mkdir()
+    place.server = place.make_server(MODULE, lock)
+
+    async def work() -> None:
+        one = await place.fork()
+        server_pid = await place.server_pid(one)
+        one.signal(signal.SIGSTOP)
+        until(lambda: psutil.Process(one.pid).status() == psutil.STATUS_STOPPED, "it is stopped")
+        # All that they see of its end.
+        place.server._hang_up()
+        one._line.hang_up()
+        assert ends(server_pid)
+        assert ends(one.pid)
+        assert not lock.parent.exists()
+        await one.stop()
+
+    run(place, work)

@@ -170,6 +170,13 @@ def test_what_was_put_off_is_open_before_the_run_can_see_that_nothing_else_is() 
     assert asyncio.run(accept()) == [1]
 
 
+def test_what_a_machine_lacks_is_told_and_another_node_collects() -> None:
+    unable = Collection((), usage_error="no", machine_wants="its disk is full")
+    events = _accept(Nodes(one=unable, two=ITEMS), ENTRY)
+    assert ["node one cannot collect unit: its disk is full"] == [e.text for e in events if isinstance(e, RunNote)]
+    assert [("unit", 2)] == [(e.test_id, e.count) for e in events if isinstance(e, TestExpanded)]
+
+
 def test_a_node_that_dies_while_it_collects_is_not_missed_where_another_collects() -> None:
     events = _accept(Nodes(one=ConnectionError(), two=ITEMS), ENTRY)
 
