@@ -61,3 +61,11 @@ def test_a_hang_shows_the_tests_own_frame_first(isolation: str, suite: Any) -> N
     lines = (run["test_hang"].error or "").splitlines()
     assert Reason.TIMEOUT == run["test_hang"].reason
     assert ["in deep", "in test_hang"] == [line[line.rindex("in ") :] for line in lines[1:3]]
+
+
+@both_isolations
+def test_a_suite_may_have_its_children_reaped_by_nobody(isolation: str, suite: Any) -> None:
+    conftest = "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+    folder = suite({"conftest.py": conftest, "test_a.py": "def test_a(): pass\ndef test_b(): pass\n"})
+    run = folder.run(slots=2, pack=1, isolation=isolation)
+    assert ({"passed": 2}, 0, None) == (run.counts(), run.ended.exit_status, run.ended.error)

@@ -129,7 +129,7 @@ class Zygote:
             wire.send(self._guardian, {"op": "forked", "line": message["line"], "pid": pid})
 
     def _fork_keeper(self) -> int:
-        self._keepers = {pid for pid in self._keepers if os.waitpid(pid, os.WNOHANG)[0] == 0}
+        self._keepers = process_tree.still_running(self._keepers)
         try:
             return fork_silently()
         except OSError:
