@@ -118,9 +118,13 @@ def disown_inheritance() -> None:
 
 def refresh_greenlets() -> None:
     """In a fork: give gevent a loop of its own, as its documentation asks for after a fork."""
-    reinit = getattr(sys.modules.get("gevent"), "reinit", None)
-    if reinit is not None:
-        reinit()
+    gevent: Any = sys.modules.get("gevent")
+    if gevent is None or not hasattr(gevent, "reinit"):
+        return
+    gevent.reinit()
+    reset = getattr(gevent.get_hub().loop, "reset_sigchld", None)
+    if reset is not None:
+        reset()  # it would not see that its handler was replaced meanwhile, and never hear of a child's end
 
 
 class RandomState:
