@@ -273,6 +273,12 @@ class RunRecord:
         return sum(collected.deselected for collected in self.collected.values())
 
     @property
+    def is_well_without_tests(self) -> bool:
+        """Whether pytest found no items and its sessions ended with 0, as plug-ins have it where none are needed."""
+        found = any(collected.items for collected in self.collected.values())
+        return bool(self.sessions) and not found and all(one.exit_status == 0 for one in self.sessions.values())
+
+    @property
     def xpassed(self) -> int:
         """Tests that passed although they were expected to fail."""
         return sum(record.xpassed is not None for record in self.tests.values())

@@ -126,3 +126,14 @@ def test_the_last_look_at_a_node_keeps_the_clock_that_an_earlier_one_found() -> 
     seen = NodeHealth("n", Liveness.ACTIVE, latency=0.1, clock_offset=41.0, clock_uncertainty=0.1)
     gone = NodeHealth("n", Liveness.INACTIVE, "it has left")
     assert fold([seen, gone]).health == {"n": replace(gone, clock_offset=41.0, clock_uncertainty=0.1)}
+
+
+@pytest.mark.parametrize(
+    ("items", "statuses", "expected"),
+    [(0, (0,), True), (0, (0, 0), True), (0, (5,), False), (0, (0, 5), False), (3, (0,), False), (0, (), False)],
+)
+def test_a_run_is_well_without_tests_where_each_pytest_session_that_found_none_says_so(
+    items: int, statuses: tuple[int, ...], expected: bool
+) -> None:
+    sessions = [SessionFinished("unit", f"n{number}", status) for number, status in enumerate(statuses)]
+    assert fold([EntryCollected("unit", "n0", items), *sessions]).is_well_without_tests is expected

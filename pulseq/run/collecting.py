@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterator
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from functools import partial
 from typing import Any
 
@@ -22,6 +23,12 @@ logger = logging.getLogger("pulseq.collect")
 
 #: So many tests take some ten milliseconds, for which others wait.
 _AT_ONCE = 500
+
+#: How many entries one node collects at a time: each is some processes, whose start a machine can take just so often.
+_MOST_COLLECTIONS = 16
+
+#: Of each node, by its address: who may collect there.
+Turns = Mapping[str, asyncio.Semaphore]
 
 
 async def accept_suite(
@@ -47,9 +54,10 @@ async def accept_suite(
         else:
             choice.put_off(1, partial(_accept, dispatcher, test))
     unknown = {entry.id for entry in entries}
+    turns: Turns = defaultdict(lambda: asyncio.Semaphore(_MOST_COLLECTIONS))
 
     async def collect(entry: TestCase) -> None:
-        await _collect(entry, dispatcher, options, choice)
+        await _collect(entry, dispatcher, options, choice, turns)
         unknown.discard(entry.id)
         # Not a step of the loop later, when the run may have ended since no test was open.
         if not unknown:
@@ -70,7 +78,9 @@ async def accept_suite(
         dispatcher.ledger.tell(RunNote(choice.said))
 
 
-async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions, choice: LastFailed) -> None:
+async def _collect(
+    entry: TestCase, dispatcher: Dispatcher, options: RunOptions, choice: LastFailed, turns: Turns
+) -> None:
     spec = spec_of(entry, options.run_id, keyword=options.keyword, markers=options.markers, isolation=options.isolation)
     dispatcher.specs[entry.id] = spec
     dispatcher.entries[entry.id] = entry
@@ -83,7 +93,7 @@ async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions,
         if not nodes:
             dispatcher.end_unsatisfiable(entry.key)
             return
-        found = await _first_collection(nodes, spec, dispatcher)
+        found = await _first_collection(nodes, spec, dispatcher, turns)
         if found is not None:
             await _expand(entry, *found, dispatcher, choice)
             return
@@ -92,15 +102,18 @@ async def _collect(entry: TestCase, dispatcher: Dispatcher, options: RunOptions,
         # A call that fails is quicker than the scheduler's word that the node has left.
         gone |= {node.address for node in nodes}
         nodes = await dispatcher.nodes.wait_for_fitting(entry, gone)
+        if not nodes:
+            # One that is there after that time was too busy to be reached.
+            nodes = dispatcher.nodes.fitting(entry)
     why = "every node that collected it was lost; it is probably what kills them"
     dispatcher.ledger.close(entry.key, Reason.NODE_LOST, why)
 
 
 async def _first_collection(
-    nodes: list[LiveNode], spec: PytestSpec, dispatcher: Dispatcher
+    nodes: list[LiveNode], spec: PytestSpec, dispatcher: Dispatcher, turns: Turns
 ) -> tuple[Collection, str] | None:
     """What the first of these nodes collected, and its id; None where all of them are gone."""
-    collecting = {asyncio.create_task(_collect_on(node, spec, dispatcher)): node for node in nodes}
+    collecting = {asyncio.create_task(_collect_on(node, spec, dispatcher, turns[node.address])): node for node in nodes}
     for task in collecting:
         task.add_done_callback(_retrieve)
     waiting = set(collecting)
@@ -118,10 +131,11 @@ async def _first_collection(
     return None
 
 
-async def _collect_on(node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher) -> Collection:
+async def _collect_on(node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher, turn: asyncio.Semaphore) -> Collection:
     if not await dispatcher.nodes.wait_until_ready(node):
         raise ConnectionError(f"node {node.id} cannot take part")
-    collection: Collection = await dispatcher.runner.collect(dispatcher.run_id, node.address, spec)
+    async with turn:
+        collection: Collection = await dispatcher.runner.collect(dispatcher.run_id, node.address, spec)
     if collection.machine_wants is not None:
         dispatcher.ledger.tell(RunNote(f"node {node.id} cannot collect {spec.entry}: {collection.machine_wants}"))
         raise ConnectionError(collection.machine_wants)

@@ -259,7 +259,9 @@ class Driver:
     def code(self) -> ExitCode:
         """What the run would exit with now."""
         code, verdicts = self._stopper.code, self.ledger.verdicts()
-        return exit_code_of(verdicts) if code is None else code_of_stopped(code, verdicts)
+        if code is not None:
+            return code_of_stopped(code, verdicts)
+        return exit_code_of(verdicts, is_well_without=self.ledger.record.is_well_without_tests)
 
     def close_open(self, why: str | None = None) -> None:
         """Tests without a verdict are `cancelled`, for the reason that the run was stopped for, or else `why`."""

@@ -24,8 +24,12 @@ EXIT_REASONS = {
 }
 
 
-def exit_code_of(verdicts: Iterable[TestClosed]) -> ExitCode:
-    """The exit code that the verdicts of a run that went to its end ask for."""
+def exit_code_of(verdicts: Iterable[TestClosed], *, is_well_without: bool = False) -> ExitCode:
+    """The exit code that the verdicts of a run that went to its end ask for.
+
+    Args:
+        is_well_without: whether it may have had none.
+    """
     code = ExitCode.NOTHING_TO_RUN
     for closed in verdicts:
         if is_own_failure(closed):
@@ -34,7 +38,7 @@ def exit_code_of(verdicts: Iterable[TestClosed]) -> ExitCode:
             code = ExitCode.NO_VERDICT
         elif code is ExitCode.NOTHING_TO_RUN:
             code = ExitCode.OK
-    return code
+    return ExitCode.OK if code is ExitCode.NOTHING_TO_RUN and is_well_without else code
 
 
 def code_of_stopped(code: ExitCode, verdicts: Iterable[TestClosed]) -> ExitCode:

@@ -266,7 +266,10 @@ class RunSession:
     async def _finish(self, code: ExitCode | None = None) -> RunOutcome:
         verdicts = self._driver.ledger.verdicts() if self._driver is not None else ()
         stopped = code or self._stopper.code
-        code = exit_code_of(verdicts) if stopped is None else code_of_stopped(stopped, verdicts)
+        if stopped is not None:
+            code = code_of_stopped(stopped, verdicts)
+        else:
+            code = exit_code_of(verdicts, is_well_without=self.log.record.is_well_without_tests)
         wall = time.monotonic() - self._started
         self.log.emit(RunFinished(time.time(), wall, int(code), EXIT_REASONS[code]))
         await self.log.commit()

@@ -69,6 +69,12 @@ def test_a_plug_in_fails_the_session_by_its_exit_status(status: int, isolation: 
     assert "stopped" == folder.log()[-1]
 
 
+@both_isolations
+def test_a_file_that_cannot_be_collected_is_no_trouble_of_the_session_besides(isolation: str, suite: Any) -> None:
+    run = suite({"test_a.py": "def test_a(): pass\n", "test_b.py": "import nothere\n"}).run(isolation=isolation)
+    assert (1, None) == (run.ended.exit_status, run.ended.error)
+
+
 def test_a_gate_may_raise_an_exit(suite: Any) -> None:
     end = "import pytest; pytest.exit('coverage is 3 %', returncode=9)"
     run = suite({"conftest.py": with_end(end), "test_up.py": USES_SERVICE}).run()

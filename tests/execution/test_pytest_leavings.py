@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import Any
 
 import pytest
@@ -61,3 +62,38 @@ def test_a_hang_shows_the_tests_own_frame_first(isolation: str, suite: Any) -> N
     lines = (run["test_hang"].error or "").splitlines()
     assert Reason.TIMEOUT == run["test_hang"].reason
     assert ["in deep", "in test_hang"] == [line[line.rindex("in ") :] for line in lines[1:3]]
+
+
+@both_isolations
+def test_a_suite_may_have_its_children_reaped_by_nobody(isolation: str, suite: Any) -> None:
+    conftest = "import signal\nsignal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+    folder = suite({"conftest.py": conftest, "test_a.py": "def test_a(): pass\ndef test_b(): pass\n"})
+    run = folder.run(slots=2, pack=1, isolation=isolation)
+    assert ({"passed": 2}, 0, None) == (run.counts(), run.ended.exit_status, run.ended.error)
+
+
+@both_isolations
+def test_files_that_nobody_closes_have_all_that_was_written(isolation: str, suite: Any) -> None:
+    conftest = """
+        LOG = open("log", "a")
+        def pytest_configure(config):
+            config.notes = None if hasattr(config, "workerinput") else open("notes", "w")
+        def pytest_unconfigure(config):
+            if config.notes is None: return
+            config.notes.write("summed up")
+            import atexit, time
+            atexit.register(time.sleep, 0.5)
+    """
+    body = """
+        import gzip, conftest
+        def test_a(): conftest.LOG.write("a\\n")
+        def test_b():
+            conftest.LOG.write("b\\n")
+            conftest.PACKED = gzip.open("packed.gz", "wt")
+            conftest.PACKED.write("data")
+    """
+    folder = suite({"conftest.py": conftest, "test_a.py": body})
+    assert {"passed": 2} == folder.run(slots=2, pack=1, isolation=isolation).counts()
+    assert ["a", "b"] == sorted(folder.log())
+    assert "summed up" == (folder.path / "notes").read_text()
+    assert b"data" == gzip.decompress((folder.path / "packed.gz").read_bytes())

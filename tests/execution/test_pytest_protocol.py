@@ -301,3 +301,10 @@ def test_a_hook_that_raises_breaks_its_item_and_no_other(hook: str, suite: Any) 
     run = suite({"conftest.py": conftest, "test_a.py": body}).run()
     assert {"test_a": "passed", "test_bad": "error", "test_c": "passed"} == run.verdicts()
     assert "a faulty hook" in (run["test_bad"].error or "")
+
+
+def test_verdicts_are_told_without_pytests_terminal_reporter(suite: Any) -> None:
+    run = suite({"test_a.py": "def test_passes(): pass\ndef test_fails(): assert False\n"}).run(
+        args=("-p", "no:terminal")
+    )
+    assert run.verdicts() == {"test_passes": "passed", "test_fails": "failed"}

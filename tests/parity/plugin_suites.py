@@ -98,6 +98,7 @@ PLUGIN_SUITES = (
     _bare("verdicts", "-W", "always", "--deselect=test_verdicts.py::test_is_left_out"),
     _bare("collection"),
     _bare("collection-continued", "--continue-on-collection-errors"),
+    _bare("scheduler"),
     _bare("junit", "--junitxml=junit.xml", reports=(Report("junit.xml", junit("junit.xml")),)),
     _exercise("cov", "--cov", "--cov-report=xml", "--cov-fail-under=50", variant="met"),
     _exercise("cov", "--cov", "--cov-report=term-missing", "--cov-fail-under=95", variant="missed"),

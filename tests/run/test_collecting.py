@@ -37,6 +37,8 @@ class Nodes:
         self.begun: list[str] = []
         self.on_joined: Callable[[LiveNode], None] = lambda node: None
         self.comes_back_at: str | None = None
+        self.leaves = False
+        self.answers_after: dict[str, Collection] = {}
 
     async def begin_run(self, _run_id: str, addresses: list[str], *_further: object) -> None:
         self.begun += addresses
@@ -48,6 +50,10 @@ class Nodes:
             back = self.comes_back_at
             self.nodes[back] = LiveNode(back, back, "localhost", 1, {"os": "linux"})
             self.on_joined(self.nodes[back])
+        if self.leaves:
+            del self.nodes[address]
+        if self.answers_after.get(address) is not None:
+            self.answers[address] = self.answers_after[address]
         if isinstance(answer, Exception):
             raise answer
         return answer
@@ -185,7 +191,35 @@ def test_a_node_that_dies_while_it_collects_is_not_missed_where_another_collects
 
 
 def test_an_entry_whose_only_node_dies_waits_for_its_return_and_then_has_no_place_to_run() -> None:
-    assert _closed(_accept(Nodes(one=ConnectionError()), ENTRY)) == [("unit", "unsatisfiable")]
+    nodes = Nodes(one=ConnectionError())
+    nodes.leaves = True
+
+    assert _closed(_accept(nodes, ENTRY)) == [("unit", "unsatisfiable")]
+
+
+def test_a_node_that_could_not_be_reached_and_is_still_there_is_asked_again() -> None:
+    nodes = Nodes(one=ConnectionError())
+    nodes.answers_after["one"] = ITEMS
+
+    assert len(_planned(_accept(nodes, ENTRY))) == 3
+    assert nodes.asked == ["one", "one"]
+
+
+def test_a_node_collects_so_many_entries_at_a_time_and_then_the_others() -> None:
+    class Busy(Nodes):
+        now = most = 0
+
+        async def collect(self, run_id: str, address: str, spec: PytestSpec) -> Collection:
+            self.now += 1
+            self.most = max(self.most, self.now)
+            await asyncio.sleep(0)
+            self.now -= 1
+            return await super().collect(run_id, address, spec)
+
+    nodes = Busy(one=ITEMS)
+    entries = [TestCase(f"e{number}", PytestBody(("tests",)), location="suite.yaml:3") for number in range(40)]
+    assert len(_planned(_accept(nodes, *entries))) == 120
+    assert (16, 40) == (nodes.most, len(nodes.asked))
 
 
 def test_an_entry_that_kills_every_node_which_collects_it_is_named() -> None:

@@ -43,6 +43,13 @@ def test_the_worst_verdict_decides_the_exit_code(verdicts: list[TestClosed], cod
     assert exit_code_of(verdicts) is code
 
 
+@pytest.mark.parametrize(
+    ("verdicts", "code"), [([], ExitCode.OK), ([FAILED], ExitCode.TESTS_FAILED), ([LOST], ExitCode.NO_VERDICT)]
+)
+def test_a_run_that_may_be_without_tests_is_well_without(verdicts: list[TestClosed], code: ExitCode) -> None:
+    assert exit_code_of(verdicts, is_well_without=True) is code
+
+
 @pytest.mark.parametrize("stopped", [ExitCode.INTERNAL_ERROR, ExitCode.NO_VERDICT])
 def test_what_tests_said_counts_where_trouble_of_our_own_has_stopped_the_run(stopped: ExitCode) -> None:
     assert code_of_stopped(stopped, [PASSED, FAILED, CANCELLED]) is ExitCode.TESTS_FAILED

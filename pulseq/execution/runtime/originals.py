@@ -68,7 +68,7 @@ VIEWED: Tuple[types.ModuleType, ...] = (
 #: Modules whose present state is what is wanted, or that hold nothing that could be swapped to any effect on us.
 LIVE = frozenset(
     [
-        *("__future__", "_collections_abc", "abc", "argparse", "asyncio", "atexit", "base64", "builtins"),
+        *("__future__", "_collections_abc", "_io", "abc", "argparse", "asyncio", "atexit", "base64", "builtins"),
         *("collections", "collections.abc", "copy", "dataclasses", "dis", "doctest", "enum", "faulthandler", "fnmatch"),
         *("gc", "hashlib", "http", "importlib", "inspect", "io", "ipaddress", "itertools", "numbers", "pathlib"),
         *("platform", "random", "re", "runpy", "ssl", "string", "subprocess", "sys", "threading", "types", "typing"),

@@ -203,11 +203,22 @@ def reap(record: Optional[Callable[[Ended], None]] = None) -> bool:
 def wait_for(pids: Iterable[int], seconds: float) -> None:
     """Reap these children as they end, for so long at most."""
     until = time.monotonic() + seconds
-    left = set(pids)
+    left = still_running(pids)
     while left and time.monotonic() < until:
-        left = {pid for pid in left if os.waitpid(pid, os.WNOHANG)[0] == 0}
-        if left:
-            _pause()
+        _pause()
+        left = still_running(left)
+
+
+def still_running(pids: Iterable[int]) -> Set[int]:
+    """Those of these children that have not ended; the others are reaped."""
+    return {pid for pid in pids if not _has_ended(pid)}
+
+
+def _has_ended(pid: int) -> bool:
+    try:
+        return os.waitpid(pid, os.WNOHANG)[0] != 0
+    except ChildProcessError:  # somebody else has reaped it: the kernel does where a suite ignores SIGCHLD
+        return True
 
 
 def send_signals(pids: Iterable[int], *signals: int) -> None:

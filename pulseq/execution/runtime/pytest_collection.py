@@ -14,9 +14,9 @@ from .pytest_neutral import make_neutral, narrow
 from .pytest_node_hooks import add_node_hooks
 from .pytest_rewriting import shared_rewriting
 from .pytest_runner import Runner
+from .pytest_scheduler import scheduler_of, shared_scope
 from .pytest_sender import EventSender, warning_text
 from .pytest_verdict import clip, reason_of_skip
-from .pytest_xdist import scope_of
 
 
 class WorkerPlugin:
@@ -45,6 +45,7 @@ class WorkerPlugin:
         self._deselected = 0
         self._started = time.monotonic()
         self._mode = "no"
+        self._scheduler: Any = None
         thaw_on_demand()
 
     @pytest.hookimpl(hookwrapper=True)
@@ -81,6 +82,7 @@ class WorkerPlugin:
         request = self._request
         with rare_garbage_collection(), shared_rewriting(session, request["rewritten"], request["helpers"]):
             yield
+        self._scheduler = scheduler_of(session.config, self._mode, self._given["workercount"])
 
     def pytest_collectreport(self, report: Any) -> None:
         if not report.passed:
@@ -121,7 +123,7 @@ class WorkerPlugin:
                     names[index],
                     blot(_location(item)),
                     list(dict.fromkeys(blot(mark.name) for mark in item.iter_markers())),
-                    scope_of(item, self._mode),
+                    shared_scope(item, self._mode, self._scheduler),
                 ]
                 for index, item in enumerate(session.items)
             ],

@@ -162,7 +162,7 @@ def run(guardian: socket.socket, request: Dict[str, Any], private: str) -> NoRet
     else:
         message = {"op": "over", **blot_result(_result(plugin, plugin.replay, code, error))}
     wire.send(guardian, message)
-    leave(code)
+    leave(code, private, is_fork=False)
 
 
 def _result(plugin: ControllerPlugin, replay: Replay, code: int, error: Optional[str]) -> Dict[str, Any]:

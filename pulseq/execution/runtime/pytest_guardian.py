@@ -36,6 +36,8 @@ _GONE = select.POLLHUP | select.POLLERR | select.POLLRDHUP
 _READ_BYTES = 256 * 1024
 #: So much of what was printed goes into any socket, however it is escaped.
 _SAID_CHARACTERS = 8 * 1024
+#: How long what has said its last may take to end by itself.
+_LEAVING_SECONDS = 5.0
 
 
 @dataclass
@@ -354,6 +356,10 @@ class Guardian:
             os.unlink(os.path.join(os.path.dirname(self._private), name))
         self._listener.close()
         died = self._has_died()
+        if self._result is not None:
+            # They undo what they have made, and write what their files still hold.
+            ending = {pid for pid in (self._controller, self._zygote) if pid is not None}
+            process_tree.wait_for(ending - self._statuses.keys(), _LEAVING_SECONDS)
         process_tree.kill_descendants(0, record=self._note)
         shutil.rmtree(self._private, ignore_errors=True)
         if died:

@@ -26,7 +26,7 @@ class Replay:
 
     Attributes:
         trouble: what went wrong in the session itself, not in a test.
-        failures: node ids of what failed, in its last try.
+        failures: node ids of what failed, in its last try, or could not be collected.
         suite_properties: what `record_testsuite_property` recorded.
     """
 
@@ -42,7 +42,6 @@ class Replay:
         self._running: Dict[Node, Tuple[str, Any]] = {}
         self._tried: Set[str] = set()
         self._collecting: Optional[Node] = None
-        self._collect_failures = 0
         self._ends: Dict[Node, bool] = {}
 
     def node_of(self, worker: str) -> Node:
@@ -74,7 +73,7 @@ class Replay:
 
     def end(self) -> None:
         """All workers have ended: the session counts what its items came to in the end."""
-        self._session.testsfailed = len(self.failures) + self._collect_failures
+        self._session.testsfailed = len(self.failures)
 
     def _on_ready(self, node: Node) -> None:
         self._hook.pytest_testnodeready(node=node)
@@ -92,7 +91,8 @@ class Replay:
     def _on_collectreport(self, node: Node, data: Any) -> None:
         if self._is_first(node):
             report = self._hook.pytest_report_from_serializable(config=self._config, data=data)
-            self._collect_failures += bool(report.failed)
+            if report.failed:
+                self.failures.add(report.nodeid)
             self._hook.pytest_collectreport(report=report)
 
     def _on_deselected(self, node: Node, items: List[Tuple[str, Any]]) -> None:

@@ -126,7 +126,8 @@ class ItemVerdict:
         if hasattr(report, "context") and not report.failed:
             return ""  # a part of a test that was skipped leaves the test what it is
         hook = self._config.hook.pytest_report_teststatus
-        category = str(hook(report=report, config=self._config)[0])
+        told = hook(report=report, config=self._config)  # None by nobody, without pytest's terminal reporter
+        category = str((told or [report.outcome])[0])
         if category in _RANK:
             return category
         if category.startswith("subtests "):

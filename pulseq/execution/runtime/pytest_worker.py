@@ -122,7 +122,7 @@ def _run_pytest(link: RunnerLink, request: Dict[str, Any]) -> None:
         words = "\n".join(plugin.trouble)
         wire.send(link.sock, {"op": "refused", "error": words})
     line.close()
-    leave(code)
+    leave(code, link.directory, is_fork=False)
 
 
 def free_basetemp(parent: str, worker: str) -> str:

@@ -22,7 +22,7 @@ from .pytest_fork import RunnerLink, Starter
 from .pytest_garbage import keep_collection
 from .pytest_items import items_by_name
 from .pytest_keeper import RunnerKeeper
-from .pytest_leaving import RandomState, disown_inheritance, leave, refresh_greenlets
+from .pytest_leaving import RandomState, disown_inheritance, leave, leave_files, refresh_greenlets
 from .pytest_neutral import pose_as_pytest, printed
 from .pytest_own_values import OwnValues
 from .pytest_runner import take_input
@@ -85,7 +85,7 @@ class Zygote:
                 "\n".join(plugin.trouble) or printed() or f"pytest ended with exit code {code} before it had collected"
             )
             self._answer({"op": "refused", "error": text})
-        leave(code)
+        leave(code, self._private, is_fork=True)
 
     def _answer(self, message: Dict[str, Any]) -> None:
         with contextlib.closing(AnswerFile(message, self._private)) as answer:
@@ -129,7 +129,7 @@ class Zygote:
             wire.send(self._guardian, {"op": "forked", "line": message["line"], "pid": pid})
 
     def _fork_keeper(self) -> int:
-        self._keepers = {pid for pid in self._keepers if os.waitpid(pid, os.WNOHANG)[0] == 0}
+        self._keepers = process_tree.still_running(self._keepers)
         try:
             return fork_silently()
         except OSError:
@@ -160,7 +160,7 @@ class Zygote:
         """No fork is needed any more: undo what was made here, as the interpreter that it is."""
         process_tree.wait_for(self._keepers, _KEEPERS_SECONDS)
         self._line.close()
-        leave(0)
+        leave_files(0)
 
 
 def start(guardian: socket.socket, request: Dict[str, Any], private: str) -> NoReturn:

@@ -140,3 +140,15 @@ def test_a_name_full_of_parentheses_does_not_confuse_the_reader(tmp_path):
 
 def test_a_process_that_is_not_there_has_no_state():
     assert read_stat(2**31 - 1) is None
+
+
+def test_children_that_somebody_else_reaps_are_not_waited_for():
+    said = scenario("""
+signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+pid = start("")
+before = still_running([pid]) == {pid}
+os.kill(pid, signal.SIGKILL)
+wait_for([pid], 20)
+print(json.dumps([before, list(still_running([pid]))]))
+""")
+    assert said == [True, []]

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import random
+import sys
 from collections import Counter
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from pulseq.execution.runtime.pytest_leaving import RandomState
+from pulseq.execution.runtime.pytest_leaving import RandomState, refresh_greenlets
 
 UNDONE = """
     import atexit, os, tempfile, weakref
@@ -110,3 +112,20 @@ def test_threads_are_waited_for_at_the_end(isolation: str, suite: Any) -> None:
     folder = suite({"test_end.py": text})
     folder.run(isolation=isolation)
     assert ["thread"] == folder.log()
+
+
+@pytest.mark.parametrize(
+    ("loop", "expected"),
+    [({"reset_sigchld": True}, ["reinit", "reset_sigchld"]), ({}, ["reinit"])],
+    ids=["libev", "libuv"],
+)
+def test_a_fork_has_gevent_begin_anew_and_hear_of_its_own_children(
+    loop: dict[str, bool], expected: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    functions = {name: lambda name=name: said.append(name) for name in loop}
+    hub = SimpleNamespace(loop=SimpleNamespace(**functions))
+    gevent = SimpleNamespace(reinit=lambda: said.append("reinit"), get_hub=lambda: hub)
+    monkeypatch.setitem(sys.modules, "gevent", gevent)  # type: ignore[arg-type]
+    refresh_greenlets()
+    assert expected == said
