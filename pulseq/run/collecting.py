@@ -85,6 +85,7 @@ async def _collect(
     dispatcher.specs[entry.id] = spec
     dispatcher.entries[entry.id] = entry
     gone: set[str] = set()
+    wants: dict[str, str] = {}
     nodes = dispatcher.nodes.fitting(entry)
     if not nodes and dispatcher.nodes.closed_to(entry.requirements):
         dispatcher.nodes.note_waiting(entry.requirements, 1)
@@ -93,11 +94,15 @@ async def _collect(
         if not nodes:
             dispatcher.end_unsatisfiable(entry.key)
             return
-        found = await _first_collection(nodes, spec, dispatcher, turns)
+        found = await _first_collection(nodes, spec, dispatcher, turns, wants)
         if found is not None:
             await _expand(entry, *found, dispatcher, choice)
             return
         if dispatcher.end_unable(entry.key, nodes):
+            return
+        if all(node.address in wants for node in nodes):
+            why = "; ".join(f"{node.id}: {wants[node.address]}" for node in nodes)
+            dispatcher.ledger.close(entry.key, Reason.NODE_LOST, f"no node can collect it ({why})")
             return
         # A call that fails is quicker than the scheduler's word that the node has left.
         gone |= {node.address for node in nodes}
@@ -110,10 +115,14 @@ async def _collect(
 
 
 async def _first_collection(
-    nodes: list[LiveNode], spec: PytestSpec, dispatcher: Dispatcher, turns: Turns
+    nodes: list[LiveNode], spec: PytestSpec, dispatcher: Dispatcher, turns: Turns, wants: dict[str, str]
 ) -> tuple[Collection, str] | None:
-    """What the first of these nodes collected, and its id; None where all of them are gone."""
-    collecting = {asyncio.create_task(_collect_on(node, spec, dispatcher, turns[node.address])): node for node in nodes}
+    """What the first of these nodes collected, and its id; None where none could.
+
+    Args:
+        wants: takes what the machines of those lack that cannot, by their addresses.
+    """
+    collecting = {asyncio.create_task(_collect_on(node, spec, dispatcher, turns, wants)): node for node in nodes}
     for task in collecting:
         task.add_done_callback(_retrieve)
     waiting = set(collecting)
@@ -131,13 +140,16 @@ async def _first_collection(
     return None
 
 
-async def _collect_on(node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher, turn: asyncio.Semaphore) -> Collection:
+async def _collect_on(
+    node: LiveNode, spec: PytestSpec, dispatcher: Dispatcher, turns: Turns, wants: dict[str, str]
+) -> Collection:
     if not await dispatcher.nodes.wait_until_ready(node):
         raise ConnectionError(f"node {node.id} cannot take part")
-    async with turn:
+    async with turns[node.address]:
         collection: Collection = await dispatcher.runner.collect(dispatcher.run_id, node.address, spec)
     if collection.machine_wants is not None:
         dispatcher.ledger.tell(RunNote(f"node {node.id} cannot collect {spec.entry}: {collection.machine_wants}"))
+        wants[node.address] = collection.machine_wants
         raise ConnectionError(collection.machine_wants)
     return collection
 

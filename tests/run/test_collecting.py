@@ -183,6 +183,15 @@ def test_what_a_machine_lacks_is_told_and_another_node_collects() -> None:
     assert [("unit", 2)] == [(e.test_id, e.count) for e in events if isinstance(e, TestExpanded)]
 
 
+def test_an_entry_that_no_machine_has_room_for_ends_with_what_they_lack() -> None:
+    unable = Collection((), usage_error="no", machine_wants="its disk is full")
+    events = _accept(Nodes(one=unable, two=unable), ENTRY)
+
+    (closed,) = [e for e in events if isinstance(e, TestClosed)]
+    assert ("error", "node_lost") == (closed.status, closed.reason)
+    assert closed.error == "no node can collect it (one: its disk is full; two: its disk is full)"
+
+
 def test_a_node_that_dies_while_it_collects_is_not_missed_where_another_collects() -> None:
     events = _accept(Nodes(one=ConnectionError(), two=ITEMS), ENTRY)
 
