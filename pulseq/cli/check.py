@@ -35,6 +35,7 @@ from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments
 from pulseq.suites.documents import Flaw
 from pulseq.suites.prefect_file import PROJECT_FILE, Project, read_project
+from pulseq.suites.shared_junit import say_shared_junit
 
 
 def check(
@@ -122,6 +123,8 @@ def _find_notes(suite: Suite, fleet: Fleet, *, ship: bool | None) -> Iterator[st
         yield from say_named_outside(suite, may_be_sent(fleet, ship=ship)).splitlines()
     if not ship and fleet.has_local and (note := say_unmade(suite)):
         yield note
+    if fleet.slots != 1:
+        yield from _limit([*say_shared_junit(suite)], "tests with the JUnit files of others")
 
 
 def _limit(lines: Sequence[str], what: str) -> list[str]:

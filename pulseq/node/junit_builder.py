@@ -166,6 +166,7 @@ class CaseBuilder:
         self._suites: list[_OpenSuite] = []
         self._case: _OpenCase | None = None
         self._go = False
+        self._playwright = False
 
     def cases(self) -> list[JunitCase]:
         """The cases that have ended so far, and what suites that have ended say of themselves."""
@@ -220,12 +221,13 @@ class CaseBuilder:
         if self._case:
             return _Element(tag, self._start_within(self._case, tag, attributes) if parent.ends else None)
         if tag in _SUITES:
+            self._playwright = self._playwright or (tag == "testsuites" and {"id", "name"} <= attributes.keys())
             self._suites.append(_OpenSuite(attributes.get("name", ""), attributes))
             return _Element(tag, ends=self._suites[-1])
         if tag == "testcase":
             said = {attributes.get("status", "").lower(), attributes.get("result", "").lower()}
             status = max((_SAID[one] for one in said if one in _SAID), key=_RANKS.__getitem__, default=Status.PASSED)
-            self._case = _OpenCase(attributes, self._suite_name(), _Heard(status))
+            self._case = _OpenCase(self._with_project(attributes), self._suite_name(), _Heard(status))
             return _Element(tag, ends=self._case)
         if tag in _VERDICTS and parent.tag == "testsuite":
             return _Element(tag, self._suites[-1].verdict.hear(_VERDICTS[tag], attributes))
@@ -246,6 +248,17 @@ class CaseBuilder:
             case.warnings.append([attributes.get("message", "") or attributes.get("type", ""), "\n"])
             return case.warnings[-1]
         return None
+
+    def _with_project(self, attributes: dict[str, str]) -> dict[str, str]:
+        """The attributes of a case, its name with the project in front, where Playwright does not put it there itself.
+
+        Playwright runs each test in each of its projects (browsers), and names a suite's project as its host.
+        """
+        suite = self._suites[-1].attributes if self._playwright and self._suites else {}
+        project, name = suite.get("hostname"), attributes.get("name", "")
+        if not project or attributes.get("classname") != suite.get("name") or name.startswith(f"[{project}] "):
+            return attributes
+        return {**attributes, "name": f"[{project}] {name}"}
 
     def _suite_name(self) -> str:
         return next((suite.name for suite in reversed(self._suites) if suite.name), "")

@@ -59,8 +59,11 @@ def _find(test: TestCase) -> list[FoundFile]:
 
 def _nothing_new(test: TestCase, old: int) -> str:
     assert isinstance(test.body, CommandBody)
-    told = f"no file written by this attempt matches {test.body.junit!r}"
+    glob = test.body.junit or ""
+    told = f"no file written by this attempt matches {glob!r}"
     match old:
+        case 0 if os.path.isdir(os.path.join(test.cwd, glob)):
+            return f"{told}, which is a directory: {os.path.join(glob, '**', '*.xml')!r} has the files in it"
         case 0:
             return told
         case 1:

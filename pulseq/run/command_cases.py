@@ -7,7 +7,8 @@ from dataclasses import dataclass, field, replace
 from msgspec import structs
 
 from pulseq.bounds import bound_id
-from pulseq.events import AttemptStarted, Event, TestClosed, TestExpanded
+from pulseq.events import AttemptStarted, Event, RunNote, TestClosed, TestExpanded
+from pulseq.execution.metrics import measured_metrics
 from pulseq.models import AttemptResult, Key, Reason, Status, TestCase
 from pulseq.protocol.from_node import CasesFound
 from pulseq.run.ledger import Ledger
@@ -28,6 +29,8 @@ class CommandCases:
     _found: dict[Key, CasesFound] = field(default_factory=dict)
     #: By command, then by the id that its node gave: what each of its tests was last found to be.
     _said: dict[Key, dict[str, AttemptResult]] = field(default_factory=dict)
+    #: Commands of which an attempt went wrong in a way that none of its cases says.
+    _untold: set[Key] = field(default_factory=set)
 
     def take(self, found: CasesFound) -> None:
         """Keep what was found in the files of an attempt until its result is there."""
@@ -47,12 +50,18 @@ class CommandCases:
         if command is None or not command.awaits(result):
             return False
         self._note_all(self.ledger.case(result.key), found)
-        if result.status in _BAD and command.retries_left:
-            return False
         said = self._said.get(result.key, {})
         keep = row_of_command(result, found, known=bool(said))
+        if result.status in _BAD and command.retries_left:
+            if keep is not None:
+                self._untold.add(result.key)
+            return False
+        if keep is None and result.status is Status.PASSED and result.key in self._untold:
+            keep = result
         if keep is None:
             self.ledger.expand(result.key, len(said))
+            if lost := _told_by_no_case(result):
+                self.ledger.tell(RunNote(f"{result.test_id}: {'; '.join(lost)}"))
         else:
             self.ledger.finish(keep, in_place=True)
         return True
@@ -62,6 +71,7 @@ class CommandCases:
         if isinstance(event, AttemptStarted):  # what a lost attempt left is not what this one will leave
             self._found.pop((event.test_id, event.variant), None)
         elif isinstance(event, TestClosed | TestExpanded):
+            self._untold.discard((event.test_id, event.variant))
             for result in self._said.pop((event.test_id, event.variant), {}).values():
                 self.ledger.settle(result)
 
@@ -112,6 +122,13 @@ def row_of_command(result: AttemptResult, found: CasesFound, *, known: bool) -> 
     if result.status is Status.PASSED or (bad and result.reason is Reason.EXIT_CODE):
         return None
     return result
+
+
+def _told_by_no_case(result: AttemptResult) -> tuple[str, ...]:
+    """What a command without a row said of itself, beyond its verdict."""
+    own = sorted(result.metrics.keys() - measured_metrics().keys())
+    kept = (f"its metrics {', '.join(own)} are not kept, since its test cases have its results",) if own else ()
+    return (*kept, *result.warnings)
 
 
 def _without_files(result: AttemptResult, trouble: str) -> AttemptResult:

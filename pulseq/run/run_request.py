@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from itertools import islice
 from pathlib import Path
 
 from pulseq.capabilities import parse_size
 from pulseq.cluster.scheduler_address import credentials_for
 from pulseq.cluster.standing_cluster import StandingCluster
-from pulseq.errors import UsageError, call_all
+from pulseq.errors import MOST_OF_A_KIND, UsageError, call_all
 from pulseq.fleet import Fleet, Strategy
 from pulseq.models import Suite
 from pulseq.ownership import default_home
@@ -24,6 +25,7 @@ from pulseq.suites.arguments import load_arguments
 from pulseq.suites.default_suite import complete_arguments
 from pulseq.suites.one_test import locate_python
 from pulseq.suites.selection import select
+from pulseq.suites.shared_junit import say_shared_junit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,9 +107,9 @@ def prepare_run(request: RunRequest) -> PreparedRun:
         options = replace(options, nodes_environment=standing.keeper.read_environment())
     if request.strategy is not None:
         fleet = replace(fleet, framework=replace(fleet.framework, strategy=request.strategy))
-    return PreparedRun(
-        suite, fleet, replace(options, notes=(*options.notes, *_check_project(suite, fleet, options, standing)))
-    )
+    shared = say_shared_junit(suite) if fleet.slots != 1 else ()
+    notes = (*options.notes, *_check_project(suite, fleet, options, standing), *islice(shared, MOST_OF_A_KIND))
+    return PreparedRun(suite, fleet, replace(options, notes=notes))
 
 
 def _check_project(suite: Suite, fleet: Fleet, options: RunOptions, standing: StandingCluster | None) -> Iterator[str]:

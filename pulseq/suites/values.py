@@ -88,6 +88,7 @@ def _by_capability(expected: str, check: Callable[[CapabilityValue], None]) -> R
         flaws: list[Flaw] = []
         for name, value in kept.items():
             try:
+                read_text(name)
                 check(value)
             except Flawed as error:
                 flaws += [flaw.below(name) for flaw in error.flaws]

@@ -13,11 +13,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import cycle, islice
 from pathlib import Path
+from typing import Any
 
 from pulseq.cluster.standing_cluster import find_cluster
 from pulseq.orchestration.api_auth import CLIENTS_VARIABLE
 from pulseq.standing.kept_auth import read_auth
-from tests.benchmarks.bench import ROOT, clean_environment, run_command
+from tests.benchmarks.bench import clean_environment, run_child, run_command
 from tests.benchmarks.children.ports import free_port
 
 _START_SECONDS = 120.0
@@ -36,27 +37,6 @@ class Standing:
     def variables(self) -> Mapping[str, str]:
         """What programs need to speak to its server."""
         return {"PREFECT_API_URL": self.api_url, **({CLIENTS_VARIABLE: self.auth} if self.auth else {})}
-
-
-@contextlib.contextmanager
-def pulseq_standing(directory: Path, *, nodes: int, slots: int) -> Iterator[Standing]:
-    """Our Prefect server, our scheduler and `nodes` of our nodes with `slots` slots each."""
-    configuration = json.dumps({"directory": str(directory), "nodes": nodes, "slots": slots})
-    process = subprocess.Popen(
-        [sys.executable, "-m", "tests.benchmarks.children.stand", configuration],
-        cwd=ROOT,
-        env=clean_environment(),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert process.stdin is not None
-    assert process.stdout is not None
-    try:
-        yield Standing(**json.loads(process.stdout.readline()))
-    finally:
-        process.stdin.close()
-        process.wait(60)
 
 
 @contextlib.contextmanager
@@ -101,6 +81,32 @@ def standing_of(home: Path) -> Standing:
     if cluster is None:
         raise RuntimeError(f"nothing is up in {home}")
     return Standing(cluster.api_url, cluster.scheduler, read_auth(home))
+
+
+def run_made_up(
+    home: Path, count: int, *, body: str = "simulate", shortest: float, longest: float, may_miss: bool = False
+) -> dict[str, Any]:
+    """What a run of made-up tests on what is up tells of itself: see `children/pulseq_run`.
+
+    Args:
+        shortest: seconds of a test, up to `longest`; a `call` takes none.
+        may_miss: whether the server may lose task runs, which is told then.
+    """
+    standing = standing_of(home)
+    configuration = {
+        "count": count,
+        "body": body,
+        "shortest": shortest,
+        "longest": longest,
+        "home": str(home),
+        "scheduler": standing.scheduler,
+        "api_url": standing.api_url,
+        "may_miss": may_miss,
+    }
+    told: dict[str, Any] = run_child(
+        "pulseq_run", configuration, **standing.variables, PREFECT_LOGGING_LEVEL="CRITICAL"
+    )
+    return told
 
 
 @contextlib.contextmanager

@@ -241,6 +241,14 @@ def test_files_outside_that_a_command_may_read_are_noted_where_the_project_is_se
     assert [] == said() == said(hosts=("lab1.example",), ship=False)
 
 
+def test_tests_that_write_the_same_files_are_noted(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (place / "suite.yaml").write_text(
+        "tests: [{id: a, command: pwd, junit: r.xml}, {id: b, command: pwd, junit: r.xml}]"
+    )
+    assert 0 == check("suite.yaml", count="2")
+    assert "note: test 'b': its junit 'r.xml' is that of test 'a' too" in capsys.readouterr().err
+
+
 def test_what_only_tests_of_local_nodes_need_is_not_told(place: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bench = "requirements: {bench: true}"
     (place / "suite.yaml").write_text(

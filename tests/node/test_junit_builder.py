@@ -100,6 +100,12 @@ EXPECTED: dict[str, list[Told]] = {
         ("spec.cart_spec", "Shop::Cart totals", FAILED, 0.001),
         ("spec.cart_spec", "Shop::Cart refunds", SKIPPED, 0.0),
     ],
+    "playwright": [
+        ("cart.spec.ts", "[chromium] cart › adds", PASSED, 0.5),
+        ("cart.spec.ts", "[chromium] cart › ships", SKIPPED, 0.0),
+        ("cart.spec.ts", "[firefox] cart › adds", FAILED, 1.25),
+        ("bank.spec.ts", "pays", PASSED, 0.2),
+    ],
     "rspec-outside": [("rspec", "[suite]", ERROR, 0.0)],
     "robot": [
         ("Shop.Cart", "Adds", PASSED, 0.105),

@@ -94,6 +94,15 @@ def test_a_file_of_before_the_attempt_is_not_this_attempts_however_new_it_is(tmp
     )
 
 
+@pytest.mark.parametrize("junit", ["build", "build/"])
+def test_a_directory_in_the_place_of_a_glob_is_told_with_what_has_its_files(tmp_path: Path, junit: str) -> None:
+    leave(tmp_path, TWO_CASES)
+    said = (
+        f"no file written by this attempt matches '{junit}', which is a directory: 'build/**/*.xml' has the files in it"
+    )
+    assert ((), said) == ((found := find(tmp_path, junit)).cases, found.trouble)
+
+
 def test_a_file_that_was_only_moved_is_not_this_attempts(tmp_path: Path) -> None:
     path = leave(tmp_path, TWO_CASES)
     leave(tmp_path, TWO_CASES, "build/TEST-Bank.xml")

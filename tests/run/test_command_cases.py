@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from pulseq.events import AttemptFinished, TestClosed, TestExpanded, TestPlanned
+from pulseq.events import AttemptFinished, RunNote, TestClosed, TestExpanded, TestPlanned
 from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
 from pulseq.protocol.from_node import CasesFound
 from pulseq.run.command_cases import CommandCases, row_of_command
@@ -46,10 +46,10 @@ class Command:
         self.ledger.on_told = self.cases.follow
         self.attempt = 0
 
-    def ends(self, told: CasesFound, status: Status = PASSED, reason: Reason | None = None) -> bool:
+    def ends(self, told: CasesFound, status: Status = PASSED, reason: Reason | None = None, **more: Any) -> bool:
         self.attempt += 1
         self.ledger.start(("java", ""), self.attempt, "n1", None)
-        result = AttemptResult("java", self.attempt, "n1", status, reason=reason)
+        result = AttemptResult("java", self.attempt, "n1", status, reason=reason, **more)
         self.cases.take(told)
         assert self.cases.has(("java", ""))
         over = self.cases.book(result)
@@ -74,6 +74,35 @@ def test_each_case_is_a_test_and_the_command_is_none() -> None:
     assert TestExpanded("java", "", 2) in command.events
     assert ["a", "b"] == [event.name for event in command.events if isinstance(event, TestPlanned)]
     assert 0 == command.ledger.open
+
+
+def test_what_a_command_without_a_row_said_of_itself_is_a_note() -> None:
+    command = Command()
+    measured = {"duration": 1.0, "response_time": 1.0, "memory_usage": 9.0, "cpu_usage": 5.0}
+    command.ends(found({"a": PASSED}), metrics={**measured, "size": 3.0}, warnings=("the metric 'speed' was …",))
+    note = "java: its metrics size are not kept, since its test cases have its results; the metric 'speed' was …"
+    assert [note] == [event.text for event in command.events if isinstance(event, RunNote)]
+
+
+@pytest.mark.parametrize(
+    ("told", "status", "reason"),
+    [({}, FAILED, EXIT), ({"a": PASSED}, FAILED, EXIT), ({"a": FAILED}, ERROR, Reason.TIMEOUT)],
+)
+def test_a_command_that_passes_after_what_no_case_tells_is_flaky_itself(
+    told: Said, status: Status, reason: Reason
+) -> None:
+    command = Command()
+    assert not command.ends(found(told), status, reason)
+    assert command.ends(found({"a": PASSED}))
+    assert (PASSED, 2, True) == command.verdicts()["java"]
+    assert {"java", "java::a"} == set(command.verdicts())
+
+
+def test_a_command_that_fails_by_its_cases_in_the_end_has_no_row_of_what_was_before() -> None:
+    command = Command()
+    assert not command.ends(found({}), ERROR, Reason.TIMEOUT)
+    assert command.ends(found({"a": FAILED}), FAILED, EXIT)
+    assert {"java::a": (FAILED, 1, False)} == command.verdicts()
 
 
 def test_cases_that_the_second_attempt_did_not_repeat_keep_what_the_first_said() -> None:
@@ -131,7 +160,7 @@ def test_a_retry_that_writes_nothing_anew_and_passes_is_told_by_what_was_known()
     command = Command()
     command.ends(found({"a": PASSED}), FAILED, EXIT)
     assert command.ends(found({}))
-    assert {"java::a": (PASSED, 1, False)} == command.verdicts()
+    assert {"java::a": (PASSED, 1, False), "java": (PASSED, 2, True)} == command.verdicts()
 
 
 @pytest.mark.parametrize(("status", "reason"), [(FAILED, EXIT), (ERROR, Reason.CRASH), (ERROR, Reason.TIMEOUT)])

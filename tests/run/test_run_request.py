@@ -187,6 +187,15 @@ def test_a_host_of_what_is_up_may_be_missing_unless_it_is_known_to_be_there(
         prepare(nodes_count=None)
 
 
+def test_tests_that_write_the_same_files_are_noted_where_they_may_run_at_once(here: Path) -> None:
+    (here / "shop.yaml").write_text(
+        "tests:\n" + "".join(f"  - {{id: {one}, command: x, junit: r.xml}}\n" for one in "ab")
+    )
+    (note,) = prepare(nodes_count="2").options.notes
+    assert note.startswith("test 'b': its junit 'r.xml' is that of test 'a' too")
+    assert () == prepare(nodes_count="1").options.notes
+
+
 def test_what_is_not_made_for_nodes_of_this_machine_is_noted(here: Path) -> None:
     (here / "shop.yaml").write_text(f"{SUITE}{PREPARED.replace('IN', 'shop.yaml')}\n")
     (here / "nodes.yaml").write_text("nodes: [{id: one}, {id: two, host: lab1.example}]\n")

@@ -70,6 +70,7 @@ def test_a_key_means(load_test: LoadTest, keys: str, field: str, value: object) 
         ("memory_limit: lots", "memory_limit", "'lots'", SIZE),
         ("labels: 5", "labels", "5", "a list of labels, or a mapping"),
         ("labels: {a: []}", "labels.a", "an empty list", "text, a number, true or false"),
+        ("requirements: {'': linux}", "requirements.", "empty text", "text"),
         (
             "requirements: chrome",
             "requirements",

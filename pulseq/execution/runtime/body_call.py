@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import builtins
 import importlib
 import inspect
 import os
@@ -108,11 +109,18 @@ def _judge(error: BaseException) -> Outcome:
         return outcome("skipped", "xfail", str(error) or "xfail")
     if _skips(error):
         return outcome("skipped", "skip", str(error) or "skipped")
-    if isinstance(error, AssertionError) or _is_pytest_outcome(error, "fail"):
+    if _says_no(error):
         return outcome("failed", "assertion", describe(error))
     if isinstance(error, SystemExit) and error.code in (None, 0):
         return outcome("passed")
     return outcome("error", "exception", describe(error))
+
+
+def _says_no(error: BaseException) -> bool:
+    """Whether it is a failed check, or a group of nothing else, as of asserts in tasks of a `TaskGroup`."""
+    if isinstance(error, getattr(builtins, "BaseExceptionGroup", ())):
+        return all(_says_no(one) for one in error.exceptions)  # type: ignore[attr-defined]
+    return isinstance(error, AssertionError) or _is_pytest_outcome(error, "fail")
 
 
 def _skips(error: BaseException) -> bool:

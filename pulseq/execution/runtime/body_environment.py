@@ -51,13 +51,12 @@ class PrivateDirectory:
 
     def read_metrics(self) -> bytes:
         """What the body appended to its metrics file, one byte more than is allowed at most."""
-        # A body may have left anything in its place: a pipe must not block, a link leads nowhere.
+        # A body may have left anything in its place: a pipe must not block, a link leads nowhere, a directory is none.
         try:
-            descriptor = os.open(self.metrics, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+            with open(self.metrics, "rb", opener=_open_at_once) as file:
+                return file.read(LONGEST_FILE + 1) if stat.S_ISREG(os.fstat(file.fileno()).st_mode) else b""
         except OSError:
             return b""
-        with open(descriptor, "rb") as file:
-            return file.read(LONGEST_FILE + 1) if stat.S_ISREG(os.fstat(descriptor).st_mode) else b""
 
     def hand_over(self) -> Optional[str]:
         """Move what a body left as artifacts beside this directory, and make room for those of the next.
@@ -107,6 +106,10 @@ class PrivateDirectory:
         """Remove it with all it holds, directories without permissions too; True when it is gone."""
         remove_tree(self.path)
         return not os.path.lexists(self.path)
+
+
+def _open_at_once(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
 
 
 def _is_untouched(directory: str) -> bool:

@@ -30,6 +30,7 @@ class Response(NamedTuple):
     status: int
     reason: str
     headers: str
+    charset: str
     body: bytes
     complete: bool
     seconds: float
@@ -102,9 +103,10 @@ def _ask(asked: Asked, body: Mapping[str, Any]) -> Response:
     try:
         with _open(asked, follows) as response:
             data, complete = _read(response)
-        return Response(
-            response.status, response.reason, str(response.headers), data, complete, time.monotonic() - started
-        )
+        seconds = time.monotonic() - started
+        headers = response.headers
+        charset = headers.get_content_charset("utf-8")
+        return Response(response.status, response.reason, str(headers), charset, data, complete, seconds)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -173,7 +175,7 @@ def _problems(answer: Response, body: Mapping[str, Any]) -> List[str]:
     if answer.status not in body["expect_status"]:
         expected = " or ".join(map(str, body["expect_status"]))
         problems.append(f"answered {answer.status} {answer.reason}, expected {expected}")
-    text = answer.body.decode("utf-8", "replace")
+    text = _decode(answer.body, answer.charset)
     if body["expect_text"] is not None and body["expect_text"] not in text:
         where = "" if answer.complete else f" in its first {LONGEST_ANSWER} bytes"
         problems.append(f"expected the text {body['expect_text']!r}{where}, found {blot(text, 0, _EXCERPT)!r}")
@@ -182,12 +184,20 @@ def _problems(answer: Response, body: Mapping[str, Any]) -> List[str]:
     return problems
 
 
+def _decode(data: bytes, charset: str) -> str:
+    """Bytes of an answer as text, by the charset that its `Content-Type` names; UTF-8 where that is none."""
+    try:
+        return data.decode(charset, "replace")
+    except (LookupError, ValueError):
+        return data.decode("utf-8", "replace")
+
+
 def _explain(error: Exception) -> str:
     reason = getattr(error, "reason", None)
     return str(reason or error) or type(error).__name__
 
 
 def _show(answer: Response) -> None:
-    shown = blot(answer.body, 0, _SHOWN_BYTES).decode("utf-8", "replace")
+    shown = _decode(blot(answer.body, 0, _SHOWN_BYTES), answer.charset)
     more = "" if len(answer.body) <= _SHOWN_BYTES else "\n[...]"
     sys.stdout.write(f"{answer.status} {answer.reason}\n{answer.headers.strip()}\n\n{shown}{more}\n")

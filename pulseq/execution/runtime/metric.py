@@ -92,7 +92,9 @@ def _take_line(line: bytes, metrics: Dict[str, float]) -> List[str]:
         return [f"expected a JSON object, found {_shown(found)}"]
     problems: List[str] = []
     for name, value in found.items():
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
+        if not name:
+            problems.append(f"the name of {_shown(value)} is empty")
+        elif isinstance(value, bool) or not isinstance(value, (int, float)) or not _is_finite(value):
             problems.append(f"{_shown(name)} is not a finite number: {_shown(value)}")
         else:
             metrics[name] = float(value)

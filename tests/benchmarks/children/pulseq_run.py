@@ -12,6 +12,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from pulseq.cluster.scheduler_address import credentials_for
 from pulseq.events import Event, PrefectRunKnown, TestClosed
 from pulseq.fleet import Fleet
 from pulseq.models import Body, CallBody, SimulateBody, Suite, TestCase
@@ -71,12 +72,14 @@ async def measure(configuration: dict[str, Any]) -> dict[str, Any]:
         configuration["count"], configuration["body"], configuration["shortest"], configuration["longest"]
     )
     clock = Clock(len(tests), configuration["api_url"])
-    options = RunOptions(home=Path(configuration["home"]), scheduler=configuration["scheduler"], granularity="test")
+    home, scheduler = Path(configuration["home"]), configuration["scheduler"]
+    credentials = credentials_for(home, scheduler)
+    options = RunOptions(home=home, scheduler=scheduler, credentials=credentials, granularity="test")
     outcome = await run_suite(Suite("benchmark", tests), Fleet(()), options, [clock.handle])
     if clock.statuses != {"passed": len(tests)} or clock.recorded is None:
         raise RuntimeError(f"found {dict(clock.statuses)}, exit {outcome.exit_code}, expected {len(tests)} passed")
     recorded = await clock.recorded
-    if clock.missing and not configuration.get("may_miss"):
+    if clock.missing and not configuration["may_miss"]:
         raise RuntimeError(f"the server has not recorded {clock.missing} of {len(tests)} task runs")
     used = resource.getrusage(resource.RUSAGE_SELF)
     return {

@@ -13,6 +13,7 @@ import psutil
 
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import AttemptResult, CommandBody, Reason, Status, Suite, TestCase
+from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.driver import Driver
 from pulseq.run.event_log import EventLog
 from pulseq.run.run_options import RunOptions
@@ -49,7 +50,8 @@ async def measure(count: int, home: Path) -> dict[str, float]:
     options = RunOptions(home=home)
     options.run_directory.mkdir(parents=True)
     log = EventLog(options.journal_path, [], lambda error: None)
-    driver = Driver(Suite("benchmark", ()), FrameworkConfig(), options, log, Stopper(lambda why: None))
+    stopper, variables = Stopper(lambda why: None), CallersVariables()
+    driver = Driver(Suite("benchmark", ()), FrameworkConfig(), options, log, stopper, variables)
     before = resident_bytes()
     suite = make_suite(count)
     with_suite = resident_bytes()

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 from tests.benchmarks.bench import Bench, run_child
 from tests.benchmarks.row import Compare, Measured, Row, Samples, at_least, at_most
-from tests.benchmarks.standing import Standing, pulseq_standing, stock_server
+from tests.benchmarks.standing import pulseq_up, run_made_up, standing_of, stock_server
 
 NODES = 2
 VERDICT, RECORDED, CALL, SEQUENCE = "dispatch", "dispatch-recorded", "dispatch-call", "dispatch-sequence"
@@ -31,20 +32,20 @@ def measure(bench: Bench) -> Measured:
     """All rows from the same runs."""
     count, stock_count = bench.size(500, 100), bench.size(100, 20)
     directory = bench.directory("dispatch")
-    home = str(directory / "prefect-home")
+    prefect = {"PREFECT_HOME": str(directory / "prefect-home")}
     with (
-        pulseq_standing(bench.directory("dispatch-nodes"), nodes=NODES, slots=1) as standing,
+        pulseq_up(directory / "home", nodes=NODES, slots=1) as home,
         stock_server(directory) as stock_url,
     ):
         sides = {
-            "simulate": partial(_ours, standing, directory, count, "simulate"),
-            "call": partial(_ours, standing, directory, count, "call"),
-            "stock": partial(_stock, "dask", stock_count, stock_url, home),
-            "sequence": partial(_stock, "sequence", count, standing.api_url, home),
+            "simulate": partial(_ours, home, count, "simulate"),
+            "call": partial(_ours, home, count, "call"),
+            "stock": partial(_stock, "dask", stock_count, {**prefect, "PREFECT_API_URL": stock_url}),
+            "sequence": partial(_stock, "sequence", count, {**prefect, **standing_of(home).variables}),
         }
         needed = _sides_needed(bench)
         # Once for nothing: the nodes import what a first run imports.
-        _ours(standing, directory, 20, "simulate")
+        _ours(home, 20, "simulate")
         measured = dict(zip(needed, bench.interleave(*(sides[side] for side in needed)), strict=True))
     note = f"stock measured with {stock_count} tasks, per test" if "stock" in measured else ""
     return _samples(measured, note)
@@ -81,25 +82,14 @@ def _samples(measured: dict[str, list[dict[str, float]]], note: str) -> Measured
     }
 
 
-def _ours(standing: Standing, directory: Path, count: int, body: str) -> dict[str, float]:
-    configuration = {
-        "count": count,
-        "body": body,
-        "shortest": 0.0,
-        "longest": 0.0,
-        "home": str(directory / "home"),
-        "scheduler": standing.scheduler,
-        "api_url": standing.api_url,
-    }
-    told = run_child("pulseq_run", configuration, PREFECT_API_URL=standing.api_url, PREFECT_LOGGING_LEVEL="CRITICAL")
-    return _per_test(told, count)
+def _ours(home: Path, count: int, body: str) -> dict[str, float]:
+    return _per_test(run_made_up(home, count, body=body, shortest=0.0, longest=0.0), count)
 
 
-def _stock(way: str, count: int, api_url: str, home: str) -> dict[str, float]:
-    configuration = {"way": way, "count": count, "workers": NODES, "api_url": api_url}
+def _stock(way: str, count: int, environment: Mapping[str, str]) -> dict[str, float]:
+    configuration = {"way": way, "count": count, "workers": NODES, "api_url": environment["PREFECT_API_URL"]}
     quiet = {"PREFECT_LOGGING_LEVEL": "CRITICAL"} if way == "sequence" else {}
-    told = run_child("stock_flow", configuration, PREFECT_API_URL=api_url, PREFECT_HOME=home, **quiet)
-    return _per_test(told, count)
+    return _per_test(run_child("stock_flow", configuration, **environment, **quiet), count)
 
 
 def _per_test(told: dict[str, Any], count: int) -> dict[str, float]:

@@ -158,11 +158,11 @@ def run_project(project: Path, environment: Mapping[str, str], *where: str) -> t
 
 def _seconds_to_verdict(project: Path, environment: Mapping[str, str], *where: str) -> float:
     began, journal = run_project(project, environment, *where)
-    return min(line["time"] for line in journal if line["kind"] == "test_closed") - began
+    return min(float(line["time"]) for line in journal if line["kind"] == "test_closed") - began
 
 
 def _milliseconds_a_test(project: Path, home: Path, count: int) -> float:
     _, journal = run_project(project, {"PULSEQ_HOME": str(home)})
-    first = min(line["time"] for line in journal if line["kind"] == "attempt_started")
-    last = max(line["time"] for line in journal if line["kind"] == "test_closed")
+    first = min(float(line["time"]) for line in journal if line["kind"] == "attempt_started")
+    last = max(float(line["time"]) for line in journal if line["kind"] == "test_closed")
     return (last - first) / count * 1000

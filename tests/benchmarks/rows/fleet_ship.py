@@ -96,7 +96,7 @@ def _ship(lab: Lab, project: Path, home: Path, again: list[float]) -> float:
 
 def _seconds_to_all(project: Path, environment: Mapping[str, str]) -> float:
     began, journal = run_project(project, environment)
-    return max(line["time"] for line in journal if line["kind"] == "attempt_started") - began
+    return max(float(line["time"]) for line in journal if line["kind"] == "attempt_started") - began
 
 
 def _copy(lab: Lab, data: Path) -> float:

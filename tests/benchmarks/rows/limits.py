@@ -11,9 +11,9 @@ from typing import Any
 import psutil
 
 from pulseq.cluster.standing_cluster import find_cluster
-from tests.benchmarks.bench import Bench, run_child
+from tests.benchmarks.bench import Bench
 from tests.benchmarks.row import Measured, Row, Samples
-from tests.benchmarks.standing import pulseq_up, standing_of
+from tests.benchmarks.standing import pulseq_up, run_made_up
 from tests.system.postgres import find_postgres, read_environment, run_postgres, run_prefect
 
 TESTS, ON_POSTGRES, SLOTS = "limit-tests", "limit-tests-postgresql", "limit-slots"
@@ -80,21 +80,8 @@ def _many_slots(bench: Bench) -> Samples:
 
 def _run(home: Path, count: int, *, shortest: float, longest: float) -> dict[str, Any]:
     """A run of made-up tests; what it tells of itself, and the CPU seconds of each part of what is up."""
-    standing = standing_of(home)
     before = _cpu_seconds(home)
-    configuration = {
-        "count": count,
-        "body": "simulate",
-        "shortest": shortest,
-        "longest": longest,
-        "home": str(home),
-        "scheduler": standing.scheduler,
-        "api_url": standing.api_url,
-        "may_miss": True,
-    }
-    told: dict[str, Any] = run_child(
-        "pulseq_run", configuration, **standing.variables, PREFECT_LOGGING_LEVEL="CRITICAL"
-    )
+    told = run_made_up(home, count, shortest=shortest, longest=longest, may_miss=True)
     after = _cpu_seconds(home)
     told["cpu_seconds"] = {name: seconds - before.get(name, 0.0) for name, seconds in after.items()}
     told["cpu_seconds"]["driver"] = told["driver_cpu_seconds"]
@@ -115,8 +102,10 @@ def _cpu_seconds(home: Path) -> dict[str, float]:
     for part in cluster.parts:
         if part.process is not None:
             root = psutil.Process(part.process.pid)
-            times = [process.cpu_times() for process in (root, *root.children(recursive=True))]
-            found[part.name] += sum(one.user + one.system for one in times)
+            found[part.name] += sum(
+                one.user + one.system
+                for one in (process.cpu_times() for process in (root, *root.children(recursive=True)))
+            )
     return dict(found)
 
 

@@ -40,13 +40,27 @@ _BY_HAND = {
         WITH v AS (
             SELECT run_id, count(*) AS total, sum((status = 'passed')::INT) AS passed,
                 sum((status = 'failed')::INT) AS failed, sum((status = 'error')::INT) AS errors,
-                sum((status = 'skipped')::INT) AS skipped, sum(flaky::INT) AS flaky
+                sum((status = 'skipped')::INT) AS skipped, sum(flaky::INT) AS flaky,
+                sum((status = 'error' AND reason IS NOT DISTINCT FROM 'cancelled')::INT) AS stopped
             FROM verdicts GROUP BY run_id
-        ), a AS (SELECT run_id, fsum(duration) AS seconds FROM attempts GROUP BY run_id),
-        t AS (SELECT run_id, count(*) AS planned FROM tests GROUP BY run_id)
-        SELECT run_id, suite, total, passed, failed, errors, skipped, flaky, 100.0::DOUBLE * passed / total,
-            wall_seconds, seconds, prefect_url, planned, started_at, finished_at, exit_code, exit_reason
-        FROM runs JOIN v USING (run_id) JOIN a USING (run_id) JOIN t USING (run_id) ORDER BY run_id
+        ), a AS (
+            SELECT run_id, fsum(duration) AS seconds, sum(len(pytest_warnings)) AS warnings,
+                sum((status = 'passed' AND xpassed IS NOT NULL)::INT) AS xpassed, sum(rerun::INT) AS reruns
+            FROM attempts GROUP BY run_id
+        ), t AS (SELECT run_id, count(*) AS planned FROM tests GROUP BY run_id),
+        c AS (
+            SELECT run_id, sum(deselected) AS deselected, sum(len(warnings)) AS warnings
+            FROM collections GROUP BY run_id
+        ),
+        s AS (SELECT run_id, sum(len(warnings)) AS warnings FROM sessions GROUP BY run_id)
+        SELECT run_id, suite, total - stopped, passed, failed, errors - stopped, skipped, flaky,
+            100.0::DOUBLE * passed / (total - stopped), wall_seconds, seconds, prefect_url, planned, started_at,
+            finished_at, exit_code, exit_reason, coalesce(deselected, 0),
+            coalesce(a.warnings, 0) + coalesce(c.warnings, 0) + coalesce(s.warnings, 0), coalesce(xpassed, 0),
+            coalesce(reruns, 0), stopped, coalesce(nullif(options->>'$.projects[*]', []), [suite])
+        FROM runs JOIN v USING (run_id) JOIN a USING (run_id) JOIN t USING (run_id)
+            LEFT JOIN c USING (run_id) LEFT JOIN s USING (run_id)
+        ORDER BY run_id
     """,
     METRICS: """
         SELECT run_id, name, count(*), min(value), max(value), avg(value), quantile_cont(value, 0.5),
@@ -61,13 +75,18 @@ def measure(bench: Bench) -> Measured:
     """The rows that were asked for; both answers are the same, or an error."""
     count = bench.size(10_000_000, 1_000_000)
     database = Database(bench.directory("views") / "results.duckdb")
-    _fill(database, count)
+    fill(database, count)
     note = f"{count:,} attempts of {_RUNS_IN_DATABASE} runs, four metrics each"
     with database.read() as connection:
-        return {row: _compare(bench, connection, row, note) for row in (RUNS, METRICS) if bench.wants(row)}
+        return {row: compare(bench, connection, row, note) for row in (RUNS, METRICS) if bench.wants(row)}
 
 
-def _compare(bench: Bench, connection: Connection, row: str, note: str) -> Samples:
+def compare(bench: Bench, connection: Connection, row: str, note: str) -> Samples:
+    """How long both take.
+
+    Raises:
+        RuntimeError: their answers are not the same.
+    """
     # Once before the clock runs, which also brings the file into memory for both.
     ours, theirs = (_rounded(_ask(connection, query)) for query in (_VIEWS[row], _BY_HAND[row]))
     if ours != theirs:
@@ -87,6 +106,7 @@ def _ask(connection: Connection, query: str) -> list[tuple[object, ...]]:
     return connection.execute(query).fetchall()
 
 
-def _fill(database: Database, count: int) -> None:
+def fill(database: Database, count: int) -> None:
+    """Put that many attempts there."""
     with database.write() as connection:
         connection.execute(_FILL.replace("$runs", str(_RUNS_IN_DATABASE)).replace("$count", str(count)))

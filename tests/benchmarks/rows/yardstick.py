@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import Any
 
-from tests.benchmarks.bench import Bench, run_child
+from tests.benchmarks.bench import Bench
 from tests.benchmarks.row import Measured, Row, Samples, at_least
-from tests.benchmarks.standing import Standing, pulseq_standing
+from tests.benchmarks.standing import pulseq_up, run_made_up
 
 NAME = "yardstick"
 NODES, SLOTS = 5, 5
@@ -28,24 +27,13 @@ ROWS = (
 def measure(bench: Bench) -> Measured:
     """The row: from the flow run's start to the last verdict."""
     count = bench.size(1000, 125)
-    directory = bench.directory(NAME)
-    with pulseq_standing(bench.directory(f"{NAME}-nodes"), nodes=NODES, slots=SLOTS) as standing:
-        _run(standing, directory, 2 * NODES * SLOTS, longest=SHORTEST)
-        (seconds,) = bench.interleave(partial(_run, standing, directory, count, longest=LONGEST))
+    with pulseq_up(bench.directory(NAME) / "home", nodes=NODES, slots=SLOTS) as home:
+        _seconds(home, 2 * NODES * SLOTS, longest=SHORTEST)
+        (seconds,) = bench.interleave(partial(_seconds, home, count, longest=LONGEST))
     total = count * (SHORTEST + LONGEST) / 2
     notes = (f"{count} simulated tests, {NODES} nodes of {SLOTS} slots", "their durations are known to the queue")
     return {NAME: Samples({"run": [total / wall for wall in seconds]}, {"all": [float(NODES * SLOTS)]}, notes)}
 
 
-def _run(standing: Standing, directory: Path, count: int, *, longest: float) -> float:
-    configuration: dict[str, Any] = {
-        "count": count,
-        "body": "simulate",
-        "shortest": SHORTEST,
-        "longest": longest,
-        "home": str(directory / "home"),
-        "scheduler": standing.scheduler,
-        "api_url": standing.api_url,
-    }
-    told = run_child("pulseq_run", configuration, PREFECT_API_URL=standing.api_url, PREFECT_LOGGING_LEVEL="CRITICAL")
-    return float(told["verdict_seconds"])
+def _seconds(home: Path, count: int, *, longest: float) -> float:
+    return float(run_made_up(home, count, shortest=SHORTEST, longest=longest)["verdict_seconds"])

@@ -37,6 +37,8 @@ def test_a_method_of_a_class_can_be_named(run_checks, verdict):
     [
         ("raise AssertionError('no')", ("failed", "assertion")),
         ("import pytest; pytest.fail('no')", ("failed", "assertion")),
+        ("raise ExceptionGroup('tasks', [AssertionError(), AssertionError()])", ("failed", "assertion")),
+        ("raise ExceptionGroup('tasks', [AssertionError(), ValueError()])", ("error", "exception")),
         ("import unittest; raise unittest.SkipTest('why')", ("skipped", "skip")),
         ("import pytest; pytest.skip('why')", ("skipped", "skip")),
         ("import pytest; pytest.xfail('why')", ("skipped", "xfail")),

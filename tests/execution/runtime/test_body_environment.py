@@ -76,6 +76,13 @@ def test_a_pipe_in_place_of_the_metrics_is_no_metrics(tmp_path):
     assert private.remove()
 
 
+def test_a_directory_in_place_of_the_metrics_is_no_metrics(tmp_path):
+    private = PrivateDirectory(str(tmp_path))
+    os.mkdir(private.metrics)
+    assert private.read_metrics() == b""
+    assert private.remove()
+
+
 def test_a_link_in_place_of_the_metrics_is_not_followed(tmp_path):
     (tmp_path / "other").write_text('{"x": 1}')
     private = PrivateDirectory(str(tmp_path))

@@ -10,7 +10,10 @@ from pulseq.models import HttpBody
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Answers as asked: /STATUS, /echo, /heard, /to (a redirect), /to?WHERE, /slow, /big, /cut, /torn, /round."""
+    """Answers as asked.
+
+    /STATUS, /echo, /heard, /to (a redirect), /to?WHERE, /in?CHARSET, /as?CHARSET, /slow, /big, /cut, /torn, /round.
+    """
 
     def do_GET(self):
         path, _, query = self.path.strip("/").partition("?")
@@ -24,6 +27,10 @@ class Handler(BaseHTTPRequestHandler):
             self.answer(200, json.dumps({name.lower(): value for name, value in self.headers.items()}).encode())
         elif path == "to":
             self.answer(302, b"elsewhere", Location=query or "/echo")
+        elif path == "in":
+            self.answer(200, "Größe".encode(query), **{"Content-Type": f"text/plain; charset={query}"})
+        elif path == "as":
+            self.answer(200, "Größe".encode(), **{"Content-Type": f"text/plain; charset={query}"})
         elif path == "round":
             self.answer(302, b"and round", Location="/round")
         elif path == "cut":
@@ -125,6 +132,18 @@ def test_a_missing_text_shows_what_came(run_body, verdict, url):
     result = run_body(HttpBody(url + "/x", expect_text="rosy"))
     assert verdict(result) == ("failed", "assertion")
     assert result.error.endswith("expected the text 'rosy', found 'plain answer'")
+
+
+@pytest.mark.parametrize("charset", ["iso-8859-1", "utf-16", "utf-8"])
+def test_a_text_is_looked_for_in_the_charset_of_the_answer(run_body, verdict, url, charset):
+    result = run_body(HttpBody(f"{url}/in?{charset}", expect_text="Größe"))
+    assert verdict(result) == ("passed", None)
+
+
+@pytest.mark.parametrize("charset", ["klingon", "hex", "utf-8%00"])
+def test_an_answer_in_no_charset_is_taken_for_utf_8(run_body, verdict, url, charset):
+    result = run_body(HttpBody(f"{url}/as?{charset}", expect_text="Größe"))
+    assert verdict(result) == ("passed", None)
 
 
 @pytest.mark.parametrize("method", ["POST", "PURGE"])

@@ -65,7 +65,7 @@ def test_outside_of_a_run_nothing_is_written(monkeypatch, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@given(metrics=st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False)))
+@given(metrics=st.dictionaries(st.text(min_size=1), st.floats(allow_nan=False, allow_infinity=False)))
 def test_what_is_written_as_lines_is_read_back(metrics):
     lines = "\n".join(json.dumps({name: value}) for name, value in metrics.items())
     assert parse_metrics(lines.encode()) == (metrics, [])
@@ -90,6 +90,7 @@ def test_the_last_value_of_a_name_counts():
         (b'{"x": 1e999}', "metrics, line 1: 'x' is not a finite number: inf"),
         (b'{"x": true}', "metrics, line 1: 'x' is not a finite number: True"),
         (b'{"x": "1"}', "metrics, line 1: 'x' is not a finite number: '1'"),
+        (b'{"": 1}', "metrics, line 1: the name of 1 is empty"),
     ],
 )
 def test_what_is_no_metric_is_a_warning(line, warning):
