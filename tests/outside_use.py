@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import ast
-import functools
 import re
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.sources import nodes_of, parse
 from tests.unpromised import Place
 
 ROOT = Path(__file__).parents[1]
@@ -43,7 +43,7 @@ def our_files(*words: str) -> dict[str, ast.Module]:
     place = ROOT / "pulseq"
     texts = {file.relative_to(place).as_posix(): file.read_text(encoding="utf-8") for file in place.rglob("*.py")}
     return {
-        path: ast.parse(text)
+        path: parse(text)
         for path, text in sorted(texts.items())
         if not words or any(word in path or word in text for word in words)
     }
@@ -91,13 +91,8 @@ def _is_ours(name: str) -> bool:
     return name in DOCUMENTED or name.lower().startswith("_pulseq") or name.endswith("_")
 
 
-@functools.cache
-def _nodes(tree: ast.Module) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(tree))
-
-
 def _imported_modules(tree: ast.Module, packages: Collection[str] | None) -> Iterator[str]:
-    for node in _nodes(tree):
+    for node in nodes_of(tree):
         names: list[str] = []
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
@@ -108,20 +103,20 @@ def _imported_modules(tree: ast.Module, packages: Collection[str] | None) -> Ite
 
 def _imported_names(tree: ast.Module, packages: Collection[str]) -> Iterator[str]:
     """What is imported from a package itself, as `package.name`."""
-    for node in _nodes(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.ImportFrom) and node.module in packages:
             yield from (f"{node.module}.{alias.name}" for alias in node.names)
 
 
 def _imported_from_others(tree: ast.Module) -> Iterator[str]:
-    for node in _nodes(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.ImportFrom) and node.level == 0 and not (node.module or "").startswith("pulseq"):
             yield from (alias.name for alias in node.names)
 
 
 def _attributes(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """Each attribute that is used, also by `getattr` and its like, after the last name of what it is of."""
-    for node in _nodes(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.Attribute):
             yield _last_name(node.value), node.attr
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _BY_NAME:
@@ -138,7 +133,7 @@ def _last_name(node: ast.expr) -> str:
 
 def _members(tree: ast.Module) -> Iterator[str]:
     """What classes of a file define, by their bodies or by `self.name = ...`."""
-    for node in _nodes(tree):
+    for node in nodes_of(tree):
         if isinstance(node, ast.ClassDef):
             for statement in node.body:
                 yield from _defined(statement)
@@ -156,4 +151,4 @@ def _defined(statement: ast.stmt) -> Iterator[str]:
 
 
 def _texts(tree: ast.Module) -> Iterator[str]:
-    return (node.value for node in _nodes(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))
+    return (node.value for node in nodes_of(tree) if isinstance(node, ast.Constant) and isinstance(node.value, str))

@@ -28,6 +28,8 @@ def _loaded_modules(body: list[ast.stmt]) -> Iterator[str]:
 
 
 def _heavy(source: str) -> list[str]:
+    if "prefect" not in source:
+        return []
     return [name for name in _loaded_modules(ast.parse(source).body) if f"{name}.".startswith(HEAVY)]
 
 

@@ -30,6 +30,7 @@ from pulseq.suites.suite_file import load_suite
 from pulseq.suites.values import Capabilities, Requirements
 from pulseq.suites.yaml_file import parse_yaml
 from tests.markdown_links import find_anchors, find_dead_links, find_links
+from tests.sources import nodes_of, parse
 
 ROOT = Path(__file__).resolve().parent.parent
 DOCS = ROOT / "docs"
@@ -221,7 +222,7 @@ def _texts_of_the_product() -> str:
     """Every text in the code, with `…` for what is filled in."""
     texts = []
     for file in sorted((ROOT / "pulseq").rglob("*.py")):
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        for node in nodes_of(parse(file.read_text(encoding="utf-8"))):
             if isinstance(node, ast.JoinedStr):
                 texts.append(
                     "".join(str(part.value) if isinstance(part, ast.Constant) else "…" for part in node.values)

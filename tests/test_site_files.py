@@ -86,6 +86,7 @@ def test_the_service_leads_to_the_scheduler_that_workers_are_told_of() -> None:
     assert "$(DASK_WORKER_NAME)" in containers()["worker"]["args"]  # by which the operator knows whom it ends
 
 
+@pytest.mark.processes
 def test_dask_takes_the_arguments_of_pods() -> None:
     for part, container in containers().items():
         program, verb, *words = container["args"]
@@ -102,6 +103,7 @@ def test_the_image_is_one_of_this_release() -> None:
     assert {f"registry.example/pulseq:{__version__}"} == {container["image"] for container in containers().values()}
 
 
+@pytest.mark.processes
 def test_a_job_of_slurm_preloads_a_node(tmp_path: Path) -> None:
     """The real library's own job, as Slurm would be given it."""
     pytest.importorskip("dask_jobqueue", reason="dask-jobqueue is not installed here (pip install dask-jobqueue)")

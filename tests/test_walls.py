@@ -13,6 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.sources import nodes_of, parse
+
 ROOT = Path(__file__).parent.parent
 FLOORS = (
     {"artifacts", "bounds", "errors", "marks", "models", "fleet", "project"}
@@ -134,7 +136,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
 #: Dotted name to source text.
 Modules = dict[str, str]
 Wall = Callable[[Modules], Iterator[str]]
-parse = functools.cache(ast.parse)
 
 
 @functools.cache
@@ -146,14 +147,19 @@ def read_modules(root: Path) -> Modules:
 def for_types_alone(tree: ast.Module) -> set[ast.AST]:
     """What is under `if TYPE_CHECKING:`, and never happens."""
     guards = [
-        node for node in ast.walk(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" == getattr(node.test, "id", "")
+        node for node in nodes_of(tree) if isinstance(node, ast.If) and "TYPE_CHECKING" == getattr(node.test, "id", "")
     ]
     return {node for guard in guards for statement in guard.body for node in ast.walk(statement)}
 
 
+@functools.cache
+def import_statements(text: str) -> tuple[ast.AST, ...]:
+    return tuple(node for node in nodes_of(parse(text)) if isinstance(node, (ast.Import, ast.ImportFrom)))
+
+
 def imports_in(name: str, modules: Modules, *, left_out: Container[ast.AST] = ()) -> Iterator[str]:
     """What a module imports, wherever in its text; names that are modules of ours in full."""
-    for node in ast.walk(parse(modules[name])):
+    for node in import_statements(modules[name]):
         if node in left_out:
             continue
         if isinstance(node, ast.Import):
@@ -332,8 +338,9 @@ def test_the_page_on_architecture_names_what_is_in_its_files() -> None:
     assert set() == {(file, name) for file, name in named if not re.search(made % name, texts[file])}
 
 
-def test_the_drawing_of_the_rooms_is_of_these_imports() -> None:
+def test_the_drawing_of_the_rooms_is_of_these_imports(monkeypatch: pytest.MonkeyPatch) -> None:
     """Made anew by `python docs/explanation/rooms.py`."""
+    monkeypatch.setattr(ast, "parse", parse)  # the walls have parsed all of it
     script = runpy.run_path(str(ROOT / "docs" / "explanation" / "rooms.py"))
 
     assert script["PICTURE"].read_text() == script["draw"](script["find_edges"]())

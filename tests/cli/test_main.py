@@ -139,6 +139,7 @@ def test_a_command_that_says_nothing_ends_well(
     assert run_command(["run"]) == 0
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("redirection", "arguments", "code"),
     [

@@ -65,6 +65,7 @@ def test_all_words_are_kept_in_their_order(before: list[str], theirs: list[list[
     assert ([*before, *last, *after], flat) == separate([*before, *flat, *last, *after])
 
 
+@pytest.mark.processes
 def test_every_option_of_pytest_is_known(tmp_path: Path) -> None:
     told = subprocess.run(
         [sys.executable, "-m", "pytest", "--help"],

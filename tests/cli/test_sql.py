@@ -23,12 +23,14 @@ def database(tmp_path_factory: pytest.TempPathFactory) -> str:
         return str(path)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("more", "cell"), [([], "'=1\x1b[31m"), (["--raw"], "=1\x1b[31m")])
 def test_csv_for_a_file(database: str, capsys: pytest.CaptureFixture[str], more: list[str], cell: str) -> None:
     assert run_command(["sql", HOSTILE, "--db", database, "--format", "csv", *more]) == 0
     assert capsys.readouterr().out == f"a\n{cell}\n"
 
 
+@pytest.mark.processes
 def test_json_has_the_text_as_it_is(database: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert run_command(["sql", HOSTILE, "--db", database, "--format", "json"]) == 0
     assert capsys.readouterr().out == '[\n  {\n    "a": "=1\\u001b[31m"\n  }\n]\n'

@@ -160,6 +160,7 @@ def test_what_pip_says_is_put_in_one_line(output: str, from_wheelhouse: bool, wo
     assert "\n" not in told
 
 
+@pytest.mark.processes
 def test_what_a_wheelhouse_lacks_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PIP_DRY_RUN", "1")
     (tmp_path / "constraints.txt").write_text("none-such==1.2\n")

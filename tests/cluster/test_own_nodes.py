@@ -25,12 +25,14 @@ def ask(soft: int, hard: int, nodes: int) -> subprocess.CompletedProcess[str]:
     return subprocess.run(asked, capture_output=True, text=True, check=False)
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(("soft", "expected"), [(1024, "1424 4000"), (3000, "3000 4000")])
 def test_as_many_files_may_be_open_as_nodes_need(soft: int, expected: str) -> None:
     asked = ask(soft, 4000, 512)
     assert (asked.stdout.strip(), asked.stderr) == (expected, "")
 
 
+@pytest.mark.processes
 def test_more_nodes_than_there_may_be_files_are_refused_with_both_numbers() -> None:
     asked = ask(1024, 1024, 512)
     assert asked.returncode == 1

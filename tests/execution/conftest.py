@@ -100,13 +100,14 @@ class SuiteFolder:
         spec = self.spec(**more)
         return PytestSession(spec, node_id="node1", temp_root=self.temp, slots=slots, on_late=late)
 
-    def run(
-        self, *, slots: int = 1, pack: int = 1000, timeout: float | None = None, fresh: bool = False, **more: Any
-    ) -> SuiteRun:
-        """Collect and run everything, in packs of consecutive items, on all slots."""
-        return asyncio.run(self._run(slots, pack, timeout, fresh, more))
+    def run(self, *, timeout: float | None = None, **how: Any) -> SuiteRun:
+        """Collect and run everything, as `run_beside` does."""
+        return asyncio.run(self.run_beside(seconds=timeout, **how))
 
-    async def _run(self, slots: int, pack: int, seconds: float | None, fresh: bool, more: dict[str, Any]) -> SuiteRun:
+    async def run_beside(
+        self, *, slots: int = 1, pack: int = 1000, seconds: float | None = None, fresh: bool = False, **more: Any
+    ) -> SuiteRun:
+        """Collect and run everything, in packs of consecutive items, on all slots; others may do so meanwhile."""
         late: list[AttemptResult] = []
         session = self.session(slots=slots, on_late=late.append, **more)
         try:
@@ -157,11 +158,14 @@ def packs_of(collection: Collection, size: int, timeout: float | None = None) ->
 
 
 @pytest.fixture
-def suite(tmp_path: Path) -> Callable[[Mapping[str, str]], SuiteFolder]:
-    """Makes a folder with these files, `pytest.ini` among them so that nothing above it matters."""
+def suite(tmp_path: Path) -> Callable[..., SuiteFolder]:
+    """Makes a folder with these files, `pytest.ini` among them so that nothing above it matters.
 
-    def make(files: Mapping[str, str]) -> SuiteFolder:
-        folder = SuiteFolder(tmp_path / "suite", tmp_path / "temp")
+    Several are told apart by a name.
+    """
+
+    def make(files: Mapping[str, str], name: str = "") -> SuiteFolder:
+        folder = SuiteFolder(tmp_path / name / "suite", tmp_path / name / "temp")
         folder.write({"pytest.ini": "[pytest]\n", **files})
         return folder
 

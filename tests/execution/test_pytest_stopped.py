@@ -37,6 +37,11 @@ KEEPER, ZYGOTE, GUARDIAN = "victim = above(1)", "victim = above(2)", "victim = a
 CONTROLLER = "victim = int(open(f'/proc/{above(3)}/task/{above(3)}/children').read().split()[0])"
 #: With interpreters of their own, runners have no zygote above them.
 GUARDIAN_OF_INTERPRETERS = "victim = above(2)"
+#: By isolation, what a test stops.
+VICTIMS = {
+    "fork": {"keeper": KEEPER, "zygote": ZYGOTE, "guardian": GUARDIAN, "controller": CONTROLLER},
+    "interpreter": {"keeper": KEEPER, "guardian": GUARDIAN_OF_INTERPRETERS},
+}
 
 
 def left_in(path: Path) -> list[psutil.Process]:
@@ -44,23 +49,23 @@ def left_in(path: Path) -> list[psutil.Process]:
 
 
 @pytest.mark.parametrize("timeout", [None, 3.0], ids=["without-timeout", "with-timeout"])
-@pytest.mark.parametrize(
-    ("how", "isolation"),
-    [
-        pytest.param(KEEPER, "fork", id="keeper"),
-        pytest.param(ZYGOTE, "fork", id="zygote"),
-        pytest.param(GUARDIAN, "fork", id="guardian"),
-        pytest.param(CONTROLLER, "fork", id="controller"),
-        pytest.param(KEEPER, "interpreter", id="keeper-of-interpreters"),
-        pytest.param(GUARDIAN_OF_INTERPRETERS, "interpreter", id="guardian-of-interpreters"),
-    ],
-)
-def test_what_is_above_a_test_goes_on(suite: Any, how: str, isolation: str, timeout: float | None) -> None:
-    folder = suite({"test_stops.py": textwrap.dedent(BODY).replace("HOW", how)})
-    run = folder.run(timeout=timeout, isolation=isolation)
-    assert run.verdicts() == {"test_before": "passed", "test_stops": "passed", "test_after": "passed"}
-    assert (run.ended.exit_status, run.ended.error) == (0, None)
-    assert left_in(folder.path) == []
+@pytest.mark.parametrize("isolation", VICTIMS)
+def test_what_is_above_a_test_goes_on(suite: Any, isolation: str, timeout: float | None) -> None:
+    """Each victim in a session of its own, side by side: all of them wait for the same looks."""
+    folders = {
+        name: suite({"test_stops.py": textwrap.dedent(BODY).replace("HOW", how)}, name)
+        for name, how in VICTIMS[isolation].items()
+    }
+
+    async def main() -> list[Any]:
+        return await asyncio.gather(
+            *(folder.run_beside(seconds=timeout, isolation=isolation) for folder in folders.values())
+        )
+
+    for (name, folder), run in zip(folders.items(), asyncio.run(main()), strict=True):
+        assert run.verdicts() == {"test_before": "passed", "test_stops": "passed", "test_after": "passed"}, name
+        assert (run.ended.exit_status, run.ended.error) == (0, None), name
+        assert left_in(folder.path) == [], name
 
 
 def test_a_test_that_hangs_after_it_has_stopped_its_keeper_has_its_timeout(suite: Any) -> None:

@@ -144,27 +144,7 @@ def test_the_first_node_may_leave_and_a_third_may_come(machine: Any) -> None:
     assert three.folder.log() == ["imported", "node2", "node3"]
 
 
-def test_a_node_that_is_stopped_for_good_keeps_the_others_from_no_end(machine: Any) -> None:
-    two = machine()
-
-    async def main() -> None:
-        stopped = await another_node(two)
-        try:
-            one = two.node("node1")
-            await one.collect()
-            assert (await run_item(one, "test_a")).status is Status.PASSED
-            stopped.send_signal(signal.SIGSTOP)
-            ended = await one.finish()
-            assert ended is not None
-            assert (ended.exit_status, ended.error) == (0, None)
-        finally:
-            stopped.kill()
-            await stopped.wait()
-
-    play(two, main)
-
-
-def test_one_that_goes_on_after_the_others_have_ended_the_session_ends_too(machine: Any) -> None:
+def test_a_node_that_is_stopped_keeps_the_others_from_no_end_and_ends_when_it_goes_on(machine: Any) -> None:
     two = machine()
 
     async def main() -> None:
@@ -172,8 +152,11 @@ def test_one_that_goes_on_after_the_others_have_ended_the_session_ends_too(machi
         try:
             one = two.node("node1")
             await one.collect()
+            assert (await run_item(one, "test_a")).status is Status.PASSED
             late.send_signal(signal.SIGSTOP)
-            assert await one.finish() is not None
+            ended = await one.finish()
+            assert ended is not None
+            assert (ended.exit_status, ended.error) == (0, None)
             late.send_signal(signal.SIGCONT)
             late.send_signal(signal.SIGUSR1)
             assert late.stdout is not None

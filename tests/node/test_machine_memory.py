@@ -137,6 +137,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.processes
 def test_an_innocent_body_in_a_full_group_is_not_taken_for_a_crash(tmp_path: Path) -> None:
     with little_memory(100 << 20) as group:
         told = subprocess.run(

@@ -159,6 +159,7 @@ def test_a_worker_ends_with_its_node_of_which_something_has_failed(
     in_cluster(story, monkeypatch, tmp_path)
 
 
+@pytest.mark.processes
 def test_the_command_line_refuses_wrong_arguments_before_anything_starts() -> None:
     command = [sys.executable, "-m", "dask", "worker", "tcp://127.0.0.1:1", "--preload", "pulseq.node.preload"]
     done = subprocess.run([*command, "--label", "chrome"], capture_output=True, text=True, timeout=120)
@@ -188,6 +189,7 @@ def test_the_environment_of_the_owner_stays_as_it_is(monkeypatch: pytest.MonkeyP
     assert ("theirs", None) == (os.environ["A"], os.environ.get("B"))
 
 
+@pytest.mark.processes
 def test_little_is_loaded_to_look_at_the_arguments() -> None:
     """A nanny loads it too, beside each worker."""
     code = "import sys, pulseq.node.preload; print('prefect' in sys.modules)"

@@ -63,6 +63,7 @@ GOOD = (
 )
 
 
+@pytest.mark.processes
 def test_outputs_are_kept_and_put_into_later_workspaces(tmp_path: Path) -> None:
     first = run(tmp_path, GOOD)
     made = (first / "out" / "d" / "f").read_text()
@@ -73,6 +74,7 @@ def test_outputs_are_kept_and_put_into_later_workspaces(tmp_path: Path) -> None:
     assert 0o755 == (second / "out" / "at").stat().st_mode & 0o777
 
 
+@pytest.mark.processes
 def test_what_names_the_workspace_names_the_later_one(tmp_path: Path) -> None:
     run(tmp_path, GOOD)
     second = run(tmp_path, GOOD, slot="01")
@@ -81,11 +83,13 @@ def test_what_names_the_workspace_names_the_later_one(tmp_path: Path) -> None:
     assert str(second / "out" / "d") == os.readlink(second / "out" / "l")
 
 
+@pytest.mark.processes
 def test_another_key_has_it_made_anew(tmp_path: Path) -> None:
     first, second = run(tmp_path, GOOD), run(tmp_path, GOOD, slot="01", key=b"other")
     assert (first / "out" / "d" / "f").read_text() != (second / "out" / "d" / "f").read_text()
 
 
+@pytest.mark.processes
 def test_what_the_store_has_forgotten_is_made_anew(tmp_path: Path) -> None:
     run(tmp_path, GOOD)
     store = BlobStore(tmp_path / "s")
@@ -114,6 +118,7 @@ def _size_of(store: BlobStore) -> int:
     return sum(size for _, size, _, _ in store._packs.kept())
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize(
     ("script", "told", "output"),
     [
@@ -132,12 +137,14 @@ def test_why_it_is_not_ready_is_told_with_the_end_of_its_output(
     assert not (tmp_path / "prepared").exists()
 
 
+@pytest.mark.processes
 def test_one_that_hangs_is_ended_with_all_that_it_has_started(tmp_path: Path) -> None:
     with pytest.raises(PrepareError, match=r"took longer than its timeout of 0.5 s and was ended"):
         run(tmp_path, "setsid sleep 987 & sleep 987", seconds=0.5)
     assert [] == [process for process in psutil.process_iter(["cmdline"]) if "987" in (process.info["cmdline"] or [])]
 
 
+@pytest.mark.processes
 def test_one_that_is_stopped_ends(tmp_path: Path) -> None:
     async def go() -> None:
         async with making(tmp_path, "sleep 986") as made:
@@ -148,6 +155,7 @@ def test_one_that_is_stopped_ends(tmp_path: Path) -> None:
     asyncio.run(go())
 
 
+@pytest.mark.processes
 def test_its_last_line_is_told_while_it_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(preparing, "_TELL_SECONDS", 0.01)
     told: list[str] = []
@@ -170,6 +178,7 @@ def note_and_go_on(told: list[str], directory: Path) -> Callable[[str], None]:
     return note
 
 
+@pytest.mark.processes
 def test_it_has_the_variables_of_bodies_and_its_words_have_no_secret(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

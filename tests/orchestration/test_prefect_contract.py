@@ -19,6 +19,7 @@ from prefect.settings import Settings
 
 from pulseq.orchestration.api_server import LEAN_SERVER_SETTINGS, STANDING_SERVER_SETTINGS
 from pulseq.orchestration.quiet_settings import NODE_SETTINGS, QUIET_SETTINGS
+from tests.sources import nodes_of, parse
 
 ROOT = Path(__file__).parents[2]
 _RUNS = "tests/system/test_whole_run.py"
@@ -66,7 +67,8 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
 
 def _imports_prefect(path: Path) -> bool:
     names: list[str] = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    text = path.read_text()
+    for node in nodes_of(parse(text)) if "prefect" in text else ():
         if isinstance(node, ast.Import):
             names += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):

@@ -30,6 +30,7 @@ def planned(test_id: str, body: str = "pytest", **more: str) -> TestPlanned:
     return TestPlanned(test_id, more.get("variant", ""), more.get("name", ""), body, "medium", more.get("location"))
 
 
+@pytest.mark.processes
 def test_node_ids_are_split_as_pytest_splits_them(tmp_path: Path) -> None:
     (tmp_path / "unit").mkdir()
     (tmp_path / "unit" / "test_x.py").write_text(TESTS)

@@ -49,6 +49,7 @@ def test_what_means_something_is_written_otherwise(text: str, written: str) -> N
     assert escape(text) == written
 
 
+@pytest.mark.processes
 @needs_groff
 @settings(max_examples=25)
 @given(st.text(st.characters(codec="ascii", categories=["L", "N", "P", "S"], exclude_characters="`"), min_size=1))

@@ -115,7 +115,7 @@ def test_many_slots_are_folded_into_lanes_as_high_as_they_were_busy() -> None:
 
 @pytest.mark.parametrize(("nodes", "slots"), [(1, 1), (48, 1), (49, 1), (500, 8)])
 def test_a_picture_of_very_many_attempts_stays_small(nodes: int, slots: int) -> None:
-    attempts = [(f"n{index % nodes}", index * 0.001, 0.0015) for index in range(20_000)]
+    attempts = [(f"n{index % nodes}", index * 0.002, 0.003) for index in range(10_000)]
     timeline = laid_out(run_of(attempts, slots, 20.0))
     lanes = sum(len(track.lanes) for track in timeline.tracks)
     assert (True, True) == (lanes <= 48, len(bars_of(timeline)) < 8000)

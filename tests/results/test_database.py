@@ -123,6 +123,7 @@ def test_a_place_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         pass
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("read_only", [True, False])
 def test_a_file_that_stays_locked_is_busy(database: Database, read_only: bool) -> None:
     with held_by_another_process(database.path, read_only=read_only) as pid:
@@ -134,11 +135,13 @@ def test_a_file_that_stays_locked_is_busy(database: Database, read_only: bool) -
         pass
 
 
+@pytest.mark.processes
 def test_readers_share_the_file(database: Database) -> None:
     with held_by_another_process(database.path, read_only=True), database.read() as connection:
         assert connection.execute("SELECT count(*) FROM runs").fetchall() == [(0,)]
 
 
+@pytest.mark.processes
 def test_a_lock_that_goes_away_in_time_is_waited_for(database: Database) -> None:
     patient = Database(database.path, patience_seconds=60.0)
     done = threading.Event()
@@ -220,6 +223,7 @@ def test_a_database_that_is_gone_is_not_set_aside(tmp_path: Path) -> None:
     assert Database(tmp_path / "none.duckdb").set_aside() is None
 
 
+@pytest.mark.processes
 def test_a_foreign_duckdb_file_is_told_from_ours(tmp_path: Path) -> None:
     path = tmp_path / "foreign.duckdb"
     subprocess.run([sys.executable, "-c", f"import duckdb; duckdb.connect({str(path)!r}).close()"], check=True)
@@ -227,6 +231,7 @@ def test_a_foreign_duckdb_file_is_told_from_ours(tmp_path: Path) -> None:
         connection.execute("FROM runs")
 
 
+@pytest.mark.processes
 def test_a_full_disk_is_told_with_what_to_do(tmp_path: Path) -> None:
     script = textwrap.dedent(
         """
@@ -288,6 +293,7 @@ for held in (BulkBatch, Database):
 """
 
 
+@pytest.mark.processes
 def test_a_process_that_ends_with_all_this_in_use_says_nothing_of_it() -> None:
     # As Prefect's threads do: they keep the code of a flow beyond the interpreter's end.
     ended = subprocess.run([sys.executable, "-c", IN_USE_AT_THE_END], capture_output=True, text=True, check=True)

@@ -95,6 +95,7 @@ def test_what_its_attempts_said_is_in_a_run_from_its_journal(story: Story, datab
     assert "t1 says no" == told.error
 
 
+@pytest.mark.processes
 @pytest.mark.parametrize("read_only", [True, False])
 def test_who_holds_the_database_is_named(story: Story, database: Database, read_only: bool) -> None:
     _tell(story, "r1", 0)
@@ -134,6 +135,7 @@ def test_without_a_run_it_is_said_what_makes_one(story: Story, database: Databas
         find_run(story.home, database)
 
 
+@pytest.mark.processes
 def test_a_locked_database_without_a_journal_is_busy(story: Story, database: Database) -> None:
     with database.write():
         pass

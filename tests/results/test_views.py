@@ -104,7 +104,7 @@ def test_metrics_are_summed_up_over_all_attempts(run: Database) -> None:
 
 
 def test_the_flip_rate_counts_changes_among_the_last_twenty_own_verdicts(story, database: Database) -> None:
-    outcomes = [FAILED, PASSED] * 5 + [PASSED] * 19
+    outcomes = [FAILED, PASSED] * 2 + [PASSED] * 19
     for number, status in enumerate(outcomes):
         events = story.test("steady", PASSED) + story.test("t", status)
         story.write(f"r{number:02}", events, at=START + number)

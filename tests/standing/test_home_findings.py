@@ -70,6 +70,7 @@ def test_a_database_is_opened_and_not_changed(tmp_path: Path) -> None:
     assert (finding.grade, finding.found.endswith("can be read"), path.read_bytes() == before) == (Grade.OK, True, True)
 
 
+@pytest.mark.processes
 def test_a_database_that_somebody_holds_is_told_with_who(tmp_path: Path) -> None:
     path = tmp_path / "results.duckdb"
     command = [sys.executable, "-c", HOLD, str(path)]

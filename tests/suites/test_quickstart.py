@@ -40,6 +40,7 @@ def test_a_browser_is_on_one_node(test_id: str, node: str) -> None:
     assert find_nodes(test_id) == [node]
 
 
+@pytest.mark.processes
 def test_its_pytest_items_end_as_they_say() -> None:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "quickstart_tests"]
     environment = os.environ | {"PYTHONDONTWRITEBYTECODE": "1"}

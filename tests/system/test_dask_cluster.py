@@ -64,9 +64,10 @@ class DaskCluster:
         until(lambda: _listens(port), "the scheduler listens")
 
     def start_worker(
-        self, *arguments: str, program: tuple[str, ...] = ("-m", "dask", "worker")
+        self, *arguments: str, nanny: bool = False, program: tuple[str, ...] = ("-m", "dask", "worker")
     ) -> subprocess.Popen[bytes]:
-        here = ("--host", "127.0.0.1", "--no-dashboard", "--nthreads", "1")
+        """One more worker; with a nanny, as Dask has it by itself, it is two interpreters."""
+        here = ("--host", "127.0.0.1", "--no-dashboard", "--nthreads", "1", *(() if nanny else ("--no-nanny",)))
         return self.start(*program, self.address, *here, *arguments)
 
     def labels(self) -> list[dict[str, Any]]:
@@ -154,8 +155,9 @@ def write_waiting_suite(workplace: Workplace, *tests: str) -> Path:
 
 
 def test_workers_that_have_preloaded_a_node_run_a_suite(cluster: DaskCluster) -> None:
-    cluster.start_worker("--name", "lab1", *PRELOAD, "--label", "browser=chrome", "--label", "arm=true", "--slots", "2")
-    cluster.start_worker("--no-nanny", *PRELOAD, "--id", "lab2")
+    told = ("--label", "browser=chrome", "--label", "arm=true", "--slots", "2")
+    cluster.start_worker("--name", "lab1", *PRELOAD, *told, nanny=True)
+    cluster.start_worker(*PRELOAD, "--id", "lab2")
     cluster.start_worker("--name", "stranger")
     assert [1, 2] == sorted(told["slots"] for told in cluster.wait_for(3) if told)
     cluster.workplace.write(
@@ -195,7 +197,7 @@ def test_a_scheduler_without_a_node_is_told_with_what_to_do(cluster: DaskCluster
 
 
 def test_a_node_of_another_version_is_refused_with_both(cluster: DaskCluster) -> None:
-    cluster.start_worker("--no-nanny", "--name", "old", *PRELOAD, program=("-c", OTHER_VERSION))
+    cluster.start_worker("--name", "old", *PRELOAD, program=("-c", OTHER_VERSION))
     cluster.wait_for(1)
 
     done = cluster.run(write_waiting_suite(cluster.workplace, "a"))
@@ -229,7 +231,7 @@ def test_slots_and_the_owners_threads_do_not_wait_for_each_other(cluster: DaskCl
 
 
 def test_a_worker_that_its_nanny_starts_again_is_a_new_node(cluster: DaskCluster) -> None:
-    nanny = psutil.Process(cluster.start_worker("--name", "lab1", *PRELOAD).pid)
+    nanny = psutil.Process(cluster.start_worker("--name", "lab1", *PRELOAD, nanny=True).pid)
     before = cluster.wait_for(1)[0]
     suite = write_waiting_suite(cluster.workplace, "a")
 
@@ -250,13 +252,13 @@ def test_a_worker_that_its_nanny_starts_again_is_a_new_node(cluster: DaskCluster
 
 
 def test_a_second_node_of_an_id_is_told_and_leaves_the_first_its_tests(cluster: DaskCluster) -> None:
-    cluster.start_worker("--no-nanny", *PRELOAD, "--id", "lab1")
+    cluster.start_worker(*PRELOAD, "--id", "lab1")
     cluster.wait_for(1)
     suite = write_waiting_suite(cluster.workplace, "a")
 
     run = cluster.workplace.start("run", suite, "--scheduler", cluster.address, "--run-id", "r")
     until((cluster.workplace.path / "a.began").exists, "the test runs")
-    cluster.start_worker("--no-nanny", *PRELOAD, "--id", "lab1")
+    cluster.start_worker(*PRELOAD, "--id", "lab1")
     refused = next(told["trouble"] for told in cluster.wait_for(2) if "trouble" in told)
     cluster.workplace.write("go", "")
     _, err = run.communicate(timeout=60)
@@ -267,11 +269,9 @@ def test_a_second_node_of_an_id_is_told_and_leaves_the_first_its_tests(cluster: 
     assert [("a", 1, "lab1", None)] == attempts(cluster.workplace, "r")
 
 
-@pytest.mark.parametrize("arguments", [(), ("--no-nanny",)])
-def test_a_worker_that_is_told_to_end_takes_its_tests_along_as_lost(
-    cluster: DaskCluster, arguments: tuple[str, ...]
-) -> None:
-    leaving = cluster.start_worker("--name", "lab1", *PRELOAD, *arguments)
+@pytest.mark.parametrize("nanny", [True, False])
+def test_a_worker_that_is_told_to_end_takes_its_tests_along_as_lost(cluster: DaskCluster, nanny: bool) -> None:
+    leaving = cluster.start_worker("--name", "lab1", *PRELOAD, nanny=nanny)
     cluster.wait_for(1)
     suite = write_waiting_suite(cluster.workplace, "a")
 
@@ -288,7 +288,7 @@ def test_a_worker_that_is_told_to_end_takes_its_tests_along_as_lost(
 
 
 def test_a_worker_that_is_retired_stays_until_its_tests_are_done_and_gets_no_more(cluster: DaskCluster) -> None:
-    cluster.start_worker("--name", "lab1", *PRELOAD)
+    cluster.start_worker("--name", "lab1", *PRELOAD, nanny=True)
     cluster.wait_for(1)
     run = cluster.workplace.start(
         "run", write_waiting_suite(cluster.workplace, "a", "b"), "--scheduler", cluster.address, "--run-id", "r"
@@ -325,7 +325,7 @@ def test_what_a_killed_driver_leaves_ends(cluster: DaskCluster) -> None:
 
 
 def test_what_a_killed_worker_leaves_goes_when_the_next_one_comes(cluster: DaskCluster) -> None:
-    killed = cluster.start_worker("--name", "lab1", "--no-nanny", *PRELOAD)
+    killed = cluster.start_worker("--name", "lab1", *PRELOAD)
     cluster.wait_for(1)
     left = left_by_nodes(cluster.workplace)
     killed.kill()

@@ -14,7 +14,6 @@ from typing import Any
 import pytest
 
 from tests.sshd import Sshd, needs_sshd, running_sshd
-from tests.system.conftest import open_workplace
 from tests.system.workplace import Workplace
 
 SUITE = """
@@ -71,12 +70,18 @@ def sshd(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sshd]:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Workplace]:
-    with open_workplace(tmp_path) as workplace:
-        workplace.write("seen.py", SEEN)
-        workplace.write("test_seen.py", TESTS)
-        workplace.write("suite.yaml", SUITE.replace("SHARED", str(workplace.path)))
-        yield workplace
+def bare_place(bare_workplace: Workplace) -> Workplace:
+    """Without a Prefect API, so that a proxy stands before a server that is started here."""
+    bare_workplace.write("seen.py", SEEN)
+    bare_workplace.write("test_seen.py", TESTS)
+    bare_workplace.write("suite.yaml", SUITE.replace("SHARED", str(bare_workplace.path)))
+    return bare_workplace
+
+
+@pytest.fixture
+def place(bare_place: Workplace, prefect_api: str) -> Workplace:
+    bare_place.environment["PREFECT_API_URL"] = prefect_api
+    return bare_place
 
 
 @pytest.fixture
@@ -153,14 +158,18 @@ def test_shipped_to_this_machine_bodies_have_what_they_would_have_elsewhere(plac
     assert by_all(seen(place)) == {"ONLY_MINE": None, "PULSEQ_MINE": None, "no_proxy": None, **told}
 
 
-def test_on_this_machine_bodies_have_all_of_the_callers_and_the_later_word_wins(place: Workplace, proxy: str) -> None:
+def test_on_this_machine_bodies_have_all_of_the_callers_and_the_later_word_wins(
+    bare_place: Workplace, proxy: str
+) -> None:
+    place = bare_place
     run(place, write_nodes(place, env={"OF_NODE": "node", "OF_TEST": "node"}), HTTP_PROXY=proxy)
 
     told = {"ONLY_MINE": "mine", "PASSED_ON": "passed", "OF_NODE": "node", "OF_TEST": "test"}
     assert by_all(seen(place)) == {"PULSEQ_MINE": None, "no_proxy": None, "API_TOKEN": "k3y-of-mine", **told}
 
 
-def test_nodes_that_stand_have_the_callers_too_and_their_own_go_first(place: Workplace, proxy: str) -> None:
+def test_nodes_that_stand_have_the_callers_too_and_their_own_go_first(bare_place: Workplace, proxy: str) -> None:
+    place = bare_place
     nodes = write_nodes(place, env={"OF_NODE": "node"})
     up = place.run("up", "--nodes", nodes, HTTP_PROXY=proxy)
     assert up.code == 0, up.err

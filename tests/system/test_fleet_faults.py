@@ -27,7 +27,7 @@ def place(workplace: Workplace, hosts: Lab) -> FleetPlace:
 
 
 def _write_suite(place: FleetPlace) -> str:
-    tests = "".join(f"  - {{id: t{number}, command: [sleep, '3']}}\n" for number in range(TESTS))
+    tests = "".join(f"  - {{id: t{number}, command: [sleep, '2']}}\n" for number in range(TESTS))
     return place.write_suite(f"suite: faults\ntests:\n{tests}")
 
 

@@ -101,10 +101,17 @@ class Terminal:
         return self.process.wait(60)
 
     def close(self) -> None:
-        if self.process.poll() is None:
-            os.killpg(self.process.pid, signal.SIGKILL)
-            self.process.wait()
-        self._out.close()
+        """It has ended, and its fleet knows that."""
+        try:
+            if self.process.poll() is None:
+                for number in (signal.SIGTERM, signal.SIGINT):  # at the second one it ends now
+                    self.process.send_signal(number)
+                self.wait()
+        finally:
+            if self.process.poll() is None:
+                os.killpg(self.process.pid, signal.SIGKILL)
+                self.process.wait()
+            self._out.close()
 
 
 class Site:
@@ -115,12 +122,17 @@ class Site:
         self.port = free_port()
         self.address = f"tls://127.0.0.1:{self.port}"
         self.terminals: list[Terminal] = []
+        self.told = ""
         self.command = [sys.executable, "-m", "pulseq"]
 
-    def up(self) -> str:
+    def up(self) -> None:
         up = self.place.run("up", "-n", "0", "--listen", f"127.0.0.1:{self.port}")
         assert up.code == 0, up.err
-        return up.err
+        self.told = up.err
+
+    def end_nodes(self) -> None:
+        while self.terminals:
+            self.terminals.pop().close()
 
     def node(self, node_id: str = "lab1", *more: str) -> Terminal:
         return Terminal(self, node_id, *more)
@@ -135,11 +147,12 @@ class Site:
         return told
 
 
-@pytest.fixture
-def site(tmp_path: Path, prefect_api: str) -> Iterator[Site]:
-    with open_workplace(tmp_path) as place:
-        place.environment |= {"PREFECT_API_URL": prefect_api}
-        wait = WAIT.replace("PLACE", str(tmp_path)).replace("\n", "\\n")
+@contextlib.contextmanager
+def open_site(path: Path, api: str) -> Iterator[Site]:
+    """A site with credentials for one node, and nothing up yet."""
+    with open_workplace(path) as place:
+        place.environment |= {"PREFECT_API_URL": api}
+        wait = WAIT.replace("PLACE", str(path)).replace("\n", "\\n")
         # In a folder of their own: that is the project which travels, and nothing else here.
         place.write("suites/short.yaml", SHORT)
         place.write("suites/long.yaml", LONG.replace("WAIT", wait))
@@ -151,13 +164,35 @@ def site(tmp_path: Path, prefect_api: str) -> Iterator[Site]:
         try:
             yield made
         finally:
-            for terminal in made.terminals:
-                terminal.close()
+            made.end_nodes()
             assert place.run("down").code == 0
 
 
+@pytest.fixture
+def new_site(tmp_path: Path, prefect_api: str) -> Iterator[Site]:
+    """One where nothing is up yet."""
+    with open_site(tmp_path, prefect_api) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def standing(tmp_path_factory: pytest.TempPathFactory, prefect_api: str) -> Iterator[Site]:
+    with open_site(tmp_path_factory.mktemp("joined"), prefect_api) as made:
+        made.up()
+        yield made
+
+
+@pytest.fixture
+def site(standing: Site) -> Iterator[Site]:
+    """One whose fleet is up, and has no node when a test begins."""
+    for name in ("pid", "go"):
+        (standing.place.path / name).unlink(missing_ok=True)
+    yield standing
+    standing.end_nodes()
+
+
 def test_a_run_finds_a_node_that_has_joined_and_it_leaves_when_its_test_is_done(site: Site) -> None:
-    assert f"members of the site reach it at {site.address}" in site.up()
+    assert f"members of the site reach it at {site.address}" in site.told
     node = site.joined()
     assert "read off this machine: linux" in node.said
     assert "told: browser=chrome" in node.said
@@ -181,7 +216,6 @@ def test_it_leaves_when_what_its_tests_left_is_at_home(site: Site) -> None:
     directory = site.place.home / "runs" / "r1"
     leave = (WAIT.replace("PLACE", str(site.place.path)) + LEAVE).replace("\n", "\\n")
     site.place.write("suites/leaves.yaml", LEAVES.replace("LEAVE", leave).replace("RUN", str(directory)))
-    site.up()
     node = site.joined()
     run = site.place.start("run", "suites/leaves.yaml", "--run-id", "r1")
     until((site.place.path / "pid").exists, "the test has begun")
@@ -198,11 +232,10 @@ def test_it_leaves_when_what_its_tests_left_is_at_home(site: Site) -> None:
 
     _, err = run.communicate(timeout=120)
     assert (0, 0) == (run.returncode, node.wait()), err
-    assert [{"trouble": None}] == site.place.sql("select trouble from artifacts")
+    assert [{"trouble": None}] == site.place.sql("select trouble from artifacts where run_id = 'r1'")
 
 
 def test_on_a_second_signal_it_ends_now_and_its_bodies_with_it(site: Site) -> None:
-    site.up()
     node = site.joined()
     run = site.place.start("run", "suites/long.yaml", "--deadline", "60")
     until(lambda: (site.place.path / "pid").exists() and (site.place.path / "pid").read_text(), "the test has begun")
@@ -219,7 +252,6 @@ def test_on_a_second_signal_it_ends_now_and_its_bodies_with_it(site: Site) -> No
 
 
 def test_what_is_killed_is_swept_by_its_next_self_which_takes_its_place_at_once(site: Site) -> None:
-    site.up()
     first = site.joined()
     noted = json.loads((first.directory / "node.json").read_text())
     pids = [process["pid"] for process in noted["processes"]]
@@ -238,8 +270,8 @@ def test_what_is_killed_is_swept_by_its_next_self_which_takes_its_place_at_once(
     assert site.place.run("run", "suites/short.yaml").code == 0
 
 
-def test_a_fleet_waits_for_the_nodes_that_its_file_says_will_join(site: Site) -> None:
-    up = site.place.start("up", "--nodes", "nodes.yaml", "--listen", f"127.0.0.1:{site.port}")
+def test_a_fleet_waits_for_the_nodes_that_its_file_says_will_join(new_site: Site) -> None:
+    up = new_site.place.start("up", "--nodes", "nodes.yaml", "--listen", f"127.0.0.1:{new_site.port}")
     assert up.stderr is not None
     lines = []
     for line in up.stderr:
@@ -247,17 +279,17 @@ def test_a_fleet_waits_for_the_nodes_that_its_file_says_will_join(site: Site) ->
         if "waiting for lab1 to join" in line:
             break
     assert "waiting for lab1 to join, for up to 20 s\n" in lines
-    site.joined()
+    new_site.joined()
     assert "not there yet" not in up.stderr.read()
     assert up.wait(60) == 0
-    seen = site.place.run("run", "suites/seen.yaml", PASSED_ON="passed", ONLY_MINE="mine", PULSEQ_CREDENTIALS="x.pem")
+    variables = {"PASSED_ON": "passed", "ONLY_MINE": "mine", "PULSEQ_CREDENTIALS": "x.pem"}
+    seen = new_site.place.run("run", "suites/seen.yaml", **variables)
     assert seen.code == 0, seen.err
-    assert site.place.run("run", "suites/short.yaml").code == 0
+    assert new_site.place.run("run", "suites/short.yaml").code == 0
 
 
 def test_a_run_waits_for_the_nodes_that_its_file_says_will_join(site: Site) -> None:
     site.place.write("soon.yaml", NODES.replace("node_timeout: 20", "node_timeout: 1"))
-    site.up()
 
     late = site.place.run("run", "suites/short.yaml", "--nodes", "soon.yaml")
     run = site.place.start("run", "suites/short.yaml", "--nodes", "nodes.yaml")
@@ -270,8 +302,8 @@ def test_a_run_waits_for_the_nodes_that_its_file_says_will_join(site: Site) -> N
     assert "lab1 has not joined within 1 s: `pulseq node start` there, or --without-missing" in late.err
 
 
-def test_a_run_whose_nodes_have_nothing_to_join_says_what_to_start(site: Site) -> None:
-    run = site.place.run("run", "suites/short.yaml", "--nodes", "nodes.yaml")
+def test_a_run_whose_nodes_have_nothing_to_join_says_what_to_start(new_site: Site) -> None:
+    run = new_site.place.run("run", "suites/short.yaml", "--nodes", "nodes.yaml")
 
     assert run.code == 4
     assert "lab1 can join nothing: nothing is up here; `pulseq up --listen ADDRESS:PORT --nodes nodes.yaml`" in run.err
@@ -299,23 +331,24 @@ asyncio.run(main())
 
 
 @pytest.mark.parametrize("listens", [False, True])
-def test_a_program_takes_a_node_that_joins_as_any_other_also_again(site: Site, listens: bool) -> None:
-    way_in = f'listen="127.0.0.1:{site.port}"' if listens else ""
-    site.place.write("suites/program.py", PROGRAM.replace("WAY_IN", way_in))
+def test_a_program_takes_a_node_that_joins_as_any_other_also_again(new_site: Site, listens: bool) -> None:
+    way_in = f'listen="127.0.0.1:{new_site.port}"' if listens else ""
+    new_site.place.write("suites/program.py", PROGRAM.replace("WAY_IN", way_in))
     program = subprocess.Popen(
         [sys.executable, "program.py"],
-        cwd=site.place.path / "suites",
-        env=site.place.environment,
+        cwd=new_site.place.path / "suites",
+        env=new_site.place.environment,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
     )
-    site.place.started.append(program)
+    new_site.place.started.append(program)
     assert program.stderr is not None
     told = until(program.stderr.readline, "it says how to join")
     words = shlex.split(told.partition("to join: pulseq ")[2])
-    node = site.place.start(*words, "--label", "browser=chrome", "--slots", "1", PULSEQ_HOME=str(site.place.path / "n"))
+    elsewhere = {"PULSEQ_HOME": str(new_site.place.path / "n")}
+    node = new_site.place.start(*words, "--label", "browser=chrome", "--slots", "1", **elsewhere)
 
     out, err = program.communicate(timeout=120)
 
@@ -325,7 +358,6 @@ def test_a_program_takes_a_node_that_joins_as_any_other_also_again(site: Site, l
 
 
 def test_a_run_from_elsewhere_uses_the_fleet_with_credentials_and_not_without(site: Site) -> None:
-    site.up()
     site.joined()
     there = {"PULSEQ_HOME": str(site.place.path / "there")}
     keep_credentials(site.place.path / "foreign.pem", make_credentials("another site"))
@@ -346,7 +378,6 @@ def test_a_run_from_elsewhere_uses_the_fleet_with_credentials_and_not_without(si
 
 
 def test_who_cannot_join_is_told_why_and_leaves_nothing_behind(site: Site) -> None:
-    site.up()
     site.joined()
     lab = load_site(site.place.home / "site")
     yesterday = datetime.now(UTC) - timedelta(days=3)
@@ -370,7 +401,6 @@ def test_who_cannot_join_is_told_why_and_leaves_nothing_behind(site: Site) -> No
 
 
 def test_a_fleet_that_runs_is_not_made_to_listen(site: Site) -> None:
-    site.up()
 
     up = site.place.run("up", "--listen", "127.0.0.1:1")
 

@@ -53,7 +53,7 @@ def _end_all(workplace: Workplace) -> None:
     for process in workplace.processes():
         if process.pid != os.getpid():
             process.send_signal(signal.SIGTERM)
-    _, left = psutil.wait_procs(workplace.processes(), timeout=10)
+    _, left = psutil.wait_procs(workplace.processes(), timeout=3)
     for process in left:
         process.kill()
 
@@ -70,7 +70,8 @@ def test_a_page_that_is_followed_to_the_letter_ends_well(place: Workplace, name:
     # The port that Prefect takes by itself may be somebody else's here.
     with bind_loopback() as free:
         port = str(free.getsockname()[1])
-    environment = {**place.environment, "PREFECT_SERVER_API_PORT": port}
+    # A worker asks for work every ten seconds by itself.
+    environment = {**place.environment, "PREFECT_SERVER_API_PORT": port, "PREFECT_WORKER_QUERY_SECONDS": "1"}
     with reading(place.path / "checkout", environment, installed=installed) as reader:
         for step in read_steps(name, text.replace(_USUAL_PORT, port)):
             reader.follow(step)

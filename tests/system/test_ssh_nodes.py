@@ -54,8 +54,9 @@ def nodes_file(place: Workplace, sshd: Sshd, *ids: str, **ssh: Any) -> Path:
 
 
 @pytest.fixture
-def place(tmp_path: Path) -> Iterator[Workplace]:
+def place(tmp_path: Path, prefect_api: str) -> Iterator[Workplace]:
     with open_workplace(tmp_path) as workplace:
+        workplace.environment["PREFECT_API_URL"] = prefect_api
         yield workplace
 
 

@@ -59,18 +59,20 @@ def _start_and_wait(workplace: Workplace, *options: str) -> Any:
     return run
 
 
-def test_a_pytest_item_that_stops_its_parent_keeps_nobody_waiting(bare_workplace: Workplace) -> None:
+def test_a_pytest_item_that_stops_its_parent_keeps_nobody_waiting(workplace: Workplace) -> None:
     for name, text in ITEMS.items():
-        bare_workplace.write(f"suite/{name}", text)
+        workplace.write(f"suite/{name}", text)
 
-    ended = bare_workplace.run("run", "suite", "-n", "1", "--timeout", "3", "--run-id", "run")
+    ended = workplace.run("run", "suite", "-n", "1", "--timeout", "3", "--run-id", "run")
 
     assert ended.code == 0, ended.err
-    assert {"passed": 20} == _verdicts(bare_workplace, "run")
+    assert {"passed": 20} == _verdicts(workplace, "run")
 
 
 @pytest.mark.parametrize("stopped", ["scheduler_process", "fork_process", "server_process"])
-def test_a_run_whose_processes_are_stopped_goes_on(bare_workplace: Workplace, stopped: str) -> None:
+def test_a_run_whose_processes_are_stopped_goes_on(bare_workplace: Workplace, prefect_api: str, stopped: str) -> None:
+    if stopped != "server_process":  # which only a run without an API has
+        bare_workplace.environment["PREFECT_API_URL"] = prefect_api
     run = _start_and_wait(bare_workplace, *TWO_NODES)
     victims = _ours(bare_workplace, stopped)
     assert victims
@@ -124,15 +126,15 @@ def test_a_stopped_process_of_up_is_continued_or_replaced(bare_workplace: Workpl
     assert bare_workplace.run("down").code == 0
 
 
-def test_a_run_sees_to_who_sees_to_the_nodes_that_it_uses(bare_workplace: Workplace) -> None:
-    up = bare_workplace.run("up", *TWO_NODES)
+def test_a_run_sees_to_who_sees_to_the_nodes_that_it_uses(workplace: Workplace) -> None:
+    up = workplace.run("up", *TWO_NODES)
     assert up.code == 0, up.err
-    run = _start_and_wait(bare_workplace)
-    for process in _ours(bare_workplace, "standing_process", "scheduler_process"):
+    run = _start_and_wait(workplace)
+    for process in _ours(workplace, "standing_process", "scheduler_process"):
         process.suspend()
 
     ended = finish(run)
 
     assert ended.code == 0, ended.err
-    assert {"passed": TESTS} == _verdicts(bare_workplace, "run")
-    assert bare_workplace.run("down").code == 0
+    assert {"passed": TESTS} == _verdicts(workplace, "run")
+    assert workplace.run("down").code == 0

@@ -56,6 +56,7 @@ def node(tmp_path, wait_until):
     wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in below))
 
 
+@pytest.mark.processes
 def test_when_the_node_is_killed_everything_below_it_dies(node, wait_until, is_alive, tmp_path):
     process, launcher, below = node
     process.kill()
@@ -63,6 +64,7 @@ def test_when_the_node_is_killed_everything_below_it_dies(node, wait_until, is_a
     wait_until(lambda: list((tmp_path / "temp").iterdir()) == [])
 
 
+@pytest.mark.processes
 def test_when_launcher_and_node_are_killed_everything_dies_as_well(node, wait_until, is_alive):
     process, launcher, below = node
     os.kill(launcher, signal.SIGKILL)
@@ -70,6 +72,7 @@ def test_when_launcher_and_node_are_killed_everything_dies_as_well(node, wait_un
     wait_until(lambda: not any(map(is_alive, [launcher, *below])), seconds=DEAD_WITH_NODE_SECONDS)
 
 
+@pytest.mark.processes
 def test_when_the_launcher_alone_is_killed_the_bodies_go_on(node, wait_until, is_alive):
     _, launcher, below = node
     os.kill(launcher, signal.SIGKILL)
@@ -107,6 +110,7 @@ def test_a_callable_runs_under_another_python(run_body, verdict, version, tmp_pa
     assert result.output == f"({version.replace('.', ', ')})\n"
 
 
+@pytest.mark.processes
 def test_the_launcher_ends_when_its_line_does(tmp_path):
     code = """
     import json, socket, subprocess, sys

@@ -134,16 +134,19 @@ def without_a_library(first: str, tmp_path: Path) -> subprocess.CompletedProcess
     return in_a_process(code, env={"TMPDIR": str(tmp_path)})
 
 
+@pytest.mark.processes
 def test_ours_work_while_all_that_they_look_up_raises(tmp_path: Path) -> None:
     done = without_a_library("originals.bind('_pulseq_runtime')", tmp_path)
     assert (0, "") == (done.returncode, done.stderr)
     assert ast.literal_eval(done.stdout) == SAID
 
 
+@pytest.mark.processes
 def test_ours_would_not_without_the_views(tmp_path: Path) -> None:
     assert "RuntimeError: the suite has patched this" in without_a_library("", tmp_path).stderr
 
 
+@pytest.mark.processes
 def test_what_is_loaded_later_is_bound_at_the_next_call() -> None:
     done = in_a_process("""
 import types, time
@@ -156,6 +159,7 @@ print(late.time.time() > 0, late.time is not time)
     assert ("True True\n", "") == (done.stdout, done.stderr)
 
 
+@pytest.mark.processes
 def test_the_librarys_own_modules_stay_as_they_were() -> None:
     done = in_a_process("""
 import json, os, tempfile, time
@@ -166,6 +170,7 @@ print(before == [vars(module) for module in (json, os, tempfile, time)])
     assert ("True\n", "") == (done.stdout, done.stderr)
 
 
+@pytest.mark.processes
 def test_what_is_patched_is_told_by_its_full_name() -> None:
     done = in_a_process("""
 import pytest, socket, threading, time

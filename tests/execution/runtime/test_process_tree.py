@@ -5,7 +5,11 @@ import os
 import subprocess
 import sys
 
+import pytest
+
 from pulseq.execution.runtime.process_tree import read_stat
+
+pytestmark = pytest.mark.processes
 
 PROLOGUE = """
 import json, os, signal, subprocess, sys, time

@@ -67,6 +67,7 @@ print(os.read(read, 1000).decode())
     assert [[[True, True, False], -1, True]] == said
 
 
+@pytest.mark.processes
 def test_a_child_ends_with_the_guardian() -> None:
     said = in_a_process("""
 import select
@@ -87,6 +88,7 @@ print(json.dumps(os.read(read, 1).decode()))  # the end of the pipe, which the c
     assert [""] == said
 
 
+@pytest.mark.processes
 def test_what_the_controller_leaves_lies_where_the_user_has_temporary_files() -> None:
     assert [None, "/users/own"] == in_a_process("""
 from pulseq.execution.runtime import pytest_controller

@@ -143,6 +143,7 @@ def test_a_report_tells_why_a_failure_was_expected(pytester: pytest.Pytester) ->
     assert not hasattr(reports.of["test_other"], "wasxfail")
 
 
+@pytest.mark.processes
 def test_faulthandlers_descriptor_is_in_the_stash(pytester: pytest.Pytester) -> None:
     pytester.makepyfile("def test_it(): pass")
     pytester.makeconftest(

@@ -48,6 +48,7 @@ def in_a_process(code: str, **more: object) -> str:
     return subprocess.run(command, text=True, check=True, capture_output=True, timeout=30, **more).stdout  # type: ignore[call-overload,no-any-return]
 
 
+@pytest.mark.processes
 def test_the_process_looks_like_python_m_pytest() -> None:
     said = in_a_process("""
 import sys
