@@ -384,16 +384,19 @@ PYTEST = (
 #: Private names of Prefect's and of what it brings, which its contract and the tests of these files hold.
 PREFECT = frozenset({"_client", "anyio._backends._asyncio", "prefect._internal.control_listener"})
 
-#: Plug-ins of pytest's by their modules, which a fork does no harm; another name is taken for a suite's own.
-PLUG_INS = frozenset({"_hypothesis_pytestplugin"})
+#: A plug-in of pytest's by its module, which a fork does no harm (another name is taken for a suite's own), and the
+#: method by which suites give pytest-xdist scopes of their own, as its documentation has it.
+PLUG_INS = frozenset({"_hypothesis_pytestplugin", "_split_scope"})
 
 #: Names of Python's own that are not documented, and the tests that hold them.
 PYTHON = {
+    "_IOBase": "test_files_are_of_these_classes",
     "_RandomNameSequence": "test_names_and_files_are_made_by_these_functions",
     "_accept": "test_a_socket_accepts_as_a_descriptor",
     "_clear": "test_functions_at_exit_are_run_and_forgotten",
     "_collections_abc": "test_copies_of_the_environment_are_made_in_this_file",
     "_data": "test_the_environment_is_held_by_a_dictionary",
+    "_io": "test_files_are_of_these_classes",
     "_mkstemp_inner": "test_names_and_files_are_made_by_these_functions",
     "_register_atexit": "test_threads_end_before_functions_at_exit",
     "_registered_with_atexit": "test_finalizers_are_forgotten_in_a_fork",

@@ -6,8 +6,10 @@ These are what another minor version of Python has to pass, beside all other tes
 
 from __future__ import annotations
 
+import _io
 import atexit
 import collections.abc
+import gzip
 import os
 import random
 import socket
@@ -16,6 +18,7 @@ import sys
 import tempfile
 import textwrap
 import weakref
+from pathlib import Path
 from typing import Any
 
 from tests.unpromised import PYTHON
@@ -59,6 +62,18 @@ def test_threads_end_before_functions_at_exit() -> None:
         print(*(one for one in heard if one != "thread"), sep="\\n")
     """
     assert said_by(source) == ["last registered", "first registered", "at exit"]
+
+
+def test_files_are_of_these_classes(tmp_path: Path) -> None:
+    with (
+        open(tmp_path / "text", "w") as text,
+        open(tmp_path / "bytes", "wb") as data,
+        open(tmp_path / "both", "w+b") as both,
+        gzip.open(tmp_path / "packed", "wb") as packed,
+    ):
+        found = [type(text), type(data), type(both), type(text.buffer.raw)]
+        assert [_io.TextIOWrapper, _io.BufferedWriter, _io.BufferedRandom, _io.FileIO] == found
+        assert isinstance(packed, _io._IOBase)
 
 
 def test_finalizers_are_forgotten_in_a_fork() -> None:
