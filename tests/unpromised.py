@@ -314,6 +314,12 @@ PYTEST = (
         ("test_wider_fixtures_are_torn_down_by_the_setup_state",),
     ),
     Place(
+        ("HookCaller.has_spec",),
+        _runtime("node_hooks", "scheduler"),
+        "Hooks that pytest-xdist specifies are taken for a suite's own, or the other way round.",
+        ("test_a_hook_tells_whether_it_was_specified",),
+    ),
+    Place(
         ("Item._report_sections",),
         _runtime("runner"),
         "A retry shows the output of the attempt before.",

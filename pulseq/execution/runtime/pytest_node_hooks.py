@@ -41,6 +41,6 @@ class NodeHooks:
 
 def add_node_hooks(manager: Any) -> None:
     """Make the hooks known, unless pytest-xdist has."""
-    known = getattr(manager.hook, "pytest_configure_node", None)
-    if known is None or not known.has_spec():
+    caller = getattr(manager.hook, "pytest_configure_node", None)
+    if caller is None or not caller.has_spec():
         manager.add_hookspecs(NodeHooks)

@@ -381,6 +381,16 @@ def test_a_sessions_counts_decide_on_its_exit_status(
     assert run(pytester, "def test_it(): pass", Count()) == status
 
 
+def test_a_hook_tells_whether_it_was_specified() -> None:
+    class Suite:
+        @pytest.hookimpl(optionalhook=True)
+        def pytest_of_nobody(self) -> None: ...
+
+    manager = pytest.PytestPluginManager()
+    manager.register(Suite())
+    assert (True, False) == (manager.hook.pytest_configure.has_spec(), manager.hook.pytest_of_nobody.has_spec())
+
+
 def test_options_have_these_names(pytestconfig: pytest.Config) -> None:
     names = {"basetemp", "collectonly", "keyword", "markexpr", "maxfail", "pastebin"}
     assert names | {"trace", "usepdb", "xmlpath"} <= vars(pytestconfig.option).keys()
