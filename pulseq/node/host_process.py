@@ -77,6 +77,7 @@ class HostProcess:
         self._root = root
         self._starts = 0
         self._ports: dict[str, int] = {}
+        self._directories: set[str | None] = set()
         self._logs = root / "logs"
         self._silence_seconds = FIRST_SILENCE_SECONDS
         self._background = Background(self._end_with)
@@ -100,6 +101,15 @@ class HostProcess:
             await self._background.end()
             await asyncio.gather(*(process.stop() for process in self._nodes.values()))
             await self._forks.stop()
+            await asyncio.to_thread(self._sweep_projects)
+
+    def _sweep_projects(self) -> None:
+        """Remove what nodes have left of their runs that had no time for it themselves."""
+        # Not a part of the start, which people wait for.
+        from pulseq.node.host_projects import HostProjects
+
+        for directory in self._directories:
+            HostProjects(directory).sweep()
 
     def _end_with(self, name: str, error: BaseException) -> None:
         """Something has died that nobody waits for: all ends, which the owner sees, and it begins anew."""
@@ -141,6 +151,7 @@ class HostProcess:
 
     async def _start_node(self, order: StartNode) -> None:
         node_id = order.node_id
+        self._directories.add(order.configuration.get("directory"))
         try:
             process = await self._forks.start_node(node_id, order.configuration)
         except (InfrastructureError, OSError) as error:

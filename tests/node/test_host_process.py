@@ -14,7 +14,18 @@ import pytest
 
 from pulseq.execution.runtime import wire
 from pulseq.node.host_process import sweep
-from pulseq.protocol.host import MARK, Beat, FindPort, HostHello, NodeEnded, PortFound, StopNode, from_host, to_line
+from pulseq.protocol.host import (
+    MARK,
+    Beat,
+    FindPort,
+    HostHello,
+    NodeEnded,
+    PortFound,
+    StartNode,
+    StopNode,
+    from_host,
+    to_line,
+)
 from tests.system.workplace import until
 
 pytestmark = pytest.mark.processes
@@ -100,6 +111,24 @@ def test_what_it_leaves_goes_where_it_is_killed(program: Program, tmp_path: Path
     assert list(tmp_path.iterdir())
     program.process.kill()
     until(lambda: not any(tmp_path.iterdir()), "nothing of it is left")
+
+
+def test_it_removes_what_a_node_had_no_time_to_remove(program: Program, tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    leave = (
+        "import os, sys; from pathlib import Path; from pulseq.node.workspaces import Workspaces\n"
+        "claim = Workspaces(Path(sys.argv[1])).claim('dead', '/p'); (claim.place / 'f').write_text('x'); os._exit(0)"
+    )
+    program.hear()
+    wire.send(program.line, to_line(StartNode("a", {"directory": str(kept)})))  # too little for a node
+    assert isinstance(program.hear(), NodeEnded)
+    subprocess.run([sys.executable, "-c", leave, str(kept / "w")], check=True)
+    assert any((kept / "w").rglob("f"))
+
+    program.line.shutdown(socket.SHUT_WR)
+    program.end()
+
+    assert ["deciding"] == [path.name for path in (kept / "w").rglob("*")]
 
 
 def test_it_ends_when_nobody_says_anything(program: Program, tmp_path: Path) -> None:
