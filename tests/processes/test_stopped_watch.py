@@ -12,6 +12,8 @@ from pulseq.processes import stopped_watch
 from pulseq.processes.handle import ProcessHandle
 from pulseq.processes.stopped_watch import StoppedWatch
 
+pytestmark = pytest.mark.processes
+
 PATIENCE_SECONDS = 60.0
 STOPS_ITSELF = "import os, signal; os.kill(os.getpid(), signal.SIGSTOP)"
 #: Whoever continues it, somebody is there who stops it again.

@@ -14,6 +14,8 @@ from pulseq.processes.tied_program import tied
 from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import until
 
+pytestmark = pytest.mark.processes
+
 #: Starts a program that heeds no wish to end, says its number, and waits.
 OWNER = """
 import subprocess, sys

@@ -15,6 +15,8 @@ import pytest
 from pulseq.processes.spawn import spawn
 from pulseq.processes.watched_process import UNKNOWN_CODE, OwnChild, WatchedProcess
 
+pytestmark = pytest.mark.processes
+
 PATIENCE_SECONDS = 60.0
 WAITS = "import signal; signal.pause()"
 

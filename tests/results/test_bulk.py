@@ -20,6 +20,8 @@ from pulseq.results.ingest import RUN_TABLES, ingest
 from pulseq.results.slices import read_slice
 from tests.results.conftest import MakeDatabase
 
+pytestmark = pytest.mark.system
+
 PASSED, FAILED = Status.PASSED, Status.FAILED
 PLANNED = TestPlanned("a", "", "a", "call", "low")
 STARTED = AttemptStarted("a", "", 1, "n", "task")

@@ -40,6 +40,8 @@ from pulseq.results.journal import JournalWriter
 from pulseq.results.sync import sync
 from tests.results.asking import ask, everything
 
+pytestmark = pytest.mark.system
+
 PASSED, FAILED, ERROR = Status.PASSED, Status.FAILED, Status.ERROR
 
 

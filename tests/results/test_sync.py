@@ -19,6 +19,8 @@ from pulseq.results.retention import pack_old_runs
 from pulseq.results.sync import sync, tell_findings
 from tests.results.asking import ask, everything
 
+pytestmark = pytest.mark.system
+
 PASSED, FAILED = Status.PASSED, Status.FAILED
 
 
