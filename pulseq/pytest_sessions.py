@@ -31,6 +31,8 @@ class PytestSpec:
     markers: str | None = None
     isolation: str = "auto"
     artifacts: ArtifactRules = USUAL_RULES
+    memory_limit: int | None = None
+    output_limit: int | None = None
 
 
 class PytestOrder(Struct, frozen=True):

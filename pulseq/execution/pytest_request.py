@@ -40,6 +40,11 @@ def session_name(spec: PytestSpec, python: str, environment: Mapping[str, str]) 
     return hashlib.sha256(repr((spec, python, surroundings)).encode("utf-8", "surrogateescape")).hexdigest()[:40]
 
 
+def item_limits(spec: PytestSpec) -> wire.Message:
+    """What keepers are told of what an item may hold and write, in bytes."""
+    return {"memory": spec.memory_limit, "output": spec.output_limit}
+
+
 def wanted_files(spec: PytestSpec) -> wire.Message | None:
     """What runners are told of the files that items leave where globs look; None where none does."""
     rules = spec.artifacts

@@ -22,7 +22,7 @@ from pulseq.execution.pytest_lines import (
     nothing_left,
     nothing_next,
 )
-from pulseq.execution.pytest_request import collect_request, session_name, wanted_files
+from pulseq.execution.pytest_request import collect_request, item_limits, session_name, wanted_files
 from pulseq.execution.pytest_results import collection_of, session_result, unmeasured_result
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.blotting import Blotter
@@ -330,7 +330,9 @@ class PytestSession:
         self._workers.add(number)
         try:
             worker = f"gw{self._first_worker + number}"
-            keeper = await self._zygote.fork_keeper(worker, self._temp, self._node_id, wanted_files(self._spec))
+            keeper = await self._zygote.fork_keeper(
+                worker, self._temp, self._node_id, item_limits(self._spec), wanted_files(self._spec)
+            )
         except BaseException:
             self._workers.discard(number)
             raise

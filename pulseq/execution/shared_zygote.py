@@ -174,11 +174,12 @@ class ZygoteLine:
         return message if message is not None and "exit_status" in message else None
 
     async def fork_keeper(
-        self, worker: str, temp: str, node_id: str, artifacts: wire.Message | None = None
+        self, worker: str, temp: str, node_id: str, limits: wire.Message, artifacts: wire.Message | None = None
     ) -> KeeperLine:
         """A new keeper, which forks its runner when it has something to run.
 
         Args:
+            limits: what `ItemLimits` is told.
             artifacts: what `Collector` is told of the files that items leave; None where there is nothing to look for.
 
         Raises:
@@ -187,7 +188,8 @@ class ZygoteLine:
         ours, theirs = socket.socketpair()
         try:
             with theirs:
-                message = {"op": "fork", "worker": worker, "temp": temp, "node": node_id, "artifacts": artifacts}
+                message: wire.Message = {"op": "fork", "worker": worker, "temp": temp, "node": node_id}
+                message |= {"limits": limits, "artifacts": artifacts}
                 await self._send(message, theirs.fileno())
                 done: asyncio.Future[None] = self._loop.create_future()
                 self._forks.append(done)

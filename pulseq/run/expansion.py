@@ -41,6 +41,8 @@ def spec_of(
         markers,
         isolation,
         entry.artifacts,
+        entry.memory_limit,
+        entry.output_limit,
     )
 
 

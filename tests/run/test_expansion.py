@@ -18,6 +18,8 @@ ENTRY = TestCase(
     env={"B": "2", "A": "1"},
     cwd="/project",
     python="/project/bin/python",
+    memory_limit=500_000_000,
+    output_limit=1_000,
     labels={"team": "cart"},
 )
 COLLECTED = Collection(
@@ -41,6 +43,8 @@ def test_a_session_is_what_the_entry_and_the_command_line_say() -> None:
         env=(("A", "1"), ("B", "2"), ("PULSEQ_VARIANT", "")),
         keyword="cart",
         markers="quick",
+        memory_limit=500_000_000,
+        output_limit=1_000,
     )
     assert spec_of(ENTRY, "r1", keyword="cart", markers="quick") == expected
 

@@ -25,6 +25,7 @@ from .blotting import blot_result
 from .body_environment import PrivateDirectory
 from .forking import fork_silently
 from .pytest_fork import RunnerLink, Starter
+from .pytest_limits import ItemLimits
 from .pytest_process import RunnerProcess, Running
 from .pytest_turns import MOST_TURNS, Turns
 from .stopped import StoppedLooks
@@ -50,6 +51,7 @@ class RunnerKeeper:
         self._temp = str(request["temp"])
         self._node_id = str(request["node"])
         self._artifacts: Optional[Dict[str, Any]] = request.get("artifacts")
+        self._limits = ItemLimits(request["limits"])
         self._node_buffer = wire.MessageBuffer()
         self._outbox = bytearray()
         self._pending: Dict[int, List[Any]] = {}
@@ -175,7 +177,9 @@ class RunnerKeeper:
                 poll.register(self._runner.sock.fileno(), select.POLLIN)
         until = self._looks.seconds_left(now) if self._dawdles() else None
         look_at = None if until is None else now + until
-        moments = [at for at in (self._deadline(), look_at, self._quiet_until if gathering else None) if at is not None]
+        quiet = self._quiet_until if gathering else None
+        limits_at = None if self._running is None else self._limits.next_look
+        moments = [at for at in (self._deadline(), look_at, limits_at, quiet) if at is not None]
         milliseconds = max(0.0, min(moments) - now) * 1000 + 1 if moments else None
         self._see_to({fd for fd, _ in poll.poll(milliseconds)})
 
@@ -198,6 +202,8 @@ class RunnerKeeper:
                 self._after_runner(runner)
             elif self._is_overdue(runner):
                 self._end_runner(runner, "crash" if runner.hung_up and not self._closing else "timeout")
+            elif self._running is not None and (cause := self._limits.look(runner.written())):
+                self._end_runner(runner, cause)
         if self._node.fileno() in ready:
             self._hear_node()
 
@@ -254,6 +260,7 @@ class RunnerKeeper:
             runner.send({"op": "go"})
         else:
             runner.settled = True
+        self._limits.judge(message)
         if message.pop("broken", False):
             self._give_up_at = time.monotonic() + _BREAK_SECONDS
         self._to_node(message)
@@ -339,7 +346,7 @@ class RunnerKeeper:
         self._hear_runner(runner)
         running = self._running
         if running is not None:
-            verdict = blot_result(runner.blame(running, cause, self._timeout, leaked))
+            verdict = blot_result(runner.blame(running, cause, self._timeout, leaked, self._limits))
             if running.number is None:
                 self._to_node({"op": "late", **verdict})
             else:

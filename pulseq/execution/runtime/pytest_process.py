@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from typing import Any, Dict
 
 from . import blotting, process_tree, wire
-from .body_ending import Ending, decide
+from .body_ending import decide
 from .body_environment import PrivateDirectory
 from .output import HeadTail
 from .pytest_artifacts import add_last_artifacts
+from .pytest_limits import ItemLimits
 from .pytest_turns import Turns
 from .stack_dump import FRAMES_FOLLOW, say_stacks
 
@@ -160,13 +161,19 @@ class RunnerProcess:
         taken, self.raw = self.raw, HeadTail(blotter=blotting.current())
         return taken
 
-    def blame(self, running: Running, cause: str | None, timeout: float | None, leaked: int) -> dict[str, Any]:
+    def written(self) -> int:
+        """Bytes that the phase which runs has written, as far as that is in a file or has come through the pipe."""
+        return self.raw.total_bytes + sum(os.fstat(fd).st_size for fd in self._captured)
+
+    def blame(
+        self, running: Running, cause: str | None, timeout: float | None, leaked: int, limits: ItemLimits
+    ) -> dict[str, Any]:
         """The verdict on what it was running when it ended, or was ended for a cause."""
         seconds = max(time.monotonic() - running.since, 1e-6)
         output = self.last_output()
         status = None if self.ended is None else self.ended.status
         limit = round(seconds, 1) if timeout is None else timeout
-        ending = Ending(cause=cause, status=status, own_verdict=True, timeout=limit, output=output.text())
+        ending = limits.ending(cause, status=status, own_verdict=True, timeout=limit, output=output.text())
         return {
             **with_frames(decide(ending), output.text()),
             "output": output.text(),
