@@ -66,9 +66,9 @@ class RunArguments:
     exit_first: Annotated[bool, Parameter(name=["-x", "--exitfirst"], group=_HOW)] = False
     """Stop after the first test that fails."""
     maxfail: Annotated[int | None, Parameter(group=_HOW)] = None
-    """Stop after this many tests that fail."""
+    """Stop after this many tests that fail; 0 for no limit."""
     timeout_seconds: Annotated[float | None, Parameter(name="--timeout", group=_HOW)] = None
-    """Seconds for each attempt of a test that has no timeout of its own."""
+    """Seconds for each attempt of a test that has no timeout of its own; 0 for no limit."""
     reruns: Annotated[int | None, Parameter(group=_HOW)] = None
     """Further attempts for a failing test that has no `max_retries` of its own."""
     deadline_seconds: Annotated[float | None, Parameter(name="--deadline", group=_HOW)] = None
@@ -119,11 +119,13 @@ def run(*suites: str, options: RunArguments | None = None) -> int:
 
 
 def _check(arguments: RunArguments) -> None:
-    for name, value in (("--timeout", arguments.timeout_seconds), ("--deadline", arguments.deadline_seconds)):
-        if value is not None and not (math.isfinite(value) and value > 0):
-            raise UsageError(f"{name}: found {value}, expected seconds above 0")
+    timeout, deadline = arguments.timeout_seconds, arguments.deadline_seconds
+    if timeout is not None and not (math.isfinite(timeout) and timeout >= 0):
+        raise UsageError(f"--timeout: found {timeout}, expected seconds, or 0 for no limit")
+    if deadline is not None and not (math.isfinite(deadline) and deadline > 0):
+        raise UsageError(f"--deadline: found {deadline}, expected seconds above 0")
     reruns, maxfail, durations = arguments.reruns, arguments.maxfail, arguments.durations
-    for name, count, least in (("--reruns", reruns, 0), ("--maxfail", maxfail, 1), ("--durations", durations, 0)):
+    for name, count, least in (("--reruns", reruns, 0), ("--maxfail", maxfail, 0), ("--durations", durations, 0)):
         if count is not None and count < least:
             raise UsageError(f"{name}: found {count}, expected a number of at least {least}")
     if arguments.store_size is not None and parse_size(arguments.store_size) is None:
@@ -134,10 +136,10 @@ def _check(arguments: RunArguments) -> None:
 
 def _request(suites: list[str], pytest_args: list[str], arguments: RunArguments) -> RunRequest:
     return RunRequest(
-        **_named_alike(RunRequest, arguments),
+        **_named_alike(RunRequest, arguments) | {"timeout_seconds": arguments.timeout_seconds or None},
         suites=tuple(suites),
         pytest_args=tuple(pytest_args),
-        max_failures=1 if arguments.exit_first else arguments.maxfail,
+        max_failures=1 if arguments.exit_first else arguments.maxfail or None,
     )
 
 

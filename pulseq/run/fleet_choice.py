@@ -80,6 +80,7 @@ def read_count(count: str | None) -> int:
     """The number that `-n` means; `auto` and nothing mean the processors that this process may use."""
     if count is None or count == "auto":
         return len(os.sched_getaffinity(0))
-    if not count.isdecimal() or not 1 <= int(count) <= 512:
-        raise UsageError(f"-n: found {count!r}, expected a number from 1 to 512, or 'auto'")
+    if not count.isdecimal() or len(count) > 3 or not 1 <= int(count) <= 512:
+        advice = "; 1 runs one test after the other" if count == "0" else ""
+        raise UsageError(f"-n: found {count!r}, expected a number from 1 to 512, or 'auto'{advice}")
     return int(count)

@@ -7,7 +7,8 @@ from dataclasses import fields
 import pytest
 
 from pulseq.cli.execute import Reports
-from pulseq.cli.run import RunArguments, split_at_dashes
+from pulseq.cli.run import RunArguments, run, split_at_dashes
+from pulseq.errors import UsageError
 from pulseq.run.run_request import RunRequest
 
 
@@ -34,3 +35,28 @@ def test_every_option_is_for_the_run_or_for_what_is_told_of_it() -> None:
     assert options - request - reports == {"exit_first", "maxfail", "verbose", "quiet"}
     assert request - options == {"suites", "pytest_args", "strategy", "max_failures"}
     assert reports - options == {"verbosity", "command"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "limits"),
+    [
+        (RunArguments(), (None, None)),
+        (RunArguments(maxfail=0, timeout_seconds=0.0), (None, None)),
+        (RunArguments(maxfail=2, timeout_seconds=0.5), (2, 0.5)),
+        (RunArguments(maxfail=0, exit_first=True), (1, None)),
+    ],
+)
+def test_nought_is_no_limit_as_with_pytest(
+    arguments: RunArguments, limits: tuple[int | None, float | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[RunRequest] = []
+
+    def note(request: RunRequest) -> None:
+        asked.append(request)
+        raise UsageError("enough")
+
+    monkeypatch.setattr("pulseq.cli.run.prepare_run", note)
+    monkeypatch.setattr("sys.argv", ["pulseq", "run", "a.yaml"])
+    with pytest.raises(UsageError, match="enough"):
+        run("a.yaml", options=arguments)
+    assert [(request.max_failures, request.timeout_seconds) for request in asked] == [limits]
