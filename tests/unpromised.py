@@ -368,12 +368,6 @@ PYTEST = (
         ("test_options_have_these_names",),
     ),
     Place(
-        ("Option.collectonly",),
-        _runtime("controller"),
-        "`--collect-only` is not refused.",
-        ("test_options_have_these_names",),
-    ),
-    Place(
         ("pytest.__main__",),
         _runtime("begin"),
         "What a suite starts by `python -m pytest` or `__main__` is not what it is under pytest.",

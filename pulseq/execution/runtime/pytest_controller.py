@@ -17,7 +17,7 @@ from . import originals, wire
 from .blotting import blot_result
 from .pytest_leaving import leave
 from .pytest_listeners import wanted_passes
-from .pytest_neutral import make_neutral, pose_as_pytest, printed
+from .pytest_neutral import make_neutral, pose_as_pytest, printed, refuse_running_nothing
 from .pytest_node_hooks import add_node_hooks
 from .pytest_replay import Replay
 from .pytest_slots import SlotLines
@@ -61,6 +61,11 @@ class ControllerPlugin:
     @pytest.hookimpl(hookwrapper=True, tryfirst=True)
     def pytest_cmdline_main(self, config: Any) -> Generator[None, Any, None]:
         make_neutral(config.option)
+        try:
+            refuse_running_nothing(config.option)
+        except pytest.UsageError as error:
+            self.trouble.append(str(error))
+            raise
         self._note_usage_error((yield))
 
     def _distribute(self, option: Any) -> None:
@@ -88,9 +93,6 @@ class ControllerPlugin:
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtestloop(self, session: Any) -> bool:
         assert self.replay is not None
-        if session.config.option.collectonly:
-            self.trouble.append("--collect-only runs nothing: leave it out")
-            return True
         ready = self._ready(session.config)
         self.serving = True
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
@@ -158,7 +160,9 @@ def run(guardian: socket.socket, request: Dict[str, Any], private: str) -> NoRet
         plugin.words.note(traceback.format_exc())
         plugin.trouble.append(error)
     if not plugin.serving or plugin.replay is None:
-        message = {"op": "refused", "error": clip("\n".join(plugin.trouble) or printed()), "code": code}
+        said = "\n".join(plugin.trouble) or printed()
+        words = said if code != 0 or plugin.trouble else f"it ran nothing, and said: {said}"
+        message = {"op": "refused", "error": clip(words), "code": code}
     else:
         message = {"op": "over", **blot_result(_result(plugin, plugin.replay, code, error))}
     wire.send(guardian, message)

@@ -1,4 +1,4 @@
-"""Options of a suite that would start processes, wait for a person, or stop half-way, where items are dealt out."""
+"""Options that would start processes, wait for a person, stop half-way, or run nothing, where items are dealt out."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import importlib
 import sys
 import types
 from typing import Any, Dict, List, Optional
+
+import pytest
 
 from . import blotting
 from .output import read_file
@@ -23,6 +25,30 @@ _NEUTRAL: Dict[str, Any] = {
     "maxfail": 0,
     "stepwise": False,
 }
+
+#: What pytest only shows something with, by the name of its value; what sets another comes first.
+_RUNNING_NOTHING = {
+    "help": "--help",
+    "version": "--version",
+    "collectonly": "--collect-only",
+    "setupplan": "--setup-plan",
+    "setuponly": "--setup-only",
+    "showfixtures": "--fixtures",
+    "show_fixtures_per_test": "--fixtures-per-test",
+    "markers": "--markers",
+    "cacheshow": "--cache-show",
+}
+
+
+def refuse_running_nothing(option: Any) -> None:
+    """Refuse an option with which pytest runs no test: verdicts would be of tests that did not run.
+
+    Raises:
+        pytest.UsageError: there is one.
+    """
+    for name, written in _RUNNING_NOTHING.items():
+        if getattr(option, name, None):
+            raise pytest.UsageError(f"{written} runs nothing: leave it out")
 
 
 def make_neutral(option: Any) -> None:

@@ -392,7 +392,7 @@ def test_a_hook_tells_whether_it_was_specified() -> None:
 
 
 def test_options_have_these_names(pytestconfig: pytest.Config) -> None:
-    names = {"basetemp", "collectonly", "keyword", "markexpr", "maxfail", "pastebin"}
+    names = {"basetemp", "keyword", "markexpr", "maxfail", "pastebin"}
     assert names | {"trace", "usepdb", "xmlpath"} <= vars(pytestconfig.option).keys()
 
 

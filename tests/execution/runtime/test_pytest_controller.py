@@ -117,9 +117,10 @@ def test_an_error_before_workers_are_taken_in_is_told(suite: Any) -> None:
     assert "RuntimeError: no licence" in (run.collection.usage_error or "")
 
 
-def test_collect_only_is_refused(suite: Any) -> None:
-    run = suite({"test_a.py": PLAIN}).run(args=["--collect-only"])
-    assert "--collect-only runs nothing: leave it out" == run.collection.usage_error
+@pytest.mark.parametrize("files", [{}, {"pytest.ini": "[pytest]\naddopts = --setup-only\n"}], ids=["args", "addopts"])
+def test_what_would_run_nothing_is_refused(files: dict[str, str], suite: Any) -> None:
+    run = suite({"test_a.py": PLAIN, **files}).run(args=[] if files else ["--setup-only"])
+    assert "--setup-only runs nothing: leave it out" == run.collection.usage_error
 
 
 def test_properties_of_the_suite_are_told(end: End) -> None:

@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from _pytest.config import _prepareconfig
 
-from pulseq.execution.runtime.pytest_neutral import make_neutral, narrow
+from pulseq.execution.runtime.pytest_neutral import make_neutral, narrow, refuse_running_nothing
 
 
 def test_options_that_stop_or_wait_or_distribute_do_nothing() -> None:
@@ -24,6 +25,32 @@ def test_an_option_of_a_plug_in_that_is_not_there_stays_away() -> None:
     option = argparse.Namespace()
     make_neutral(option)
     assert {} == vars(option)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["--collect-only"], "--collect-only"),
+        (["--setup-only"], "--setup-only"),
+        (["--setup-plan"], "--setup-plan"),
+        (["--fixtures"], "--fixtures"),
+        (["--fixtures-per-test"], "--fixtures-per-test"),
+        (["--markers"], "--markers"),
+        (["--cache-show"], "--cache-show"),
+        (["--cache-show=cache/*"], "--cache-show"),
+        (["--help"], "--help"),
+        (["--version", "--version"], "--version"),
+    ],
+)
+def test_what_would_run_nothing_is_refused_by_its_name(arguments: list[str], told: str) -> None:
+    option = _prepareconfig(["-p", "no:cov", *arguments], []).option
+    with pytest.raises(pytest.UsageError, match=f"^{told} runs nothing: leave it out$"):
+        refuse_running_nothing(option)
+
+
+def test_an_option_that_runs_tests_is_not_refused() -> None:
+    refuse_running_nothing(_prepareconfig(["--setup-show", "--cache-clear", "--trace-config"], []).option)
+    refuse_running_nothing(argparse.Namespace())
 
 
 @pytest.mark.parametrize(
