@@ -15,6 +15,7 @@ import pytest
 
 from . import originals, wire
 from .blotting import blot_result
+from .pytest_crashes import mark_handled
 from .pytest_leaving import leave
 from .pytest_listeners import wanted_passes
 from .pytest_neutral import make_neutral, pose_as_pytest, printed, refuse_running_nothing
@@ -98,6 +99,7 @@ class ControllerPlugin:
         reporter = session.config.pluginmanager.getplugin("terminalreporter")
         self.words.silence(reporter)
         self.words.keep_printed(session.config)
+        mark_handled(self._private, session.config)
         lines = SlotLines(self._private, self.replay, wanted_passes(session.config))
         wire.send(self._guardian, ready)
         lines.serve(self._guardian)

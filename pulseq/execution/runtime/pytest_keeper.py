@@ -15,7 +15,6 @@ import os
 import select
 import signal
 import socket
-import tempfile
 import time
 from itertools import islice
 from typing import Any, Dict, List, Optional, Set
@@ -24,9 +23,11 @@ from . import process_tree, wire
 from .blotting import blot_result
 from .body_environment import PrivateDirectory
 from .forking import fork_silently
+from .pytest_crashes import MOST_CRASHES, OWN_FAULTS
 from .pytest_fork import RunnerLink, Starter
 from .pytest_limits import ItemLimits
-from .pytest_process import RunnerProcess, Running
+from .pytest_process import RunnerProcess, Running, nameless_file
+from .pytest_slots import runs_again
 from .pytest_turns import MOST_TURNS, Turns
 from .stopped import StoppedLooks
 
@@ -56,6 +57,8 @@ class RunnerKeeper:
         self._outbox = bytearray()
         self._pending: Dict[int, List[Any]] = {}
         self._timeouts: Dict[int, Optional[float]] = {}
+        #: Of items that a plug-in has run again: what became of them before.
+        self._crashes: Dict[int, List[Dict[str, Any]]] = {}
         self._final = False
         #: How many of the pending items the runner has; they are the first ones.
         self._assigned = 0
@@ -106,7 +109,7 @@ class RunnerKeeper:
         for end in (sock, theirs):
             end.settimeout(None)  # the suite may have set a default
         output_fd, output_write_fd = os.pipe()
-        captured = (_nameless_file(private.path), _nameless_file(private.path))
+        captured = (nameless_file(private.path), nameless_file(private.path))
         turns = Turns()
         self._flush()
         link = RunnerLink(
@@ -261,6 +264,8 @@ class RunnerKeeper:
         else:
             runner.settled = True
         self._limits.judge(message)
+        if (crashes := self._crashes.pop(message["i"], None)) is not None:
+            message["reruns"] = [*crashes, *message.get("reruns", ())]
         if message.pop("broken", False):
             self._give_up_at = time.monotonic() + _BREAK_SECONDS
         self._to_node(message)
@@ -271,7 +276,7 @@ class RunnerKeeper:
         if running.number is not None:
             self._fruitless = 0
             self._timeout = self._timeouts[running.number]
-            if not announced and not known:
+            if not announced and not known and running.number not in self._crashes:
                 self._to_node({"op": "start", "next": [running.number]})
 
     def _hear_node(self) -> None:
@@ -285,6 +290,7 @@ class RunnerKeeper:
             if message["op"] == "run":
                 self._pending = {entry[0]: entry[:4] for entry in message["items"]}
                 self._timeouts = {entry[0]: entry[4] for entry in message["items"]}
+                self._crashes = {}
                 self._final = message["final"]
                 self._assigned = 0
             elif message["op"] == "warm":
@@ -349,9 +355,10 @@ class RunnerKeeper:
             verdict = blot_result(runner.blame(running, cause, self._timeout, leaked, self._limits))
             if running.number is None:
                 self._to_node({"op": "late", **verdict})
-            else:
+            elif not self._runs_again(running.number, cause, verdict):
                 del self._pending[running.number]
                 verdict = runner.with_artifacts(verdict, self._artifacts)
+                verdict["reruns"] = self._crashes.pop(running.number, [])
                 self._to_node({"op": "done", "i": running.number, **verdict})
         elif self._pending and not self._closing:
             self._fruitless += 1
@@ -359,13 +366,20 @@ class RunnerKeeper:
         self._assigned = 0
         self._ready = False
         if not self._starter.ready_at_once and not self._told_collection:
-            words = f"pytest ended with {_how(runner)} before it had collected\n{runner.raw.text()}"
+            words = f"pytest ended with {runner.how} before it had collected\n{runner.raw.text()}"
             self._to_node({"op": "refused", "error": words.strip()})
         runner.close()
         if self._closing:
             self._leave(runner.exit_code, runner.raw.text())
         if self._fruitless > 1:
             self._give_up()
+
+    def _runs_again(self, number: int, cause: Optional[str], verdict: Dict[str, Any]) -> bool:
+        crashes = self._crashes.get(number, [])
+        may = cause in OWN_FAULTS and not self._closing and len(crashes) < MOST_CRASHES
+        if may := may and runs_again(self._starter.directory, self._worker, self._pending[number][1]):
+            self._crashes[number] = [*crashes, verdict]
+        return may
 
     def _give_up(self) -> None:
         """No runner gets as far as a test: say so of each that is left."""
@@ -384,13 +398,3 @@ class RunnerKeeper:
         if self._runner is not None:
             self._runner.remove_directory()
         os._exit(0)
-
-
-def _how(runner: RunnerProcess) -> str:
-    code = runner.exit_code
-    return f"signal {-code}" if code < 0 else f"exit code {code}"
-
-
-def _nameless_file(directory: str) -> int:
-    with tempfile.TemporaryFile(buffering=0, dir=directory) as file:
-        return os.dup(file.fileno())

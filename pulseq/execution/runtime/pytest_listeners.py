@@ -15,6 +15,7 @@ _HEARING = (
     "pytest_report_from_serializable",
     "pytest_report_teststatus",
     "pytest_testnodedown",
+    "pytest_handlecrashitem",
     "pytest_terminal_summary",
     "pytest_sessionfinish",
     "pytest_unconfigure",

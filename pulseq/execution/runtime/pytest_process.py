@@ -6,6 +6,7 @@ import os
 import resource
 import signal
 import socket
+import tempfile
 import time
 from dataclasses import dataclass
 from typing import Any, Dict
@@ -43,6 +44,12 @@ def with_frames(verdict: Dict[str, Any], output: str) -> Dict[str, Any]:
         return verdict
     first = str(verdict["error"]).splitlines()[0].partition("; its last output")[0]
     return {**verdict, "error": "\n".join([first + FRAMES_FOLLOW, *lines])}
+
+
+def nameless_file(directory: str) -> int:
+    """A descriptor of a file there that goes with its last user."""
+    with tempfile.TemporaryFile(buffering=0, dir=directory) as file:
+        return os.dup(file.fileno())
 
 
 class RunnerProcess:
@@ -203,6 +210,12 @@ class RunnerProcess:
     def exit_code(self) -> int:
         """As `subprocess` has it: the negative number of a signal that ended it."""
         return -1 if self.ended is None else os.waitstatus_to_exitcode(self.ended.status)
+
+    @property
+    def how(self) -> str:
+        """How it ended, in words."""
+        code = self.exit_code
+        return f"signal {-code}" if code < 0 else f"exit code {code}"
 
     def close(self) -> None:
         """Let go of it, and remove its temporary directory."""

@@ -10,6 +10,7 @@ from typing import Any, Callable, Deque, Dict, List, Optional, Set, Tuple
 
 import pytest
 
+from .pytest_crashes import CrashScheduler
 from .pytest_events import Event
 from .pytest_xdist import Node
 
@@ -28,12 +29,14 @@ class Replay:
         trouble: what went wrong in the session itself, not in a test.
         failures: node ids of what failed, in its last try, or could not be collected.
         suite_properties: what `record_testsuite_property` recorded.
+        crashes: the items that are to run again, since a plug-in wants those so whose worker ended with them.
     """
 
     def __init__(self, session: Any, configure: Callable[[str], Node], workers: List[str]) -> None:
         self.trouble: List[str] = []
         self.failures: Set[str] = set()
         self.suite_properties: List[Tuple[str, str]] = []
+        self.crashes = CrashScheduler(session.config)
         self._session = session
         self._config = session.config
         self._hook = session.config.hook
@@ -85,7 +88,10 @@ class Replay:
             nodeid, _ = running
             text = f"worker {node.gateway.id!r} was ended while running {nodeid!r}"
             where = (nodeid.split("::")[0], None, nodeid)
-            self._report(node, pytest.TestReport(nodeid, where, {}, "failed", text, "call"))
+            report: Any = pytest.TestReport(nodeid, where, {}, "failed", text, "call")
+            report.node = node
+            self._hook.pytest_handlecrashitem(crashitem=nodeid, report=report, sched=self.crashes)
+            self._report(node, report)
             self._hook.pytest_runtest_logfinish(nodeid=nodeid, location=where)
 
     def _on_collectreport(self, node: Node, data: Any) -> None:

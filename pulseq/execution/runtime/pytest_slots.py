@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import os
 import select
 import socket
 import sys
-from typing import Any, Dict, List, Optional, Set
+from typing import Any, Dict, List, Optional, Set, Tuple
 
 from . import originals, wire
+from .pytest_crashes import is_handled
 from .pytest_events import EventReader, encode
 from .pytest_replay import Replay
 from .pytest_xdist import Node
@@ -18,6 +20,8 @@ from .pytest_xdist import Node
 SOCKET_NAME = "controller"
 #: How often the files are looked at while workers are there; what is new waits no longer than this.
 _LOOK_SECONDS = 0.05
+#: How long a keeper waits for the controller's word on a crashed item.
+_ANSWER_SECONDS = 10.0
 #: Libraries whose `select` waits as it should; one that a suite has made up may do anything.
 _GREENLETS = frozenset({"gevent", "eventlet"})
 
@@ -42,6 +46,7 @@ class SlotLines:
         self._readers: Dict[int, EventReader] = {}
         self._nodes: Dict[int, Node] = {}
         self._collectors: Set[int] = set()
+        self._asking: List[Tuple[socket.socket, wire.Message]] = []
         self._made = 0
 
     def serve(self, guardian: socket.socket) -> None:
@@ -56,6 +61,7 @@ class SlotLines:
                 self._take_in()
             for fd in list(self._lines):
                 self._hear(fd, ended=fd in ready)
+            self._answer()
             if not finishing and guardian.fileno() in ready:
                 if wire.receive(guardian) is None:
                     os._exit(1)
@@ -73,6 +79,9 @@ class SlotLines:
         if message is None:
             line.close()
             return
+        if message["op"] == "crashed":
+            self._asking.append((line, message))
+            return
         worker, collects = message["worker"], message["collects"]
         node = self._replay.show_node(worker) if collects else self._replay.node_of(worker)
         self._made += 1
@@ -89,6 +98,19 @@ class SlotLines:
             self._replay.take(node, ("ready", {}))
         else:
             self._collectors.add(fd)
+
+    def _answer(self) -> None:
+        """Say what came of items whose worker has ended with them, once all that it said was taken."""
+        for asked in list(self._asking):
+            line, message = asked
+            here = (node.gateway.id for fd, node in self._nodes.items() if fd not in self._collectors)
+            if message["worker"] not in here:
+                self._asking.remove(asked)
+                pending = self._replay.crashes.pending
+                again = message["nodeid"] in pending
+                pending.discard(message["nodeid"])
+                with line, contextlib.suppress(OSError):
+                    wire.send(line, {"op": "crash", "again": again})
 
     def _hear(self, fd: int, *, ended: bool) -> None:
         reader, node = self._readers[fd], self._nodes[fd]
@@ -134,11 +156,27 @@ def call_controller(directory: str, worker: str, *, collects: bool) -> "tuple[so
     Raises:
         OSError: there is no controller any more.
     """
+    return _ask(directory, {"op": "hello", "worker": worker, "collects": collects}, None)
+
+
+def runs_again(directory: str, worker: str, nodeid: str) -> bool:
+    """In the keeper of a worker that has ended: whether a plug-in wants the item again that it ran."""
+    if not is_handled(directory):
+        return False
+    try:
+        line, answer = _ask(directory, {"op": "crashed", "worker": worker, "nodeid": nodeid}, _ANSWER_SECONDS)
+    except OSError:
+        return False
+    line.close()
+    return bool(answer["again"])
+
+
+def _ask(directory: str, question: wire.Message, seconds: Optional[float]) -> "tuple[socket.socket, wire.Message]":
     line = socket.socket(socket.AF_UNIX)
-    line.settimeout(None)
+    line.settimeout(seconds)
     try:
         _with_short_name(directory, lambda name: line.connect(name))
-        wire.send(line, {"op": "hello", "worker": worker, "collects": collects})
+        wire.send(line, question)
         answer = wire.receive(line)
         if answer is None:
             raise ConnectionResetError("the session's controller has ended")

@@ -6,6 +6,7 @@ import base64
 import os
 import socket
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import pytest
 
 from pulseq.execution.runtime import wire
+from pulseq.execution.runtime.pytest_crashes import CrashScheduler
 from pulseq.execution.runtime.pytest_events import EventWriter, decode
-from pulseq.execution.runtime.pytest_slots import SlotLines, call_controller
+from pulseq.execution.runtime.pytest_slots import SlotLines, call_controller, runs_again
 
 
 class Heard:
@@ -22,9 +24,13 @@ class Heard:
 
     def __init__(self) -> None:
         self.words: list[Any] = []
+        self.crashes = CrashScheduler(None)
 
     def _node(self, worker: str) -> Any:
-        return SimpleNamespace(worker=worker, workerinput={"workerid": worker, "from": ("plug-in", b"data")})
+        gateway = SimpleNamespace(id=worker)
+        return SimpleNamespace(
+            worker=worker, gateway=gateway, workerinput={"workerid": worker, "from": ("plug-in", b"data")}
+        )
 
     def node_of(self, worker: str) -> Any:
         return self._node(worker)
@@ -37,6 +43,7 @@ class Heard:
 
     def down(self, node: Any) -> None:
         self.words.append((node.worker, "down"))
+        self.crashes.mark_test_pending(f"of {node.worker}")
 
 
 class Session:
@@ -131,3 +138,23 @@ def test_a_directory_may_have_a_longer_name_than_a_socket(tmp_path: Path) -> Non
 def test_without_a_controller_a_worker_is_told(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         call_controller(str(tmp_path), "gw0", collects=False)
+
+
+def test_a_keeper_hears_what_came_of_a_crash_once_its_worker_is_down(session: Session) -> None:
+    (Path(session.directory) / "handles-crashes").touch()
+    line, _ = call_controller(session.directory, "gw0", collects=False)
+    other, _ = call_controller(session.directory, "gw1", collects=False)
+    with ThreadPoolExecutor() as pool:
+        asked = pool.submit(runs_again, session.directory, "gw0", "of gw0")
+        line.close()
+        assert asked.result()
+    # What was marked once runs once.
+    assert not runs_again(session.directory, "gw0", "of gw0")
+    other.close()
+    session.finish()
+
+
+def test_a_keeper_does_not_ask_where_no_plug_in_would_answer(tmp_path: Path) -> None:
+    assert not runs_again(str(tmp_path), "gw0", "t")
+    (tmp_path / "handles-crashes").touch()
+    assert not runs_again(str(tmp_path), "gw0", "t")  # the controller has gone
