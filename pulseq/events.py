@@ -172,6 +172,7 @@ class SessionFinished(Struct, frozen=True, omit_defaults=True):
         summary: what plug-ins printed at its end, such as a table of coverage.
         warnings: those that neither a collection nor an attempt has told.
         properties: (name, value), recorded for the whole suite.
+        categories: (name, count) of the reports in categories that plug-ins have made up.
     """
 
     entry: str
@@ -181,6 +182,7 @@ class SessionFinished(Struct, frozen=True, omit_defaults=True):
     summary: str = ""
     warnings: tuple[PytestWarning, ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
+    categories: tuple[tuple[str, int], ...] = ()
 
 
 class AttemptStarted(Struct, frozen=True, omit_defaults=True):

@@ -108,3 +108,4 @@ class SessionResult(Struct, frozen=True):
     summary: str = ""
     warnings: tuple[PytestWarning, ...] = ()
     properties: tuple[tuple[str, str], ...] = ()
+    categories: tuple[tuple[str, int], ...] = ()

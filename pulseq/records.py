@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
@@ -293,6 +294,14 @@ class RunRecord:
         """Subtests that passed, in the last attempts of their tests."""
         lasts = (record.last for record in self.tests.values())
         return sum(last.subtests.get("passed", 0) for last in lasts if last and last.subtests)
+
+    @property
+    def categories(self) -> Counter[str]:
+        """How many reports of pytest are in categories that plug-ins have made up."""
+        counts: Counter[str] = Counter()
+        for session in self.sessions.values():
+            counts.update(dict(session.categories))
+        return counts
 
     def pytest_warnings(self) -> Iterator[tuple[str, PytestWarning]]:
         """What pytest recorded, each with the id of its test or, of a collection or a session, of its entry."""

@@ -20,6 +20,8 @@ WARNING_CHARACTERS = 2_000
 PROPERTY_CHARACTERS = 10_000
 SHORT_CHARACTERS = 1_000
 SUMMARY_CHARACTERS = 200_000
+CATEGORY_CHARACTERS = 100
+MOST_CATEGORIES = 20
 _OUTCOMES = ("passed", "failed", "skipped", "xfailed")
 
 
@@ -44,12 +46,14 @@ def collection_of(message: Mapping[str, Any], *, isolation: str = "fork") -> Col
 def session_result(message: Mapping[str, Any]) -> SessionResult:
     """The end of a session, from a message that has the fields as keys; only `exit_status` must be there."""
     properties = islice(message.get("properties") or (), MOST_PROPERTIES)
+    categories = message.get("categories") or ()
     return SessionResult(
         message["exit_status"],
         _clip_or_none(message.get("error"), SUMMARY_CHARACTERS),
         _clip(message.get("summary") or "", SUMMARY_CHARACTERS),
         _warnings(message.get("warnings")),
         tuple((_clip(name, PROPERTY_CHARACTERS), _clip(value, PROPERTY_CHARACTERS)) for name, value in properties),
+        tuple((_clip(name, CATEGORY_CHARACTERS), count) for name, count in islice(categories, MOST_CATEGORIES)),
     )
 
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from pulseq.events import TestClosed
 from pulseq.models import NO_VERDICT_REASONS, Reason, Status
 from pulseq.records import RunRecord
 from pulseq.reports.verdicts import is_not_run
 from pulseq.reports.wording import say_count
+from pulseq.safe_text import safe_line
 
 
 @dataclass(slots=True)
@@ -20,7 +21,7 @@ class Tally:
     `-x` stopped before they had a verdict: they are in none of these. The next ones count some of the same tests
     again: `xfailed` of the skipped, `flaky` and `xpassed` of the passed, `no_verdict` (node lost, unsatisfiable,
     internal) of the errors. `deselected` items, `warnings`, `reruns` and `subtests_passed` are what pytest tells
-    besides.
+    besides, and `categories` what plug-ins of it count.
     """
 
     passed: int = 0
@@ -36,6 +37,7 @@ class Tally:
     warnings: int = 0
     reruns: int = 0
     subtests_passed: int = 0
+    categories: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def total(self) -> int:
@@ -84,6 +86,7 @@ class Tally:
             ("flaky", self.warnings, say_count(self.warnings, "warning")),
             ("flaky", self.reruns, f"{self.reruns} rerun"),
             ("passed", self.subtests_passed, f"{self.subtests_passed} subtests passed"),
+            *(("flaky", count, f"{count} {safe_line(name)}") for name, count in self.categories.items()),
         ]
         return [(kind, words) for kind, count, words in said if count]
 
@@ -108,6 +111,7 @@ def count_verdicts(record: RunRecord) -> Tally:
         warnings=sum(1 for _ in record.pytest_warnings()),
         reruns=record.reruns,
         subtests_passed=record.subtests_passed,
+        categories=record.categories,
     )
     for test in record.tests.values():
         if test.closed:

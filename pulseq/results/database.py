@@ -34,7 +34,7 @@ Connection: TypeAlias = "duckdb.DuckDBPyConnection"
 DuckDBError: TypeAlias = duckdb.Error
 
 #: The version of the schema that this PulseQ writes, and the highest that it reads.
-SCHEMA_VERSION = 5
+SCHEMA_VERSION = 6
 DATABASE_NAME = "results.duckdb"
 #: Seconds between two tries at a locked file: at least, at most.
 RETRY_PAUSE = (0.005, 0.05)

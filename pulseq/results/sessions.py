@@ -7,7 +7,7 @@ from pulseq.results.staging import RunEvents, clean, clean_or_none, json_text, w
 
 _WARNINGS = '?::JSON::STRUCT(category VARCHAR, message VARCHAR, "location" VARCHAR, "when" VARCHAR)[]'
 _COLLECTED = f"INSERT INTO collections VALUES (?, ?, ?, ?, ?, {_WARNINGS}, make_timestamptz(?))"
-_FINISHED = f"INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, {_WARNINGS}, ?::JSON::VARCHAR[][], make_timestamptz(?))"
+_FINISHED = f"INSERT INTO sessions VALUES (?, ?, ?, ?, ?, ?, {_WARNINGS}, ?::JSON::VARCHAR[][], make_timestamptz(?), ?)"
 
 
 def store_sessions(connection: Connection, run_id: str, events: RunEvents) -> None:
@@ -22,4 +22,5 @@ def store_sessions(connection: Connection, run_id: str, events: RunEvents) -> No
         connection.execute("DELETE FROM sessions WHERE run_id = ? AND entry = ? AND node_id = ?", key)
         words = [session.exit_status, clean_or_none(session.error), clean(session.summary)]
         told = [warnings_text(session.warnings), json_text(session.properties), at]
-        connection.execute(_FINISHED, [*key, *words, *told])
+        categories = json_text(session.categories) if session.categories else None
+        connection.execute(_FINISHED, [*key, *words, *told, categories])

@@ -34,7 +34,7 @@ from pulseq.records import RunRecord, fold
 from pulseq.results.database import Connection, Database
 
 #: Columns of JSON, which DuckDB gives as text.
-_JSON = frozenset({"options", "capabilities", "requirements", "labels"})
+_JSON = frozenset({"options", "capabilities", "requirements", "labels", "categories"})
 #: In the order of a run: the events, the rows that tell them, and what stands for NULL where an event needs a value.
 _TOLD: tuple[tuple[Any, str, Mapping[str, Any]], ...] = (
     (NodeJoined, "nodes", {}),

@@ -64,9 +64,11 @@ def test_what_pytest_tells_besides_is_counted_from_the_record(plot, tell_story) 
     ).record
     for node in ("n1", "n2"):
         record.apply(EntryCollected("unit", node, 2, 3, (warning,)))
-    record.apply(SessionFinished("unit", "n1", 0, warnings=(warning,)))
+    record.apply(SessionFinished("unit", "n1", 0, warnings=(warning,), categories=(("quarantined", 2),)))
+    record.apply(SessionFinished("unit", "n2", 0, categories=(("known", 1), ("quarantined", 3))))
     tally = count_verdicts(record)
     assert (tally.xpassed, tally.deselected, tally.warnings, tally.reruns) == (1, 3, 4, 1)
+    assert [words for _, words in tally.words()][-2:] == ["5 quarantined", "1 known"]
 
 
 def test_a_record_is_counted_by_its_closed_tests(checkout) -> None:

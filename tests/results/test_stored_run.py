@@ -88,7 +88,7 @@ def test_all_that_an_attempt_can_say_is_the_same(story: Any, database: Database)
         TestClosed("a", FULL.variant, Status.ERROR, Reason.CRASH, False, 1, "n", "it fell"),
         ArtifactsKept("a", FULL.variant, 1, "n", (LEFT, msgspec.structs.replace(LEFT, path=None, trouble="lost"))),
         ArtifactsKept("entry", "", 2, "n", (LEFT,)),
-        SessionFinished("unit", "n", 1, "it ended badly", "a table", (WARNING,), (("suite", "x"),)),
+        SessionFinished("unit", "n", 1, "it ended badly", "a table", (WARNING,), (("suite", "x"),), (("known", 2),)),
         NodeHealth("n", Liveness.ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.1, clock_offset=41.0, clock_uncertainty=0.1),
         NodeHealth("n", Liveness.SUSPECT, "it is silent", incarnation="first", link_breaks=1, stray_processes=2),
         NodeLost("n", "killed"),

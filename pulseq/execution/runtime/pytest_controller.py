@@ -183,5 +183,6 @@ def _result(plugin: ControllerPlugin, replay: Replay, code: int, error: Optional
         "error": clip("\n".join([*trouble, text]) if text else "\n".join(trouble)) if trouble else None,
         "summary": clip(text),
         "properties": replay.suite_properties,
+        "categories": plugin.words.categories(),
         "directory": os.getcwd(),
     }

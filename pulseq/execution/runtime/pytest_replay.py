@@ -14,8 +14,8 @@ from .pytest_crashes import CrashScheduler
 from .pytest_events import Event
 from .pytest_xdist import Node
 
-#: Categories of the terminal's statistics in which an earlier try of an item would stand beside the last one.
-_COUNTED = ("failed", "error", "passed", "skipped", "xfailed", "xpassed")
+#: Categories of the terminal's statistics in which an earlier try of an item may stand beside the last one.
+_BESIDE = ("rerun", "warnings", "deselected")
 
 
 class Replay:
@@ -146,8 +146,9 @@ class Replay:
         self.failures.discard(nodeid)
         reporter = self._config.pluginmanager.getplugin("terminalreporter")
         stats = getattr(reporter, "stats", {})
-        for category in _COUNTED:
-            reports = stats.get(category, [])
+        for category, reports in list(stats.items()):
+            if category in _BESIDE:
+                continue
             earlier = [report for report in reports if getattr(report, "nodeid", None) == nodeid]
             if earlier:
                 stats[category] = [report for report in reports if report not in earlier]

@@ -8,7 +8,7 @@ import os
 import re
 import sys
 import tempfile
-from typing import Any, List
+from typing import Any, Dict, List, Tuple
 
 from . import blotting
 from .output import read_file
@@ -28,6 +28,11 @@ _OWN_PARTS = (
     "summary_stats",
     "_report_keyboardinterrupt",
 )
+#: Categories that are counted of tests' own results, or are none.
+_COUNTED = (
+    *("", "passed", "failed", "error", "skipped", "deselected", "xfailed", "xpassed", "warnings", "rerun"),
+    *("subtests passed", "subtests failed", "subtests skipped"),
+)
 _CODES = re.compile(r"\x1b\[[0-9;]*m")
 
 
@@ -38,6 +43,7 @@ class LastWords:
         self._heard = io.StringIO()
         self._noted: List[str] = []
         self._printed: Any = None
+        self._reporter: Any = None
 
     def keep_printed(self, config: Any) -> None:
         """From here on: keep what plug-ins print by themselves, past the terminal reporter."""
@@ -56,6 +62,7 @@ class LastWords:
 
     def listen(self, reporter: Any) -> None:
         """From here on: keep what is written."""
+        self._reporter = reporter
         if reporter is None:
             return
         reporter._tw._file.close()
@@ -72,6 +79,16 @@ class LastWords:
     @property
     def noted(self) -> str:
         return "\n".join(self._noted)
+
+    def categories(self) -> List[Tuple[str, int]]:
+        """The categories that plug-ins have made up, each with how many reports pytest would count in it."""
+        stats: Dict[str, List[Any]] = getattr(self._reporter, "stats", {})
+        counts = {
+            name: sum(bool(getattr(report, "count_towards_summary", True)) for report in reports)
+            for name, reports in stats.items()
+            if name not in _COUNTED
+        }
+        return [(blotting.blot(str(name)), count) for name, count in counts.items() if count]
 
     def text(self) -> str:
         """What was written, without colours and empty lines around it."""

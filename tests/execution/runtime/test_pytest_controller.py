@@ -126,3 +126,17 @@ def test_what_would_run_nothing_is_refused(files: dict[str, str], suite: Any) ->
 def test_properties_of_the_suite_are_told(end: End) -> None:
     text = "def test_a(record_testsuite_property): record_testsuite_property('build', 7)\n"
     assert (("build", "7"),) == end({"test_a.py": text}).properties
+
+
+@pytest.mark.parametrize("isolation", ISOLATIONS)
+def test_categories_of_plug_ins_are_counted_as_pytest_counts_them(isolation: str, end: End) -> None:
+    conftest = """
+        def pytest_report_teststatus(report):
+            if report.when == "call" and "known" in report.nodeid:
+                return "known", "K", "KNOWN"
+            if report.when == "teardown" and "known" in report.nodeid:
+                report.count_towards_summary = False
+                return "left out", "", ""
+    """
+    text = "def test_known(): pass\ndef test_known_2(): assert 0\ndef test_a(): pass\n"
+    assert (("known", 2),) == end({"conftest.py": conftest, "test_a.py": text}, isolation).categories
