@@ -14,7 +14,7 @@ from typing import NoReturn
 import cyclopts
 
 from pulseq import __version__
-from pulseq.cli.help_text import say_purpose
+from pulseq.cli.help_text import HelpDrawer, say_default, say_purpose
 from pulseq.cli.usage_errors import refuse_fractions, word_usage_error
 from pulseq.errors import ExitCode, PulseqError, UsageError, nearest
 
@@ -27,7 +27,8 @@ app = cyclopts.App(
     # As Markdown it takes a parser of that: a hundred modules.
     help_format="plaintext",
     version_flags=_FLAGS[2:],
-    default_parameter=cyclopts.Parameter(negative=""),
+    help_formatter=HelpDrawer(),
+    default_parameter=cyclopts.Parameter(negative="", show_default=say_default),
     config=refuse_fractions,
     result_action="return_value",
     exit_on_error=False,
@@ -145,9 +146,15 @@ def _verb_of(arguments: Sequence[str]) -> str | None:
 
 def _tell_all_of_help(arguments: Sequence[str]) -> None:
     # The line that a list of verbs has for it would stand in place of all that its function says.
-    verb = _verb_of(arguments)
-    if verb and {"--help", "-h"} & set(arguments) and (function := app[verb].default_command) is not None:
-        app[verb].help = "\n\n".join(say_purpose(function))
+    if not {"--help", "-h"} & set(arguments):
+        return
+    command = app
+    for word in arguments:
+        if word.startswith("-") or word not in list(command):
+            break
+        command = command[word]
+    if command is not app and command.default_command is not None:
+        command.help = "\n\n".join(say_purpose(command.default_command))
 
 
 def _tell(text: str) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import cyclopts
 
 from pulseq import __version__
-from pulseq.cli.help_text import say_purpose
+from pulseq.cli.help_text import say_default, say_purpose
 from pulseq.cli.main import app
 from pulseq.reports.roff import Item, PagePart, render_page
 
@@ -109,7 +109,5 @@ def _say_value(argument: cyclopts.Argument) -> str:
 
 def _say_help(argument: cyclopts.Argument) -> str:
     text = " ".join((argument.parameter.help or "").split())
-    default = argument.field_info.default
-    if default in (inspect.Parameter.empty, None, False) or isinstance(default, bool | Path):
-        return text
-    return f"{text} Default: {default}."
+    default = say_default(argument.field_info.default)
+    return text if default is None else f"{text} Default: {default}."

@@ -115,10 +115,17 @@ def test_a_command_line_that_makes_no_sense_says_what_does(
 
 
 @pytest.mark.parametrize(
-    ("verb", "words"), [("run", "What follows `--` goes to pytest."), ("sql", "Tables: runs, tests, attempts")]
+    ("verb", "words"),
+    [
+        ("run", "What follows `--` goes to pytest."),
+        ("sql", "Tables: runs, tests, attempts"),
+        ("node start", "After a lost scheduler or network it joins again by itself."),
+        ("node drain", "It holds for all runs, those that begin later too"),
+        ("results sync", "Rows that somebody has changed are taken in again"),
+    ],
 )
 def test_help_has_all_that_a_verb_says_of_itself(capsys: pytest.CaptureFixture[str], verb: str, words: str) -> None:
-    assert run_command([verb, "--help"]) == 0
+    assert run_command([*verb.split(), "--help"]) == 0
     assert words in " ".join(capsys.readouterr().out.split())
 
 
