@@ -18,7 +18,7 @@ PREFETCH_SECONDS = 1.0
 
 
 async def serve(deployments: Sequence[RunnerDeployment], *, limit: int) -> None:
-    """Make the deployments known and run them from here until SIGTERM or SIGINT comes.
+    """Make the deployments known and run them from here until SIGTERM or SIGINT comes, or its terminal is closed.
 
     Then schedules are paused, and runs that go on are cancelled: their tests keep the verdicts that they have.
 
@@ -30,10 +30,14 @@ async def serve(deployments: Sequence[RunnerDeployment], *, limit: int) -> None:
         await server.aadd_deployment(deployment)
     loop = asyncio.get_running_loop()
     loop.add_signal_handler(signal.SIGINT, server.interrupt)
+    if hears_hangup := signal.getsignal(signal.SIGHUP) != signal.SIG_IGN:  # as it is under `nohup`
+        loop.add_signal_handler(signal.SIGHUP, server.end)
     try:
         await server.start()
     finally:
         loop.remove_signal_handler(signal.SIGINT)
+        if hears_hangup:
+            loop.remove_signal_handler(signal.SIGHUP)
     if server.interrupted:
         raise KeyboardInterrupt
 
@@ -48,15 +52,16 @@ class _Server(Runner):
 
     def handle_sigterm(self, *_: Any, **__: Any) -> None:
         # Prefect's own leaves the program from inside its loop, which tells a traceback and ends no run.
-        self._own_loop.call_soon_threadsafe(self._end)
+        self._own_loop.call_soon_threadsafe(self.end)
 
     def interrupt(self) -> None:
         self.interrupted = True
         # The next one ends the program at once.
         self._own_loop.remove_signal_handler(signal.SIGINT)
-        self._end()
+        self.end()
 
-    def _end(self) -> None:
+    def end(self) -> None:
+        """Stop taking runs and end those that go on; `start` returns then."""
         if self._stopping is None:
             self._stopping = self._own_loop.create_task(self._stop_when_started())
 

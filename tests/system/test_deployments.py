@@ -279,6 +279,14 @@ def test_served_deployments_run_without_a_pool_until_serving_ends(site: Site) ->
     assert [] == site.bodies("63.5")
     assert site.deployment("run-suite/laptop")["paused"]
 
+    serving = site.start("serve", "--project", "laptop.yaml", module="pulseq")
+    until(lambda: not site.deployment("run-suite/laptop")["paused"], "it is served again")
+    os.killpg(serving.pid, signal.SIGHUP)  # as a terminal that is closed
+    told, _ = serving.communicate(timeout=PATIENCE_SECONDS)
+
+    assert (0, False) == (serving.returncode, "Traceback" in told)
+    assert site.deployment("run-suite/laptop")["paused"]
+
 
 @needs_schedules
 def test_node_health_on_a_schedule_tells_of_a_killed_and_of_a_frozen_node(site: Site) -> None:
