@@ -29,6 +29,8 @@ JOURNAL_NAME = "journal.jsonl"
 #: Seconds within which events share a time: to write a moment as text takes a tenth of what a line does.
 _SAME_MOMENT = 0.001
 _LOCK_PATIENCE_SECONDS = 0.2
+#: What is appended past this goes to the disk without being told to.
+MOST_BUFFERED_BYTES = 8 * 1024 * 1024
 
 
 def journal_path(home: Path, run_id: str) -> Path:
@@ -72,6 +74,8 @@ class JournalWriter:
         self._clock = clock
         self._moment, self._stamp = 0.0, b"0.0"
         self._buffer: list[bytes] = []
+        #: Bytes since the last commit began: one that the disk did not take is not tried again at each line.
+        self._buffered = 0
         self._buffer_lock = threading.Lock()
         self._disk_lock = threading.Lock()
         self._descriptor = _open_exclusively(path)
@@ -87,6 +91,8 @@ class JournalWriter:
     def append(self, event: Event) -> int:
         """Put an event behind the others and return its number; `commit` brings it to the disk.
 
+        So does this where a great deal waits for it: what comes at once may be millions of events.
+
         Raises:
             ValueError: a number in the event is not finite.
         """
@@ -94,7 +100,12 @@ class JournalWriter:
             line = encode_stamped(self._seq + 1, self._now(), event)
             self._seq += 1
             self._buffer.append(line)
-            return self._seq
+            self._buffered += len(line)
+            seq, is_much = self._seq, self._buffered >= MOST_BUFFERED_BYTES
+        if is_much:
+            with contextlib.suppress(InfrastructureError, OSError):  # the lines stay, and the next commit says it
+                self.commit()
+        return seq
 
     def commit(self) -> None:
         """Bring what was appended to the disk, all of it with one flush.
@@ -107,6 +118,7 @@ class JournalWriter:
         with self._disk_lock:
             with self._buffer_lock:
                 lines, self._buffer = self._buffer, []
+                self._buffered = 0
             if not lines:
                 return
             try:

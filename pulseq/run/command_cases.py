@@ -117,8 +117,10 @@ def row_of_command(result: AttemptResult, found: CasesFound, *, known: bool) -> 
     """
     if not found.cases and not found.bad_files and not (known and result.status is Status.PASSED):
         return _without_files(result, found.trouble or "it left no JUnit file")
-    last = {case.test_id: case for case in found.cases}
-    bad = any(case.status in _BAD for case in last.values())
+    bad = any(case.status in _BAD for case in found.cases)
+    if bad:  # there may be very many, most often all are well
+        last = {case.test_id: case.status for case in found.cases}
+        bad = any(status in _BAD for status in last.values())
     if result.status is Status.PASSED or (bad and result.reason is Reason.EXIT_CODE):
         return None
     return result

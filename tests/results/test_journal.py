@@ -1,3 +1,4 @@
+import errno
 import fcntl
 import json
 import os
@@ -49,6 +50,34 @@ def test_nothing_is_on_the_disk_before_the_commit(tmp_path: Path) -> None:
         assert events_in(path) == []
         writer.commit()
         assert [RunNote("a")] == events_in(path)
+
+
+def test_a_flood_of_events_goes_to_the_disk_by_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pulseq.results.journal.MOST_BUFFERED_BYTES", 1000)
+    path = tmp_path / "journal.jsonl"
+    with JournalWriter(path) as writer:
+        numbers = [writer.append(RunNote("x" * 100)) for _ in range(100)]
+        assert path.stat().st_size > 0.8 * 100 * 100
+    assert numbers == [entry.seq for entry in read_journal(path)]
+
+
+def test_a_flood_that_the_disk_does_not_take_waits_for_a_commit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pulseq.results.journal.MOST_BUFFERED_BYTES", 1000)
+    path = tmp_path / "journal.jsonl"
+    with JournalWriter(path) as writer:
+        with monkeypatch.context() as full:
+            full.setattr(os, "fsync", _no_space)
+            for _ in range(100):
+                writer.append(RunNote("x" * 100))
+            with pytest.raises(InfrastructureError):
+                writer.commit()
+    assert len(events_in(path)) == 100
+
+
+def _no_space(_descriptor: int) -> None:
+    raise OSError(errno.ENOSPC, "No space left on device")
 
 
 def test_closing_commits_and_may_happen_twice(tmp_path: Path) -> None:
