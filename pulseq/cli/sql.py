@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import shutil
 import sys
 from collections.abc import Iterator
@@ -12,7 +13,7 @@ from typing import Annotated, Literal
 from cyclopts import Parameter
 
 from pulseq.cli.common_options import database_path
-from pulseq.errors import PulseqError
+from pulseq.errors import PulseqError, UsageError
 from pulseq.ownership import default_home
 from pulseq.results.formats import format_csv, format_json
 from pulseq.results.table import Table
@@ -42,6 +43,8 @@ def sql(
         db: The DuckDB file; by default `results.duckdb` in the state directory.
         timeout: Seconds after which the query is ended.
     """
+    if not (math.isfinite(timeout) and timeout > 0):
+        raise UsageError(f"--timeout: found {timeout:g}, expected seconds above 0")
     from pulseq.results.database import Database  # brings DuckDB, which `--help` need not wait for
     from pulseq.results.found_run import PATIENCE_SECONDS, say_missing
     from pulseq.results.sandbox import run_sql

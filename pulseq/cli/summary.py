@@ -10,6 +10,7 @@ from pathlib import Path
 from pulseq.artifacts import ARTIFACTS_FOLDER
 from pulseq.cli.common_options import Output, Verbose, database_path
 from pulseq.cli.flow_run_link import without_dead_link
+from pulseq.errors import UsageError
 from pulseq.ownership import default_home
 from pulseq.reports.json_output import describe_run
 from pulseq.reports.summary import find_untold, render_summary
@@ -34,6 +35,8 @@ def summary(
         output: `json` for the object that `pulseq run --output json` gives.
         verbose: More of each failure.
     """
+    if durations < 0:
+        raise UsageError(f"--durations: found {durations}, expected a number of at least 0")
     from pulseq.results.database import Database  # brings DuckDB, which `--help` need not wait for
     from pulseq.results.found_run import PATIENCE_SECONDS, find_run
 

@@ -12,6 +12,7 @@ from pulseq.cluster.ssh_command import split_host
 from pulseq.errors import UsageError
 from pulseq.fleet import SLOT_A_PROCESSOR, Fleet, NodeSpec, SshSpec
 from pulseq.suites.default_suite import own_nodes_files
+from pulseq.suites.documents import describe
 from pulseq.suites.nodes_file import load_fleet, local_fleet
 from pulseq.suites.reading import SUFFIXES
 
@@ -82,5 +83,5 @@ def read_count(count: str | None) -> int:
         return len(os.sched_getaffinity(0))
     if not count.isdecimal() or len(count) > 3 or not 1 <= int(count) <= 512:
         advice = "; 1 runs one test after the other" if count == "0" else ""
-        raise UsageError(f"-n: found {count!r}, expected a number from 1 to 512, or 'auto'{advice}")
+        raise UsageError(f"-n: found {describe(count)}, expected a number from 1 to 512, or 'auto'{advice}")
     return int(count)
