@@ -205,14 +205,19 @@ def test_a_run_finds_a_node_that_has_joined_and_it_leaves_when_its_test_is_done(
     assert "read off this machine: linux" in node.said
     assert "told: browser=chrome" in node.said
 
-    run = site.place.start("run", "suites/long.yaml", "--output", "json")
+    run = site.place.start("run", "suites/long.yaml", "--output", "json", "--run-id", "nightly")
     until((site.place.path / "pid").exists, "the test has begun")
+    same = ["run", "suites/short.yaml", "--run-id", "nightly", "--scheduler", site.address]
+    refused = site.place.run(*same, PULSEQ_CREDENTIALS="lab1.pem", PULSEQ_HOME=str(site.place.path / "another"))
     node.process.send_signal(signal.SIGTERM)
     node.until_said("it takes no new tests, and ends when those that it has are done")
     (site.place.path / "go").touch()
     out, err = run.communicate(timeout=120)
 
     assert (0, 1) == (run.returncode, json.loads(out)["counts"]["passed"]), err
+    assert 4 == refused.code
+    goes_on = f"--run-id: found 'nightly', which is a run that goes on at {site.address!r}; choose another"
+    assert f"pulseq: {goes_on}" in refused.err
     assert node.wait() == 0
     assert node.said.endswith("node lab1 has ended\n")
     assert {} == site.status()["nodes"]
