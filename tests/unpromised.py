@@ -368,6 +368,12 @@ PYTEST = (
         ("test_options_have_these_names",),
     ),
     Place(
+        ("Report.count_towards_summary",),
+        _runtime("summary"),
+        "Reports that a plug-in leaves out of its category are counted in it.",
+        ("test_a_report_may_be_left_out_of_the_last_line",),
+    ),
+    Place(
         ("pytest.__main__",),
         _runtime("begin"),
         "What a suite starts by `python -m pytest` or `__main__` is not what it is under pytest.",

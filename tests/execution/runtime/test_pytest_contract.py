@@ -391,6 +391,11 @@ def test_a_hook_tells_whether_it_was_specified() -> None:
     assert (True, False) == (manager.hook.pytest_configure.has_spec(), manager.hook.pytest_of_nobody.has_spec())
 
 
+def test_a_report_may_be_left_out_of_the_last_line() -> None:
+    report = pytest.TestReport("t", ("t", None, "t"), {}, "passed", None, "call")
+    assert report.count_towards_summary is True
+
+
 def test_options_have_these_names(pytestconfig: pytest.Config) -> None:
     names = {"basetemp", "keyword", "markexpr", "maxfail", "pastebin"}
     assert names | {"trace", "usepdb", "xmlpath"} <= vars(pytestconfig.option).keys()
