@@ -370,7 +370,7 @@ def _last_lines(error: str | None, lines: int = 3) -> str | None:
         return None
     told = error.strip().splitlines()
     # Pytest marks what is wrong, and may say more after it. Frames go on from the innermost, which is to be seen.
-    kept = [line for line in told if line.startswith("E ")][:lines] or told[-lines:]
+    kept = [line[1:].strip() for line in told if line.startswith("E ")][:lines] or told[-lines:]
     if told[0].endswith(FRAMES_FOLLOW):
         kept = told[: lines + 1]
     if told[0].endswith(OUTPUT_FOLLOWS):  # how the program ended says more than what it wrote

@@ -172,7 +172,7 @@ def test_the_verdict_has_what_pytest_marks_where_its_summary_says_nothing() -> N
     ledger = begun()
     told = "file a.py, line 3\nE       fixture 'nothing' not found\n>       available: cache\n\na.py:3"
     ledger.finish(result(Status.ERROR, Reason.SETUP, error=told), in_place=True)
-    assert [verdict.error for verdict in ledger.verdicts()] == ["E       fixture 'nothing' not found"]
+    assert [verdict.error for verdict in ledger.verdicts()] == ["fixture 'nothing' not found"]
 
 
 def test_a_test_whose_node_is_lost_starts_again_elsewhere() -> None:
