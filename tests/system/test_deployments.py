@@ -282,10 +282,14 @@ def test_served_deployments_run_without_a_pool_until_serving_ends(site: Site) ->
 
     serving = site.start("serve", "--project", "laptop.yaml", module="pulseq")
     until(lambda: not site.deployment("run-suite/laptop")["paused"], "it is served again")
+    flow_run = site.begin("long", by="laptop")
+    until(lambda: len(site.bodies("63.5")) == 1, "a test runs again")
     os.killpg(serving.pid, signal.SIGHUP)  # as a terminal that is closed
     told, _ = serving.communicate(timeout=PATIENCE_SECONDS)
 
     assert (0, False) == (serving.returncode, "Traceback" in told)
+    assert site.state(flow_run)["type"] in ("CANCELLED", "CRASHED")
+    assert [] == site.bodies("63.5")
     assert site.deployment("run-suite/laptop")["paused"]
 
 
