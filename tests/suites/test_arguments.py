@@ -103,7 +103,7 @@ def test_packages_are_one_pytest_entry() -> None:
 @pytest.mark.parametrize("name", ["usage.rst", "notes.txt", "plot.ipynb", "check.test"])
 def test_whether_there_are_tests_in_another_file_is_for_pytest_to_say(name: str) -> None:
     Path(name).touch()
-    assert load_arguments([name]).tests[0].body == PytestBody((name,))
+    assert load_arguments([name]).tests[0].body == PytestBody((name,), direct=True)
 
 
 def test_suite_files_and_paths_go_together() -> None:
