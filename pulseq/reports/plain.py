@@ -95,8 +95,8 @@ class PlainView:
                 self._said_at = now
                 self._say_waiting(f"; {say_clock(progress.elapsed(now))} elapsed")
             return
-        if not progress.total:
-            return
+        if not progress.total or (progress.tally.not_run and not progress.tally.total):
+            return  # nothing has begun, and perhaps nothing will
         tenth = 10 * progress.done // progress.total
         waited = now - self._said_at
         if waited < self._progress_seconds and not (tenth > self._said_tenth and waited >= 1.0):

@@ -20,6 +20,9 @@ from pulseq.suites.suite_file import load_suite
 
 _MOST_NAMED = 3
 
+#: Of other files only pytest and its plug-ins know whether there are tests in them: documents, notebooks, cases.
+_NO_TESTS = frozenset({"", ".json"})
+
 
 def load_arguments(
     arguments: Sequence[str],
@@ -31,8 +34,8 @@ def load_arguments(
     """One suite of all that is named: the tests of suite files, and one pytest entry for the rest.
 
     Args:
-        arguments: suite files (.yaml, .yml, .toml), directories, `test_*.py` files, pytest node
-            ids; with `pyargs` anything that is no suite file is a package. None at all is what pytest takes
+        arguments: suite files (.yaml, .yml, .toml), directories, files and node ids for pytest; with `pyargs`
+            anything that is no suite file is a package. None at all is what pytest takes
             by itself: its `testpaths`, or else the working directory.
         pytest_args: what pytest gets besides, in each pytest entry.
         python: interpreter for the tests that name none themselves.
@@ -105,7 +108,7 @@ def _check_target(target: str) -> None:
                 return
     except OSError as error:
         raise UsageError(f"'{path}' cannot be read: {error.strerror or error}") from error
-    if path.suffix != ".py" and not item:
+    if path.suffix in _NO_TESTS and not item:
         kinds = "a suite file (.yaml, .yml, .toml), a directory, a test_*.py file or a pytest node id"
         raise UsageError(f"found '{path}', expected {kinds}")
 

@@ -60,6 +60,16 @@ def test_what_was_not_run_takes_no_lines(verbosity: int) -> None:
     assert [] == lines_of([(9.0, event) for event in closed], verbosity)
 
 
+def test_a_run_that_ends_before_any_test_has_no_progress() -> None:
+    stream, now = io.StringIO(), [0.0]
+    view = PlainView(stream, 0, lambda: now[0])
+    view.handle(TestPlanned("pytest", "", "", "pytest", "medium"))
+    view.handle(TestClosed("pytest", "", Status.ERROR, Reason.CANCELLED, False, 0, None, "the run was stopped"))
+    now[0] = 60.0
+    view.tick()
+    assert stream.getvalue() == ""
+
+
 def test_the_run_its_nodes_and_notes_are_said_first(checkout) -> None:
     expected = [
         "checkout, run 20260528-2026-k3x9",

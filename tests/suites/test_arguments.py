@@ -100,6 +100,12 @@ def test_packages_are_one_pytest_entry() -> None:
     assert suite.tests[0].body == PytestBody(("networkx",), pyargs=True, direct=True)
 
 
+@pytest.mark.parametrize("name", ["usage.rst", "notes.txt", "plot.ipynb", "check.test"])
+def test_whether_there_are_tests_in_another_file_is_for_pytest_to_say(name: str) -> None:
+    Path(name).touch()
+    assert load_arguments([name]).tests[0].body == PytestBody((name,), direct=True)
+
+
 def test_suite_files_and_paths_go_together() -> None:
     suite = load_arguments(["tests", "two.yml"])
     assert (suite.name, [test.id for test in suite.tests]) == ("second+tests", ["c", "pytest"])
@@ -125,15 +131,19 @@ def test_pytest_s_arguments_without_a_pytest_entry_are_refused() -> None:
         ("test", "found no file or directory 'test'; did you mean 'tests'?"),
         ("oen.yaml", "found no file or directory 'oen.yaml'; did you mean 'one.yaml'?"),
         ("tests/unti/x.py::y", "found no file or directory 'tests/unti/x.py'"),
-        (
-            "README",
-            "found 'README', expected a suite file (.yaml, .yml, .toml), a directory, a test_*.py file "
-            "or a pytest node id",
+        *(
+            (
+                name,
+                f"found '{name}', expected a suite file (.yaml, .yml, .toml), a directory, a test_*.py file "
+                "or a pytest node id",
+            )
+            for name in ("README", "suite.json")
         ),
     ],
 )
 def test_what_cannot_be_run_is_refused(argument: str, message: str) -> None:
     Path("README").touch()
+    Path("suite.json").touch()
     assert refuse(argument) == message
 
 

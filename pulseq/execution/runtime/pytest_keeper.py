@@ -98,7 +98,8 @@ class RunnerKeeper:
                 if link is not None:
                     return link
             self._assign()
-            self._flush()
+            if not self._holds_back():
+                self._flush()
             self._wait()
 
     def _start_runner(self) -> Optional[RunnerLink]:
@@ -158,6 +159,11 @@ class RunnerKeeper:
     def _to_node(self, message: Dict[str, Any]) -> None:
         self._outbox += wire.encode(message)
 
+    def _holds_back(self) -> bool:
+        """Whether verdicts wait for those to come, of a runner that goes on only when each was taken."""
+        runner = self._runner
+        return runner is not None and runner.waits and bool(self._pending) and time.monotonic() < self._quiet_until
+
     def _flush(self) -> None:
         if self._outbox:
             data, self._outbox = bytes(self._outbox), bytearray()
@@ -176,7 +182,7 @@ class RunnerKeeper:
         if self._runner is not None:
             if not self._runner.muted:
                 poll.register(self._runner.output_fd, select.POLLIN)
-            if not gathering and not self._runner.hung_up:
+            if (self._runner.waits or not gathering) and not self._runner.hung_up:
                 poll.register(self._runner.sock.fileno(), select.POLLIN)
         until = self._looks.seconds_left(now) if self._dawdles() else None
         look_at = None if until is None else now + until
@@ -227,8 +233,12 @@ class RunnerKeeper:
 
     def _hear_runner(self, runner: RunnerProcess) -> None:
         for message in runner.receive():
-            self._quiet_until = time.monotonic() + _GATHER_SECONDS
-            if message["op"] == "done":
+            now = time.monotonic()
+            if now >= self._quiet_until:
+                self._quiet_until = now + _GATHER_SECONDS
+            if message["op"] == "start":
+                runner.waits = message["waits"]
+            elif message["op"] == "done":
                 self._take_verdict(runner, message)
             elif message["op"] == "late":
                 self._running = None
@@ -256,7 +266,7 @@ class RunnerKeeper:
         self._running = None
         del self._pending[message["i"]]
         self._assigned -= 1
-        if message.pop("waits", False):
+        if runner.waits:
             raw = runner.take_raw()
             message["output"] = "\n".join(text for text in (message["output"], raw.text()) if text)
             message["output_bytes"] += raw.total_bytes

@@ -61,6 +61,7 @@ class RunnerProcess:
         hung_up: whether it closed its line, which it does only by ending.
         turns: what says which of its items it may start.
         muted: whether nobody can write to `output_fd` any more.
+        waits: whether it goes on after an item only when it is told to: pytest does not capture at the descriptors.
         ended: how it ended, once that was seen.
     """
 
@@ -81,6 +82,7 @@ class RunnerProcess:
         self.settled = False
         self.hung_up = False
         self.muted = False
+        self.waits = False
         self.ended: process_tree.Ended | None = None
         self._earlier = HeadTail(blotter=blotting.current())
         self._captured = captured

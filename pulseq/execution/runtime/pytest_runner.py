@@ -90,7 +90,8 @@ class Runner:
                 announced = False
             if not announced:
                 self._moment = Moment()
-                self._send({"op": "start", "next": self._moment.stamp(entry[0])})
+                start = {"op": "start", "waits": self._waits_for_keeper, "next": self._moment.stamp(entry[0])}
+                self._send(start)
             # What comes after the next one is to be known before that one begins, which may have to be asked.
             announced = following and position + 2 < len(entries)
             announced = self._run_item(entry, nextitem, entries[position + 1][0] if announced else None)
@@ -157,7 +158,6 @@ class Runner:
     def _tell(self, message: Dict[str, Any]) -> None:
         if self._waits_for_keeper:
             _flush_standard_files()
-            message["waits"] = True
         self._send(message)
         if self._waits_for_keeper:
             self._receive()

@@ -109,6 +109,14 @@ def test_output_past_the_capturing_belongs_to_its_test(capture: str, suite: Any)
     assert [result.output.strip() for result in run.results] == ["from a", "from b"]
 
 
+def test_a_runner_that_waits_after_each_test_does_not_wait_until_verdicts_have_gathered(suite: Any) -> None:
+    gather = "from _pulseq_runtime import pytest_keeper\npytest_keeper._GATHER_SECONDS = 3600.0\n"
+    body = "import pytest\n@pytest.mark.parametrize('number', range(9))\ndef test_quick(number): pass\n"
+    running = suite({"conftest.py": gather, "test_quick.py": body}).run_beside(args=("--capture=no",))
+    run = asyncio.run(asyncio.wait_for(running, 60))
+    assert [result.status for result in run.results] == [Status.PASSED] * 9
+
+
 def test_pytest_exit_in_a_test_does_not_take_the_rest_along(suite: Any) -> None:
     run = suite({"test_exit.py": REST.format("def test_exit():\n    import pytest; pytest.exit('enough')\n")}).run()
     assert run.verdicts() == {"test_before": "passed", "test_exit": "error", "test_after": "passed"}
