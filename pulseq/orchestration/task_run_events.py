@@ -14,7 +14,7 @@ from prefect.states import Failed
 from pulseq.models import Reason
 from pulseq.orchestration.tasks import task_for
 from pulseq.protocol.from_node import TaskRunState
-from pulseq.protocol.names import shown_name
+from pulseq.protocol.work import shown_name
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 

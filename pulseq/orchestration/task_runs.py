@@ -31,8 +31,7 @@ from prefect.utilities.engine import emit_task_run_state_change_event
 from pulseq.orchestration.quiet_settings import NO_API
 from pulseq.orchestration.tasks import run_as_task
 from pulseq.protocol.from_node import TaskRunState
-from pulseq.protocol.names import shown_name
-from pulseq.protocol.work import Work
+from pulseq.protocol.work import Work, shown_name
 
 _SPEAK_TO_NOBODY: dict[Any, Any] = {
     PREFECT_API_URL: NO_API,

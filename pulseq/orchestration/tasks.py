@@ -22,8 +22,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed, Pending
 from prefect.task_engine import run_task_async
 
 from pulseq.models import AttemptResult, Reason, Status
-from pulseq.protocol.names import shown_name
-from pulseq.protocol.work import PytestWork, TestWork, Work
+from pulseq.protocol.work import PytestWork, TestWork, Work, shown_name
 from pulseq.safe_text import gist
 
 #: The exact name is in the contract: the task that has Prefect's retries and timeout.
