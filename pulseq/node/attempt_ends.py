@@ -19,8 +19,8 @@ from pulseq.execution.runtime.artifact_files import Collector
 from pulseq.execution.runtime.blotting import Blotter
 from pulseq.execution.runtime.body_environment import make_place, remove_tree
 from pulseq.execution.runtime.found_files import Mark
-from pulseq.models import AttemptResult, Key, Reason, Status, TestCase
-from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
+from pulseq.models import AttemptResult, CommandBody, Key, Reason, Status, TestCase
+from pulseq.node.junit_cases import find_cases, note_files
 from pulseq.node.kept_artifacts import KeptArtifacts
 from pulseq.protocol.from_node import AttemptEnd, CasesFound, NodeMessage
 
@@ -142,6 +142,11 @@ class AttemptEnds:
 
         warnings = collector.collect(the_place)
         return (places[0] if places else None), warnings
+
+
+def leaves_cases(test: TestCase) -> bool:
+    """Whether the cases in JUnit files are to become tests."""
+    return isinstance(test.body, CommandBody) and bool(test.body.junit)
 
 
 def _note_files(test: TestCase) -> FilesBefore:

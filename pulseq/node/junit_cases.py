@@ -17,11 +17,6 @@ from pulseq.protocol.from_node import CasesFound
 _REASONS = {Status.FAILED: Reason.ASSERTION, Status.ERROR: Reason.EXCEPTION, Status.SKIPPED: Reason.SKIP}
 
 
-def leaves_cases(test: TestCase) -> bool:
-    """Whether the cases in JUnit files are to become tests."""
-    return isinstance(test.body, CommandBody) and bool(test.body.junit)
-
-
 def note_files(test: TestCase) -> frozenset[Mark]:
     """The files that match the test's `junit` glob before its body starts: an earlier test's, or attempt's."""
     return frozenset(file.mark for file in _find(test))

@@ -18,9 +18,8 @@ from distributed.worker_state_machine import SecedeEvent
 
 from pulseq.errors import InfrastructureError
 from pulseq.execution.executor import Executor
-from pulseq.node.giving_way import GivingWay
 from pulseq.node.host_projects import HostProjects
-from pulseq.node.node_slots import NodeSlots
+from pulseq.node.node_slots import GivingWay, NodeSlots
 from pulseq.node.probe import Probe
 from pulseq.node.run_on_node import TOLD_SECONDS, RunOnNode
 from pulseq.node.surroundings import Surroundings, login_environment

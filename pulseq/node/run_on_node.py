@@ -20,11 +20,9 @@ from pulseq.execution.pytest_lines import AskNext
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptOrder, AttemptResult, Key, Reason
 from pulseq.node.attempt_ends import AttemptEnds
-from pulseq.node.dispatch_under_way import DispatchUnderWay
-from pulseq.node.machine_memory import Kills, MachineMemory
-from pulseq.node.machine_want import blame_for_collection, blame_machine
+from pulseq.node.machine_failures import Kills, MachineMemory, blame_for_collection, blame_machine
 from pulseq.node.next_items import NextItems
-from pulseq.node.node_slots import NodeSlots, Place
+from pulseq.node.node_slots import DispatchUnderWay, NodeSlots, Place
 from pulseq.node.outbox import Outbox
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.surroundings import Surroundings

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from pulseq.artifacts import ArtifactRules
 from pulseq.background import Background
-from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
-from pulseq.node.attempt_ends import AttemptEnds
+from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
+from pulseq.node.attempt_ends import AttemptEnds, leaves_cases
 from pulseq.protocol.from_node import AttemptEnd, CasesFound, NodeMessage
 
 PASSED = AttemptResult("a", 1, "n", Status.PASSED)
@@ -118,3 +118,8 @@ def test_an_item_that_left_nothing_is_told_at_once_and_others_in_their_order(tmp
     ended = [message.result for message in messages if isinstance(message, AttemptEnd)]
     assert [("b", "passed"), ("a", "failed"), ("a", "error")] == [(one.test_id, one.status) for one in ended]
     assert [[], ["1.txt"], []] == list(map(names, messages))
+
+
+def test_only_a_command_with_a_glob_leaves_cases() -> None:
+    bodies = (CommandBody(("mvn",), junit="*.xml"), CommandBody(("true",)), SimulateBody())
+    assert [True, False, False] == [leaves_cases(TestCase("t", body)) for body in bodies]

@@ -9,9 +9,8 @@ from uuid import uuid4
 import pytest
 
 from pulseq.models import SimulateBody, TestCase
-from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.node.next_items import NextItems
-from pulseq.node.node_slots import NodeSlots, Place
+from pulseq.node.node_slots import DispatchUnderWay, NodeSlots, Place
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.pytest_sessions import PytestOrder, PytestSpec
 

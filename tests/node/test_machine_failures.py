@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.models import AttemptResult, Reason, Status
-from pulseq.node.machine_memory import MachineMemory, blame
+from pulseq.node.machine_failures import LEAST_FREE_BYTES, MachineMemory, blame, blame_for_collection, blame_machine
+from pulseq.pytest_sessions import Collection
 from tests.control_group import little_memory
 
 ROOT = Path(__file__).parents[2]
@@ -113,7 +116,7 @@ def test_whoever_held_half_of_the_memory_is_to_blame(held: float) -> None:
 NODE = """
 import asyncio, sys
 from pathlib import Path
-from pulseq.node.machine_memory import MachineMemory
+from pulseq.node.machine_failures import MachineMemory
 from pulseq.execution.executor import Executor
 from pulseq.models import AttemptOrder, CommandBody, TestCase
 from tests.control_group import enter, take_all
@@ -149,3 +152,53 @@ def test_an_innocent_body_in_a_full_group_is_not_taken_for_a_crash(tmp_path: Pat
             check=False,
         )
     assert told.stdout.split() == ["node_lost", "9"], told.stderr
+
+
+def failed(reason: Reason | None = Reason.SETUP, *, held: float = 0.0, **more: Any) -> AttemptResult:
+    status = Status.PASSED if reason is None else Status.ERROR
+    return AttemptResult("t", 1, "n", status, reason=reason, error="no", metrics={"memory_usage": held}, **more)
+
+
+def free(monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    usage = type(shutil.disk_usage("/"))(2 * count, count, count)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage)
+
+
+def test_what_cannot_begin_on_a_full_disk_is_lost_with_its_machine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    free(monkeypatch, LEAST_FREE_BYTES - 1)
+    for reason in (Reason.SETUP, Reason.INTERNAL):
+        told = blame_machine(failed(reason), tmp_path, None)
+        assert (Reason.NODE_LOST, f"the disk of this machine is full, at {tmp_path}: no") == (told.reason, told.error)
+
+
+def test_what_has_a_body_may_have_filled_the_disk_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free(monkeypatch, 0)
+    for one in (failed(held=5.0), failed(Reason.EXCEPTION), failed(None)):
+        assert one == blame_machine(one, tmp_path, None)
+
+
+def test_where_there_is_space_a_setup_is_the_tests_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    free(monkeypatch, LEAST_FREE_BYTES)
+    assert failed() == blame_machine(failed(), tmp_path, str(tmp_path))
+
+
+def test_nothing_that_failed_counts_where_the_workspace_is_gone(tmp_path: Path) -> None:
+    gone = str(tmp_path / "gone")
+    for one in (failed(), failed(Reason.EXIT_CODE, held=5.0)):
+        told = blame_machine(one, tmp_path, gone)
+        assert (Reason.NODE_LOST, Status.ERROR) == (told.reason, told.status)
+        assert told.error == "the project that was brought to this machine has been removed: no"
+    for one in (failed(None), failed(Reason.CANCELLED), failed(rerun=True)):
+        assert one == blame_machine(one, tmp_path, gone)
+
+
+def test_who_could_not_collect_says_what_the_machine_lacks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = Collection((), usage_error="no")
+    assert refused == blame_for_collection(refused, tmp_path, None)
+    free(monkeypatch, 0)
+    assert f"the disk of this machine is full, at {tmp_path}" == (
+        blame_for_collection(refused, tmp_path, None).machine_wants
+    )
+    assert Collection(()) == blame_for_collection(Collection(()), tmp_path, None)
