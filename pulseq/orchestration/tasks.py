@@ -185,5 +185,6 @@ def _one_line(result: AttemptResult) -> str:
     words = [f"attempt {result.attempt} on {result.node_id}: {result.status}"]
     if result.reason:
         words.append(f"({result.reason})")
-    words += gist(result.error or "", 1)
+    if result.error:
+        words += gist(result.error, 1)
     return shown_name(" ".join(words))

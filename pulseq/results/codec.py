@@ -12,12 +12,14 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, get_args
 
 import msgspec
-from msgspec.structs import replace
+from msgspec import Struct
+from msgspec.structs import asdict, replace
 
 from pulseq.events import (
     AttemptFinished,
@@ -27,7 +29,45 @@ from pulseq.events import (
     TestPlanned,
 )
 from pulseq.models import AttemptResult
-from pulseq.results.json_text import general_text, number
+
+
+def general_text(value: object) -> str:
+    """Any value as compact JSON in pure ASCII.
+
+    Raises:
+        TypeError: JSON has no word for a part of it.
+        ValueError: a number in it is not finite.
+    """
+    return _GENERAL.encode(value)
+
+
+def number(value: float) -> str:
+    """A number as JSON, to be read back as the very same.
+
+    Raises:
+        ValueError: it is not finite.
+        OverflowError: it is an integer past what a float can hold.
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"found {value}, expected a finite number")
+    return repr(value if type(value) is float else float(value))
+
+
+def _plain(value: object) -> object:
+    """What stands in JSON for a value that JSON has no word for."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, Struct):
+        return asdict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"a journal cannot hold {value!r}, a {type(value).__name__}")
+
+
+_GENERAL = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain)
+
 
 _CHECKSUM_KEY = b',"crc":"'
 _TAIL_LENGTH = len(_CHECKSUM_KEY) + len('01234567"}')

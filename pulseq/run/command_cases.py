@@ -8,7 +8,7 @@ from msgspec import structs
 
 from pulseq.bounds import bound_id
 from pulseq.events import AttemptStarted, Event, RunNote, TestClosed, TestExpanded
-from pulseq.execution.metrics import measured_metrics
+from pulseq.execution.attempt_result import measured_metrics
 from pulseq.models import AttemptResult, Key, Reason, Status, TestCase
 from pulseq.protocol.from_node import CasesFound
 from pulseq.run.ledger import Ledger

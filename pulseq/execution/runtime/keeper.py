@@ -22,12 +22,12 @@ from typing import Any, Dict, List, Optional, Tuple
 from . import blotting
 from .body_ending import Ending, SetupError, decide, outcome
 from .body_environment import PrivateDirectory, body_environment
-from .measure import Usage
 from .metric import parse_metrics
 from .output import HeadTail
 from .process_tree import (
     ChildSignal,
     Ended,
+    Usage,
     alive,
     become_subreaper,
     continue_when_orphaned,
