@@ -19,13 +19,11 @@ from pulseq.execution.executor import Executor
 from pulseq.execution.pytest_lines import AskNext
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptOrder, AttemptResult, Key, Reason
-from pulseq.node.attempt_ends import AttemptEnds
 from pulseq.node.machine_failures import Kills, MachineMemory, blame_for_collection, blame_machine
-from pulseq.node.next_items import NextItems
-from pulseq.node.node_slots import DispatchUnderWay, NodeSlots, Place
-from pulseq.node.outbox import Outbox
+from pulseq.node.node_slots import DispatchUnderWay, NextItems, NodeSlots, Place
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.surroundings import Surroundings
+from pulseq.node.telling import AttemptEnds, Outbox
 from pulseq.orchestration.task_runs import TaskRuns
 from pulseq.protocol.from_node import (
     AttemptEnd,

@@ -82,7 +82,8 @@ class Dispatcher:
     _stealing: WorkStealing = field(init=False)
     _prefetch: Prefetch = field(init=False)
     _asked: list[tuple[str, NextAsked]] = field(default_factory=list)
-    _cases: CommandCases = field(init=False)
+    #: As soon as a node has told of some.
+    _cases: CommandCases | None = None
     _incoming: Incoming = field(init=False)
     _dispatched: int = 0
     _admitting: bool = True
@@ -107,12 +108,12 @@ class Dispatcher:
         )
         tell, blotter = self.ledger.tell, self.variables.blotter()
         self._incoming = Incoming(self.cluster, self.nodes.clocks, tell, self.give_up, blotter)
-        self._cases = CommandCases(self.ledger)
         self._stealing = WorkStealing(self.in_flight, self.queue, self._ask_back)
         self._prefetch = Prefetch(self.in_flight, self.queue, self.ledger, self._send, self._decline)
 
     def _follow(self, event: Event) -> None:
-        self._cases.follow(event)
+        if self._cases is not None:
+            self._cases.follow(event)
         self._changed.set()  # it may have been the last that was waited for
 
     def _ask_back(self, key: str, node_id: str, tests: list[Key]) -> None:
@@ -184,9 +185,8 @@ class Dispatcher:
                     self.nodes.note_waiting(requirements, count)
                 for pick in self.queue.picks():
                     self._send(pick)
-            asked, self._asked = self._asked, []
-            for question in asked:
-                self._prefetch.answer(*question, admitting=self._admitting)
+            while self._asked:  # after what is idle has had its own
+                self._prefetch.answer(*self._asked.pop(0), admitting=self._admitting)
             if not (self._admitting or self.in_flight):
                 return
             steals = self._admitting and self.queue.has_idle_slots
@@ -278,6 +278,7 @@ class Dispatcher:
             case AttemptStart():
                 self._begin(node_id, message)
             case CasesFound():
+                self._cases = self._cases or CommandCases(self.ledger)
                 self._cases.take(message)
             case AttemptEnd(result):
                 known = self.ledger.record.tests.get(result.key)
@@ -313,7 +314,7 @@ class Dispatcher:
         key, dispatch = result.key, self._carrier_of(result.key)
         result = self.ledger.with_queue_time(result)
         following = Next.CLOSED
-        if not (self._cases.has(key) and self._cases.book(result)):
+        if self._cases is None or not self._cases.book(result):
             queued = dispatch.tests.get(key) if dispatch is not None else None
             if queued is not None and result.reason not in INFRASTRUCTURE_REASONS:
                 self.queue.learn(queued, result.duration)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulseq.models import Priority, SimulateBody, TestCase
-from pulseq.orchestration.tasks import TaskRunInput
+from pulseq.orchestration.task_runs import TaskRunInput
 from pulseq.protocol.work import MAX_NAME_CHARACTERS, TestWork, name_task_run, shown_name
 
 

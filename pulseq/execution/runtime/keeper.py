@@ -186,8 +186,10 @@ class KeptBody:
             return self.report(outcome("error", "setup", str(error)))
         self._watch()
         self._clear_away()
-        metrics, problems = parse_metrics(blotting.blot(private.read_metrics()))
-        self._warnings.extend(problems)
+        metrics: Dict[str, float] = {}
+        if reported := private.read_metrics():
+            metrics, problems = parse_metrics(blotting.blot(reported))
+            self._warnings.extend(problems)
         self._hand_over(private)
         self._ending.peak_rss = self._usage.peak_rss
         self._ending.output = self._output.text()
