@@ -22,7 +22,7 @@ TESTS = 40
 _ASIDE = 8
 #: What is done with events for those who look on, later or beside the way: views, the API, the database, and what a
 #: scheduler keeps of marks.
-LOOK_ON = ("EventLog._show", "Delivery._keep_telling", "EventLog.ingest_here", "MarkStore.log_event")
+LOOK_ON = ("EventLog._show", "LateView._try", "Delivery._keep_telling", "EventLog.ingest_here", "MarkStore.log_event")
 #: What is called less often than this for each test is called for many at once.
 _OFTEN = 0.9
 SUITE = "suite: way\ntests:\n" + "".join(f"  - {{id: t{number}, command: [echo, hello]}}\n" for number in range(TESTS))
