@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack
-from contextvars import Context, ContextVar, copy_context
+from contextvars import ContextVar, copy_context
 from datetime import datetime
 from typing import Any
 from uuid import UUID, uuid4
@@ -63,6 +63,10 @@ _STATE_NAMES = {
 }
 
 
+#: Given the number of the retry, 0 for none, and the id of the task run: does the work once.
+Perform = Callable[[int, str], Awaitable[list[AttemptResult]]]
+
+
 class TaskRunInput:
     """The parameter of a Prefect task run.
 
@@ -70,9 +74,9 @@ class TaskRunInput:
     parameters, looking for futures; a test's own data has none and may be large.
     """
 
-    def __init__(self, work: Work, run: Any) -> None:
+    def __init__(self, work: Work, perform: Perform) -> None:
         self.work = work
-        self.run = run
+        self.perform = perform
 
     def __str__(self) -> str:
         return shown_name(self.work.name)
@@ -83,7 +87,7 @@ async def run_test_with_retry(work: TaskRunInput) -> State[Any]:
     context = TaskRunContext.get()
     assert context is not None
     retry = context.task_run.run_count - 1
-    results = await work.run.perform(work.work, retry=retry, task_run=str(context.task_run.id))
+    results = await work.perform(retry, str(context.task_run.id))
     planned = len(work.work.orders) if isinstance(work.work, PytestWork) else 1
     state = state_of(results, retried=retry > 0 or work.work.failed_before, planned=planned)
     # Without it Prefect makes one, and looks up on the disk where it would be kept.
@@ -115,21 +119,17 @@ def task_for(retries: int, retry_delay_seconds: float, timeout_seconds: float | 
     )
 
 
-async def run_as_task(work: Work, run: Any, context: Context, task_run_id: UUID) -> None:
-    """Run one piece of work as a Prefect task run of the flow run whose `context` this is."""
-    if isinstance(work, TestWork):
-        limit = None if work.timeout_seconds is None else work.timeout_seconds + BACKSTOP_SECONDS
-        task = task_for(work.max_retries, work.test.retry_delay_seconds, limit)
-    else:
-        task = task_for(work.max_retries, work.retry_delay_seconds, None)
-    # Each task run in a copy of its own: the engine sets context variables and leaves its client in them.
-    carrying = _carry_out(task, TaskRunInput(work, run), task_run_id)
-    await asyncio.get_running_loop().create_task(carrying, context=context.copy())
-
-
-async def _carry_out(task: Task[Any, Any], work: TaskRunInput, task_run_id: UUID) -> None:
+async def _carry_out(work: TaskRunInput, task_run_id: UUID) -> None:
+    task = _task_of(work.work)
     task_run = new_task_run(task, str(work), task_run_id)
     await run_task_async(task, task_run=task_run, parameters={"work": work}, return_type="state")
+
+
+def _task_of(work: Work) -> Task[Any, Any]:
+    if not isinstance(work, TestWork):
+        return task_for(work.max_retries, work.retry_delay_seconds, None)
+    limit = None if work.timeout_seconds is None else work.timeout_seconds + BACKSTOP_SECONDS
+    return task_for(work.max_retries, work.test.retry_delay_seconds, limit)
 
 
 def new_task_run(task: Task[Any, Any], name: str, task_run_id: UUID) -> TaskRun:
@@ -254,9 +254,11 @@ class TaskRuns:
             )
         )
 
-    async def perform(self, work: Work, performer: Any, task_run_id: UUID) -> None:
-        """Run one piece of work as a task run; `performer.perform` does what there is to do."""
-        await run_as_task(work, performer, self._context, task_run_id)
+    async def perform(self, work: Work, perform: Perform, task_run_id: UUID) -> None:
+        """Run one piece of work as a task run; `perform` does what there is to do, once for each try."""
+        # Each in a copy of its own: the engine sets context variables and leaves its client in them.
+        carrying = _carry_out(TaskRunInput(work, perform), task_run_id)
+        await asyncio.get_running_loop().create_task(carrying, context=self._context.copy())
 
     async def close(self) -> None:
         """Leave what `open` entered."""

@@ -45,7 +45,7 @@ class Body:
     def __init__(self, *results: AttemptResult) -> None:
         self._results = list(results)
 
-    async def perform(self, work: object, *, retry: int, task_run: str) -> list[AttemptResult]:
+    async def perform(self, retry: int, _task_run: str) -> list[AttemptResult]:
         return [self._results[retry]]
 
 
@@ -65,7 +65,7 @@ def _states(*bodies: Body, max_retries: int = 0, delay: float = 0.0) -> list[Tas
         await asyncio.gather(task_runs.open(), task_runs.open())
         test = TestCase("t", SimulateBody(), max_retries=max_retries, retry_delay_seconds=delay)
         for body in bodies:
-            await task_runs.perform(TestWork("t @ n1", test, 1, max_retries), body, uuid4())
+            await task_runs.perform(TestWork("t @ n1", test, 1, max_retries), body.perform, uuid4())
         await task_runs.close()
 
     asyncio.run(run())
