@@ -18,6 +18,9 @@ from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Reason, Status
 from pulseq.node.machine import find_groups, measure_memory
 from pulseq.pytest_sessions import Collection
 
+#: With less, what runs a test cannot write what it has to.
+LEAST_FREE_BYTES = 1_000_000
+
 #: A body that held this share of the machine's memory, and was ended for want of it, is itself to blame.
 BLAMED_SHARE = 0.5
 _ROOT = Path("/")
@@ -76,10 +79,6 @@ def _read_kills(file: Path) -> int:
         return 0
     counts = (line.partition(" ")[2] for line in lines if line.startswith("oom_kill "))
     return next((int(count) for count in counts if count.isdigit()), 0)
-
-
-#: With less, what runs a test cannot write what it has to.
-LEAST_FREE_BYTES = 1_000_000
 
 
 def blame_machine(result: AttemptResult, temporary: Path, workspace: str | None) -> AttemptResult:

@@ -16,6 +16,13 @@ from pulseq.models import Key
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work, pack_name
 from pulseq.pytest_sessions import PytestOrder, PytestSpec
 
+#: What a dispatch counts at least: its way through the node is no less than that.
+_LEAST_SECONDS = 0.005
+#: So long a dispatch keeps its slot although another run, which has had less, waits for one.
+KEEP_SECONDS = 0.5
+#: An answer that takes longer than this is not waited for: pytest is then told of no next item.
+PATIENCE_SECONDS = 5.0
+
 
 class DispatchUnderWay:
     """The task runs of a dispatch, begun one after the other.
@@ -85,12 +92,6 @@ def without_tests(work: Work, tests: Iterable[Key]) -> Work:
         return work
     orders = tuple(order for order in work.orders if order.key not in tests)
     return replace(work, orders=orders, name=pack_name(orders))
-
-
-#: What a dispatch counts at least: its way through the node is no less than that.
-_LEAST_SECONDS = 0.005
-#: So long a dispatch keeps its slot although another run, which has had less, waits for one.
-KEEP_SECONDS = 0.5
 
 
 @dataclass(slots=True, eq=False)
@@ -266,10 +267,6 @@ class GivingWay:
     async def close(self) -> None:
         """Look no more."""
         await self._background.end()
-
-
-#: An answer that takes longer than this is not waited for: pytest is then told of no next item.
-PATIENCE_SECONDS = 5.0
 
 
 @dataclass(slots=True)

@@ -21,6 +21,8 @@ from pulseq.node.junit_cases import find_cases, note_files
 from pulseq.node.kept_artifacts import KeptArtifacts
 from pulseq.protocol.from_node import AttemptEnd, CasesFound, NodeMessage
 
+_BAD = (Status.FAILED, Status.ERROR)
+
 T = TypeVar("T")
 
 #: So long after the last message it is sent: what takes longer than this is known while it runs.
@@ -82,9 +84,6 @@ class Outbox(Generic[T]):
             self._set_timer(loop)
         else:
             self.flush()
-
-
-_BAD = (Status.FAILED, Status.ERROR)
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,14 @@ from pulseq.protocol.from_node import TaskRunState
 from pulseq.protocol.work import PytestWork, TestWork, Work, shown_name
 from pulseq.safe_text import gist
 
+_SPEAK_TO_NOBODY: dict[Any, Any] = {
+    PREFECT_API_URL: NO_API,
+    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,
+    PREFECT_LOGGING_TO_API_ENABLED: False,
+}
+Tell = Callable[[TaskRunState], None]
+_tell: ContextVar[Tell] = ContextVar("pulseq-tell-state")
+
 #: The exact name is in the contract: the task that has Prefect's retries and timeout.
 TASK_NAME = "run_test_with_retry"
 #: The name of the state of what was lost with its node, or its machine's memory.
@@ -203,16 +211,6 @@ def _one_line(result: AttemptResult) -> str:
     if result.error:
         words += gist(result.error, 1)
     return shown_name(" ".join(words))
-
-
-_SPEAK_TO_NOBODY: dict[Any, Any] = {
-    PREFECT_API_URL: NO_API,
-    PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: False,
-    PREFECT_LOGGING_TO_API_ENABLED: False,
-}
-
-Tell = Callable[[TaskRunState], None]
-_tell: ContextVar[Tell] = ContextVar("pulseq-tell-state")
 
 
 class TaskRuns:

@@ -14,6 +14,8 @@ from pulseq.planning.packing import DispatchFill, Pace, PackLimits, expected
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.strategies import OrderKey
 
+NANOSECONDS = 10**9
+
 _BY_SEQUENCE = attrgetter("sequence")
 
 
@@ -98,9 +100,6 @@ class Bundle:
         del self.tests[:count]
         self.seconds -= sum(expected(test, limits) or 0.0 for test in taken)
         return taken
-
-
-NANOSECONDS = 10**9
 
 
 @dataclass(slots=True)

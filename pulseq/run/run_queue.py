@@ -15,6 +15,11 @@ from pulseq.planning.queued import NodeOffer, QueuedTest
 from pulseq.planning.ready_queue import Pick, ReadyQueue
 from pulseq.run.explained_picks import explain_pick, explain_prefetch, explain_waiting
 
+T = TypeVar("T", bound=Hashable)
+logger = logging.getLogger("pulseq.schedule")
+#: A pytest item that is expected to take this long is a task run of its own.
+LONG_ITEM_SECONDS = 1.0
+
 
 class UnmatchedWatch:
     """Knows since when a class of requirements has no node that fits and takes tests.
@@ -56,13 +61,6 @@ class UnmatchedWatch:
         if not self._since:
             return None
         return max(min(self._since.values()) + self._patience_seconds - now, 0.0)
-
-
-T = TypeVar("T", bound=Hashable)
-logger = logging.getLogger("pulseq.schedule")
-
-#: A pytest item that is expected to take this long is a task run of its own.
-LONG_ITEM_SECONDS = 1.0
 
 
 class RunQueue:

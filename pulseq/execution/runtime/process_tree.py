@@ -14,6 +14,12 @@ import signal
 import time
 from typing import Any, Callable, Container, Dict, FrozenSet, Iterable, List, NamedTuple, Optional, Set, Tuple
 
+FIRST_LOOK_SECONDS = 0.05
+LOOK_SECONDS = 0.1
+LIMITED_LOOK_SECONDS = 0.05
+#: The kernel ends bodies rather than nodes when memory runs out.
+_OOM_SCORE = 500
+
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _PR_SET_CHILD_SUBREAPER = 36
 _PR_SET_PDEATHSIG = 1
@@ -279,13 +285,6 @@ def _pause() -> None:
 
 def _all_pids() -> List[int]:
     return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-FIRST_LOOK_SECONDS = 0.05
-LOOK_SECONDS = 0.1
-LIMITED_LOOK_SECONDS = 0.05
-#: The kernel ends bodies rather than nodes when memory runs out.
-_OOM_SCORE = 500
 
 
 class Usage:
