@@ -99,7 +99,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     **dict.fromkeys(
         (
             "pulseq.orchestration.flow_run",
-            "pulseq.run.carrying_flow_run",
             "pulseq.run.run_processes",
         ),
         "tests/system: a run from its beginning to its end, which only a whole run has",

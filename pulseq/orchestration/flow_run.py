@@ -22,6 +22,7 @@ from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_LOGGING_TO_API_ENABLED,
     PREFECT_UI_URL,
     temporary_settings,
@@ -89,17 +90,30 @@ def handle_of(context: FlowRunContext) -> FlowRunHandle:
     return FlowRunHandle(str(context.flow_run.id))
 
 
-async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str) -> None:
+async def run_as_flow(
+    body: FlowBody, *, name: str, suite: str, run_id: str, begun: Callable[[], None] | None = None
+) -> None:
     """Run `body` within a flow run: the current one if there is one, else one of its own called `name`.
 
     In the current one the caller turns the ending into its state; nothing is nested.
+
+    Args:
+        begun: called when a flow run of its own has begun, by who has a `patient_start`; None for one made here.
     """
     current = FlowRunContext.get()
     if current is not None and current.flow_run is not None:
         await body(handle_of(current))
         return
-    with _patient_start() as begun:
+    if begun is not None:
         await _run_own_flow(body, begun, name=name, suite=suite, run_id=run_id)
+        return
+    with patient_start() as until:
+        await _run_own_flow(body, until, name=name, suite=suite, run_id=run_id)
+
+
+def load_late() -> None:
+    """Import what the first flow run of a process asks for: 80 ms, which are to be had while a server starts."""
+    import fastapi.encoders  # noqa: F401
 
 
 async def _run_own_flow(body: FlowBody, begun: Callable[[], None], *, name: str, suite: str, run_id: str) -> None:
@@ -145,8 +159,11 @@ RETRIES_AT_START = 5
 
 
 @contextlib.contextmanager
-def _patient_start() -> Iterator[Callable[[], None]]:
-    """Ask a busy API again for as long as a start may take, until what this gives is called."""
+def patient_start() -> Iterator[Callable[[], None]]:
+    """Ask a busy API again for as long as a start may take, until what this gives is called.
+
+    Prefect makes settings anew for it, which takes 30 ms.
+    """
     with contextlib.ExitStack() as patience:
         retries = max(RETRIES_AT_START, PREFECT_CLIENT_MAX_RETRIES.value())
         patience.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: retries}))
@@ -174,6 +191,7 @@ def use_api(
     auth: str | None = None,
     retries: int = RETRIES_OF_AN_EMBEDDED_SERVER,
     same_release: bool = False,
+    heartbeats: bool = True,
 ) -> Iterator[None]:
     """Let Prefect in this context talk to the embedded server at `url`.
 
@@ -182,6 +200,8 @@ def use_api(
     Args:
         auth: its auth string; None leaves the configured one, if any.
         same_release: the server was started by this very process, and need not be asked for its version.
+        heartbeats: flow runs tell that they live. One that nobody waits for is still under way when a server of a
+            single run ends, and Prefect complains of that.
     """
     settings: dict[Any, Any] = {
         PREFECT_API_URL: url,
@@ -189,6 +209,8 @@ def use_api(
         PREFECT_CLIENT_MAX_RETRIES: retries,
         PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: not same_release,
     }
+    if not heartbeats:
+        settings[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
     if auth is not None:
         settings[PREFECT_API_AUTH_STRING] = auth
     if certificates := loopback_settings(url):

@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from pulseq.records import RunRecord
+from pulseq.reports.wording import sort_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class NodeWork:
 
 
 def share_nodes(record: RunRecord) -> list[NodeWork]:
-    """The shares of all nodes that joined or ran something, in the order they appeared."""
+    """The shares of all nodes that joined or ran something, by their names."""
     tests: dict[str, int] = dict.fromkeys(record.nodes, 0)
     busy: dict[str, float] = dict.fromkeys(record.nodes, 0.0)
     for test in record.tests.values():
@@ -51,7 +52,7 @@ def share_nodes(record: RunRecord) -> list[NodeWork]:
     losses = Counter(event.node_id for event in record.lost)
     return [
         _share(record, node_id, tests.get(node_id, 0), busy.get(node_id, 0.0), wall, losses[node_id])
-        for node_id in dict.fromkeys([*tests, *busy])
+        for node_id in sort_names({*tests, *busy})
     ]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from pulseq.errors import InfrastructureError, UsageError
@@ -19,6 +20,8 @@ from pulseq.orchestration.flow_run import (
     FlowRunHandle,
     flow_run_url,
     forget_flow_run,
+    load_late,
+    patient_start,
     run_as_flow,
     use_api,
     use_configured_api,
@@ -67,7 +70,12 @@ class CarryingFlowRun:
         own = server is not None
         auth = server.auth if server is not None else self._options.api_auth
         retries = RETRIES_OF_AN_EMBEDDED_SERVER if own else RETRIES_OF_A_CONFIGURED_API
-        return use_api(self._api_url, auth=auth, retries=retries, same_release=own)
+        return use_api(self._api_url, auth=auth, retries=retries, same_release=own, heartbeats=self._is_looked_at)
+
+    @property
+    def _is_looked_at(self) -> bool:
+        # The lean server of a single run ends with it: nobody would read its pages.
+        return self._options.with_page and self._server is None
 
     async def run(self) -> None:
         """The flow run: everything between its start and its end is dispatching.
@@ -97,21 +105,24 @@ class CarryingFlowRun:
     async def _tell_when_ready(self, server: EmbeddedServer) -> None:
         """Have a server know the run; where it does not get ready, tests go on, and end as they end."""
         try:
-            await server.ready()
-            self._is_ready = True
-            await self._run_flow()
+            with patient_start() as begun:
+                await asyncio.to_thread(load_late)
+                await server.ready()
+                self._is_ready = True
+                await self._run_flow(begun)
         except InfrastructureError as error:
             if self._flow_error is not None:
                 raise
             self._log.emit(RunNote(f"Prefect has not been told of this run: {say_briefly(error)}"))
 
-    async def _run_flow(self) -> None:
+    async def _run_flow(self, begun: Callable[[], None] | None = None) -> None:
         name = f"suite-{self._driver.suite.name}-{self._options.run_id}"
         within = within_flow_run()
         waits = RunNote(f"waiting for the Prefect API at {say_url(self._api_url)!r} to take the flow run: it is busy")
         self._waiting = self._driver.background.later(START_NOTE_SECONDS, self._log.emit, waits)
         try:
-            await run_as_flow(self._in_flow, name=name, suite=self._driver.suite.name, run_id=self._options.run_id)
+            suite, run_id = self._driver.suite.name, self._options.run_id
+            await run_as_flow(self._in_flow, name=name, suite=suite, run_id=run_id, begun=begun)
         except Exception as error:
             # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
             if (self._driver.ledger.open or not self._flow_run_id) and self._flow_error is None:
@@ -144,12 +155,10 @@ class CarryingFlowRun:
         self._stopper.install_signals()
         self._flow_run_id = flow_run.id
         self._log.emit(PrefectRunKnown(flow_run.id, flow_run_url(flow_run.id, self._api_url)))
-        # The lean server of a single run ends with it: nobody would read its pages.
-        told = self._options.with_page and self._server is None
         delivery = self._driver.dispatcher.delivery
         page = (
             RunPage(self._driver.suite.name, flow_run.id, self._options, self._log, self._driver.ledger, delivery)
-            if told
+            if self._is_looked_at
             else None
         )
         reconciler = Reconciler(

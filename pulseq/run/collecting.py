@@ -87,8 +87,7 @@ async def _collect(
     gone: set[str] = set()
     wants: dict[str, str] = {}
     nodes = dispatcher.nodes.fitting(entry)
-    if not nodes and dispatcher.nodes.closed_to(entry.requirements):
-        dispatcher.nodes.note_waiting(entry.requirements, 1)
+    if not nodes and dispatcher.nodes.note_waiting(entry.requirements, 1):
         nodes = await dispatcher.nodes.wait_for_fitting(entry, gone)
     for _ in range(MAX_NODE_LOSSES):
         if not nodes:
@@ -210,8 +209,8 @@ def _accept(dispatcher: Dispatcher, test: TestCase, every: bool) -> None:
 
 
 def _is_direct(entry: TestCase) -> bool:
-    """Whether the command line has named it, and no line of a suite file."""
-    return entry.location is None
+    """Whether the command line has named it, and neither a line of a suite file nor a program."""
+    return isinstance(entry.body, PytestBody) and entry.body.direct
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:
