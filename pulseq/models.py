@@ -226,10 +226,9 @@ class TestCase:
     artifacts: ArtifactRules = USUAL_RULES
 
     def __post_init__(self) -> None:
-        short = bound_id(self.id)
-        if short is not self.id:
+        if len(self.id) > MOST_ID_CHARACTERS:
             object.__setattr__(self, "whole_id", bound_whole(self.id))
-            object.__setattr__(self, "id", short)
+            object.__setattr__(self, "id", bound_id(self.id))
         if len(self.name) > MOST_ID_CHARACTERS:
             object.__setattr__(self, "name", bound_id(self.name))
 

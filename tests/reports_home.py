@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from pulseq.models import AttemptResult
-from pulseq.protocol.from_node import AttemptEnd, NodeMessage, Report, encode_report
+from pulseq.protocol.coding import encode
+from pulseq.protocol.from_node import AttemptEnd, NodeMessage, Report
 
 
 def said_by(
@@ -13,4 +14,4 @@ def said_by(
 ) -> tuple[float, dict[str, Any]]:
     """The event of these messages of a node; a result stands for the message that tells it."""
     told = (AttemptEnd(message) if isinstance(message, AttemptResult) else message for message in messages)
-    return 0.0, {"report": encode_report(Report(node_id, incarnation, tuple(told)))}
+    return 0.0, {"report": encode(Report(node_id, incarnation, tuple(told)))}

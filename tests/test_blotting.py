@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from pulseq.blotting import blot_texts, forms_of, make_blotter
 from pulseq.events import AttemptFinished, NodeJoined, RunNote, RunStarted, TestPlanned
-from pulseq.execution.metrics import measured_metrics
+from pulseq.execution.attempt_result import measured_metrics
 from pulseq.execution.runtime.blotting import Blotter
 from pulseq.models import AttemptResult, PytestWarning, Reason, Status
 from pulseq.pytest_sessions import CollectedItem, Collection

@@ -277,8 +277,8 @@ WALLS: tuple[tuple[Wall, str, str, str], ...] = (
     (
         nodes_that_know_more_than_they_need,
         "node/a.py",
-        "from pulseq.orchestration.task_runs import TaskRuns\nimport pulseq.orchestration.tasks",
-        "pulseq.node.a imports pulseq.orchestration.tasks",
+        "from pulseq.orchestration.task_runs import TaskRuns\nimport pulseq.orchestration.delivery",
+        "pulseq.node.a imports pulseq.orchestration.delivery",
     ),
     (
         runtime_that_needs_more_than_python,

@@ -26,7 +26,7 @@ from pulseq.models import CapabilityValue
 from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
 from pulseq.protocol.connections import connection_settings
-from pulseq.protocol.names import MARKED, NODE_TOPIC
+from pulseq.protocol.entry_points import MARKED, NODE_TOPIC
 from pulseq.protocol.node_probe import Answer, probe_node
 from pulseq.protocol.welcome import say_taken
 from pulseq.security.credentials import Credentials

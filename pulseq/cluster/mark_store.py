@@ -13,7 +13,7 @@ from distributed import Scheduler, SchedulerPlugin
 
 from pulseq.cluster.marks import TROUBLE_KEY, decode_mark, decode_marks
 from pulseq.ownership import write_own
-from pulseq.protocol.names import MARKED, MARKS_KEY, NODE_TOPIC
+from pulseq.protocol.entry_points import MARKED, MARKS_KEY, NODE_TOPIC
 
 #: What cannot be believed is kept beside it.
 DAMAGED = ".damaged"

@@ -11,7 +11,7 @@ import msgspec
 
 from pulseq.errors import InfrastructureError
 from pulseq.marks import MOST_WHY_CHARACTERS, NodeMark
-from pulseq.protocol.names import MARKED, MARKS_KEY, NODE_TOPIC
+from pulseq.protocol.entry_points import MARKED, MARKS_KEY, NODE_TOPIC
 
 #: What kept them from the disk, if anything did.
 TROUBLE_KEY = "pulseq-marks-trouble"

@@ -6,7 +6,7 @@ from typing import Any
 
 from distributed import Scheduler, SchedulerPlugin
 
-from pulseq.protocol.names import NODE_TOPIC
+from pulseq.protocol.entry_points import NODE_TOPIC
 
 
 class NodeWatch(SchedulerPlugin):

@@ -11,7 +11,7 @@ from typing import Any
 from distributed import Scheduler, SchedulerPlugin
 
 from pulseq.cluster.node_watch import labels_of
-from pulseq.protocol.names import MARKED, MARKS_KEY, NODE_TOPIC
+from pulseq.protocol.entry_points import MARKED, MARKS_KEY, NODE_TOPIC
 
 _POLL_SECONDS = 0.1
 _WHO = "dask"

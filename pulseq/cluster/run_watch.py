@@ -10,8 +10,7 @@ from distributed import Scheduler, SchedulerPlugin
 from pulseq.background import Background
 from pulseq.cluster.node_watch import labels_of
 from pulseq.protocol.coding import encode
-from pulseq.protocol.entry_points import take_message
-from pulseq.protocol.from_node import run_topic
+from pulseq.protocol.entry_points import run_topic, take_message
 from pulseq.protocol.to_node import LeaveRun, Order
 
 #: Where the client of each run is in the scheduler's metadata, by the id of the run.

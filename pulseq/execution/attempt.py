@@ -12,9 +12,8 @@ import traceback
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable
 
-from pulseq.execution.attempt_result import from_message, without_body
+from pulseq.execution.attempt_result import from_message, measured_metrics, without_body
 from pulseq.execution.launchers import KeeperProcess, LauncherError, LauncherProcess
-from pulseq.execution.metrics import measured_metrics
 from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.keeper import GRACE_SECONDS
 from pulseq.execution.runtime.process_tree import alive, descendants

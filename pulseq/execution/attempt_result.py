@@ -1,14 +1,47 @@
-"""From what a keeper says to an `AttemptResult`: pure functions."""
+"""From what a keeper says to an `AttemptResult` with its metrics: pure functions."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
-from pulseq.execution.metrics import join_metrics, measured_metrics
 from pulseq.execution.runtime.wire import Message
 from pulseq.models import AttemptOrder, AttemptResult, CallBody, CommandBody, HttpBody, Reason, Status
+
+
+def measured_metrics(
+    *, duration: float = 0.0, response_time: float | None = None, memory_usage: float = 0.0, cpu_usage: float = 0.0
+) -> dict[str, float]:
+    """The metrics that every attempt has, in seconds, MB and percent of one core.
+
+    Args:
+        response_time: the same as `duration` when None.
+    """
+    return {
+        "duration": duration,
+        "response_time": duration if response_time is None else response_time,
+        "memory_usage": memory_usage,
+        "cpu_usage": cpu_usage,
+    }
+
+
+def join_metrics(
+    measured: Mapping[str, float], reported: Mapping[str, float], expected: Iterable[str]
+) -> tuple[dict[str, float], tuple[str, ...]]:
+    """All metrics, and a warning for each that was reported and cannot be taken, or expected and is not there.
+
+    The names of what is measured are reserved: whoever reads `duration` means that of the attempt.
+    """
+    metrics = {**reported, **measured}
+    taken = [
+        f"the metric {name!r} is measured by PulseQ, so the reported {reported[name]:g} was not taken: "
+        "report it under another name"
+        for name in measured
+        if name in reported
+    ]
+    missing = [f"the metric {name!r} was not reported" for name in expected if name not in metrics]
+    return metrics, (*taken, *missing)
 
 
 def order_message(order: AttemptOrder, *, node_id: str, temp_root: str, python_folder: str) -> Message:

@@ -8,12 +8,13 @@ import shutil
 import sys
 import tempfile
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 from pulseq.errors import InfrastructureError
 from pulseq.execution.attempt import KeptAttempt, RunningAttempt, SimulatedAttempt
 from pulseq.execution.attempt_result import order_message
-from pulseq.execution.launchers import LauncherError, LauncherPool, LauncherProcess
+from pulseq.execution.launchers import LauncherError, LauncherPool
 from pulseq.models import AttemptOrder, CallBody, Reason, SimulateBody, TestCase
 
 
@@ -93,11 +94,7 @@ class Executor:
             temp_root=str(self._temp_root),
             python_folder=os.path.dirname(self._default_python),
         )
-
-        async def launcher() -> LauncherProcess:
-            return await launchers.get(python)
-
-        return KeptAttempt(order, self._node_id, message, launcher)
+        return KeptAttempt(order, self._node_id, message, partial(launchers.get, python))
 
     def _python(self, test: TestCase) -> str:
         if not isinstance(test.body, CallBody):

@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
-from pulseq.execution.metrics import join_metrics, measured_metrics
+from pulseq.execution.attempt_result import join_metrics, measured_metrics
 from pulseq.models import AttemptResult, PytestWarning, Reason, Status
 from pulseq.pytest_sessions import CollectedItem, CollectedVerdict, Collection, PytestOrder, SessionResult
 

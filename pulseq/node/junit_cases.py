@@ -19,11 +19,6 @@ _REASONS = {Status.FAILED: Reason.ASSERTION, Status.ERROR: Reason.EXCEPTION, Sta
 _SAY_WHY = frozenset({Status.FAILED, Status.ERROR})
 
 
-def leaves_cases(test: TestCase) -> bool:
-    """Whether the cases in JUnit files are to become tests."""
-    return isinstance(test.body, CommandBody) and bool(test.body.junit)
-
-
 def note_files(test: TestCase) -> frozenset[Mark]:
     """The files that match the test's `junit` glob before its body starts: an earlier test's, or attempt's."""
     return frozenset(file.mark for file in _find(test))

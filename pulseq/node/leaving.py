@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pulseq.node.node_agent import NodeAgent
-from pulseq.protocol.names import MARKED, MARKS_KEY, NODE_TOPIC
+from pulseq.protocol.entry_points import MARKED, MARKS_KEY, NODE_TOPIC
 
 #: So long a node has had nothing until it goes: a mark holds for all runs within this time.
 IDLE_SECONDS = 2.0

@@ -18,23 +18,16 @@ from distributed.worker_state_machine import SecedeEvent
 
 from pulseq.errors import InfrastructureError
 from pulseq.execution.executor import Executor
-from pulseq.node.giving_way import GivingWay
 from pulseq.node.host_projects import HostProjects
-from pulseq.node.machine_want import find_want
-from pulseq.node.node_slots import NodeSlots
+from pulseq.node.machine_failures import find_want
+from pulseq.node.node_slots import GivingWay, NodeSlots
 from pulseq.node.probe import Probe
 from pulseq.node.run_on_node import TOLD_SECONDS, RunOnNode
 from pulseq.node.surroundings import Surroundings, login_environment
 from pulseq.node.task_processes import FlowTasks
 from pulseq.protocol.coding import decode, encode
-from pulseq.protocol.entry_points import TAKE_DIRECTLY, TaskKey, register_node, task_key
-from pulseq.protocol.from_node import (
-    NodeMessage,
-    PrepareOutput,
-    Report,
-    encode_report,
-    run_topic,
-)
+from pulseq.protocol.entry_points import TAKE_DIRECTLY, TaskKey, register_node, run_topic, task_key
+from pulseq.protocol.from_node import NodeMessage, PrepareOutput, Report
 from pulseq.protocol.project_files import Done, Lacking
 from pulseq.protocol.to_node import (
     BeginRun,
@@ -254,7 +247,7 @@ class NodeAgent:
         if self._silent or self._worker.status.name == "closing":
             return  # Dask has cut off what was running: that is lost with the node, and has no verdict
         report = Report(self.node_id, self.incarnation, tuple(messages))
-        self._worker.log_event(run_topic(run_id), {"report": encode_report(report)})
+        self._worker.log_event(run_topic(run_id), {"report": encode(report)})
 
     def fall_silent(self) -> None:
         """Say nothing more: what is cut off from here on is lost with the node, and is run elsewhere."""

@@ -1,18 +1,97 @@
-"""The slots of a node: which dispatch has one, and which waits for which."""
+"""The dispatches of a node: what of each has begun, which has a slot, which waits for which, and what follows one."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
+from uuid import UUID
 
-from pulseq.node.dispatch_under_way import DispatchUnderWay
+from msgspec.structs import replace
+
+from pulseq.background import Background
+from pulseq.models import Key
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work, pack_name
+from pulseq.pytest_sessions import PytestOrder, PytestSpec
 
 #: What a dispatch counts at least: its way through the node is no less than that.
 _LEAST_SECONDS = 0.005
 #: So long a dispatch keeps its slot although another run, which has had less, waits for one.
 KEEP_SECONDS = 0.5
+#: An answer that takes longer than this is not waited for: pytest is then told of no next item.
+PATIENCE_SECONDS = 5.0
+
+
+class DispatchUnderWay:
+    """The task runs of a dispatch, begun one after the other.
+
+    Attributes:
+        begun: the piece of work that was begun last.
+        asking: held while tests are asked back, of which its node tells before it tells that the dispatch is done.
+    """
+
+    def __init__(self, dispatch: Dispatch, without: AbstractSet[Key] = frozenset()) -> None:
+        self.begun: Work | None = None
+        self.asking = asyncio.Lock()
+        self._promised: Key | None = None
+        self._waiting = list(zip(dispatch.work, dispatch.task_runs, strict=True))
+        self.give_back(without)
+
+    def __iter__(self) -> Iterator[tuple[Work, UUID]]:
+        """Begin one after the other, as long as there are any."""
+        while self._waiting:
+            self.begun, task_run = self._waiting.pop(0)
+            yield self.begun, task_run
+
+    def give_back(self, tests: AbstractSet[Key]) -> list[Key]:
+        """Take these tests out of what has not begun; those that were there."""
+        taken: list[Key] = []
+        left: list[tuple[Work, UUID]] = []
+        for work, task_run in self._waiting:
+            wanted = self._to_give(work, tests)
+            taken += wanted
+            if len(wanted) < len(work.keys):
+                left.append((without_tests(work, wanted) if wanted else work, task_run))
+        self._waiting = left
+        return taken
+
+    def _to_give(self, work: Work, tests: AbstractSet[Key]) -> list[Key]:
+        wanted = [key for key in work.keys if key in tests and key != self._promised]
+        return [] if is_whole(work) and len(wanted) < len(work.keys) else wanted
+
+    def orders_of(self, tests: AbstractSet[Key]) -> frozenset[PytestOrder]:
+        """The items of the pack that has begun and that may still wait there, among these tests."""
+        if not isinstance(self.begun, PytestWork) or len(self.begun.orders) < 2 or self.begun.whole:
+            return frozenset()
+        return frozenset(order for order in self.begun.orders if order.key in tests - {self._promised})
+
+    @property
+    def has_more(self) -> bool:
+        """Whether a piece of work has not begun."""
+        return bool(self._waiting)
+
+    def promise_first(self, spec: PytestSpec) -> PytestOrder | None:
+        """The item that begins next, which then stays here; None where no runner of this session goes on with it."""
+        work = self._waiting[0][0] if self._waiting else None
+        if not isinstance(work, PytestWork) or work.spec != spec or work.fresh:
+            return None
+        self._promised = work.orders[0].key
+        return work.orders[0]
+
+
+def is_whole(work: Work) -> bool:
+    """Whether it can be given back as a whole alone."""
+    return isinstance(work, PytestWork) and work.whole
+
+
+def without_tests(work: Work, tests: Iterable[Key]) -> Work:
+    """A pack with fewer items, under a name that tells of these alone."""
+    if isinstance(work, TestWork):
+        return work
+    orders = tuple(order for order in work.orders if order.key not in tests)
+    return replace(work, orders=orders, name=pack_name(orders))
 
 
 @dataclass(slots=True, eq=False)
@@ -162,3 +241,112 @@ class NodeSlots:
         place.has_slot = True
         self._running.append(place)
         place.turn.set()
+
+
+class GivingWay:
+    """Has long dispatches give way to other runs, which have had less of their node.
+
+    It looks when somebody comes or goes, and again for as long as another run waits there.
+    """
+
+    def __init__(self, slots: NodeSlots, on_death: Callable[[str, BaseException], None]) -> None:
+        self._slots = slots
+        self._background = Background(on_death)
+        self._looks_again = False
+        slots.on_change = self._look
+
+    def _look(self) -> None:
+        if not self._looks_again and self._slots.make_room():
+            self._looks_again = True
+            self._background.later(KEEP_SECONDS / 2, self._look_again)
+
+    def _look_again(self) -> None:
+        self._looks_again = False
+        self._look()
+
+    async def close(self) -> None:
+        """Look no more."""
+        await self._background.end()
+
+
+@dataclass(slots=True)
+class _Question:
+    """What the driver was asked about a dispatch, with the dispatches that have come since."""
+
+    answered: asyncio.Future[None]
+    arrived: set[str] = field(default_factory=set)
+    waits_for: str | None = None
+
+
+class NextItems:
+    """Finds what a slot runs after the batch that it is at: pytest has to know it before the last item begins.
+
+    It is in the dispatch itself, or among those that wait on this node, or the driver is asked.
+
+    Args:
+        slots: those of the node.
+        ask: sends the question about a dispatch; its answer is a dispatch that came, or that there is none.
+    """
+
+    def __init__(
+        self, slots: NodeSlots, ask: Callable[[str], None], patience_seconds: float = PATIENCE_SECONDS
+    ) -> None:
+        self._slots = slots
+        self._ask = ask
+        self._patience_seconds = patience_seconds
+        self._asked: dict[str, _Question] = {}
+        self._given_up = False
+
+    async def find(self, key: str, place: Place, spec: PytestSpec) -> PytestOrder | None:
+        """The item of this session that the slot of a dispatch runs after what it has begun, which is then a promise.
+
+        None where it goes on with something else, or where nothing is known. To ask again is to hear the same.
+        """
+        if place.under_way.has_more:
+            return place.under_way.promise_first(spec)
+        if self._slots.next_after(place) is None:
+            await self._ask_driver(key)
+        heir = self._slots.next_after(place)
+        if heir is None or self._given_up or not place.has_slot:
+            return None
+        order = heir.under_way.promise_first(spec)
+        if order is not None:
+            self._slots.reserve(place, heir)
+        return order
+
+    def note_arrival(self, key: str, after: str | None) -> None:
+        """A dispatch has come: to follow another one, or to wait for any slot."""
+        for asked, question in list(self._asked.items()):
+            question.arrived.add(key)
+            if asked == after or question.waits_for == key:
+                self.forget(asked)
+
+    def note_decline(self, key: str, coming: str | None) -> None:
+        """The driver sends nothing to follow a dispatch; `coming`, for any slot, was on its way when it was asked."""
+        question = self._asked.get(key)
+        if question is None:
+            return
+        if coming is None or coming in question.arrived:
+            self.forget(key)
+        else:
+            question.waits_for = coming
+
+    def forget(self, key: str) -> None:
+        """Nothing more is to be heard about a dispatch."""
+        question = self._asked.pop(key, None)
+        if question is not None and not question.answered.done():
+            question.answered.set_result(None)
+
+    def give_up(self) -> None:
+        """The run is stopped: nothing follows."""
+        self._given_up = True
+        for key in list(self._asked):
+            self.forget(key)
+
+    async def _ask_driver(self, key: str) -> None:
+        if self._given_up:
+            return
+        if key not in self._asked:
+            self._asked[key] = _Question(asyncio.get_running_loop().create_future())
+            self._ask(key)
+        await asyncio.wait({self._asked[key].answered}, timeout=self._patience_seconds)

@@ -7,6 +7,7 @@ import contextlib
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -19,15 +20,11 @@ from pulseq.execution.executor import Executor
 from pulseq.execution.pytest_lines import AskNext
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptOrder, AttemptResult, Key, Reason
-from pulseq.node.attempt_ends import AttemptEnds
-from pulseq.node.dispatch_under_way import DispatchUnderWay
-from pulseq.node.machine_memory import Kills, MachineMemory
-from pulseq.node.machine_want import MachineWant
-from pulseq.node.next_items import NextItems
-from pulseq.node.node_slots import NodeSlots, Place
-from pulseq.node.outbox import Outbox
+from pulseq.node.machine_failures import Kills, MachineMemory, MachineWant
+from pulseq.node.node_slots import DispatchUnderWay, NextItems, NodeSlots, Place
 from pulseq.node.path_translation import PathTranslation
 from pulseq.node.surroundings import Surroundings
+from pulseq.node.telling import AttemptEnds, Outbox
 from pulseq.orchestration.task_runs import TaskRuns
 from pulseq.protocol.from_node import (
     AttemptEnd,
@@ -149,7 +146,7 @@ class RunOnNode:
             for work, task_run_id in under_way:
                 if self._cancelled:
                     break
-                await self._task_runs.perform(work, _Performer(self, dispatch.key, place), task_run_id)
+                await self._task_runs.perform(work, partial(self._perform, dispatch.key, place, work), task_run_id)
                 await self._spare(dispatch)
         except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
             trouble = f"{type(error).__name__}: {error}"
@@ -183,10 +180,6 @@ class RunOnNode:
         self.tell(NextAsked(key, frozenset(self._places)))
         self._outbox.flush()
 
-    async def next_item(self, key: str, place: Place, spec: PytestSpec) -> PytestOrder | None:
-        """What its slot runs after the last batch of this dispatch that was begun, should that be known."""
-        return await self._next_items.find(key, place, spec)
-
     async def give_back(self, key: str, tests: frozenset[Key]) -> None:
         """Give back those of these tests, the last ones of a dispatch, that have not begun, and tell which."""
         place = self._places.get(key)
@@ -209,9 +202,11 @@ class RunOnNode:
         if dispatch.key in self._places and len(dispatch.keys) > 1:
             self._background.start(self.give_back(dispatch.key, dispatch.keys), f"giving back dispatch {dispatch.key}")
 
-    async def perform(self, work: Work, *, retry: int, task_run: str, ask_next: AskNext) -> list[AttemptResult]:
-        """One go at a piece of work; called by its Prefect task, once per try."""
+    async def _perform(self, key: str, place: Place, work: Work, retry: int, task_run: str) -> list[AttemptResult]:
+        """One go at a piece of work of a dispatch; called by its Prefect task, once per try."""
         if isinstance(work, PytestWork):
+            # Asked what its slot runs after the last batch of the dispatch that was begun.
+            ask_next = partial(self._next_items.find, key, place, work.spec)
             return await self._perform_items(work, retry, task_run, ask_next)
         return [await self._perform_test(work, retry, task_run)]
 
@@ -383,22 +378,6 @@ class RunOnNode:
         await self._ends.close()
         await self._task_runs.close()
         self._outbox.flush()
-
-
-class _Performer:
-    """A run on this node as the tasks of one dispatch see it."""
-
-    def __init__(self, run: RunOnNode, key: str, place: Place) -> None:
-        self._run = run
-        self._key = key
-        self._place = place
-
-    async def perform(self, work: Work, *, retry: int, task_run: str) -> list[AttemptResult]:
-        async def ask_next() -> PytestOrder | None:
-            assert isinstance(work, PytestWork)
-            return await self._run.next_item(self._key, self._place, work.spec)
-
-        return await self._run.perform(work, retry=retry, task_run=task_run, ask_next=ask_next)
 
 
 async def _see_through(outcome: asyncio.Future[AttemptResult]) -> AttemptResult:

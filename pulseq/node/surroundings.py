@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import pwd
 import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,12 +29,13 @@ class Surroundings:
     Attributes:
         base: what interpreters are started with, as far as it is not ours.
         variables: what bodies have besides; what a test says itself goes before them.
-        blotter: blots out secrets; None where there are none.
+        secrets: the texts that are to be blotted out, and `blotter` does so; None where there are none.
         like_a_login: whether the base is that of a login, whatever the node was started with.
     """
 
     base: Mapping[str, str] = field(repr=False)
     variables: Mapping[str, str] = field(repr=False)
+    secrets: Sequence[str] = field(default=(), repr=False)
     blotter: Blotter | None = field(default=None, repr=False)
     like_a_login: bool = False
 
@@ -47,7 +48,8 @@ class Surroundings:
         """
         base = login_environment(os.environ) if asked.like_a_login else os.environ
         blotter = make_blotter(asked.secrets)
-        return cls({**base, **own}, {**asked.variables, **own}, blotter, asked.like_a_login)
+        secrets = () if blotter is None else blotter.forms
+        return cls({**base, **own}, {**asked.variables, **own}, secrets, blotter, asked.like_a_login)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -56,11 +58,6 @@ class Surroundings:
             **{name: value for name, value in self.base.items() if not name.startswith(PRIVATE_PREFIXES)},
             **self.variables,
         }
-
-    @property
-    def secrets(self) -> list[str]:
-        """The texts that are to be blotted out."""
-        return [] if self.blotter is None else self.blotter.forms
 
 
 def login_environment(environment: Mapping[str, str], machine: Path = _ETC_ENVIRONMENT) -> dict[str, str]:

@@ -17,8 +17,7 @@ from multiprocessing.connection import Connection
 
 from pulseq.errors import InfrastructureError
 from pulseq.models import Priority
-from pulseq.node.dispatch_under_way import DispatchUnderWay
-from pulseq.node.node_slots import NodeSlots, Place
+from pulseq.node.node_slots import DispatchUnderWay, NodeSlots, Place
 from pulseq.processes.loopback import direct_settings
 from pulseq.protocol.to_node import RunTask
 from pulseq.protocol.work import Dispatch

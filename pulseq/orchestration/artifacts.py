@@ -11,7 +11,7 @@ from uuid import UUID
 from prefect.client.schemas.actions import ArtifactCreate, ArtifactUpdate
 
 from pulseq.orchestration.prefect_client import open_client
-from pulseq.protocol.names import shown_name
+from pulseq.protocol.work import shown_name
 
 _NOT_IN_A_KEY = re.compile(r"[^a-z0-9]+")
 _LONGEST_KEY = 100

@@ -26,7 +26,7 @@ from pulseq.background import Background
 from pulseq.errors import InfrastructureError
 from pulseq.orchestration.prefect_client import open_client
 from pulseq.orchestration.task_run_events import FINAL, Resource, event_of, final_state
-from pulseq.orchestration.tasks import NODE_LOST
+from pulseq.orchestration.task_runs import NODE_LOST
 from pulseq.protocol.from_node import TICK_SECONDS, TaskRunState
 
 logger = logging.getLogger("pulseq.prefect")

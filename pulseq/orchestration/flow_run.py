@@ -31,7 +31,7 @@ from prefect.states import Cancelled, Completed, Crashed, Failed
 
 from pulseq.orchestration.task_runner import NodeTaskRunner
 from pulseq.processes.loopback import loopback_settings, without_proxy
-from pulseq.protocol.names import shown_name
+from pulseq.protocol.work import shown_name
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from pulseq.marks import NodeMark
 from pulseq.models import Liveness
 from pulseq.orchestration.run_events import tell_events
 from pulseq.protocol.clock_offset import ClockOffset, say_offset
-from pulseq.protocol.names import shown_name
+from pulseq.protocol.work import shown_name
 
 ARTIFACT_KEY = "node-health"
 CHANGED_EVENT = "pulseq.node.changed"

@@ -13,7 +13,7 @@ from prefect.states import Completed, Failed
 
 from pulseq.marks import NodeMark
 from pulseq.orchestration.run_events import tell_events
-from pulseq.protocol.names import shown_name
+from pulseq.protocol.work import shown_name
 
 MARKED_EVENT = "pulseq.node.marked"
 

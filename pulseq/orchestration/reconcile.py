@@ -30,9 +30,9 @@ from pulseq.orchestration.ending import ending_of
 from pulseq.orchestration.flow_run import RETRIES_OF_A_CONFIGURED_API, FlowRunEnding, state_for, use_api
 from pulseq.orchestration.prefect_client import open_client
 from pulseq.orchestration.task_run_events import FINAL, event_of, final_state, flow_run_resource
-from pulseq.orchestration.tasks import NODE_LOST, state_of, task_for
+from pulseq.orchestration.task_runs import NODE_LOST, state_of, task_for
 from pulseq.ownership import write_own
-from pulseq.protocol.names import shown_name
+from pulseq.protocol.work import shown_name
 from pulseq.reports.tally import count_closed
 from pulseq.results.flow_runs import FlowRunStory, TaskRunStory, is_being_written, read_flow_runs
 from pulseq.results.journal import journals_in

@@ -8,7 +8,7 @@ from typing import Any
 from uuid import uuid4
 
 from pulseq.orchestration.prefect_client import open_client
-from pulseq.protocol.names import shown_name
+from pulseq.protocol.work import shown_name
 
 RUN_STARTED = "pulseq.run.started"
 RUN_FINISHED = "pulseq.run.finished"

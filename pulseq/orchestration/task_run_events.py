@@ -12,9 +12,9 @@ from prefect.client.schemas.objects import State
 from prefect.states import Failed
 
 from pulseq.models import Reason
-from pulseq.orchestration.tasks import task_for
+from pulseq.orchestration.task_runs import task_for
 from pulseq.protocol.from_node import TaskRunState
-from pulseq.protocol.names import shown_name
+from pulseq.protocol.work import shown_name
 
 FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 

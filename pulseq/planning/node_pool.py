@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
-from pulseq.planning.choosing import Rank
-from pulseq.planning.queued import NodeLoad, NodeOffer
+from pulseq.planning.queued import NodeOffer
+from pulseq.planning.strategies import NodeLoad, Rank
 
 
 @dataclass(slots=True, eq=False)

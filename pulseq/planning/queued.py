@@ -52,26 +52,3 @@ class NodeOffer:
     slots: int
     capabilities: Mapping[str, CapabilityValue]
     slowness: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class NodeLoad:
-    """How busy a node is, as a strategy ranks it.
-
-    Attributes:
-        used: slots taken.
-        given: tests it was given so far in this run.
-        order: its place among the nodes, for ties.
-        slowness: what tests take there, as a multiple of what they take in the median.
-    """
-
-    slots: int
-    used: int
-    given: int
-    order: int
-    slowness: float = 1.0
-
-    @property
-    def load(self) -> float:
-        """Share of its slots that is taken; above 1 where dispatches wait there already."""
-        return self.used / self.slots

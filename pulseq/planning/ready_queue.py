@@ -12,12 +12,11 @@ from operator import attrgetter
 
 from pulseq.fleet import Strategy
 from pulseq.models import CapabilityValue
-from pulseq.planning.choosing import STRATEGIES
 from pulseq.planning.node_pool import NodePool, PooledNode
-from pulseq.planning.pace import Pace
-from pulseq.planning.packing import DispatchFill, PackLimits, expected
-from pulseq.planning.queued import NodeLoad, NodeOffer, QueuedTest
+from pulseq.planning.packing import DispatchFill, Pace, PackLimits, expected
+from pulseq.planning.queued import NodeOffer, QueuedTest
 from pulseq.planning.requirement_class import NANOSECONDS, RequirementClass, Sum
+from pulseq.planning.strategies import STRATEGIES, NodeLoad
 
 #: Behind something this short anything may wait.
 _SHORT_WAIT_SECONDS = 1.0

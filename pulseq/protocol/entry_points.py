@@ -1,4 +1,4 @@
-"""What Dask is asked to run on a node: two functions, by name, with bytes as their only argument.
+"""What Dask knows of driver and nodes: two functions that it runs there, and the names of all that it keeps for them.
 
 Nothing heavy is imported here: the scheduler unpickles references to these functions too.
 """
@@ -6,6 +6,13 @@ Nothing heavy is imported here: the scheduler unpickles references to these func
 from __future__ import annotations
 
 from typing import Protocol, TypeAlias
+
+#: On which a scheduler tells drivers that nodes have come or gone, and that one was marked (the event `MARKED`).
+NODE_TOPIC = "pulseq-nodes"
+MARKED = "marked"
+#: Where marks of nodes are in its metadata, by the ids of nodes.
+MARKS_KEY = "pulseq-marks"
+
 
 #: What a node answers to those that connect to it themselves, as `take_message` does to what the scheduler passes on.
 TAKE_DIRECTLY = "pulseq_take"
@@ -33,6 +40,11 @@ _node: NodeEnd | None = None
 def task_key(run_id: str, name: str) -> TaskKey:
     """What Dask knows a dispatch by, or a task of anybody's flow. A tuple: a text would be a new kind of task each."""
     return ("pulseq-test", run_id, name)
+
+
+def run_topic(run_id: str) -> str:
+    """The topic on which nodes send their reports to the driver of a run."""
+    return f"pulseq-run-{run_id}"
 
 
 def register_node(node: NodeEnd) -> None:

@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from pulseq.artifacts import LeftFile
 from pulseq.models import AttemptResult, Key
-from pulseq.protocol.coding import PROTOCOL, ProtocolError, decode, encode
+from pulseq.protocol.coding import PROTOCOL, ProtocolError, decode
 from pulseq.pytest_sessions import SessionResult
 
 
@@ -168,20 +168,6 @@ class Report(Struct, frozen=True):
     protocol: int = PROTOCOL
 
 
-def encode_report(report: Report) -> bytes:
-    """A report as it travels."""
-    return encode(report)
-
-
-def decode_report(data: bytes) -> Report:
-    """The report that travelled so.
-
-    Raises:
-        ProtocolError: it is none, or of another protocol.
-    """
-    return decode(data, Report)
-
-
 class Sender(Struct, frozen=True):
     """Who says a report."""
 
@@ -195,8 +181,3 @@ def sender_of(data: bytes) -> Sender | None:
         return decode(data, Sender)
     except ProtocolError:
         return None
-
-
-def run_topic(run_id: str) -> str:
-    """The Dask topic on which nodes send their reports to the driver of a run."""
-    return f"pulseq-run-{run_id}"

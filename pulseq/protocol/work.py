@@ -1,4 +1,4 @@
-"""What a driver sends a node to run: dispatches, which carry task runs, which carry tests."""
+"""What a driver sends a node to run: dispatches, which carry task runs, which carry tests; and their names."""
 
 from __future__ import annotations
 
@@ -10,6 +10,11 @@ from msgspec import Struct
 
 from pulseq.models import Key, TestCase
 from pulseq.pytest_sessions import PytestOrder, PytestSpec, name_pack
+
+#: Longer names of task runs and flow runs are cut; the journal and the database have them whole.
+MAX_NAME_CHARACTERS = 500
+#: Marks that say how pytest is to run an item, and not what it is.
+_PYTESTS_OWN = frozenset({"parametrize", "usefixtures", "filterwarnings", "skip", "skipif", "xfail"})
 
 
 class TestWork(Struct, frozen=True, tag="test"):
@@ -87,3 +92,33 @@ class Dispatch(Struct, frozen=True, tag="dispatch"):
 def pack_name(orders: Sequence[PytestOrder]) -> str:
     """The name of a task run of items of one file or of several."""
     return orders[0].test_id if len(orders) == 1 else name_pack([order.nodeid for order in orders])
+
+
+def shown_name(name: str) -> str:
+    """A name as Prefect can take it: an event of over 1.5 MB, or text that is no UTF-8, ends the task run."""
+    return _cut(name, MAX_NAME_CHARACTERS).encode("utf-8", "backslashreplace").decode()
+
+
+def _cut(text: str, most: int) -> str:
+    return text if len(text) <= most else f"{text[: most - 1]}…"
+
+
+def name_task_run(tests: str, node_id: str | None, cases: Sequence[TestCase]) -> str:
+    """The name of a task run, by which Prefect's pages find it: its tests, then node, priority and labels.
+
+    As in `checkout @ node1, critical, smoke`: a tag would cost a request to the server before each test.
+
+    Args:
+        tests: what its tests are called.
+        node_id: None where no node took them.
+        cases: its tests; told are the highest priority and the labels that all of them have.
+    """
+    priority = max(case.priority for case in cases).word
+    first, *others = (case.labels for case in cases)
+    shared = [
+        label if value is True else f"{label}={value}"
+        for label, value in first.items()
+        if label not in _PYTESTS_OWN and all(other is first or other.get(label) == value for other in others)
+    ]
+    place = f" @ {_cut(', '.join([node_id or 'no node', priority, *shared]), MAX_NAME_CHARACTERS // 2)}"
+    return f"{_cut(tests, MAX_NAME_CHARACTERS - len(place))}{place}"

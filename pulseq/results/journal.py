@@ -21,8 +21,7 @@ from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import Event
 from pulseq.ownership import make_own_directory, open_own
 from pulseq.records import RunRecord, fold
-from pulseq.results.codec import DamagedLine, JournalEntry, decode_line, encode_stamped
-from pulseq.results.json_text import number
+from pulseq.results.codec import DamagedLine, JournalEntry, decode_line, encode_stamped, number
 from pulseq.results.regular_file import expect_file
 
 JOURNAL_NAME = "journal.jsonl"

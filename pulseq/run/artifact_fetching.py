@@ -99,7 +99,7 @@ class ArtifactFetching:
     def take(self, node_id: str, end: AttemptEnd) -> None:
         """An attempt has ended and left files on its node."""
         node = self.nodes.get(node_id)
-        if node is None or not end.artifacts:
+        if node is None:
             return
         self._files_left += len(end.artifacts)
         self._bytes_left += sum(file.bytes for file in end.artifacts)

@@ -8,7 +8,7 @@ from msgspec import structs
 
 from pulseq.bounds import bound_id
 from pulseq.events import AttemptStarted, Event, RunNote, TestClosed, TestExpanded
-from pulseq.execution.metrics import measured_metrics
+from pulseq.execution.attempt_result import measured_metrics
 from pulseq.models import AttemptResult, Key, Reason, Status, TestCase
 from pulseq.protocol.from_node import CasesFound
 from pulseq.run.ledger import Ledger
@@ -36,18 +36,14 @@ class CommandCases:
         """Keep what was found in the files of an attempt until its result is there."""
         self._found[found.test_id, found.variant] = found
 
-    def has(self, key: Key) -> bool:
-        """Whether files of a command have been told of, and not its result."""
-        return key in self._found
-
     def book(self, result: AttemptResult) -> bool:
-        """The result of an attempt whose files were told of; whether this was all of it.
+        """The result of an attempt; whether this was all of it, since its files were told of.
 
         It was not where another attempt follows, or where nobody waits for this one any more.
         """
-        found = self._found.pop(result.key)
+        found = self._found.pop(result.key, None)
         command = self.ledger.record.tests.get(result.key)
-        if command is None or not command.awaits(result):
+        if found is None or command is None or not command.awaits(result):
             return False
         self._note_all(self.ledger.case(result.key), found)
         said = self._said.get(result.key, {})

@@ -38,14 +38,13 @@ from pulseq.pytest_sessions import PytestSpec
 from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.command_cases import CommandCases
 from pulseq.run.expansion import session_row
-from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of
+from pulseq.run.in_flight import DispatchInFlight, InFlight, begun_of, build_dispatch
 from pulseq.run.incoming import Incoming
 from pulseq.run.ledger import Ledger, Next
 from pulseq.run.prefetch import Prefetch
 from pulseq.run.run_nodes import RunNodes
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.shipping import Shipping
-from pulseq.run.work_orders import build_dispatch
 from pulseq.run.work_stealing import WorkStealing
 
 logger = logging.getLogger("pulseq.dispatch")
@@ -57,7 +56,7 @@ class Dispatcher:
 
     Args:
         queue: decides what goes where.
-        on_end: called, once its result is booked, with each end of an attempt that a node tells.
+        on_left: called, once its result is booked, with each end of an attempt that left artifacts on its node.
         shipping: brings the run's project to nodes that get it.
         held: whether the end waits for `release` although every test has its verdict.
         variables: what bodies have of the caller's.
@@ -78,12 +77,14 @@ class Dispatcher:
     variables: CallersVariables = field(default_factory=CallersVariables)
     shipping: Shipping | None = None
     delivery: Delivery = field(default_factory=Delivery)
-    on_end: Callable[[str, AttemptEnd], None] = lambda node_id, end: None
+    on_left: Callable[[str, AttemptEnd], None] = lambda node_id, end: None
     nodes: RunNodes = field(init=False)
     in_flight: InFlight = field(default_factory=InFlight)
     _stealing: WorkStealing = field(init=False)
     _prefetch: Prefetch = field(init=False)
-    _cases: CommandCases = field(init=False)
+    _asked: list[tuple[str, NextAsked]] = field(default_factory=list)
+    #: As soon as a node has told of some.
+    _cases: CommandCases | None = None
     _incoming: Incoming = field(init=False)
     _dispatched: int = 0
     _admitting: bool = True
@@ -108,12 +109,12 @@ class Dispatcher:
         )
         tell, blotter = self.ledger.tell, self.variables.blotter()
         self._incoming = Incoming(self.cluster, self.nodes.clocks, tell, self.give_up, blotter)
-        self._cases = CommandCases(self.ledger)
         self._stealing = WorkStealing(self.in_flight, self.queue, self._ask_back)
         self._prefetch = Prefetch(self.in_flight, self.queue, self.ledger, self._send, self._decline)
 
     def _follow(self, event: Event) -> None:
-        self._cases.follow(event)
+        if self._cases is not None:
+            self._cases.follow(event)
         self._changed.set()  # it may have been the last that was waited for
 
     def _ask_back(self, key: str, node_id: str, tests: list[Key]) -> None:
@@ -143,10 +144,6 @@ class Dispatcher:
         self.ledger.note_ready(key)
         self.queue.add(self.ledger.case(key), alone=alone, avoid=self.ledger.test(key).lost_on)
         self._changed.set()
-
-    def add_node(self, node: LiveNode) -> None:
-        """A node has come."""
-        self.nodes.join(node)
 
     def heed_mark(self, mark: NodeMark) -> None:
         """A node is to have nothing more, or tests again; what one that is drained has not begun is taken back."""
@@ -189,13 +186,14 @@ class Dispatcher:
                     self.nodes.note_waiting(requirements, count)
                 for pick in self.queue.picks():
                     self._send(pick)
-            self._prefetch.answer(admitting=self._admitting)  # after what is idle has had its own
-            if self._admitting:
-                self._stealing.look(time.monotonic())
-            elif not self.in_flight:
+            while self._asked:  # after what is idle has had its own
+                self._prefetch.answer(*self._asked.pop(0), admitting=self._admitting)
+            if not (self._admitting or self.in_flight):
                 return
+            steals = self._admitting and self.queue.has_idle_slots
+            look_seconds = self._stealing.look(time.monotonic()) if steals else None
             if self._goes_on:  # what no node fits may have been the last
-                await self._wait()
+                await self._wait(look_seconds)
 
     @property
     def _goes_on(self) -> bool:
@@ -216,8 +214,8 @@ class Dispatcher:
         self.held = False
         self._changed.set()
 
-    async def _wait(self) -> None:
-        ends = (self.queue.seconds_left(time.monotonic()), self._stealing.seconds_left())
+    async def _wait(self, look_seconds: float | None) -> None:
+        ends = (self.queue.seconds_left(time.monotonic()), look_seconds)
         timeout = min((one for one in ends if one is not None), default=None)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout):
@@ -281,12 +279,14 @@ class Dispatcher:
             case AttemptStart():
                 self._begin(node_id, message)
             case CasesFound():
+                self._cases = self._cases or CommandCases(self.ledger)
                 self._cases.take(message)
             case AttemptEnd(result):
                 known = self.ledger.record.tests.get(result.key)
                 sent_at = known.sent.sent_at if known is not None and known.sent is not None else None
                 self._book(self.nodes.clocks.placed(node, result, sent_at, self.ledger.clock()))
-                self.on_end(node_id, message)
+                if message.artifacts:
+                    self.on_left(node_id, message)
             case TaskRunState():
                 self.delivery.put(message)
             case DispatchDone():
@@ -300,7 +300,7 @@ class Dispatcher:
             case SessionEnd():
                 self._end_session(node_id, message)
             case NextAsked():
-                self._prefetch.ask(node_id, message)
+                self._asked.append((node_id, message))
             case TestsGivenBack():
                 for test in self._stealing.take(message, self.ledger):
                     if self._admitting:
@@ -317,7 +317,7 @@ class Dispatcher:
         key, dispatch = result.key, self._carrier_of(result.key)
         result = self.ledger.with_queue_time(result)
         following = Next.CLOSED
-        if not (self._cases.has(key) and self._cases.book(result)):
+        if self._cases is None or not self._cases.book(result):
             queued = dispatch.tests.get(key) if dispatch is not None else None
             if queued is not None and result.reason not in INFRASTRUCTURE_REASONS:
                 self.queue.learn(queued, result.duration)

@@ -18,7 +18,7 @@ from pulseq.events import RunNote
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import Suite
 from pulseq.planning.expected import ExpectedDurations, History, slowness_of
-from pulseq.protocol.from_node import run_topic
+from pulseq.protocol.entry_points import run_topic
 from pulseq.results.database import Database
 from pulseq.results.history import measured_durations
 from pulseq.results.lineage import Lineage
@@ -105,7 +105,7 @@ class Driver:
             suite.artifacts_limit,
             log.emit,
         )
-        self.dispatcher.on_end = self._artifacts.take
+        self.dispatcher.on_left = self._artifacts.take
         self.dispatcher.nodes.before_leave = self._artifacts.settle
         self._health = RunHealth(self.cluster, self.dispatcher.nodes, log.emit, framework)
         self.background = Background()
@@ -144,7 +144,7 @@ class Driver:
         address = self.options.scheduler if local is None else await local.join()
         credentials = self.options.credentials if local is None else local.credentials
         assert address is not None
-        self.cluster.on_joined = self.dispatcher.add_node
+        self.cluster.on_joined = self.dispatcher.nodes.join
         self.cluster.on_left = self.dispatcher.lose_node
         self.cluster.on_marked = self.dispatcher.heed_mark
         self.cluster.on_lost = self._scheduler_lost

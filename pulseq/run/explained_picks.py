@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from pulseq.capabilities import describe_requirements, match
 from pulseq.fleet import Strategy
 from pulseq.models import CapabilityValue
-from pulseq.planning.queued import NodeLoad, NodeOffer
+from pulseq.planning.queued import NodeOffer
+from pulseq.planning.strategies import NodeLoad
 
 Requirements = Mapping[str, CapabilityValue]
 

@@ -34,24 +34,17 @@ class Prefetch:
         self._ledger = ledger
         self._send = send
         self._decline = decline
-        self._asked: list[tuple[str, NextAsked]] = []
 
-    def ask(self, node_id: str, question: NextAsked) -> None:
-        """A node wants to know; it is told at the next `answer`."""
-        self._asked.append((node_id, question))
-
-    def answer(self, *, admitting: bool) -> None:
-        """Answer all that was asked; nothing follows where nothing more is sent."""
-        asked, self._asked = self._asked, []
-        for node_id, question in asked:
-            if self._in_flight.follower_of(question.key) is not None:
-                continue  # it is on its way
-            coming = self._on_its_way(node_id, question)
-            pick = self._pick(node_id, question.key) if admitting and coming is None else None
-            if pick is None:
-                self._decline(question.key, node_id, coming)
-            else:
-                self._send(pick, question.key)
+    def answer(self, node_id: str, question: NextAsked, *, admitting: bool) -> None:
+        """Answer a node, once what is idle has had its own; nothing follows where nothing more is sent."""
+        if self._in_flight.follower_of(question.key) is not None:
+            return  # it is on its way
+        coming = self._on_its_way(node_id, question)
+        pick = self._pick(node_id, question.key) if admitting and coming is None else None
+        if pick is None:
+            self._decline(question.key, node_id, coming)
+        else:
+            self._send(pick, question.key)
 
     def _on_its_way(self, node_id: str, question: NextAsked) -> str | None:
         """What will wait there for any slot, and the node has not got yet: the first of it."""

@@ -10,7 +10,7 @@ from pulseq.events import Event, TestClosed
 from pulseq.models import Key, Reason, Status
 from pulseq.orchestration.task_run_events import failed_at_once
 from pulseq.protocol.from_node import TaskRunState
-from pulseq.protocol.names import name_task_run
+from pulseq.protocol.work import name_task_run
 from pulseq.reports.wording import say_test
 from pulseq.run.ledger import Ledger
 from pulseq.safe_text import safe_line

@@ -61,16 +61,13 @@ class WorkStealing:
         #: Of those that had answered with nothing, when they may be asked again.
         self._not_before: dict[str, float] = {}
         self._next_look = float("-inf")
-        self._looks_again = False
 
-    def look(self, now: float) -> None:
-        """Ask for what is worth it; does nothing while no slot is idle."""
-        self._looks_again = False
-        if not self._queue.may_steal or not self._queue.has_idle_slots:
-            return
+    def look(self, now: float) -> float | None:
+        """Ask for what is worth it, for the slots that are idle; seconds until another look, should nothing happen."""
+        if not self._queue.may_steal:
+            return None
         if now < self._next_look:
-            self._looks_again = True
-            return
+            return _PAUSE_SECONDS
         began = time.monotonic()
         self._forget_old(now)
         lanes = self._slot_queues(now)
@@ -78,9 +75,9 @@ class WorkStealing:
         counts = share_out([self._as_lane(lane) for lane in lanes], idle - len(self._asked))
         for lane, count in zip(lanes, counts, strict=True):
             self._ask_back(lane.units[len(lane.units) - count :], now)
-        self._looks_again = bool(self._not_before)
         # A large fleet takes long to look at: a tenth of the time at most goes into that.
         self._next_look = now + max(_PAUSE_SECONDS / 10, 10 * (time.monotonic() - began))
+        return _PAUSE_SECONDS if self._not_before else None
 
     def take_back(self, node_id: str) -> None:
         """Ask a node for all that it has not begun, whether others are idle or not: it is being drained."""
@@ -117,10 +114,6 @@ class WorkStealing:
         if not tests:  # left alone for a while
             self._not_before[answer.key] = time.monotonic() + _PAUSE_SECONDS
         return [test for key, test in tests.items() if ledger.give_back(key)]
-
-    def seconds_left(self) -> float | None:
-        """Until it is worth another look, should nothing happen."""
-        return _PAUSE_SECONDS if self._looks_again else None
 
     def _forget_old(self, now: float) -> None:
         under_way = self._in_flight.by_key

@@ -11,7 +11,7 @@ from distributed import Scheduler
 
 from pulseq.cluster.cluster import Cluster
 from pulseq.protocol.coding import PROTOCOL
-from pulseq.protocol.names import NODE_TOPIC
+from pulseq.protocol.entry_points import NODE_TOPIC
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
 PATIENCE_SECONDS = 60.0

@@ -12,7 +12,7 @@ from pulseq.cluster.health import reach_scheduler
 from pulseq.cluster.marks import decode_marks, read_marks, write_marks
 from pulseq.errors import InfrastructureError
 from pulseq.marks import MOST_WHY_CHARACTERS, MarkState, NodeMark
-from pulseq.protocol.names import MARKS_KEY
+from pulseq.protocol.entry_points import MARKS_KEY
 from tests.dask_nodes import open_scheduler
 
 DRAINING = NodeMark("n", MarkState.DRAINING, "firmware", "anna@desk", 5.0)

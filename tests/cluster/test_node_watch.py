@@ -7,7 +7,7 @@ from typing import Any
 
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.protocol.coding import PROTOCOL
-from pulseq.protocol.names import NODE_TOPIC
+from pulseq.protocol.entry_points import NODE_TOPIC
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
 

@@ -10,7 +10,7 @@ from distributed import Client, get_worker
 from distributed.worker_state_machine import SecedeEvent
 
 from pulseq.cluster.retire_watch import RetireWatch
-from pulseq.protocol.names import MARKS_KEY
+from pulseq.protocol.entry_points import MARKS_KEY
 from tests.dask_nodes import open_node, open_scheduler
 
 

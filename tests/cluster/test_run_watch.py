@@ -12,8 +12,7 @@ from hypothesis import strategies as st
 from pulseq.cluster.run_watch import DRIVERS_KEY, RunWatch, driver_name, run_of
 from pulseq.protocol import entry_points
 from pulseq.protocol.coding import decode, encode
-from pulseq.protocol.entry_points import register_node
-from pulseq.protocol.from_node import run_topic
+from pulseq.protocol.entry_points import register_node, run_topic
 from pulseq.protocol.to_node import LeaveRun, Order
 from tests.dask_nodes import open_node, open_scheduler
 

@@ -39,8 +39,8 @@ SPECS = {entry: PytestSpec("r", entry, ("tests",), (), False, ".", None) for ent
 class Prefect:
     """Performs each piece of work once."""
 
-    async def perform(self, work: PytestWork, performer: Any, task_run_id: UUID) -> None:
-        await performer.perform(work, retry=0, task_run=str(task_run_id))
+    async def perform(self, work: PytestWork, perform: Any, task_run_id: UUID) -> None:
+        await perform(0, str(task_run_id))
 
     async def leave(self) -> None:
         return None

@@ -71,7 +71,7 @@ class Fleet:
         queue = RunQueue(FrameworkConfig(heartbeat_interval=0.5, node_timeout=3.0))
         self.ledger = self.events.ledger()
         self.dispatcher = Dispatcher("r", self.cluster, cast(Any, self), self.ledger, queue, specs={"p": SPEC})
-        self.cluster.on_joined, self.cluster.on_left = self.dispatcher.add_node, self.dispatcher.lose_node
+        self.cluster.on_joined, self.cluster.on_left = self.dispatcher.nodes.join, self.dispatcher.lose_node
         self.health = RunHealth(self.cluster, self.dispatcher.nodes, self.events.emit, FrameworkConfig())
         self.watch = HealthWatch(rule, "tcp://s")
 

@@ -1,6 +1,8 @@
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from pulseq.execution.attempt_result import from_message, order_message, without_body
+from pulseq.execution.attempt_result import from_message, join_metrics, measured_metrics, order_message, without_body
 from pulseq.models import AttemptOrder, CommandBody, HttpBody, Reason, Status, TestCase
 
 MESSAGE = {
@@ -68,3 +70,29 @@ def test_an_attempt_of_which_nothing_is_known_has_its_metrics_all_the_same():
 def test_an_order_says_what_to_run(body):
     message = order_message(AttemptOrder("r", TestCase("t", body)), node_id="n", temp_root="/t", python_folder="/p")
     assert (message["kind"], message["test_id"], message["timeout"]) == (body.kind, "t", None)
+
+
+MEASURED = measured_metrics(duration=2.0, response_time=0.5, memory_usage=3.0, cpu_usage=25.0)
+NAMES = st.sampled_from([*MEASURED, "rows", "Duration", "queries"])
+
+
+@given(st.dictionaries(NAMES, st.floats(allow_nan=False, allow_infinity=False)), st.lists(NAMES, unique=True))
+def test_what_was_measured_stands_and_every_other_report_is_taken(reported, expected):
+    metrics, warnings = join_metrics(MEASURED, reported, expected)
+    assert metrics == {**reported, **MEASURED}
+    overruled = [name for name in MEASURED if name in reported]
+    missing = [name for name in expected if name not in metrics]
+    assert len(warnings) == len(overruled) + len(missing)
+    assert all(f"the metric {name!r} is measured" in text for name, text in zip(overruled, warnings, strict=False))
+
+
+def test_a_report_that_is_not_taken_is_told_with_what_to_do():
+    _, warnings = join_metrics(MEASURED, {"cpu_usage": 1e9}, ())
+    assert warnings == (
+        "the metric 'cpu_usage' is measured by PulseQ, so the reported 1e+09 was not taken: "
+        "report it under another name",
+    )
+
+
+def test_a_response_time_that_was_not_measured_by_itself_is_the_duration():
+    assert measured_metrics(duration=2.0)["response_time"] == 2.0

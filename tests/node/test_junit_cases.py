@@ -12,8 +12,8 @@ import pytest
 from pulseq.bounds import MOST_ERROR_CHARACTERS
 from pulseq.execution.runtime.blotting import Blotter
 from pulseq.execution.runtime.found_files import Mark
-from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
-from pulseq.node.junit_cases import find_cases, leaves_cases, note_files
+from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
+from pulseq.node.junit_cases import find_cases, note_files
 from pulseq.protocol.from_node import CasesFound
 
 STARTED = time.time()
@@ -79,11 +79,6 @@ def test_a_case_says_why_it_did_not_pass(tmp_path: Path, child: str, status: Sta
     leave(tmp_path, f"<testsuite><testcase classname='A' name='b'>{child}</testcase></testsuite>")
     (case,) = find(tmp_path).cases
     assert (case.status, case.reason) == (status, reason)
-
-
-def test_only_a_command_with_a_glob_leaves_cases(tmp_path: Path) -> None:
-    tests = [java(tmp_path), TestCase("true", CommandBody(("true",))), TestCase("load", SimulateBody())]
-    assert [True, False, False] == [leaves_cases(test) for test in tests]
 
 
 def test_a_file_of_before_the_attempt_is_not_this_attempts_however_new_it_is(tmp_path: Path) -> None:

@@ -2,13 +2,25 @@
 
 from __future__ import annotations
 
-from hypothesis import settings
+import asyncio
+import dataclasses
+from collections.abc import Callable
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
+from msgspec.structs import replace
 
-from pulseq.node.dispatch_under_way import DispatchUnderWay
-from pulseq.node.node_slots import KEEP_SECONDS, NodeSlots, Place
-from pulseq.protocol.work import Dispatch
+from pulseq.models import Key, SimulateBody, TestCase
+from pulseq.node import node_slots
+from pulseq.node.node_slots import KEEP_SECONDS, DispatchUnderWay, GivingWay, NextItems, NodeSlots, Place
+from pulseq.protocol.from_node import TestsGivenBack
+from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
+from pulseq.pytest_sessions import PytestOrder, PytestSpec
+from tests.node.test_run_on_node import Node, settle
 
 
 def place(priority: int = 0, run: str = "r", given: list[str] | None = None) -> Place:
@@ -261,3 +273,313 @@ class SlotMachine(RuleBasedStateMachine):
 
 TestSlotMachine = SlotMachine.TestCase
 TestSlotMachine.settings = settings(max_examples=50, stateful_step_count=30)
+
+
+@pytest.fixture
+def hasty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(node_slots, "KEEP_SECONDS", 0.01)
+
+
+def nobody_dies(name: str, error: BaseException) -> None:
+    raise AssertionError(name) from error
+
+
+def _place(run: str, **more: Any) -> Place:
+    return Place(DispatchUnderWay(Dispatch("1", run, (), ())), 0, run, **more)
+
+
+@pytest.mark.usefixtures("hasty")
+def test_who_holds_a_slot_gives_back_after_a_while_though_nobody_comes_or_goes() -> None:
+    async def wait() -> None:
+        slots = NodeSlots(1)
+        keeping = GivingWay(slots, nobody_dies)
+        given = asyncio.Event()
+        slots.enter(_place("large", give_back=given.set))
+        slots.enter(_place("small"))
+        assert not given.is_set()
+        await asyncio.wait_for(given.wait(), 60)
+        await keeping.close()
+
+    asyncio.run(wait())
+
+
+@pytest.mark.usefixtures("hasty")
+def test_a_dispatch_gives_back_what_it_has_not_begun_and_the_driver_hears_which() -> None:
+    async def wait() -> list[str]:
+        node = Node()
+        keeping = GivingWay(node.slots, nobody_dies)
+        await node.get("1", "a", "b", "c")
+        small = _place("small")
+        node.slots.enter(small)
+        async with asyncio.timeout(60):
+            while not (back := [told for told in node.told if isinstance(told, TestsGivenBack)]):  # noqa: ASYNC110
+                await asyncio.sleep(0.001)
+        await node.end("a")
+        await node.end("b")  # pytest was told that it is next
+        await asyncio.gather(*node.handling)
+        assert small.has_slot
+        await keeping.close()
+        await settle()
+        return [test for told in back for test, _ in told.tests]
+
+    assert ["c"] == asyncio.run(wait())
+
+
+SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
+
+
+def single(name: str) -> TestWork:
+    return TestWork(name, TestCase(name, SimulateBody()), 1, 0)
+
+
+def pack(*names: str) -> PytestWork:
+    return PytestWork(
+        f"test_a.py ({len(names)} tests)", SPEC, tuple(PytestOrder(n, "", f"test_a.py::{n}") for n in names)
+    )
+
+
+def scope(*names: str) -> PytestWork:
+    return replace(pack(*names), whole=True)
+
+
+def under_way(*work: Work, without: frozenset[Key] = frozenset()) -> DispatchUnderWay:
+    return DispatchUnderWay(Dispatch("1", "r", work, tuple(uuid4() for _ in work)), without)
+
+
+def keys(names: str) -> frozenset[Key]:
+    return frozenset((name, "") for name in names)
+
+
+def names_of(dispatch: DispatchUnderWay) -> list[str]:
+    return [work.name for work, _ in dispatch]
+
+
+def test_what_has_not_begun_is_given_back() -> None:
+    dispatch = under_way(single("a"), single("b"), single("c"))
+    next(iter(dispatch))
+
+    assert dispatch.give_back(keys("abc")) == [("b", ""), ("c", "")]
+    assert names_of(dispatch) == []
+
+
+def test_a_pack_that_has_not_begun_gets_smaller_and_a_name_that_says_so() -> None:
+    dispatch = under_way(pack("a", "b", "c"))
+
+    assert dispatch.give_back(keys("c")) == [("c", "")]
+    assert names_of(dispatch) == ["test_a.py (2 tests)"]
+
+
+def test_of_the_pack_that_runs_its_runner_is_asked() -> None:
+    dispatch = under_way(pack("a", "b", "c"), single("d"))
+    next(iter(dispatch))
+
+    assert dispatch.give_back(keys("cd")) == [("d", "")]
+    assert {order.test_id for order in dispatch.orders_of(keys("cd"))} == {"c"}
+
+
+def test_a_single_item_is_never_asked_back_once_it_has_begun() -> None:
+    dispatch = under_way(pack("a"))
+    next(iter(dispatch))
+
+    assert dispatch.orders_of(keys("a")) == frozenset()
+
+
+def test_a_dispatch_that_comes_late_is_without_what_was_asked_back_before() -> None:
+    dispatch = under_way(single("a"), pack("b", "c"), without=keys("ac"))
+
+    assert names_of(dispatch) == ["b"]
+
+
+def test_a_scope_is_given_back_as_a_whole_or_not_at_all() -> None:
+    dispatch = under_way(pack("a", "b"), scope("c", "d"), scope("e", "f"))
+
+    assert dispatch.give_back(keys("bdef")) == [("b", ""), ("e", ""), ("f", "")]
+    assert [work.keys for work, _ in dispatch] == [[("a", "")], [("c", ""), ("d", "")]]
+
+
+def test_a_scope_that_has_begun_stays() -> None:
+    dispatch = under_way(scope("a", "b", "c"))
+    next(iter(dispatch))
+
+    assert (dispatch.give_back(keys("bc")), dispatch.orders_of(keys("bc"))) == ([], frozenset())
+
+
+def test_the_item_that_begins_next_is_promised_and_stays() -> None:
+    dispatch = under_way(pack("a", "b"), pack("c", "d"))
+    next(iter(dispatch))
+
+    assert dispatch.promise_first(SPEC) == pack("c").orders[0]
+    assert dispatch.give_back(keys("cd")) == [("d", "")]
+    assert dispatch.promise_first(SPEC) == pack("c").orders[0]
+    assert names_of(dispatch) == ["c"]
+
+
+def test_with_the_first_of_a_scope_all_of_it_stays() -> None:
+    dispatch = under_way(scope("a", "b"), scope("c", "d"))
+    dispatch.promise_first(SPEC)
+
+    assert dispatch.give_back(keys("abcd")) == [("c", ""), ("d", "")]
+
+
+def test_a_promised_item_stays_also_when_its_pack_has_begun() -> None:
+    dispatch = under_way(pack("a", "b"))
+    dispatch.promise_first(SPEC)
+    next(iter(dispatch))
+
+    assert {order.test_id for order in dispatch.orders_of(keys("ab"))} == {"b"}
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        [],
+        [single("x")],
+        [replace(pack("x"), fresh=True)],
+        [replace(pack("x"), spec=dataclasses.replace(SPEC, entry="e"))],
+    ],
+)
+def test_what_no_runner_of_the_session_goes_on_with_is_not_promised(work: list[Work]) -> None:
+    assert under_way(*work).promise_first(SPEC) is None
+
+
+@given(st.lists(st.integers(1, 5), min_size=1, max_size=6), st.data())
+def test_each_test_is_begun_or_given_back_and_never_both(sizes: list[int], data: st.DataObject) -> None:
+    work: list[Work] = []
+    for number, size in enumerate(sizes):
+        work.append(pack(*(f"{number}-{n}" for n in range(size))) if size > 1 else single(str(number)))
+    everything = [key for unit in work for key in unit.keys]
+    dispatch = under_way(*work)
+    begun: list[Key] = []
+    given_back: list[Key] = []
+    for unit, _ in dispatch:
+        begun += unit.keys
+        given_back += dispatch.give_back(data.draw(st.frozensets(st.sampled_from(everything))))
+
+    assert sorted(begun + given_back) == sorted(everything)
+
+
+SINGLE = TestWork("x", TestCase("x", SimulateBody()), 1, 0)
+
+
+def begun(*work: PytestWork | TestWork) -> Place:
+    place = waiting(*work)
+    next(iter(place.under_way))
+    return place
+
+
+def waiting(*work: PytestWork | TestWork) -> Place:
+    return Place(DispatchUnderWay(Dispatch("1", "r", work, tuple(uuid4() for _ in work))))
+
+
+class Slot:
+    """One slot, with a dispatch that runs there, and a driver that answers as it is told to."""
+
+    def __init__(self, running: Place, answer: Callable[[Slot], None] | None = None) -> None:
+        self.slots = NodeSlots(1)
+        self.running = running
+        self.asked: list[str] = []
+        self.slots.enter(running)
+        self._answer = answer
+        self.next_items = NextItems(self.slots, self._ask, patience_seconds=0.01 if answer is None else 60.0)
+
+    def _ask(self, key: str) -> None:
+        self.asked.append(key)
+        if self._answer is not None:
+            asyncio.get_running_loop().call_soon(self._answer, self)
+
+    async def find(self) -> str | None:
+        found = await self.next_items.find("1", self.running, SPEC)
+        return None if found is None else found.test_id
+
+
+def decline(slot: Slot) -> None:
+    slot.next_items.note_decline("1", None)
+
+
+def send(*work: PytestWork | TestWork) -> Callable[[Slot], None]:
+    def answer(slot: Slot) -> None:
+        slot.slots.enter(waiting(*work), after=slot.running)
+        slot.next_items.note_arrival("2", "1")
+
+    return answer
+
+
+@pytest.mark.parametrize(("work", "found"), [(pack("b", "c"), "b"), (SINGLE, None)])
+def test_the_same_dispatch_goes_on_first(work: PytestWork | TestWork, found: str | None) -> None:
+    slot = Slot(begun(pack("a"), work))
+    slot.slots.enter(waiting(pack("z")))
+
+    assert (found, []) == (asyncio.run(slot.find()), slot.asked)
+
+
+def test_what_waits_on_the_node_is_kept_for_the_slot() -> None:
+    slot = Slot(begun(pack("a")))
+    follower = waiting(pack("b", "c"))
+    slot.slots.enter(follower)
+
+    assert ("b", []) == (asyncio.run(slot.find()), slot.asked)
+    assert follower.heir_of is slot.running
+    assert follower.under_way.give_back(frozenset({("b", ""), ("c", "")})) == [("c", "")]
+
+
+def test_what_is_of_no_session_is_waited_for_and_not_promised() -> None:
+    slot = Slot(begun(pack("a")))
+    slot.slots.enter(waiting(SINGLE))
+
+    assert (None, []) == (asyncio.run(slot.find()), slot.asked)
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"), [(send(pack("b")), "b"), (send(SINGLE), None), (send(), None), (decline, None)]
+)
+def test_the_driver_is_asked_when_nothing_waits(answer: Callable[[Slot], None], found: str | None) -> None:
+    slot = Slot(begun(pack("a")), answer)
+
+    assert (found, ["1"]) == (asyncio.run(slot.find()), slot.asked)
+
+
+@pytest.mark.parametrize("first", ["the answer", "the dispatch"])
+def test_what_was_on_its_way_when_the_driver_was_asked_is_waited_for(first: str) -> None:
+    def arrive(slot: Slot) -> None:
+        slot.slots.enter(waiting(pack("b")))
+        slot.next_items.note_arrival("2", None)
+
+    def answer(slot: Slot) -> None:
+        if first == "the dispatch":
+            arrive(slot)
+            slot.next_items.note_decline("1", "2")
+        else:
+            slot.next_items.note_decline("1", "2")
+            asyncio.get_running_loop().call_soon(arrive, slot)
+
+    assert asyncio.run(Slot(begun(pack("a")), answer).find()) == "b"
+
+
+def test_who_asks_again_hears_the_same() -> None:
+    async def ask_twice(slot: Slot) -> list[str | None]:
+        return [await slot.find(), await slot.find()]
+
+    slot = Slot(begun(pack("a")), send(pack("b")))
+
+    assert (["b", "b"], ["1"]) == (asyncio.run(ask_twice(slot)), slot.asked)
+
+
+def test_a_driver_that_does_not_answer_is_not_waited_for() -> None:
+    assert asyncio.run(Slot(begun(pack("a"))).find()) is None
+
+
+def test_a_run_that_is_stopped_promises_nothing() -> None:
+    slot = Slot(begun(pack("a")), lambda slot: slot.next_items.give_up())
+
+    assert asyncio.run(slot.find()) is None
+    slot.slots.enter(waiting(pack("b")))
+    assert (None, ["1"]) == (asyncio.run(slot.find()), slot.asked)
+
+
+def test_a_dispatch_that_is_done_meanwhile_has_nothing_to_follow_it() -> None:
+    def end(slot: Slot) -> None:
+        slot.slots.leave(slot.running)
+        slot.slots.enter(waiting(pack("b")))
+        decline(slot)
+
+    assert asyncio.run(Slot(begun(pack("a")), end).find()) is None

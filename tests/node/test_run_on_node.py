@@ -27,8 +27,8 @@ AskNext = Callable[[], Awaitable[PytestOrder | None]]
 class Prefect:
     """Performs each piece of work once."""
 
-    async def perform(self, work: TestWork | PytestWork, performer: Any, task_run_id: UUID) -> None:
-        await performer.perform(work, retry=0, task_run=str(task_run_id))
+    async def perform(self, work: TestWork | PytestWork, perform: Any, task_run_id: UUID) -> None:
+        await perform(0, str(task_run_id))
 
 
 class Session:

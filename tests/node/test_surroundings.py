@@ -19,7 +19,7 @@ def test_what_the_node_says_goes_before_what_the_caller_passes(monkeypatch: pyte
 
     assert around.variables == {"MODE": "of the node", "CI": "1"}
     assert around.base == {**os.environ, "MODE": "of the node"}
-    assert around.secrets == []
+    assert not around.secrets
 
 
 def test_secrets_are_known_in_all_their_forms() -> None:

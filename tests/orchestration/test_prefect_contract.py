@@ -61,7 +61,6 @@ TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
     "pulseq/orchestration/task_process.py": ("tests/node/test_task_processes.py", _FLOWS),
     "pulseq/orchestration/task_runner.py": (_FLOWS,),
     "pulseq/orchestration/task_runs.py": ("tests/orchestration/test_task_runs.py", _RUNS),
-    "pulseq/orchestration/tasks.py": ("tests/orchestration/test_tasks.py", _RUNS),
     "flows/maintain_results.py": ("tests/flows/test_maintain_results.py", _DEPLOYED),
     "flows/mark_nodes.py": ("tests/flows/test_mark_nodes.py", "tests/system/test_marks.py"),
     "flows/node_health.py": ("tests/flows/test_node_health.py", "tests/system/test_node_health.py"),

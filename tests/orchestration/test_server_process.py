@@ -32,7 +32,7 @@ from pulseq.orchestration.server_process import (
     record_soon,
     set_auth,
 )
-from pulseq.orchestration.tasks import new_task_run, task_for
+from pulseq.orchestration.task_runs import new_task_run, task_for
 
 if TYPE_CHECKING:  # a server takes a second to load, for which the collection of all tests does not wait
     from prefect.server.events.schemas.events import ReceivedEvent

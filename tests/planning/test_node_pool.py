@@ -8,7 +8,7 @@ from pulseq.planning.strategies import least_loaded
 
 
 def make_pool() -> NodePool:
-    return NodePool(least_loaded.rank)
+    return NodePool(least_loaded)
 
 
 def join(pool: NodePool, name: str, slots: int) -> PooledNode:

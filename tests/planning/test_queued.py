@@ -1,13 +1,14 @@
-"""What planning knows of a node."""
+"""What waits, as planning sees it."""
 
 from __future__ import annotations
 
-from pulseq.planning.queued import NodeLoad
+from pulseq.models import Priority
+from pulseq.planning.queued import QueuedTest
 
 
-def test_load_is_the_share_of_slots_taken() -> None:
-    assert NodeLoad(slots=4, used=1, given=9, order=1).load == 0.25
+def test_a_test_that_is_taken_apart_keeps_its_place_and_nothing_that_binds_it() -> None:
+    packed = QueuedTest(("t", ""), 7, "any", Priority.HIGH, 0.5, ("unit", "test_a.py"), group="Class", scope="db")
 
+    apart = packed.apart(frozenset({"lost"}))
 
-def test_dispatches_that_wait_on_a_node_count_as_load() -> None:
-    assert NodeLoad(slots=2, used=3, given=3, order=1).load == 1.5
+    assert QueuedTest(("t", ""), 7, "any", Priority.HIGH, 0.5, avoid=frozenset({"lost"}), group="Class") == apart

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from pulseq.artifacts import LeftFile
 from pulseq.models import AttemptResult, PytestWarning, Reason, Status
-from pulseq.protocol.coding import PROTOCOL, ProtocolError
+from pulseq.protocol.coding import PROTOCOL, ProtocolError, decode, encode
 from pulseq.protocol.from_node import (
     AttemptEnd,
     AttemptStart,
@@ -26,8 +26,6 @@ from pulseq.protocol.from_node import (
     SessionResult,
     TaskRunState,
     TestsGivenBack,
-    decode_report,
-    encode_report,
 )
 
 WARNING = PytestWarning("UserWarning", "old", "a.py:3")
@@ -57,12 +55,12 @@ def test_each_kind_of_message_is_tried() -> None:
 def test_messages_come_home_as_they_were_said_and_in_their_order() -> None:
     report = Report("n", "life-1", MESSAGES)
 
-    assert report == decode_report(encode_report(report))
+    assert report == decode(encode(report), Report)
 
 
 def test_a_report_of_another_protocol_is_refused() -> None:
     with pytest.raises(ProtocolError, match="have the same release of PulseQ on driver and nodes"):
-        decode_report(encode_report(Report("n", "", (), PROTOCOL + 1)))
+        decode(encode(Report("n", "", (), PROTOCOL + 1)), Report)
 
 
 @pytest.mark.parametrize(
@@ -83,4 +81,4 @@ def test_a_file_of_which_no_node_of_ours_would_tell_so_is_refused(change: dict[s
     file = replace(LeftFile("a.png", 3, "f0" * 32, "image/png"), **change)
 
     with pytest.raises(ProtocolError, match="artifacts"):
-        decode_report(encode_report(Report("n", "life-1", (AttemptEnd(RESULT, (file,)),))))
+        decode(encode(Report("n", "life-1", (AttemptEnd(RESULT, (file,)),))), Report)

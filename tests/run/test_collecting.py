@@ -92,9 +92,9 @@ def _dispatcher(nodes: Nodes, events: Told) -> Dispatcher:
 
 
 def _join(nodes: Nodes, dispatcher: Dispatcher) -> None:
-    nodes.on_joined = dispatcher.add_node
+    nodes.on_joined = dispatcher.nodes.join
     for node in nodes.nodes.values():
-        dispatcher.add_node(node)
+        dispatcher.nodes.join(node)
 
 
 def _accept(nodes: Nodes, *tests: TestCase, only: frozenset[str] | None = None) -> list[Event]:

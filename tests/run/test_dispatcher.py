@@ -646,7 +646,7 @@ def test_after_its_only_node_came_back_what_had_not_begun_runs_in_order() -> Non
             lost_with[0] = len(nodes.sent)
             nodes.lose(node)
             nodes.nodes[node] = back
-            nodes.dispatcher.add_node(back)
+            nodes.dispatcher.nodes.join(back)
             return
         for order in work.orders:
             ran.append(order.test_id)
@@ -687,7 +687,7 @@ def test_what_waits_for_a_marked_node_runs_there_when_it_is_opened() -> None:
         )
         nodes.dispatcher = dispatcher
         dispatcher.accept(_case("x"))
-        dispatcher.add_node(nodes.nodes["a"])
+        dispatcher.nodes.join(nodes.nodes["a"])
         await dispatcher.begin()
         running = asyncio.create_task(dispatcher.run())
         await asyncio.sleep(0)
@@ -713,7 +713,7 @@ def test_what_a_drained_node_has_not_begun_runs_elsewhere() -> None:
     def give_back(node: str, key: str, tests: list[tuple[str, str]]) -> None:
         assert [key, list(tests)] == [held[0], sorted(tests)]
         nodes.nodes["b"] = LiveNode("b", "b", "localhost", 1, {})
-        nodes.dispatcher.add_node(nodes.nodes["b"])
+        nodes.dispatcher.nodes.join(nodes.nodes["b"])
         nodes.say(node, TestsGivenBack(key, tuple(tests)))
         nodes.say(node, AttemptResult("t00", 1, node, Status.PASSED), DispatchDone(key))
 
@@ -747,7 +747,7 @@ def test_a_run_begins_and_ends_without_a_node_that_does_not_get_ready() -> None:
         nodes.dispatcher = dispatcher
         dispatcher.accept(_case("x"))
         for node in nodes.nodes.values():
-            dispatcher.add_node(node)
+            dispatcher.nodes.join(node)
         await dispatcher.nodes.wait_for_first()
         await dispatcher.begin()
         await dispatcher.run()

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pulseq.fleet import Strategy
-from pulseq.planning.queued import NodeLoad, NodeOffer
+from pulseq.planning.queued import NodeOffer
+from pulseq.planning.strategies import NodeLoad
 from pulseq.run.explained_picks import explain_pick, explain_prefetch, explain_waiting
 
 OFFERS = {

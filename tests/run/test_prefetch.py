@@ -54,8 +54,7 @@ class Asking:
         self.fly(f"after {key}", pick, key)
 
     def ask(self, *, held: str = "1", admitting: bool = True) -> None:
-        self.prefetch.ask("a", NextAsked("1", frozenset(held)))
-        self.prefetch.answer(admitting=admitting)
+        self.prefetch.answer("a", NextAsked("1", frozenset(held)), admitting=admitting)
 
 
 def item(name: str = "x", entry: str = "unit") -> PytestItemBody:

@@ -31,7 +31,7 @@ class _Run:
         self.cluster.nodes["n"] = NODE
         queue = RunQueue(FrameworkConfig())
         self.dispatcher = Dispatcher("r", self.cluster, cast(Any, self), self.events.ledger(), queue, held=True)
-        self.cluster.on_joined, self.cluster.on_left = self.dispatcher.add_node, self.dispatcher.lose_node
+        self.cluster.on_joined, self.cluster.on_left = self.dispatcher.nodes.join, self.dispatcher.lose_node
         self.health = RunHealth(self.cluster, self.dispatcher.nodes, self.events.emit, FrameworkConfig())
 
     async def begin_run(self, _run_id: str, _addresses: list[str], *_further: object) -> None:

@@ -9,7 +9,7 @@ import pytest
 from pulseq.fleet import FrameworkConfig, Strategy
 from pulseq.models import Priority, PytestItemBody, SimulateBody, TestCase
 from pulseq.planning.expected import ExpectedDurations, History
-from pulseq.run.run_queue import RunQueue
+from pulseq.run.run_queue import RunQueue, UnmatchedWatch
 
 CONFIG = FrameworkConfig(node_timeout=10.0, strategy=Strategy.ROUND_ROBIN)
 
@@ -178,3 +178,43 @@ def test_each_decision_is_a_line_of_the_log(caplog: pytest.LogCaptureFixture) ->
         "not b: wants browser=chrome, has browser=firefox",
         "1 test that wants browser=chrome waits for a free slot of a",
     ] == caplog.messages
+
+
+def test_what_no_node_ever_fitted_is_due_at_once() -> None:
+    watch = UnmatchedWatch(60.0)
+
+    assert watch.due(["browser"], now=100.0) == ["browser"]
+    assert watch.seconds_left(now=100.0) is None
+
+
+def test_what_has_lost_its_node_waits_for_one_to_come_back() -> None:
+    watch = UnmatchedWatch(60.0)
+    watch.note_fit("browser")
+
+    assert watch.due(["browser"], now=100.0) == []
+    assert watch.seconds_left(now=130.0) == 30.0
+    assert watch.due(["browser"], now=159.9) == []
+    assert watch.due(["browser"], now=160.0) == ["browser"]
+
+
+def test_a_node_that_came_back_starts_the_wait_anew() -> None:
+    watch = UnmatchedWatch(60.0)
+    watch.note_fit("browser")
+    watch.due(["browser"], now=100.0)
+
+    assert watch.due([], now=150.0) == []
+    assert watch.seconds_left(now=150.0) is None
+    assert watch.due(["browser"], now=170.0) == []
+
+
+def test_what_begins_to_wait_is_told_once() -> None:
+    watch = UnmatchedWatch(60.0)
+    watch.note_fit("browser")
+    watch.due(["browser", "never"], now=100.0)
+
+    assert ["browser"] == watch.take_begun()
+    watch.due(["browser"], now=101.0)
+    assert [] == watch.take_begun()
+    watch.due([], now=102.0)
+    watch.due(["browser"], now=103.0)
+    assert ["browser"] == watch.take_begun()

@@ -20,7 +20,7 @@ import pytest
 from distributed import Client
 
 from pulseq.processes.native_threads import VARIABLES
-from pulseq.protocol.names import MARKS_KEY
+from pulseq.protocol.entry_points import MARKS_KEY
 from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, until
 

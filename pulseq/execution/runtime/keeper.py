@@ -22,12 +22,12 @@ from typing import Any, Dict, List, Optional, Tuple
 from . import blotting
 from .body_ending import Ending, SetupError, decide, outcome
 from .body_environment import PrivateDirectory, body_environment
-from .measure import Usage
 from .metric import parse_metrics
 from .output import HeadTail
 from .process_tree import (
     ChildSignal,
     Ended,
+    Usage,
     alive,
     become_subreaper,
     continue_when_orphaned,
@@ -186,8 +186,10 @@ class KeptBody:
             return self.report(outcome("error", "setup", str(error)))
         self._watch()
         self._clear_away()
-        metrics, problems = parse_metrics(blotting.blot(private.read_metrics()))
-        self._warnings.extend(problems)
+        metrics: Dict[str, float] = {}
+        if reported := private.read_metrics():
+            metrics, problems = parse_metrics(blotting.blot(reported))
+            self._warnings.extend(problems)
         self._hand_over(private)
         self._ending.peak_rss = self._usage.peak_rss
         self._ending.output = self._output.text()

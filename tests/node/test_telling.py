@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,9 @@ from msgspec.structs import replace
 
 from pulseq.artifacts import ArtifactRules
 from pulseq.background import Background
-from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
-from pulseq.node.attempt_ends import AttemptEnds
+from pulseq.models import AttemptResult, CommandBody, Reason, SimulateBody, Status, TestCase
+from pulseq.node import telling
+from pulseq.node.telling import AttemptEnds, Outbox, leaves_cases
 from pulseq.protocol.from_node import AttemptEnd, CasesFound, NodeMessage
 
 PASSED = AttemptResult("a", 1, "n", Status.PASSED)
@@ -118,3 +119,98 @@ def test_an_item_that_left_nothing_is_told_at_once_and_others_in_their_order(tmp
     ended = [message.result for message in messages if isinstance(message, AttemptEnd)]
     assert [("b", "passed"), ("a", "failed"), ("a", "error")] == [(one.test_id, one.status) for one in ended]
     assert [[], ["1.txt"], []] == list(map(names, messages))
+
+
+def test_only_a_command_with_a_glob_leaves_cases() -> None:
+    bodies = (CommandBody(("mvn",), junit="*.xml"), CommandBody(("true",)), SimulateBody())
+    assert [True, False, False] == [leaves_cases(TestCase("t", body)) for body in bodies]
+
+
+def _sent(put: Callable[[Outbox[int]], Awaitable[None]]) -> list[list[int]]:
+    """What was sent by the time that `put` has ended."""
+    sent: list[list[int]] = []
+
+    async def run() -> None:
+        await put(Outbox(sent.append))
+
+    asyncio.run(run())
+    return sent
+
+
+async def _until(question: Callable[[], object]) -> None:
+    async with asyncio.timeout(60):
+        while not question():  # noqa: ASYNC110 - what changes has no event
+            await asyncio.sleep(0.001)
+
+
+def test_messages_of_a_moment_travel_together_and_in_order() -> None:
+    async def put(box: Outbox[int]) -> None:
+        for number in range(3):
+            box.put(number)
+        await _until(lambda: not box._messages)
+
+    assert [[0, 1, 2]] == _sent(put)
+
+
+def test_what_keeps_coming_is_not_held_for_ever(monkeypatch: pytest.MonkeyPatch) -> None:
+    # Without a bound it would wait for a quiet moment that never comes.
+    monkeypatch.setattr(telling, "QUIET_SECONDS", 1000.0)
+    monkeypatch.setattr(telling, "LONGEST_SECONDS", 0.0)
+
+    async def put(box: Outbox[int]) -> None:
+        box.put(1)
+        box.put(2)
+        box._flush_when_due()
+
+    assert [[1, 2]] == _sent(put)
+
+
+def test_what_is_not_due_is_looked_at_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "LONGEST_SECONDS", 1000.0)
+
+    async def put(box: Outbox[int]) -> None:
+        box.put(1)
+        box._flush_when_due()
+        assert box._messages
+        await _until(lambda: not box._messages)
+
+    assert [[1]] == _sent(put)
+
+
+def test_a_flush_sends_at_once_and_only_what_there_is() -> None:
+    async def put(box: Outbox[int]) -> None:
+        box.flush()
+        box.put(1)
+        box.flush()
+        box.flush()
+        box.put(2)
+        box.flush()
+
+    assert [[1], [2]] == _sent(put)
+
+
+def test_a_busy_message_waits_for_its_followers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "BUSY_QUIET_SECONDS", 1000.0)
+    monkeypatch.setattr(telling, "LONGEST_BUSY_SECONDS", 1000.0)
+
+    async def put(box: Outbox[int]) -> None:
+        box.put(1, busy=True)
+        box._flush_when_due()
+        assert box._messages
+        # One that is not busy takes what waits along.
+        box.put(2)
+        await _until(lambda: not box._messages)
+
+    assert [[1, 2]] == _sent(put)
+
+
+def test_busy_messages_do_not_hold_up_another(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telling, "BUSY_QUIET_SECONDS", 1000.0)
+    monkeypatch.setattr(telling, "LONGEST_BUSY_SECONDS", 1000.0)
+
+    async def put(box: Outbox[int]) -> None:
+        box.put(1)
+        box.put(2, busy=True)
+        await _until(lambda: not box._messages)
+
+    assert [[1, 2]] == _sent(put)
