@@ -6,8 +6,7 @@ import time
 from typing import Any, Dict, Optional
 
 from .body_ending import Ending, decide
-from .measure import LIMITED_LOOK_SECONDS
-from .process_tree import TreeWatcher
+from .process_tree import LIMITED_LOOK_SECONDS, TreeWatcher
 
 
 class ItemLimits:
