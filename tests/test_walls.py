@@ -98,7 +98,6 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
     ),
     **dict.fromkeys(
         (
-            "pulseq.orchestration.flow_run",
             "pulseq.run.carrying_flow_run",
             "pulseq.run.run_processes",
         ),
