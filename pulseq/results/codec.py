@@ -12,8 +12,9 @@ import json
 import math
 import re
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import PurePath
 from typing import Any, get_args
 
 import msgspec
@@ -27,7 +28,6 @@ from pulseq.events import (
     TestPlanned,
 )
 from pulseq.models import AttemptResult
-from pulseq.results.json_text import general_text, number
 
 _CHECKSUM_KEY = b',"crc":"'
 _TAIL_LENGTH = len(_CHECKSUM_KEY) + len('01234567"}')
@@ -159,6 +159,42 @@ def _fields_of(model: Any) -> dict[str, Any]:
     return {item.name: item.default for item in msgspec.structs.fields(model)}
 
 
+def general_text(value: object) -> str:
+    """Any value as compact JSON in pure ASCII: for what the quick encoder cannot judge.
+
+    Raises:
+        TypeError: JSON has no word for a part of it.
+        ValueError: a number in it is not finite.
+    """
+    return _GENERAL.encode(value)
+
+
+def number(value: float) -> str:
+    """A number as JSON, to be read back as the very same.
+
+    Raises:
+        ValueError: it is not finite.
+        OverflowError: it is an integer past what a float can hold.
+    """
+    if not math.isfinite(value):
+        raise ValueError(f"found {value}, expected a finite number")
+    return repr(value if type(value) is float else float(value))
+
+
+def _plain(value: object) -> object:
+    """What stands in JSON for a value that JSON has no word for."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    if isinstance(value, msgspec.Struct):
+        return msgspec.structs.asdict(value)
+    if isinstance(value, set | frozenset):
+        return sorted(value)
+    if isinstance(value, PurePath):
+        return str(value)
+    raise TypeError(f"a journal cannot hold {value!r}, a {type(value).__name__}")
+
+
+_GENERAL = json.JSONEncoder(allow_nan=False, separators=(",", ":"), default=_plain)
 _EVENT_TYPES: tuple[type[Any], ...] = get_args(Event)
 _KIND_OF = {kind: re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind.__name__).lower() for kind in _EVENT_TYPES}
 _KIND_BYTES = {event_type: kind.encode() for event_type, kind in _KIND_OF.items()}
