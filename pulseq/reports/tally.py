@@ -92,9 +92,9 @@ class Tally:
         return ", ".join(words for _, words in self.words()) or "no test has a verdict"
 
 
-def count_closed(verdicts: Iterable[TestClosed]) -> Tally:
-    """The tally of verdicts alone."""
-    tally = Tally()
+def count_closed(verdicts: Iterable[TestClosed], **told: int) -> Tally:
+    """The tally of verdicts, and of what is told besides."""
+    tally = Tally(**told)
     for closed in verdicts:
         tally.add(closed)
     return tally
@@ -102,14 +102,11 @@ def count_closed(verdicts: Iterable[TestClosed]) -> Tally:
 
 def count_verdicts(record: RunRecord) -> Tally:
     """The tally of all tests of a run that are closed, and of what pytest tells besides."""
-    tally = Tally(
+    return count_closed(
+        (test.closed for test in record.tests.values() if test.closed),
         xpassed=record.xpassed,
         deselected=record.deselected,
         warnings=sum(1 for _ in record.pytest_warnings()),
         reruns=record.reruns,
         subtests_passed=record.subtests_passed,
     )
-    for test in record.tests.values():
-        if test.closed:
-            tally.add(test.closed)
-    return tally
