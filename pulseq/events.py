@@ -72,6 +72,7 @@ class NodeHealth(Struct, frozen=True, omit_defaults=True):
     """What one look at a node found; what it did not tell is None.
 
     Attributes:
+        why: why it is not active; of one that is, what its machine lacks so that it gets no tests.
         address: where it listens; another one than before is another process.
         latency: seconds that a question to the node and its answer took; None where none came in time.
         heartbeat_age: seconds since the scheduler last heard of it.

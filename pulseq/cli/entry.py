@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 from pulseq.cli.handover import hand_over
@@ -15,6 +16,9 @@ def main() -> NoReturn:
     try:
         code = hand_over(sys.argv[1:])
         if code is None:
+            from pulseq.orchestration.early_server import load_early
+
+            load_early(sys.argv[1:], Path(os.environ.get("PULSEQ_HOME") or ".pulseq"))
             from pulseq.cli.main import main as main_here  # the parser and its help
 
             main_here()
@@ -24,6 +28,9 @@ def main() -> NoReturn:
 
         print("pulseq: interrupted", file=sys.stderr)
         code = ExitCode.INTERRUPTED
+        from pulseq.orchestration.early_server import end_loading
+
+        end_loading()
     os._exit(code)
 
 

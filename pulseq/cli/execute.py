@@ -92,6 +92,7 @@ def _run(suite: Suite, fleet: Fleet, options: RunOptions, reports: Reports) -> R
 def silence_prefect() -> None:
     """Have Prefect keep its own lines to itself; it reads its settings when it is imported, or told to again."""
     os.environ.setdefault("PREFECT_LOGGING_LEVEL", "CRITICAL")
+    os.environ.setdefault("PREFECT_LOGGING_SERVER_LEVEL", "ERROR")
     os.environ.setdefault("PREFECT_SERVER_ANALYTICS_ENABLED", "false")
     os.environ.setdefault("DO_NOT_TRACK", "1")
 

@@ -17,6 +17,7 @@ from pulseq import __version__
 from pulseq.cli.help_text import say_purpose
 from pulseq.cli.usage_errors import refuse_fractions, word_usage_error
 from pulseq.errors import ExitCode, PulseqError, UsageError, hint_at_nearest
+from pulseq.orchestration.early_server import end_loading
 
 _FLAGS = ("--help", "-h", "--version")
 app = cyclopts.App(
@@ -106,6 +107,7 @@ def _describe_ending(text: str, code: ExitCode) -> dict[str, object]:
 def main() -> NoReturn:
     """Entry point of the `pulseq` script."""
     code = flush_streams(run_command(sys.argv[1:]))
+    end_loading()
     # Without the interpreter's own teardown: it takes a third of a second with Prefect loaded, and DuckDB's
     # bindings report every object that is still alive then. All that must be ended or written has been.
     os._exit(code)

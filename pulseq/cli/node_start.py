@@ -16,6 +16,7 @@ from pulseq.errors import UsageError
 from pulseq.models import CapabilityValue
 from pulseq.ownership import default_home
 from pulseq.safe_text import safe_line
+from pulseq.security.greeting import split_address
 from pulseq.suites.values import FILE_NAME, FILE_NAME_WORDS
 
 if TYPE_CHECKING:
@@ -108,13 +109,15 @@ def complete_contact(contact: str, scheduler: str, port: int) -> str:
     Raises:
         UsageError: it has no port, and the node may have any.
     """
-    host, colon, own = contact.rpartition("://")[2].rpartition(":")
-    if not colon:
-        host, own = own, str(port or "")
-    if not host or not own.isdecimal() or not 0 < int(own) < 1 << 16:
+    scheme, place = scheduler.rpartition("://")[0] or "tcp", contact.rpartition("://")[2]
+    has_port = ":" in place and not place.endswith("]")
+    address = f"{scheme}://{place}" if has_port else f"{scheme}://{place}:{port}"
+    try:
+        split_address(address)
+    except ValueError:
         expected = "HOST:PORT, or HOST with --port: the scheduler has to know on which port it reaches the node"
-        raise UsageError(f"--contact: found {contact!r}, expected {expected}")
-    return f"{scheduler.rpartition('://')[0] or 'tcp'}://{host}:{own}"
+        raise UsageError(f"--contact: found {contact!r}, expected {expected}") from None
+    return address
 
 
 def _check_number(option: str, value: int | None, least: int, most: int) -> None:

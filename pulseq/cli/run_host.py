@@ -47,6 +47,8 @@ LOADED = (
     "pulseq.reports.live",
     "pulseq.reports.plain",
     "pulseq.reports.summary",
+    # What the first flow run of a process imports.
+    "fastapi.encoders",
 )
 
 

@@ -18,9 +18,9 @@ from pulseq.cluster.node_check import find_trouble, say_no_nodes
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.own_nodes import OwnNodes
 from pulseq.cluster.retire_watch import RetireWatch
-from pulseq.cluster.run_watch import RunWatch
+from pulseq.cluster.run_watch import DRIVERS_KEY, RunWatch, run_of
 from pulseq.cluster.scheduler_address import no_scheduler
-from pulseq.errors import InfrastructureError
+from pulseq.errors import InfrastructureError, UsageError
 from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue
 from pulseq.processes.clock_steps import ClockSteps, go_on
@@ -35,6 +35,8 @@ from pulseq.security.tls import security_of
 #: How long the scheduler may take to notice that a local node's process has ended.
 GONE_PATIENCE_SECONDS = 3.0
 _CLIENT_POLL_SECONDS = 1.0
+#: How long all may take to forget a run whose driver was killed just now.
+_LEAVING_SECONDS = 4.0
 #: How long to wait for what this driver says itself on the topic of nodes, before it says it again.
 _ECHO_SECONDS = 0.02
 
@@ -108,6 +110,7 @@ class Cluster:
 
         Raises:
             InfrastructureError: nothing answers there.
+            UsageError: another driver has a run of this id there.
         """
         self.address, self.credentials = address, credentials
         try:
@@ -150,6 +153,23 @@ class Cluster:
                 f"the scheduler at {self.address!r} cannot take PulseQ's plug-ins ({type(error).__name__}: {error}); "
                 "install the same release of PulseQ where it runs"
             ) from error
+        await self._own_run()
+
+    async def _own_run(self) -> None:
+        """
+        Raises:
+            UsageError: another driver has a run of this id at the scheduler, and goes on.
+        """
+        run_id = run_of(self.client.id)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LEAVING_SECONDS):
+                while run_id is not None:
+                    drivers = await self.client.scheduler.get_metadata(keys=[DRIVERS_KEY], default={})
+                    if drivers.get(run_id, self.client.id) == self.client.id:
+                        return
+                    await asyncio.sleep(_CLIENT_POLL_SECONDS / 5)
+                return
+        raise UsageError(f"--run-id: found {run_id!r}, which is a run that goes on at {self.address!r}; choose another")
 
     def require_nodes(self) -> None:
         """

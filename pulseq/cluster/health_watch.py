@@ -152,10 +152,11 @@ class HealthWatch:
             self._lives.miss(node_id)
         self._heartbeats[node_id] = (sighting.last_seen, now)
         liveness = self._lives.liveness_of(node_id, now)
+        lacks = None if answer is None else answer.lacks
         return NodeHealth(
             node_id,
             liveness,
-            None if liveness is Liveness.ACTIVE else self._why(sighting, now),
+            lacks if liveness is Liveness.ACTIVE else self._why(sighting, now),
             self.scheduler,
             sighting.address,
             heartbeat_age=sighting.heartbeat_age,

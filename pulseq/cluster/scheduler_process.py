@@ -13,6 +13,7 @@ from typing import Any
 import dask
 import msgspec
 from distributed import Scheduler
+from distributed.comm.addressing import unparse_host_port
 
 from pulseq import __version__
 from pulseq.background import Background
@@ -41,8 +42,8 @@ SCHEDULER_SETTINGS: dict[str, Any] = {
     "distributed.comm.retry.count": 0,
     "distributed.scheduler.http.routes": [],
 }
-#: Addresses that stand for all of a machine.
-EVERYWHERE = ("0.0.0.0", "::")
+#: The address that stands for all of a machine; what `::` stands for are those of IPv6 alone.
+EVERYWHERE = "0.0.0.0"
 
 
 async def serve(configuration: dict[str, Any]) -> None:
@@ -59,7 +60,7 @@ async def serve(configuration: dict[str, Any]) -> None:
     # Everybody of this machine has the one address, whatever others have.
     listen = configuration.get("listen")
     async with Scheduler(
-        host=listen if listen in EVERYWHERE else "127.0.0.1",
+        host=EVERYWHERE if listen == EVERYWHERE else "127.0.0.1",
         port=configuration["port"],
         protocol="tls://",
         security=security,
@@ -74,8 +75,9 @@ async def serve(configuration: dict[str, Any]) -> None:
         if configuration.get("outlives_runs"):
             scheduler.add_plugin(RunWatch())
         address = f"tls://127.0.0.1:{scheduler.port}"
-        if listen not in (None, "127.0.0.1", *EVERYWHERE):
-            await scheduler.listen(f"tls://{listen}:{scheduler.port}", **security.get_listen_args("scheduler"))
+        if listen not in (None, "127.0.0.1", EVERYWHERE):
+            place = unparse_host_port(listen, scheduler.port)
+            await scheduler.listen(f"tls://{place}", **security.get_listen_args("scheduler"))
         told = {"address": address, "credentials": credentials.told()}
         if marks := configuration.get("marks"):
             store = MarkStore(scheduler, Path(marks))

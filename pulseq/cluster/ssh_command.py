@@ -25,6 +25,7 @@ _ALWAYS: Mapping[str, str] = {
     "ForwardX11": "no",
     "PermitLocalCommand": "no",
     "ClearAllForwardings": "yes",
+    "RemoteCommand": "none",
     # Below it ssh tells why it fails; above it comes the banner of the host.
     "LogLevel": "ERROR",
 }

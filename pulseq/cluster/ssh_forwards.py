@@ -82,7 +82,9 @@ class SshForwards:
     async def _ask(self, what: str, way: str, ports: str) -> str:
         """What ssh says of it."""
         control = {"ControlPath": self.control_path, "ClearAllForwardings": "no"}
-        command = ssh_command(self._host, self._ssh, options=control, flags=["-O", what, way, ports])
+        # What the user's files have this host forward besides is nothing to be asked for with it.
+        flags = ["-F", os.devnull, "-O", what, way, ports]
+        command = ssh_command(self._host, self._ssh, options=control, flags=flags)
         process = await asyncio.create_subprocess_exec(
             *command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
         )

@@ -55,6 +55,10 @@ def explain(host: str, said: str, code: int | None, *, user: str | None = None) 
             return f"host {host!r} {wrong}; {advice.format(host=login)}"
     if _SYNTAX.search(said):
         return f"host {host!r} has a python that is too old; name one of 3.11 or newer: `ssh: {{python: PATH}}`"
+    if code == 0:
+        return (
+            f"host {host!r} cannot be used: its login shell ends before it runs what it is given; see its .bashrc there"
+        )
     lines = [line.strip() for line in said.splitlines() if line.strip()]
     told = lines[-1] if lines else f"ssh ended with {code}" if code is not None else "it said nothing"
     return f"host {host!r} cannot be used: {told}"

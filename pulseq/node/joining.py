@@ -44,11 +44,12 @@ async def prepare_to_join(configuration: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _address_towards(address: str) -> str:
-    """The address of this machine that has a way to the scheduler; no other one is of use to it."""
+    """The address of this machine, as Dask takes it, that has a way to the scheduler; no other one is of use to it."""
     family, kind, _, _, place = socket.getaddrinfo(*split_address(address), type=socket.SOCK_DGRAM)[0]
     with socket.socket(family, kind) as probe:
         probe.connect(place)
-        return str(probe.getsockname()[0])
+        found = str(probe.getsockname()[0])
+    return f"[{found}]" if ":" in found else found
 
 
 async def meet_scheduler(

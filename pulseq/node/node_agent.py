@@ -10,7 +10,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from weakref import WeakValueDictionary
 
 from distributed import Worker
@@ -20,6 +20,7 @@ from pulseq.errors import InfrastructureError
 from pulseq.execution.executor import Executor
 from pulseq.node.giving_way import GivingWay
 from pulseq.node.host_projects import HostProjects
+from pulseq.node.machine_want import find_want
 from pulseq.node.node_slots import NodeSlots
 from pulseq.node.probe import Probe
 from pulseq.node.run_on_node import TOLD_SECONDS, RunOnNode
@@ -125,8 +126,10 @@ class NodeAgent:
         self._worker.handlers[TAKE_DIRECTLY] = self.take
         self._probe.hang_on(self._worker)
 
-    def _tell_work(self) -> dict[str, int]:
-        return {"running": self.dispatches, "leaked_processes": self._leaked}
+    def _tell_work(self) -> dict[str, Any]:
+        told = {"running": self.dispatches, "leaked_processes": self._leaked}
+        lacking = [run.want.lacking for run in self._runs.values() if run.want.lacking]
+        return told | {"lacks": lacking[0] if lacking else find_want(self.temp_root)}
 
     def note_leaked(self, processes: int) -> None:
         """So many processes that a body left behind were killed."""

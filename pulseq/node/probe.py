@@ -33,7 +33,7 @@ class Probe:
         self,
         node_id: str,
         directory: Path,
-        tell_work: Callable[[], Mapping[str, int]],
+        tell_work: Callable[[], Mapping[str, Any]],
         find_store: Callable[[], Path | None] = lambda: None,
     ) -> None:
         self._node_id = node_id

@@ -22,7 +22,7 @@ from pulseq.models import AttemptOrder, AttemptResult, Key, Reason
 from pulseq.node.attempt_ends import AttemptEnds
 from pulseq.node.dispatch_under_way import DispatchUnderWay
 from pulseq.node.machine_memory import Kills, MachineMemory
-from pulseq.node.machine_want import blame_for_collection, blame_machine
+from pulseq.node.machine_want import MachineWant
 from pulseq.node.next_items import NextItems
 from pulseq.node.node_slots import NodeSlots, Place
 from pulseq.node.outbox import Outbox
@@ -33,6 +33,7 @@ from pulseq.protocol.from_node import (
     AttemptEnd,
     AttemptStart,
     DispatchDone,
+    MachineLacks,
     NextAsked,
     NodeFailed,
     NodeMessage,
@@ -76,9 +77,10 @@ class RunOwner(Protocol):
 
 
 class RunOnNode:
-    """One run on this node: its task runs, its pytest sessions, what it has to say.
+    """One run on this node; `paths` is set where its project is in a workspace.
 
-    `paths` is set where its project is in a workspace.
+    Attributes:
+        want: what its machine lacks for tests.
     """
 
     def __init__(
@@ -87,7 +89,6 @@ class RunOnNode:
         self.run_id = run_id
         self._surroundings = surroundings
         self._paths = paths
-        self._workspace = None if paths is None else paths.place
         self._agent = agent
         self._task_runs = TaskRuns(self.tell)
         self._sessions: dict[PytestSpec, PytestSession] = {}
@@ -102,6 +103,10 @@ class RunOnNode:
         self._cancelled = False
         self._stoppers: set[Callable[[], None]] = set()
         self._background = Background(agent.note_death)
+        place = None if paths is None else paths.place
+        self.want = MachineWant(
+            agent.temp_root, place, lambda what: self.tell(MachineLacks(what)), Background(agent.note_death)
+        )
         self._ends = AttemptEnds(
             lambda message, busy: self.tell(message, busy=busy),
             agent.temp_root,
@@ -140,10 +145,12 @@ class RunOnNode:
         self._idle.clear()
         try:
             await self._take_turn(place, dispatch)
+            await self._spare(dispatch)
             for work, task_run_id in under_way:
                 if self._cancelled:
                     break
                 await self._task_runs.perform(work, _Performer(self, dispatch.key, place), task_run_id)
+                await self._spare(dispatch)
         except Exception as error:  # noqa: BLE001 - whatever a part of ours does, the driver has to hear of it
             trouble = f"{type(error).__name__}: {error}"
         finally:
@@ -161,6 +168,11 @@ class RunOnNode:
         self._next_items.note_arrival(dispatch.key, dispatch.after)
         if not self._cancelled:
             await place.turn.wait()
+
+    async def _spare(self, dispatch: Dispatch) -> None:
+        """Give back what of a dispatch has not begun where the machine lacks something that each test needs."""
+        if self.want.look() is not None:
+            await self.give_back(dispatch.key, dispatch.keys)
 
     @property
     def dispatches(self) -> int:
@@ -194,9 +206,8 @@ class RunOnNode:
 
     def _give_back(self, dispatch: Dispatch) -> None:
         """Let the driver have what of a dispatch has not begun: another run has a better right to its slot."""
-        every = frozenset(key for work in dispatch.work for key in work.keys)
-        if dispatch.key in self._places and len(every) > 1:
-            self._background.start(self.give_back(dispatch.key, every), f"giving back dispatch {dispatch.key}")
+        if dispatch.key in self._places and len(dispatch.keys) > 1:
+            self._background.start(self.give_back(dispatch.key, dispatch.keys), f"giving back dispatch {dispatch.key}")
 
     async def perform(self, work: Work, *, retry: int, task_run: str, ask_next: AskNext) -> list[AttemptResult]:
         """One go at a piece of work; called by its Prefect task, once per try."""
@@ -229,9 +240,7 @@ class RunOnNode:
         return result
 
     def _judge(self, result: AttemptResult, kills: Kills) -> AttemptResult:
-        """The result of an attempt as its machine has it."""
-        result = self._memory.judge(result, kills)
-        return blame_machine(result, self._agent.temp_root, self._workspace)
+        return self.want.judge(self._memory.judge(result, kills))
 
     async def _perform_items(
         self, work: PytestWork, retry: int, task_run: str, ask_next: AskNext
@@ -302,7 +311,7 @@ class RunOnNode:
     async def collect(self, spec: PytestSpec) -> Collection:
         """What the pytest session of `spec` holds; collected here once."""
         collection = await self._session(spec if self._paths is None else self._paths.spec_here(spec)).collect()
-        collection = blame_for_collection(collection, self._agent.temp_root, self._workspace)
+        collection = self.want.judge_collection(collection)
         return self._blot(collection if self._paths is None else self._paths.collection_home(collection))
 
     async def read_artifact(self, sha256: str, offset: int, length: int) -> bytes | None:
@@ -367,6 +376,7 @@ class RunOnNode:
         return value if blotter is None else blot_texts(value, blotter)
 
     async def close(self) -> None:
+        await self.want.close()
         await self.cancel()
         for session in self._sessions.values():
             await session.close()

@@ -7,50 +7,18 @@ import logging
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from types import MappingProxyType
 
 from pulseq.errors import InfrastructureError
 from pulseq.orchestration.api_address import open_url
-from pulseq.orchestration.quiet_settings import QUIET_SETTINGS
+from pulseq.orchestration.early_server import SERVER_MODULE, take_loading
+from pulseq.orchestration.quiet_settings import LEAN_SERVER_SETTINGS, QUIET_SETTINGS
 from pulseq.orchestration.server_doors import LOOPBACK_NAMES, origins_of
 from pulseq.processes.local_process import LocalProcess
+from pulseq.processes.loopback import bind_loopback
 from pulseq.processes.patience import LONGEST_PATIENCES
+from pulseq.processes.spawn import open_log
 
 logger = logging.getLogger("pulseq.server")
-
-#: Recording task runs in batches is what makes a test cost 9 ms on the server and not 27.
-#: All that a server between runs is told: its event feed, automations and schedules have readers.
-STANDING_SERVER_SETTINGS: Mapping[str, str] = MappingProxyType(
-    {
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_BATCH_SIZE": "200",
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_READ_BATCH_SIZE": "100",
-        # Whole seconds: Prefect 3.8 cuts it to an integer, and 0 makes the server spin.
-        "PREFECT_SERVER_SERVICES_TASK_RUN_RECORDER_FLUSH_INTERVAL": "1",
-        # Half a megabyte a run would stay for ever: flow runs go after 30 days, events after 7. Results are elsewhere.
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "events,flow_runs",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_RETENTION_PERIOD": "2592000",
-        "PREFECT_SERVER_EVENTS_RETENTION_PERIOD": "P7D",
-    }
-)
-#: A server that lives for one run does without what would have no reader then: 4 ms a test.
-LEAN_SERVER_SETTINGS: Mapping[str, str] = MappingProxyType(
-    {
-        **STANDING_SERVER_SETTINGS,
-        "PREFECT_SERVER_SERVICES_EVENT_PERSISTER_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_TRIGGERS_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_SCHEDULER_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_LATE_RUNS_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_FOREMAN_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_PAUSE_EXPIRATIONS_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_REPOSSESSOR_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_CANCELLATION_CLEANUP_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_CLEANUP_RECONCILER_ENABLED": "false",
-        "PREFECT_SERVER_SERVICES_DB_VACUUM_ENABLED": "false",
-        "PREFECT_API_BLOCKS_REGISTER_ON_START": "false",
-        # Else it imports all collections (Dask with prefect-dask) to see whether it would have to register them.
-        "PREFECT_MEMOIZE_BLOCK_AUTO_REGISTRATION": "false",
-    }
-)
 
 #: How long a server may take to start without a sign of life; and a tenth of how long it may take with them.
 START_PATIENCE_SECONDS = 90.0
@@ -99,30 +67,39 @@ class EmbeddedServer:
             auth: what it asks everybody for; None lets in whoever reaches its port.
             say: told what is waited for, and what was done where somebody had stopped it.
         """
-        listener = listener or bind_loopback()
+        name, log_path = "the Prefect server", run_directory / "logs" / "prefect-server.log"
+        is_passing = settings is LEAN_SERVER_SETTINGS
+        loading = take_loading() if is_passing and listener is None else None
+        listener = loading.listener if loading is not None else listener or bind_loopback()
         port = listener.getsockname()[1]
         address = f"http://127.0.0.1:{port}"
         prefect_home = state_directory / "prefect"
-        process = await LocalProcess.start(
-            "the Prefect server",
-            "pulseq.orchestration.server_process",
+        environment = {
+            **QUIET_SETTINGS,
+            **settings,
+            "PREFECT_HOME": str(prefect_home),
+            "PREFECT_API_URL": f"{address}/api",
+            "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins_of(LOOPBACK_NAMES, port)),
+            "PREFECT_UI_STATIC_DIRECTORY": str(prefect_home / "ui"),
+        }
+        if loading is not None:
+            open_log(log_path).close()  # which it opens when it is told of it
+            process = LocalProcess.adopt(name, loading.pid, loading.line, log_path=log_path)
+        else:
+            descriptors = [listener.fileno()]
+            process = await LocalProcess.start(
+                name, SERVER_MODULE, log_path=log_path, environment=environment, pass_fds=descriptors
+            )
+        process.configure(
             {
                 "socket_fd": listener.fileno(),
                 "shared_database": str(prefect_home / "prefect.db"),
                 "private_database": str(run_directory / "prefect.db"),
-                "passing": settings is LEAN_SERVER_SETTINGS,
+                "passing": is_passing,
                 "auth": auth,
-            },
-            log_path=run_directory / "logs" / "prefect-server.log",
-            environment={
-                **QUIET_SETTINGS,
-                **settings,
-                "PREFECT_HOME": str(prefect_home),
-                "PREFECT_API_URL": f"{address}/api",
-                "PREFECT_SERVER_CORS_ALLOWED_ORIGINS": ",".join(origins_of(LOOPBACK_NAMES, port)),
-                "PREFECT_UI_STATIC_DIRECTORY": str(prefect_home / "ui"),
-            },
-            pass_fds=[listener.fileno()],
+                "environment": environment,
+                "log": str(log_path),
+            }
         )
         process.keep_going(say)
         return cls(process, address, listener, auth, say)
@@ -174,11 +151,6 @@ class EmbeddedServer:
 
     def _words(self) -> str:
         return f"{self._process.last_words()}; log: {self._process.log_path}"
-
-
-def bind_loopback() -> socket.socket:
-    """A listening socket on a free port of this machine."""
-    return socket.create_server(("127.0.0.1", 0), backlog=2048)
 
 
 def _ask_health(url: str) -> None:

@@ -83,17 +83,30 @@ def _id_of(context: FlowRunContext) -> str:
     return str(context.flow_run.id)
 
 
-async def run_as_flow(body: FlowBody, *, name: str, suite: str, run_id: str) -> None:
+async def run_as_flow(
+    body: FlowBody, *, name: str, suite: str, run_id: str, begun: Callable[[], None] | None = None
+) -> None:
     """Run `body` within a flow run: the current one if there is one, else one of its own called `name`.
 
     In the current one the caller turns the ending into its state; nothing is nested.
+
+    Args:
+        begun: called when a flow run of its own has begun, by who has a `patient_start`; None for one made here.
     """
     current = FlowRunContext.get()
     if current is not None and current.flow_run is not None:
         await body(_id_of(current))
         return
-    with _patient_start() as begun:
+    if begun is not None:
         await _run_own_flow(body, begun, name=name, suite=suite, run_id=run_id)
+        return
+    with patient_start() as until:
+        await _run_own_flow(body, until, name=name, suite=suite, run_id=run_id)
+
+
+def load_late() -> None:
+    """Import what the first flow run of a process asks for: 80 ms, which are to be had while a server starts."""
+    import fastapi.encoders  # noqa: F401
 
 
 async def _run_own_flow(body: FlowBody, begun: Callable[[], None], *, name: str, suite: str, run_id: str) -> None:
@@ -139,8 +152,11 @@ RETRIES_AT_START = 5
 
 
 @contextlib.contextmanager
-def _patient_start() -> Iterator[Callable[[], None]]:
-    """Ask a busy API again for as long as a start may take, until what this gives is called."""
+def patient_start() -> Iterator[Callable[[], None]]:
+    """Ask a busy API again for as long as a start may take, until what this gives is called.
+
+    Prefect makes settings anew for it, which takes 30 ms.
+    """
     with contextlib.ExitStack() as patience:
         retries = max(RETRIES_AT_START, PREFECT_CLIENT_MAX_RETRIES.value())
         patience.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: retries}))

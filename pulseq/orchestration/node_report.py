@@ -134,20 +134,20 @@ def _resource_of(node_id: str, labels: Mapping[str, str]) -> dict[str, str]:
 
 
 def state_of_look(rows: Sequence[NodeHealth]) -> State[Any]:
-    """The state of a flow run that has looked: `Healthy`, or `Degraded` with the nodes that are not active.
+    """The state of a flow run that has looked: `Healthy`, or `Degraded` with the nodes that get no tests.
 
     Clocks that people should set are named in either.
     """
     bad = [row for row in rows if row.liveness is not Liveness.ACTIVE]
     if not rows:
         return Completed(name="NoNodes", message="the scheduler has no node")
-    clocks = [f"; the clock of {row.node_id} is {_say_clock(row)}" for row in rows if _is_far_off(row)]
-    if not bad:
-        message = f"{say_count(len(rows), 'node')} active{''.join(clocks)}"
-        return Completed(name="Healthy", message=shown_name(message))
+    lacking = [row for row in rows if row.liveness is Liveness.ACTIVE and row.why is not None]
+    more = [f"; {row.node_id} gets no tests: {row.why}" for row in lacking]
+    more += [f"; the clock of {row.node_id} is {_say_clock(row)}" for row in rows if _is_far_off(row)]
     told = ", ".join(f"{row.node_id} {row.liveness} ({row.why})" for row in bad)
-    message = f"{len(bad)} of {len(rows)} nodes not active: {told}{''.join(clocks)}"
-    return Completed(name="Degraded", message=shown_name(message))
+    how = f"{len(bad)} of {len(rows)} nodes not active: {told}" if bad else f"{say_count(len(rows), 'node')} active"
+    name = "Degraded" if bad or lacking else "Healthy"
+    return Completed(name=name, message=shown_name(f"{how}{''.join(more)}"))
 
 
 def _is_far_off(health: NodeHealth) -> bool:

@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import fcntl
+import importlib
 import inspect
 import os
 import socket
+import sys
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ from pulseq.orchestration.api_auth import SERVERS_VARIABLE
 from pulseq.orchestration.server_database import copy_empty, is_up_to_date, prepare_database, template_path
 from pulseq.orchestration.server_doors import LOOPBACK_NAMES, Doors, origins_of
 from pulseq.ownership import close_to_others, make_own_directory, open_own
-from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline
+from pulseq.processes.child import has_been_told, read_configuration, tell_owner, watch_lifeline
 from pulseq.processes.loading import loading_much
 
 #: The prefixes of all that a run asks its server for.
@@ -58,6 +60,19 @@ def ask_first_for_ours(prefect_server: Any) -> None:
     if hasattr(prefect_server, "API_ROUTERS"):  # another release may have none, and is only slower then
         ordered = sorted(prefect_server.API_ROUTERS, key=lambda router: router.prefix not in ASKED_FOR)
         prefect_server.API_ROUTERS = tuple(ordered)
+
+
+def make_nothing_twice(configuration: Any, settings: Any) -> None:
+    """Leave out what making the server's app does for who makes several: 60 ms each time, for all settings there are.
+
+    Loggers are as Prefect's import has made them, by the same settings. The hash of the settings is what apps are
+    told apart by. A release that does this elsewhere is only slower.
+
+    Args:
+        configuration: the module that makes loggers; `settings`: the class of Prefect's settings.
+    """
+    configuration.setup_logging = lambda: configuration.PROCESS_LOGGING_CONFIG
+    settings.hash_key = lambda _: "the one that there is"
 
 
 def record_soon(recorder: Any) -> None:
@@ -114,9 +129,17 @@ def close_pages(directory: Path) -> None:
         close_to_others(Path(place))
 
 
+def load() -> None:
+    """Import what a server is made of, which takes two seconds; nothing is opened or written."""
+    with loading_much():
+        importlib.import_module("uvicorn")
+        importlib.import_module("prefect.server.api.server")
+
+
 def serve(configuration: dict[str, Any]) -> None:
     """Run the server until the process is ended."""
     os.umask(0o077)  # its database, what SQLite makes beside it, and the pages that Prefect copies
+    os.environ.update(configuration["environment"])
     set_auth(configuration["auth"])
     database = choose_database(Path(configuration["shared_database"]), Path(configuration["private_database"]))
     os.environ["PREFECT_API_DATABASE_CONNECTION_URL"] = f"sqlite+aiosqlite:///{database}"
@@ -124,14 +147,22 @@ def serve(configuration: dict[str, Any]) -> None:
     if copy_empty(database, template) and is_up_to_date(database, template):
         # A fifth of a second, for a look through all migrations that there are.
         os.environ.setdefault("PREFECT_API_DATABASE_MIGRATE_ON_START", "false")
+    if "prefect" in sys.modules:  # which has read its settings before they were all known
+        from prefect.context import refresh_global_settings_context
 
+        refresh_global_settings_context()
+
+    load()
     with loading_much():
         import uvicorn
+        from prefect.logging import configuration as logging_configuration
         from prefect.server.api import server as prefect_server
         from prefect.server.database import provide_database_interface
         from prefect.server.events.services import event_persister
         from prefect.server.services import task_run_recorder
+        from prefect.settings import Settings
 
+        make_nothing_twice(logging_configuration, Settings)
         ask_first_for_ours(prefect_server)
         if configuration["passing"]:
             record_soon(task_run_recorder)
@@ -155,7 +186,10 @@ def serve(configuration: dict[str, Any]) -> None:
 
 
 def main() -> None:
+    if not has_been_told():
+        load()  # what it is to be is told meanwhile, or that nobody wants it
     configuration = read_configuration()
+    os.dup2(open_own(Path(configuration["log"])), 2)
     watch_lifeline(lambda: None)
     serve(configuration)
 

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import logging
 import signal
+import socket
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
@@ -56,14 +57,18 @@ class LocalProcess:
         """
         pid, line = spawn_module(module, log_path=log_path, environment=environment or {}, pass_fds=pass_fds)
         try:
-            child = OwnChild(pid)
+            process = cls.adopt(name, pid, line, log_path=log_path)
         except BaseException:
             line.close()
             raise
-        process = cls(name, child, MessageLine(line), log_path)
         if configuration is not None:
             process.configure(configuration)
         return process
+
+    @classmethod
+    def adopt(cls, name: str, pid: int, line: socket.socket, *, log_path: Path) -> LocalProcess:
+        """Have a child that was started before (`spawn_module`), and nobody has told yet what it is to be."""
+        return cls(name, OwnChild(pid), MessageLine(line), log_path)
 
     def configure(self, configuration: Mapping[str, Any]) -> None:
         """Tell the child what it is to be; once."""

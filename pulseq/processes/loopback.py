@@ -1,4 +1,4 @@
-"""Settings for who speaks to a Prefect API on loopback: without all the certificates of the world, and no proxy.
+"""Servers on loopback, and settings for who speaks to one of Prefect's: without all certificates, and no proxy.
 
 Prefect's client reads a file of them for each client that it makes, some 150 certificates and 30 to 50 ms of a
 processor, also for an address that begins with http:// and never shows one. A run makes five such clients. Here
@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import os
 import re
+import socket
 import threading
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -21,14 +22,19 @@ _LOOPBACK = re.compile(r"http://(127\.0\.0\.1|localhost|\[::1\])[:/]")
 _VARIABLE = "PREFECT_API_SSL_CERT_FILE"
 _PROXY_VARIABLES = ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY")
 _HERE = ("127.0.0.1", "localhost", "::1")
-_ONE_CERTIFICATE = str(Path(__file__).with_name("one_certificate.pem"))
+ONE_CERTIFICATE = str(Path(__file__).with_name("one_certificate.pem"))
 
 
 def loopback_settings(api_url: str) -> Mapping[str, str]:
     """Environment variables for clients of this API; none where it is not on loopback, or certificates are chosen."""
     if not is_on_loopback(api_url) or _VARIABLE in os.environ:
         return {}
-    return {_VARIABLE: _ONE_CERTIFICATE}
+    return {_VARIABLE: ONE_CERTIFICATE}
+
+
+def bind_loopback() -> socket.socket:
+    """A listening socket on a free port of this machine."""
+    return socket.create_server(("127.0.0.1", 0), backlog=2048)
 
 
 def is_on_loopback(api_url: str) -> bool:

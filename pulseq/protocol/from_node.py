@@ -59,6 +59,15 @@ class DispatchDone(Struct, frozen=True, tag="dispatch_done"):
     trouble: str | None = None
 
 
+class MachineLacks(Struct, frozen=True, tag="machine_lacks"):
+    """The machine of this node lacks something that any test needs, in words; None says that it does no more.
+
+    Meanwhile the node gives back what it is sent.
+    """
+
+    what: str | None
+
+
 class NextAsked(Struct, frozen=True, tag="next_asked"):
     """What is the slot of this dispatch to do after it? `held` are the dispatches that the node has.
 
@@ -140,6 +149,7 @@ NodeMessage: TypeAlias = (
     | AttemptEnd
     | CasesFound
     | DispatchDone
+    | MachineLacks
     | NextAsked
     | NodeFailed
     | PrepareOutput

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pulseq.bounds import LAST_MOMENT, MOST_BYTES, MOST_COUNT
+from pulseq.bounds import LAST_MOMENT, MOST_BYTES, MOST_COUNT, bound_text
 from pulseq.protocol.clock_offset import ClockOffset, measure_offset
 
 #: The name of the operation on a node's worker.
@@ -33,6 +33,7 @@ class Answer:
         stray_processes: that bodies of this node's name have left behind, and nobody has killed.
         store_free, store_total: bytes of the disk that it keeps projects on, where it does.
         clock: its clock against that of whoever asked.
+        lacks: what its machine lacks for tests, in words.
     """
 
     latency: float
@@ -47,6 +48,7 @@ class Answer:
     store_free: int | None = None
     store_total: int | None = None
     clock: ClockOffset | None = None
+    lacks: str | None = None
 
 
 #: What of an answer is taken as it is.
@@ -55,6 +57,7 @@ MEASURES = (
     *("leaked_processes", "stray_processes", "store_free", "store_total"),
 )
 _COUNT = ((int,), MOST_COUNT)
+_LACKS_CHARACTERS = 300
 #: Each of these kinds, and up to that; the others are counts.
 _KINDS: Mapping[str, tuple[tuple[type, ...], float]] = {
     "load": ((int, float), MOST_COUNT),
@@ -84,7 +87,9 @@ async def probe_node(scheduler: Any, address: str, seconds: float) -> Answer | N
     measures = {name: told[name] for name in MEASURES if _is_measure(told.get(name), *_KINDS.get(name, _COUNT))}
     at = told.get("time")
     clock = measure_offset(asked_at, answered_at, latency, at) if _is_measure(at, (int, float), LAST_MOMENT) else None
-    return Answer(latency, clock=clock, **measures)
+    lacks = told.get("lacks")
+    said = bound_text(lacks, _LACKS_CHARACTERS) if isinstance(lacks, str) else None
+    return Answer(latency, clock=clock, lacks=said, **measures)
 
 
 def _is_measure(told: Any, kinds: tuple[type, ...], most: float) -> bool:

@@ -78,6 +78,11 @@ class Dispatch(Struct, frozen=True, tag="dispatch"):
     after: str | None = None
     priority: int = 0
 
+    @property
+    def keys(self) -> frozenset[Key]:
+        """The tests that it is of."""
+        return frozenset(key for work in self.work for key in work.keys)
+
 
 def pack_name(orders: Sequence[PytestOrder]) -> str:
     """The name of a task run of items of one file or of several."""

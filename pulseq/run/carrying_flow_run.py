@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from pulseq.errors import InfrastructureError, UsageError
@@ -17,6 +18,8 @@ from pulseq.orchestration.flow_run import (
     ending_of,
     flow_run_url,
     forget_flow_run,
+    load_late,
+    patient_start,
     run_as_flow,
     use_api,
     use_configured_api,
@@ -95,21 +98,24 @@ class CarryingFlowRun:
     async def _tell_when_ready(self, server: EmbeddedServer) -> None:
         """Have a server know the run; where it does not get ready, tests go on, and end as they end."""
         try:
-            await server.ready()
-            self._is_ready = True
-            await self._run_flow()
+            with patient_start() as begun:
+                await asyncio.to_thread(load_late)
+                await server.ready()
+                self._is_ready = True
+                await self._run_flow(begun)
         except InfrastructureError as error:
             if self._flow_error is not None:
                 raise
             self._log.emit(RunNote(f"Prefect has not been told of this run: {say_briefly(error)}"))
 
-    async def _run_flow(self) -> None:
+    async def _run_flow(self, begun: Callable[[], None] | None = None) -> None:
         name = f"suite-{self._driver.suite.name}-{self._options.run_id}"
         within = within_flow_run()
         waits = RunNote(f"waiting for the Prefect API at {say_url(self._api_url)!r} to take the flow run: it is busy")
         self._waiting = self._driver.background.later(START_NOTE_SECONDS, self._log.emit, waits)
         try:
-            await run_as_flow(self._in_flow, name=name, suite=self._driver.suite.name, run_id=self._options.run_id)
+            suite, run_id = self._driver.suite.name, self._options.run_id
+            await run_as_flow(self._in_flow, name=name, suite=suite, run_id=run_id, begun=begun)
         except Exception as error:
             # Prefect's trouble is none of the tests': once verdicts are there, it is a note.
             if (self._driver.ledger.open or not self._flow_run_id) and self._flow_error is None:

@@ -87,8 +87,7 @@ async def _collect(
     gone: set[str] = set()
     wants: dict[str, str] = {}
     nodes = dispatcher.nodes.fitting(entry)
-    if not nodes and dispatcher.nodes.closed_to(entry.requirements):
-        dispatcher.nodes.note_waiting(entry.requirements, 1)
+    if not nodes and dispatcher.nodes.note_waiting(entry.requirements, 1):
         nodes = await dispatcher.nodes.wait_for_fitting(entry, gone)
     for _ in range(MAX_NODE_LOSSES):
         if not nodes:

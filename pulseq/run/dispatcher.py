@@ -25,6 +25,7 @@ from pulseq.protocol.from_node import (
     AttemptStart,
     CasesFound,
     DispatchDone,
+    MachineLacks,
     NextAsked,
     NodeFailed,
     NodeMessage,
@@ -290,6 +291,8 @@ class Dispatcher:
                 self.delivery.put(message)
             case DispatchDone():
                 self._land(message)
+            case MachineLacks(what):
+                self.nodes.note_lacking(node_id, what)
             case NodeFailed(why):
                 self.give_up(node, why)
             case PrepareOutput(line):

@@ -183,7 +183,8 @@ class EventLog:
 
     async def keep_ingesting(self, database: Path, interval_seconds: float) -> None:
         """Bring results into DuckDB every `interval_seconds`, less often where that takes long; until cancelled."""
-        pause = interval_seconds
+        # To make a new one keeps this process for a tenth of a second: while it waits for nodes that collect.
+        pause = interval_seconds if database.exists() else 0.0
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(pause):

@@ -66,6 +66,8 @@ class RunNodes:
     _admission: NodeAdmission = field(init=False)
     #: Nodes that get nothing more, and whose end is no loss.
     _retired: set[str] = field(default_factory=set)
+    #: What the machines of nodes lack that for that get nothing, by their ids.
+    _lacking: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.clocks = RunClocks(self.cluster, self.tell)
@@ -105,8 +107,7 @@ class RunNodes:
 
     def _let_in(self, node: LiveNode) -> None:
         self.queue.node_joined(node.id, node.slots, node.capabilities)
-        self.queue.set_marked(node.id, self.is_retired(node.id))
-        self.changed.set()
+        self._open_or_close(node.id)
 
     def heed(self, mark: NodeMark) -> None:
         """A node is marked: it gets nothing more, or tests again; one that takes no part when it does."""
@@ -115,12 +116,25 @@ class RunNodes:
             return
         self._tell_mark(mark)
         if self._admission.has(node):
-            self.queue.set_marked(node.id, not mark.is_open)
+            self._open_or_close(node.id)
         elif mark.is_open:
             self._admit(node)
         else:
             self._let_in(node)
         self._admission.turn()
+        self.changed.set()
+
+    def note_lacking(self, node_id: str, what: str | None) -> None:
+        """The machine of a node lacks something that any test needs, or, with None, does no more."""
+        if what is not None:
+            self._lacking[node_id] = what
+            self.tell(RunNote(f"node {node_id} gets no tests: {what}"))
+        elif self._lacking.pop(node_id, None) and not self.is_retired(node_id):
+            self.tell(RunNote(f"node {node_id} gets tests again"))
+        self._open_or_close(node_id)
+
+    def _open_or_close(self, node_id: str) -> None:
+        self.queue.set_marked(node_id, self.is_retired(node_id) or node_id in self._lacking)
         self.changed.set()
 
     def _tell_mark(self, mark: NodeMark) -> None:
@@ -156,6 +170,7 @@ class RunNodes:
     def leave(self, node_id: str) -> int:
         """A node is gone; how many slots it had in this run."""
         self.queue.node_left(node_id)
+        self._lacking.pop(node_id, None)
         return self._admission.leave(node_id)
 
     async def drain(self, node_id: str) -> None:
@@ -203,31 +218,46 @@ class RunNodes:
     def fitting(self, case: TestCase, gone: AbstractSet[str] = frozenset()) -> list[LiveNode]:
         """The nodes of now that a test fits and may have it, but for those at addresses that are known to be dead."""
         nodes = (node for node in self.cluster.nodes.values() if node.address not in gone)
-        return [node for node in self._matching(case.requirements, nodes) if not self.is_retired(node.id)]
+        fitting = self._matching(case.requirements, nodes)
+        return [node for node in fitting if not self.is_retired(node.id) and node.id not in self._lacking]
 
     def why_none_fits(self, requirements: Mapping[str, CapabilityValue]) -> str:
-        """The marks of those that would, or else what is missing of the nodes that take part."""
-        if closed := self.closed_to(requirements):
-            return say_closed(closed)
+        """Why those that would get no tests, or else what is missing of the nodes that take part."""
+        if closed := self._say_closed(requirements):
+            return closed
         nodes = self.cluster.nodes.values()
         offers = {node.id: node.capabilities for node in nodes if node.id not in self._retired}
         return nearest_miss(requirements, offers) if offers else "no node is left"
 
-    def closed_to(self, requirements: Mapping[str, CapabilityValue]) -> list[NodeMark]:
+    def _marks_of(self, requirements: Mapping[str, CapabilityValue]) -> list[NodeMark]:
         """The marks of those nodes that are there, would fit, and are to have nothing more."""
         nodes = self._matching(requirements, self.cluster.nodes.values())
         return [self.cluster.marks[node.id] for node in nodes if self.is_closed(node.id)]
 
+    def _say_closed(self, requirements: Mapping[str, CapabilityValue]) -> str | None:
+        """Why none of the nodes that would fit may have a test; None where there is no such node."""
+        told = [f"{mark.node_id} is {mark.say()}" for mark in self._marks_of(requirements)]
+        marked = self.cluster.marks
+        for node in self._matching(requirements, self.cluster.nodes.values()):
+            if node.id in self._lacking and node.id not in marked:
+                told.append(f"{node.id}: {self._lacking[node.id]}")
+        if not told:
+            return None
+        no_node = "the only node that fits gets no tests" if len(told) == 1 else "no node that fits gets tests"
+        return f"{no_node} ({'; '.join(told)})"
+
     def _matching(self, requirements: Mapping[str, CapabilityValue], nodes: Iterable[LiveNode]) -> list[LiveNode]:
         return [node for node in nodes if match(requirements, node.capabilities).fits]
 
-    def note_waiting(self, requirements: Mapping[str, CapabilityValue], count: int) -> None:
-        """Tell that so many tests wait, where it is a mark that they wait to be taken back."""
-        if closed := self.closed_to(requirements):
+    def note_waiting(self, requirements: Mapping[str, CapabilityValue], count: int) -> bool:
+        """Tell that so many tests wait, where nodes are there that they fit and that get none; whether that is so."""
+        why = self._say_closed(requirements)
+        if why is not None:
             tests = "1 test waits" if count == 1 else f"{count} tests wait"
-            limit = f"for up to {self.queue.config.node_timeout:g} s"
-            undrain = f"`pulseq node undrain {' '.join(mark.node_id for mark in closed)}`"
-            self.tell(RunNote(f"{tests} {limit}, since {say_closed(closed)}; {undrain} lets tests there"))
+            marked = " ".join(mark.node_id for mark in self._marks_of(requirements))
+            then = f"; `pulseq node undrain {marked}` lets tests there" if marked else ""
+            self.tell(RunNote(f"{tests} for up to {self.queue.config.node_timeout:g} s, since {why}{then}"))
+        return why is not None
 
     async def wait_for_fitting(self, case: TestCase, gone: AbstractSet[str]) -> list[LiveNode]:
         """As `fitting`; where no such node is left, waits `node_timeout` for one to come back."""
@@ -258,10 +288,3 @@ class RunNodes:
         if (here.address, here.incarnation) == (node.address, node.incarnation):
             self._admission.leave(node.id)
             self.join(here)
-
-
-def say_closed(marks: list[NodeMark]) -> str:
-    """Why none of the nodes that would fit may have a test."""
-    told = "; ".join(f"{mark.node_id} is {mark.say()}" for mark in marks)
-    no_node = "the only node that fits gets no tests" if len(marks) == 1 else "no node that fits gets tests"
-    return f"{no_node} ({told})"

@@ -18,6 +18,7 @@ from pulseq.cluster.standing_cluster import find_cluster, use_cluster
 from pulseq.fleet import Fleet
 from pulseq.orchestration.api_auth import choose_auth
 from pulseq.orchestration.api_server import EmbeddedServer
+from pulseq.orchestration.early_server import end_loading
 from pulseq.orchestration.quiet_settings import NODE_SETTINGS
 from pulseq.processes.fork_process import may_be_forked
 from pulseq.processes.loading import loading_much
@@ -55,6 +56,7 @@ class RunProcesses:
                 stack.enter_context(use_cluster(options.home))
                 stack.enter_context(_keeping_keeper(options.home, say))
             server = await _start_server(stack, options, say) if own_server else None
+            end_loading()  # what began to load for a run that has an API
             yield cls(server, _make_nodes(stack, fleet, options, say))
 
     async def load_and_start(self, *, may_fork: bool) -> None:

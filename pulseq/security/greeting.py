@@ -15,15 +15,16 @@ _LONGEST_GREETING = 1 << 20
 
 
 def split_address(address: str) -> tuple[str, int]:
-    """Host and port of an address, with or without a scheme.
+    """Host and port of an address, with or without a scheme; one of IPv6 stands in brackets there.
 
     Raises:
         ValueError: it is none.
     """
     host, _, port = address.rpartition("://")[2].rpartition(":")
-    if not host or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+    bare = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    if not bare or (":" in bare and bare == host) or not port.isdecimal() or not 0 < int(port) < 1 << 16:
         raise ValueError(address)
-    return host.strip("[]"), int(port)
+    return bare, int(port)
 
 
 async def hear_greeting(address: str, credentials: Credentials | None, patience_seconds: float) -> None:

@@ -66,6 +66,8 @@ class FleetNode:
             reasons.append(self.why_unfit)
         if self.health.liveness is not Liveness.ACTIVE:
             reasons.append(f"{self.health.liveness}: {self.health.why}")
+        elif self.health.why is not None:
+            reasons.append(self.health.why)
         return "; ".join(reasons) or None
 
 

@@ -25,7 +25,8 @@ def read_listen(text: str) -> str:
         host, port = split_address(text)
     except ValueError:
         raise UsageError(
-            f"--listen: found {text!r}, expected ADDRESS:PORT, as 10.0.0.5:8786; 0.0.0.0 is every address of this one"
+            f"--listen: found {text!r}, expected ADDRESS:PORT, as 10.0.0.5:8786 or [fd00::5]:8786; 0.0.0.0 is every "
+            "address of this one"
         ) from None
     # What is of this machine reaches it by the same port of loopback.
     for address in dict.fromkeys((host, "127.0.0.1")):

@@ -36,11 +36,12 @@ from pulseq.cluster.standing_cluster import (
 from pulseq.errors import PulseqError
 from pulseq.fleet import Fleet, NodeSpec
 from pulseq.orchestration.api_auth import choose_auth
-from pulseq.orchestration.api_server import STANDING_SERVER_SETTINGS, EmbeddedServer, bind_loopback
-from pulseq.orchestration.quiet_settings import NODE_SETTINGS
+from pulseq.orchestration.api_server import EmbeddedServer
+from pulseq.orchestration.quiet_settings import NODE_SETTINGS, STANDING_SERVER_SETTINGS
 from pulseq.ownership import open_own
 from pulseq.processes.child import read_configuration, tell_owner
 from pulseq.processes.local_process import LocalProcess
+from pulseq.processes.loopback import bind_loopback
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS, make_temp_root
 from pulseq.processes.process_id import ProcessId
 from pulseq.security.credentials import Credentials, keep_credentials

@@ -80,7 +80,9 @@ def load_fleet(path: Path) -> Fleet:
     """
     document = read_document(path, needs="nodes")
     ids = find_repeated_ids(document, "nodes", "an id that no other node has; the first is at line")
-    values = read_whole(document, NodesFileKeys, [*ids, *_find_repeated_ports(document)])
+    values = read_whole(
+        document, NodesFileKeys, [*ids, *_find_repeated_ports(document), *_find_ssh_without_host(document)]
+    )
     nodes = tuple(_make_node(node) for node in values["nodes"])
     return Fleet(nodes, _make_framework(values.get("framework", {})), str(path))
 
@@ -107,6 +109,13 @@ def _find_repeated_ports(document: Document) -> Iterator[Flaw]:
         line = document.find_line(("nodes", other, "port"))
         expected = f"a port of its own (0: any that is free); line {line} has it on the same host"
         yield Flaw(("nodes", index, "port"), f"{document.value['nodes'][index]['port']} again", expected)
+
+
+def _find_ssh_without_host(document: Document) -> Iterator[Flaw]:
+    """Each node that says how its host is reached, and not which: this machine is hardly meant."""
+    for index, node in enumerate(document.entries("nodes")):
+        if "ssh" in node and "host" not in node:
+            yield Flaw(("nodes", index, "ssh"), "`ssh` without `host`", "`host: NAME` beside it, as ssh knows it")
 
 
 def _place_of(node: Mapping[str, Any]) -> tuple[str, int] | None:

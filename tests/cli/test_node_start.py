@@ -29,13 +29,15 @@ def test_every_label_that_is_none_is_refused(capsys: pytest.CaptureFixture[str])
         ("lab1.example:9000", 0, "tls://lab1.example:9000"),
         ("lab1.example", 9000, "tls://lab1.example:9000"),
         ("tls://10.0.0.7:9000", 0, "tls://10.0.0.7:9000"),
+        ("[fd00::7]", 9000, "tls://[fd00::7]:9000"),
+        ("[fd00::7]:9000", 0, "tls://[fd00::7]:9000"),
     ],
 )
 def test_a_contact_is_completed(contact: str, port: int, address: str) -> None:
     assert address == complete_contact(contact, "tls://fleet:8786", port)
 
 
-@pytest.mark.parametrize("contact", ["lab1.example", ":9000", "lab1.example:x"])
+@pytest.mark.parametrize("contact", ["lab1.example", ":9000", "lab1.example:x", "fd00::7:9000"])
 def test_a_contact_without_a_port_is_refused(contact: str) -> None:
     with pytest.raises(UsageError, match=f"--contact: found '{contact}', expected HOST:PORT, or HOST with --port"):
         complete_contact(contact, "tls://fleet:8786", 0)

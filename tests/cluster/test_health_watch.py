@@ -26,10 +26,10 @@ def _changes(look: Look) -> list[tuple[Liveness, Liveness]]:
 
 
 def test_a_row_tells_what_the_node_has_answered() -> None:
-    look = HealthWatch(RULE, "tcp://s:1").take([_see()], 100)
+    look = HealthWatch(RULE, "tcp://s:1").take([_see(answer=replace(ANSWER, lacks="its disk is full"))], 100)
 
     expected = NodeHealth(
-        *("n", ACTIVE, None, "tcp://s:1", "tcp://h:1", 0.01, 0.1, 0.5, 1, 2, 3, 4, 2, 1),
+        *("n", ACTIVE, "its disk is full", "tcp://s:1", "tcp://h:1", 0.01, 0.1, 0.5, 1, 2, 3, 4, 2, 1),
         latency_p50=0.01,
         link_breaks=0,
     )

@@ -9,7 +9,7 @@ from distributed import Client, Scheduler
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.cluster.run_watch import RunWatch, driver_name, run_of
+from pulseq.cluster.run_watch import DRIVERS_KEY, RunWatch, driver_name, run_of
 from pulseq.protocol import entry_points
 from pulseq.protocol.coding import decode, encode
 from pulseq.protocol.entry_points import register_node
@@ -61,6 +61,26 @@ async def _watch(name: str) -> tuple[list[Order], bool]:
         await watch._background.settle()
         await asyncio.sleep(0)
         return node.orders, bool(scheduler.get_events(run_topic("r1")))
+
+
+def test_a_run_has_one_driver_and_the_next_has_it_when_nodes_have_forgotten_it() -> None:
+    async def scenario() -> None:
+        async with open_scheduler() as scheduler:
+            kinds = {"name": driver_name("r1"), "asynchronous": True, "set_as_default": False}
+            async with Client(scheduler.address, **kinds) as second:
+                first = await Client(scheduler.address, **kinds)
+                await second.register_plugin(RunWatch(), name=RunWatch.name)
+                drivers = scheduler.task_metadata[DRIVERS_KEY]
+                assert {"r1": second.id} == drivers
+                await first.close()  # it never had the run: nobody forgets that
+                async with Client(scheduler.address, **kinds) as third:
+                    await second.close()
+                    while drivers != {"r1": third.id}:  # noqa: ASYNC110 - a change of metadata has no event
+                        await asyncio.sleep(0.001)
+            while drivers:  # noqa: ASYNC110 - as above
+                await asyncio.sleep(0.001)
+
+    asyncio.run(scenario())
 
 
 @pytest.mark.parametrize(

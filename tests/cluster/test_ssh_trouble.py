@@ -20,6 +20,7 @@ from pulseq.cluster.ssh_trouble import explain, explain_version
         ("kex_exchange_identification: read: Connection reset by peer\n", 255, "Connection reset by peer"),
         ("", 255, "cannot be used: ssh ended with 255"),
         ("", None, "cannot be used: it said nothing"),
+        ("", 0, "cannot be used: its login shell ends before it runs what it is given; see its .bashrc"),
     ],
 )
 def test_each_trouble_has_one_line(said: str, code: int | None, told: str) -> None:

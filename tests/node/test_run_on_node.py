@@ -15,7 +15,7 @@ from pulseq.models import AttemptResult, SimulateBody, TestCase
 from pulseq.node.node_slots import NodeSlots
 from pulseq.node.run_on_node import RunOnNode
 from pulseq.node.surroundings import Surroundings
-from pulseq.protocol.from_node import DispatchDone, NextAsked, NodeMessage, TestsGivenBack
+from pulseq.protocol.from_node import DispatchDone, MachineLacks, NextAsked, NodeMessage, TestsGivenBack
 from pulseq.protocol.to_node import BodyVariables, NoNext
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.pytest_sessions import PytestOrder, PytestSpec
@@ -54,14 +54,14 @@ class Session:
 class Node:
     """A run on a node with so many slots, and what it has told."""
 
-    def __init__(self, slots: int = 1) -> None:
+    def __init__(self, slots: int = 1, temp_root: Path = Path("/")) -> None:
         self.told: list[NodeMessage] = []
         self.session = Session()
         self.slots = NodeSlots(slots)
         agent = SimpleNamespace(
             node_slots=self.slots,
             send=lambda _run_id, messages: self.told.extend(messages),
-            temp_root=Path("/nonexistent"),
+            temp_root=temp_root,
             note_death=None,
         )
         self.run = RunOnNode(cast(Any, agent), "r", Surroundings.of(BodyVariables(), {}))
@@ -92,11 +92,12 @@ async def settle() -> None:
         await asyncio.sleep(0)
 
 
-def on_node(story: Callable[[Node], Coroutine[Any, Any, None]], slots: int = 1) -> Node:
+def on_node(story: Callable[[Node], Coroutine[Any, Any, None]], slots: int = 1, temp_root: Path = Path("/")) -> Node:
     async def tell() -> Node:
-        node = Node(slots)
+        node = Node(slots, temp_root)
         await story(node)
         await asyncio.wait_for(asyncio.gather(*node.handling), 60)
+        await node.run.want.close()
         return node
 
     return asyncio.run(tell())
@@ -185,6 +186,17 @@ def test_a_run_that_is_cancelled_while_it_asks_ends(waits: bool) -> None:
     assert {"a": "b" if waits else None} == node.session.followed_by
     assert node.session.began == ["a"]
     assert sorted(node.done()) == (["1", "2"] if waits else ["1"])
+
+
+def test_what_its_machine_has_no_space_for_is_given_back_and_the_driver_knows_why_first() -> None:
+    async def story(node: Node) -> None:
+        await node.get("1", "a", "b")
+
+    node = on_node(story, temp_root=Path("/gone"))
+    lacks, back, done = node.told
+    assert isinstance(lacks, MachineLacks)
+    assert (TestsGivenBack("1", (("a", ""), ("b", ""))), DispatchDone("1")) == (back, done)
+    assert [] == node.session.began
 
 
 def test_what_comes_after_a_dispatch_that_is_done_waits_for_any_slot() -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from pulseq.cluster.health_watch import HealthChange
 from pulseq.events import NodeHealth
@@ -86,7 +87,8 @@ def test_an_event_names_the_node_and_what_has_changed() -> None:
 
 
 def test_the_flow_run_says_which_nodes_are_not_active() -> None:
-    ends = [state_of_look(rows) for rows in ([WELL], [WELL, GONE], [], [WELL, FAST], [FAST, GONE])]
+    full = replace(WELL, why="its disk is full")
+    ends = [state_of_look(rows) for rows in ([WELL], [WELL, GONE], [], [WELL, FAST], [FAST, GONE], [full])]
 
     assert [
         ("Healthy", "1 node active"),
@@ -94,6 +96,7 @@ def test_the_flow_run_says_which_nodes_are_not_active() -> None:
         ("NoNodes", "the scheduler has no node"),
         ("Healthy", "2 nodes active; the clock of f is 41.2 s ahead: set it"),
         ("Degraded", "1 of 2 nodes not active: m inactive (it has left); the clock of f is 41.2 s ahead: set it"),
+        ("Degraded", "1 node active; n gets no tests: its disk is full"),
     ] == [(end.name, end.message) for end in ends]
     assert all(end.is_completed() for end in ends)
 

@@ -17,8 +17,12 @@ import pytest
 from prefect.client.orchestration import PrefectClient
 from prefect.settings import Settings
 
-from pulseq.orchestration.api_server import LEAN_SERVER_SETTINGS, STANDING_SERVER_SETTINGS
-from pulseq.orchestration.quiet_settings import NODE_SETTINGS, QUIET_SETTINGS
+from pulseq.orchestration.quiet_settings import (
+    LEAN_SERVER_SETTINGS,
+    NODE_SETTINGS,
+    QUIET_SETTINGS,
+    STANDING_SERVER_SETTINGS,
+)
 from tests.sources import nodes_of, parse
 
 ROOT = Path(__file__).parents[2]

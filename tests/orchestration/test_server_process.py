@@ -117,6 +117,16 @@ def test_the_installed_recorder_is_made_in_the_way_that_this_relies_on() -> None
     assert "flush_every" in inspect.signature(task_run_recorder.consumer).parameters
 
 
+def test_the_installed_app_is_made_in_the_way_that_leaving_things_out_relies_on() -> None:
+    from prefect.server.api import server as prefect_server
+
+    source = inspect.getsource(prefect_server.create_app)
+
+    # Looked up when it is called, and for nothing but telling apps apart.
+    assert "from prefect.logging.configuration import setup_logging\n" in source
+    assert 1 == source.count("hash_key()") == source.count("cache_key = ")
+
+
 def _task_run_event(task: Task[Any, Any], state: str = "Passed") -> ReceivedEvent:
     """An event of a task run, as Prefect's own engine makes it."""
     task_run = new_task_run(task, "t", uuid4())

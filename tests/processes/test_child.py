@@ -10,7 +10,10 @@ from contextlib import contextmanager
 
 from pulseq.execution.runtime import wire
 
-HEAD = "from pulseq.processes.child import read_configuration, tell_owner, watch_lifeline\nimport threading\n"
+HEAD = """
+import select, threading
+from pulseq.processes.child import has_been_told, read_configuration, tell_owner, watch_lifeline
+"""
 
 
 @contextmanager
@@ -40,7 +43,7 @@ NOTHING = wire.encode({})
 
 def test_the_first_message_is_the_configuration() -> None:
     message = {"port": 0, "name": "näme"}
-    with child("tell_owner(read_configuration())") as started:
+    with child("select.select([0], [], []); tell_owner(read_configuration())") as started:
         assert end_of(started, wire.encode(message)) == ([message], 0)
 
 
@@ -71,4 +74,16 @@ def test_a_line_that_ends_with_something_unread_ends_the_child_as_well() -> None
         line.sendall(NOTHING)
         line.recv(1)
         line.close()
+        assert process.wait() == 0
+
+
+def test_a_child_knows_whether_it_has_been_told() -> None:
+    source = "before = has_been_told(); tell_owner({}); read_configuration(); tell_owner({'before': before})"
+    with child(source) as (_, line):
+        assert {} == wire.receive(line)
+        line.sendall(NOTHING)
+        assert {"before": False} == wire.receive(line)
+    with child("select.select([0], [], []); tell_owner({'told': has_been_told()})") as (process, line):
+        line.sendall(NOTHING)
+        assert {"told": True} == wire.receive(line)
         assert process.wait() == 0

@@ -24,18 +24,25 @@ def _probe(handler: Callable[[], Awaitable[object]] | None, seconds: float = 60)
 
 
 def test_an_answer_is_taken_with_its_latency_and_without_what_a_later_version_adds() -> None:
-    async def tell() -> dict[str, float]:
-        return {"load": 1.5, "running": 2, "of a later version": 1}
+    async def tell() -> dict[str, object]:
+        return {"load": 1.5, "running": 2, "of a later version": 1, "lacks": "space"}
 
     answer = _probe(tell)
 
     assert answer is not None
-    assert (1.5, 2, None) == (answer.load, answer.running, answer.disk_free)
+    assert (1.5, 2, None, "space") == (answer.load, answer.running, answer.disk_free, answer.lacks)
     assert answer.latency > 0
 
 
 def test_numbers_that_cannot_be_are_as_if_they_were_not_told() -> None:
-    nonsense = {"load": float("nan"), "running": -1, "disk_free": 2**63, "disk_total": "much", "time": float("inf")}
+    nonsense = {
+        "load": float("nan"),
+        "running": -1,
+        "disk_free": 2**63,
+        "disk_total": "much",
+        "time": float("inf"),
+        "lacks": 3,
+    }
 
     async def tell() -> dict[str, object]:
         return {**nonsense, "leaked_processes": 2**40, "memory_total": 8_000_000_000}

@@ -255,14 +255,55 @@ def test_a_node_that_is_marked_gets_nothing_until_it_is_opened() -> None:
     assert [NodeMarked(cordoned), RunNote("node n gets no more tests: cordoned: firmware")] == site.told
     assert not site.takes_tests
     assert site.nodes.is_retired("n")
-    assert ([], [cordoned]) == (site.nodes.fitting(ON_LINUX), site.nodes.closed_to({"os": "linux"}))
-    assert [] == site.nodes.closed_to({"os": "beos"})
+    assert [] == site.nodes.fitting(ON_LINUX)
+    on_linux = site.nodes.why_none_fits({"os": "linux"})
+    assert "the only node that fits gets no tests (n is cordoned: firmware)" == on_linux
+    assert "cordoned" not in site.nodes.why_none_fits({"os": "beos"})
 
     site.told.clear()
     _mark(site, MarkState.OPEN)
     assert RunNote("node n gets tests again: open: firmware") == site.told[1]
     assert site.takes_tests
     assert [NODE] == site.nodes.fitting(ON_LINUX)
+
+
+def test_a_node_whose_machine_lacks_something_gets_nothing_until_it_has_it() -> None:
+    site = Site()
+    asyncio.run(site.admit())
+    site.told.clear()
+
+    site.nodes.note_lacking("n", "its disk is full")
+    assert [RunNote("node n gets no tests: its disk is full")] == site.told
+    assert not site.takes_tests
+    assert [] == site.nodes.fitting(ON_LINUX)
+    assert not site.nodes.is_retired("n")  # its end would be a loss
+    site.told.clear()
+    assert site.nodes.note_waiting({"os": "linux"}, 2)
+    closed = "the only node that fits gets no tests (n: its disk is full)"
+    assert [RunNote(f"2 tests wait for up to 60 s, since {closed}")] == site.told
+    assert closed == site.nodes.why_none_fits({"os": "linux"})
+
+    _mark(site, MarkState.CORDONED)
+    site.nodes.note_lacking("n", None)
+    assert RunNote("node n gets tests again") not in site.told
+    assert not site.takes_tests
+    _mark(site, MarkState.OPEN)
+    assert site.takes_tests
+
+
+def test_what_the_machine_of_a_node_lacked_is_not_what_its_next_one_lacks() -> None:
+    site = Site()
+
+    async def scenario() -> None:
+        await site.admit()
+        site.nodes.note_lacking("n", "its disk is full")
+        site.nodes.leave("n")
+        site.nodes.join(NODE)
+        await site.nodes.background.settle()
+
+    asyncio.run(scenario())
+
+    assert site.takes_tests
 
 
 def test_a_node_that_was_marked_before_is_let_in_when_it_is_opened() -> None:

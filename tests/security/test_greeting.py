@@ -18,7 +18,7 @@ def test_an_address_is_a_host_and_a_port(address: str, parts: tuple[str, int]) -
     assert parts == split_address(address)
 
 
-@pytest.mark.parametrize("address", ["", "lab", "tls://lab", ":8786", "lab:0", "lab:65536", "lab:x"])
+@pytest.mark.parametrize("address", ["", "lab", "tls://lab", ":8786", "lab:0", "lab:65536", "lab:x", "::1:1"])
 def test_what_is_none_is_told(address: str) -> None:
     with pytest.raises(ValueError, match=address or None):
         split_address(address)

@@ -64,6 +64,7 @@ def test_each_node_that_is_there_or_is_to_be_is_seen() -> None:
     ("node", "why"),
     [
         (FleetNode("n", "local", "h", HEALTHY), None),
+        (FleetNode("n", "local", "h", NodeHealth("n", Liveness.ACTIVE, "its disk is full")), "its disk is full"),
         (FleetNode("n", "local", "h", HEALTHY, mark=DRAINING), "drained: firmware"),
         (FleetNode("n", "local", "h", HEALTHY, mark=DRAINING, runs={"r": 1}), "draining: firmware"),
         (

@@ -22,7 +22,7 @@ def test_an_address_of_this_machine_is_taken() -> None:
     assert f"127.0.0.1:{port}" == read_listen(f"tls://127.0.0.1:{port}")
 
 
-@pytest.mark.parametrize("text", ["", "8786", "10.0.0.5", "10.0.0.5:", "10.0.0.5:0", "10.0.0.5:port"])
+@pytest.mark.parametrize("text", ["", "8786", "10.0.0.5", "10.0.0.5:", "10.0.0.5:0", "10.0.0.5:port", "::1:8786"])
 def test_what_is_no_address_is_refused(text: str) -> None:
     with pytest.raises(UsageError, match=f"--listen: found '{text}', expected ADDRESS:PORT"):
         read_listen(text)

@@ -152,6 +152,18 @@ def test_an_id_and_a_port_that_another_node_has_are_told(write: Any) -> None:
     ]
 
 
+def test_how_a_host_is_reached_without_saying_which_is_told(write: Any) -> None:
+    text = """\
+    nodes:
+      - {id: here, host: localhost, ssh: {port: 2222}}
+      - id: lab1
+        ssh: {user: tester}
+      - {id: lab2, ssh: {}}
+    """
+    told = "found `ssh` without `host`, expected `host: NAME` beside it, as ssh knows it"
+    assert refuse(write, text) == [f"nodes.yaml:4: nodes[1].ssh: {told}", f"nodes.yaml:5: nodes[2].ssh: {told}"]
+
+
 def test_local_nodes_are_numbered_and_have_one_slot_each() -> None:
     assert local_fleet(2) == Fleet((NodeSpec("node1"), NodeSpec("node2")))
 

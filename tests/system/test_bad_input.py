@@ -27,6 +27,14 @@ def test_a_missing_suite(bare_workplace: Workplace) -> None:
     assert not bare_workplace.home.exists()
 
 
+def test_a_missing_suite_where_runs_have_been(bare_workplace: Workplace) -> None:
+    (bare_workplace.home / "prefect").mkdir(parents=True)
+
+    assert "found no file or directory 'gone.yaml'" in _refused(bare_workplace, bare_workplace.run("run", "gone.yaml"))
+    # The server that has begun to load meanwhile has written nothing.
+    assert [bare_workplace.home / "prefect"] == list(bare_workplace.home.rglob("*"))
+
+
 @pytest.mark.parametrize(
     ("text", "words"),
     [

@@ -16,7 +16,8 @@ from uuid import uuid4
 import httpx
 import pytest
 
-from pulseq.orchestration.api_server import STANDING_SERVER_SETTINGS, bind_loopback
+from pulseq.orchestration.quiet_settings import STANDING_SERVER_SETTINGS
+from pulseq.processes.loopback import bind_loopback
 from tests.system.conftest import open_workplace
 from tests.system.site import Site, running
 from tests.system.workplace import PATIENCE_SECONDS, Workplace, until

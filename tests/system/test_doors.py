@@ -20,8 +20,8 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import connect
 from websockets.typing import Origin, Subprotocol
 
-from pulseq.orchestration.api_server import bind_loopback
 from pulseq.orchestration.server_doors import LOGIN_PATH
+from pulseq.processes.loopback import bind_loopback
 from pulseq.standing.kept_auth import auth_path, read_auth
 from tests.accounts import as_somebody, needs_two_accounts, open_place
 from tests.system.conftest import open_workplace

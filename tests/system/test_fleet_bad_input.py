@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+import socket
 import sys
 from collections.abc import Callable
 
@@ -26,6 +27,12 @@ def place(workplace: Workplace, hosts: Lab) -> FleetPlace:
 
 def _cut(host: Host) -> None:
     host.cut()
+
+
+def _configure(place: FleetPlace, host: Host, *lines: str) -> None:
+    """What somebody has in ~/.ssh/config for a host, to work there."""
+    known = place.lab.ssh_config.read_text()
+    place.lab.ssh_config.write_text("\n    ".join([f"Host {host.name}", *lines]) + f"\n\n{known}")
 
 
 def _kill_sshd(host: Host) -> None:
@@ -52,6 +59,10 @@ def _change_key(host: Host) -> None:
     assert told.returncode == 0, told.stderr
     host.kill_sshd()
     host.start_sshd()
+
+
+def _end_logins(host: Host) -> None:
+    host.write(".bashrc", "case $- in *i*) ;; *) exit 0;; esac\n")
 
 
 #: What an interpreter with another version of PulseQ does when it is given a module and its argument.
@@ -85,6 +96,7 @@ SPOILED: dict[str, tuple[Callable[[Host], None], str]] = {
     "strict": (_forbid_forwarding, "forbids forwarding; set `AllowTcpForwarding yes` in its sshd_config"),
     "closed": (_lock_out, "refuses your key; `ssh-copy-id closed`, or name the right one: `ssh: {identity: FILE}`"),
     "changed": (_change_key, "has another host key than is known here; if that is right: `ssh-keygen -R changed`"),
+    "curt": (_end_logins, "cannot be used: its login shell ends before it runs what it is given; see its .bashrc"),
     "old": (_install_another, "has PulseQ 0.0.1, this machine "),
     "bare": (_install_nothing, "has no PulseQ under its python; `pulseq node install bare` puts this one there"),
 }
@@ -96,7 +108,9 @@ def test_hosts_that_cannot_be_used_are_told_in_a_line_each_and_the_others_do_the
         spoil(place.lab.open_host(name))
     options = [word for host in place.lab.hosts for word in ("--on", host.name)]
 
-    ended = place.workplace.run("run", "project/suite.yaml", *options, "--without-missing", "--run-id", RUN)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        _configure(place, good, "RemoteCommand tmux", f"LocalForward {taken.getsockname()[1]} localhost:80")
+        ended = place.workplace.run("run", "project/suite.yaml", *options, "--without-missing", "--run-id", RUN)
 
     assert 0 == ended.code, ended.err
     notes = [told["text"] for told in place.events("run_note") if told["text"].startswith("going on without ")]

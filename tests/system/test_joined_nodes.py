@@ -66,6 +66,14 @@ tests:
 PORT = 21_786
 
 
+def has_ipv6() -> bool:
+    try:
+        with socket.create_server(("::1", 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
 def free_port() -> int:
     for port in range(PORT, PORT + 200):
         with socket.socket() as probe, contextlib.suppress(OSError):
@@ -117,16 +125,16 @@ class Terminal:
 class Site:
     """A fleet that listens, and the terminals of its nodes."""
 
-    def __init__(self, place: Workplace) -> None:
+    def __init__(self, place: Workplace, loopback: str = "127.0.0.1") -> None:
         self.place = place
-        self.port = free_port()
-        self.address = f"tls://127.0.0.1:{self.port}"
+        self.listens = f"{loopback}:{free_port()}"
+        self.address = f"tls://{self.listens}"
         self.terminals: list[Terminal] = []
         self.told = ""
         self.command = [sys.executable, "-m", "pulseq"]
 
     def up(self) -> None:
-        up = self.place.run("up", "-n", "0", "--listen", f"127.0.0.1:{self.port}")
+        up = self.place.run("up", "-n", "0", "--listen", self.listens)
         assert up.code == 0, up.err
         self.told = up.err
 
@@ -148,7 +156,7 @@ class Site:
 
 
 @contextlib.contextmanager
-def open_site(path: Path, api: str) -> Iterator[Site]:
+def open_site(path: Path, api: str, loopback: str = "127.0.0.1") -> Iterator[Site]:
     """A site with credentials for one node, and nothing up yet."""
     with open_workplace(path) as place:
         place.environment |= {"PREFECT_API_URL": api}
@@ -160,7 +168,7 @@ def open_site(path: Path, api: str) -> Iterator[Site]:
         place.write("nodes.yaml", NODES)
         assert place.run("certs", "init").code == 0
         assert place.run("certs", "node", "lab1").code == 0
-        made = Site(place)
+        made = Site(place, loopback)
         try:
             yield made
         finally:
@@ -170,8 +178,8 @@ def open_site(path: Path, api: str) -> Iterator[Site]:
 
 @pytest.fixture
 def new_site(tmp_path: Path, prefect_api: str) -> Iterator[Site]:
-    """One where nothing is up yet."""
-    with open_site(tmp_path, prefect_api) as made:
+    """One where nothing is up yet, by the addresses of IPv6 where this machine has some."""
+    with open_site(tmp_path, prefect_api, "[::1]" if has_ipv6() else "127.0.0.1") as made:
         yield made
 
 
@@ -197,14 +205,19 @@ def test_a_run_finds_a_node_that_has_joined_and_it_leaves_when_its_test_is_done(
     assert "read off this machine: linux" in node.said
     assert "told: browser=chrome" in node.said
 
-    run = site.place.start("run", "suites/long.yaml", "--output", "json")
+    run = site.place.start("run", "suites/long.yaml", "--output", "json", "--run-id", "nightly")
     until((site.place.path / "pid").exists, "the test has begun")
+    same = ["run", "suites/short.yaml", "--run-id", "nightly", "--scheduler", site.address]
+    refused = site.place.run(*same, PULSEQ_CREDENTIALS="lab1.pem", PULSEQ_HOME=str(site.place.path / "another"))
     node.process.send_signal(signal.SIGTERM)
     node.until_said("it takes no new tests, and ends when those that it has are done")
     (site.place.path / "go").touch()
     out, err = run.communicate(timeout=120)
 
     assert (0, 1) == (run.returncode, json.loads(out)["counts"]["passed"]), err
+    assert 4 == refused.code
+    goes_on = f"--run-id: found 'nightly', which is a run that goes on at {site.address!r}; choose another"
+    assert f"pulseq: {goes_on}" in refused.err
     assert node.wait() == 0
     assert node.said.endswith("node lab1 has ended\n")
     assert {} == site.status()["nodes"]
@@ -271,7 +284,7 @@ def test_what_is_killed_is_swept_by_its_next_self_which_takes_its_place_at_once(
 
 
 def test_a_fleet_waits_for_the_nodes_that_its_file_says_will_join(new_site: Site) -> None:
-    up = new_site.place.start("up", "--nodes", "nodes.yaml", "--listen", f"127.0.0.1:{new_site.port}")
+    up = new_site.place.start("up", "--nodes", "nodes.yaml", "--listen", new_site.listens)
     assert up.stderr is not None
     lines = []
     for line in up.stderr:
@@ -332,7 +345,7 @@ asyncio.run(main())
 
 @pytest.mark.parametrize("listens", [False, True])
 def test_a_program_takes_a_node_that_joins_as_any_other_also_again(new_site: Site, listens: bool) -> None:
-    way_in = f'listen="127.0.0.1:{new_site.port}"' if listens else ""
+    way_in = f'listen="{new_site.listens}"' if listens else ""
     new_site.place.write("suites/program.py", PROGRAM.replace("WAY_IN", way_in))
     program = subprocess.Popen(
         [sys.executable, "program.py"],
@@ -405,4 +418,4 @@ def test_a_fleet_that_runs_is_not_made_to_listen(site: Site) -> None:
     up = site.place.run("up", "--listen", "127.0.0.1:1")
 
     assert up.code == 4
-    assert f"listens at 127.0.0.1:{site.port}, asked for --listen 127.0.0.1:1; `pulseq down` ends it" in up.err
+    assert f"listens at {site.listens}, asked for --listen 127.0.0.1:1; `pulseq down` ends it" in up.err

@@ -97,6 +97,10 @@ def _closed(workplace: Workplace, run_id: str) -> list[str]:
     return [line["data"]["test_id"] for line in workplace.journal(run_id) if line["kind"] == "test_closed"]
 
 
+def _started(workplace: Workplace, run_id: str) -> list[str]:
+    return [line["data"]["test_id"] for line in workplace.journal(run_id) if line["kind"] == "attempt_started"]
+
+
 def _is_attempt(line: dict[str, Any], test_id: str) -> bool:
     return line["kind"] == "attempt_finished" and line["data"]["result"]["test_id"] == test_id
 
@@ -130,7 +134,8 @@ def test_an_interrupt_ends_bodies_keeps_verdicts_and_exits_2(workplace: Workplac
         "suite.yaml", f"suite: stop\ntests:\n{tests}  - {{id: long, priority: low, command: [sleep, '61.5']}}\n"
     )
     run = workplace.start("run", suite, "-n", "1", "--run-id", "r1", "--output", "json")
-    until(lambda: len(_closed(workplace, "r1")) >= 5, "the short tests are done")
+    until(lambda: "long" in _started(workplace, "r1"), "the long test runs")
+    assert 5 == len(_closed(workplace, "r1"))
 
     os.kill(run.pid, signal.SIGINT)
     ended = finish(run)

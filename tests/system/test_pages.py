@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from pulseq.orchestration.api_server import bind_loopback
+from pulseq.processes.loopback import bind_loopback
 from tests.system.conftest import open_workplace
 from tests.system.page import Step, find_missing, read_steps
 from tests.system.reader import Reader, reading

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from pulseq.orchestration.api_server import bind_loopback
+from pulseq.processes.loopback import bind_loopback
 from pulseq.processes.process_id import ProcessId
 from tests.system.workplace import Workplace, finish, until
 
