@@ -141,12 +141,14 @@ class PytestBody(Struct, frozen=True, tag="pytest", tag_field="kind"):
     """A pytest selection that expands to one test per item.
 
     `arguments` are pytest's own: paths, node ids or packages (with `pyargs`),
-    then options, as they would stand on pytest's command line.
+    then options, as they would stand on pytest's command line. What a person gave to ours is `direct`: its
+    items have pytest's own ids, and what pytest refuses is a usage error.
     """
 
     targets: tuple[str, ...]
     args: tuple[str, ...] = ()
     pyargs: bool = False
+    direct: bool = False
     kind: ClassVar[str] = "pytest"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from pulseq.cli.handover import hand_over
 def main() -> NoReturn:
     """Entry point of the `pulseq` script."""
     fill_streams()
+    escape_what_cannot_be_written()
     try:
         code = hand_over(sys.argv[1:])
         if code is None:
@@ -46,3 +48,9 @@ def fill_streams() -> None:
             stream = open(number, mode, closefd=False)  # noqa: SIM115 - for as long as we live
             setattr(sys, name, stream)
             setattr(sys, f"__{name}__", stream)
+
+
+def escape_what_cannot_be_written() -> None:
+    """Tell as an escape, as on standard error, what the encoding of the answer has no character for."""
+    if isinstance(sys.stdout, io.TextIOWrapper) and sys.stdout.errors == "strict":
+        sys.stdout.reconfigure(errors="backslashreplace")

@@ -162,7 +162,7 @@ class DistributedTestRunner:
 
         Raises:
             RuntimeError: the runner was closed.
-            UsageError: pytest does not take an entry's arguments, or the state directory cannot be written.
+            UsageError: the state directory cannot be written.
             InfrastructureError: the Prefect API does not answer, or the scheduler of the nodes was lost.
                 In both cases the tests are still scheduled.
         """

@@ -11,10 +11,12 @@ from pulseq.execution.runtime.blotting import Blotter
 from pulseq.execution.runtime.found_files import FoundFile, Mark, find_files
 from pulseq.models import AttemptResult, CommandBody, Reason, Status, TestCase
 from pulseq.node.junit_builder import WHOLE_SUITE, JunitCase, JunitTry
+from pulseq.node.junit_words import say_shortly
 from pulseq.node.read_junit import read_junit
 from pulseq.protocol.from_node import CasesFound
 
 _REASONS = {Status.FAILED: Reason.ASSERTION, Status.ERROR: Reason.EXCEPTION, Status.SKIPPED: Reason.SKIP}
+_SAY_WHY = frozenset({Status.FAILED, Status.ERROR})
 
 
 def leaves_cases(test: TestCase) -> bool:
@@ -121,6 +123,7 @@ class _Cases:
     def _result(
         self, case_id: str, said: JunitTry, reason: Reason | None, warnings: tuple[str, ...] = ()
     ) -> AttemptResult:
+        message, text = self._blot(said.message), self._blot(said.text)
         return AttemptResult(
             case_id,
             self.result.attempt,
@@ -130,10 +133,8 @@ class _Cases:
             reason,
             started_at=self.result.started_at,
             duration=said.time,
-            error=bound_text(
-                self._blot("\n".join(part for part in (said.message, said.text) if part)), MOST_ERROR_CHARACTERS
-            )
-            or None,
+            error=bound_text("\n".join(part for part in (message, text) if part), MOST_ERROR_CHARACTERS) or None,
+            short=say_shortly(message, text) if said.status in _SAY_WHY else None,
             metrics={"duration": said.time, "response_time": said.time},
             warnings=warnings,
         )

@@ -21,6 +21,7 @@ from prefect.settings import (
     PREFECT_API_URL,
     PREFECT_CLIENT_MAX_RETRIES,
     PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED,
+    PREFECT_FLOWS_HEARTBEAT_FREQUENCY,
     PREFECT_LOGGING_TO_API_ENABLED,
     PREFECT_UI_URL,
     temporary_settings,
@@ -184,6 +185,7 @@ def use_api(
     auth: str | None = None,
     retries: int = RETRIES_OF_AN_EMBEDDED_SERVER,
     same_release: bool = False,
+    heartbeats: bool = True,
 ) -> Iterator[None]:
     """Let Prefect in this context talk to the embedded server at `url`.
 
@@ -192,6 +194,8 @@ def use_api(
     Args:
         auth: its auth string; None leaves the configured one, if any.
         same_release: the server was started by this very process, and need not be asked for its version.
+        heartbeats: flow runs tell that they live. One that nobody waits for is still under way when a server of a
+            single run ends, and Prefect complains of that.
     """
     settings: dict[Any, Any] = {
         PREFECT_API_URL: url,
@@ -199,6 +203,8 @@ def use_api(
         PREFECT_CLIENT_MAX_RETRIES: retries,
         PREFECT_CLIENT_SERVER_VERSION_CHECK_ENABLED: not same_release,
     }
+    if not heartbeats:
+        settings[PREFECT_FLOWS_HEARTBEAT_FREQUENCY] = None
     if auth is not None:
         settings[PREFECT_API_AUTH_STRING] = auth
     if certificates := loopback_settings(url):

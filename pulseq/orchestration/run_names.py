@@ -13,8 +13,9 @@ _GREEK = (
     "alpha|beta|gamma|delta|epsilon|zeta|eta|theta|iota|kappa|lambda|mu|"
     "nu|xi|omicron|pi|rho|sigma|tau|upsilon|phi|chi|psi|omega"
 )
-#: What the form on Prefect's pages fills in: `alpha2-centauri`, `kappa717-ursae-majoris-cluster`.
-_BY_THE_FORM = re.compile(rf"(?:{_GREEK})\d*(?:-[a-z]+)+")
+#: What the form on Prefect's pages fills in: `alpha2-centauri`, `kappa717-ursae-majoris-cluster`; some of its stars
+#: have no name, as in `beta131--h`.
+_BY_THE_FORM = re.compile(rf"(?:{_GREEK})\d*(?:--?[a-z]+)+")
 
 
 def given_name() -> str | None:

@@ -6,6 +6,7 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from pulseq.records import RunRecord
+from pulseq.reports.wording import sort_names
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +39,7 @@ class NodeWork:
 
 
 def share_nodes(record: RunRecord) -> list[NodeWork]:
-    """The shares of all nodes that joined or ran something, in the order they appeared."""
+    """The shares of all nodes that joined or ran something, by their names."""
     tests: Counter[str] = Counter()
     busy: defaultdict[str, float] = defaultdict(float)
     for test in record.tests.values():
@@ -50,7 +51,7 @@ def share_nodes(record: RunRecord) -> list[NodeWork]:
     wall = record.finished.wall_seconds if record.finished else 0.0
     losses = Counter(event.node_id for event in record.lost)
     shares = []
-    for node_id in dict.fromkeys([*record.nodes, *tests, *busy]):
+    for node_id in sort_names({*record.nodes, *tests, *busy}):
         slots = record.nodes[node_id].slots if node_id in record.nodes else 0
         use = busy[node_id] / (slots * wall) if slots * wall > 0 else 0.0
         lost = node_id in record.absent

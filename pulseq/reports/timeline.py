@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult
 from pulseq.records import RunRecord
-from pulseq.reports.wording import say_clock, say_seconds, say_test
+from pulseq.reports.wording import say_clock, say_seconds, say_test, sort_names
 
 _MOST_LANES = 48
 _MOST_GROUPS = 24
@@ -136,7 +136,7 @@ def _stretch_out(
         nodes.setdefault(result.node_id, []).append(_Stretch(start, start + max(result.duration, 0.0), result))
     for stretches in nodes.values():
         _move_inside(stretches, seconds)
-    return nodes
+    return {node_id: nodes[node_id] for node_id in sort_names(nodes)}
 
 
 def _move_inside(stretches: list[_Stretch], seconds: float) -> None:

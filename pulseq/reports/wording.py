@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 
 from pulseq.events import NodeHealth, NodeJoined, TestClosed
 from pulseq.models import CapabilityValue, Reason, Status
@@ -23,6 +24,8 @@ STYLES: Mapping[str, str] = {
     "note": "yellow",
     "name": "bold",
 }
+
+_DIGITS = re.compile(r"(\d+)")
 
 
 def say_seconds(seconds: float) -> str:
@@ -45,6 +48,11 @@ def say_clock(seconds: float) -> str:
 def say_count(number: int, word: str) -> str:
     """`1 test`, `2 tests`, `2 processes`, `2 dispatches`."""
     return f"{number} {word}{'' if number == 1 else 'es' if word.endswith(('s', 'ch')) else 's'}"
+
+
+def sort_names(names: Iterable[str]) -> list[str]:
+    """Names as people count them: `node2` before `node10`."""
+    return sorted(names, key=lambda name: [int(part) if part.isdecimal() else part for part in _DIGITS.split(name)])
 
 
 def say_test(test_id: str, variant: str, limit: int = 200) -> str:

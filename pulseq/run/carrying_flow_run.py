@@ -68,7 +68,12 @@ class CarryingFlowRun:
         own = server is not None
         auth = server.auth if server is not None else self._options.api_auth
         retries = RETRIES_OF_AN_EMBEDDED_SERVER if own else RETRIES_OF_A_CONFIGURED_API
-        return use_api(self._api_url, auth=auth, retries=retries, same_release=own)
+        return use_api(self._api_url, auth=auth, retries=retries, same_release=own, heartbeats=self._is_looked_at)
+
+    @property
+    def _is_looked_at(self) -> bool:
+        # The lean server of a single run ends with it: nobody would read its pages.
+        return self._options.with_page and self._server is None
 
     async def run(self) -> None:
         """The flow run: everything between its start and its end is dispatching.
@@ -148,12 +153,10 @@ class CarryingFlowRun:
         self._stopper.install_signals()
         self._flow_run_id = flow_run_id
         self._log.emit(PrefectRunKnown(flow_run_id, flow_run_url(flow_run_id, self._api_url)))
-        # The lean server of a single run ends with it: nobody would read its pages.
-        told = self._options.with_page and self._server is None
         delivery = self._driver.dispatcher.delivery
         page = (
             RunPage(self._driver.suite.name, flow_run_id, self._options, self._log, self._driver.ledger, delivery)
-            if told
+            if self._is_looked_at
             else None
         )
         reconciler = Reconciler(

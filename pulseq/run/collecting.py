@@ -209,8 +209,8 @@ def _accept(dispatcher: Dispatcher, test: TestCase, every: bool) -> None:
 
 
 def _is_direct(entry: TestCase) -> bool:
-    """Whether the command line has named it, and no line of a suite file."""
-    return entry.location is None
+    """Whether the command line has named it, and neither a line of a suite file nor a program."""
+    return isinstance(entry.body, PytestBody) and entry.body.direct
 
 
 def _retrieve(task: asyncio.Task[Any]) -> None:

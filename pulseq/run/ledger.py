@@ -369,8 +369,10 @@ def _last_lines(error: str | None, lines: int = 3) -> str | None:
     if not error:
         return None
     told = error.strip().splitlines()
-    # Frames go on from the innermost, which is the one to be seen.
-    kept = told[: lines + 1] if told[0].endswith(FRAMES_FOLLOW) else told[-lines:]
+    # Pytest marks what is wrong, and may say more after it. Frames go on from the innermost, which is to be seen.
+    kept = [line[1:].strip() for line in told if line.startswith("E ")][:lines] or told[-lines:]
+    if told[0].endswith(FRAMES_FOLLOW):
+        kept = told[: lines + 1]
     if told[0].endswith(OUTPUT_FOLLOWS):  # how the program ended says more than what it wrote
         kept = [told[0], *told[1:][1 - lines :]]
     return "\n".join(bound_text(line, _LINE_CHARACTERS) for line in kept)

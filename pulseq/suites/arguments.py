@@ -140,7 +140,7 @@ def _refuse_shared_ids(tests: Sequence[TestCase]) -> None:
 
 def _make_pytest_suite(targets: Sequence[str], pytest_args: Sequence[str], *, pyargs: bool) -> Suite:
     cwd = Path.cwd()
-    entry = TestCase("pytest", PytestBody(tuple(targets), pyargs=pyargs), name="pytest", cwd=str(cwd))
+    entry = TestCase("pytest", PytestBody(tuple(targets), pyargs=pyargs, direct=True), name="pytest", cwd=str(cwd))
     names = list(dict.fromkeys(target if pyargs else _name_target(target) for target in targets))
     name = "+".join(names) if 0 < len(names) <= _MOST_NAMED else cwd.name or "pytest"
     rootdir = find_rootdir([] if pyargs else targets, pytest_args, cwd)

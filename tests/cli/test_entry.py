@@ -1,4 +1,4 @@
-"""Streams that were closed before `pulseq` began."""
+"""Streams that were closed before `pulseq` began, or that have no character for what is told."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import sys
 from pathlib import Path
 
 import pytest
+
+from pulseq.results.database import Database
 
 #: Says which streams it has, what the next file that it opens is, and what a child can read.
 LOOK = """
@@ -65,3 +67,12 @@ def test_ctrl_c_before_anything_is_loaded_is_told_in_a_line(tmp_path: Path) -> N
     command = [sys.executable, "-c", INTERRUPTED]
     ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
     assert (2, "", "pulseq: interrupted\n") == (ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_what_an_encoding_has_no_character_for_is_told_as_an_escape(tmp_path: Path) -> None:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "PYTHONIOENCODING": "ascii"}
+    command = [sys.executable, "-m", "pulseq", "sql", "select 'käse' as word", "--format=csv", "--db=results.duckdb"]
+    with Database(tmp_path / "results.duckdb").write():
+        pass
+    ended = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+    assert (0, "word\nk\\xe4se\n", "") == (ended.returncode, ended.stdout, ended.stderr)

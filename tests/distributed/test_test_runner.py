@@ -180,6 +180,12 @@ def test_all_documented_classes_are_no_tests_for_pytest() -> None:
     assert {False} == {one.__test__ for one in exported if isinstance(one, type)}
 
 
+def test_a_shell_completes_all_documented_names() -> None:
+    import pulseq.distributed as api
+
+    assert {*api.__all__} <= {*dir(api)}
+
+
 def test_an_unknown_name_is_refused() -> None:
     import pulseq.distributed as api
 

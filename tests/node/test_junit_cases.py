@@ -65,6 +65,7 @@ def test_each_case_has_a_result_of_the_attempt_that_left_it(tmp_path: Path) -> N
         Reason.ASSERTION,
         "4 is not 5\nCart.java:17",
     )
+    assert (None, "4 is not 5") == (passed.short, failed.short)
 
 
 @pytest.mark.parametrize(

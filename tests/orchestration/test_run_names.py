@@ -12,7 +12,7 @@ def test_every_name_of_prefects_server_is_made_up() -> None:
     assert [] == [name for name in (generate_slug(2) for _ in range(500)) if not is_made_up(name)]
 
 
-@pytest.mark.parametrize("name", ["alpha2-centauri", "kappa717-ursae-majoris-cluster", "omega-sato"])
+@pytest.mark.parametrize("name", ["alpha2-centauri", "kappa717-ursae-majoris-cluster", "omega-sato", "beta131--h"])
 def test_names_of_prefects_form_are_made_up(name: str) -> None:
     assert is_made_up(name)
 

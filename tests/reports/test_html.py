@@ -153,7 +153,7 @@ def test_a_node_of_another_host_says_where_it_is() -> None:
             NodeHealth("n", Liveness.ACTIVE, clock_offset=-41.2, clock_uncertainty=0.1),
         ]
     )
-    assert ["linux; on lab1<; clock 41.2 s behind", "linux"] == said_by(read(record), "span", "offers")
+    assert ["linux", "linux; on lab1<; clock 41.2 s behind"] == said_by(read(record), "span", "offers")
 
 
 def test_the_head_says_suite_verdict_and_counts(checkout) -> None:

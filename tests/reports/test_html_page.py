@@ -242,6 +242,9 @@ def test_nothing_is_wider_than_the_window(shown: Browser, width: int) -> None:
     click(shown, "#expand")
 
     assert shown.ask("document.documentElement.scrollWidth") <= width
+    assert [] == shown.ask(
+        "Array.from(document.querySelectorAll('.scroll'), (one) => one.scrollWidth - one.clientWidth).filter(Boolean)"
+    )
 
 
 def test_paper_is_light_whatever_the_screen_is(shown: Browser) -> None:

@@ -24,6 +24,11 @@ def test_a_node_that_did_nothing_has_its_row(tell_story: Callable) -> None:
     assert [NodeWork("n", 3, 0, 0.0, 0.0, 0, False)] == share_nodes(tell_story([], {"n": (3, {})}).record)
 
 
+def test_nodes_stand_as_people_count_them(tell_story: Callable) -> None:
+    joined = dict.fromkeys(("node10", "node2", "lab", "node1"), (1, {}))
+    assert ["lab", "node1", "node2", "node10"] == [one.node_id for one in share_nodes(tell_story([], joined).record)]
+
+
 def test_a_lost_node_is_marked(checkout) -> None:
     record = checkout.record
     record.apply(NodeLost("bench-2", "died"))

@@ -73,7 +73,7 @@ def test_tests_may_start_while_entries_of_a_file_are_collected() -> None:
         dispatcher = _dispatcher(nodes, Told())
         _join(nodes, dispatcher)
         slow = TestCase("slow", PytestBody(("slow",)), location="suite.yaml:4")
-        named = TestCase("named", PytestBody(("named",)))
+        named = TestCase("named", PytestBody(("named",), direct=True))
         suite = Suite("s", (slow, named))
         accepting = asyncio.create_task(accept_suite(suite, dispatcher, RunOptions(run_id="r"), may_start))
         await asyncio.wait_for(may_start.wait(), 60)
@@ -289,7 +289,13 @@ def test_what_pytest_does_not_take_from_the_command_line_is_a_usage_error() -> N
     refused = Collection((), usage_error="unrecognized arguments: --nope")
 
     with pytest.raises(UsageError, match="pytest: unrecognized arguments: --nope"):
-        _accept(Nodes(one=refused), TestCase("tests", PytestBody(("tests",))))
+        _accept(Nodes(one=refused), TestCase("tests", PytestBody(("tests",), direct=True)))
+
+
+def test_entries_of_a_program_may_hold_the_same_items() -> None:
+    entries = [TestCase(name, PytestBody(("tests",))) for name in ("first", "second")]
+
+    assert {"first::test_a.py::test_a", "second::test_a.py::test_a"} <= {*_planned(_accept(Nodes(one=ITEMS), *entries))}
 
 
 def test_an_error_of_our_own_is_not_taken_for_a_lost_node() -> None:

@@ -168,6 +168,13 @@ def test_the_verdict_has_the_line_of_pytests_short_summary_where_there_is_one() 
     assert [verdict.error for verdict in ledger.verdicts()] == ["AssertionError: no"]
 
 
+def test_the_verdict_has_what_pytest_marks_where_its_summary_says_nothing() -> None:
+    ledger = begun()
+    told = "file a.py, line 3\nE       fixture 'nothing' not found\n>       available: cache\n\na.py:3"
+    ledger.finish(result(Status.ERROR, Reason.SETUP, error=told), in_place=True)
+    assert [verdict.error for verdict in ledger.verdicts()] == ["fixture 'nothing' not found"]
+
+
 def test_a_test_whose_node_is_lost_starts_again_elsewhere() -> None:
     ledger = begun()
     events, again = lose(ledger, "its process ended")

@@ -81,7 +81,7 @@ def test_a_suite_knows_whether_pytest_looks_at_a_part_alone(
 def test_paths_and_node_ids_are_one_pytest_entry(targets: list[str], name: str) -> None:
     suite = load_arguments(targets, pytest_args=["-x"])
     assert get_entry(suite) == (name, "pytest", os.getcwd())
-    assert suite.tests[0].body == PytestBody(tuple(targets), ("-x",))
+    assert suite.tests[0].body == PytestBody(tuple(targets), ("-x",), direct=True)
 
 
 def test_this_folder_has_its_own_name() -> None:
@@ -97,7 +97,7 @@ def test_many_targets_are_called_like_their_folder() -> None:
 def test_packages_are_one_pytest_entry() -> None:
     suite = load_arguments(["networkx"], pyargs=True)
     assert get_entry(suite) == ("networkx", "pytest", os.getcwd())
-    assert suite.tests[0].body == PytestBody(("networkx",), pyargs=True)
+    assert suite.tests[0].body == PytestBody(("networkx",), pyargs=True, direct=True)
 
 
 def test_suite_files_and_paths_go_together() -> None:
