@@ -166,6 +166,12 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
     return begun[0] if len(begun) == 1 and len(begun[0]) <= len(meant) * 1.75 else None
 
 
+def hint_at_nearest(word: str, known: Iterable[str]) -> str:
+    """The end of a sentence about a word that is not known: which one comes near, if one does."""
+    near = nearest(word, known)
+    return f"; did you mean {near!r}?" if near else ""
+
+
 def _fold(word: str) -> str:
     return word.casefold().replace("-", "_")
 

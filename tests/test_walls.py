@@ -96,13 +96,7 @@ TESTED_ELSEWHERE: Mapping[str, str] = {
         ("pulseq.cluster.scheduler_process", "pulseq.orchestration.api_server"),
         "tests/system: a process of its own, which every run there starts and ends",
     ),
-    **dict.fromkeys(
-        (
-            "pulseq.orchestration.flow_run",
-            "pulseq.run.run_processes",
-        ),
-        "tests/system: a run from its beginning to its end, which only a whole run has",
-    ),
+    "pulseq.run.run_processes": "tests/system: a run from its beginning to its end, which only a whole run has",
     **dict.fromkeys(
         ("pulseq.distributed.local_backend", "pulseq.distributed.open_run"),
         "tests/system/test_python_api: what the documented names do on real nodes",

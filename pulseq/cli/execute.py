@@ -152,8 +152,7 @@ def _print_summary(
 ) -> None:
     from pulseq.cli.flow_run_link import without_dead_link
     from pulseq.cli.next_steps import find_steps
-    from pulseq.reports.summary import find_untold, render_summary
-    from pulseq.reports.terminal import Terminal
+    from pulseq.reports.summary import find_untold, print_summary, render_summary
 
     record = outcome.record
     # What was in full where somebody left at once: the journal has it, and the next steps say how to see it.
@@ -173,13 +172,8 @@ def _print_summary(
         locations={**locations, **steps},
         end_alone=at_once,
     )
-    terminal = Terminal(stderr=True)
-    if terminal.is_terminal and not os.environ.get("CI"):
-        terminal.print(summary)
-    else:
-        with contextlib.suppress(OSError):  # whoever read it has gone, or its disk is full; the verdicts stand
-            sys.stderr.write(summary.plain())
-            sys.stderr.flush()
+    with contextlib.suppress(OSError):  # whoever read it has gone, or its disk is full; the verdicts stand
+        print_summary(summary, stderr=True)
 
 
 def _locations(options: RunOptions, reports: Reports, outcome: RunOutcome, *, persisted: bool) -> dict[str, str]:

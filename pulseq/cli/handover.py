@@ -126,12 +126,7 @@ def _umask() -> int:
 
 
 def _describe_stream(stream: Any) -> dict[str, Any]:
-    return {
-        "encoding": stream.encoding,
-        "errors": stream.errors,
-        "line_buffering": stream.line_buffering,
-        "write_through": stream.write_through,
-    }
+    return {name: getattr(stream, name) for name in ("encoding", "errors", "line_buffering", "write_through")}
 
 
 @contextlib.contextmanager

@@ -16,7 +16,7 @@ import cyclopts
 from pulseq import __version__
 from pulseq.cli.help_text import HelpDrawer, say_default, say_purpose
 from pulseq.cli.usage_errors import refuse_fractions, word_usage_error
-from pulseq.errors import ExitCode, PulseqError, UsageError, nearest
+from pulseq.errors import ExitCode, PulseqError, UsageError, hint_at_nearest
 from pulseq.orchestration.early_server import end_loading
 
 _FLAGS = ("--help", "-h", "--version")
@@ -137,8 +137,7 @@ def _check_verb(arguments: Sequence[str]) -> None:
         raise UsageError(
             f"found option {arguments[0]!r} before any command, expected one of {', '.join(COMMANDS)} first"
         )
-    near = nearest(arguments[0], list(COMMANDS))
-    hint = f"; did you mean {near!r}?" if near else ""
+    hint = hint_at_nearest(arguments[0], COMMANDS)
     raise UsageError(f"found command {arguments[0]!r}, expected one of {', '.join(COMMANDS)}{hint}")
 
 

@@ -15,7 +15,7 @@ from cyclopts import Parameter
 from pulseq.cluster.host_install import DEFAULT_PLACE, Installation, Target, install_on, pack_archive, where_it_is
 from pulseq.cluster.own_release import pack_release
 from pulseq.cluster.ssh_command import split_host
-from pulseq.errors import ExitCode, InfrastructureError, UsageError, nearest
+from pulseq.errors import ExitCode, InfrastructureError, UsageError, hint_at_nearest
 from pulseq.fleet import NodeSpec, SshSpec
 from pulseq.safe_text import safe_line
 from pulseq.suites.nodes_file import load_fleet
@@ -102,11 +102,8 @@ def _find_nodes(ids: Sequence[str], path: Path) -> list[NodeSpec]:
         raise UsageError(f"{path}: found no node on another host, expected one with `host:`")
     for node_id in ids:
         if node_id not in known:
-            near = nearest(node_id, list(known))
-            hint = f"; did you mean {near!r}?" if near else ""
-            raise UsageError(
-                f"{path}: found no node {node_id!r} on another host, expected one of {', '.join(known)}{hint}"
-            )
+            expected = f"one of {', '.join(known)}{hint_at_nearest(node_id, known)}"
+            raise UsageError(f"{path}: found no node {node_id!r} on another host, expected {expected}")
     return [known[node_id] for node_id in ids] if ids else list(known.values())
 
 

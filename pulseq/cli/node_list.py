@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -20,6 +20,7 @@ from pulseq.safe_text import safe_line
 
 if TYPE_CHECKING:
     from pulseq.standing.fleet import FleetNode
+    from pulseq.standing.standing_nodes import NodeView
 
 _HEALTH = (
     *("heartbeat_age", "latency", "load", "memory_available", "memory_total", "disk_free", "disk_total"),
@@ -84,10 +85,11 @@ def describe_node(node: FleetNode) -> dict[str, Any]:
 
 def describe_mark(mark: NodeMark) -> dict[str, Any]:
     """What was said of a node, for programs."""
-    return {"state": mark.state.value, "why": mark.why, "who": mark.who, "at": _moment(mark.at)}
+    return {"state": mark.state.value, "why": mark.why, "who": mark.who, "at": say_moment(mark.at)}
 
 
-def _moment(seconds: float) -> str:
+def say_moment(seconds: float) -> str:
+    """Unix seconds, for programs."""
     return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
@@ -105,12 +107,18 @@ def render_nodes(nodes: Sequence[FleetNode]) -> Iterator[str]:
 def _say_work(node: FleetNode) -> Iterator[str]:
     if (view := node.view) is None:
         return
-    in_line = f", {view.waiting} waiting" if view.waiting else ""
-    work = f"{view.running} running{in_line} for {', '.join(node.runs)}" if node.runs else "idle"
-    yield f"{say_count(view.slots, 'slot')}, {work}"
+    yield say_work(view, node.runs)
     yield say_capabilities(view.capabilities)
     if node.version:
         yield f"PulseQ {node.version}"
+
+
+def say_work(view: NodeView, runs: Iterable[str]) -> str:
+    """How many slots a node has, and what for which runs it does, for people."""
+    in_line = f", {view.waiting} waiting" if view.waiting else ""
+    for_whom = ", ".join(map(safe_line, runs))
+    work = f"{view.running} running{in_line} for {for_whom}" if for_whom else "idle"
+    return f"{say_count(view.slots, 'slot')}, {work}"
 
 
 def _say_health(node: FleetNode) -> Iterator[str]:

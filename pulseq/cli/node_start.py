@@ -65,7 +65,7 @@ def start(
     from pulseq.cluster.scheduler_address import credentials_for
     from pulseq.node.joined_node import JoinPlan
     from pulseq.node.machine import read_machine
-    from pulseq.reports.wording import say_capabilities
+    from pulseq.reports.wording import say_capabilities, say_count
 
     home = default_home()
     plan = JoinPlan(
@@ -80,7 +80,7 @@ def start(
         projects=directory and directory.absolute(),
         store_bytes=parse_size(store_size) if store_size else None,
     )
-    _tell(f"node {id}: {plan.slots} slot{'' if plan.slots == 1 else 's'}")
+    _tell(f"node {id}: {say_count(plan.slots, 'slot')}")
     _tell(f"read off this machine: {say_capabilities(read_machine())}")
     if told:
         _tell(f"told: {safe_line(' '.join(labels))}")

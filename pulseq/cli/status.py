@@ -8,12 +8,11 @@ import shlex
 import sys
 import time
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from pulseq.cli.common_options import Output
-from pulseq.cli.node_list import describe_mark
+from pulseq.cli.node_list import describe_mark, say_moment, say_work
 from pulseq.cluster.standing_cluster import (
     Condition,
     PartState,
@@ -108,7 +107,7 @@ def describe_cluster(
     return {
         "running": cluster.condition is Condition.RUNNING,
         "condition": cluster.condition.value,
-        "since": _moment(cluster.since),
+        "since": say_moment(cluster.since),
         "pid": cluster.keeper.pid,
         "prefect_api": cluster.api_url,
         "prefect_ui": cluster.ui_url,
@@ -130,7 +129,7 @@ def _describe_part(part: PartState) -> dict[str, Any]:
         "name": part.name,
         "condition": part.condition.value,
         "pid": part.process.pid if part.process else None,
-        "since": _moment(part.since),
+        "since": say_moment(part.since),
         "deaths": part.deaths,
         "why": part.why,
     }
@@ -145,7 +144,7 @@ def describe_view(view: NodeView) -> dict[str, Any]:
         "dispatches": view.dispatches,
         "running": view.running,
         "waiting": view.waiting,
-        "last_heartbeat": _moment(view.last_seen),
+        "last_heartbeat": say_moment(view.last_seen),
         **view.labels,
         "health": _describe_answer(view.answer),
     }
@@ -158,10 +157,6 @@ def _describe_answer(answer: Answer | None) -> dict[str, Any] | None:
     measures = {name: getattr(answer, name) for name in MEASURES if name != "running"}
     clock = {"clock_offset": answer.clock.offset, "clock_uncertainty": answer.clock.uncertainty} if answer.clock else {}
     return {"latency": answer.latency, **measures, **clock}
-
-
-def _moment(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="seconds")
 
 
 def render_cluster(
@@ -190,18 +185,15 @@ def _say_part(part: PartState, view: NodeView | None, now: float) -> list[str]:
     if view is not None and part.condition is Condition.RUNNING:
         words += say_view(view, now)
     if part.deaths:
-        words.append(f"died {part.deaths} time{'' if part.deaths == 1 else 's'}, last: {safe_line(part.why or '')}")
+        words.append(f"died {say_count(part.deaths, 'time')}, last: {safe_line(part.why or '')}")
     return words
 
 
 def say_view(view: NodeView, now: float) -> list[str]:
     """A node, for people."""
-    in_line = f", {view.waiting} waiting" if view.waiting else ""
-    work = f"{view.running} running{in_line} for {', '.join(map(safe_line, view.runs))}" if view.runs else "idle"
-    slots = f"{view.slots} slot{'' if view.slots == 1 else 's'}"
     place = [f"on {safe_line(view.labels['host'])}"] if view.labels.get("way", "local") != "local" else []
     heard = f"heard of {say_clock(now - view.last_seen)} ago"
-    return [f"{slots}, {work}", say_capabilities(view.capabilities), *place, heard, *_say_answer(view.answer)]
+    return [say_work(view, view.runs), say_capabilities(view.capabilities), *place, heard, *_say_answer(view.answer)]
 
 
 def _say_answer(answer: Answer | None) -> list[str]:

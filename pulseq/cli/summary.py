@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import sys
 from pathlib import Path
 
@@ -13,8 +12,7 @@ from pulseq.cli.flow_run_link import without_dead_link
 from pulseq.errors import UsageError
 from pulseq.ownership import default_home
 from pulseq.reports.json_output import describe_run
-from pulseq.reports.summary import find_untold, render_summary
-from pulseq.reports.terminal import Terminal
+from pulseq.reports.summary import find_untold, print_summary, render_summary
 
 
 def summary(
@@ -58,12 +56,7 @@ def summary(
         verbosity=verbosity,
         locations=locations,
     )
-    terminal = Terminal()
-    if terminal.is_terminal and not os.environ.get("CI"):
-        terminal.print(told)
-    else:
-        sys.stdout.write(told.plain())
-        sys.stdout.flush()
+    print_summary(told)
     _say(found.note)
     return 0
 

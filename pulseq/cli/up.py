@@ -14,7 +14,7 @@ from pulseq.fleet import Fleet
 from pulseq.orchestration.api_address import check_api, configured_api
 from pulseq.ownership import default_home
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
-from pulseq.reports.wording import say_capabilities
+from pulseq.reports.wording import say_capabilities, say_count
 from pulseq.run.fleet_choice import choose_fleet
 from pulseq.run.state_directory import prepare_home, require_space
 from pulseq.safe_text import safe_line
@@ -119,17 +119,15 @@ def _describe(home: Path, cluster: StandingCluster, *, for_all: bool) -> None:
     elif read_auth(home) is not None:
         _tell("`pulseq status --url` lets a browser in, `pulseq status --env` commands of Prefect's")
     for node in cluster.fleet.nodes:
-        slots = f"{node.max_concurrent_tests} slot{'' if node.max_concurrent_tests == 1 else 's'}"
-        told = say_capabilities(node.capabilities)
-        _tell(f"node {safe_line(node.id)}: {slots}{f', {told}' if told else ''}")
+        offers = filter(None, (say_count(node.max_concurrent_tests, "slot"), say_capabilities(node.capabilities)))
+        _tell(f"node {safe_line(node.id)}: {', '.join(offers)}")
     if cluster.listen:
         _tell(f"members of the site reach it at tls://{cluster.listen}: `pulseq node start`, `pulseq run --scheduler`")
     _tell("`pulseq run` uses it; `pulseq down` ends it")
 
 
 def _count(fleet: Fleet) -> str:
-    nodes = len(fleet.nodes)
-    return f"{nodes} node{'' if nodes == 1 else 's'} with {fleet.slots} slot{'' if fleet.slots == 1 else 's'}"
+    return f"{say_count(len(fleet.nodes), 'node')} with {say_count(fleet.slots, 'slot')}"
 
 
 def _source(fleet: Fleet) -> str:

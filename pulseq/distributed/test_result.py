@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from pulseq.errors import nearest
+from pulseq.errors import hint_at_nearest
 from pulseq.models import AttemptResult, Reason, Status
 from pulseq.records import TestRecord
 
@@ -166,6 +166,5 @@ def _check_number(where: str, name: str, value: object, *, least: float = -math.
 
 def _check_word(where: str, name: str, value: object, words: list[str]) -> None:
     if str(value) not in words:
-        meant = nearest(str(value), words)
-        hint = f"; did you mean {meant!r}?" if meant else ""
+        hint = hint_at_nearest(str(value), words)
         raise ValueError(f"{where}: {name}: found {value!r}, expected one of {', '.join(words)}{hint}")

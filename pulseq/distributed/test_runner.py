@@ -18,7 +18,7 @@ from pulseq.distributed.session_runs import SessionRuns
 from pulseq.distributed.test_node import TestNode, node_of
 from pulseq.distributed.test_result import TestResult, TestResults, fold_results
 from pulseq.distributed.test_scheduler import TestScheduler, read_test
-from pulseq.errors import nearest
+from pulseq.errors import hint_at_nearest
 from pulseq.events import Event
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import CommandBody, PytestBody, Reason, Status, TestCase
@@ -129,8 +129,7 @@ class DistributedTestRunner:
         self._check_open()
         if node_id not in self._session.nodes:
             known = list(self._session.nodes)
-            meant = nearest(str(node_id), known)
-            hint = f"; did you mean {meant!r}?" if meant else f"; there are: {', '.join(known) or 'none'}"
+            hint = hint_at_nearest(str(node_id), known) or f"; there are: {', '.join(known) or 'none'}"
             raise KeyError(f"there is no node {node_id!r} to remove{hint}")
         del self._session.nodes[node_id]
         self._session.joined.pop(node_id, None)

@@ -13,7 +13,7 @@ from pulseq.capabilities import nearest_miss
 from pulseq.distributed.scheduled_tests import ScheduledTests
 from pulseq.distributed.session import Session, config_of, current_session
 from pulseq.distributed.test_node import TestNode, node_of
-from pulseq.errors import nearest
+from pulseq.errors import hint_at_nearest
 from pulseq.fleet import LOCAL_HOSTS, FrameworkConfig
 from pulseq.models import CapabilityValue, TestCase
 from pulseq.node.machine import read_machine
@@ -138,8 +138,7 @@ class TestScheduler:
     def _check_node(self, node_id: str) -> None:
         known = [*self._registered, *self.session.nodes]
         if node_id not in known:
-            meant = nearest(str(node_id), known)
-            hint = f"; did you mean {meant!r}?" if meant else ""
+            hint = hint_at_nearest(str(node_id), known)
             raise KeyError(f"there is no node {node_id!r}: register it, or add it to the runner{hint}")
 
     def _say(self, case: TestCase) -> str:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import base64
 import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import httpx
+from prefect.settings import PREFECT_API_AUTH_STRING, PREFECT_API_KEY, PREFECT_CLIENT_CUSTOM_HEADERS
+from pydantic import SecretStr
 
 from pulseq.errors import InfrastructureError
-from pulseq.orchestration.api_access import access_headers
 from pulseq.orchestration.api_address import say_url
 
 #: Between two questions at first, and at most: the more there is to record the less it is to be disturbed.
 _FIRST_PAUSE_SECONDS, _LONGEST_PAUSE_SECONDS = 0.05, 0.5
 _LONGER = 1.2
-
-
 #: How long it takes at most once somebody wants to go on.
 _STOPPED_SECONDS = 1.0
 
@@ -102,3 +102,17 @@ async def _open_client(url: str) -> AsyncIterator[httpx.AsyncClient]:
             yield client
     except httpx.ConnectError as error:
         raise InfrastructureError(f"the Prefect API at {say_url(url)!r} does not answer any more") from error
+
+
+def access_headers() -> dict[str, str]:
+    """Who requests of our own are from, as Prefect's client would say it by the settings of the current context."""
+    named = PREFECT_CLIENT_CUSTOM_HEADERS.value() or {}
+    if auth := PREFECT_API_AUTH_STRING.value():
+        return {**named, "Authorization": f"Basic {base64.b64encode(_reveal(auth).encode()).decode()}"}
+    if key := PREFECT_API_KEY.value():
+        return {**named, "Authorization": f"Bearer {_reveal(key)}"}
+    return dict(named)
+
+
+def _reveal(value: SecretStr | str) -> str:
+    return value.get_secret_value() if isinstance(value, SecretStr) else value

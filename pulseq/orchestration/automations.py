@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeAlias
 
 from prefect.client.orchestration import PrefectClient
 from prefect.client.schemas.objects import StateType
@@ -16,7 +17,7 @@ from prefect.exceptions import ObjectNotFound
 from prefect.settings import get_current_settings
 
 from pulseq.errors import UsageError
-from pulseq.orchestration.health_report import CHANGED_EVENT
+from pulseq.orchestration.node_report import CHANGED_EVENT
 from pulseq.orchestration.prefect_client import open_client
 from pulseq.orchestration.run_events import TEST_NEWLY_FAILING
 
@@ -24,7 +25,12 @@ NIGHTLY_TAG = "nightly"
 #: It ends runs and tells nobody: Prefect may hear the end of a run after many events late, and fire for a run
 #: that has ended. Nothing happens to that one, and whoever is to hear of a crash hears of the state `Crashed`.
 SILENT_RUN = "pulseq: run without a heartbeat"
-_FLOWS = ["run-suite", "node-health", "maintain-results"]
+Labels: TypeAlias = Mapping[str, str | list[str]]
+_ANY_FLOW_RUN: Labels = {"prefect.resource.id": "prefect.flow-run.*"}
+_OF_OURS: Labels = {
+    "prefect.resource.role": "flow",
+    "prefect.resource.name": ["run-suite", "node-health", "maintain-results"],
+}
 #: Heartbeats that may be missed before a run is given up.
 _MISSED_HEARTBEATS = 2.5
 _DEFAULT_HEARTBEAT_SECONDS = 180
@@ -43,7 +49,35 @@ class SetUp:
 
 def wanted_automations() -> tuple[AutomationCore, ...]:
     """The automations as they are made where there are none."""
-    return (_without_heartbeat(), _crashed(), _node_down(), _nightly_failed(), _newly_failing())
+    return (
+        _without_heartbeat(),
+        _notice(
+            "pulseq: run crashed",
+            "A run has ended without a word, or could not begin.",
+            {"prefect.flow-run.Crashed"},
+            _ANY_FLOW_RUN,
+            _OF_OURS,
+        ),
+        _notice(
+            "pulseq: node down",
+            "A node has become inactive.",
+            {CHANGED_EVENT},
+            {"prefect.resource.id": "pulseq.node.*", "pulseq.node.status": "inactive"},
+        ),
+        _notice(
+            "pulseq: nightly failed",
+            f"A run tagged {NIGHTLY_TAG!r} has failed.",
+            {"prefect.flow-run.Failed", "prefect.flow-run.TimedOut"},
+            _ANY_FLOW_RUN,
+            {"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{NIGHTLY_TAG}"},
+        ),
+        _notice(
+            "pulseq: test newly failing",
+            "A test fails that passed in the run before.",
+            {TEST_NEWLY_FAILING},
+            {"prefect.resource.id": "pulseq.test.*"},
+        ),
+    )
 
 
 def _without_heartbeat() -> AutomationCore:
@@ -52,8 +86,8 @@ def _without_heartbeat() -> AutomationCore:
         after={"prefect.flow-run.heartbeat"},
         # Any sign of life, and any end: flows of ours end in states with names of their own (`Healthy`, `NothingRuns`).
         expect={"prefect.flow-run.*"},
-        match=_spec({"prefect.resource.id": "prefect.flow-run.*"}),
-        match_related=_spec({"prefect.resource.role": "flow", "prefect.resource.name": _FLOWS}),
+        match=_spec(_ANY_FLOW_RUN),
+        match_related=_spec(_OF_OURS),
         for_each={"prefect.resource.id"},
         posture=Posture.Proactive,
         threshold=1,
@@ -69,57 +103,22 @@ def _without_heartbeat() -> AutomationCore:
     )
 
 
-def _crashed() -> AutomationCore:
+def _notice(
+    name: str, description: str, expect: set[str], match: Labels, related: Labels = MappingProxyType({})
+) -> AutomationCore:
+    """What tells people of each of these events; whom, they say themselves (`add_notification`)."""
     trigger = EventTrigger(
-        expect={"prefect.flow-run.Crashed"},
-        match=_spec({"prefect.resource.id": "prefect.flow-run.*"}),
-        match_related=_spec({"prefect.resource.role": "flow", "prefect.resource.name": _FLOWS}),
+        expect=expect,
+        match=_spec(match),
+        match_related=_spec(related),
         for_each={"prefect.resource.id"},
         posture=Posture.Reactive,
         threshold=1,
     )
-    return _notice("pulseq: run crashed", "A run has ended without a word, or could not begin.", trigger)
-
-
-def _node_down() -> AutomationCore:
-    trigger = EventTrigger(
-        expect={CHANGED_EVENT},
-        match=_spec({"prefect.resource.id": "pulseq.node.*", "pulseq.node.status": "inactive"}),
-        for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
-        threshold=1,
-    )
-    return _notice("pulseq: node down", "A node has become inactive.", trigger)
-
-
-def _nightly_failed() -> AutomationCore:
-    trigger = EventTrigger(
-        expect={f"prefect.flow-run.{ending}" for ending in ("Failed", "TimedOut")},
-        match=_spec({"prefect.resource.id": "prefect.flow-run.*"}),
-        match_related=_spec({"prefect.resource.role": "tag", "prefect.resource.id": f"prefect.tag.{NIGHTLY_TAG}"}),
-        for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
-        threshold=1,
-    )
-    return _notice("pulseq: nightly failed", f"A run tagged {NIGHTLY_TAG!r} has failed.", trigger)
-
-
-def _newly_failing() -> AutomationCore:
-    trigger = EventTrigger(
-        expect={TEST_NEWLY_FAILING},
-        match=_spec({"prefect.resource.id": "pulseq.test.*"}),
-        for_each={"prefect.resource.id"},
-        posture=Posture.Reactive,
-        threshold=1,
-    )
-    return _notice("pulseq: test newly failing", "A test fails that passed in the run before.", trigger)
-
-
-def _notice(name: str, description: str, trigger: EventTrigger) -> AutomationCore:
     return AutomationCore(name=name, description=description, trigger=trigger, actions=[DoNothing()])
 
 
-def _spec(labels: dict[str, Any]) -> ResourceSpecification:
+def _spec(labels: Labels) -> ResourceSpecification:
     return ResourceSpecification.model_validate(labels)
 
 

@@ -11,7 +11,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
@@ -193,15 +193,12 @@ class Delivery:
 
     async def _let_record(self, client: PrefectClient, flow_run_id: str) -> None:
         """Until every end that was told is recorded, and all states before it; or nothing new is."""
-        loop = asyncio.get_running_loop()
-        recorded, progress_at = await count_ended(client, flow_run_id), loop.time()
-        while recorded < self._told_final:
-            if loop.time() - progress_at >= STALL_SECONDS:
-                self.troubled = True
-                break
-            await asyncio.sleep(_ASK_SECONDS)
-            before, recorded = recorded, await count_ended(client, flow_run_id)
-            progress_at = loop.time() if recorded > before else progress_at
+
+        async def count_missing() -> int:
+            return self._told_final - await count_ended(client, flow_run_id)
+
+        if not await wait_for_few(count_missing, 0):
+            self.troubled = True
         self._unrecorded = 0
 
 
@@ -229,6 +226,19 @@ def sort_out(waiting: Sequence[Waiting], before: float) -> tuple[list[Waiting], 
 async def _related(client: PrefectClient) -> list[Resource]:
     """What task runs belong to: the flow run of the current context, its flow, its deployment."""
     return [resource.model_dump() for resource in await related_resources_from_run_context(client)]
+
+
+async def wait_for_few(count_missing: Callable[[], Awaitable[int]], few: int) -> bool:
+    """Until an API lacks no more than so many; False where it has recorded nothing new for `STALL_SECONDS`."""
+    loop = asyncio.get_running_loop()
+    missing, progress_at = await count_missing(), loop.time()
+    while missing > few:
+        if loop.time() - progress_at >= STALL_SECONDS:
+            return False
+        await asyncio.sleep(_ASK_SECONDS)
+        before, missing = missing, await count_missing()
+        progress_at = loop.time() if missing < before else progress_at
+    return True
 
 
 async def count_ended(client: PrefectClient, flow_run_id: str) -> int:

@@ -6,7 +6,6 @@ import contextlib
 import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any, cast
 from uuid import UUID
 
@@ -27,37 +26,20 @@ from prefect.settings import (
     PREFECT_UI_URL,
     temporary_settings,
 )
-from prefect.states import Cancelled, Completed, Crashed, Failed
+from prefect.states import Cancelled, Completed, Failed
 
+from pulseq.errors import ExitCode
 from pulseq.orchestration.task_runner import NodeTaskRunner
 from pulseq.processes.loopback import loopback_settings, without_proxy
 from pulseq.protocol.work import shown_name
+from pulseq.reports.tally import Tally
 
-
-@dataclass(frozen=True, slots=True)
-class FlowRunEnding:
-    """What the flow run shall say in the end: `kind` is completed, failed, cancelled or crashed.
-
-    Its state has Prefect's own name for the kind: automations of any maker wait for these.
-    """
-
-    kind: str
-    message: str
-
-
-@dataclass(frozen=True, slots=True)
-class FlowRunHandle:
-    """The flow run that carries a suite."""
-
-    id: str
-
-
-FlowBody = Callable[[FlowRunHandle], Awaitable[FlowRunEnding]]
+#: Given the id of the flow run that carries it; the state that this is to end in. It has Prefect's own name for its
+#: kind: automations of any maker wait for these.
+FlowBody = Callable[[str], Awaitable[State[Any]]]
 #: In a list that is emptied: threads of Prefect's keep copies of a flow's context until the program ends, and
 #: with them all that is in it.
 _body: ContextVar[list[FlowBody]] = ContextVar("pulseq-flow-body")
-
-_STATES = {"completed": Completed, "failed": Failed, "cancelled": Cancelled, "crashed": Crashed}
 
 
 # The cast: a Dask task runner is a `TaskRunner` of its own kind of future, which Prefect's own types leave out.
@@ -71,12 +53,25 @@ async def suite_flow(suite: str, run_id: str) -> State[Any]:
     """
     context = FlowRunContext.get()
     assert context is not None
-    return state_for(await _body.get()[0](handle_of(context)))
+    return await _body.get()[0](_id_of(context))
 
 
-def state_for(ending: FlowRunEnding) -> State[Any]:
-    """The Prefect state that tells an ending."""
-    return _STATES[ending.kind](message=ending.message)
+def ending_of(code: ExitCode, tally: Tally) -> State[Any]:
+    """What the flow run of a run that ends with this code and these verdicts is to say: as its summary counts them."""
+    message = tally.say()
+    match code:
+        case ExitCode.OK | ExitCode.NOTHING_TO_RUN:
+            return Completed(message=message)
+        case ExitCode.INTERRUPTED:
+            return Cancelled(message=f"interrupted: {message}")
+        case ExitCode.DEADLINE:
+            return failed(f"its deadline has passed: {message}")
+    return failed(message)
+
+
+def failed(message: str) -> State[Any]:
+    """The state of a flow run that went wrong, and why."""
+    return Failed(message=message)
 
 
 def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
@@ -84,10 +79,9 @@ def run_logger() -> logging.Logger | logging.LoggerAdapter[Any]:
     return get_run_logger()
 
 
-def handle_of(context: FlowRunContext) -> FlowRunHandle:
-    """The handle of a flow run from inside it."""
+def _id_of(context: FlowRunContext) -> str:
     assert context.flow_run is not None
-    return FlowRunHandle(str(context.flow_run.id))
+    return str(context.flow_run.id)
 
 
 async def run_as_flow(
@@ -102,7 +96,7 @@ async def run_as_flow(
     """
     current = FlowRunContext.get()
     if current is not None and current.flow_run is not None:
-        await body(handle_of(current))
+        await body(_id_of(current))
         return
     if begun is not None:
         await _run_own_flow(body, begun, name=name, suite=suite, run_id=run_id)
@@ -117,9 +111,9 @@ def load_late() -> None:
 
 
 async def _run_own_flow(body: FlowBody, begun: Callable[[], None], *, name: str, suite: str, run_id: str) -> None:
-    async def begin(flow_run: FlowRunHandle) -> FlowRunEnding:
+    async def begin(flow_run_id: str) -> State[Any]:
         begun()
-        return await body(flow_run)
+        return await body(flow_run_id)
 
     bodies: list[FlowBody] = [begin]
     token = _body.set(bodies)

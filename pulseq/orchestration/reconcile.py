@@ -23,13 +23,13 @@ from prefect.states import Crashed
 
 from pulseq.errors import ExitCode, PulseqError
 from pulseq.models import Reason
-from pulseq.orchestration.api_client import Recorded, wait_until_recorded
+from pulseq.orchestration.api_client import wait_until_recorded
 from pulseq.orchestration.api_watch import ApiWatch
-from pulseq.orchestration.delivery import Delivery
-from pulseq.orchestration.ending import ending_of
-from pulseq.orchestration.flow_run import RETRIES_OF_A_CONFIGURED_API, FlowRunEnding, state_for, use_api
+from pulseq.orchestration.delivery import STALL_SECONDS, Delivery, wait_for_few
+from pulseq.orchestration.flow_run import RETRIES_OF_A_CONFIGURED_API, ending_of, use_api
 from pulseq.orchestration.prefect_client import open_client
-from pulseq.orchestration.task_run_events import FINAL, event_of, final_state, flow_run_resource
+from pulseq.orchestration.run_events import flow_run_resource
+from pulseq.orchestration.task_run_events import FINAL, event_of, final_state
 from pulseq.orchestration.task_runs import NODE_LOST, state_of, task_for
 from pulseq.ownership import write_own
 from pulseq.protocol.work import shown_name
@@ -42,8 +42,6 @@ logger = logging.getLogger("pulseq.prefect")
 #: How long the end of a run waits for a server that ends with it, beyond what that has to record.
 RECORD_PATIENCE_SECONDS = 10.0
 RECORD_SECONDS_PER_TASK_RUN = 0.02
-#: A server that recorded nothing new for so long has lost the rest, which it is told then: twice is no harm.
-STALL_SECONDS = 4.0
 #: So long it waits for a server that goes on after the run and may lack something.
 BEHIND_SECONDS = 20.0
 #: So long the API may take of somebody who has stopped the run.
@@ -55,9 +53,8 @@ TOLD_NAME = "prefect-told"
 _PAGE = 200
 #: So many are told one by one, and are then known at once.
 _FEW = 20
-_PAUSE_SECONDS = 0.25
 _NO_RESULT = "no result of it came home"
-_CRASHED = FlowRunEnding("crashed", "its driver was killed; `pulseq resume` finishes the run")
+_KILLED = "its driver was killed; `pulseq resume` finishes the run"
 
 
 class Reconciler:
@@ -114,7 +111,15 @@ class Reconciler:
             return
         task_runs = self._delivery.known
         try:
-            known = await self._wait(flow_run_id, task_runs)
+            known = await wait_until_recorded(
+                self._url,
+                flow_run_id,
+                task_runs,
+                patience_seconds=self._patience(task_runs),
+                # What it has lost it is told then: twice is no harm.
+                stall_seconds=STALL_SECONDS,
+                stopped=self._stopped,
+            )
             if known.missing and (self._stopped.is_set() or not (self._passing or known.stalled)):
                 self._tell_behind(known.missing)
             # Of a flow run that was retried the API counts the task runs of before as well.
@@ -144,16 +149,6 @@ class Reconciler:
         many = "some" if missing is None else str(missing)
         lack = f"Prefect has not recorded yet how {many} task runs of this run ended"
         self._note(f"{lack}: `pulseq results sync --prefect` tells it what it may lose of that")
-
-    async def _wait(self, flow_run_id: str, task_runs: int) -> Recorded:
-        return await wait_until_recorded(
-            self._url,
-            flow_run_id,
-            task_runs,
-            patience_seconds=self._patience(task_runs),
-            stall_seconds=STALL_SECONDS,
-            stopped=self._stopped,
-        )
 
     def _patience(self, task_runs: int) -> float:
         patience = RECORD_PATIENCE_SECONDS + task_runs * RECORD_SECONDS_PER_TASK_RUN
@@ -199,6 +194,10 @@ async def _tell_together(client: PrefectClient, flow_run_id: str, stories: Seque
     To set states one by one takes the API some fifteen milliseconds each; and its recorder throws away what comes
     faster than it writes.
     """
+
+    async def count_missing() -> int:
+        return len(_not_final(stories, await _states(client, (one.id for one in stories))))
+
     related = [flow_run_resource(flow_run_id)]
     for start in range(0, len(stories), _PAGE):
         batch = stories[start : start + _PAGE]
@@ -207,19 +206,7 @@ async def _tell_together(client: PrefectClient, flow_run_id: str, stories: Seque
         answer.raise_for_status()
         # The last ones of all are waited for whole; before them there may be a batch on its way.
         spare = len(stories) - start - len(batch)
-        await _wait_for_few(client, stories, spare + (_PAGE if spare else 0))
-
-
-async def _wait_for_few(client: PrefectClient, stories: Sequence[TaskRunStory], few: int) -> None:
-    async def count_missing() -> int:
-        return len(_not_final(stories, await _states(client, (one.id for one in stories))))
-
-    loop = asyncio.get_running_loop()
-    missing, progress_at = await count_missing(), loop.time()
-    while missing > few and loop.time() - progress_at < STALL_SECONDS:
-        await asyncio.sleep(_PAUSE_SECONDS)
-        before, missing = missing, await count_missing()
-        progress_at = loop.time() if missing < before else progress_at
+        await wait_for_few(count_missing, spare + (_PAGE if spare else 0))
 
 
 def _not_final(stories: Iterable[TaskRunStory], known: Mapping[str, str]) -> list[TaskRunStory]:
@@ -329,7 +316,7 @@ async def _tell_run(journal: Path, url: str) -> PrefectReport:
                 continue
             task_runs += await mend_task_runs(client, story)
             if going_on:
-                await client.set_flow_run_state(UUID(story.id), state_for(ending_told_by(story)), force=True)
+                await client.set_flow_run_state(UUID(story.id), ending_told_by(story), force=True)
                 flow_runs += 1
     write_own(journal.parent / TOLD_NAME, f"{size} {url}\n")
     return PrefectReport(1, flow_runs, task_runs, unknown)
@@ -347,10 +334,10 @@ async def _is_open(client: PrefectClient, flow_run_id: str) -> bool | None:
     return flow_run.state is None or not flow_run.state.is_final()
 
 
-def ending_told_by(story: FlowRunStory) -> FlowRunEnding:
+def ending_told_by(story: FlowRunStory) -> State[Any]:
     """How a flow run ended, by its journal."""
     if story.finished is None:
-        return _CRASHED
+        return Crashed(message=_KILLED)
     return ending_of(ExitCode(story.finished.exit_code), count_closed(story.verdicts.values()))
 
 

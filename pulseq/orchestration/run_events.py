@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from pulseq.orchestration.prefect_client import open_client
 from pulseq.protocol.work import shown_name
@@ -17,16 +17,14 @@ TEST_NEWLY_FAILING = "pulseq.test.newly-failing"
 BUILD_PUBLISHED = "pulseq.build.published"
 
 
-def run_event(
-    name: str, *, run_id: str, suite: str, flow_run_id: str, payload: Mapping[str, Any] | None = None
-) -> dict[str, Any]:
+def run_event(name: str, *, run_id: str, suite: str, flow_run_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:
     """An event about a run; its resource can be matched by `pulseq.suite`."""
     resource = {
         "prefect.resource.id": f"pulseq.run.{run_id}",
         "prefect.resource.name": shown_name(f"{suite} {run_id}"),
         "pulseq.suite": shown_name(suite),
     }
-    return _event(name, resource, flow_run_id, payload)
+    return make_event(name, resource, flow_run_id, payload)
 
 
 def newly_failing_event(
@@ -40,18 +38,39 @@ def newly_failing_event(
         "pulseq.suite": shown_name(suite),
         "pulseq.run": run_id,
     }
-    return _event(TEST_NEWLY_FAILING, resource, flow_run_id, {"said": shown_name(said), "variant": shown_name(variant)})
+    return make_event(
+        TEST_NEWLY_FAILING, resource, flow_run_id, {"said": shown_name(said), "variant": shown_name(variant)}
+    )
 
 
-def _event(name: str, resource: dict[str, str], flow_run_id: str, payload: Mapping[str, Any] | None) -> dict[str, Any]:
+def make_event(
+    name: str,
+    resource: Mapping[str, str],
+    flow_run_id: str,
+    payload: Mapping[str, Any],
+    *,
+    id: UUID | None = None,
+    at: datetime | None = None,
+) -> dict[str, Any]:
+    """An event of a flow run, as the API takes it.
+
+    Args:
+        id: what one that is told again has in common with the first; None for one that is not.
+        at: when it happened; now by default.
+    """
     return {
-        "id": str(uuid4()),
-        "occurred": datetime.now(UTC).isoformat(),
+        "id": str(id or uuid4()),
+        "occurred": (at or datetime.now(UTC)).isoformat(),
         "event": name,
-        "resource": resource,
-        "related": [{"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}],
-        "payload": dict(payload or {}),
+        "resource": dict(resource),
+        "related": [flow_run_resource(flow_run_id)],
+        "payload": dict(payload),
     }
+
+
+def flow_run_resource(flow_run_id: str) -> Mapping[str, str]:
+    """What makes an event one of a flow run."""
+    return {"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}
 
 
 async def tell_events(events: Sequence[Mapping[str, Any]]) -> None:

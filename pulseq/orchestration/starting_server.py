@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -17,18 +16,22 @@ _BACKGROUND_PID = "server.pid"
 _FACTORIES = ("prefect.server.api.server:create_app", "server_doors:create_app")
 
 
-def find_starting_server(url: str, proc: Path = Path("/proc")) -> ProcessId | None:
+def find_starting_server(url: str) -> ProcessId | None:
     """A process of this machine that serves the API at `url`, or is about to: to be asked where nothing listens there.
 
     Args:
         url: the API; for one that is not on loopback the answer is None.
-        proc: where the kernel tells of processes.
     """
     if not is_on_loopback(url):
         return None
+    import psutil  # for the one case in which nothing answers
+
     port = str(urlsplit(url).port or 80)
-    servers = (found for found, words in _programs(proc) if _serves(found, words, port))
-    return next(servers, None)
+    for process in psutil.process_iter(["cmdline"]):
+        words = process.info["cmdline"] or []  # none of what has ended, or is not ours to see
+        if _is_server(words) and (found := ProcessId.of(process.pid)) and _listens_at(found, words, port):
+            return found
+    return None
 
 
 def ended_in_background(url: str, prefect_home: Path) -> bool:
@@ -45,21 +48,7 @@ def ended_in_background(url: str, prefect_home: Path) -> bool:
         return False
 
 
-def _programs(proc: Path) -> Iterator[tuple[ProcessId, list[str]]]:
-    for place in proc.iterdir():
-        if not place.name.isdecimal():
-            continue
-        try:
-            words = (place / "cmdline").read_bytes().decode(errors="replace").split("\0")
-        except OSError:
-            continue  # it has ended
-        if (found := ProcessId.of(int(place.name))) is not None:
-            yield found, words
-
-
-def _serves(process: ProcessId, words: list[str], port: str) -> bool:
-    if not (any(word.endswith(_FACTORIES) for word in words) or _is_prefects_command(words)):
-        return False
+def _listens_at(process: ProcessId, words: list[str], port: str) -> bool:
     if "--port" in words[:-1]:
         return words[words.index("--port") + 1] == port
     environment = process.read_environment()
@@ -67,7 +56,9 @@ def _serves(process: ProcessId, words: list[str], port: str) -> bool:
     return bool(environment) and environment.get(_PORT_VARIABLE, _USUAL_PORT) == port
 
 
-def _is_prefects_command(words: list[str]) -> bool:
+def _is_server(words: list[str]) -> bool:
+    if any(word.endswith(_FACTORIES) for word in words):
+        return True
     # `/bin/python /bin/prefect server start`, and `python -m prefect server start`.
     pairs = zip(words, words[1:], words[2:], strict=False)
     return any(

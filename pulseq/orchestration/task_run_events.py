@@ -21,11 +21,6 @@ FINAL = frozenset({"COMPLETED", "FAILED", "CRASHED", "CANCELLED"})
 Resource = Mapping[str, str]
 
 
-def flow_run_resource(flow_run_id: str) -> Resource:
-    """What makes an event one of a flow run."""
-    return {"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}
-
-
 def event_of(told: TaskRunState, related: Sequence[Resource]) -> dict[str, Any]:
     """The event of a state, as `emit_task_run_state_change_event` of Prefect's engine makes it.
 

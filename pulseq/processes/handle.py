@@ -6,7 +6,6 @@ import contextlib
 import os
 import select
 import signal
-from types import TracebackType
 from typing import Self
 
 
@@ -47,7 +46,5 @@ class ProcessHandle:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

@@ -30,9 +30,10 @@ class LoopThread:
         self._farewell = farewell
         self._ready = threading.Event()
         self._stop: asyncio.Event | None = None
-        self._ended = threading.Event()
-        self._on_end: list[Callable[[], None]] = []
-        self._lock = threading.RLock()
+        #: Done once the thread has said farewell.
+        self._ended: Future[None] = Future()
+        self._ended.set_running_or_notify_cancel()  # whoever waits for it cannot cancel it
+        self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -55,7 +56,7 @@ class LoopThread:
             RuntimeError: the thread was stopped.
         """
         loop = self._start()
-        if self._ended.is_set():
+        if self._ended.done():
             coroutine.close()
             raise RuntimeError("the session was closed")
         return asyncio.run_coroutine_threadsafe(coroutine, loop)
@@ -64,11 +65,8 @@ class LoopThread:
         """Say farewell and end the thread; afterwards it is gone."""
         if self._thread is None:
             return
-        loop = asyncio.get_running_loop()
-        ended: asyncio.Future[None] = loop.create_future()
-        self._when_ended(lambda: _call_soon(loop, ended))
         self.leave()
-        await ended
+        await asyncio.wrap_future(self._ended)
         self._thread.join()
 
     def leave(self) -> None:
@@ -96,10 +94,7 @@ class LoopThread:
 
     def _main(self) -> None:
         asyncio.run(self._serve())
-        with self._lock:
-            self._ended.set()
-            for tell in self._on_end:
-                tell()
+        self._ended.set_result(None)
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()
@@ -109,23 +104,6 @@ class LoopThread:
         await self._stop.wait()
         await self._farewell()
 
-    def _when_ended(self, tell: Callable[[], None]) -> None:
-        with self._lock:
-            if self._ended.is_set():
-                tell()
-            else:
-                self._on_end.append(tell)
-
-
-def _call_soon(loop: asyncio.AbstractEventLoop, future: asyncio.Future[None]) -> None:
-    with contextlib.suppress(RuntimeError):  # whoever waited has gone, and its loop with it
-        loop.call_soon_threadsafe(_settle, future)
-
-
-def _settle(future: asyncio.Future[None]) -> None:
-    if not future.done():
-        future.set_result(None)
-
 
 _open: set[LoopThread] = set()
 
@@ -134,7 +112,7 @@ def _at_exit(thread: LoopThread) -> None:
     if not _open:
         _register(_leave_all)
     _open.add(thread)
-    thread._when_ended(lambda: _open.discard(thread))
+    thread._ended.add_done_callback(lambda _: _open.discard(thread))
 
 
 def _leave_all() -> None:

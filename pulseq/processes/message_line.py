@@ -57,16 +57,10 @@ class MessageLine:
         if self._ready:
             ready, self._ready = self._ready, []
             return ready
-        loop = asyncio.get_running_loop()
-        while True:
-            try:
-                data = await loop.sock_recv(self._sock, _READ_BYTES)
-            except OSError:
-                return []
-            if not data:
-                return []
+        while data := await self._hear():
             if messages := self._buffer.feed(data):
                 return messages
+        return []
 
     async def skip_to(self, mark: bytes, most: int) -> bool:
         """Drop what comes before these bytes, and them; whether they have come, within so many bytes.
@@ -74,19 +68,21 @@ class MessageLine:
         Raises:
             wire.WireError: something else than a message follows.
         """
-        loop = asyncio.get_running_loop()
         heard = b""
         while mark not in heard and len(heard) <= most:
-            try:
-                data = await loop.sock_recv(self._sock, _READ_BYTES)
-            except OSError:
-                return False
-            if not data:
+            if not (data := await self._hear()):
                 return False
             heard += data
         _, found, after = heard.partition(mark)
         self._ready += self._buffer.feed(after)
         return bool(found)
+
+    async def _hear(self) -> bytes:
+        """What has come; nothing at the end of the line."""
+        try:
+            return await asyncio.get_running_loop().sock_recv(self._sock, _READ_BYTES)
+        except OSError:
+            return b""
 
     def is_quiet(self) -> bool:
         """Whether the other end is there, and has said nothing yet."""

@@ -8,7 +8,6 @@ import os
 import signal
 from collections.abc import Callable
 
-from pulseq.execution.runtime.stopped import CONTINUATIONS
 from pulseq.processes.handle import ProcessHandle
 from pulseq.processes.stopped_watch import StoppedWatch
 
@@ -49,9 +48,9 @@ class WatchedProcess(ProcessHandle):
         self.on_end()
         self.ended.set()
 
-    def keep_going(self, on_signal: Callable[[int], None], *, continuations: int = CONTINUATIONS) -> None:
+    def keep_going(self, on_signal: Callable[[int], None]) -> None:
         """Have it continued, or killed in the end, where somebody stops it; see `StoppedWatch`."""
-        self._stops = StoppedWatch(self, on_signal, continuations=continuations)
+        self._stops = StoppedWatch(self, on_signal)
 
     def _watch_stops_no_more(self) -> None:
         if self._stops is not None:

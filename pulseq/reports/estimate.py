@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -14,8 +15,8 @@ MOST_DEALT = 50
 
 
 @dataclass(slots=True)
-class ClassRest:
-    """What is left of the tests with equal requirements.
+class Rest:
+    """What is left of some tests: all, or those with equal requirements.
 
     Attributes:
         known: expected seconds of those of known length.
@@ -24,24 +25,35 @@ class ClassRest:
         took, measured: seconds of all attempts that have finished, and how many these are.
     """
 
-    requirements: Mapping[str, CapabilityValue]
+    requirements: Mapping[str, CapabilityValue] = field(default_factory=dict)
+    fits: set[str] = field(default_factory=set)
     known: float = 0.0
     unknown: int = 0
-    fits: set[str] = field(default_factory=set)
     took: float = 0.0
     measured: int = 0
 
-    def mean(self, of_all: float) -> float:
-        """What a test of unknown length is taken for; that of all tests while none of these has finished."""
-        return self.took / self.measured if self.measured else of_all
+    def count(self, expected: float | None, sign: int) -> None:
+        """Count a test, or with `sign` -1 one less."""
+        self.known += sign * (expected or 0.0)
+        self.unknown += sign * (expected is None)
+
+    def note(self, seconds: float) -> None:
+        """An attempt of one of them took so long."""
+        self.took += seconds
+        self.measured += 1
 
 
-class ClassesLeft:
-    """The tests that have requirements, by class, and the nodes that each class fits; all others fit every node."""
+class WorkLeft:
+    """The tests that are to be run, all and by class: tests without requirements are of no class, and fit every node.
+
+    Attributes:
+        all: what is left of all tests.
+    """
 
     def __init__(self) -> None:
-        self._classes: dict[Hashable, ClassRest] = {}
-        self._of: dict[Hashable, ClassRest] = {}
+        self.all = Rest()
+        self._classes: dict[Hashable, Rest] = {}
+        self._of: dict[Hashable, Rest] = {}
         self._nodes: dict[str, Mapping[str, CapabilityValue]] = {}
 
     def add_node(self, node_id: str, capabilities: Mapping[str, CapabilityValue]) -> None:
@@ -54,56 +66,57 @@ class ClassesLeft:
 
     def add(self, test: Hashable, requirements: Mapping[str, CapabilityValue], expected: float | None) -> None:
         """A test is to be run."""
+        self.all.count(expected, 1)
         if not requirements:
             return
         key = requirement_key(requirements)
         if key not in self._classes:
             fits = {node_id for node_id, offered in self._nodes.items() if match(requirements, offered).fits}
-            self._classes[key] = ClassRest(requirements, fits=fits)
+            self._classes[key] = Rest(requirements, fits)
         rest = self._of[test] = self._classes[key]
-        rest.known += expected or 0.0
-        rest.unknown += expected is None
+        rest.count(expected, 1)
 
     def remove(self, test: Hashable, expected: float | None) -> None:
-        """A test has its verdict, or is no test any more."""
-        rest = self._of.pop(test, None)
-        if rest is not None:
-            rest.known -= expected or 0.0
-            rest.unknown -= expected is None
+        """A test that was added has its verdict, or is no test any more."""
+        self.all.count(expected, -1)
+        if (rest := self._of.pop(test, None)) is not None:
+            rest.count(expected, -1)
 
     def note(self, test: Hashable, seconds: float) -> None:
         """An attempt of a test took so long."""
+        self.all.note(seconds)
         if (rest := self._of.get(test)) is not None:
-            rest.took += seconds
-            rest.measured += 1
+            rest.note(seconds)
 
-    def mean(self, test: Hashable, of_all: float) -> float:
+    def mean(self, test: Hashable) -> float:
         """What a test is taken for whose length is unknown."""
-        rest = self._of.get(test)
-        return of_all if rest is None else rest.mean(of_all)
+        return self._mean_of(self._of.get(test, self.all))
+
+    def _mean_of(self, rest: Rest) -> float:
+        """The mean of a class; that of all tests while none of it has finished."""
+        told = rest if rest.measured else self.all
+        return told.took / told.measured if told.measured else 0.0
 
     def fits(self, test: Hashable) -> set[str] | None:
         """The nodes that a test fits; None for all."""
         rest = self._of.get(test)
         return None if rest is None else rest.fits
 
-    def least_seconds(self, slots: Mapping[str, int], mean: float, begun: Iterable[tuple[Hashable, float]]) -> float:
+    def least_seconds(self, slots: Mapping[str, int], begun: Iterable[tuple[Hashable, float]]) -> float:
         """The longest that any class takes on the slots of the nodes that it fits.
 
         Args:
             slots: of the nodes that are there.
-            mean: of all tests, for those of unknown length of whose class none has finished.
             begun: running tests, each with the seconds that it has had already.
         """
-        had: dict[int, float] = {}
+        had: defaultdict[int, float] = defaultdict(float)
         for test, seconds in begun:
-            if (rest := self._of.get(test)) is not None:
-                had[id(rest)] = had.get(id(rest), 0.0) + seconds
+            had[id(self._of.get(test))] += seconds
         longest = 0.0
         for rest in self._classes.values():
             room = sum(slots.get(node_id, 0) for node_id in rest.fits)
             if room:
-                left = rest.known + rest.unknown * rest.mean(mean) - had.get(id(rest), 0.0)
+                left = rest.known + rest.unknown * self._mean_of(rest) - had[id(rest)]
                 longest = max(longest, left / room)
         return longest
 

@@ -16,21 +16,25 @@ from urllib.parse import urlsplit
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from pulseq.artifacts import say_size
 from pulseq.errors import ExitCode
+from pulseq.models import Key
 from pulseq.records import RunRecord
 from pulseq.reports.html_artifacts import ShownArtifacts
-from pulseq.reports.html_pytest import tell_pytest
+from pulseq.reports.html_pytest import tell_properties, tell_sessions
 from pulseq.reports.html_tests import tell_tests
 from pulseq.reports.left_behind import ArtifactPlace
 from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.shares import NodeWork
 from pulseq.reports.some import Some
-from pulseq.reports.timeline import KINDS
-from pulseq.reports.wording import say_capabilities, say_clock, say_place, say_seconds
-from pulseq.safe_text import safe_line
+from pulseq.reports.timeline import KINDS, kind_of
+from pulseq.reports.wording import say_capabilities, say_clock, say_place, say_seconds, say_test
+from pulseq.safe_text import gist, safe_line
 
 _NODE_ROWS = 500
 _NOTES = 200
+_WARNINGS = 200
+_NAME_CHARACTERS = 160
 _KIND_OF_EXIT = {
     ExitCode.OK: "passed",
     ExitCode.TESTS_FAILED: "failed",
@@ -76,8 +80,24 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    environment.filters |= {"line": safe_line, "seconds": say_seconds, "clock": say_clock}
+    environment.filters |= {
+        "line": safe_line,
+        "seconds": say_seconds,
+        "clock": say_clock,
+        "size": say_size,
+        "kind": kind_of,
+        "gist": _gist,
+        "test_name": _name,
+    }
     return environment
+
+
+def _gist(error: str | None, count: int) -> str:
+    return " · ".join(line.strip() for line in gist(error or "", count, 300))
+
+
+def _name(test: Key) -> str:
+    return say_test(*test, _NAME_CHARACTERS)
 
 
 def _hash(environment: Environment, name: str) -> str:
@@ -101,9 +121,11 @@ def _describe(run: RunDigest, locations: Mapping[str, str], place: ArtifactPlace
         "wall": say_seconds(finished.wall_seconds) if finished else "",
         "tests": tell_tests(run, left),
         "left": left.elsewhere(),
-        "pytest": tell_pytest(run),
+        "warnings": Some.of(run.warnings, _WARNINGS),
+        "sessions": tell_sessions(run),
+        "properties": tell_properties(run),
         "nodes": Some.of(run.nodes, _NODE_ROWS, lambda work: _node(run.record, work)),
-        "notes": Some.of(run.record.notes, _NOTES, lambda note: safe_line(note, 1000)),
+        "notes": Some.of(run.record.notes, _NOTES),
         "places": _places(run.record, locations),
     }
 

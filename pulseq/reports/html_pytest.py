@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from pulseq.events import SessionFinished
 from pulseq.reports.html_tests import Allowance
@@ -12,7 +12,6 @@ from pulseq.reports.some import Some
 from pulseq.reports.wording import say_test
 from pulseq.safe_text import safe_line
 
-_WARNINGS = 200
 _SESSIONS = 50
 _TESTS = 200
 _PROPERTIES = 20
@@ -23,42 +22,27 @@ _PROPERTY_BYTES = 200_000
 NameAndValue = tuple[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class SessionWords:
-    """The end of a session; `left_out` says that its texts did not fit into the page any more."""
+class SessionWords(NamedTuple):
+    """The end of a session; a text is None that did not fit into the page any more."""
 
     heading: str
-    error: str
-    summary: str
-    left_out: bool
+    error: str | None
+    summary: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class ToldByPytest:
-    """All that a page says of it; warnings are (words, circumstances), properties (test or entry, what it recorded)."""
-
-    warnings: Some[tuple[str, str]]
-    sessions: Some[SessionWords]
-    properties: Some[tuple[str, Sequence[NameAndValue]]]
-
-
-def tell_pytest(run: RunDigest) -> ToldByPytest:
-    """What pytest told of a run, bounded in number and in bytes."""
+def tell_sessions(run: RunDigest) -> Some[SessionWords]:
+    """The ends of sessions that had something to say."""
     allowance = Allowance(_SESSION_BYTES)
 
-    def tell_session(told: tuple[str, SessionFinished]) -> SessionWords:
+    def tell(told: tuple[str, SessionFinished]) -> SessionWords:
         heading, session = told
-        error, summary = allowance.take(session.error or ""), allowance.take(session.summary)
-        return SessionWords(heading, error or "", summary or "", error is None or summary is None)
+        return SessionWords(heading, allowance.take(session.error or ""), allowance.take(session.summary))
 
-    return ToldByPytest(
-        warnings=Some.of(run.warnings, _WARNINGS, lambda one: (one.words, one.circumstances)),
-        sessions=Some.of(run.sessions, _SESSIONS, tell_session),
-        properties=_tell_properties(run),
-    )
+    return Some.of(run.sessions, _SESSIONS, tell)
 
 
-def _tell_properties(run: RunDigest) -> Some[tuple[str, Sequence[NameAndValue]]]:
+def tell_properties(run: RunDigest) -> Some[tuple[str, Sequence[NameAndValue]]]:
+    """What entries, then tests, recorded of themselves: whose it is, and its names and values."""
     sessions = run.record.sessions.values()
     recorded: list[tuple[str, Sequence[NameAndValue]]] = [
         (safe_line(one.entry, 100), one.properties) for one in sessions if one.properties

@@ -55,7 +55,7 @@ class LiveView:
             console=console,
             auto_refresh=False,
             transient=True,
-            get_renderable=lambda: _Picture(self),
+            get_renderable=lambda: self,
             # What others print goes above the picture; but a pipe on stdout is for the results, and left alone.
             redirect_stdout=sys.stdout.isatty(),
             redirect_stderr=sys.stderr.isatty(),
@@ -109,6 +109,13 @@ class LiveView:
             finally:
                 self._live.stop()
 
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
+        """The picture of this moment, for the terminal as it is now: what rich asks for at each redrawing."""
+        yield Text()
+        # A third of the terminal is left for what is printed above the picture.
+        height = max(2 * console.size.height // 3, 1)
+        yield from self.lines(options.max_width, height, ASCII if options.ascii_only else Glyphs())
+
     def lines(self, width: int, height: int, glyphs: Glyphs) -> list[Text]:
         """The picture of this moment; without one what is to be kept above it is told all the same."""
         with self._lock:
@@ -144,19 +151,6 @@ class LiveView:
             self._console.print(Group(*above))
         else:
             self._live.refresh()
-
-
-class _Picture:
-    """What rich asks for at each redrawing: the lines for the terminal as it is now."""
-
-    def __init__(self, view: LiveView) -> None:
-        self._view = view
-
-    def __rich_console__(self, console: Console, options: ConsoleOptions) -> Iterator[Text]:
-        glyphs = ASCII if options.ascii_only else Glyphs()
-        # A third of the terminal is left for what is printed above the picture.
-        yield Text()
-        yield from self._view.lines(options.max_width, max(2 * console.size.height // 3, 1), glyphs)
 
 
 def _failure(closed: TestClosed) -> Text:

@@ -5,7 +5,6 @@ Pure: the clock is passed in (`now`, seconds of any monotonic clock).
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
@@ -23,15 +22,13 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
-from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, CapabilityValue, Key, Status
+from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, CapabilityValue, Key
 from pulseq.reports.awaited import Awaited
-from pulseq.reports.estimate import MOST_DEALT, ClassesLeft, deal_longest_first
+from pulseq.reports.estimate import MOST_DEALT, WorkLeft, deal_longest_first
 from pulseq.reports.tally import Tally
-from pulseq.reports.verdicts import is_not_run
 
 #: For this many seconds' worth the pace is taken to be that of full slots; what is measured outweighs it after that.
 _TRUST_SECONDS = 2.0
-_KEPT_FAILURES = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,25 +63,19 @@ class RunProgress:
 
     run_id: str = ""
     suite: str = ""
-    prefect_url: str | None = None
     since: float | None = None
     first_attempt: float | None = None
     finished: RunFinished | None = None
     tally: Tally = field(default_factory=Tally)
     nodes: dict[str, NodeProgress] = field(default_factory=dict)
-    last_failures: deque[TestClosed] = field(default_factory=lambda: deque(maxlen=_KEPT_FAILURES))
     _awaited: Awaited = field(default_factory=Awaited)
-    _classes: ClassesLeft = field(default_factory=ClassesLeft)
+    _left: WorkLeft = field(default_factory=WorkLeft)
     _open: dict[Key, float | None] = field(default_factory=dict)
     _closed: dict[Key, TestClosed] = field(default_factory=dict)
     _where: dict[Key, str] = field(default_factory=dict)
     _has_run: bool = False
-    _known_left: float = 0.0
-    _unknown_left: int = 0
     _known_done: float = 0.0
     _unknown_done: int = 0
-    _seconds: float = 0.0
-    _measured: int = 0
 
     @property
     def total(self) -> int:
@@ -128,7 +119,6 @@ class RunProgress:
                 self.since = now
                 self._awaited.begin(event)
             case PrefectRunKnown():
-                self.prefect_url = event.url
                 self._awaited.flow_run = False
             case NodeJoined():
                 self._join_node(event)
@@ -156,7 +146,7 @@ class RunProgress:
             self._stop_test(key)
         finished = known.finished if known else 0
         self.nodes[event.node_id] = NodeProgress(event.node_id, event.slots, event.capabilities, finished=finished)
-        self._classes.add_node(event.node_id, event.capabilities)
+        self._left.add_node(event.node_id, event.capabilities)
 
     def _lose_node(self, event: NodeLost) -> None:
         if node := self.nodes.get(event.node_id):
@@ -170,18 +160,14 @@ class RunProgress:
             return
         self._awaited.planned(event)
         self._open[key] = event.expected_seconds
-        self._classes.add(key, event.requirements, event.expected_seconds)
-        self._known_left += event.expected_seconds or 0.0
-        self._unknown_left += event.expected_seconds is None
+        self._left.add(key, event.requirements, event.expected_seconds)
 
     def _forget_test(self, key: Key) -> float | None:
         if key not in self._open:
             return 0.0
         expected = self._open.pop(key)
         self._awaited.collected(key[0])
-        self._classes.remove(key, expected)
-        self._known_left -= expected or 0.0
-        self._unknown_left -= expected is None
+        self._left.remove(key, expected)
         return expected
 
     def _start_test(self, event: AttemptStarted, now: float) -> None:
@@ -197,9 +183,7 @@ class RunProgress:
 
     def _finish_attempt(self, result: AttemptResult) -> None:
         if result.reason not in INFRASTRUCTURE_REASONS:
-            self._classes.note(result.key, result.duration)
-            self._seconds += result.duration
-            self._measured += 1
+            self._left.note(result.key, result.duration)
         node_id = self._where.get(result.key)
         if node_id is not None and self.nodes[node_id].running[result.key].attempt == result.attempt:
             self._stop_test(result.key)
@@ -223,8 +207,6 @@ class RunProgress:
         self._has_run |= event.attempts > 0
         self._closed[key] = event
         self.tally.add(event)
-        if event.status in (Status.FAILED, Status.ERROR) and not is_not_run(event):
-            self.last_failures.append(event)
 
     def seconds_left(self, now: float) -> float | None:
         """How long the rest may take, or None where nothing is known to tell it from.
@@ -237,39 +219,40 @@ class RunProgress:
         """
         if not self._open:
             return 0.0 if self._closed else None
-        if not self.slots or (self._unknown_left and not self._measured):
+        every = self._left.all
+        if not self.slots or (every.unknown and not every.measured):
             return None
-        mean = self._seconds / self._measured if self._measured else 0.0
-        running, longest = self._work_begun(now, mean)
+        mean = every.took / every.measured if every.measured else 0.0
+        running, longest = self._work_begun(now)
         begun = sum(running.values())
-        left = max(self._known_left + self._unknown_left * mean - begun, 0.0)
+        left = max(every.known + every.unknown * mean - begun, 0.0)
         done = self._known_done + self._unknown_done * mean + begun
         since = self.first_attempt if self.first_attempt is not None else now
         pace = (done + self.slots * _TRUST_SECONDS) / (now - since + _TRUST_SECONDS)
         slots = {node.node_id: node.slots for node in self.nodes.values() if node.lost is None}
-        least = self._classes.least_seconds(slots, mean, running.items())
-        dealt = self._deal_waiting(slots, mean, running) if self.waiting <= MOST_DEALT else 0.0
+        least = self._left.least_seconds(slots, running.items())
+        dealt = self._deal_waiting(slots, running) if self.waiting <= MOST_DEALT else 0.0
         return max(left / pace, longest, least, dealt)
 
-    def _work_begun(self, now: float, mean: float) -> tuple[dict[Key, float], float]:
+    def _work_begun(self, now: float) -> tuple[dict[Key, float], float]:
         """Expected seconds already spent on each running test, and what the longest of them still needs."""
         begun: dict[Key, float] = {}
         longest = 0.0
         for node in self.nodes.values():
             for key, test in node.running.items():
-                expected = self._expected(key, mean)
+                expected = self._expected(key)
                 begun[key] = min(now - test.since, expected)
                 longest = max(longest, expected - begun[key])
         return begun, longest
 
-    def _expected(self, key: Key, mean: float) -> float:
+    def _expected(self, key: Key) -> float:
         known = self._open.get(key)
-        return self._classes.mean(key, mean) if known is None else known
+        return self._left.mean(key) if known is None else known
 
-    def _deal_waiting(self, slots: Mapping[str, int], mean: float, running: Mapping[Key, float]) -> float:
+    def _deal_waiting(self, slots: Mapping[str, int], running: Mapping[Key, float]) -> float:
         free_in: dict[str, list[float]] = {}
         for node_id, count in slots.items():
-            busy = [self._expected(key, mean) - running[key] for key in self.nodes[node_id].running]
+            busy = [self._expected(key) - running[key] for key in self.nodes[node_id].running]
             free_in[node_id] = sorted([*busy, *[0.0] * (count - len(busy))])[:count]
-        waiting = [(self._expected(key, mean), self._classes.fits(key)) for key in self._open if key not in self._where]
+        waiting = [(self._expected(key), self._left.fits(key)) for key in self._open if key not in self._where]
         return deal_longest_first(free_in, waiting)

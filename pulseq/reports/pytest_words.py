@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -42,15 +42,12 @@ class WarningGroup:
 
 def group_warnings(record: RunRecord) -> list[WarningGroup]:
     """Every warning of a run once, in the order in which they came."""
-    counts: Counter[PytestWarning] = Counter()
-    origins: dict[PytestWarning, dict[str, None]] = {}
+    told: defaultdict[PytestWarning, Counter[str]] = defaultdict(Counter)
     for origin, warning in record.pytest_warnings():
-        counts[warning] += 1
-        origins.setdefault(warning, {})[origin] = None
+        told[warning][origin] += 1
     return [
-        WarningGroup(warning, count, list(names)[:NAMED_TESTS], max(len(names) - NAMED_TESTS, 0))
-        for warning, count in counts.items()
-        for names in [origins[warning]]
+        WarningGroup(warning, by.total(), list(by)[:NAMED_TESTS], max(len(by) - NAMED_TESTS, 0))
+        for warning, by in told.items()
     ]
 
 

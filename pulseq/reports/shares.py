@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 
 from pulseq.records import RunRecord
@@ -40,25 +40,20 @@ class NodeWork:
 
 def share_nodes(record: RunRecord) -> list[NodeWork]:
     """The shares of all nodes that joined or ran something, by their names."""
-    tests: dict[str, int] = dict.fromkeys(record.nodes, 0)
-    busy: dict[str, float] = dict.fromkeys(record.nodes, 0.0)
+    tests: Counter[str] = Counter()
+    busy: defaultdict[str, float] = defaultdict(float)
     for test in record.tests.values():
         if test.closed and test.closed.node_id:
-            tests[test.closed.node_id] = tests.get(test.closed.node_id, 0) + 1
+            tests[test.closed.node_id] += 1
         for result in test.attempts.values():
             if result.node_id:
-                busy[result.node_id] = busy.get(result.node_id, 0.0) + result.duration
+                busy[result.node_id] += result.duration
     wall = record.finished.wall_seconds if record.finished else 0.0
     losses = Counter(event.node_id for event in record.lost)
-    return [
-        _share(record, node_id, tests.get(node_id, 0), busy.get(node_id, 0.0), wall, losses[node_id])
-        for node_id in sort_names({*tests, *busy})
-    ]
-
-
-def _share(record: RunRecord, node_id: str, tests: int, busy: float, wall: float, losses: int) -> NodeWork:
-    node = record.nodes.get(node_id)
-    slots = node.slots if node else 0
-    room = slots * wall
-    lost = node_id in record.absent
-    return NodeWork(node_id, slots, tests, busy, busy / room if room > 0 else 0.0, losses, lost)
+    shares = []
+    for node_id in sort_names({*record.nodes, *tests, *busy}):
+        slots = record.nodes[node_id].slots if node_id in record.nodes else 0
+        use = busy[node_id] / (slots * wall) if slots * wall > 0 else 0.0
+        lost = node_id in record.absent
+        shares.append(NodeWork(node_id, slots, tests[node_id], busy[node_id], use, losses[node_id], lost))
+    return shares

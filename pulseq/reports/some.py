@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 T = TypeVar("T")
-S = TypeVar("S")
 
 
 @dataclass(frozen=True)
@@ -18,10 +17,6 @@ class Some(Generic[T]):
     more: int = 0
 
     @classmethod
-    def of(cls, found: Sequence[S], most: int, tell: Callable[[S], T]) -> Some[T]:
+    def of(cls, found: Sequence[Any], most: int, tell: Callable[[Any], T] = lambda one: one) -> Some[T]:
         """The first `most` of what was found, as they are told."""
         return cls([tell(one) for one in found[:most]], max(len(found) - most, 0))
-
-
-#: Of nothing all.
-NONE: Some[Any] = Some(())

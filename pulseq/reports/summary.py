@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +15,7 @@ from pulseq.records import RunRecord
 from pulseq.reports import sections
 from pulseq.reports.run_digest import RunDigest
 from pulseq.reports.sections import Detail
+from pulseq.reports.terminal import Terminal
 from pulseq.reports.wording import STYLES, say_seconds
 from pulseq.safe_text import safe_line
 
@@ -65,6 +68,17 @@ class Summary:
             yield from sections.slowest(run, self.durations, width)
             yield from sections.nodes(run, detail, width)
         yield from sections.sessions(run, width, errors_alone=self.verbosity < 0)
+
+
+def print_summary(summary: Summary, *, stderr: bool = False) -> None:
+    """Print a summary in colours on a terminal, plain elsewhere and in CI."""
+    terminal = Terminal(stderr=stderr)
+    if terminal.is_terminal and not os.environ.get("CI"):
+        terminal.print(summary)
+    else:
+        stream = sys.stderr if stderr else sys.stdout
+        stream.write(summary.plain())
+        stream.flush()
 
 
 def render_summary(

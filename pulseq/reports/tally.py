@@ -95,9 +95,9 @@ class Tally:
         return ", ".join(words for _, words in self.words()) or "no test has a verdict"
 
 
-def count_closed(verdicts: Iterable[TestClosed]) -> Tally:
-    """The tally of verdicts alone."""
-    tally = Tally()
+def count_closed(verdicts: Iterable[TestClosed], told: Tally | None = None) -> Tally:
+    """The tally of verdicts, and of what is told besides."""
+    tally = told or Tally()
     for closed in verdicts:
         tally.add(closed)
     return tally
@@ -105,7 +105,7 @@ def count_closed(verdicts: Iterable[TestClosed]) -> Tally:
 
 def count_verdicts(record: RunRecord) -> Tally:
     """The tally of all tests of a run that are closed, and of what pytest tells besides."""
-    tally = Tally(
+    told = Tally(
         xpassed=record.xpassed,
         deselected=record.deselected,
         warnings=sum(1 for _ in record.pytest_warnings()),
@@ -113,7 +113,4 @@ def count_verdicts(record: RunRecord) -> Tally:
         subtests_passed=record.subtests_passed,
         categories=record.categories,
     )
-    for test in record.tests.values():
-        if test.closed:
-            tally.add(test.closed)
-    return tally
+    return count_closed((test.closed for test in record.tests.values() if test.closed), told)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult
 from pulseq.records import RunRecord
@@ -182,35 +182,24 @@ def _fill_lanes(stretches: Sequence[_Stretch], slots: int, seconds: float) -> li
     return lanes
 
 
-@dataclass(slots=True)
-class _Heap:
-    """Attempts on one lane that become one bar."""
-
-    start: float
-    end: float
-    results: list[AttemptResult] = field(default_factory=list)
-
-
 def _merge_short(lane: Sequence[_Stretch], grain: float) -> Iterable[Bar]:
     """A bar for each attempt; those that lie within `grain` seconds share one."""
-    heap: _Heap | None = None
+    together: list[_Stretch] = []
     for one in lane:
-        if heap and one.end - heap.start <= grain:
-            heap.end = one.end
-            heap.results.append(one.result)
-            continue
-        if heap:
-            yield _bar(heap)
-        heap = _Heap(one.start, one.end, [one.result])
-    if heap:
-        yield _bar(heap)
+        if together and one.end - together[0].start > grain:
+            yield _bar(together)
+            together = []
+        together.append(one)
+    if together:
+        yield _bar(together)
 
 
-def _bar(heap: _Heap) -> Bar:
-    kinds = Counter(kind_of(result) for result in heap.results)
-    if len(heap.results) == 1:
-        return Bar(heap.start, heap.end, kind_of(heap.results[0]), _say_attempt(heap.results[0], heap.start))
-    return _mixed(heap.start, heap.end, kinds, f"{say_clock(heap.start)}: {_say_kinds(kinds)}", 1.0)
+def _bar(together: Sequence[_Stretch]) -> Bar:
+    first, end = together[0], together[-1].end
+    if len(together) == 1:
+        return Bar(first.start, end, kind_of(first.result), _say_attempt(first.result, first.start))
+    kinds = Counter(kind_of(one.result) for one in together)
+    return _mixed(first.start, end, kinds, f"{say_clock(first.start)}: {_say_kinds(kinds)}", 1.0)
 
 
 def _mixed(start: float, end: float, kinds: Counter[str], title: str, share: float) -> Bar:

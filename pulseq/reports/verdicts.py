@@ -121,6 +121,13 @@ class ClosedTest:
         return f"{say_count(total, 'subtest')}: {told}" if total else ""
 
     @property
+    def said_besides(self) -> str:
+        """What pytest tells of it beside its verdict; mostly nothing."""
+        reason = self.record.xpassed
+        told = "" if reason is None else safe_line(f"xpassed: {reason}" if reason else "xpassed")
+        return " · ".join(filter(None, [told, self.said_of_subtests]))
+
+    @property
     def hides_subtests(self) -> bool:
         """Whether subtests did not pass of which the verdict says nothing."""
         return self.subtests.get("skipped", 0) + self.subtests.get("xfailed", 0) > 0

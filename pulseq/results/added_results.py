@@ -5,21 +5,16 @@ Rows are gathered and appended in batches; a row at a time would cost a thousand
 
 from __future__ import annotations
 
-import secrets
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from operator import attrgetter
-from pathlib import Path
 from typing import Any
 
 from pulseq.results.database import Connection, append_rows, connect_memory
 
 #: Rows that wait for the next batch, at most.
 BATCH_ROWS = 1_000
-#: Beyond it DuckDB keeps rows in files.
-MEMORY_LIMIT_BYTES = 256 << 20
 
 _TABLES = """
 CREATE TABLE results (
@@ -136,8 +131,7 @@ class AddedResults:
 
     def _flush(self) -> Connection:
         if self._connection is None:
-            place = Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
-            self._connection = connect_memory(memory_limit_bytes=MEMORY_LIMIT_BYTES, temp_directory=place)
+            self._connection = connect_memory()
             self._connection.execute(_TABLES)
         batch = {"results": self._results, "metrics": self._metrics, "warnings": self._warnings}
         self._results, self._metrics, self._warnings = [], [], []

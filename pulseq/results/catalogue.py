@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import functools
-import secrets
-import tempfile
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from pathlib import Path
 
 from pulseq.errors import UsageError
 from pulseq.results.database import (
@@ -19,7 +16,6 @@ from pulseq.results.database import (
 )
 from pulseq.results.schema_files import apply_versions, make_views
 
-_MEMORY_BYTES = 256 << 20
 _TABLES = """
 SELECT table_name, list(column_name || ' ' || data_type ORDER BY column_index)
 FROM duckdb_columns()
@@ -86,7 +82,6 @@ def _wanted_views() -> Mapping[str, str]:
 
 @contextmanager
 def _database_of(version: int) -> Iterator[Connection]:
-    place = Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")
-    with closing(connect_memory(memory_limit_bytes=_MEMORY_BYTES, temp_directory=place)) as connection:
+    with closing(connect_memory()) as connection:
         apply_versions(connection, 0, version)
         yield connection

@@ -11,6 +11,8 @@ from __future__ import annotations
 import fcntl
 import os
 import random
+import secrets
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -41,6 +43,8 @@ RETRY_PAUSE = (0.005, 0.05)
 #: Rows that a table keeps together. Closing writes the last, partly filled group of each table again, and
 #: whole groups go to the file before the commit: small ones make both cheap. DuckDB's own size is 122,880.
 ROW_GROUP_SIZE = 10_240
+#: What a database in memory may take of it.
+MEMORY_BYTES = 256 << 20
 
 _LOCKED = ("Could not set lock on file", "different configuration than existing connections")
 _NEWER_FORMAT = ("database file with version number", "newer version of DuckDB", "storage version")
@@ -172,14 +176,17 @@ class Database:
     def _connected(self, *, read_only: bool) -> Iterator[Connection]:
         deadline = time.monotonic() + self.patience_seconds
         if not _one_at_a_time.acquire(timeout=max(self.patience_seconds, 0.0)):
-            raise self._busy()
+            raise DatabaseBusyError(
+                f"the database {str(self.path)!r} is held by another part of this process for over "
+                f"{self.patience_seconds:g} s: try again"
+            )
         try:
             connection = self._open(read_only=read_only, deadline=deadline)
             try:
                 connection.execute("SET TimeZone = 'UTC'")
                 yield connection
             except duckdb.Error as error:
-                raise self._worded(error) from error
+                raise worded(error, self.path) from error
             finally:
                 _close(connection)
         finally:
@@ -191,7 +198,7 @@ class Database:
             raise no_database(self.path)
         try:
             if read_only:
-                return connect_patiently(self.path, deadline=deadline, read_only=True)
+                return _connect_patiently(self.path, deadline=deadline)
             make_own_directory(self.path.parent)
             is_new = not self.path.exists()
             connection = _attach_patiently(self.path, deadline=deadline)
@@ -199,18 +206,9 @@ class Database:
                 self.path.chmod(FILE_MODE)  # DuckDB makes it as the umask says, and takes no empty file for one
             return connection
         except duckdb.Error as error:
-            raise self._worded(error) from error
+            raise worded(error, self.path) from error
         except OSError as error:
             raise UsageError(f"the database {str(self.path)!r} cannot be opened: {error.strerror}") from error
-
-    def _worded(self, error: duckdb.Error) -> PulseqError:
-        return worded(error, self.path)
-
-    def _busy(self) -> DatabaseBusyError:
-        return DatabaseBusyError(
-            f"the database {str(self.path)!r} is held by another part of this process for over "
-            f"{self.patience_seconds:g} s: try again"
-        )
 
     @contextmanager
     def _locked_for_moving(self) -> Iterator[bool]:
@@ -234,15 +232,13 @@ class Database:
         return False
 
 
-def connect_patiently(
-    path: Path, *, deadline: float, read_only: bool, config: dict[str, Any] | None = None
-) -> Connection:
-    """A connection, tried for again while the file is locked, until the monotonic clock passes `deadline`.
+def _connect_patiently(path: Path, *, deadline: float, config: dict[str, Any] | None = None) -> Connection:
+    """A connection to read by, tried for again while the file is locked, until the monotonic clock passes `deadline`.
 
     Raises:
         duckdb.Error: whatever DuckDB said last.
     """
-    return _try_patiently(lambda: duckdb.connect(str(path), read_only=read_only, config=config or {}), deadline)
+    return _try_patiently(lambda: duckdb.connect(str(path), read_only=True, config=config or {}), deadline)
 
 
 def _attach_patiently(path: Path, *, deadline: float) -> Connection:
@@ -283,7 +279,7 @@ def connect_caged(path: Path, *, deadline: float, memory_limit_bytes: int) -> Co
         "memory_limit": f"{memory_limit_bytes}B",
         "temp_directory": "",
     }
-    connection = connect_patiently(path, deadline=deadline, read_only=True, config=config)
+    connection = _connect_patiently(path, deadline=deadline, config=config)
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET lock_configuration = true")
     return connection
@@ -296,14 +292,14 @@ def without_end(statement: str) -> str:
     return text[: next(ends, len(text))].decode()
 
 
-def connect_memory(*, memory_limit_bytes: int, temp_directory: Path) -> Connection:
-    """A database of this process alone; what does not fit into the limit goes to files in `temp_directory`.
+def connect_memory() -> Connection:
+    """A database of this process alone; what is more than `MEMORY_BYTES` goes to files in a directory of its own.
 
     DuckDB makes that directory when it needs it, and removes it when the connection is closed.
     """
     config: dict[str, Any] = {
-        "memory_limit": f"{memory_limit_bytes}B",
-        "temp_directory": str(temp_directory),
+        "memory_limit": f"{MEMORY_BYTES}B",
+        "temp_directory": str(Path(tempfile.gettempdir(), f"pulseq-{secrets.token_hex(6)}")),
         "autoinstall_known_extensions": False,
     }
     connection = duckdb.connect(":memory:", config=config)

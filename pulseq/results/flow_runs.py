@@ -7,11 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from pulseq.errors import UsageError
 from pulseq.events import AttemptFinished, AttemptStarted, Event, PrefectRunKnown, RunFinished, TestClosed
 from pulseq.models import INFRASTRUCTURE_REASONS, AttemptResult, Key, Status
 from pulseq.pytest_sessions import name_pack
 from pulseq.results.journal import read_journal
+from pulseq.results.regular_file import reading
 
 
 @dataclass(slots=True)
@@ -108,10 +108,8 @@ def read_flow_runs(journal: Path) -> list[FlowRunStory]:
     Raises:
         UsageError: there is no such journal.
     """
-    try:
+    with reading(journal):
         return fold_flow_runs(entry.event for entry in read_journal(journal))
-    except OSError as error:
-        raise UsageError(f"the journal {str(journal)!r} cannot be read: {error.strerror}") from error
 
 
 def is_being_written(journal: Path) -> bool:

@@ -119,13 +119,9 @@ def _missing(home: Path, database: Path, stored: dict[str, StoredRun]) -> Iterat
         run_id = journal.parent.name
         if (known := stored.get(run_id)) is not None and known.has_all_of(journal):
             continue
-        first = next(iter(read_journal(journal)), None)
-        if first is not None and isinstance(first.event, RunStarted) and _is_for(first.event, database):
-            yield MissingRun(run_id, first.event.started_at, journal)
-
-
-def _is_for(started: RunStarted, database: Path) -> bool:
-    return started.options.get(DATABASE) == str(database)
+        first = next((entry.event for entry in read_journal(journal)), None)
+        if isinstance(first, RunStarted) and first.options.get(DATABASE) == str(database):
+            yield MissingRun(run_id, first.started_at, journal)
 
 
 def _newest(missing: Iterable[MissingRun], stored: dict[str, StoredRun]) -> str | None:

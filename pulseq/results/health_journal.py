@@ -19,7 +19,8 @@ from pulseq.results.database import Connection, Database, append_rows
 from pulseq.results.journal import JournalWriter, read_journal
 from pulseq.results.journal_mark import read_mark
 from pulseq.results.row_stamps import note_place
-from pulseq.results.staging import Row, health_row, mark_row, microseconds
+from pulseq.results.schema_files import schema_script
+from pulseq.results.staging import RunEvents, microseconds
 
 DIRECTORY = "health"
 #: So long a watcher waits for another one of the same state directory to let go of the journal.
@@ -111,58 +112,15 @@ def _ingest_one(connection: Connection, journal: Path, known: tuple[str, int] | 
     if start == size:
         return 0
     reader = read_journal(journal, offset=start)
-    entries = list(reader)
-    rows = [_row(entry.seq, entry.event, entry.time) for entry in entries if isinstance(entry.event, NodeHealth)]
-    added = _add_rows(connection, rows)
-    _add_marks(
-        connection,
-        [
-            _mark_row(entry.seq, entry.event.mark, entry.time)
-            for entry in entries
-            if isinstance(entry.event, NodeMarked)
-        ],
-    )
-    note_place(connection, _key(journal), mark, reader.offset, len(reader.damage))
-    return added
-
-
-def _add_rows(connection: Connection, rows: list[Row]) -> int:
-    """Add the looks that are not there yet; how many those are."""
-    ((before,),) = connection.execute(_LOOKS).fetchall()
-    connection.execute("CREATE OR REPLACE TEMP TABLE looks AS FROM node_health LIMIT 0")
-    append_rows(connection, "looks", rows)
-    connection.execute(
-        """INSERT INTO node_health FROM looks AS l ANTI JOIN (FROM node_health WHERE run_id IS NULL) AS h
-        ON h.seq = l.seq AND h.node_id = l.node_id AND h.seen_at = l.seen_at"""
-    )
-    ((after,),) = connection.execute(_LOOKS).fetchall()
-    return int(after) - int(before)
-
-
-def _add_marks(connection: Connection, rows: list[Row]) -> None:
-    """Add the marks that are not there yet; one that was seen again is the same."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE marks AS FROM node_marks LIMIT 0")
-    append_rows(connection, "marks", rows)
-    connection.execute(
-        """INSERT INTO node_marks
-        SELECT DISTINCT ON (node_id, state, marked_at) l.* FROM marks AS l
-        ANTI JOIN (FROM node_marks WHERE run_id IS NULL) AS h
-        ON h.node_id = l.node_id AND h.state = l.state AND h.marked_at IS NOT DISTINCT FROM l.marked_at
-        ORDER BY l.seq"""
-    )
-
-
-_LOOKS = "SELECT count(*) FROM node_health WHERE run_id IS NULL"
-
-
-def _row(seq: int, health: NodeHealth, at: float) -> Row:
-    number, node_id, _, *rest = health_row(seq, "poll", health, None)
-    return (None, number, node_id, datetime.fromtimestamp(at, UTC), *rest)
-
-
-def _mark_row(seq: int, mark: NodeMark, at: float) -> Row:
-    number, node_id, _, *words, _ = mark_row(seq, mark, None)
-    return (None, number, node_id, datetime.fromtimestamp(at, UTC), *words, datetime.fromtimestamp(mark.at, UTC))
+    told = RunEvents()
+    for entry in reader:
+        told.add(entry)
+    connection.execute(schema_script("stage.sql"))
+    for table, rows in told.rows.items():
+        append_rows(connection, table, rows)
+    ((added,),) = connection.execute(schema_script("merge_health.sql")).fetchall()
+    note_place(connection, _key(journal), mark, reader.offset, reader.damaged)
+    return int(added)
 
 
 def drop_health(home: Path, database: Database, before: float) -> int:
@@ -176,12 +134,9 @@ def drop_health(home: Path, database: Database, before: float) -> int:
         with database.write() as connection:
             for path in old:
                 connection.execute("DELETE FROM journals WHERE run_id = ?", [_key(path)])
-            connection.execute(
-                "DELETE FROM node_health WHERE run_id IS NULL AND seen_at < make_timestamptz(?)", [microseconds(before)]
-            )
-            connection.execute(
-                "DELETE FROM node_marks WHERE run_id IS NULL AND heard_at < make_timestamptz(?)", [microseconds(before)]
-            )
+            for table, told_at in (("node_health", "seen_at"), ("node_marks", "heard_at")):
+                older = f"DELETE FROM {table} WHERE run_id IS NULL AND {told_at} < make_timestamptz(?)"
+                connection.execute(older, [microseconds(before)])
         for path in old:
             path.unlink(missing_ok=True)
     return len(old)

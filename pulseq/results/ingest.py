@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pulseq.errors import UsageError
 from pulseq.results.bulk import BulkBatch, UnreadableLinesError
 from pulseq.results.database import Connection, Database, DatabaseDamagedError
 from pulseq.results.journal_mark import JournalMark, read_mark
+from pulseq.results.regular_file import reading
 from pulseq.results.row_stamps import TABLES, note_place, stamp_rows
 from pulseq.results.schema_files import schema_script
 from pulseq.results.sessions import store_sessions
@@ -175,10 +175,8 @@ def _begin(connection: Connection, work: JournalWork) -> int:
 
 
 def _size_of(journal: Path) -> int:
-    try:
+    with reading(journal):
         return journal.stat().st_size
-    except OSError as error:
-        raise UsageError(f"the journal {str(journal)!r} cannot be read: {error.strerror}") from error
 
 
 def _merge(connection: Connection, mark: JournalMark, batch: BulkBatch, end: int) -> None:

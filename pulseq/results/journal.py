@@ -1,7 +1,7 @@
 """The journal of a run: the truth from which everything else can be rebuilt.
 
 One append-only file per run. A result counts from the moment its line is on the disk;
-a line that is torn or turned is skipped and reported, and never believed.
+a line that is torn or turned is skipped and counted, and never believed.
 """
 
 from __future__ import annotations
@@ -12,15 +12,12 @@ import os
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
 from typing import Self
 
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import Event
 from pulseq.ownership import make_own_directory, open_own
-from pulseq.records import RunRecord, fold
 from pulseq.results.codec import DamagedLine, JournalEntry, decode_line, encode_stamped, number
 from pulseq.results.regular_file import expect_file
 
@@ -40,18 +37,6 @@ def journal_path(home: Path, run_id: str) -> Path:
 def journals_in(home: Path) -> list[Path]:
     """The journals of all runs in a state directory, by the names of their directories."""
     return sorted(path for path in home.glob(f"runs/*/{JOURNAL_NAME}") if path.is_file())
-
-
-@dataclass(frozen=True, slots=True)
-class JournalDamage:
-    """A line that was skipped: where it stands (lines count from 1) and why."""
-
-    path: Path
-    line: int
-    why: str
-
-    def __str__(self) -> str:
-        return f"{self.path}:{self.line}: skipped, {self.why}"
 
 
 class JournalWriter:
@@ -160,9 +145,7 @@ class JournalWriter:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _now(self) -> bytes:
@@ -195,21 +178,18 @@ class JournalWriter:
 class JournalReader(Iterator[JournalEntry]):
     """The believable entries of a journal from `offset` on, as far as it has been written.
 
-    A last line without its end is left alone, as its writer may be at it; `torn_tail` tells of it.
+    A last line without its end is left alone, as its writer may be at it.
 
     Attributes:
         offset: bytes read and done with; reading can go on from here later.
-        damage: the lines that were skipped so far.
+        damaged: how many lines were skipped so far.
     """
 
     def __init__(self, path: Path, *, offset: int = 0) -> None:
         self.path = path
         self.offset = offset
-        self.damage: list[JournalDamage] = []
-        self.torn_tail: JournalDamage | None = None
+        self.damaged = 0
         self._entries = self._read()
-        #: Where lines have been counted up to: damage is told with the number of its line.
-        self._counted = (0, 1)
 
     def __next__(self) -> JournalEntry:
         return next(self._entries)
@@ -219,50 +199,21 @@ class JournalReader(Iterator[JournalEntry]):
             stream.seek(self.offset)
             for line in stream:
                 end = self.offset + len(line)
-                entry = self._decode(line, end)
-                if entry is None and not line.endswith(b"\n"):
-                    return
+                entry = None
+                try:
+                    entry = decode_line(line, end)
+                except DamagedLine:
+                    if not line.endswith(b"\n"):
+                        return
+                    self.damaged += bool(line.strip())
                 self.offset = end
                 if entry is not None:
                     yield entry
 
-    def _decode(self, line: bytes, end: int) -> JournalEntry | None:
-        if not line.strip():
-            return None
-        try:
-            return decode_line(line, end)
-        except DamagedLine as error:
-            damage = JournalDamage(self.path, self._line_number(), str(error))
-            if line.endswith(b"\n"):
-                self.damage.append(damage)
-            else:
-                self.torn_tail = damage
-            return None
-
-    def _line_number(self) -> int:
-        """The number of the line that starts at `offset`, counted on from the last one that was asked for."""
-        start, line = self._counted
-        self._counted = (self.offset, line + _count_breaks(self.path, start, self.offset))
-        return self._counted[1]
-
 
 def read_journal(path: Path, *, offset: int = 0) -> JournalReader:
-    """Read a journal, also while a run writes it; the reader collects the damage it meets."""
+    """Read a journal, also while a run writes it; the reader counts the damage it meets."""
     return JournalReader(path, offset=offset)
-
-
-def replay(path: Path) -> tuple[RunRecord, list[JournalDamage]]:
-    """What a run came to, from its journal alone, and the lines that were skipped.
-
-    Raises:
-        UsageError: there is no such journal.
-    """
-    reader = read_journal(path)
-    try:
-        record = fold(entry.event for entry in reader)
-    except OSError as error:
-        raise UsageError(f"the journal {str(path)!r} cannot be read: {error.strerror}") from error
-    return record, reader.damage + ([reader.torn_tail] if reader.torn_tail else [])
 
 
 def _open_exclusively(path: Path) -> int:
@@ -320,14 +271,3 @@ def _write_whole(descriptor: int, data: bytes) -> None:
     rest = memoryview(data)
     while rest:
         rest = rest[os.write(descriptor, rest) :]
-
-
-def _count_breaks(path: Path, start: int, end: int) -> int:
-    """How many lines end between two places in a file."""
-    with path.open("rb") as stream:
-        stream.seek(start)
-        count, left = 0, end - start
-        while left and (block := stream.read(min(left, 1 << 20))):
-            count += block.count(b"\n")
-            left -= len(block)
-    return count

@@ -9,10 +9,9 @@ import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 
-from pulseq.errors import UsageError
 from pulseq.events import RunStarted
 from pulseq.results.codec import DamagedLine, decode_line
-from pulseq.results.regular_file import expect_file
+from pulseq.results.regular_file import expect_file, reading
 
 #: Bytes of a first line that are looked at: of one that has no end that is enough to know it again.
 _MOST_BYTES = 1 << 20
@@ -38,11 +37,8 @@ def read_mark(journal: Path) -> JournalMark | None:
         UsageError: there is no such journal, or it is no file.
     """
     expect_file(journal, "the journal", "move it out of the way")
-    try:
-        with journal.open("rb") as stream:
-            line = stream.readline(_MOST_BYTES)
-    except OSError as error:
-        raise UsageError(f"the journal {str(journal)!r} cannot be read: {error.strerror}") from error
+    with reading(journal), journal.open("rb") as stream:
+        line = stream.readline(_MOST_BYTES)
     run_id = _run_in(line)
     if run_id is None and not line.endswith(b"\n") and len(line) < _MOST_BYTES:
         return None

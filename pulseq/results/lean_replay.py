@@ -11,12 +11,12 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from pulseq.errors import UsageError
 from pulseq.events import AttemptFinished
 from pulseq.models import AttemptResult
 from pulseq.records import RunRecord, TestRecord
 from pulseq.results.codec import decode_line
 from pulseq.results.journal import read_journal
+from pulseq.results.regular_file import reading
 
 
 class LeanReplay:
@@ -35,15 +35,13 @@ class LeanReplay:
         #: Of each attempt with a text the stretch of the journal that ends with its line.
         self._places: dict[tuple[str, str, int], tuple[int, int]] = {}
         start = 0
-        try:
+        with reading(journal):
             for entry in read_journal(journal):
                 if isinstance(entry.event, AttemptFinished):
                     self._take(entry.event.result, (start, entry.end_offset))
                 else:
                     self.record.apply(entry.event)
                 start = entry.end_offset
-        except OSError as error:
-            raise _unreadable(journal, error) from error
 
     def _take(self, result: AttemptResult, place: tuple[int, int]) -> None:
         lean = replace(result, error=None, output="") if result.error or result.output else result
@@ -74,16 +72,9 @@ class LeanReplay:
 
     def _read(self, place: tuple[int, int]) -> AttemptResult:
         start, end = place
-        try:
-            with self._journal.open("rb") as stream:
-                stream.seek(start)
-                line = stream.read(end - start).rstrip(b"\n").rpartition(b"\n")[2]
-        except OSError as error:
-            raise _unreadable(self._journal, error) from error
+        with reading(self._journal), self._journal.open("rb") as stream:
+            stream.seek(start)
+            line = stream.read(end - start).rstrip(b"\n").rpartition(b"\n")[2]
         event = decode_line(line).event
         assert isinstance(event, AttemptFinished)
         return event.result
-
-
-def _unreadable(journal: Path, error: OSError) -> UsageError:
-    return UsageError(f"the journal {str(journal)!r} cannot be read: {error.strerror}")

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from pulseq.errors import UsageError
@@ -34,3 +36,16 @@ def expect_file(path: Path, thing: str, advice: str) -> None:
     if kind != stat.S_IFREG:
         found = _KINDS.get(kind, "no file")
         raise UsageError(f"{thing} {str(path)!r} is {found}, expected a file: {advice}")
+
+
+@contextmanager
+def reading(journal: Path) -> Iterator[None]:
+    """Read a journal in this block.
+
+    Raises:
+        UsageError: it cannot be read, for one because it is not there.
+    """
+    try:
+        yield
+    except OSError as error:
+        raise UsageError(f"the journal {str(journal)!r} cannot be read: {error.strerror}") from error

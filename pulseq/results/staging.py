@@ -84,7 +84,7 @@ class RunEvents:
             case NodeHealth() as health:
                 self._look(seq, "poll", health, at)
             case NodeMarked(mark):
-                self.rows["stage_node_marks"].append(mark_row(seq, mark, at))
+                self.rows["stage_node_marks"].append(_mark_row(seq, mark, at))
             case ArtifactsKept() as kept:
                 key = (seq, clean(kept.test_id), clean(kept.variant), kept.attempt, clean(kept.node_id))
                 self.rows["stage_artifacts"] += [(*key, *_artifact_row(file)) for file in kept.files]
@@ -107,11 +107,10 @@ class RunEvents:
                 self.run_ended = True
 
     def _look(self, seq: int, event: str, health: NodeHealth, at: int | None) -> None:
-        self.rows["stage_node_health"].append(health_row(seq, event, health, at))
+        self.rows["stage_node_health"].append(_health_row(seq, event, health, at))
 
 
-def health_row(seq: int, event: str, health: NodeHealth, at: int | None) -> Row:
-    """The row of `node_health`, without its run."""
+def _health_row(seq: int, event: str, health: NodeHealth, at: int | None) -> Row:
     words = (clean_or_none(health.why), clean_or_none(health.scheduler or None), clean_or_none(health.address))
     who = (clean_or_none(health.incarnation), clean_or_none(health.host))
     versions = (clean_or_none(health.version), clean_or_none(health.python), health.protocol)
@@ -120,8 +119,7 @@ def health_row(seq: int, event: str, health: NodeHealth, at: int | None) -> Row:
     return (seq, clean(health.node_id), at, *state, *words, *numbers, *who, *_NUMBERS_OF_LINK(health), *versions)
 
 
-def mark_row(seq: int, mark: NodeMark, at: int | None) -> Row:
-    """The row of `node_marks`, without its run."""
+def _mark_row(seq: int, mark: NodeMark, at: int | None) -> Row:
     words = (mark.state.value, clean_or_none(mark.why or None), clean_or_none(mark.who or None))
     return (seq, clean(mark.node_id), at, *words, microseconds(mark.at))
 

@@ -85,7 +85,8 @@ def sync(home: Path, database: Database | None = None, *, rebuild: bool = False)
 def _bring_in(home: Path, database: Database) -> tuple[list[JournalWork], Doubts, list[str]]:
     """What was taken in, what had been in doubt before, and a line for each journal that was left out."""
     works, troubles = _read_works(home)
-    doubts = _compare(database)
+    with database.read() as connection:
+        doubts = find_doubts(connection, but_for=f"{HEALTH}/")
     troubles += _take_in(home, database, works, doubts)
     return works, doubts, troubles
 
@@ -109,7 +110,7 @@ def _read_works(home: Path) -> tuple[list[JournalWork], list[str]]:
     """The journals of a state directory, one for each run, and a line for each that is left out."""
     found: dict[str, JournalWork] = {}
     troubles: list[str] = []
-    for journal in sorted(home.glob(f"runs/*/{JOURNAL_NAME}"), key=_by_name):
+    for journal in sorted(home.glob(f"runs/*/{JOURNAL_NAME}"), key=lambda journal: journal.parent.name):
         try:
             work = work_on(journal)
         except UsageError as error:
@@ -127,15 +128,6 @@ def _read_works(home: Path) -> tuple[list[JournalWork], list[str]]:
             )
         work.settled = not is_being_written(journal)
     return list(found.values()), troubles
-
-
-def _by_name(journal: Path) -> str:
-    return journal.parent.name
-
-
-def _compare(database: Database) -> Doubts:
-    with database.read() as connection:
-        return find_doubts(connection, but_for=f"{HEALTH}/")
 
 
 def _take_in(home: Path, database: Database, works: list[JournalWork], doubts: Doubts) -> list[str]:
@@ -168,19 +160,11 @@ def _take_each(works: list[JournalWork], database: Database) -> list[str]:
         take_in(works, database)
     except (InfrastructureError, UsageError):
         raise  # the others would meet the same
-    except PulseqError:
-        return [trouble for work in works if (trouble := _take_alone(work, database))]
-    return []
-
-
-def _take_alone(work: JournalWork, database: Database) -> str | None:
-    try:
-        take_in([work], database)
-    except (InfrastructureError, UsageError):
-        raise
     except PulseqError as error:
-        return f"the journal {str(work.journal)!r} cannot be taken in: {error}"
-    return None
+        if len(works) == 1:
+            return [f"the journal {str(works[0].journal)!r} cannot be taken in: {error}"]
+        return [trouble for work in works for trouble in _take_each([work], database)]
+    return []
 
 
 def _needed(packed: Iterable[str], database: Database, there: set[str], doubtful: frozenset[str]) -> list[str]:

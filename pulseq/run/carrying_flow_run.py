@@ -12,12 +12,10 @@ from pulseq.errors import InfrastructureError, UsageError
 from pulseq.events import PrefectRunKnown, RunNote
 from pulseq.orchestration.api_address import say_url
 from pulseq.orchestration.api_server import EmbeddedServer
-from pulseq.orchestration.ending import ending_of
 from pulseq.orchestration.flow_run import (
     RETRIES_OF_A_CONFIGURED_API,
     RETRIES_OF_AN_EMBEDDED_SERVER,
-    FlowRunEnding,
-    FlowRunHandle,
+    ending_of,
     flow_run_url,
     forget_flow_run,
     load_late,
@@ -142,22 +140,22 @@ class CarryingFlowRun:
         if self._flow_error is not None:
             raise self._flow_error
 
-    async def _in_flow(self, flow_run: FlowRunHandle) -> FlowRunEnding:
+    async def _in_flow(self, flow_run_id: str) -> Any:
         self._waiting.cancel()
         try:
-            return await self._dispatch(flow_run)
+            return await self._dispatch(flow_run_id)
         except Exception as error:
             # Prefect makes a failed state of it and goes on; the run must not.
             self._flow_error = error
             raise
 
-    async def _dispatch(self, flow_run: FlowRunHandle) -> FlowRunEnding:
+    async def _dispatch(self, flow_run_id: str) -> Any:
         self._stopper.install_signals()
-        self._flow_run_id = flow_run.id
-        self._log.emit(PrefectRunKnown(flow_run.id, flow_run_url(flow_run.id, self._api_url)))
+        self._flow_run_id = flow_run_id
+        self._log.emit(PrefectRunKnown(flow_run_id, flow_run_url(flow_run_id, self._api_url)))
         delivery = self._driver.dispatcher.delivery
         page = (
-            RunPage(self._driver.suite.name, flow_run.id, self._options, self._log, self._driver.ledger, delivery)
+            RunPage(self._driver.suite.name, flow_run_id, self._options, self._log, self._driver.ledger, delivery)
             if self._is_looked_at
             else None
         )
@@ -169,10 +167,10 @@ class CarryingFlowRun:
             stopped=self._stopper.awaited,
             note=lambda text: self._log.emit(RunNote(text)),
         )
-        async with reconciler.telling(flow_run.id):
+        async with reconciler.telling(flow_run_id):
             async with page.kept(self._driver.accepting) if page else contextlib.nullcontext():
                 await (self._testing or self._driver.test(server_follows=False))
-            await reconciler.settle(flow_run.id, nodes_lost=self._driver.cluster.lost, commit=self._log.commit)
+            await reconciler.settle(flow_run_id, nodes_lost=self._driver.cluster.lost, commit=self._log.commit)
         if page is not None:
             await page.finish(self._driver.code)
         return ending_of(self._driver.code, count_verdicts(self._log.record))

@@ -19,8 +19,14 @@ from pulseq.errors import InfrastructureError, PulseqError
 from pulseq.events import NodeMarked
 from pulseq.fleet import FrameworkConfig
 from pulseq.marks import NodeMark
-from pulseq.orchestration.health_report import no_scheduler, nothing_stands, publish_health, state_of_look, tell_changes
-from pulseq.orchestration.mark_report import tell_marks
+from pulseq.orchestration.node_report import (
+    no_scheduler,
+    nothing_stands,
+    publish_health,
+    state_of_look,
+    tell_changes,
+    tell_marks,
+)
 from pulseq.ownership import default_home
 from pulseq.planning.liveness import LivenessRule
 from pulseq.results.database import DATABASE_NAME, Database

@@ -12,7 +12,7 @@ from typing import Any
 from pulseq.errors import PulseqError, UsageError
 from pulseq.events import NodeMarked
 from pulseq.marks import MarkState, NodeMark
-from pulseq.orchestration.mark_report import marked, not_marked, tell_marks
+from pulseq.orchestration.node_report import marked, not_marked, tell_marks
 from pulseq.ownership import default_home
 from pulseq.results.health_journal import record_health
 from pulseq.run.state_directory import prepare_home

@@ -8,8 +8,7 @@ from typing import Any
 
 from pulseq.errors import PulseqError
 from pulseq.events import Event, RunNote
-from pulseq.orchestration.ending import ending_of
-from pulseq.orchestration.flow_run import FlowRunEnding, run_logger, state_for
+from pulseq.orchestration.flow_run import ending_of, failed, run_logger
 from pulseq.reports.tally import count_verdicts
 from pulseq.run.run_request import RunRequest, prepare_run
 from pulseq.run.run_session import run_suite
@@ -28,10 +27,10 @@ async def run_in_flow(request: RunRequest) -> Any:
         outcome = await run_suite(prepared.suite, prepared.fleet, prepared.options, [_NoteLog(log).handle])
     except PulseqError as error:
         log.error("%s", error)
-        return state_for(FlowRunEnding("failed", str(error)))
+        return failed(str(error))
     if outcome.trouble:
         log.warning("%s", outcome.trouble)
-    return state_for(ending_of(outcome.exit_code, count_verdicts(outcome.record)))
+    return ending_of(outcome.exit_code, count_verdicts(outcome.record))
 
 
 class _NoteLog:

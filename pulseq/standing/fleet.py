@@ -16,7 +16,7 @@ from pulseq.cluster.health_watch import HealthWatch
 from pulseq.cluster.marks import read_marks, write_marks
 from pulseq.cluster.scheduler_address import check_scheduler, credentials_for, known_scheduler
 from pulseq.cluster.standing_cluster import Condition, StandingCluster, find_cluster
-from pulseq.errors import InfrastructureError, UsageError, nearest
+from pulseq.errors import InfrastructureError, UsageError, hint_at_nearest
 from pulseq.events import NodeHealth
 from pulseq.fleet import LOCAL_HOSTS, FrameworkConfig, NodeSpec
 from pulseq.marks import MarkState, NodeMark
@@ -192,8 +192,7 @@ def refuse_unknown(ids: Iterable[str], known: Iterable[str]) -> None:
     names = sorted(known)
     for node_id in ids:
         if node_id not in names:
-            meant = nearest(node_id, names)
-            hint = f"; did you mean {meant!r}?" if meant else ""
+            hint = hint_at_nearest(node_id, names)
             raise UsageError(f"found no node {node_id!r}, expected one of {', '.join(names) or 'none'}{hint}")
 
 

@@ -37,64 +37,71 @@ def find_entries(project: FoundProject) -> list[FoundTests]:
 
 
 def _find_maven(project: FoundProject) -> Iterator[FoundTests]:
-    if not project.has("pom.xml"):
-        return
-    program, missing = _wrapped(project, "./mvnw", "mvn")
-    lines = [
-        Line("command", [program, "-B", "test"]),
-        Line("junit", "**/target/surefire-reports/TEST-*.xml", _CASES),
-    ]
-    yield FoundTests("maven", "pom.xml is Maven's.", lines, missing=missing)
+    if project.has("pom.xml"):
+        program, missing = _wrapped(project, "./mvnw", "mvn")
+        command = [program, "-B", "test"]
+        yield _entry("maven", "pom.xml is Maven's.", command, "**/target/surefire-reports/TEST-*.xml", missing=missing)
 
 
 def _find_gradle(project: FoundProject) -> Iterator[FoundTests]:
-    names = ("settings.gradle", "settings.gradle.kts", "build.gradle", "build.gradle.kts")
-    if (found := project.first(*names)) is None:
-        return
-    program, missing = _wrapped(project, "./gradlew", "gradle")
-    lines = [
-        Line("command", [program, "cleanTest", "test", "--continue"], "cleanTest: results from a cache are not new"),
-        Line("junit", "**/build/test-results/test/TEST-*.xml", _CASES),
-    ]
-    yield FoundTests("gradle", f"{found} is Gradle's.", lines, missing=missing)
+    if found := project.first("settings.gradle", "settings.gradle.kts", "build.gradle", "build.gradle.kts"):
+        program, missing = _wrapped(project, "./gradlew", "gradle")
+        command = [program, "cleanTest", "test", "--continue"]
+        why = "cleanTest: results from a cache are not new"
+        report = "**/build/test-results/test/TEST-*.xml"
+        yield _entry("gradle", f"{found} is Gradle's.", command, report, why=why, missing=missing)
 
 
-def _wrapped(project: FoundProject, wrapper: str, program: str) -> tuple[str, str]:
+def _wrapped(project: FoundProject, wrapper: str, program: str) -> tuple[str, str | None]:
     """The project's own way to start a tool, else the machine's; and that there is neither, in words."""
-    if project.can_run(wrapper):
-        return wrapper, ""
-    return program, project.program(program) or ""
+    return (wrapper, None) if project.can_run(wrapper) else (program, project.program(program))
+
+
+def _entry(
+    id: str,
+    found: str,
+    command: list[str] | str,
+    report: str = "",
+    *,
+    why: str = "",
+    cases: str = _CASES,
+    hint: str = "",
+    missing: str | None,
+) -> FoundTests:
+    """Tests that a command runs, with a test for each case of the JUnit files that it leaves as its report."""
+    lines = [Line("command", command, why)]
+    if isinstance(command, str):
+        lines.append(Line("shell", True))
+    if report:
+        lines.append(Line("junit", report, cases))
+    return FoundTests(id, found, lines, hint, missing or "")
 
 
 def _find_go(project: FoundProject) -> Iterator[FoundTests]:
     if not project.has("go.mod"):
         return
+    command, report, hint = ["go", "test", "./..."], "", ""
     if project.find_program("gotestsum"):
         report = "build/gotestsum.xml"
-        lines = [Line("command", ["gotestsum", "--junitfile", report, "./..."]), Line("junit", report, _CASES)]
-        yield FoundTests("go", "go.mod is Go's.", lines, missing=project.program("go") or "")
-        return
-    hint = "With gotestsum on the PATH each Go test could be a test of its own (--junitfile)."
-    yield FoundTests(
-        "go", "go.mod is Go's.", [Line("command", ["go", "test", "./..."])], hint, project.program("go") or ""
-    )
+        command = ["gotestsum", "--junitfile", report, "./..."]
+    else:
+        hint = "With gotestsum on the PATH each Go test could be a test of its own (--junitfile)."
+    yield _entry("go", "go.mod is Go's.", command, report, hint=hint, missing=project.program("go"))
 
 
 def _find_cargo(project: FoundProject) -> Iterator[FoundTests]:
     if not project.has("Cargo.toml"):
         return
+    found, missing = "Cargo.toml is Cargo's.", project.program("cargo")
     profile = _nextest_profile(project)
     if profile and project.find_program("cargo-nextest"):
         name, path = profile
-        lines = [
-            Line("command", ["cargo", "nextest", "run", "--no-fail-fast", "--profile", name]),
-            Line("junit", f"target/nextest/{name}/{path}", f"{_CASES}; .config/nextest.toml names it"),
-        ]
-        yield FoundTests("cargo", "Cargo.toml is Cargo's.", lines, missing=project.program("cargo") or "")
+        command = ["cargo", "nextest", "run", "--no-fail-fast", "--profile", name]
+        cases = f"{_CASES}; .config/nextest.toml names it"
+        yield _entry("cargo", found, command, f"target/nextest/{name}/{path}", cases=cases, missing=missing)
         return
     hint = "With cargo-nextest and a [profile.ci.junit] in .config/nextest.toml each could be a test of its own."
-    lines = [Line("command", ["cargo", "test"])]
-    yield FoundTests("cargo", "Cargo.toml is Cargo's.", lines, hint, project.program("cargo") or "")
+    yield _entry("cargo", found, ["cargo", "test"], hint=hint, missing=missing)
 
 
 def _nextest_profile(project: FoundProject) -> tuple[str, str] | None:
@@ -111,12 +118,11 @@ def _nextest_profile(project: FoundProject) -> tuple[str, str] | None:
 
 
 def _find_phpunit(project: FoundProject) -> Iterator[FoundTests]:
-    if (found := project.first("phpunit.xml", "phpunit.xml.dist", "phpunit.dist.xml")) is None:
-        return
-    program, missing = _wrapped(project, "vendor/bin/phpunit", "phpunit")
-    report = "build/phpunit.xml"
-    lines = [Line("command", [program, "--log-junit", report]), Line("junit", report, _CASES)]
-    yield FoundTests("phpunit", f"{found} configures PHPUnit.", lines, missing=missing)
+    if found := project.first("phpunit.xml", "phpunit.xml.dist", "phpunit.dist.xml"):
+        program, missing = _wrapped(project, "vendor/bin/phpunit", "phpunit")
+        report = "build/phpunit.xml"
+        command = [program, "--log-junit", report]
+        yield _entry("phpunit", f"{found} configures PHPUnit.", command, report, missing=missing)
 
 
 def _find_rspec(project: FoundProject) -> Iterator[FoundTests]:
@@ -125,16 +131,14 @@ def _find_rspec(project: FoundProject) -> Iterator[FoundTests]:
         return
     found = ".rspec" if project.has(".rspec") else str(spec and spec.relative_to(project.root))
     gems = project.read("Gemfile.lock") + project.read("Gemfile")
-    command = ["bundle", "exec", "rspec"] if gems else ["rspec"]
-    missing = project.program(command[0]) or ""
-    if "rspec_junit_formatter" not in gems:
+    command, report, hint = ["bundle", "exec", "rspec"] if gems else ["rspec"], "", ""
+    missing = project.program(command[0])
+    if "rspec_junit_formatter" in gems:
+        report = "build/rspec.xml"
+        command += ["--format", "progress", "--format", "RspecJunitFormatter", "--out", report]
+    else:
         hint = "With the gem rspec_junit_formatter each example could be a test of its own."
-        yield FoundTests("rspec", f"{found} is RSpec's.", [Line("command", command)], hint, missing)
-        return
-    report = "build/rspec.xml"
-    formats = ["--format", "progress", "--format", "RspecJunitFormatter", "--out", report]
-    lines = [Line("command", [*command, *formats]), Line("junit", report, _CASES)]
-    yield FoundTests("rspec", f"{found} is RSpec's.", lines, missing=missing)
+    yield _entry("rspec", f"{found} is RSpec's.", command, report, hint=hint, missing=missing)
 
 
 def _find_ctest(project: FoundProject) -> Iterator[FoundTests]:
@@ -142,13 +146,10 @@ def _find_ctest(project: FoundProject) -> Iterator[FoundTests]:
         return
     build = "cmake -S . -B build && cmake --build build"
     test = "ctest --test-dir build --output-on-failure --output-junit ctest.xml"
-    lines = [
-        Line("command", f"{build} && {test}", "tests are built first, and all of it is one command"),
-        Line("shell", True),
-        Line("junit", "build/ctest.xml", _CASES),
-    ]
-    missing = project.program("cmake") or project.program("ctest") or ""
-    yield FoundTests("ctest", "CMakeLists.txt enables CTest.", lines, missing=missing)
+    why = "tests are built first, and all of it is one command"
+    missing = project.program("cmake") or project.program("ctest")
+    found = "CMakeLists.txt enables CTest."
+    yield _entry("ctest", found, f"{build} && {test}", "build/ctest.xml", why=why, missing=missing)
 
 
 def _find_make(project: FoundProject, ids: list[str]) -> Iterator[FoundTests]:
@@ -163,9 +164,7 @@ def _find_make(project: FoundProject, ids: list[str]) -> Iterator[FoundTests]:
         calls = next((one for one in ids if re.search(rf"(?<![\w-]){_CALLS[one]}\b", rule[2])), None)
         missing = f"it calls what `{calls}` stands for above." if calls else project.program("make") or ""
         missing = CALLS_US if calls_us(rule[2]) else missing
-        yield FoundTests(
-            "make", f"{file} has a target `{target}`.", [Line("command", ["make", target])], missing=missing
-        )
+        yield _entry("make", f"{file} has a target `{target}`.", ["make", target], missing=missing)
         return
 
 

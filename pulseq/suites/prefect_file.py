@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias
 
-from pulseq.errors import UsageError, nearest
+from pulseq.errors import UsageError, hint_at_nearest, nearest
 from pulseq.suites.documents import Document, Flaw, Flawed, KeyPath, describe, find_repeated, shorten
 from pulseq.suites.reading import read_document
 from pulseq.suites.schema import Expected, Keys, ReadBy, read, read_whole
@@ -83,9 +83,8 @@ class Project:
         known = {deployment.name: deployment for deployment in self.deployments}
         for name in names:
             if name not in known:
-                meant = nearest(name, list(known))
-                hint = f"; did you mean {meant!r}?" if meant else ""
-                raise UsageError(f"found deployment {name!r}, expected one of {', '.join(known)}{hint}")
+                expected = f"one of {', '.join(known)}{hint_at_nearest(name, known)}"
+                raise UsageError(f"found deployment {name!r}, expected {expected}")
         return tuple(known[name] for name in dict.fromkeys(names)) if names else self.deployments
 
 

@@ -2,61 +2,54 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from yaml import MarkedYAMLError
 
 
-@dataclass(frozen=True, slots=True)
-class YamlError:
-    """What the parser says.
+def explain(error: MarkedYAMLError, text: str) -> tuple[int, str, str] | None:
+    """The line (from 1) that is to be changed, what is wrong with it, and what was expected instead.
 
-    Attributes:
-        problem, context: its two halves; where they are empty it has none.
-        line, column: where it noticed, from 0.
-        begun_line, begun_column: where what it was reading began.
+    None where the parser has not told where it noticed.
     """
-
-    problem: str
-    context: str
-    line: int
-    column: int
-    begun_line: int
-    begun_column: int
-
-
-def explain(error: YamlError, text: str) -> tuple[int, str, str]:
-    """The line (from 1) that is to be changed, what is wrong with it, and what was expected instead."""
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return None
+    begun_mark = error.context_mark or mark
+    problem, context = error.problem or "", error.context or ""
     lines = text.splitlines()
-    line = lines[error.line] if error.line < len(lines) else ""
-    character = line[error.column : error.column + 1]
-    sign = line[error.begun_column : error.begun_column + 1]
-    here, begun = error.line + 1, error.begun_line + 1
+    line = lines[mark.line] if mark.line < len(lines) else ""
+    character = line[mark.column : mark.column + 1]
+    sign = line[begun_mark.column : begun_mark.column + 1]
+    here, begun = mark.line + 1, begun_mark.line + 1
     blank = line[: len(line) - len(line.lstrip())]
-    if "\t" in blank and ("token" in error.problem or "tab" in error.problem):
+    if "\t" in blank and ("token" in problem or "tab" in problem):
         return here, "a tab in the indentation", "spaces"
-    if "token" in error.problem or error.context.endswith("a block node"):
+    if "token" in problem or context.endswith("a block node"):
         return here, f"a bare {character}", "quotes around the whole value"
-    if error.context.endswith(("an alias", "an anchor")):
+    if context.endswith(("an alias", "an anchor")):
         return here, f"a bare {sign}", "quotes around the whole value"
-    if error.context.endswith("a block scalar"):
+    if context.endswith("a block scalar"):
         return here, f"text behind a bare {sign}", "quotes around the whole value, or the text on the lines below"
-    if error.problem.startswith("mapping values"):
+    if problem.startswith("mapping values"):
         return here, "': ' where no key can be", "quotes around the whole value, or keys indented as those above"
-    if "sequence entries" in error.problem:
+    if "sequence entries" in problem:
         return here, "'- ' behind a key", "the list on the lines below"
-    if "escape" in error.problem:
+    if "escape" in problem:
         return here, "a backslash in double quotes that means nothing", "single quotes, or two of it"
-    if error.context.endswith("quoted scalar"):
+    if context.endswith("quoted scalar"):
         return begun, "a quote that is not closed", "a closing quote"
-    if error.context.endswith("a simple key"):
+    if context.endswith("a simple key"):
         return begun, "a line without ': '", "a key and a value"
-    if error.context.endswith(("a flow mapping", "a flow sequence")):
-        opened, closed = ("{", "}") if error.context.endswith("mapping") else ("[", "]")
+    if context.endswith(("a flow mapping", "a flow sequence")):
+        opened, closed = ("{", "}") if context.endswith("mapping") else ("[", "]")
         return here, f"the {opened} of line {begun} goes on with something else", f"',' or '{closed}'"
-    if error.context.endswith("a flow node"):
+    if context.endswith("a flow node"):
         return here, "a { or [ before it goes on without a value", "a value, or its end"
-    if error.context.endswith(("a block collection", "a block mapping")):
-        if line[: error.column].strip():
+    if context.endswith(("a block collection", "a block mapping")):
+        if line[: mark.column].strip():
             return here, "text behind a closing quote", "quotes around the whole value"
         return here, f"a line that is no part of the block from line {begun}", "the same indentation in all of a block"
-    why = error.problem.removeprefix("found ") or "unreadable"
-    return here, f"{why} {error.context} from line {begun}" if error.context else why, "YAML"
+    why = problem.removeprefix("found ") or "unreadable"
+    return here, f"{why} {context} from line {begun}" if context else why, "YAML"

@@ -1,4 +1,4 @@
-"""YAML, read from its event stream into values that know their lines. The only place that knows PyYAML.
+"""YAML, read from its event stream into values that know their lines. With `yaml_errors` alone it knows PyYAML.
 
 Plain scalars follow YAML 1.2: `true`, `false`, `null` and numbers are what they look like, while
 `no`, `yes`, `on`, `off`, dates, `12:30`, `1_000`, `1e3` and whole numbers with a leading zero stay text.
@@ -15,7 +15,7 @@ from typing import Any
 import yaml
 
 from pulseq.suites.documents import Document, Flaw, Flawed, KeyPath, WrittenFloat, shorten
-from pulseq.suites.yaml_errors import YamlError, explain
+from pulseq.suites.yaml_errors import explain
 
 _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 _DEEPEST = 64
@@ -85,12 +85,8 @@ def parse_yaml(text: str, source: str) -> Document:
 
 
 def _explain(error: yaml.YAMLError, text: str) -> Flaw:
-    mark = getattr(error, "problem_mark", None) or getattr(error, "context_mark", None)
-    if isinstance(error, yaml.MarkedYAMLError) and mark is not None:
-        begun = error.context_mark or mark
-        line, why, expected = explain(
-            YamlError(error.problem or "", error.context or "", mark.line, mark.column, begun.line, begun.column), text
-        )
+    if isinstance(error, yaml.MarkedYAMLError) and (told := explain(error, text)) is not None:
+        line, why, expected = told
         return Flaw((), f"text that is no YAML ({why})", expected, line=line)
     position = getattr(error, "position", None)
     why = shorten(str(getattr(error, "reason", error)))

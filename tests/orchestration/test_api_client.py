@@ -8,12 +8,20 @@ import socket
 import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
 
 import pytest
-from prefect.settings import PREFECT_API_AUTH_STRING, temporary_settings
+from prefect.client.orchestration import get_client
+from prefect.settings import (
+    PREFECT_API_AUTH_STRING,
+    PREFECT_API_KEY,
+    PREFECT_API_URL,
+    PREFECT_CLIENT_CUSTOM_HEADERS,
+    temporary_settings,
+)
 
 from pulseq.errors import InfrastructureError
-from pulseq.orchestration.api_client import Recorded, wait_until_recorded
+from pulseq.orchestration.api_client import Recorded, access_headers, wait_until_recorded
 
 
 class _Api(HTTPServer):
@@ -111,3 +119,18 @@ def test_an_api_that_is_gone_is_not_waited_for() -> None:
 
     with pytest.raises(InfrastructureError, match="does not answer any more"):
         _missing(port, 5, 3600)
+
+
+def test_requests_of_our_own_say_what_prefects_client_says() -> None:
+    settings: dict[Any, Any] = {PREFECT_API_AUTH_STRING: "pulseq:ü", PREFECT_CLIENT_CUSTOM_HEADERS: {"X-Site": "lab"}}
+    here = temporary_settings({PREFECT_API_URL: "http://127.0.0.1:4200/api", PREFECT_API_KEY: "mine"})
+    with here, temporary_settings(settings):
+        ours = access_headers()
+        theirs = get_client()._client.headers
+
+    assert {"Authorization": "Basic cHVsc2VxOsO8", "X-Site": "lab"} == ours
+    assert ours == {name: theirs[name] for name in ours}
+    with temporary_settings({PREFECT_API_KEY: "mine", PREFECT_API_AUTH_STRING: None}):
+        assert {"Authorization": "Bearer mine"} == access_headers()
+    with temporary_settings({PREFECT_API_KEY: None, PREFECT_API_AUTH_STRING: None}):
+        assert {} == access_headers()

@@ -9,7 +9,7 @@ from prefect.events import DoNothing, SendNotification
 from prefect.events.schemas.automations import Automation
 
 from pulseq.orchestration.automations import add_notification, same_trigger, wanted_automations
-from pulseq.orchestration.health_report import CHANGED_EVENT
+from pulseq.orchestration.node_report import CHANGED_EVENT
 
 NOTIFICATION = SendNotification(block_document_id=UUID(int=1), subject="s", body="b")
 OTHER = SendNotification(block_document_id=UUID(int=2), subject="s", body="b")

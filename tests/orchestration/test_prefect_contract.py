@@ -31,16 +31,16 @@ _DEPLOYED = "tests/system/test_deployments.py"
 _FLOWS = "tests/system/test_flow_on_nodes.py"
 #: Where Prefect is touched, and what holds it.
 TOUCHING_POINTS: Mapping[str, tuple[str, ...]] = {
-    "pulseq/orchestration/api_access.py": ("tests/orchestration/test_api_access.py", _RUNS),
+    "pulseq/orchestration/api_client.py": ("tests/orchestration/test_api_client.py", _RUNS),
     "pulseq/orchestration/artifacts.py": ("tests/orchestration/test_artifacts.py", _DEPLOYED),
     "pulseq/orchestration/automations.py": ("tests/orchestration/test_automations.py", _DEPLOYED),
     "pulseq/orchestration/deployments.py": ("tests/orchestration/test_deployments.py", _DEPLOYED),
     "pulseq/orchestration/delivery.py": ("tests/orchestration/test_delivery.py", _RUNS),
     "pulseq/orchestration/flow_run.py": (_RUNS, _DEPLOYED),
-    "pulseq/orchestration/mark_report.py": ("tests/orchestration/test_mark_report.py", "tests/system/test_marks.py"),
-    "pulseq/orchestration/health_report.py": (
-        "tests/orchestration/test_health_report.py",
+    "pulseq/orchestration/node_report.py": (
+        "tests/orchestration/test_node_report.py",
         "tests/system/test_node_health.py",
+        "tests/system/test_marks.py",
     ),
     "pulseq/orchestration/prefect_client.py": (_DEPLOYED,),
     "pulseq/processes/preload.py": (

@@ -10,7 +10,8 @@ import pytest
 from prefect.states import Completed, Crashed, Failed
 
 from pulseq.models import Reason
-from pulseq.orchestration.task_run_events import event_of, failed_at_once, final_state, flow_run_resource
+from pulseq.orchestration.run_events import flow_run_resource
+from pulseq.orchestration.task_run_events import event_of, failed_at_once, final_state
 from pulseq.protocol.from_node import TaskRunState
 
 if TYPE_CHECKING:  # a server takes a second to load, for which the collection of all tests does not wait

@@ -6,60 +6,61 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.reports.estimate import ClassesLeft, deal_longest_first
+from pulseq.reports.estimate import WorkLeft, deal_longest_first
 
 
-def _classes() -> ClassesLeft:
-    classes = ClassesLeft()
-    classes.add_node("gpu", {"gpu": True})
-    classes.add_node("plain", {})
-    return classes
+def _make_left() -> WorkLeft:
+    left = WorkLeft()
+    left.add_node("gpu", {"gpu": True})
+    left.add_node("plain", {})
+    return left
 
 
 def test_a_class_ends_no_sooner_than_the_slots_that_fit_can_do_it() -> None:
-    classes = _classes()
+    left = _make_left()
     for number in range(10):
-        classes.add(number, {"gpu": True}, 3.0 if number else None)
+        left.add(number, {"gpu": True}, 3.0 if number else None)
+    left.note("other", 2.0)
 
-    assert 29.0 / 2 == classes.least_seconds({"gpu": 2, "plain": 8}, 2.0, [])
-    assert 25.0 / 2 == classes.least_seconds({"gpu": 2, "plain": 8}, 2.0, [(1, 1.0), (2, 3.0), ("other", 9.0)])
+    assert 29.0 / 2 == left.least_seconds({"gpu": 2, "plain": 8}, [])
+    assert 25.0 / 2 == left.least_seconds({"gpu": 2, "plain": 8}, [(1, 1.0), (2, 3.0), ("other", 9.0)])
 
 
 def test_of_unknown_length_is_what_its_own_class_has_shown_to_take() -> None:
-    classes = _classes()
+    left = _make_left()
     for number in range(3):
-        classes.add(number, {"gpu": True}, None)
-    assert 3.0 == classes.least_seconds({"gpu": 1}, 1.0, [])
-    classes.note(0, 4.0)
-    classes.note("any", 9.0)
-    classes.remove(0, None)
+        left.add(number, {"gpu": True}, None)
+    assert 0.0 == left.least_seconds({"gpu": 1}, [])
+    left.note("any", 9.0)
+    assert 27.0 == left.least_seconds({"gpu": 1}, [])
+    left.note(0, 4.0)
+    left.remove(0, None)
 
-    assert 8.0 == classes.least_seconds({"gpu": 1}, 1.0, [])
-    assert (4.0, 1.0) == (classes.mean(1, 1.0), classes.mean("any", 1.0))
+    assert 8.0 == left.least_seconds({"gpu": 1}, [])
+    assert (4.0, 6.5) == (left.mean(1), left.mean("any"))
 
 
 def test_what_is_done_or_fits_anywhere_binds_no_class() -> None:
-    classes = _classes()
-    classes.add("any", {}, 100.0)
-    classes.add("gpu", {"gpu": True}, 3.0)
-    classes.remove("gpu", 3.0)
-    classes.remove("gpu", 3.0)
+    left = _make_left()
+    left.add("any", {}, 100.0)
+    left.add("gpu", {"gpu": True}, 3.0)
+    left.remove("gpu", 3.0)
 
-    assert 0.0 == classes.least_seconds({"gpu": 1}, 1.0, [])
-    assert (None, None) == (classes.fits("any"), classes.fits("gpu"))
+    assert 0.0 == left.least_seconds({"gpu": 1}, [])
+    assert (None, None) == (left.fits("any"), left.fits("gpu"))
 
 
 def test_a_node_counts_for_a_class_as_soon_as_it_is_there_and_only_while_it_is() -> None:
-    classes = ClassesLeft()
-    classes.add("gpu", {"gpu": True}, 6.0)
-    assert 0.0 == classes.least_seconds({}, 1.0, [])
-    classes.add_node("one", {"gpu": True})
-    classes.add_node("two", {"gpu": True})
+    left = WorkLeft()
+    left.add("gpu", {"gpu": True}, 6.0)
+    assert 0.0 == left.least_seconds({}, [])
+    left.add_node("one", {"gpu": True})
+    left.add_node("two", {"gpu": True})
 
-    assert 3.0 == classes.least_seconds({"one": 1, "two": 1}, 1.0, [])
-    assert 6.0 == classes.least_seconds({"two": 1}, 1.0, [])
-    classes.add_node("two", {})
-    assert {"one"} == classes.fits("gpu")
+    assert 3.0 == left.least_seconds({"one": 1, "two": 1}, [])
+    assert 6.0 == left.least_seconds({"two": 1}, [])
+    left.add_node("two", {})
+    assert {"one"} == left.fits("gpu")
 
 
 def test_three_equal_tests_on_two_slots_take_two_turns() -> None:

@@ -222,6 +222,15 @@ def test_what_pytest_told_besides_is_on_the_page(plot, tell_story: Callable) -> 
     assert said_by(elements, "span", "warning") == ["t.py:3: UserWarning: look"]
 
 
+def test_of_very_many_warnings_the_number_is_told(plot, tell_story: Callable) -> None:
+    warnings = tuple(PytestWarning("UserWarning", str(index)) for index in range(203))
+    elements = read(tell_story([plot("a", told={"pytest_warnings": warnings})]).record)
+    assert (200, ["… and 3 more, not shown here"]) == (
+        len(said_by(elements, "span", "warning")),
+        [said for said in said_by(elements, "p", "quiet") if "more" in said],
+    )
+
+
 def test_a_test_without_a_verdict_is_told_with_its_reason(checkout) -> None:
     [card] = [said for said in said_by(read(checkout.record), "ul", "cards") if "login-edge" in said]
     assert "nearest is bench-1: browser is chrome" in card

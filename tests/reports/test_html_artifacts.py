@@ -109,4 +109,4 @@ def test_of_very_many_the_first_are_shown(record: RunRecord, tmp_path: Path, mon
     monkeypatch.setattr(html_artifacts, "_FILES", 2)
     record.apply(leave(tmp_path, "bad", {f"{number}.txt": b"" for number in range(5)}))
     shown = ShownArtifacts(RunDigest(record), ArtifactPlace(tmp_path, tmp_path)).of(("bad", ""))
-    assert (["0.txt", "1.txt"], 3) == ([one.name for one in shown.items], shown.more)
+    assert (["0.txt", "1.txt"], 3) == ([one.file.name for one in shown.items], shown.more)

@@ -44,18 +44,20 @@ def test_rows_are_ordered_worst_first_then_slowest_first(plot, tell_story: Calla
         plot("error", 1.0, (ERROR,)),
         plot("failed", 1.0, (FAILED,)),
     ]
-    told = [row.line.name for row in tell_tests(RunDigest(tell_story(plots).record)).rows.items]
+    told = [row.test.name for row in tell_tests(RunDigest(tell_story(plots).record)).rows.items]
     assert told == ["failed", "error", "slow", "quick", "skipped"]
 
 
 def test_a_row_says_when_and_how_long_the_deciding_attempt_ran(plot, tell_story: Callable) -> None:
     [row] = tell_tests(RunDigest(tell_story([plot("a", 65.0, (FAILED, PASSED))], {"n": (1, {})}).record)).rows.items
-    assert (row.attempts, row.node, row.began, row.lasted) == (2, "n", "1:06", "1:05 min")
+    assert row.started is not None
+    assert row.test.last is not None
+    assert (row.test.last.attempt, round(row.started), row.test.last.duration) == (2, 66, 65.0)
 
 
-def test_a_test_that_never_ran_has_no_time(plot, tell_story: Callable) -> None:
+def test_a_test_that_never_ran_has_no_start(plot, tell_story: Callable) -> None:
     [row] = tell_tests(RunDigest(tell_story([plot("a", outcomes=())]).record)).rows.items
-    assert (row.duration, row.started, row.lasted, row.began) == (None, None, "", "")
+    assert (row.test.last, row.started) == (None, None)
 
 
 def test_only_failures_that_are_told_at_length_are_linked(plot, tell_story: Callable) -> None:
@@ -72,7 +74,7 @@ def test_lists_say_how_many_more_there_are(plot, tell_story: Callable) -> None:
 def test_a_passed_test_with_a_warning_is_listed_with_it(plot, tell_story: Callable) -> None:
     plots = [plot("a", warnings=("no metric 'x'",)), plot("b"), plot("c", outcomes=(FAILED,), warnings=("told there",))]
     told = tell_tests(RunDigest(tell_story(plots).record))
-    assert [("a", "no metric 'x'")] == [(line.name, line.said) for line in told.warned.items]
+    assert [("a", "no metric 'x'")] == [(one.name, *one.warnings) for one in told.warned.items]
 
 
 def test_output_that_the_error_holds_already_is_not_told_again(plot, tell_story: Callable) -> None:

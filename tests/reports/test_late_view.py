@@ -8,8 +8,8 @@ import pytest
 
 from pulseq.events import Event, RunNote
 from pulseq.reports.late_view import LateView
-from pulseq.results.journal import replay
 from pulseq.run.event_log import EventLog
+from tests.journals import replay
 
 
 class Told:
@@ -91,7 +91,7 @@ def test_wherever_a_view_fails_the_run_has_one_note_of_it_or_it_is_kept_to_be_to
     said = [note for note in log.record.notes if f"KeyError: '{method}'" in note]
     assert (len(said), late.trouble is not None) == ((0, True) if method == "stop" else (1, False))
     assert [note for note in log.record.notes if note not in said] == ["one", "two", "three"]
-    assert replay(tmp_path / "journal.jsonl")[0].notes == log.record.notes
+    assert replay(tmp_path / "journal.jsonl").notes == log.record.notes
 
 
 def test_a_view_that_cannot_be_made_is_told_of_once(tmp_path: Path) -> None:

@@ -97,12 +97,6 @@ def test_a_start_that_is_told_after_the_verdict_is_not_running() -> None:
     assert progress.running == 0
 
 
-def test_the_last_failures_are_kept_and_no_more() -> None:
-    tests = [f"t{index}" for index in range(9)]
-    progress = progress_of(*((0.0, closed(test, Status.FAILED, Reason.ASSERTION)) for test in tests))
-    assert tests[-5:] == [failure.test_id for failure in progress.last_failures]
-
-
 def test_the_end_is_unknown_while_no_duration_is() -> None:
     assert None is progress_of((0.0, planned("a"))).seconds_left(1.0)
 

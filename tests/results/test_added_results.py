@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pulseq.results.added_results import BATCH_ROWS, MEMORY_LIMIT_BYTES, AddedResult, AddedResults
+from pulseq.results.added_results import BATCH_ROWS, AddedResult, AddedResults
+from pulseq.results.database import MEMORY_BYTES
 
 ONE = AddedResult("test1", "node1", "passed", 1.0, 1_700_000_000_000_000, None, 1, None, "", False, False, None)
 ZEROS = {
@@ -109,7 +110,7 @@ def test_memory_stays_bounded_however_many_results_there_are() -> None:
     count, grown = map(int, told.split())
 
     assert 200_001 == count
-    assert grown < MEMORY_LIMIT_BYTES
+    assert grown < MEMORY_BYTES
 
 
 def test_after_closing_nothing_is_left() -> None:

@@ -13,8 +13,9 @@ from pulseq.models import AttemptResult, Reason, Status
 from pulseq.reports.html import write_html
 from pulseq.reports.html_tests import told_at_length
 from pulseq.reports.junit import write_junit
-from pulseq.results.journal import JournalWriter, replay
+from pulseq.results.journal import JournalWriter
 from pulseq.results.lean_replay import LeanReplay
+from tests.journals import replay
 
 FAILED, PASSED, ERROR = Status.FAILED, Status.PASSED, Status.ERROR
 
@@ -44,7 +45,7 @@ def test_a_test_is_whole_again_whatever_was_told_of_it(tmp_path_factory, told: l
     if 2 <= harm < len(lines) - 1:
         lines.insert(harm, b"turned")
     journal.write_bytes(b"\n".join(lines))
-    whole, _ = replay(journal)
+    whole = replay(journal)
 
     lean = LeanReplay(journal)
 
@@ -55,7 +56,7 @@ def test_a_test_is_whole_again_whatever_was_told_of_it(tmp_path_factory, told: l
 
 def test_reports_tell_the_same_as_of_a_whole_record(story) -> None:
     journal = story.run("r1", story.test("a", FAILED, PASSED), story.test("b", FAILED), story.test("c", PASSED))
-    whole, _ = replay(journal)
+    whole = replay(journal)
     lean = LeanReplay(journal)
     expected, written = io.BytesIO(), io.BytesIO()
 

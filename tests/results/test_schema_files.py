@@ -25,8 +25,8 @@ def test_there_are_files_of_no_other_version() -> None:
 
 
 @pytest.mark.parametrize("found", [0, *VERSIONS])
-def test_versions_above_the_found_one_are_applied_and_noted_in_order(found: int, tmp_path: Path) -> None:
-    connection = connect_memory(memory_limit_bytes=256 << 20, temp_directory=tmp_path / "t")
+def test_versions_above_the_found_one_are_applied_and_noted_in_order(found: int) -> None:
+    connection = connect_memory()
     try:
         apply_versions(connection, 0, found)
         if found:  # with views of that version
@@ -42,8 +42,8 @@ def test_versions_above_the_found_one_are_applied_and_noted_in_order(found: int,
     assert (0,) == results
 
 
-def test_rows_that_got_more_columns_are_not_taken_for_changed_ones(tmp_path: Path) -> None:
-    connection = connect_memory(memory_limit_bytes=256 << 20, temp_directory=tmp_path / "t")
+def test_rows_that_got_more_columns_are_not_taken_for_changed_ones() -> None:
+    connection = connect_memory()
     try:
         apply_versions(connection, 0, 3)
         connection.execute(

@@ -15,8 +15,9 @@ from pulseq.errors import InfrastructureError, PulseqError
 from pulseq.events import AttemptFinished, Event, RunNote, RunStarted, TestClosed, TestPlanned
 from pulseq.models import AttemptResult, PytestWarning, Reason, Status
 from pulseq.results.database import Database
-from pulseq.results.journal import JournalWriter, replay
+from pulseq.results.journal import JournalWriter
 from pulseq.run.event_log import EventLog
+from tests.journals import replay
 
 STARTED = RunStarted("r1", "shop", 1.0, "0")
 LONG = "x" * 50_000
@@ -48,7 +49,7 @@ def test_an_event_reaches_record_views_and_journal(tmp_path: Path) -> None:
 
     assert seen == [STARTED, RunNote("hello")]
     assert log.record.notes == ["hello"]
-    assert replay(tmp_path / "journal.jsonl")[0].notes == ["hello"]
+    assert replay(tmp_path / "journal.jsonl").notes == ["hello"]
 
 
 @pytest.mark.parametrize(("status", "kept"), [(Status.PASSED, 0), (Status.FAILED, 8_000)])
@@ -60,7 +61,7 @@ def test_memory_keeps_little_of_what_a_body_wrote_and_the_journal_all(
     log, _, _ = _emit(tmp_path, STARTED, planned, _finished(status))
 
     (in_memory,) = log.record.tests["t", ""].attempts.values()
-    (on_disk,) = replay(tmp_path / "journal.jsonl")[0].tests["t", ""].attempts.values()
+    (on_disk,) = replay(tmp_path / "journal.jsonl").tests["t", ""].attempts.values()
     assert (len(in_memory.output), len(on_disk.output)) == (kept, len(LONG))
 
 
@@ -140,7 +141,7 @@ def test_what_is_not_to_be_shown_is_journalled_alone(tmp_path: Path) -> None:
     asyncio.run(emit())
 
     assert [RunNote("for all")] == seen
-    assert ["for all", "for later"] == replay(tmp_path / "journal.jsonl")[0].notes
+    assert ["for all", "for later"] == replay(tmp_path / "journal.jsonl").notes
 
 
 def test_what_is_over_is_brought_in_while_the_run_ends(tmp_path: Path) -> None:
@@ -183,7 +184,7 @@ def test_memory_has_a_warning_that_many_tests_tell_once_and_leaves_properties_to
 
     (_, one), (_, other) = log.record.pytest_warnings()
     assert one is other
-    in_memory, on_disk = log.record.tests["a", ""].last, replay(tmp_path / "journal.jsonl")[0].tests["a", ""].last
+    in_memory, on_disk = log.record.tests["a", ""].last, replay(tmp_path / "journal.jsonl").tests["a", ""].last
     assert in_memory is not None
     assert on_disk is not None
     assert (in_memory.properties, on_disk.properties) == ((), (("property", "ticket", "7"),))
@@ -202,7 +203,7 @@ def test_texts_of_the_first_failures_are_kept_in_memory_and_the_rest_in_the_jour
     kept = [(last.error, len(last.output)) for test in log.record.tests.values() if (last := test.last)]
     assert kept == [("why", 8_000), ("why", 8_000), (None, 0)]
     assert [len(event.result.output) for event in seen if isinstance(event, AttemptFinished)] == [8_000] * 3
-    record, _ = replay(tmp_path / "journal.jsonl")
+    record = replay(tmp_path / "journal.jsonl")
     assert [len(test.last.output) for test in record.tests.values() if test.last] == [len(LONG)] * 3
 
 
@@ -223,7 +224,7 @@ def test_a_view_that_fails_is_told_of_once_and_ends_nothing(tmp_path: Path) -> N
 
     told = "what shows this run has failed (KeyError: 'its own'); its results do not need it"
     assert [STARTED, RunNote(told), RunNote("hello")] == seen
-    assert log.record.notes == replay(tmp_path / "journal.jsonl")[0].notes == [told, "hello"]
+    assert log.record.notes == replay(tmp_path / "journal.jsonl").notes == [told, "hello"]
 
 
 def test_what_is_written_needs_no_thread(tmp_path: Path) -> None:
@@ -235,7 +236,7 @@ def test_what_is_written_needs_no_thread(tmp_path: Path) -> None:
         committing = asyncio.create_task(log.keep_committing())
         for number in range(3):
             log.emit(RunNote(f"{number}"))
-            await _until(lambda told=number: len(replay(tmp_path / "journal.jsonl")[0].notes) == told + 1)
+            await _until(lambda told=number: len(replay(tmp_path / "journal.jsonl").notes) == told + 1)
         await log.ingest(tmp_path / "results.duckdb")
         committing.cancel()
         log.close()
@@ -263,7 +264,7 @@ def test_an_error_of_another_kind_is_told_and_the_next_commit_tries_again(
         log.emit(RunNote("a"))
         await _until(lambda: bool(failures))
         log.emit(RunNote("b"))
-        await _until(lambda: replay(tmp_path / "journal.jsonl")[0].notes == ["a", "b"])
+        await _until(lambda: replay(tmp_path / "journal.jsonl").notes == ["a", "b"])
         committing.cancel()
         log.close()
 
@@ -334,6 +335,6 @@ def test_a_sealed_log_has_its_last_word_on_the_disk_and_takes_nothing_more(tmp_p
 
     log = asyncio.run(seal())
 
-    assert replay(tmp_path / "journal.jsonl")[0].notes == log.record.notes == ["r1 is left"]
+    assert replay(tmp_path / "journal.jsonl").notes == log.record.notes == ["r1 is left"]
     assert "r1" == log.ingest_here(tmp_path / "results.duckdb", patience_seconds=1.0).run_id
     log.close()

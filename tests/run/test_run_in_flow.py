@@ -7,8 +7,7 @@ import pytest
 from pulseq.errors import ExitCode
 from pulseq.events import TestClosed
 from pulseq.models import Reason, Status
-from pulseq.orchestration.ending import ending_of
-from pulseq.orchestration.flow_run import state_for
+from pulseq.orchestration.flow_run import ending_of
 from pulseq.reports.tally import count_closed
 
 PASSED = TestClosed("t1", "", Status.PASSED, None, False, 1)
@@ -28,6 +27,6 @@ STOPPED = TestClosed("t3", "", Status.ERROR, Reason.CANCELLED, False, 1)
     ],
 )
 def test_an_ending_has_prefects_own_state(code: ExitCode, verdicts: list[TestClosed], state: str, message: str) -> None:
-    told = state_for(ending_of(code, count_closed(verdicts)))
+    told = ending_of(code, count_closed(verdicts))
 
     assert (state, message) == (told.name, told.message)

@@ -19,7 +19,8 @@ from pulseq.distributed import DistributedTestRunner, ResultsAggregator, TestNod
 from pulseq.errors import InfrastructureError
 from pulseq.fleet import FrameworkConfig, NodeSpec
 from pulseq.results.database import Database
-from pulseq.results.journal import journal_path, replay
+from pulseq.results.journal import journal_path
+from tests.journals import replay
 from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import until
 
@@ -132,7 +133,7 @@ def test_the_same_test_can_be_run_again_and_again(runner: DistributedTestRunner)
 
 def test_a_result_is_in_the_journal_when_it_is_returned(runner: DistributedTestRunner, home: Path) -> None:
     result = run(runner.run_test({"id": "journalled"}))
-    record, _ = replay(journal_path(home, result.run_id))
+    record = replay(journal_path(home, result.run_id))
 
     assert "passed" == record.tests["journalled", ""].closed.status  # type: ignore[union-attr]
 

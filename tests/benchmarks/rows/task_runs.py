@@ -11,8 +11,7 @@ from typing import Any
 
 import httpx
 
-from pulseq.orchestration.api_access import access_headers
-from pulseq.orchestration.api_client import wait_until_recorded
+from pulseq.orchestration.api_client import access_headers, wait_until_recorded
 from pulseq.orchestration.flow_run import use_api
 from tests.benchmarks.bench import Bench, run_command
 from tests.benchmarks.row import Measured, Row, Samples, at_least

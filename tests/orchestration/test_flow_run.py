@@ -5,7 +5,7 @@ import pytest
 from pulseq.errors import ExitCode
 from pulseq.events import TestClosed
 from pulseq.models import Reason, Status
-from pulseq.orchestration.ending import ending_of
+from pulseq.orchestration.flow_run import ending_of
 from pulseq.reports.tally import count_closed
 
 FAILED = TestClosed("a", "", Status.FAILED, Reason.ASSERTION, False, 1)
@@ -26,4 +26,4 @@ STOPPED = TestClosed("b", "", Status.ERROR, Reason.CANCELLED, False, 1)
 def test_the_exit_code_is_the_kind_and_the_verdicts_are_the_words(code: ExitCode, kind: str, message: str) -> None:
     ending = ending_of(code, count_closed([FAILED, STOPPED]))
 
-    assert (kind, message) == (ending.kind, ending.message)
+    assert (kind.upper(), message) == (ending.type.value, ending.message)

@@ -5,12 +5,15 @@ from msgspec.structs import replace
 
 from pulseq.cluster.health_watch import HealthChange
 from pulseq.events import NodeHealth
+from pulseq.marks import MarkState, NodeMark
 from pulseq.models import Liveness
-from pulseq.orchestration.health_report import (
+from pulseq.orchestration.node_report import (
     change_event,
+    mark_event,
+    marked,
     no_scheduler,
+    not_marked,
     nothing_stands,
-    payload_of,
     state_of_look,
     table_row,
 )
@@ -33,6 +36,7 @@ WELL = NodeHealth(
 )
 FAST = NodeHealth("f", Liveness.ACTIVE, clock_offset=41.23, clock_uncertainty=0.006)
 GONE = NodeHealth("m", Liveness.INACTIVE, "it has left", "tcp://s:1")
+MARK = NodeMark("lab1", MarkState.DRAINING, "firmware", "anna@desk", 5.5)
 
 
 def test_a_line_of_the_table_has_units_for_people() -> None:
@@ -79,7 +83,7 @@ def test_an_event_names_the_node_and_what_has_changed() -> None:
         event["resource"]["pulseq.node.status"],
     )
     assert {"before": "active", "after": "inactive", "why": "it has left"} == event["payload"]
-    assert "it answers" == payload_of(HealthChange(Liveness.INACTIVE, WELL))["why"]
+    assert "it answers" == change_event(HealthChange(Liveness.INACTIVE, WELL), "flow")["payload"]["why"]
 
 
 def test_the_flow_run_says_which_nodes_are_not_active() -> None:
@@ -99,3 +103,28 @@ def test_the_flow_run_says_which_nodes_are_not_active() -> None:
 
 def test_a_scheduler_that_is_gone_fails_the_flow_run_and_one_that_is_not_up_does_not() -> None:
     assert (True, True) == (no_scheduler("gone").is_failed(), nothing_stands("nothing").is_completed())
+
+
+def test_an_event_says_which_node_is_to_have_what_why_and_who_said_so() -> None:
+    event = mark_event(MARK, "f1")
+
+    assert ("pulseq.node.marked", "1970-01-01T00:00:05.500000+00:00") == (event["event"], event["occurred"])
+    assert {
+        "prefect.resource.id": "pulseq.node.lab1",
+        "prefect.resource.name": "lab1",
+        "pulseq.node.state": "draining",
+    } == event["resource"]
+    assert {"state": "draining", "why": "firmware", "who": "anna@desk"} == event["payload"]
+    assert [{"prefect.resource.id": "prefect.flow-run.f1", "prefect.resource.role": "flow-run"}] == event["related"]
+
+
+def test_whoever_tells_of_a_mark_again_tells_the_same_event() -> None:
+    later = NodeMark("lab1", MarkState.DRAINING, "firmware", "anna@desk", 6.5)
+
+    assert mark_event(MARK, "f1")["id"] == mark_event(MARK, "f2")["id"] != mark_event(later, "f1")["id"]
+
+
+def test_a_flow_run_says_what_it_has_marked_or_why_not() -> None:
+    assert ("Marked", "lab1 draining") == ((state := marked([MARK], None)).name, state.message)
+    assert "do not outlive the scheduler: the disk is full" in (marked([MARK], "the disk is full").message or "")
+    assert ("NotMarked", "FAILED") == ((state := not_marked("no node")).name, state.type.value)

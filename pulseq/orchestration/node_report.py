@@ -1,11 +1,11 @@
-"""How nodes do, as Prefect shows and tells it: a table artifact, and an event for each change."""
+"""Nodes as Prefect shows and tells of them: how they do, and what people have said of them."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
-from uuid import uuid4
+from uuid import NAMESPACE_URL, uuid5
 
 from prefect.artifacts import acreate_table_artifact
 from prefect.client.schemas.objects import State
@@ -16,12 +16,14 @@ from pulseq.cluster.health_watch import HealthChange
 from pulseq.events import NodeHealth
 from pulseq.marks import NodeMark
 from pulseq.models import Liveness
-from pulseq.orchestration.run_events import tell_events
+from pulseq.orchestration.run_events import make_event, tell_events
 from pulseq.protocol.clock_offset import ClockOffset, say_offset
 from pulseq.protocol.work import shown_name
+from pulseq.reports.wording import say_count
 
 ARTIFACT_KEY = "node-health"
 CHANGED_EVENT = "pulseq.node.changed"
+MARKED_EVENT = "pulseq.node.marked"
 
 
 async def publish_health(rows: Sequence[NodeHealth], marks: Mapping[str, NodeMark], *, description: str) -> None:
@@ -38,7 +40,7 @@ def table_row(health: NodeHealth) -> dict[str, str]:
         "state": health.liveness.value,
         "answered in": _say_latency(health),
         "last heartbeat": "" if health.heartbeat_age is None else f"{health.heartbeat_age:.1f} s ago",
-        "link broke": "" if not health.link_breaks else f"{health.link_breaks} time{_plural(health.link_breaks)}",
+        "link broke": "" if not health.link_breaks else say_count(health.link_breaks, "time"),
         "clock": _say_clock(health),
         "running": "" if health.running is None else f"{health.running} of {health.slots}",
         "load": "" if health.load is None else f"{health.load:.2f}",
@@ -57,10 +59,6 @@ def _say_mark(mark: NodeMark | None) -> str:
 
 def _share(part: int | None, whole: int | None) -> str:
     return "" if part is None or not whole else f"{part / 1e9:.1f} GB ({part / whole:.0%})"
-
-
-def _plural(count: int) -> str:
-    return "" if count == 1 else "s"
 
 
 def _say_latency(health: NodeHealth) -> str:
@@ -102,34 +100,37 @@ async def tell_changes(changes: Sequence[HealthChange]) -> None:
 
 
 def change_event(change: HealthChange, flow_run_id: str) -> dict[str, Any]:
-    """The event that a node has changed."""
-    return {
-        "id": str(uuid4()),
-        "occurred": datetime.now(UTC).isoformat(),
-        "event": CHANGED_EVENT,
-        "resource": resource_of(change.health),
-        "related": [{"prefect.resource.id": f"prefect.flow-run.{flow_run_id}", "prefect.resource.role": "flow-run"}],
-        "payload": payload_of(change),
-    }
-
-
-def resource_of(health: NodeHealth) -> dict[str, str]:
-    """The node as the resource of an event; its labels can be matched by a trigger."""
-    return {
-        "prefect.resource.id": f"pulseq.node.{shown_name(health.node_id)}",
-        "prefect.resource.name": shown_name(health.node_id),
-        "pulseq.node.status": health.liveness.value,
-        "pulseq.scheduler": health.scheduler or "unknown",
-    }
-
-
-def payload_of(change: HealthChange) -> dict[str, Any]:
-    """What has changed, and why."""
-    return {
+    """The event that a node has changed, and why; the labels of its resource can be matched by a trigger."""
+    health = change.health
+    told = {"pulseq.node.status": health.liveness.value, "pulseq.scheduler": health.scheduler or "unknown"}
+    payload = {
         "before": change.before.value,
-        "after": change.health.liveness.value,
-        "why": shown_name(change.health.why or "it answers"),
+        "after": health.liveness.value,
+        "why": shown_name(health.why or "it answers"),
     }
+    return make_event(CHANGED_EVENT, _resource_of(health.node_id, told), flow_run_id, payload)
+
+
+async def tell_marks(marks: Sequence[NodeMark]) -> None:
+    """Emit `pulseq.node.marked` for each, from the current flow run; automations of Prefect can wait for it."""
+    await tell_events([mark_event(mark, flow_run.id or "none") for mark in marks])
+
+
+def mark_event(mark: NodeMark, flow_run_id: str) -> dict[str, Any]:
+    """The event that a node was marked; whoever tells it again tells the same one."""
+    return make_event(
+        MARKED_EVENT,
+        _resource_of(mark.node_id, {"pulseq.node.state": mark.state.value}),
+        flow_run_id,
+        {"state": mark.state.value, "why": shown_name(mark.why), "who": shown_name(mark.who)},
+        id=uuid5(NAMESPACE_URL, f"pulseq.node.{mark.node_id}/{mark.state}/{mark.at!r}"),
+        at=datetime.fromtimestamp(mark.at, UTC),
+    )
+
+
+def _resource_of(node_id: str, labels: Mapping[str, str]) -> dict[str, str]:
+    name = shown_name(node_id)
+    return {"prefect.resource.id": f"pulseq.node.{name}", "prefect.resource.name": name, **labels}
 
 
 def state_of_look(rows: Sequence[NodeHealth]) -> State[Any]:
@@ -144,9 +145,7 @@ def state_of_look(rows: Sequence[NodeHealth]) -> State[Any]:
     more = [f"; {row.node_id} gets no tests: {row.why}" for row in lacking]
     more += [f"; the clock of {row.node_id} is {_say_clock(row)}" for row in rows if _is_far_off(row)]
     told = ", ".join(f"{row.node_id} {row.liveness} ({row.why})" for row in bad)
-    how = (
-        f"{len(bad)} of {len(rows)} nodes not active: {told}" if bad else f"{len(rows)} node{_plural(len(rows))} active"
-    )
+    how = f"{len(bad)} of {len(rows)} nodes not active: {told}" if bad else f"{say_count(len(rows), 'node')} active"
     name = "Degraded" if bad or lacking else "Healthy"
     return Completed(name=name, message=shown_name(f"{how}{''.join(more)}"))
 
@@ -164,3 +163,15 @@ def nothing_stands(message: str) -> State[Any]:
 def no_scheduler(message: str) -> State[Any]:
     """The state of a flow run whose scheduler is not there."""
     return Failed(name="NoScheduler", message=message)
+
+
+def marked(marks: Sequence[NodeMark], trouble: str | None) -> State[Any]:
+    """The state of a flow run that has marked nodes."""
+    told = ", ".join(f"{mark.node_id} {mark.state}" for mark in marks)
+    note = f"; the marks do not outlive the scheduler: {trouble}" if trouble else ""
+    return Completed(name="Marked", message=shown_name(f"{told}{note}"))
+
+
+def not_marked(error: str) -> State[Any]:
+    """The state of a flow run that could not."""
+    return Failed(name="NotMarked", message=shown_name(error))
