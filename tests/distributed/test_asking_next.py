@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+import tempfile
 from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -120,7 +121,7 @@ class Node:
         agent = SimpleNamespace(
             node_slots=NodeSlots(self.slots),
             send=lambda _run_id, messages: self._tell(messages),
-            temp_root=Path("/nonexistent"),
+            temp_root=Path(tempfile.gettempdir()),
             note_leaked=lambda processes: None,
             note_death=None,
         )
