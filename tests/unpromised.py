@@ -203,6 +203,21 @@ DASK = (
         ("test_a_clients_id_has_the_name_that_it_was_given",),
     ),
     Place(
+        ("Client.id", "Scheduler.get_metadata"),
+        ("cluster/cluster.py",),
+        "Two drivers have one run at a scheduler, and nodes lose the projects of both.",
+        (
+            "test_a_clients_id_has_the_name_that_it_was_given",
+            "test_what_a_plugin_of_a_scheduler_keeps_is_told_as_its_metadata",
+        ),
+    ),
+    Place(
+        ("Scheduler.clients", "Scheduler.task_metadata"),
+        ("cluster/run_watch.py",),
+        "The same; and a driver that takes the place of a killed one is refused for ever.",
+        ("test_what_a_plugin_of_a_scheduler_keeps_is_told_as_its_metadata",),
+    ),
+    Place(
         ("Client.status",),
         ("cluster/cluster.py",),
         "A driver waits for ever for a scheduler that has gone.",

@@ -13,7 +13,6 @@ from typing import Any
 import dask
 import msgspec
 from distributed import Scheduler
-from distributed.comm.addressing import unparse_host_port
 
 from pulseq import __version__
 from pulseq.background import Background
@@ -76,8 +75,8 @@ async def serve(configuration: dict[str, Any]) -> None:
             scheduler.add_plugin(RunWatch())
         address = f"tls://127.0.0.1:{scheduler.port}"
         if listen not in (None, "127.0.0.1", EVERYWHERE):
-            place = unparse_host_port(listen, scheduler.port)
-            await scheduler.listen(f"tls://{place}", **security.get_listen_args("scheduler"))
+            host = f"[{listen}]" if ":" in listen else listen  # one of IPv6
+            await scheduler.listen(f"tls://{host}:{scheduler.port}", **security.get_listen_args("scheduler"))
         told = {"address": address, "credentials": credentials.told()}
         if marks := configuration.get("marks"):
             store = MarkStore(scheduler, Path(marks))

@@ -416,6 +416,17 @@ def test_a_clients_id_has_the_name_that_it_was_given() -> None:
     in_cluster(check)
 
 
+def test_what_a_plugin_of_a_scheduler_keeps_is_told_as_its_metadata() -> None:
+    async def check(members: Members) -> None:
+        members.scheduler.task_metadata["ours"] = {"run": members.client.id}
+
+        assert {"run": members.client.id} == await members.client.scheduler.get_metadata(keys=["ours"], default={})
+        assert {} == await members.client.scheduler.get_metadata(keys=["theirs"], default={})
+        assert members.client.id in members.scheduler.clients
+
+    in_cluster(check)
+
+
 def test_a_client_tells_that_its_scheduler_has_gone() -> None:
     async def check(members: Members) -> None:
         assert members.client.status == "running"
