@@ -86,7 +86,8 @@ class Collection:
 
     `usage_error` is pytest's own message where it refused to start (unknown option, no such file). `isolation` is how
     slots start (`fork` or `interpreter`), `isolation_reason` why, where PulseQ has chosen so. `machine_wants` is what
-    the machine lacks without which nothing can be collected there, whatever the suite.
+    the machine lacks without which nothing can be collected there, whatever the suite. `ordered` is whether a hook of
+    the suite's or of a plug-in has moved items past those of other files, which then rely on their order.
     """
 
     items: tuple[CollectedItem, ...]
@@ -98,6 +99,7 @@ class Collection:
     isolation: str = "fork"
     isolation_reason: str | None = None
     machine_wants: str | None = None
+    ordered: bool = False
 
 
 class SessionResult(Struct, frozen=True):

@@ -38,6 +38,7 @@ def collection_of(message: Mapping[str, Any], *, isolation: str = "fork") -> Col
             for entry in message["verdicts"]
         ),
         deselected=message["deselected"],
+        ordered=message["ordered"],
         seconds=message["seconds"],
         warnings=_warnings(message.get("warnings")),
     )

@@ -22,6 +22,7 @@ class QueuedTest:
         group: what of the pack it shares fixtures with (a class of the file); its neighbours have the same.
         scope: what has to run on one slot, one after the other: all that wait of it in their pack travel together.
         collected: whether it is of a pytest session, whose items go in order where the fleet has one slot.
+        ordered: whether they do so on any number of slots, each of which goes forward alone: a hook has moved them.
     """
 
     key: tuple[str, str]
@@ -34,10 +35,11 @@ class QueuedTest:
     group: str | None = None
     scope: str | None = None
     collected: bool = False
+    ordered: bool = False
 
     def apart(self, avoid: frozenset[str]) -> QueuedTest:
         """The same test in its place, but by itself, and on none of these nodes if it can be."""
-        return replace(self, pack=None, scope=None, avoid=avoid)
+        return replace(self, pack=None, scope=None, avoid=avoid, ordered=False)
 
 
 @dataclass(frozen=True, slots=True)

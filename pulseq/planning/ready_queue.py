@@ -58,6 +58,9 @@ class ReadyQueue:
         """A test is ready to run."""
         group = self._classes.get(test.requirement_key) or self._open_class(test.requirement_key)
         group.add(test)
+        if test.ordered and not group.ordered:
+            group.ordered = True
+            self._keep_order()
 
     def node_joined(self, offer: NodeOffer) -> None:
         """A node is there, all of its slots free."""
@@ -194,7 +197,7 @@ class ReadyQueue:
 
     def _keep_order(self) -> None:
         for group in self._classes.values():
-            group.set_in_order(self.slots <= 1)
+            group.set_in_order(self.slots <= 1 or group.ordered)
 
     def _release(self, node_id: str) -> None:
         for group in self._classes.values():
@@ -220,8 +223,8 @@ class ReadyQueue:
     def _flows(self) -> bool:
         """Whether many short tests of known length wait."""
         waiting = self.waiting
-        # To the one slot that goes in the order of the suite nothing is sent that might overtake.
-        if waiting <= self.slots or self.slots == 1:
+        # To slots that go in the order of the suite nothing is sent that might overtake.
+        if waiting <= self.slots or self.slots == 1 or any(group.ordered for group in self._classes.values()):
             return False
         if not self._pace.known and self._total.unknown:
             return False

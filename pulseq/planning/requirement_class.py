@@ -139,6 +139,7 @@ class RequirementClass:
         own: what waits in this one.
         in_order: whether the items of a pytest session go in the order of their collection, whatever they take: on
             one slot no other order ends sooner, and this is the one that their authors know.
+        ordered: whether they do so because some of them rely on it, on any number of slots.
     """
 
     key: Hashable
@@ -151,6 +152,7 @@ class RequirementClass:
     nodes: int = 0
     own: Sum = field(default_factory=Sum)
     in_order: bool = False
+    ordered: bool = False
     _heap: list[Entry] = field(default_factory=list)
     _packs: dict[Hashable, Bundle] = field(default_factory=dict)
     _grown: dict[Bundle, None] = field(default_factory=dict)

@@ -168,6 +168,8 @@ async def _expand(
     dispatcher.ledger.tell(
         EntryCollected(entry.id, node_id, len(collection.items), collection.deselected, collection.warnings)
     )
+    if collection.ordered:
+        dispatcher.queue.keep_order(entry.id)
     collected = await asyncio.to_thread(items_of, entry, collection, node_id, prefix=not direct)
     tests = choice.among(collected)
     if tests is None:

@@ -91,6 +91,8 @@ class RunQueue:
         #: What nodes offered that took part and have left.
         self._gone: dict[str, Mapping[str, CapabilityValue]] = {}
         self._shared: dict[Hashable, Hashable] = {}
+        #: Entries whose items go in the order of their collection.
+        self._ordered: set[str] = set()
         self._sequence = 0
 
     def add(self, case: TestCase, *, alone: bool = False, avoid: frozenset[str] = frozenset()) -> None:
@@ -115,8 +117,17 @@ class RunQueue:
                 self._group_of(case),
                 scope,
                 collected=not alone and isinstance(case.body, PytestItemBody),
+                ordered=not alone and isinstance(case.body, PytestItemBody) and case.body.entry in self._ordered,
             )
         )
+
+    def keep_order(self, entry_id: str) -> None:
+        """Have the items of an entry, which are yet to be added, go in their order, on each slot forward alone.
+
+        Whole files that are asked for stay whole.
+        """
+        if self._granularity != "file":
+            self._ordered.add(entry_id)
 
     def add_again(self, test: QueuedTest) -> None:
         """A test that was picked waits again, where it stood."""

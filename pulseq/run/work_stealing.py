@@ -151,7 +151,9 @@ class WorkStealing:
         # What has not begun but has to stay runs before what can be had.
         left += sum(map(self._queue.seconds_of, dispatch.not_begun())) - sum(map(self._seconds_of, units))
         seconds = left + sum(map(self._seconds_of, units))
-        may = key not in self._asked and key not in self._not_before
+        # A slot that is idle may have gone past what stands in their order before its own last one.
+        ordered = any(unit[0].ordered for unit in units)
+        may = key not in self._asked and key not in self._not_before and not ordered
         return _SlotQueue(left, [(key, unit) for unit in units] if may else [], seconds)
 
     def _seconds_of(self, unit: tuple[QueuedTest, ...]) -> float:

@@ -26,8 +26,10 @@ def queued() -> MakeTest:
         avoid: frozenset[str] = frozenset(),
         scope: str | None = None,
         collected: bool = False,
+        ordered: bool = False,
     ) -> QueuedTest:
         pack = None if file is None and scope is None else ("entry", file or scope)
-        return QueuedTest((f"t{number}", ""), number, needs, priority, seconds, pack, avoid, None, scope, collected)
+        key, more = (f"t{number}", ""), (avoid, None, scope, collected, ordered)
+        return QueuedTest(key, number, needs, priority, seconds, pack, *more)
 
     return make

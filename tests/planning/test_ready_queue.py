@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Hashable, Mapping
 from itertools import islice
 
 import pytest
-from hypothesis import settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
@@ -488,6 +489,33 @@ def test_on_the_one_slot_of_a_fleet_items_go_in_the_order_of_their_collection(
             numbers += picked
             queue.slot_freed(node_id)
     assert numbers == order
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from([None, 0.01, 0.6, 3.0]), st.sampled_from("abc")), min_size=1, max_size=60),
+    st.lists(st.integers(1, 2), min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
+)
+def test_items_that_rely_on_their_order_go_forward_alone_on_each_node(
+    suite: list[tuple[float | None, str]], slots: list[int], chance: random.Random
+) -> None:
+    queue = make_queue(strategy=Strategy.LONGEST_FIRST)
+    for number, (seconds, file) in enumerate(suite):
+        pack = None if seconds is not None and seconds >= 1.0 else ("entry", file)
+        queue.add(
+            QueuedTest((f"t{number}", ""), number, "", Priority.MEDIUM, seconds, pack, collected=True, ordered=True)
+        )
+    for number, count in enumerate(slots):
+        queue.node_joined(offer(f"n{number}", count))
+    given: dict[str, list[int]] = {}
+    under_way: list[str] = []
+    while queue.waiting:
+        for pick in queue.picks():
+            given.setdefault(pick.node_id, []).extend(test.sequence for test in pick.tests)
+            under_way.append(pick.node_id)
+        queue.slot_freed(under_way.pop(chance.randrange(len(under_way))))
+    assert sorted(number for numbers in given.values() for number in numbers) == list(range(len(suite)))
+    assert all(numbers == sorted(numbers) for numbers in given.values())
 
 
 def waiting_for_slot(queued: MakeTest, *, slots: int, seconds: float, tests: int) -> ReadyQueue:

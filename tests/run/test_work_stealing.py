@@ -19,12 +19,16 @@ Asked = list[tuple[str, str, list[str]]]
 class Busy:
     """A run with a node `a` of one slot that has all its tests, and a node `b` that comes later."""
 
-    def __init__(self, count: int, *, seconds: float = 1.0, granularity: str = "auto", scopes: str = "") -> None:
+    def __init__(
+        self, count: int, *, seconds: float = 1.0, granularity: str = "auto", scopes: str = "", ordered: bool = False
+    ) -> None:
         self.asked: Asked = []
         self.in_flight = InFlight()
         self.ledger = Told().ledger()
         self.queue = RunQueue(FrameworkConfig(), granularity=granularity)
         self.stealing = WorkStealing(self.in_flight, self.queue, self._note)
+        if ordered:
+            self.queue.keep_order("unit")
         self.queue.node_joined("a", 1, {})
         self._seconds = seconds
         self._scopes = scopes
@@ -64,6 +68,19 @@ def short_run(**options: object) -> Busy:
         run.queue.slot_freed("a")
         run.send(*run.queue.picks())
     return run
+
+
+@pytest.mark.parametrize("ordered", [False, True])
+def test_what_relies_on_its_order_stays_where_it_is(ordered: bool) -> None:
+    run = short_run(ordered=ordered)
+    run.begin("t0")
+    run.queue.node_joined("b", 1, {})
+
+    run.stealing.look(0.0)
+    assert (run.asked == []) == ordered
+
+    run.stealing.take_back("a")  # the node is drained: somebody has to run them
+    assert run.asked
 
 
 def test_while_no_slot_is_idle_nobody_is_asked() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from itertools import groupby
 from typing import Any, Callable, Dict, Generator, List
 
 import pytest
@@ -43,6 +44,7 @@ class WorkerPlugin:
         self._reports: List[Any] = []
         self._warnings: List[Dict[str, str]] = []
         self._deselected = 0
+        self._files_were_moved = False
         self._started = time.monotonic()
         self._mode = "no"
         self._scheduler: Any = None
@@ -83,6 +85,12 @@ class WorkerPlugin:
         with rare_garbage_collection(), shared_rewriting(session, request["rewritten"], request["helpers"]):
             yield
         self._scheduler = scheduler_of(session.config, self._mode, self._given["workercount"])
+
+    @pytest.hookimpl(hookwrapper=True, tryfirst=True)
+    def pytest_collection_modifyitems(self, items: List[Any]) -> Generator[None, Any, None]:
+        before = _files_of(items)
+        yield
+        self._files_were_moved = not _is_part(_files_of(items), before)
 
     def pytest_collectreport(self, report: Any) -> None:
         if not report.passed:
@@ -129,6 +137,7 @@ class WorkerPlugin:
             ],
             "verdicts": [_verdict(report) for report in self._reports],
             "deselected": self._deselected,
+            "ordered": self._files_were_moved,
             "warnings": self._warnings,
             "seconds": time.monotonic() - self._started,
         }
@@ -138,6 +147,17 @@ class WorkerPlugin:
         error = outcome.excinfo[1] if outcome.excinfo else None
         if isinstance(error, pytest.UsageError):
             self.trouble.append("\n".join(str(argument) for argument in error.args))
+
+
+def _files_of(items: List[Any]) -> List[Any]:
+    """The files of items in their order, one as often as others stand between its items."""
+    return [path for path, _ in groupby(items, key=lambda item: item.location[0])]
+
+
+def _is_part(files: List[Any], before: List[Any]) -> bool:
+    """Whether these are the files of before in the same order, but for some that are missing now."""
+    remaining = iter(before)
+    return all(path in remaining for path in files)
 
 
 def _location(item: Any) -> str:

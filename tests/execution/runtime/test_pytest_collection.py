@@ -102,3 +102,21 @@ def test_an_item_that_is_there_twice_has_two_names(suite: Any) -> None:
     run = suite(FINE).run(targets=("test_a.py", "test_a.py"), args=("--keep-duplicates",))
     names = [item.nodeid for item in run.collection.items]
     assert len(set(names)) == len(names) == len(run.results)
+
+
+@pytest.mark.parametrize(
+    ("hook", "ordered"),
+    [
+        ("", False),
+        ("items[:] = [item for item in items if 'b' not in item.name]", False),
+        ("items.sort(key=lambda item: item.name)", True),
+        ("items.reverse()", True),
+        ("items[:] = items[1::-1] + items[2:]", False),  # within a file, whose order is kept anyway
+    ],
+)
+def test_a_hook_that_moves_items_past_those_of_other_files_wants_their_order(
+    hook: str, ordered: bool, suite: Any
+) -> None:
+    files = {f"test_{name}.py": "def test_a(): pass\ndef test_b(): pass\n" for name in "xy"}
+    conftest = f"def pytest_collection_modifyitems(items):\n    {hook or 'pass'}\n"
+    assert suite({**files, "conftest.py": conftest}).run().collection.ordered == ordered
