@@ -88,9 +88,10 @@ def test_an_attempt_of_a_plug_in_has_its_own_words_and_times() -> None:
 
 
 def test_a_collection_has_its_warnings() -> None:
-    message = {"items": [], "verdicts": [], "deselected": 4, "seconds": 1.0}
+    message = {"items": [], "verdicts": [], "deselected": 4, "ordered": True, "seconds": 1.0}
     warned = collection_of(message | {"warnings": [WARNING | {"when": "collect"}]})
     assert collection_of(message).warnings == ()
+    assert collection_of(message).ordered
     assert warned.warnings == (PytestWarning("DeprecationWarning", "old", "t.py:3", "collect"),)
 
 
