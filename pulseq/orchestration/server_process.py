@@ -22,7 +22,7 @@ from pulseq.orchestration.api_auth import SERVERS_VARIABLE
 from pulseq.orchestration.server_database import copy_empty, is_up_to_date, prepare_database, template_path
 from pulseq.orchestration.server_doors import LOOPBACK_NAMES, Doors, origins_of
 from pulseq.ownership import close_to_others, make_own_directory, open_own
-from pulseq.processes.child import has_been_told, read_configuration, tell_owner, watch_lifeline
+from pulseq.processes.child import has_been_told, leave_with_owner, read_configuration, tell_owner, watch_lifeline
 from pulseq.processes.loading import loading_much
 
 #: The prefixes of all that a run asks its server for.
@@ -187,6 +187,7 @@ def serve(configuration: dict[str, Any]) -> None:
 
 def main() -> None:
     if not has_been_told():
+        leave_with_owner()
         load()  # what it is to be is told meanwhile, or that nobody wants it
     configuration = read_configuration()
     os.dup2(open_own(Path(configuration["log"])), 2)

@@ -39,6 +39,18 @@ def has_been_told() -> bool:
     return bool(select.select([0], [], [], 0)[0])
 
 
+def leave_with_owner() -> None:
+    """From here on leave at once when the owner has gone, also before it has said what this process is to be."""
+
+    def watch() -> None:
+        poll = select.poll()
+        poll.register(0, select.POLLRDHUP)
+        poll.poll()
+        os._exit(0)
+
+    threading.Thread(target=watch, name="pulseq-owner", daemon=True).start()
+
+
 def _hear_nothing(_number: int, _frame: object) -> None:
     """Take no notice of a signal."""
 

@@ -79,6 +79,21 @@ def test_what_nobody_takes_is_ended_and_has_left_nothing(home: Path) -> None:
     assert take_loading() is None
 
 
+@pytest.mark.processes
+def test_what_loads_does_not_go_on_when_its_owner_has_gone(home: Path) -> None:
+    load_early(RUN, home)
+    loading = take_loading()
+    assert loading is not None
+    while psutil.Process(loading.pid).cpu_times().user < 0.3:  # it is at it
+        pass
+    loading.line.close()
+    loading.listener.close()
+    _, status, used = os.wait4(loading.pid, 0)
+
+    assert 0 == os.waitstatus_to_exitcode(status)
+    assert used.ru_utime < 1.0  # to load all of it takes more
+
+
 @pytest.mark.system
 def test_a_run_s_server_is_the_one_that_has_begun_to_load(home: Path) -> None:
     async def start() -> tuple[int, str]:

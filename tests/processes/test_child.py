@@ -12,7 +12,7 @@ from pulseq.execution.runtime import wire
 
 HEAD = """
 import select, threading
-from pulseq.processes.child import has_been_told, read_configuration, tell_owner, watch_lifeline
+from pulseq.processes.child import has_been_told, leave_with_owner, read_configuration, tell_owner, watch_lifeline
 """
 
 
@@ -86,4 +86,20 @@ def test_a_child_knows_whether_it_has_been_told() -> None:
     with child("select.select([0], [], []); tell_owner({'told': has_been_told()})") as (process, line):
         line.sendall(NOTHING)
         assert {"told": True} == wire.receive(line)
+        assert process.wait() == 0
+
+
+def test_a_child_that_has_not_been_told_leaves_with_its_owner() -> None:
+    with child("leave_with_owner(); tell_owner({}); threading.Event().wait()") as (process, line):
+        assert {} == wire.receive(line)
+        line.close()
+        assert process.wait() == 0
+
+
+def test_one_that_has_been_told_goes_on_until_then() -> None:
+    source = "leave_with_owner(); read_configuration(); tell_owner({'here': 1}); threading.Event().wait()"
+    with child(source) as (process, line):
+        line.sendall(NOTHING)
+        assert {"here": 1} == wire.receive(line)
+        line.close()
         assert process.wait() == 0
