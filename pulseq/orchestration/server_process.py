@@ -69,7 +69,8 @@ def make_nothing_twice(configuration: Any, settings: Any) -> None:
     told apart by. A release that does this elsewhere is only slower.
 
     Args:
-        configuration: the module that makes loggers; `settings`: the class of Prefect's settings.
+        configuration: the module that makes loggers.
+        settings: the class of Prefect's settings.
     """
     configuration.setup_logging = lambda: configuration.PROCESS_LOGGING_CONFIG
     settings.hash_key = lambda _: "the one that there is"
@@ -152,7 +153,6 @@ def serve(configuration: dict[str, Any]) -> None:
 
         refresh_global_settings_context()
 
-    load()
     with loading_much():
         import uvicorn
         from prefect.logging import configuration as logging_configuration
@@ -188,7 +188,8 @@ def serve(configuration: dict[str, Any]) -> None:
 def main() -> None:
     if not has_been_told():
         leave_with_owner()
-        load()  # what it is to be is told meanwhile, or that nobody wants it
+        with contextlib.suppress(Exception):  # it fails again, and is told of, once there is a log
+            load()  # what it is to be is told meanwhile, or that nobody wants it
     configuration = read_configuration()
     os.dup2(open_own(Path(configuration["log"])), 2)
     watch_lifeline(lambda: None)

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from pulseq.errors import InfrastructureError
 from pulseq.orchestration.api_server import EmbeddedServer
 from pulseq.orchestration.early_server import end_loading, load_early, take_loading
 
@@ -92,6 +93,24 @@ def test_what_loads_does_not_go_on_when_its_owner_has_gone(home: Path) -> None:
 
     assert 0 == os.waitstatus_to_exitcode(status)
     assert used.ru_utime < 1.0  # to load all of it takes more
+
+
+@pytest.mark.processes
+def test_what_cannot_be_loaded_is_told_in_the_log(home: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "uvicorn.py").write_text("raise RuntimeError('no server today')\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+
+    async def start() -> None:
+        server = await EmbeddedServer.start(state_directory=home, run_directory=home / "run")
+        try:
+            await server.ready()
+        finally:
+            await server.stop()
+
+    load_early(RUN, home)
+
+    with pytest.raises(InfrastructureError, match="no server today"):
+        asyncio.run(start())
 
 
 @pytest.mark.system
