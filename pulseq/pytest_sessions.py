@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from msgspec import Struct
 
@@ -48,6 +49,18 @@ class PytestOrder(Struct, frozen=True):
     @property
     def key(self) -> Key:
         return (self.test_id, self.variant)
+
+
+class Following(NamedTuple):
+    """What a slot goes on with after a batch of items.
+
+    Attributes:
+        order: the item that begins next; None where none is known.
+        more: whether items of the session may come to this slot later, though none is known.
+    """
+
+    order: PytestOrder | None = None
+    more: bool = False
 
 
 def name_pack(nodeids: Sequence[str]) -> str:

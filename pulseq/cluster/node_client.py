@@ -118,9 +118,12 @@ class NodeClient:
         """End the bodies of a run on these nodes; their attempts say `cancelled`."""
         await self._ask(addresses, Order(run_id, CancelRun()))
 
-    async def finish_sessions(self, run_id: str, addresses: list[str]) -> None:
-        """Tear down what idle pytest sessions of a run keep open."""
-        await self._ask(addresses, Order(run_id, FinishSessions()))
+    async def finish_sessions(self, run_id: str, addresses: list[str]) -> Mapping[str, int]:
+        """Tear down what idle pytest sessions of a run keep open; how many reports each node has sent by then."""
+        answers = await self._ask(addresses, Order(run_id, FinishSessions()))
+        kind: Any = int | None
+        told = {address: decode(answer, kind) for address, answer in answers.items() if isinstance(answer, bytes)}
+        return {address: reports for address, reports in told.items() if reports is not None}
 
     async def collect(self, run_id: str, address: str, spec: PytestSpec) -> Collection:
         """Have one node collect a pytest session.
@@ -155,13 +158,9 @@ class NodeClient:
         """
         await self._tell(address, Order(run_id, GiveBackTests(key, frozenset(tests))))
 
-    async def no_next(self, run_id: str, address: str, key: str, coming: str | None) -> None:
-        """Tell a node that nothing is sent to follow a dispatch on its slot, where it asked that.
-
-        Args:
-            coming: a dispatch for any slot that it had not got then.
-        """
-        await self._tell(address, Order(run_id, NoNext(key, coming)))
+    async def no_next(self, run_id: str, address: str, answer: NoNext) -> None:
+        """Tell a node that nothing is sent to follow a dispatch on its slot, where it asked that."""
+        await self._tell(address, Order(run_id, answer))
 
     def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> None:
         """Submit a dispatch to the node at `address`, and to no other.

@@ -14,20 +14,22 @@ from pulseq.execution.runtime import wire
 from pulseq.execution.runtime.body_environment import remove_tree
 from pulseq.models import AttemptResult, Reason
 from pulseq.processes.message_line import LineClosedError, MessageLine
-from pulseq.pytest_sessions import PytestOrder
+from pulseq.pytest_sessions import Following, PytestOrder
 
 #: How long a process that was told to end may take; it answers at once unless the machine is choking.
 END_SECONDS = 5.0
 
 
 #: Tells what a slot goes on with after a batch.
-AskNext = Callable[[], Awaitable[PytestOrder | None]]
+AskNext = Callable[[], Awaitable[Following]]
 #: The orders that were taken back.
 GivenBack = asyncio.Future[tuple[PytestOrder, ...]]
 
 
 #: Takes the directory with what an attempt left.
 OnLeft = Callable[[AttemptResult, str], None]
+#: Takes a result that was delivered before, and the directory with what has been left since.
+OnLate = Callable[[AttemptResult, str | None], None]
 
 
 def nothing_left(result: AttemptResult, place: str) -> None:
@@ -35,9 +37,9 @@ def nothing_left(result: AttemptResult, place: str) -> None:
     remove_tree(place)
 
 
-async def nothing_next() -> PytestOrder | None:
-    """The answer where a batch is followed by nothing that is known."""
-    return None
+async def nothing_next() -> Following:
+    """The answer where a batch is followed by nothing."""
+    return Following()
 
 
 @dataclass(eq=False)
@@ -128,7 +130,7 @@ class KeeperLine:
         self.collected: asyncio.Future[wire.Message] = asyncio.get_running_loop().create_future()
         self._asking: asyncio.Task[None] | None = None
 
-    def listen(self, node_id: str, on_late: Callable[[AttemptResult], None]) -> None:
+    def listen(self, node_id: str, on_late: OnLate) -> None:
         """Begin to hear it, in a task of its own."""
         self._node_id = node_id
         self._on_late = on_late
@@ -158,14 +160,16 @@ class KeeperLine:
             await self._line.send({"op": "warm"})
 
     async def _answer_next(self, batch: OrderBatch) -> None:
+        following = Following()
         try:
-            self.promised = await batch.ask_next()
+            following = await batch.ask_next()
         except Exception as error:  # noqa: BLE001 as for callbacks
             if not batch.done.done():
                 batch.done.set_exception(error)
+        self.promised = following.order
         name = None if self.promised is None else self.promised.nodeid
         with contextlib.suppress(LineClosedError):
-            await self._line.send({"op": "next", "name": name})
+            await self._line.send({"op": "next", "name": name, "more": following.more})
 
     async def take_back(self, batch: OrderBatch, wanted: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
         """Take back those of these orders, the last ones of a batch, that have not begun; they are not run here."""
@@ -220,7 +224,7 @@ class KeeperLine:
             if message["op"] == "late":
                 if self._last is not None:
                     self._last = late_result(self._last, message)
-                    self._on_late(self._last)
+                    self._on_late(self._last, message.get("left"))
             elif message["op"] in ("collected", "refused"):
                 if not self.collected.done():
                     self.collected.set_result(message)

@@ -167,7 +167,10 @@ def unmeasured_result(order: PytestOrder, node_id: str, reason: Reason, error: s
 
 
 def late_result(last: AttemptResult, message: Mapping[str, Any]) -> AttemptResult:
-    """The same attempt again, after the teardown of a wider fixture failed; a failure of its own stays one."""
+    """The same attempt again, after the teardown of a wider fixture; a failure of its own stays one."""
+    last = replace(last, warnings=(*last.warnings, *message["warnings"]))
+    if message["error"] is None:
+        return last
     own = last.status is Status.FAILED
     return replace(
         last,

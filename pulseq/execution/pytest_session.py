@@ -16,6 +16,7 @@ from pulseq.execution.executor import find_python
 from pulseq.execution.pytest_lines import (
     AskNext,
     KeeperLine,
+    OnLate,
     OnLeft,
     OrderBatch,
     file_of,
@@ -34,10 +35,13 @@ from pulseq.pytest_sessions import Collection, PytestOrder, PytestSpec, SessionR
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0
+#: How long a runner may take to tear down what it holds: browsers, databases, containers.
+TEARDOWN_SECONDS = 300.0
 
 
-def _ignore_late(result: AttemptResult) -> None:
-    return None
+def _ignore_late(result: AttemptResult, left: str | None) -> None:
+    if left is not None:
+        nothing_left(result, left)
 
 
 class PytestSession:
@@ -49,8 +53,8 @@ class PytestSession:
         temp_root: directory for the private temporary directories of the runners.
         slots: how many batches run at the same time.
         default_python: the interpreter of a spec that names none, written as a test would.
-        on_late: called with a result that replaces one that was delivered: the teardown of
-            a fixture that is wider than one item failed after its last test.
+        on_late: called with a result that replaces one that was delivered: the teardown of a fixture that is wider
+            than one item failed after its last test, or left artifacts, whose directory is the caller's from then on.
         first_worker: the number of the first runner's worker id (gw0, gw1, ...); nodes that share a
             machine want different ones, since suites name databases and ports after them.
         shared: a directory, in one that exists, where nodes of this machine share what they collect; None
@@ -69,7 +73,7 @@ class PytestSession:
         temp_root: Path,
         slots: int,
         default_python: str = sys.executable,
-        on_late: Callable[[AttemptResult], None] = _ignore_late,
+        on_late: OnLate = _ignore_late,
         first_worker: int = 0,
         shared: Path | None = None,
         machine_slots: int | None = None,
@@ -131,7 +135,8 @@ class PytestSession:
             on_left: called, just before `on_result`, with a result and the directory with the artifacts of its item,
                 which is the caller's from then on.
             ask_next: tells, when only the last of these has not begun, what its slot goes on with: the first order of
-                a later call; None for something else. pytest is told so, and keeps up what the two share.
+                a later call, so that pytest keeps up what the two share. Where it is not known, but some may come, the
+                session's own fixtures stay, until `finish`.
 
         Returns:
             the orders that a `stop` kept from starting; all others had their result, or were given back.
@@ -193,7 +198,7 @@ class PytestSession:
                 batch.stopped = True
                 await keeper.stop(reason)
 
-    async def finish(self, seconds: float = 60.0) -> SessionResult | None:
+    async def finish(self, seconds: float = TEARDOWN_SECONDS) -> SessionResult | None:
         """End the session: runners tear down what they hold, then its controller has the last word.
 
         Args:
@@ -348,7 +353,7 @@ class PytestSession:
         finally:
             del self._busy[keeper]
             if fresh or keeper.dead or keeper.zygote is not self._zygote:
-                await self._retire(keeper, 60.0)
+                await self._retire(keeper, TEARDOWN_SECONDS)
             else:
                 self._idle.append(keeper)
 

@@ -188,7 +188,7 @@ class NodeAgent:
         asked = decode(order, Order)
         return encode(await self._do(asked.run_id, asked))
 
-    async def _do(self, run_id: str, asked: Order) -> Collection | bytes | Lacking | Done | None:
+    async def _do(self, run_id: str, asked: Order) -> Collection | bytes | Lacking | Done | int | None:
         match asked.message:
             case BeginRun() as begin:
                 await self._begin_run(run_id, begin)
@@ -212,6 +212,9 @@ class NodeAgent:
             case FetchArtifact(sha256, offset, length):
                 run = self._runs.get(run_id)
                 return await run.read_artifact(sha256, offset, length) if run else None
+            case FinishSessions():
+                run = self._runs.get(run_id)
+                return await run.finish_sessions() if run else None
             case LeaveRun():
                 await self._leave_run(run_id)
             case message if run := self._runs.get(run_id):  # a node that has just come knows of no such run
@@ -256,7 +259,7 @@ class NodeAgent:
     async def leave_runs(self) -> None:
         """Tear down what idle pytest sessions keep open, tell all that is to be told, and forget all runs."""
         for run_id, run in list(self._runs.items()):
-            await run.do(FinishSessions())
+            await run.finish_sessions()
             await self._leave_run(run_id)
 
     async def close(self) -> None:

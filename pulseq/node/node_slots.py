@@ -13,8 +13,9 @@ from msgspec.structs import replace
 
 from pulseq.background import Background
 from pulseq.models import Key
+from pulseq.protocol.to_node import NoNext
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work, pack_name
-from pulseq.pytest_sessions import PytestOrder, PytestSpec
+from pulseq.pytest_sessions import Following, PytestOrder, PytestSpec
 
 #: What a dispatch counts at least: its way through the node is no less than that.
 _LEAST_SECONDS = 0.005
@@ -276,6 +277,7 @@ class _Question:
     answered: asyncio.Future[None]
     arrived: set[str] = field(default_factory=set)
     waits_for: str | None = None
+    more: bool = True
 
 
 class NextItems:
@@ -285,11 +287,12 @@ class NextItems:
 
     Args:
         slots: those of the node.
-        ask: sends the question about a dispatch; its answer is a dispatch that came, or that there is none.
+        ask: sends the question about a dispatch, and whether its slot is taken; its answer is a dispatch that came,
+            or that there is none.
     """
 
     def __init__(
-        self, slots: NodeSlots, ask: Callable[[str], None], patience_seconds: float = PATIENCE_SECONDS
+        self, slots: NodeSlots, ask: Callable[[str, bool], None], patience_seconds: float = PATIENCE_SECONDS
     ) -> None:
         self._slots = slots
         self._ask = ask
@@ -297,15 +300,21 @@ class NextItems:
         self._asked: dict[str, _Question] = {}
         self._given_up = False
 
-    async def find(self, key: str, place: Place, spec: PytestSpec) -> PytestOrder | None:
+    async def find(self, key: str, place: Place, spec: PytestSpec) -> Following:
         """The item of this session that the slot of a dispatch runs after what it has begun, which is then a promise.
 
         None where it goes on with something else, or where nothing is known. To ask again is to hear the same.
         """
+        order = self._promise(place, spec)
+        if order is not None or self._given_up:
+            return Following(order)
+        taken = place.under_way.has_more or self._slots.next_after(place) is not None
+        more = await self._ask_driver(key, taken)
+        return Following(self._promise(place, spec), more)
+
+    def _promise(self, place: Place, spec: PytestSpec) -> PytestOrder | None:
         if place.under_way.has_more:
             return place.under_way.promise_first(spec)
-        if self._slots.next_after(place) is None:
-            await self._ask_driver(key)
         heir = self._slots.next_after(place)
         if heir is None or self._given_up or not place.has_slot:
             return None
@@ -321,15 +330,16 @@ class NextItems:
             if asked == after or question.waits_for == key:
                 self.forget(asked)
 
-    def note_decline(self, key: str, coming: str | None) -> None:
-        """The driver sends nothing to follow a dispatch; `coming`, for any slot, was on its way when it was asked."""
-        question = self._asked.get(key)
+    def note_decline(self, answer: NoNext) -> None:
+        """The driver sends nothing to follow a dispatch."""
+        question = self._asked.get(answer.key)
         if question is None:
             return
-        if coming is None or coming in question.arrived:
-            self.forget(key)
+        question.more = answer.more
+        if answer.coming is None or answer.coming in question.arrived:
+            self.forget(answer.key)
         else:
-            question.waits_for = coming
+            question.waits_for = answer.coming
 
     def forget(self, key: str) -> None:
         """Nothing more is to be heard about a dispatch."""
@@ -343,10 +353,11 @@ class NextItems:
         for key in list(self._asked):
             self.forget(key)
 
-    async def _ask_driver(self, key: str) -> None:
-        if self._given_up:
-            return
+    async def _ask_driver(self, key: str, taken: bool) -> bool:
+        """Whether more of the session may come, once there is an answer; without one it may."""
         if key not in self._asked:
             self._asked[key] = _Question(asyncio.get_running_loop().create_future())
-            self._ask(key)
-        await asyncio.wait({self._asked[key].answered}, timeout=self._patience_seconds)
+            self._ask(key, taken)
+        question = self._asked[key]
+        await asyncio.wait({question.answered}, timeout=self._patience_seconds)
+        return question.more and not self._given_up

@@ -40,7 +40,6 @@ from pulseq.protocol.from_node import (
 from pulseq.protocol.to_node import (
     CancelRun,
     DropArtifacts,
-    FinishSessions,
     GiveBackTests,
     NoNext,
 )
@@ -93,7 +92,8 @@ class RunOnNode:
         self._next_items = NextItems(agent.node_slots, self._ask_next)
         #: Asked back of dispatches that have not come yet.
         self._not_to_run: dict[str, frozenset[Key]] = {}
-        self._outbox: Outbox[NodeMessage] = Outbox(lambda messages: agent.send(run_id, messages))
+        self._outbox: Outbox[NodeMessage] = Outbox(self._send)
+        self._reports = 0
         #: Attempts that plug-ins have made in a task run, by its id.
         self._reruns: dict[str, Counter[Key]] = {}
         self._memory = MachineMemory()
@@ -117,15 +117,13 @@ class RunOnNode:
         """Get ready for dispatches; returns when that is done, also by another call."""
         await self._task_runs.open()
 
-    async def do(self, message: GiveBackTests | NoNext | FinishSessions | DropArtifacts | CancelRun) -> None:
+    async def do(self, message: GiveBackTests | NoNext | DropArtifacts | CancelRun) -> None:
         """Do what the driver asks of a run that is under way."""
         match message:
             case GiveBackTests():
                 await self.give_back(message.key, message.tests)
             case NoNext():
-                self._next_items.note_decline(message.key, message.coming)
-            case FinishSessions():
-                await self.finish_sessions()
+                self._next_items.note_decline(message)
             case DropArtifacts(sha256s):
                 await self._ends.kept.drop(sha256s)
             case CancelRun():
@@ -176,8 +174,8 @@ class RunOnNode:
         """How many are being run."""
         return sum(place.has_slot for place in self._places.values())
 
-    def _ask_next(self, key: str) -> None:
-        self.tell(NextAsked(key, frozenset(self._places)))
+    def _ask_next(self, key: str, taken: bool) -> None:
+        self.tell(NextAsked(key, frozenset(self._places), taken))
         self._outbox.flush()
 
     async def give_back(self, key: str, tests: frozenset[Key]) -> None:
@@ -292,7 +290,7 @@ class RunOnNode:
                 node_id=self._agent.node_id,
                 temp_root=self._agent.temp_root,
                 slots=self._agent.slots,
-                on_late=lambda result: self._ends.tell_item(result, spec.artifacts),
+                on_late=lambda result, left: self._ends.tell_item(result, spec.artifacts, left),
                 first_worker=self._agent.first_worker,
                 shared=self._agent.shared,
                 machine_slots=self._agent.machine_slots,
@@ -317,15 +315,17 @@ class RunOnNode:
         """See `KeptArtifacts.are_awaited`."""
         return self._ends.kept.are_awaited(within_seconds)
 
-    async def finish_sessions(self) -> None:
-        """End the pytest sessions, and tell what came of it."""
+    async def finish_sessions(self) -> int:
+        """End the pytest sessions, and tell what came of it; how many reports the driver was sent until then."""
         sessions = list(self._sessions.items())
         for (spec, _), result in zip(
             sessions, await asyncio.gather(*(session.finish() for _, session in sessions)), strict=True
         ):
             if result is not None:
                 self.tell(SessionEnd(spec.entry, result))
+        await self._ends.settle()
         self._outbox.flush()
+        return self._reports
 
     async def cancel(self) -> None:
         """End every body of this run on this node; each attempt says `cancelled`."""
@@ -348,6 +348,10 @@ class RunOnNode:
             yield
         finally:
             self._stoppers.discard(stop)
+
+    def _send(self, messages: list[NodeMessage]) -> None:
+        self._reports += 1
+        self._agent.send(self.run_id, messages)
 
     async def _see_told(self) -> None:
         """Until the driver knows what it was told, whatever becomes of this process now."""

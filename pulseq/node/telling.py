@@ -160,9 +160,9 @@ class AttemptEnds:
         task = self._looking[result.key] = self._background.start(looking, f"looking at what {result.test_id} left")
         task.add_done_callback(lambda done: self._forget(result.key, done))
 
-    async def settle(self, tests: Iterable[Key]) -> None:
-        """Until all is told of these items."""
-        if looking := {task for key in tests if (task := self._looking.get(key))}:
+    async def settle(self, tests: Iterable[Key] | None = None) -> None:
+        """Until all is told of these items, or of all."""
+        if looking := {task for key in tests or [*self._looking] if (task := self._looking.get(key))}:
             await asyncio.wait(looking)
 
     async def close(self) -> None:

@@ -71,11 +71,13 @@ class MachineLacks(Struct, frozen=True, tag="machine_lacks"):
 class NextAsked(Struct, frozen=True, tag="next_asked"):
     """What is the slot of this dispatch to do after it? `held` are the dispatches that the node has.
 
-    The answer is a dispatch `after` this one, or `NoNext`.
+    The answer is a dispatch `after` this one, or `NoNext`; that alone where the slot is `taken`, by another session or
+    by something that is no pytest item.
     """
 
     key: str
     held: frozenset[str]
+    taken: bool = False
 
 
 class NodeFailed(Struct, frozen=True, tag="node_failed"):

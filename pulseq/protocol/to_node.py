@@ -93,14 +93,16 @@ class NoNext(Struct, frozen=True, tag="no_next"):
     """Nothing is sent to follow a dispatch: the answer to a `NextAsked`.
 
     `coming` is a dispatch for any slot of the node that it had not got when it asked: that may be what follows.
+    `more` says that items of the session may come to that slot later, as when another slot gives some back.
     """
 
     key: str
     coming: str | None = None
+    more: bool = False
 
 
 class FinishSessions(Struct, frozen=True, tag="finish_sessions"):
-    """Tear down the pytest sessions of the run, which are idle."""
+    """Tear down the pytest sessions of the run, which are idle; the answer is how many reports were sent until then."""
 
 
 class FetchArtifact(Struct, frozen=True, tag="fetch_artifact"):

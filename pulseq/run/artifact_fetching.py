@@ -83,6 +83,8 @@ class ArtifactFetching:
     background: Background = field(default_factory=Background)
     _from: dict[str, _FromNode] = field(default_factory=dict)
     _free: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_IN_ALL))
+    #: What has been told of, by test and attempt.
+    _kept: dict[tuple[Key, int], tuple[Artifact, ...]] = field(default_factory=dict)
     #: Contents on their way, of which others wait for the end.
     _coming: dict[str, asyncio.Event] = field(default_factory=dict)
     _used: int = 0
@@ -191,7 +193,12 @@ class ArtifactFetching:
         for file in parcel.files:
             self._files_left -= 1
             self._bytes_left -= file.bytes
-        self.tell(ArtifactsKept(*parcel.test, parcel.attempt, parcel.node.id, tuple(artifacts)))
+        # A fixture of wider scope may have left more after its last test: the latest event has all.
+        earlier = self._kept.get((parcel.test, parcel.attempt), ())
+        names = {artifact.name for artifact in artifacts}
+        all_of_it = (*(artifact for artifact in earlier if artifact.name not in names), *artifacts)
+        self._kept[parcel.test, parcel.attempt] = all_of_it
+        self.tell(ArtifactsKept(*parcel.test, parcel.attempt, parcel.node.id, all_of_it))
         if self._is_there(parcel.node) and self._given_up is None:
             sha256s = {file.sha256 for file in parcel.files}
             dropping = self.client.drop_artifacts(self.run_id, parcel.node.address, sha256s)

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -34,6 +34,7 @@ from pulseq.protocol.from_node import (
     TaskRunState,
     TestsGivenBack,
 )
+from pulseq.protocol.to_node import NoNext
 from pulseq.pytest_sessions import PytestSpec
 from pulseq.run.callers_variables import CallersVariables
 from pulseq.run.command_cases import CommandCases
@@ -48,6 +49,9 @@ from pulseq.run.shipping import Shipping
 from pulseq.run.work_stealing import WorkStealing
 
 logger = logging.getLogger("pulseq.dispatch")
+
+#: What a node has told reaches its driver in a moment, unless it was lost with a connection.
+HEAR_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -122,11 +126,9 @@ class Dispatcher:
             asking = self.runner.ask_back(self.run_id, node.address, key, tests)
             self.background.start(asking, f"asking node {node_id} for tests")
 
-    def _decline(self, key: str, node_id: str, coming: str | None) -> None:
+    def _decline(self, node_id: str, answer: NoNext) -> None:
         if node := self.cluster.nodes.get(node_id):
-            self.background.start(
-                self.runner.no_next(self.run_id, node.address, key, coming), f"answering node {node_id}"
-            )
+            self.background.start(self.runner.no_next(self.run_id, node.address, answer), f"answering node {node_id}")
 
     def accept(self, case: TestCase) -> None:
         """Plan a test and queue it."""
@@ -265,6 +267,20 @@ class Dispatcher:
         except Exception as error:  # noqa: BLE001 - Dask would log it and go on; the run would wait for ever
             self._error = error
         self._changed.set()
+
+    async def hear(self, reports: Mapping[str, int]) -> None:
+        """Until so many reports of nodes, given by their addresses, have come; what takes too long is not waited for.
+
+        They come by another way than answers do.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HEAR_SECONDS):
+                while any(self._is_behind(node, reports) for node in self.cluster.nodes.values()):
+                    self._changed.clear()
+                    await self._changed.wait()
+
+    def _is_behind(self, node: LiveNode, reports: Mapping[str, int]) -> bool:
+        return self._incoming.reports[node.address] < reports.get(node.address, 0)
 
     def give_up(self, node: LiveNode, why: str) -> None:
         """A node is there and cannot be relied on: it is lost to the run, which has it end what it runs."""

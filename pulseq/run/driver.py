@@ -243,7 +243,7 @@ class Driver:
         addresses = [node.address for node in self.cluster.nodes.values()]
         with contextlib.suppress(OSError, TimeoutError):
             async with asyncio.timeout(None if self._stopper.code is None else STOP_PATIENCE_SECONDS):
-                await self.runner.finish_sessions(self.options.run_id, addresses)
+                await self.dispatcher.hear(await self.runner.finish_sessions(self.options.run_id, addresses))
                 await self._bring_artifacts_home()
                 # What they hold for Prefect they go on to tell; who stops a run shall not wait for that.
                 async with asyncio.timeout(None if self._stopper.code is None else LEAVE_SECONDS):

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -52,6 +53,8 @@ class Incoming:
     tell: Callable[[Event], None]
     give_up: Callable[[LiveNode, str], None]
     blotter: Blotter | None = None
+    #: How many have come, by the address of their node.
+    reports: Counter[str] = field(default_factory=Counter)
     #: Nodes that have told a number which cannot be.
     _implausible: set[str] = field(default_factory=set)
 
@@ -70,6 +73,7 @@ class Incoming:
         if node is None:
             logger.debug("node %s was taken for lost before it said this", report.node_id)
             return
+        self.reports[node.address] += 1
         for message in report.messages:
             if self.cluster.nodes.get(node.id) is not node:
                 return  # given up for the one before

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from enum import Enum
 
@@ -93,6 +94,8 @@ class Ledger:
     on_told: Callable[[Event], None] = lambda event: None
     #: Monotonic seconds: before that no test could have started, however long the servers took.
     _flow_began: float | None = None
+    #: Pytest items of which no attempt has ended, of each entry.
+    _untried: dict[str, set[Key]] = field(default_factory=dict)
 
     def tell(self, event: Event) -> None:
         """An event is true from now on."""
@@ -103,6 +106,10 @@ class Ledger:
     def open(self) -> int:
         """Tests without a verdict."""
         return self.record.open
+
+    def untried_items(self, entry: str) -> AbstractSet[Key]:
+        """The pytest items of an entry of which no attempt has ended: what is tried again gets a runner of its own."""
+        return self._untried.get(entry, frozenset())
 
     @property
     def failures(self) -> int:
@@ -133,6 +140,8 @@ class Ledger:
         test = self.record.tests.get(case.key)  # a run that is left at once takes in nothing more
         if test is not None:
             test.case = case
+            if isinstance(case.body, PytestItemBody):
+                self._untried.setdefault(case.body.entry, set()).add(case.key)
         return test is not None
 
     def expand(self, key: Key, count: int) -> None:
@@ -151,6 +160,9 @@ class Ledger:
     def with_queue_time(self, result: AttemptResult) -> AttemptResult:
         """A result that has just come, with the time that its test waited."""
         test = self.record.tests.get(result.key)
+        if test is not None and test.closed is not None:
+            known = test.attempts.get(result.attempt)
+            return result if known is None else replace(result, queue_seconds=known.queue_seconds)
         ready = test.ready_at if test is not None else None
         if test is not None:
             test.ready_at = None
@@ -191,6 +203,7 @@ class Ledger:
             return Next.NOTHING
         task_run = test.begun.task_run if test.begun is not None else None
         self.tell(AttemptFinished(result))
+        self._note_tried(test)
         if result.rerun:
             self.tell(AttemptStarted(*result.key, result.attempt + 1, result.node_id, task_run))
             return Next.UNDER_WAY
@@ -263,6 +276,7 @@ class Ledger:
         if not was_told:
             self.tell(AttemptStarted(*test.key, attempt, node_id, None))
         self.tell(AttemptFinished(result))
+        self._note_tried(test)
 
     def _close_culprit(self, test: TestRecord, node_id: str, why: str) -> None:
         text = f"{test.losses} nodes were lost while this test ran on them; it is probably what kills them ({why})"
@@ -273,6 +287,10 @@ class Ledger:
         test = self.test(key)
         if test.closed is None:
             self._close(test, Status.ERROR, reason, test.last_attempt, node_id, error)
+
+    def _note_tried(self, test: TestRecord) -> None:
+        if test.case is not None and isinstance(test.case.body, PytestItemBody):
+            self._untried[test.case.body.entry].discard(test.key)
 
     def open_keys(self) -> list[Key]:
         """The tests without a verdict, in the order of their planning."""
@@ -295,6 +313,7 @@ class Ledger:
         error: str | None,
     ) -> None:
         test.sent = None
+        self._note_tried(test)
         flaky = status is Status.PASSED and test.has_failed
         self.tell(TestClosed(*test.key, status, reason, flaky, attempts, node_id, error))
 
@@ -303,6 +322,9 @@ class Ledger:
         if _amends(test.closed, result):
             self.tell(AttemptFinished(result))
             self._close_as(test, result)
+        elif (known := _told_before(test, result)) is not None:
+            if (known.error, known.warnings) != (result.error, result.warnings):
+                self.tell(AttemptFinished(result))
         elif _is_of(test, result):
             self.tell(AttemptFinished(result))
         else:
@@ -323,6 +345,14 @@ def _amends(closed: TestClosed | None, result: AttemptResult) -> bool:
         and result.status is Status.ERROR
         and result.reason not in INFRASTRUCTURE_REASONS
     )
+
+
+def _told_before(test: TestRecord, result: AttemptResult) -> AttemptResult | None:
+    """The result that gave a test its verdict, where a late one is of the same attempt: more of it has become known."""
+    known, closed = test.attempts.get(result.attempt), test.closed
+    if known is None or closed is None or closed.attempts != result.attempt:
+        return None
+    return known if (known.node_id, known.status) == (result.node_id, result.status) else None
 
 
 def _is_of(test: TestRecord, result: AttemptResult) -> bool:

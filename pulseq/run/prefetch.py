@@ -8,6 +8,7 @@ from pulseq.models import PytestItemBody
 from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.from_node import NextAsked
+from pulseq.protocol.to_node import NoNext
 from pulseq.run.in_flight import InFlight
 from pulseq.run.ledger import Ledger
 from pulseq.run.run_queue import RunQueue
@@ -18,7 +19,7 @@ class Prefetch:
 
     Args:
         send: sends a pick that will have the slot of a dispatch, given by its key.
-        decline: tells a node that nothing is sent to follow: (dispatch, node, what is on its way for any slot).
+        decline: tells a node that nothing is sent to follow.
     """
 
     def __init__(
@@ -27,7 +28,7 @@ class Prefetch:
         queue: RunQueue,
         ledger: Ledger,
         send: Callable[[Pick, str], None],
-        decline: Callable[[str, str, str | None], None],
+        decline: Callable[[str, NoNext], None],
     ) -> None:
         self._in_flight = in_flight
         self._queue = queue
@@ -37,12 +38,15 @@ class Prefetch:
 
     def answer(self, node_id: str, question: NextAsked, *, admitting: bool) -> None:
         """Answer a node, once what is idle has had its own; nothing follows where nothing more is sent."""
-        if self._in_flight.follower_of(question.key) is not None:
+        follower = self._in_flight.follower_of(question.key)
+        if follower is not None and follower[0] not in question.held:
             return  # it is on its way
-        coming = self._on_its_way(node_id, question)
-        pick = self._pick(node_id, question.key) if admitting and coming is None else None
+        taken = question.taken or follower is not None
+        coming = None if taken else self._on_its_way(node_id, question)
+        pick = self._pick(node_id, question.key) if admitting and coming is None and not taken else None
         if pick is None:
-            self._decline(question.key, node_id, coming)
+            more = admitting and self._may_have_more(node_id, question.key)
+            self._decline(node_id, NoNext(question.key, coming, more))
         else:
             self._send(pick, question.key)
 
@@ -60,6 +64,17 @@ class Prefetch:
         return self._queue.prefetch(
             node_id, self._queue.seconds_of(last), lambda test: self._keeps_its_runner(test, entry)
         )
+
+    def _may_have_more(self, node_id: str, key: str) -> bool:
+        """Whether items of the session that a dispatch ends with may come to its slot later: some wait elsewhere."""
+        dispatch = self._in_flight.on(node_id).get(key)
+        last = None if dispatch is None else next(reversed(dispatch.tests.values()), None)
+        entry = None if last is None else self._entry_of(last)
+        if dispatch is None or entry is None:
+            return False
+        running = {one.running for one in self._in_flight.by_key.values() if one.running is not None}
+        untried = self._ledger.untried_items(entry)
+        return len(untried) > len(untried & (running | dispatch.tests.keys()))
 
     def _keeps_its_runner(self, test: QueuedTest, entry: str | None) -> bool:
         """Whether a runner of an entry goes on with a test: one that is tried again by itself gets a new one."""

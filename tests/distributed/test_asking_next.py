@@ -27,7 +27,7 @@ from pulseq.node.surroundings import Surroundings
 from pulseq.protocol.from_node import NodeMessage
 from pulseq.protocol.to_node import BodyVariables, NoNext
 from pulseq.protocol.work import Dispatch, PytestWork
-from pulseq.pytest_sessions import PytestOrder, PytestSpec
+from pulseq.pytest_sessions import Following, PytestOrder, PytestSpec
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_queue import RunQueue
 from pulseq.run.work_stealing import units_of
@@ -61,6 +61,7 @@ class Session:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._batches: list[Batch] = []
+        self._is_over = False
 
     async def run_items(
         self,
@@ -69,24 +70,29 @@ class Session:
         on_start: Callable[[PytestOrder], None],
         on_result: Callable[[AttemptResult], None],
         fresh: bool,
-        ask_next: Callable[[], Awaitable[PytestOrder | None]],
+        ask_next: Callable[[], Awaitable[Following]],
         **_: Any,
     ) -> None:
         batch = Batch(list(orders))
         self._batches.append(batch)
         self._node.begin_batch(orders[0])
+        following = Following(more=True)
+        # What was told to be over sets nothing up again.
+        assert fresh or not self._is_over
         try:
             while batch.first < len(batch.orders):
                 order = batch.orders[batch.first]
                 batch.first += 1
-                following = await ask_next() if batch.first == len(batch.orders) and not fresh else None
+                if batch.first == len(batch.orders) and not fresh:
+                    following = await ask_next()
                 on_start(order)
                 await self._node.turns()
                 on_result(AttemptResult(order.test_id, order.attempt, self._node.name, Status.PASSED))
         finally:
             self._batches.remove(batch)
             self._node.running -= 1
-        self._node.promise(following)
+        self._node.promise(following.order)
+        self._is_over = self._is_over or (following == Following() and self._node.slots == 1)
 
     async def take_back(self, orders: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
         await self._node.turns()
@@ -189,11 +195,8 @@ class Fleet:
     async def ask_back(self, _run_id: str, address: str, key: str, tests: list[Key]) -> None:
         self._later(address, lambda run: run.give_back(key, frozenset(tests)))
 
-    async def no_next(self, _run_id: str, address: str, key: str, coming: str | None) -> None:
-        async def decline(run: RunOnNode) -> None:
-            await run.do(NoNext(key, coming))
-
-        self._later(address, decline)
+    async def no_next(self, _run_id: str, address: str, answer: NoNext) -> None:
+        self._later(address, lambda run: run.do(answer))
 
     def _later(self, address: str, act: Callable[[RunOnNode], Coroutine[Any, Any, None]]) -> None:
         node = self.of_name[address]

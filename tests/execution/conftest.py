@@ -14,7 +14,7 @@ import pytest
 
 from pulseq.execution.pytest_session import PytestSession
 from pulseq.models import AttemptResult
-from pulseq.pytest_sessions import Collection, PytestOrder, PytestSpec, SessionResult
+from pulseq.pytest_sessions import Collection, Following, PytestOrder, PytestSpec, SessionResult
 
 #: Fixtures that run bodies and suites as a node does.
 IN_PROCESSES = {"suite", "run_body", "run_bodies", "in_executor"}
@@ -52,6 +52,7 @@ class SuiteRun:
     late: list[AttemptResult] = field(default_factory=list)
     ended: SessionResult | None = None
     left: dict[str, Path] = field(default_factory=dict)
+    left_late: dict[str, Path] = field(default_factory=dict)
 
     def __getitem__(self, test_id: str) -> AttemptResult:
         return next(result for result in self.results if result.test_id.endswith(test_id))
@@ -96,7 +97,7 @@ class SuiteFolder:
         return PytestSpec(run_id="run-1", entry="unit", targets=tuple(targets), args=tuple(args), **known)
 
     def session(self, *, slots: int = 1, **more: Any) -> PytestSession:
-        late = more.pop("on_late", lambda result: None)
+        late = more.pop("on_late", lambda result, left: None)
         spec = self.spec(**more)
         return PytestSession(spec, node_id="node1", temp_root=self.temp, slots=slots, on_late=late)
 
@@ -105,29 +106,49 @@ class SuiteFolder:
         return asyncio.run(self.run_beside(seconds=timeout, **how))
 
     async def run_beside(
-        self, *, slots: int = 1, pack: int = 1000, seconds: float | None = None, fresh: bool = False, **more: Any
+        self,
+        *,
+        slots: int = 1,
+        pack: int = 1000,
+        seconds: float | None = None,
+        fresh: bool = False,
+        unknown: bool = False,
+        **more: Any,
     ) -> SuiteRun:
-        """Collect and run everything, in packs of consecutive items, on all slots; others may do so meanwhile."""
+        """Collect and run everything, in packs of consecutive items, on all slots; others may do so meanwhile.
+
+        What follows a pack is told, or else that it is `unknown`.
+        """
         late: list[AttemptResult] = []
-        session = self.session(slots=slots, on_late=late.append, **more)
+        left: dict[str, Path] = {}
+
+        def take_late(result: AttemptResult, place: str | None) -> None:
+            late.append(result)
+            if place is not None:
+                left[result.test_id] = Path(place)
+
+        session = self.session(slots=slots, on_late=take_late, **more)
         try:
             run = SuiteRun(await session.collect(), late=late)
             packs = iter(packs_of(run.collection, pack, seconds))
-            await asyncio.gather(*(self._work(session, packs, run, fresh) for _ in range(slots)))
+            await asyncio.gather(*(self._work(session, packs, run, fresh, unknown) for _ in range(slots)))
             run.ended = await session.finish()
             run.left = {test_id: _kept(place, self.path.parent / "left") for test_id, place in run.left.items()}
+            run.left_late = {test_id: _kept(place, self.path.parent / "late") for test_id, place in left.items()}
         finally:
             await session.close()
         return run
 
-    async def _work(self, session: PytestSession, packs: Any, run: SuiteRun, fresh: bool) -> None:
+    async def _work(self, session: PytestSession, packs: Any, run: SuiteRun, fresh: bool, unknown: bool) -> None:
         orders = next(packs, None)
         while orders:
             upcoming: list[list[PytestOrder] | None] = []
 
-            async def ask_next(asked: list[list[PytestOrder] | None] = upcoming) -> PytestOrder | None:
+            async def ask_next(asked: list[list[PytestOrder] | None] = upcoming) -> Following:
+                if unknown:
+                    return Following(more=True)
                 asked.append(next(packs, None))
-                return asked[0][0] if asked[0] else None
+                return Following(asked[0][0] if asked[0] else None)
 
             await session.run_items(
                 orders,

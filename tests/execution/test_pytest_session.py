@@ -18,7 +18,7 @@ import pytest
 
 from pulseq.execution import shared_zygote
 from pulseq.models import AttemptResult, Reason, Status
-from pulseq.pytest_sessions import PytestOrder
+from pulseq.pytest_sessions import Following, PytestOrder
 
 SUITES: dict[str, dict[str, str]] = {
     "verdicts": {
@@ -477,8 +477,8 @@ def _take_back_under_way(folder: Any, wanted: int) -> tuple[list[str], list[str]
             orders = [PytestOrder(item.nodeid, "", item.nodeid) for item in collection.items]
             back: tuple[PytestOrder, ...] = ()
 
-            async def tell_next() -> PytestOrder | None:
-                return back[0] if back else None
+            async def tell_next() -> Following:
+                return Following(back[0] if back else None)
 
             go = asyncio.create_task(
                 session.run_items(orders, on_start=note, on_result=results.append, ask_next=tell_next)

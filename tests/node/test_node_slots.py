@@ -18,8 +18,9 @@ from pulseq.models import Key, SimulateBody, TestCase
 from pulseq.node import node_slots
 from pulseq.node.node_slots import KEEP_SECONDS, DispatchUnderWay, GivingWay, NextItems, NodeSlots, Place
 from pulseq.protocol.from_node import TestsGivenBack
+from pulseq.protocol.to_node import NoNext
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork, Work
-from pulseq.pytest_sessions import PytestOrder, PytestSpec
+from pulseq.pytest_sessions import Following, PytestOrder, PytestSpec
 from tests.node.test_run_on_node import Node, settle
 
 
@@ -315,6 +316,8 @@ def test_a_dispatch_gives_back_what_it_has_not_begun_and_the_driver_hears_which(
             while not (back := [told for told in node.told if isinstance(told, TestsGivenBack)]):  # noqa: ASYNC110
                 await asyncio.sleep(0.001)
         await node.end("a")
+        await node.run.do(NoNext("1", more=True))
+        await settle()
         await node.end("b")  # pytest was told that it is next
         await asyncio.gather(*node.handling)
         assert small.has_slot
@@ -477,23 +480,23 @@ class Slot:
     def __init__(self, running: Place, answer: Callable[[Slot], None] | None = None) -> None:
         self.slots = NodeSlots(1)
         self.running = running
-        self.asked: list[str] = []
+        self.asked: list[tuple[str, bool]] = []
         self.slots.enter(running)
         self._answer = answer
         self.next_items = NextItems(self.slots, self._ask, patience_seconds=0.01 if answer is None else 60.0)
 
-    def _ask(self, key: str) -> None:
-        self.asked.append(key)
+    def _ask(self, key: str, taken: bool) -> None:
+        self.asked.append((key, taken))
         if self._answer is not None:
             asyncio.get_running_loop().call_soon(self._answer, self)
 
     async def find(self) -> str | None:
-        found = await self.next_items.find("1", self.running, SPEC)
+        found = (await self.next_items.find("1", self.running, SPEC)).order
         return None if found is None else found.test_id
 
 
 def decline(slot: Slot) -> None:
-    slot.next_items.note_decline("1", None)
+    slot.next_items.note_decline(NoNext("1"))
 
 
 def send(*work: PytestWork | TestWork) -> Callable[[Slot], None]:
@@ -504,12 +507,18 @@ def send(*work: PytestWork | TestWork) -> Callable[[Slot], None]:
     return answer
 
 
-@pytest.mark.parametrize(("work", "found"), [(pack("b", "c"), "b"), (SINGLE, None)])
-def test_the_same_dispatch_goes_on_first(work: PytestWork | TestWork, found: str | None) -> None:
-    slot = Slot(begun(pack("a"), work))
+def test_the_same_dispatch_goes_on_first() -> None:
+    slot = Slot(begun(pack("a"), pack("b", "c")))
     slot.slots.enter(waiting(pack("z")))
 
-    assert (found, []) == (asyncio.run(slot.find()), slot.asked)
+    assert ("b", []) == (asyncio.run(slot.find()), slot.asked)
+
+
+def test_where_something_else_of_the_dispatch_is_next_the_driver_is_asked_what_comes_later() -> None:
+    slot = Slot(begun(pack("a"), SINGLE), decline)
+    slot.slots.enter(waiting(pack("z")))
+
+    assert (None, [("1", True)]) == (asyncio.run(slot.find()), slot.asked)
 
 
 def test_what_waits_on_the_node_is_kept_for_the_slot() -> None:
@@ -523,10 +532,23 @@ def test_what_waits_on_the_node_is_kept_for_the_slot() -> None:
 
 
 def test_what_is_of_no_session_is_waited_for_and_not_promised() -> None:
-    slot = Slot(begun(pack("a")))
+    slot = Slot(begun(pack("a")), decline)
     slot.slots.enter(waiting(SINGLE))
 
-    assert (None, []) == (asyncio.run(slot.find()), slot.asked)
+    assert (None, [("1", True)]) == (asyncio.run(slot.find()), slot.asked)
+
+
+@pytest.mark.parametrize("more", [True, False])
+def test_the_driver_tells_whether_more_of_the_session_may_come(more: bool) -> None:
+    slot = Slot(begun(pack("a")), lambda slot: slot.next_items.note_decline(NoNext("1", more=more)))
+
+    assert asyncio.run(slot.next_items.find("1", slot.running, SPEC)) == Following(None, more)
+
+
+def test_where_no_answer_comes_more_may() -> None:
+    slot = Slot(begun(pack("a")))
+
+    assert asyncio.run(slot.next_items.find("1", slot.running, SPEC)) == Following(None, more=True)
 
 
 @pytest.mark.parametrize(
@@ -535,7 +557,7 @@ def test_what_is_of_no_session_is_waited_for_and_not_promised() -> None:
 def test_the_driver_is_asked_when_nothing_waits(answer: Callable[[Slot], None], found: str | None) -> None:
     slot = Slot(begun(pack("a")), answer)
 
-    assert (found, ["1"]) == (asyncio.run(slot.find()), slot.asked)
+    assert (found, [("1", False)]) == (asyncio.run(slot.find()), slot.asked)
 
 
 @pytest.mark.parametrize("first", ["the answer", "the dispatch"])
@@ -547,9 +569,9 @@ def test_what_was_on_its_way_when_the_driver_was_asked_is_waited_for(first: str)
     def answer(slot: Slot) -> None:
         if first == "the dispatch":
             arrive(slot)
-            slot.next_items.note_decline("1", "2")
+            slot.next_items.note_decline(NoNext("1", "2"))
         else:
-            slot.next_items.note_decline("1", "2")
+            slot.next_items.note_decline(NoNext("1", "2"))
             asyncio.get_running_loop().call_soon(arrive, slot)
 
     assert asyncio.run(Slot(begun(pack("a")), answer).find()) == "b"
@@ -561,7 +583,7 @@ def test_who_asks_again_hears_the_same() -> None:
 
     slot = Slot(begun(pack("a")), send(pack("b")))
 
-    assert (["b", "b"], ["1"]) == (asyncio.run(ask_twice(slot)), slot.asked)
+    assert (["b", "b"], [("1", False)]) == (asyncio.run(ask_twice(slot)), slot.asked)
 
 
 def test_a_driver_that_does_not_answer_is_not_waited_for() -> None:
@@ -573,7 +595,7 @@ def test_a_run_that_is_stopped_promises_nothing() -> None:
 
     assert asyncio.run(slot.find()) is None
     slot.slots.enter(waiting(pack("b")))
-    assert (None, ["1"]) == (asyncio.run(slot.find()), slot.asked)
+    assert (None, [("1", False)]) == (asyncio.run(slot.find()), slot.asked)
 
 
 def test_a_dispatch_that_is_done_meanwhile_has_nothing_to_follow_it() -> None:

@@ -18,10 +18,10 @@ from pulseq.node.surroundings import Surroundings
 from pulseq.protocol.from_node import DispatchDone, MachineLacks, NextAsked, NodeMessage, TestsGivenBack
 from pulseq.protocol.to_node import BodyVariables, NoNext
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
-from pulseq.pytest_sessions import PytestOrder, PytestSpec
+from pulseq.pytest_sessions import Following, PytestOrder, PytestSpec
 
 SPEC = PytestSpec("r", "unit", ("tests",), (), False, ".", None)
-AskNext = Callable[[], Awaitable[PytestOrder | None]]
+AskNext = Callable[[], Awaitable[Following]]
 
 
 class Prefect:
@@ -42,7 +42,7 @@ class Session:
     async def run_items(self, orders: Sequence[PytestOrder], *, ask_next: AskNext, **_: Any) -> None:
         name = orders[0].test_id
         self.began.append(name)
-        following = await ask_next()
+        following = (await ask_next()).order
         self.followed_by[name] = following.test_id if following is not None else None
         await self.may_end.setdefault(name, asyncio.Event()).wait()
 

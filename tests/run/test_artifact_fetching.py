@@ -138,6 +138,19 @@ def test_what_attempts_left_comes_home_and_the_node_forgets_it(fetch: Callable[.
     } == (run.kept())
 
 
+def test_what_an_attempt_leaves_later_is_told_with_what_it_left_before(fetch: Callable[..., Fetched]) -> None:
+    async def story(run: Fetched) -> None:
+        run.left("one", b"A", b"B")
+        await run.finish()
+        run.left("one", b"C")
+        await run.finish()
+
+    run = fetch(story)
+
+    assert {"one/1/a": b"C", "one/1/b": b"B"} == run.homed()
+    assert {"one": [("artifacts/one/1/b", None), ("artifacts/one/1/a", None)]} == run.kept()
+
+
 def test_a_large_file_comes_in_parts_that_grow_as_long_as_they_are_quick(fetch: Callable[..., Fetched]) -> None:
     data = bytes(range(256)) * 4096 * 12
 

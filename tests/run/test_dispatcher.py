@@ -27,8 +27,10 @@ from pulseq.protocol.from_node import (
     TaskRunState,
     TestsGivenBack,
 )
+from pulseq.protocol.to_node import NoNext
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.pytest_sessions import PytestOrder, PytestSpec
+from pulseq.run import dispatcher as dispatcher_module
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_queue import RunQueue
 from tests.reports_home import said_by
@@ -64,9 +66,9 @@ class Nodes:
         self.told.append(("give_back", address))
         self.on_ask_back(address, key, tests)
 
-    async def no_next(self, _run_id: str, address: str, key: str, _coming: str | None) -> None:
+    async def no_next(self, _run_id: str, address: str, answer: NoNext) -> None:
         self.told.append(("no next", address))
-        self.on_no_next(address, key)
+        self.on_no_next(address, answer.key)
 
     def send(self, dispatch: Dispatch, address: str, *, priority: int, on_trouble: Callable[[str, str], None]) -> None:
         self.sent += [(work.name.partition(" @ ")[0], address) for work in dispatch.work]
@@ -144,6 +146,28 @@ def test_every_test_goes_to_a_node_and_has_its_verdict() -> None:
 
     assert sorted(nodes.sent) == [("x", "a"), ("y", "b")]
     assert _closed(events) == {"x": ("passed", None), "y": ("passed", None)}
+
+
+@pytest.mark.parametrize("comes", [True, False])
+def test_the_end_hears_what_was_told_and_does_not_wait_for_what_was_lost(
+    comes: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(dispatcher_module, "HEAR_SECONDS", 60.0 if comes else 0.01)
+    nodes = Nodes(passing, "a")
+
+    async def hear() -> bool:
+        queue = RunQueue(FrameworkConfig())
+        nodes.dispatcher = Dispatcher("r", cast(Any, nodes), cast(Any, nodes), Told().ledger(), queue)
+        hearing = asyncio.create_task(nodes.dispatcher.hear({"a": 2, "gone": 7}))
+        nodes.say("a", DispatchDone("0"))
+        await asyncio.sleep(0)
+        was_done = hearing.done()
+        if comes:
+            nodes.say("a", DispatchDone("0"))
+        await hearing
+        return was_done
+
+    assert not asyncio.run(hear())
 
 
 def test_a_node_is_asked_once_to_take_part() -> None:

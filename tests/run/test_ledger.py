@@ -340,6 +340,46 @@ def test_nothing_else_amends_a_verdict(late: AttemptResult) -> None:
     assert not [event for event in finish(ledger, late)[0] if isinstance(event, TestClosed)]
 
 
+@pytest.mark.parametrize(
+    ("late", "told"),
+    [
+        (result(Status.FAILED), False),
+        (result(Status.FAILED, error="it hangs, and so does its fixture"), True),
+        (replace(result(Status.FAILED), warnings=("its artifacts could not be kept",)), True),
+    ],
+)
+def test_what_becomes_known_later_of_the_last_attempt_is_told_without_another_verdict(
+    late: AttemptResult, told: bool
+) -> None:
+    ledger = begun()
+    ledger.finish(result(Status.FAILED), in_place=True)
+
+    assert finish(ledger, late) == ([AttemptFinished(late)] if told else [], Next.NOTHING)
+
+
+def test_the_time_that_a_test_has_waited_is_not_reckoned_anew_when_it_is_told_again() -> None:
+    ledger = begun()
+    ledger.begin()
+    ledger.finish(replace(result(), queue_seconds=7.0), in_place=True)
+
+    assert ledger.with_queue_time(result(Status.ERROR)).queue_seconds == 7.0
+
+
+def test_an_item_is_untried_until_an_attempt_of_it_has_ended() -> None:
+    ledger = Told().ledger()
+    for name in "abc":
+        ledger.plan(TestCase(name, PytestItemBody("unit", f"test_a.py::{name}"), max_retries=1))
+        ledger.sent((name, ""), "n1", "1")
+    assert ledger.untried_items("unit") == {("a", ""), ("b", ""), ("c", "")}
+
+    ledger.finish(result(Status.FAILED, name="a"), in_place=False)
+    ledger.close(("b", ""), Reason.CANCELLED, "stopped")
+    assert ledger.untried_items("unit") == {("c", "")}
+    ledger.lose_node("n1", {("c", ""): Begun.NEXT}, "it was killed")
+
+    assert ledger.untried_items("unit") == ledger.untried_items("other") == frozenset()
+
+
 def test_a_bad_verdict_is_not_amended() -> None:
     ledger = begun()
     ledger.finish(result(Status.FAILED), in_place=True)

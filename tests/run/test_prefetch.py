@@ -8,6 +8,7 @@ from pulseq.fleet import FrameworkConfig
 from pulseq.models import AttemptResult, Body, CommandBody, PytestItemBody, Reason, Status, TestCase
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.from_node import NextAsked
+from pulseq.protocol.to_node import NoNext
 from pulseq.run.in_flight import DispatchInFlight, InFlight
 from pulseq.run.prefetch import Prefetch
 from pulseq.run.run_queue import RunQueue
@@ -22,13 +23,13 @@ class Asking:
         self.ledger = Told().ledger()
         self.queue = RunQueue(FrameworkConfig(), granularity="test")
         self.sent: list[tuple[list[str], str]] = []
-        self.declined: list[tuple[str, str | None]] = []
+        self.declined: list[NoNext] = []
         self.prefetch = Prefetch(
             self.in_flight,
             self.queue,
             self.ledger,
             self._send,
-            lambda key, _, coming: self.declined.append((key, coming)),
+            lambda _, answer: self.declined.append(answer),
         )
         self.cases = [TestCase(f"t{number}", body, duration=seconds) for number, body in enumerate(bodies)]
         self.queue.node_joined("a", 1, {})
@@ -53,8 +54,8 @@ class Asking:
         self.sent.append(([test.key[0] for test in pick.tests], key))
         self.fly(f"after {key}", pick, key)
 
-    def ask(self, *, held: str = "1", admitting: bool = True) -> None:
-        self.prefetch.answer("a", NextAsked("1", frozenset(held)), admitting=admitting)
+    def ask(self, *, held: str = "1", admitting: bool = True, taken: bool = False) -> None:
+        self.prefetch.answer("a", NextAsked("1", frozenset(held), taken), admitting=admitting)
 
 
 def item(name: str = "x", entry: str = "unit") -> PytestItemBody:
@@ -74,7 +75,7 @@ def test_where_nothing_waits_the_node_hears_so() -> None:
 
     node.ask()
 
-    assert ([], [("1", None)]) == (node.sent, node.declined)
+    assert ([], [NoNext("1")]) == (node.sent, node.declined)
 
 
 def test_who_asks_again_is_not_sent_more() -> None:
@@ -92,7 +93,7 @@ def test_what_no_runner_of_the_session_goes_on_with_is_not_promised(other: Body)
 
     node.ask()
 
-    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
+    assert ([NoNext("1")], 1) == (node.declined, node.queue.waiting)
 
 
 def test_what_is_tried_again_is_not_promised() -> None:
@@ -105,7 +106,7 @@ def test_what_is_tried_again_is_not_promised() -> None:
 
     node.ask()
 
-    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
+    assert ([NoNext("1")], 1) == (node.declined, node.queue.waiting)
 
 
 def test_nothing_is_promised_once_the_run_is_stopped() -> None:
@@ -113,7 +114,7 @@ def test_nothing_is_promised_once_the_run_is_stopped() -> None:
 
     node.ask(admitting=False)
 
-    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
+    assert ([NoNext("1")], 1) == (node.declined, node.queue.waiting)
 
 
 def test_a_node_that_takes_nothing_more_is_promised_nothing() -> None:
@@ -122,7 +123,7 @@ def test_a_node_that_takes_nothing_more_is_promised_nothing() -> None:
 
     node.ask()
 
-    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
+    assert ([NoNext("1", more=True)], 1) == (node.declined, node.queue.waiting)
 
 
 def test_a_node_that_was_lost_is_promised_nothing() -> None:
@@ -132,7 +133,7 @@ def test_a_node_that_was_lost_is_promised_nothing() -> None:
 
     node.ask()
 
-    assert ([("1", None)], 1) == (node.declined, node.queue.waiting)
+    assert ([NoNext("1")], 1) == (node.declined, node.queue.waiting)
 
 
 def test_a_dispatch_that_is_on_its_way_to_the_node_is_not_overtaken() -> None:
@@ -141,7 +142,7 @@ def test_a_dispatch_that_is_on_its_way_to_the_node_is_not_overtaken() -> None:
     node.fly("2", next(node.queue.picks()))
 
     node.ask()
-    assert ([("1", "2")], 1) == (node.declined, node.queue.waiting)
+    assert ([NoNext("1", "2", more=True)], 1) == (node.declined, node.queue.waiting)
     node.ask(held="12")
 
     assert [(["t2"], "1")] == node.sent
@@ -167,3 +168,38 @@ def test_where_one_slot_fits_nothing_waits_too_long() -> None:
     node.ask()
 
     assert [(["t1"], "1")] == node.sent
+
+
+def test_where_items_wait_on_another_slot_the_node_hears_that_more_may_come() -> None:
+    node = Asking(item(), item(), item())
+    node.queue.node_joined("b", 1, {})
+    for test in ("2", "3"):
+        node.fly(test, next(node.queue.picks()))
+        node.queue.slot_freed("b")
+    node.in_flight.by_key["2"].begin(("t1", ""))
+
+    node.ask()
+    node.in_flight.by_key["3"].begin(("t2", ""))
+    node.ask()
+
+    assert [NoNext("1", more=True), NoNext("1")] == node.declined
+
+
+def test_a_slot_that_is_taken_is_sent_nothing_and_hears_whether_more_may_come() -> None:
+    node = Asking(item(), item())
+
+    node.ask(taken=True)
+    node.ledger.close(("t1", ""), Reason.CANCELLED, "")
+    node.ask(taken=True)
+
+    assert ([], [NoNext("1", more=True), NoNext("1")]) == (node.sent, node.declined)
+
+
+def test_a_follower_that_the_node_has_got_is_no_answer_by_itself() -> None:
+    node = Asking(item(), item(), item())
+    node.ask()
+
+    node.ask(held="1")
+    node.prefetch.answer("a", NextAsked("1", frozenset({"1", "after 1"}), taken=True), admitting=True)
+
+    assert ([(["t1"], "1")], [NoNext("1", more=True)]) == (node.sent, node.declined)

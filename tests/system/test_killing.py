@@ -160,6 +160,8 @@ def test_a_second_interrupt_leaves_at_once_and_the_run_is_closed_and_told(workpl
     )
     run = workplace.start("run", suite, "-n", "1", "--run-id", "r1")
     until(lambda: len(_closed(workplace, "r1")) >= 5, "the short tests are done")
+    # Tests may be done before the run's server has loaded: then there would be no flow run to be ended.
+    until(lambda: "prefect_run_known" in str(workplace.journal("r1")), "the run has its flow run")
 
     os.kill(run.pid, signal.SIGINT)
     until(lambda: "interrupted by SIGINT" in str(workplace.journal("r1")), "the run has heard of it")

@@ -32,19 +32,39 @@ def test_other(n):
     time.sleep(0.2)
 """
 
+#: The other slot has run out of items when it takes over others: its session is still up.
+SHORT = "def test_short(): pass\n"
+CONFTEST = """
+import os, pytest
+
+@pytest.fixture(scope="session", autouse=True)
+def database():
+    for step in ("up", "down"):
+        with open({log!r}, "a") as log:
+            log.write(f"{{step}} {{os.getpid()}}\\n")
+        if step == "up":
+            yield
+"""
+
 
 @pytest.mark.parametrize("fleet", ["nodes: [{id: n0}, {id: n1}]", "nodes: [{id: n0, max_concurrent_tests: 2}]"])
 def test_the_rest_of_a_pack_that_runs_goes_to_an_idle_slot(
     workplace: Workplace, prefect_api: str, fleet: str, tmp_path: Path
 ) -> None:
     workplace.write("tests/test_pack.py", PACK.format(flag=str(tmp_path / "flag")))
+    workplace.write("tests/test_short.py", SHORT)
+    workplace.write("tests/conftest.py", CONFTEST.format(log=str(tmp_path / "log")))
     nodes = workplace.write("nodes.yaml", fleet)
 
     run = workplace.run("run", "tests", "--nodes", nodes, "--run-id", "steal", "--output", "json", "--timeout", "90")
 
     assert run.code == 0, run.err
-    assert run.json["counts"]["passed"] == 11
+    assert run.json["counts"]["passed"] == 12
     assert find_broken_promises(workplace, "steal", prefect_api) == []
+    steps = [line.split() for line in (tmp_path / "log").read_text().splitlines()]
+    sessions = {pid for _, pid in steps}
+    assert len(sessions) == 2
+    assert sorted(steps) == sorted([step, pid] for step in ("up", "down") for pid in sessions)
     first, third = workplace.sql(
         "select task_run_id from attempts where test_id similar to '.*test_(first|third)' order by test_id"
     )

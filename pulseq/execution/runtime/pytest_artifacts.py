@@ -51,11 +51,6 @@ class ItemArtifacts:
             place = _collect(self._private, self._collector, place, message["warnings"])
         message["left"] = place
 
-    def forget(self) -> None:
-        """What was written lately is nobody's."""
-        if os.path.isdir(self._private.artifacts) and os.listdir(self._private.artifacts):
-            self._private.renew_artifacts()
-
 
 def add_last_artifacts(
     verdict: Dict[str, Any], private: PrivateDirectory, wanted: Optional[Mapping[str, Any]]

@@ -3,7 +3,8 @@
 How a runner starts is a `Starter`'s: a keeper that is itself a fork of the zygote, which never ran a test, forks
 it from the collected suite in a millisecond; another one starts an interpreter, which collects by itself.
 
-From the node: `warm`, `run` (items, final), `next` (name), `give_back` (count), `stop` (reason), `finish` (seconds).
+From the node: `warm`, `run` (items, final), `next` (name, more), `give_back` (count), `stop` (reason), `finish`
+(seconds).
 To the node, in order: `collected` or `refused` of an interpreter, `start`, `next?`, `done` for every item, `late`,
 `hopeless`, `given_back`, `stopped`, `closed`.
 """
@@ -242,7 +243,7 @@ class RunnerKeeper:
                 self._take_verdict(runner, message)
             elif message["op"] == "late":
                 self._running = None
-                if message["error"] is not None:
+                if message["error"] is not None or message["left"] is not None:
                     self._to_node(message)
             elif message["op"] in ("collected", "refused"):
                 self._ready = message["op"] == "collected"
@@ -364,7 +365,7 @@ class RunnerKeeper:
         if running is not None:
             verdict = blot_result(runner.blame(running, cause, self._timeout, leaked, self._limits))
             if running.number is None:
-                self._to_node({"op": "late", **verdict})
+                self._to_node({"op": "late", **runner.with_artifacts(verdict, self._artifacts)})
             elif not self._runs_again(running.number, cause, verdict):
                 del self._pending[running.number]
                 verdict = runner.with_artifacts(verdict, self._artifacts)

@@ -17,7 +17,7 @@ from .pytest_artifacts import ItemArtifacts
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, become_worker
 from .pytest_garbage import keep_again
-from .pytest_items import items_by_name
+from .pytest_items import items_by_name, unknown_item
 from .pytest_sender import EventSender
 from .pytest_turns import take_turn
 from .pytest_verdict import ItemVerdict, clip, short_line
@@ -37,6 +37,7 @@ class Runner:
         self._verdict = ItemVerdict(session.config)
         self._verdict.recorder.on_suite_property = lambda name, value: sender.send("property", name=name, value=value)
         self._last_item: Any = None
+        self._last_status = "passed"
         self._moment = Moment()
         self._artifacts = ItemArtifacts(link.private, link.artifacts)
 
@@ -103,10 +104,12 @@ class Runner:
         return take_turn(self._link.turns_fd)
 
     def _ask_next(self) -> Any:
-        """The item that this slot goes on with after its batch; None for something else."""
+        """The item that this slot goes on with after its batch; None where there is none, nor will be."""
         self._sender.flush()
         self._send({"op": "next?"})
-        return self._items.get(self._receive()["name"])
+        answer = self._receive()
+        item = self._items.get(answer["name"])
+        return unknown_item(self._session) if item is None and answer["more"] else item
 
     def _run_item(self, entry: List[Any], nextitem: Any, upcoming: Optional[int]) -> bool:
         """Run one item, and say what comes of it, and which one begins now; whether that was said."""
@@ -133,7 +136,7 @@ class Runner:
         message["cpu"] = 100 * (ended.cpu_seconds - began.cpu_seconds) / seconds
         self._add_metrics(message)
         self._add_artifacts(message)
-        self._last_item = item
+        self._last_item, self._last_status = item, message["status"]
         # An item may run again in this process, and then starts without what it has said.
         del item.user_properties[properties:]
         item._report_sections.clear()
@@ -184,25 +187,29 @@ class Runner:
     def _settle(self, nextitem: Any) -> None:
         """Tear down what was left standing for an item that did not come: as pytest does at a session's end.
 
-        That happens only where what was promised to this slot was called off. No hook hears of it.
+        That happens where what was promised to this slot was called off, or nothing was known to follow and nothing
+        came. No hook hears of it.
         """
         state = self._session._setupstate
         stack = list(state.stack)
         kept = nextitem.listchain() if nextitem is not None else []
         if self._last_item is None or stack == kept[: len(stack)]:
             return
+        self._artifacts.begin()
         self._send({"op": "teardown", "next": Moment().stamp(None)})
         call: Any = pytest.CallInfo.from_call(
             lambda: state.teardown_exact(nextitem),
             when="teardown",
             reraise=(KeyboardInterrupt, pytest.exit.Exception),
         )
-        self._artifacts.forget()
-        error = short = None
+        late: Dict[str, Any] = {"op": "late", "status": self._last_status, "reason": "setup", "output": ""}
+        late.update(error=None, short=None, warnings=[], reruns=[])
         if call.excinfo is not None:
             representation = self._last_item.repr_failure(call.excinfo)
             error, short = clip(f"at teardown of a wider scope:\n{representation}"), short_line(representation)
-        self._send({"op": "late", "status": "error", "reason": "setup", "error": error, "short": short, "output": ""})
+            late.update(status="error", error=error, short=short)
+        self._artifacts.add_to(late, lambda: self._send({"op": "collects"}))
+        self._send(late)
 
 
 def take_input(config: Any, sender: EventSender, answer: Dict[str, Any]) -> None:

@@ -1,0 +1,92 @@
+"""How long the fixtures of a session stay up, where a slot does not know what comes next."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from pulseq.models import Reason, Status
+
+CONFTEST = """
+    import os, pytest
+
+    def note(text):
+        with open("log", "a") as log:
+            log.write(text + "\\n")
+
+    @pytest.fixture(scope="session", autouse=True)
+    def database():
+        note("up")
+        yield
+        note("down")
+
+    @pytest.fixture(scope="module", autouse=True)
+    def table():
+        note("table")
+        yield
+        note("no table")
+
+    def pytest_runtest_protocol(item, nextitem):
+        note(f"{item.name}, then {nextitem and nextitem.name}")
+"""
+ITEM = "def test_{}(): pass\n"
+
+
+def folder_of(suite: Callable[..., Any], conftest: str = CONFTEST, **files: str) -> Any:
+    default = {"test_a.py": ITEM.format("a"), "test_b.py": ITEM.format("b")}
+    return suite({"conftest.py": textwrap.dedent(conftest), **(files or default)})
+
+
+@pytest.mark.parametrize("unknown", [False, True])
+def test_a_session_is_set_up_once_whether_or_not_it_is_known_what_comes_next(unknown: bool, suite: Any) -> None:
+    folder = folder_of(suite)
+
+    run = folder.run(pack=1, unknown=unknown)
+
+    then = ("a later item", "a later item") if unknown else ("test_b", "None")
+    expected = [f"test_a, then {then[0]}", "up", "table", "no table", f"test_b, then {then[1]}", "table", "no table"]
+    assert [*expected, "down"] == folder.log()
+    assert ([Status.PASSED] * 2, []) == ([result.status for result in run.results], run.late)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_what_fails_or_is_left_when_a_session_ends_at_last_is_of_its_last_item(fails: bool, suite: Any) -> None:
+    conftest = f"""
+        import os, pathlib, pytest
+
+        @pytest.fixture(scope="session", autouse=True)
+        def recorder():
+            pathlib.Path(os.environ["PULSEQ_ARTIFACTS"], "begun.txt").write_text("begun")
+            yield
+            pathlib.Path(os.environ["PULSEQ_ARTIFACTS"], "video.txt").write_text("all of it")
+            assert not {fails}, "the recorder hangs"
+    """
+    folder = folder_of(suite, conftest)
+
+    run = folder.run(pack=1, unknown=True)
+
+    (late,) = run.late
+    assert late.test_id == "test_b.py::test_b"
+    assert (late.status, late.reason) == ((Status.ERROR, Reason.SETUP) if fails else (Status.PASSED, None))
+    assert fails == ("the recorder hangs" in (late.error or ""))
+    assert {"test_a": {"own/begun.txt": "begun"}} == run.artifacts()
+    assert (run.left_late[late.test_id] / "own" / "video.txt").read_text() == "all of it"
+
+
+def test_a_later_item_is_one_as_hooks_know_them(suite: Any) -> None:
+    conftest = """
+        def pytest_runtest_teardown(item, nextitem):
+            if nextitem is not None:
+                assert nextitem.session is item.session
+                assert (nextitem.cls, nextitem.module, nextitem.function) == (None, None, None)
+                assert nextitem.get_closest_marker("slow") is None
+                assert nextitem.nodeid and nextitem.path and nextitem.location and nextitem.listnames()
+    """
+    folder = folder_of(suite, conftest)
+
+    run = folder.run(pack=1, unknown=True)
+
+    assert [Status.PASSED] * 2 == [result.status for result in run.results], run.results
