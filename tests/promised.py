@@ -30,13 +30,13 @@ DASK = Outside(
 _OF_PYTEST = {
     "pytest": "",
     "Config": "cache getini hook option pluginmanager rootpath stash",
-    "Item": "config iter_markers listchain location nodeid repr_failure user_properties",
+    "Item": "config ihook iter_markers listchain location nodeid user_properties",
     "Report": "duration failed longrepr longreprtext nodeid outcome passed sections skipped start when",
     "Session": "config items shouldfail shouldstop",
     # These are pluggy's.
     "HookCaller": "get_hookimpls",
-    "PluginManager": "getplugin register",
-    "Manager": "add_hookspecs get_canonical_name getplugin hook unregister",
+    "PluginManager": "getplugin hasplugin register",
+    "Manager": "add_hookspecs get_canonical_name get_plugins getplugin hook subset_hook_caller unregister",
     "Stream": "flush",
     "faulthandler": "is_enabled",
     "TempPathFactory": "getbasetemp",

@@ -323,7 +323,7 @@ PYTEST = (
         ("test_the_terminal_reporter_keeps_reports_by_category",),
     ),
     Place(
-        ("Session._setupstate", "State.stack", "State.teardown_exact"),
+        ("Session._setupstate", "State.stack"),
         _runtime("runner"),
         "Fixtures of a wider scope stand on in a slot that goes on elsewhere.",
         ("test_wider_fixtures_are_torn_down_by_the_setup_state",),
@@ -333,6 +333,12 @@ PYTEST = (
         _runtime("node_hooks", "scheduler"),
         "Hooks that pytest-xdist specifies are taken for a suite's own, or the other way round.",
         ("test_a_hook_tells_whether_it_was_specified",),
+    ),
+    Place(
+        ("_pytest.warnings",),
+        _runtime("late_teardown"),
+        "The fixtures of a slot that waited for more in vain are not torn down.",
+        ("test_warnings_of_an_item_are_recorded_by_this_function",),
     ),
     Place(
         ("Item._report_sections",),

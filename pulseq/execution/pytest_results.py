@@ -166,18 +166,23 @@ def unmeasured_result(order: PytestOrder, node_id: str, reason: Reason, error: s
     )
 
 
+#: From the best status to the worst: a failure of the test itself stays one when its teardown fails too.
+_WORSE = (Status.PASSED, Status.SKIPPED, Status.ERROR, Status.FAILED)
+
+
 def late_result(last: AttemptResult, message: Mapping[str, Any]) -> AttemptResult:
-    """The same attempt again, after the teardown of a wider fixture; a failure of its own stays one."""
-    last = replace(last, warnings=(*last.warnings, *message["warnings"]))
-    if message["error"] is None:
-        return last
-    own = last.status is Status.FAILED
-    return replace(
+    """The same attempt again, after the teardown of a wider fixture; its status is the worse of both."""
+    status = Status(message["status"])
+    last = replace(
         last,
-        status=last.status if own else Status.ERROR,
-        reason=last.reason if own else Reason(message["reason"]),
-        error="\n\n".join(text for text in (last.error if own else None, message["error"]) if text),
-        short=last.short if own else _clip_or_none(message.get("short"), SHORT_CHARACTERS),
+        warnings=(*last.warnings, *message["warnings"]),
+        pytest_warnings=(*last.pytest_warnings, *_warnings(message.get("pytest_warnings")))[:MOST_WARNINGS],
         output="\n".join(text for text in (last.output, message["output"]) if text),
         output_bytes=last.output_bytes + len(message["output"].encode("utf-8", "replace")),
     )
+    if _WORSE.index(status) > _WORSE.index(last.status):
+        short = _clip_or_none(message.get("short"), SHORT_CHARACTERS)
+        return replace(last, status=status, reason=Reason(message["reason"]), error=message["error"], short=short)
+    if status is Status.ERROR and message["error"]:
+        return replace(last, error="\n\n".join(text for text in (last.error, message["error"]) if text))
+    return last

@@ -42,6 +42,11 @@ _LINE_CHARACTERS = 500
 #: Where several tests have been there at each loss of a node, one more is waited for so often to tell them apart.
 _MORE_LOSSES = 2
 
+#: Verdicts that the late teardown of a wider fixture turns, and to what.
+_AMENDMENTS = frozenset(
+    {(Status.PASSED, Status.SKIPPED), (Status.PASSED, Status.ERROR), (Status.SKIPPED, Status.ERROR)}
+)
+
 
 class Begun(Enum):
     """What is known of a test's start on a node that is gone, where the node has not told it."""
@@ -323,7 +328,7 @@ class Ledger:
             self.tell(AttemptFinished(result))
             self._close_as(test, result)
         elif (known := _told_before(test, result)) is not None:
-            if (known.error, known.warnings) != (result.error, result.warnings):
+            if _words(known) != _words(result):
                 self.tell(AttemptFinished(result))
         elif _is_of(test, result):
             self.tell(AttemptFinished(result))
@@ -337,14 +342,17 @@ def _is_bad(result: AttemptResult) -> bool:
 
 
 def _amends(closed: TestClosed | None, result: AttemptResult) -> bool:
-    """Whether a late result turns a verdict for the worse: a wider fixture's teardown that failed afterwards."""
+    """Whether a late result turns a verdict for the worse, by the teardown of a wider fixture."""
     return (
         closed is not None
         and (closed.attempts, closed.node_id) == (result.attempt, result.node_id)
-        and closed.status in (Status.PASSED, Status.SKIPPED)
-        and result.status is Status.ERROR
+        and (closed.status, result.status) in _AMENDMENTS
         and result.reason not in INFRASTRUCTURE_REASONS
     )
+
+
+def _words(result: AttemptResult) -> tuple[object, ...]:
+    return result.error, result.warnings, result.pytest_warnings, result.output
 
 
 def _told_before(test: TestRecord, result: AttemptResult) -> AttemptResult | None:

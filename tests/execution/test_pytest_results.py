@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
 from pulseq.execution.pytest_results import (
     attempt_result,
     attempt_results,
     collection_of,
+    late_result,
     session_result,
 )
 from pulseq.models import PytestWarning, Reason, Status
@@ -85,6 +88,38 @@ def test_an_attempt_of_a_plug_in_has_its_own_words_and_times() -> None:
     first, _ = attempt_results(ORDER, "n", done(reruns=[rerun()]))
     told = (first.key, first.error, first.output, first.output_bytes, first.started_at, first.duration)
     assert told == (("unit::t.py::test_a", "v"), "E no", "é", 2, 90.0, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("own", "late", "expected"),
+    [
+        (("passed", None, None), ("passed", None, None), ("passed", None)),
+        (("passed", None, None), ("skipped", "skip", "later"), ("skipped", "later")),
+        (("passed", None, None), ("error", "setup", "later"), ("error", "later")),
+        (("skipped", "skip", "why"), ("skipped", "skip", "later"), ("skipped", "why")),
+        (("skipped", "skip", "why"), ("error", "setup", "later"), ("error", "later")),
+        (("error", "setup", "first"), ("error", "setup", "later"), ("error", "first\n\nlater")),
+        (("failed", "assertion", "first"), ("error", "setup", "later"), ("failed", "first\n\nlater")),
+        (("failed", "assertion", "first"), ("skipped", "skip", "later"), ("failed", "first")),
+    ],
+)
+def test_a_late_teardown_leaves_the_worse_of_both(
+    own: tuple[Any, ...], late: tuple[Any, ...], expected: tuple[Any, ...]
+) -> None:
+    before, after = (done(**dict(zip(("status", "reason", "error"), told, strict=True))) for told in (own, late))
+
+    result = late_result(attempt_result(ORDER, "n", before), after)
+
+    assert expected == (result.status.value, result.error)
+
+
+def test_what_a_late_teardown_says_follows_on_what_the_test_said() -> None:
+    first = attempt_result(ORDER, "n", done(output="é", output_bytes=2, warnings=["a"], pytest_warnings=[WARNING]))
+
+    result = late_result(first, done(output="ö", warnings=["b"], pytest_warnings=[WARNING] * 150))
+
+    assert ("é\nö", 4, ("a", "b")) == (result.output, result.output_bytes, result.warnings)
+    assert len(result.pytest_warnings) == 100
 
 
 def test_a_collection_has_its_warnings() -> None:

@@ -8,11 +8,22 @@ import pytest
 from msgspec.structs import replace
 
 from pulseq.events import AttemptFinished, AttemptStarted, Event, NodeLost, RunNote, TestClosed, TestExpanded
-from pulseq.models import AttemptResult, CommandBody, Key, PytestItemBody, Reason, SimulateBody, Status, TestCase
+from pulseq.models import (
+    AttemptResult,
+    CommandBody,
+    Key,
+    PytestItemBody,
+    PytestWarning,
+    Reason,
+    SimulateBody,
+    Status,
+    TestCase,
+)
 from pulseq.run.ledger import Begun, Ledger, Next, planned_event
 from tests.run.told import Told, told_by
 
 KEY = ("t", "")
+WARNING = PytestWarning("UserWarning", "old", "t.py:3", "runtest")
 
 
 def case(retries: int = 0, name: str = "t") -> TestCase:
@@ -325,6 +336,13 @@ def test_a_teardown_that_fails_later_amends_the_verdict(status: Status) -> None:
     assert (ledger.open, ledger.failures) == (0, 1)
 
 
+def test_a_teardown_that_skips_later_amends_the_verdict_of_what_passed() -> None:
+    ledger = begun()
+    ledger.finish(result(), in_place=True)
+    late = result(Status.SKIPPED, Reason.SKIP)
+    assert finish(ledger, late) == ([AttemptFinished(late), closed(Status.SKIPPED, Reason.SKIP)], Next.NOTHING)
+
+
 @pytest.mark.parametrize(
     "late",
     [
@@ -346,6 +364,11 @@ def test_nothing_else_amends_a_verdict(late: AttemptResult) -> None:
         (result(Status.FAILED), False),
         (result(Status.FAILED, error="it hangs, and so does its fixture"), True),
         (replace(result(Status.FAILED), warnings=("its artifacts could not be kept",)), True),
+        (replace(result(Status.FAILED), output="the last words"), True),
+        (
+            replace(result(Status.FAILED), pytest_warnings=(PytestWarning("UserWarning", "old", "t.py:3", "runtest"),)),
+            True,
+        ),
     ],
 )
 def test_what_becomes_known_later_of_the_last_attempt_is_told_without_another_verdict(

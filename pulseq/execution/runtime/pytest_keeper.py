@@ -243,7 +243,9 @@ class RunnerKeeper:
                 self._take_verdict(runner, message)
             elif message["op"] == "late":
                 self._running = None
-                if message["error"] is not None or message["left"] is not None:
+                if runner.waits:
+                    _add_raw(message, runner)
+                if message["left"] is not None or any(message[key] for key in ("error", "output", "pytest_warnings")):
                     self._to_node(message)
             elif message["op"] in ("collected", "refused"):
                 self._ready = message["op"] == "collected"
@@ -268,9 +270,7 @@ class RunnerKeeper:
         del self._pending[message["i"]]
         self._assigned -= 1
         if runner.waits:
-            raw = runner.take_raw()
-            message["output"] = "\n".join(text for text in (message["output"], raw.text()) if text)
-            message["output_bytes"] += raw.total_bytes
+            _add_raw(message, runner)
             runner.send({"op": "go"})
         else:
             runner.settled = True
@@ -409,3 +409,10 @@ class RunnerKeeper:
         if self._runner is not None:
             self._runner.remove_directory()
         os._exit(0)
+
+
+def _add_raw(message: Dict[str, Any], runner: RunnerProcess) -> None:
+    """Put into what is told of an item what it wrote past pytest's capturing."""
+    raw = runner.take_raw()
+    message["output"] = "\n".join(text for text in (message["output"], raw.text()) if text)
+    message["output_bytes"] += raw.total_bytes

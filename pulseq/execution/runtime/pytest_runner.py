@@ -8,8 +8,6 @@ import sys
 import time
 from typing import Any, Dict, List, Optional
 
-import pytest
-
 from . import metric, wire
 from .blotting import blot, blot_result
 from .body_environment import clean_text
@@ -17,10 +15,11 @@ from .pytest_artifacts import ItemArtifacts
 from .pytest_events import decode
 from .pytest_fork import RunnerLink, become_worker
 from .pytest_garbage import keep_again
-from .pytest_items import items_by_name, unknown_item
+from .pytest_items import UnknownItem, items_by_name, unknown_item
+from .pytest_late_teardown import tear_down_late
 from .pytest_sender import EventSender
 from .pytest_turns import take_turn
-from .pytest_verdict import ItemVerdict, clip, short_line
+from .pytest_verdict import ItemVerdict
 
 #: One variable of an environment has to stay well below the kernel's limit for it.
 _LONGEST_ID = 16 * 1024
@@ -125,6 +124,7 @@ class Runner:
         self._verdict.begin()
         if attempt > 1:
             self._sender.try_again(item.nodeid)
+        self._sender.holds = isinstance(nextitem, UnknownItem)
         broken = self._protocol(item, nextitem)
         if os.getpid() != self._pid:
             # A child that the test forked came back from it: its parent is the one to tell.
@@ -188,27 +188,28 @@ class Runner:
         """Tear down what was left standing for an item that did not come: as pytest does at a session's end.
 
         That happens where what was promised to this slot was called off, or nothing was known to follow and nothing
-        came. No hook hears of it.
+        came. The controller hears of it as part of the item's own teardown.
         """
         state = self._session._setupstate
         stack = list(state.stack)
         kept = nextitem.listchain() if nextitem is not None else []
-        if self._last_item is None or stack == kept[: len(stack)]:
+        item = self._last_item
+        if item is None or stack == kept[: len(stack)]:
+            self._sender.release()
             return
         self._artifacts.begin()
         self._send({"op": "teardown", "next": Moment().stamp(None)})
-        call: Any = pytest.CallInfo.from_call(
-            lambda: state.teardown_exact(nextitem),
-            when="teardown",
-            reraise=(KeyboardInterrupt, pytest.exit.Exception),
-        )
-        late: Dict[str, Any] = {"op": "late", "status": self._last_status, "reason": "setup", "output": ""}
-        late.update(error=None, short=None, warnings=[], reruns=[])
-        if call.excinfo is not None:
-            representation = self._last_item.repr_failure(call.excinfo)
-            error, short = clip(f"at teardown of a wider scope:\n{representation}"), short_line(representation)
-            late.update(status="error", error=error, short=short)
+        self._verdict.begin()
+        report = tear_down_late(item, nextitem)
+        item._report_sections.clear()
+        self._sender.release(None if report.passed else report)
+        self._verdict.add(report)
+        late = {**self._verdict.message(report.duration), "op": "late"}
+        if report.passed:
+            late["status"] = self._last_status
         self._artifacts.add_to(late, lambda: self._send({"op": "collects"}))
+        if self._waits_for_keeper:
+            _flush_standard_files()
         self._send(late)
 
 

@@ -19,6 +19,9 @@ class EventSender:
     Args:
         path: of the file of events.
         wanted: the node ids of which it matters that they pass, where no plug-in listens; None where one does.
+
+    Attributes:
+        holds: whether the teardown of an item that has not failed is kept until `release`, since more may follow on it.
     """
 
     def __init__(self, path: str, wanted: Optional[List[str]]) -> None:
@@ -26,6 +29,9 @@ class EventSender:
         self._writer: Optional[EventWriter] = EventWriter(path)
         self._given: Dict[str, Any] = {}
         self._pid = os.getpid()
+        self.holds = False
+        self._held: List[Any] = []
+        self._has_failed = False
 
     def begin(self, config: Any) -> None:
         """The session has begun."""
@@ -72,10 +78,28 @@ class EventSender:
             self.flush()
 
     def pytest_runtest_logfinish(self, nodeid: str, location: Any) -> None:
-        if self._wanted is None:
+        if self._held:
+            self._held.append((nodeid, location))
+        elif self._wanted is None:
             self.send("logfinish", nodeid=nodeid, location=tuple(location))
 
     def pytest_runtest_logreport(self, report: Any) -> None:
+        self.release()
+        self._has_failed = report.failed or (self._has_failed and report.when != "setup")
+        if self.holds and report.when == "teardown" and not self._has_failed:
+            self._held.append(report)
+        else:
+            self._send_report(report)
+
+    def release(self, late: Any = None) -> None:
+        """Tell what was held; `late` is the report of what went on of the teardown, and takes its place."""
+        held, self._held = self._held, []
+        for report in held[:1]:
+            self._send_report(late or report)
+        for nodeid, location in held[1:]:
+            self.pytest_runtest_logfinish(nodeid, location)
+
+    def _send_report(self, report: Any) -> None:
         if self._wanted is not None and not report.failed and report.nodeid not in self._wanted:
             return
         self.send("testreport", data=self._serialized(report))

@@ -20,6 +20,7 @@ from typing import Any
 import pytest
 from _pytest import faulthandler, junitxml
 from _pytest.assertion import rewrite
+from _pytest.warnings import catch_warnings_for_item
 
 from pulseq.execution.runtime.pytest_rewriting import _PARAMETERS, _is_known
 from pulseq.execution.runtime.pytest_summary import _OWN_PARTS, LastWords
@@ -300,6 +301,25 @@ def test_wider_fixtures_are_torn_down_by_the_setup_state(pytester: pytest.Pytest
         def test_b(): pass
     """
     assert run(pytester, source, Loop()) == 0
+
+
+def test_warnings_of_an_item_are_recorded_by_this_function(pytester: pytest.Pytester) -> None:
+    recorded: list[tuple[str, str, str]] = []
+
+    class Loop:
+        def pytest_runtestloop(self, session: Any) -> bool:
+            (item,) = session.items
+            with catch_warnings_for_item(config=item.config, ihook=item.ihook, when="runtest", item=item):
+                warnings.warn("old", UserWarning, stacklevel=1)
+                with pytest.raises(UserWarning, match="wrong"):
+                    warnings.warn("wrong", UserWarning, stacklevel=1)
+            return True
+
+        def pytest_warning_recorded(self, warning_message: Any, when: str, nodeid: str) -> None:
+            recorded.append((str(warning_message.message), when, nodeid.rpartition("::")[2]))
+
+    run(pytester, "def test_it(): pass", Loop(), "-W", "default:old", "-W", "error:wrong")
+    assert [("old", "runtest", "test_it")] == recorded
 
 
 def test_an_item_keeps_its_output_until_that_is_cleared(pytester: pytest.Pytester) -> None:
