@@ -50,9 +50,6 @@ from pulseq.run.work_stealing import WorkStealing
 
 logger = logging.getLogger("pulseq.dispatch")
 
-#: What a node has told reaches its driver in a moment, unless it was lost with a connection.
-HEAR_SECONDS = 5.0
-
 
 @dataclass(slots=True)
 class Dispatcher:
@@ -269,18 +266,8 @@ class Dispatcher:
         self._changed.set()
 
     async def hear(self, reports: Mapping[str, int]) -> None:
-        """Until so many reports of nodes, given by their addresses, have come; what takes too long is not waited for.
-
-        They come by another way than answers do.
-        """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HEAR_SECONDS):
-                while any(self._is_behind(node, reports) for node in self.cluster.nodes.values()):
-                    self._changed.clear()
-                    await self._changed.wait()
-
-    def _is_behind(self, node: LiveNode, reports: Mapping[str, int]) -> bool:
-        return self._incoming.reports[node.address] < reports.get(node.address, 0)
+        """Until so many reports of nodes, given by their addresses, have come, as `Incoming` says."""
+        await self._incoming.hear(reports)
 
     def give_up(self, node: LiveNode, why: str) -> None:
         """A node is there and cannot be relied on: it is lost to the run, which has it end what it runs."""
