@@ -319,13 +319,20 @@ class PytestSession:
         return environment
 
     async def _borrow(self, orders: Sequence[PytestOrder], *, fresh: bool) -> KeeperLine:
-        """A keeper: the one that these were promised to, or else one whose fixtures may be those of their files."""
+        """A keeper: the one that these were promised to, or else one whose fixtures may be those of their files.
+
+        None whose session is over: fixtures of a session are set up once in a process. But an interpreter goes on, as
+        for what is to be fresh.
+        """
         self._idle = [keeper for keeper in self._idle if not keeper.dead]
-        if self._idle and not fresh:
+        going_on = [keeper for keeper in self._idle if self._by_interpreters or not keeper.over]
+        if going_on and not fresh:
             files = {file_of(order) for order in orders}
-            keeper = min(self._idle, key=lambda one: _distance(one, orders[0], files))
+            keeper = min(going_on, key=lambda one: _distance(one, orders[0], files))
             self._idle.remove(keeper)
             return keeper
+        if self._idle and not fresh:  # the new one has the number of one whose session is over
+            await self._retire(self._idle.pop(0), TEARDOWN_SECONDS)
         return await self._new_keeper()
 
     async def _new_keeper(self) -> KeeperLine:

@@ -111,7 +111,8 @@ class Dispatcher:
         tell, blotter = self.ledger.tell, self.variables.blotter()
         self._incoming = Incoming(self.cluster, self.nodes.clocks, tell, self.give_up, blotter)
         self._stealing = WorkStealing(self.in_flight, self.queue, self._ask_back)
-        self._prefetch = Prefetch(self.in_flight, self.queue, self.ledger, self._send, self._decline)
+        steal = self._stealing.ask_for
+        self._prefetch = Prefetch(self.in_flight, self.queue, self.ledger, steal, self._send, self._decline)
 
     def _follow(self, event: Event) -> None:
         if self._cases is not None:
@@ -185,8 +186,8 @@ class Dispatcher:
                     self.nodes.note_waiting(requirements, count)
                 for pick in self.queue.picks():
                     self._send(pick)
-            while self._asked:  # after what is idle has had its own
-                self._prefetch.answer(*self._asked.pop(0), admitting=self._admitting)
+            # After what is idle has had its own.
+            self._asked = [one for one in self._asked if not self._prefetch.answer(*one, admitting=self._admitting)]
             if not (self._admitting or self.in_flight):
                 return
             steals = self._admitting and self.queue.has_idle_slots

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import textwrap
 from collections.abc import Callable
 from typing import Any
 
 import pytest
 
-from pulseq.models import Reason, Status
+from pulseq.models import AttemptResult, Reason, Status
+from pulseq.pytest_sessions import PytestOrder
 
 CONFTEST = """
     import os, pytest
@@ -90,3 +92,25 @@ def test_a_later_item_is_one_as_hooks_know_them(suite: Any) -> None:
     run = folder.run(pack=1, unknown=True)
 
     assert [Status.PASSED] * 2 == [result.status for result in run.results], run.results
+
+
+@pytest.mark.parametrize("isolation", ["fork", "interpreter"])
+def test_what_comes_after_the_end_of_a_session_has_a_process_of_its_own(isolation: str, suite: Any) -> None:
+    """Interpreters go on: another one would have to collect first."""
+    folder = folder_of(suite, CONFTEST.replace('text + "', 'f"{text} {os.getpid()}'))
+
+    async def run() -> list[AttemptResult]:
+        session = folder.session(isolation=isolation)
+        results: list[AttemptResult] = []
+        try:
+            for item in (await session.collect()).items:
+                orders = [PytestOrder(item.nodeid, "", item.nodeid)]
+                await session.run_items(orders, on_start=lambda order: None, on_result=results.append)
+            await session.finish()
+        finally:
+            await session.close()
+        return results
+
+    assert [Status.PASSED] * 2 == [result.status for result in asyncio.run(run())]
+    processes = [line.split()[-1] for line in folder.log() if line.startswith("up ")]
+    assert len(set(processes)) == (2 if isolation == "fork" else 1)
