@@ -64,6 +64,7 @@ def test_what_fails_or_is_left_when_a_session_ends_at_last_is_of_its_last_item(f
             pathlib.Path(os.environ["PULSEQ_ARTIFACTS"], "begun.txt").write_text("begun")
             yield
             pathlib.Path(os.environ["PULSEQ_ARTIFACTS"], "video.txt").write_text("all of it")
+            print("it was told to end")
             assert not {fails}, "the recorder hangs"
     """
     folder = folder_of(suite, conftest)
@@ -73,7 +74,13 @@ def test_what_fails_or_is_left_when_a_session_ends_at_last_is_of_its_last_item(f
     (late,) = run.late
     assert late.test_id == "test_b.py::test_b"
     assert (late.status, late.reason) == ((Status.ERROR, Reason.SETUP) if fails else (Status.PASSED, None))
-    assert fails == ("the recorder hangs" in (late.error or ""))
+    assert fails == ("the recorder hangs" in (late.error or "")) == ("it was told to end" in late.output)
+    assert (late.short, "pytest_runner" in (late.error or "")) == (
+        "AssertionError: the recorder hangs" if fails else None,
+        False,
+    )
+    assert run.ended is not None
+    assert run.ended.exit_status == fails
     assert {"test_a": {"own/begun.txt": "begun"}} == run.artifacts()
     assert (run.left_late[late.test_id] / "own" / "video.txt").read_text() == "all of it"
 
