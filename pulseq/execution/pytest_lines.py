@@ -168,7 +168,7 @@ class KeeperLine:
         except Exception as error:  # noqa: BLE001 as for callbacks
             if not batch.done.done():
                 batch.done.set_exception(error)
-        self.promised, self.over = following.order, following == Following()
+        self.promised, self.over = following.order, following.order is None and not following.more
         name = None if self.promised is None else self.promised.nodeid
         with contextlib.suppress(LineClosedError):
             await self._line.send({"op": "next", "name": name, "more": following.more})

@@ -59,7 +59,8 @@ class Prefetch:
                 return True
             if not more and self._may_steal_for(node_id, last):
                 return False
-        self._decline(node_id, NoNext(question.key, coming, more))
+        elsewhere = admitting and self._may_be_given_back(last)
+        self._decline(node_id, NoNext(question.key, coming, more, elsewhere))
         return True
 
     def _on_its_way(self, node_id: str, question: NextAsked) -> str | None:
@@ -84,6 +85,17 @@ class Prefetch:
             return False
         untried = self._ledger.untried_items(entry)
         return len(untried) > sum(len(untried & one.tests.keys()) for one in self._in_flight.by_key.values())
+
+    def _may_be_given_back(self, last: QueuedTest) -> bool:
+        """Whether other slots have items of this one's session that pytest has not been told of as the next ones."""
+        entry = self._entry_of(last)
+        if entry is None or last.ordered or not self._queue.may_steal:
+            return False
+        others = (one for one in self._in_flight.by_key.values() if last.key not in one.tests)
+        return any(
+            sum(self._entry_of(test) == entry for test in one.not_begun()) > (1 if one.running is not None else 2)
+            for one in others
+        )
 
     def _may_steal_for(self, node_id: str, last: QueuedTest) -> bool:
         entry = self._entry_of(last)

@@ -245,3 +245,21 @@ def test_a_follower_that_the_node_has_got_is_no_answer_by_itself() -> None:
     node.prefetch.answer("a", NextAsked("1", frozenset({"1", "after 1"}), taken=True), admitting=True)
 
     assert ([(["t1"], "1")], [NoNext("1", more=True)]) == (node.sent, node.declined)
+
+
+@pytest.mark.parametrize(("begun", "elsewhere"), [(0, False), (1, True), (2, False), (3, False)])
+def test_a_node_hears_whether_others_have_what_they_may_give_back(begun: int, elsewhere: bool) -> None:
+    """Where nothing has begun the first two are bound, else the one that comes after what runs."""
+    node = Asking(*[item()] * 4 if begun else [item()] * 3)
+    node.queue.node_joined("b", 1, {})
+    tests = []
+    while node.queue.waiting:
+        tests += next(node.queue.picks()).tests
+        node.queue.slot_freed("b")
+    node.fly("2", Pick("b", tuple(tests)))
+    for test in tests[:begun]:
+        node.in_flight.by_key["2"].begin(test.key)
+
+    node.ask()
+
+    assert [NoNext("1", elsewhere=elsewhere)] == node.declined
