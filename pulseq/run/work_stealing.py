@@ -60,7 +60,7 @@ class WorkStealing:
         self._asked: dict[str, float] = {}
         #: Of those that had answered with nothing, when they may be asked again.
         self._not_before: dict[str, float] = {}
-        self._next_look = float("-inf")
+        self._next_look = self._next_ask = float("-inf")
 
     def look(self, now: float) -> float | None:
         """Ask for what is worth it, for the slots that are idle; seconds until another look, should nothing happen."""
@@ -86,13 +86,13 @@ class WorkStealing:
         if not self._queue.may_steal:
             return False
         self._forget_old(now)
-        if not self._asked and now >= self._next_look:
+        if not self._asked and now >= self._next_ask:
             began = time.monotonic()
             lanes = self._slot_queues(now)
             for lane in lanes:
                 self._keep_last(lane, lambda test: wanted(test) and self._queue.may_go(test, node_id))
             self._share(lanes, 1, now)
-            self._next_look = now + 10 * (time.monotonic() - began)
+            self._next_ask = now + 10 * (time.monotonic() - began)
         return bool(self._asked)
 
     def take_back(self, node_id: str) -> None:

@@ -237,6 +237,16 @@ def test_nobody_is_asked_for_what_that_slot_cannot_go_on_with(why: str) -> None:
     assert run.asked == []
 
 
+def test_who_looked_just_now_for_an_idle_slot_asks_for_one_that_runs_out_all_the_same() -> None:
+    run = short_run()
+    run.queue.node_joined("b", 1, {})
+    run.queue.set_open("b", False)
+    run.stealing.look(1.0)
+    run.queue.set_open("b", True)
+
+    assert run.stealing.ask_for("b", lambda test: True, 1.0)
+
+
 def test_a_slot_that_is_about_to_run_out_goes_on_with_tests_of_its_own_session_alone() -> None:
     run = short_run()
     run.queue.node_joined("b", 1, {})
