@@ -142,6 +142,11 @@ class ReadyQueue:
         node, group = self._nodes.find_open(node_id), self._classes.get(test.requirement_key)
         return node is not None and group is not None and bool(node.fits & group.bit) and node_id not in test.avoid
 
+    def waits_for(self, node_id: str) -> bool:
+        """Whether a test waits that a node which takes tests may have."""
+        node = self._nodes.find_open(node_id)
+        return node is not None and any(group.waiting and node.fits & group.bit for group in self._classes.values())
+
     def slots_of(self, node_id: str) -> int:
         """The slots of a node; none of one that has left."""
         return self._nodes.slots_of(node_id)

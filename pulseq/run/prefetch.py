@@ -52,7 +52,7 @@ class Prefetch:
             return True  # it is over, or what follows is on its way
         taken = question.taken or follower is not None
         coming = None if taken else self._on_its_way(node_id, question)
-        more = admitting and self._wait_for_slots(last)
+        more = admitting and self._queue.waits_for(node_id) and self._wait_for_slots(last)
         if admitting and coming is None and not taken:
             if (pick := self._pick(node_id, last)) is not None:
                 self._send(pick, question.key)

@@ -135,7 +135,7 @@ def test_a_node_that_takes_nothing_more_is_promised_nothing() -> None:
 
     node.ask()
 
-    assert ([NoNext("1", more=True)], 1) == (node.declined, node.queue.waiting)
+    assert ([NoNext("1")], 1) == (node.declined, node.queue.waiting)
 
 
 def test_a_node_that_was_lost_is_promised_nothing() -> None:
@@ -263,3 +263,15 @@ def test_a_node_hears_whether_others_have_what_they_may_give_back(begun: int, el
     node.ask()
 
     assert [NoNext("1", elsewhere=elsewhere)] == node.declined
+
+
+def test_what_waits_for_another_node_does_not_keep_a_session_up() -> None:
+    node = Asking(item(), item())
+    node.queue.node_joined("a", 1, {})
+    waiting = TestCase("chrome", item("chrome"), requirements={"browser": "chrome"})
+    node.ask()
+    node._queue(waiting)
+
+    node.prefetch.answer("a", NextAsked("after 1", frozenset({"1", "after 1"})), admitting=True)
+
+    assert [NoNext("after 1")] == node.declined
