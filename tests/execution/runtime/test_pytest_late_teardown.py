@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from pulseq.models import AttemptResult, Reason, Status
+from pulseq.pytest_sessions import Following
+
+MORE = Following(more=True)
 
 LATE = """
     import logging, os, threading, warnings, pytest
@@ -22,7 +25,7 @@ LATE = """
 def ended(suite: Any, end: str, *args: str, **files: str) -> tuple[Any, list[AttemptResult]]:
     """A suite whose slot does not know that nothing more comes, and what was told of its test at last."""
     folder = suite({"test_it.py": textwrap.dedent(LATE).format(end=end), **files})
-    run = folder.run(unknown=True, args=args)
+    run = folder.run(after=MORE, args=args)
     assert [Status.PASSED] == [result.status for result in run.results], run.results
     return run, run.late
 
@@ -87,7 +90,7 @@ HEARING = """
 def test_the_controllers_plug_ins_hear_of_one_teardown(suite: Any, end: str) -> None:
     folder = suite({"test_it.py": textwrap.dedent(LATE).format(end=end), "conftest.py": HEARING})
 
-    folder.run(unknown=True)
+    folder.run(after=MORE)
 
     outcome = {"pass": "passed", "1 / 0": "failed", "pytest.skip()": "skipped"}[end]
     assert ["setup passed", "call passed", f"teardown {outcome}", "finished"] == folder.log()
@@ -97,7 +100,7 @@ def test_the_controllers_plug_ins_hear_of_teardowns_in_the_order_of_items(suite:
     files = {"test_a.py": "def test_a(): pass\ndef test_b(): assert 0\ndef test_c(): pass\n", "conftest.py": HEARING}
     folder = suite(files)
 
-    folder.run(pack=1, unknown=True)
+    folder.run(pack=1, after=MORE)
 
     one = ["setup passed", "call passed", "teardown passed", "finished"]
     assert [*one, *(text.replace("call passed", "call failed") for text in one), *one] == folder.log()
