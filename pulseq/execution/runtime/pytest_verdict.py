@@ -5,6 +5,8 @@ from __future__ import annotations
 import doctest
 import math
 import numbers
+from collections import Counter
+from itertools import takewhile
 from typing import Any, Callable, Dict, List, Optional, Tuple
 
 import pytest
@@ -38,7 +40,6 @@ class ItemVerdict:
         """Forget the item before."""
         self._start_over()
         self._reruns: List[Dict[str, Any]] = []
-        self._subtests: Dict[str, int] = {}
         self._warnings: List[Dict[str, str]] = []
         self.recorder.attributes.clear()
 
@@ -47,12 +48,14 @@ class ItemVerdict:
         self._exceptions: Dict[str, BaseException] = {}
 
     def add(self, report: Any) -> None:
-        """Take in the report of a phase; one of a new setup starts over, as a rerun does."""
-        if hasattr(report, "context"):
-            word = _subtest_word(report)
-            self._subtests[word] = self._subtests.get(word, 0) + 1
+        """Take in the report of a phase; one of a new setup starts over, as a rerun does.
+
+        Subtests are reported as they end, which may be before the setup is, where a plug-in runs the phases.
+        """
         if report.when == "setup":
+            parts = list(takewhile(lambda entry: _is_part(entry[1]), reversed(self._reports)))
             self._start_over()
+            self._reports = parts[::-1]
         if report.outcome == "rerun":
             self._reruns.append(self._rerun(report))
         self._reports.append((self._category(report), report))
@@ -90,7 +93,7 @@ class ItemVerdict:
             "pytest_warnings": self._warnings,
             "xpassed": str(getattr(decided, "wasxfail", "")) if category == "xpassed" else None,
             "properties": self._properties(),
-            "subtests": self._subtests,
+            "subtests": Counter(_subtest_word(report) for _, report in self._reports if _is_part(report)),
             "reruns": self._reruns,
         }
 
@@ -123,7 +126,7 @@ class ItemVerdict:
         }
 
     def _category(self, report: Any) -> str:
-        if hasattr(report, "context") and not report.failed:
+        if _is_part(report) and not report.failed:
             return ""  # a part of a test that was skipped leaves the test what it is
         hook = self._config.hook.pytest_report_teststatus
         told = hook(report=report, config=self._config)  # None by nobody, without pytest's terminal reporter
@@ -225,6 +228,10 @@ class Recorder:
 
     def add_global_property(self, name: str, value: object) -> None:
         self.on_suite_property(str(name), str(value))
+
+
+def _is_part(report: Any) -> bool:
+    return hasattr(report, "context")
 
 
 def _subtest_word(report: Any) -> str:

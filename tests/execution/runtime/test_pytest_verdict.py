@@ -55,3 +55,34 @@ def test_names_are_unique_and_the_first_of_each_is_pytests_own(nodeids: list[str
     names = unique_names(nodeids)
     assert len(set(names)) == len(names) == len(nodeids)
     assert set(nodeids) <= set(names)
+
+
+RUNNING_TWICE = """
+    from _pytest.runner import runtestprotocol
+    def pytest_runtest_protocol(item, nextitem):
+        for again in range({times}):
+            for report in runtestprotocol(item, nextitem=nextitem, log=False):
+                item.ihook.pytest_runtest_logreport(report=report)
+        return True
+"""
+PARTS = """
+    import unittest
+    class TestParts(unittest.TestCase):
+        times = 0
+        def test_it(self):
+            TestParts.times += 1
+            for number in range(3):
+                with self.subTest(number=number): assert number != 1 or self.times != {fails}
+"""
+
+
+@pytest.mark.parametrize(("times", "fails", "status"), [(1, 1, "failed"), (2, 1, "passed"), (2, 2, "failed")])
+def test_parts_that_are_reported_before_their_setup_are_of_its_try(
+    times: int, fails: int, status: str, suite: Any
+) -> None:
+    folder = suite({"conftest.py": RUNNING_TWICE.format(times=times), "test_it.py": PARTS.format(fails=fails)})
+
+    result = folder.run()["test_it"]
+
+    assert (result.status.value, result.subtests.get("failed", 0)) == (status, int(status == "failed"))
+    assert sum(result.subtests.values()) == 3
