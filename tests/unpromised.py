@@ -329,6 +329,12 @@ PYTEST = (
         ("test_wider_fixtures_are_torn_down_by_the_setup_state",),
     ),
     Place(
+        ("Manager.item_capture",),
+        _runtime("runner"),
+        "What a fixture of a wider scope writes as it is torn down at last is not in the report of its failure.",
+        ("test_the_capture_manager_captures_for_an_item",),
+    ),
+    Place(
         ("HookCaller.has_spec",),
         _runtime("node_hooks", "scheduler"),
         "Hooks that pytest-xdist specifies are taken for a suite's own, or the other way round.",

@@ -113,6 +113,7 @@ class KeeperLine:
 
     Attributes:
         collected: what a runner that collects for itself had to say: `collected` or `refused`.
+        over: whether its runner was told that nothing follows, and has torn its session down.
         promised: what its runner was told that it goes on with; None where that is nothing known.
     """
 
@@ -122,6 +123,7 @@ class KeeperLine:
         self.zygote: object = None
         self.last_file = ""
         self.dead = False
+        self.over = False
         self._line = MessageLine(sock)
         self._batch: OrderBatch | None = None
         self._last: AttemptResult | None = None
@@ -166,7 +168,7 @@ class KeeperLine:
         except Exception as error:  # noqa: BLE001 as for callbacks
             if not batch.done.done():
                 batch.done.set_exception(error)
-        self.promised = following.order
+        self.promised, self.over = following.order, following.order is None and not following.more
         name = None if self.promised is None else self.promised.nodeid
         with contextlib.suppress(LineClosedError):
             await self._line.send({"op": "next", "name": name, "more": following.more})

@@ -31,7 +31,7 @@ from pulseq.execution.runtime.pytest_rewrite_store import make_private
 from pulseq.execution.shared_zygote import ZygoteLine
 from pulseq.models import PRIVATE_PREFIXES, AttemptResult, Reason
 from pulseq.processes.message_line import LineClosedError
-from pulseq.pytest_sessions import Collection, PytestOrder, PytestSpec, SessionResult
+from pulseq.pytest_sessions import Collection, Following, PytestOrder, PytestSpec, SessionResult
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0
@@ -136,7 +136,7 @@ class PytestSession:
                 which is the caller's from then on.
             ask_next: tells, when only the last of these has not begun, what its slot goes on with: the first order of
                 a later call, so that pytest keeps up what the two share. Where it is not known, but some may come, the
-                session's own fixtures stay, until `finish`.
+                session's own fixtures stay, until `finish`; of a fork, only where they are not those of other slots.
 
         Returns:
             the orders that a `stop` kept from starting; all others had their result, or were given back.
@@ -151,7 +151,7 @@ class PytestSession:
                     on_start(order)
                     on_result(unmeasured_result(order, self._node_id, Reason.SETUP, _why_unknown(order, collection)))
             done: asyncio.Future[tuple[PytestOrder, ...]] = asyncio.get_running_loop().create_future()
-            batch = OrderBatch(known, on_start, on_result, done, ask_next, on_left)
+            batch = OrderBatch(known, on_start, on_result, done, self._heeding_rare_cases(ask_next), on_left)
             alone = fresh and not self._by_interpreters
             try:
                 left = await self._run_batch(batch, fresh=alone) if known else ()
@@ -164,6 +164,15 @@ class PytestSession:
             if batch.stopped:
                 break
         return left
+
+    def _heeding_rare_cases(self, ask_next: AskNext) -> AskNext:
+        """Have an interpreter keep its session up for what comes in rare cases, for which there can be a new fork."""
+
+        async def ask() -> Following:
+            following = await ask_next()
+            return following._replace(more=following.more or (following.elsewhere and self._by_interpreters))
+
+        return ask
 
     async def _run_batch(self, batch: OrderBatch, *, fresh: bool) -> tuple[PytestOrder, ...]:
         """Run a batch on a keeper; what a stop, or the end of the keeper, kept from starting.
@@ -319,13 +328,20 @@ class PytestSession:
         return environment
 
     async def _borrow(self, orders: Sequence[PytestOrder], *, fresh: bool) -> KeeperLine:
-        """A keeper: the one that these were promised to, or else one whose fixtures may be those of their files."""
+        """A keeper: the one that these were promised to, or else one whose fixtures may be those of their files.
+
+        None whose session is over: fixtures of a session are set up once in a process. But an interpreter goes on, as
+        for what is to be fresh.
+        """
         self._idle = [keeper for keeper in self._idle if not keeper.dead]
-        if self._idle and not fresh:
+        going_on = [keeper for keeper in self._idle if self._by_interpreters or not keeper.over]
+        if going_on and not fresh:
             files = {file_of(order) for order in orders}
-            keeper = min(self._idle, key=lambda one: _distance(one, orders[0], files))
+            keeper = min(going_on, key=lambda one: _distance(one, orders[0], files))
             self._idle.remove(keeper)
             return keeper
+        if self._idle and not fresh:  # the new one has the number of one whose session is over
+            await self._retire(self._idle.pop(0), TEARDOWN_SECONDS)
         return await self._new_keeper()
 
     async def _new_keeper(self) -> KeeperLine:

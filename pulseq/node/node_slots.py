@@ -278,6 +278,7 @@ class _Question:
     arrived: set[str] = field(default_factory=set)
     waits_for: str | None = None
     more: bool = True
+    elsewhere: bool = False
 
 
 class NextItems:
@@ -309,8 +310,8 @@ class NextItems:
         if order is not None or self._given_up:
             return Following(order)
         taken = place.under_way.has_more or self._slots.next_after(place) is not None
-        more = await self._ask_driver(key, taken)
-        return Following(self._promise(place, spec), more)
+        answer = await self._ask_driver(key, taken)
+        return answer._replace(order=self._promise(place, spec))
 
     def _promise(self, place: Place, spec: PytestSpec) -> PytestOrder | None:
         if place.under_way.has_more:
@@ -335,7 +336,7 @@ class NextItems:
         question = self._asked.get(answer.key)
         if question is None:
             return
-        question.more = answer.more
+        question.more, question.elsewhere = answer.more, answer.elsewhere
         if answer.coming is None or answer.coming in question.arrived:
             self.forget(answer.key)
         else:
@@ -353,11 +354,11 @@ class NextItems:
         for key in list(self._asked):
             self.forget(key)
 
-    async def _ask_driver(self, key: str, taken: bool) -> bool:
+    async def _ask_driver(self, key: str, taken: bool) -> Following:
         """Whether more of the session may come, once there is an answer; without one it may."""
         if key not in self._asked:
             self._asked[key] = _Question(asyncio.get_running_loop().create_future())
             self._ask(key, taken)
         question = self._asked[key]
         await asyncio.wait({question.answered}, timeout=self._patience_seconds)
-        return question.more and not self._given_up
+        return Following() if self._given_up else Following(None, question.more, question.elsewhere)

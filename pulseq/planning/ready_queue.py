@@ -19,7 +19,7 @@ from pulseq.planning.requirement_class import NANOSECONDS, RequirementClass, Sum
 from pulseq.planning.strategies import STRATEGIES, NodeLoad
 
 #: Behind something this short anything may wait.
-_SHORT_WAIT_SECONDS = 1.0
+SHORT_WAIT_SECONDS = 1.0
 
 #: (requirements as a key, capabilities) → whether a node with these fits.
 Fits = Callable[[Hashable, Mapping[str, CapabilityValue]], bool]
@@ -137,6 +137,16 @@ class ReadyQueue:
             if group is not None and node.fits & group.bit and node.offer.id not in test.avoid
         )
 
+    def may_go(self, test: QueuedTest, node_id: str) -> bool:
+        """Whether a node that takes tests may have this one."""
+        node, group = self._nodes.find_open(node_id), self._classes.get(test.requirement_key)
+        return node is not None and group is not None and bool(node.fits & group.bit) and node_id not in test.avoid
+
+    def waits_for(self, node_id: str) -> bool:
+        """Whether a test waits that a node which takes tests may have."""
+        node = self._nodes.find_open(node_id)
+        return node is not None and any(group.waiting and node.fits & group.bit for group in self._classes.values())
+
     def slots_of(self, node_id: str) -> int:
         """The slots of a node; none of one that has left."""
         return self._nodes.slots_of(node_id)
@@ -188,7 +198,7 @@ class ReadyQueue:
             return None
         bound = bundle.tests if bundle.head.scope is not None else [bundle.head]
         seconds = behind_seconds + sum(map(self.seconds_of, bound))
-        late = group.room > 1 and behind_seconds > _SHORT_WAIT_SECONDS and seconds > self.waiting_seconds / self.slots
+        late = group.room > 1 and behind_seconds > SHORT_WAIT_SECONDS and seconds > self.waiting_seconds / self.slots
         if late or any(node_id in test.avoid for test in bound) or not wanted(bundle.head):
             return None
         tests = self._take(group, node, idle=1)

@@ -50,9 +50,6 @@ from pulseq.run.work_stealing import WorkStealing
 
 logger = logging.getLogger("pulseq.dispatch")
 
-#: What a node has told reaches its driver in a moment, unless it was lost with a connection.
-HEAR_SECONDS = 5.0
-
 
 @dataclass(slots=True)
 class Dispatcher:
@@ -114,7 +111,8 @@ class Dispatcher:
         tell, blotter = self.ledger.tell, self.variables.blotter()
         self._incoming = Incoming(self.cluster, self.nodes.clocks, tell, self.give_up, blotter)
         self._stealing = WorkStealing(self.in_flight, self.queue, self._ask_back)
-        self._prefetch = Prefetch(self.in_flight, self.queue, self.ledger, self._send, self._decline)
+        steal = self._stealing.ask_for
+        self._prefetch = Prefetch(self.in_flight, self.queue, self.ledger, steal, self._send, self._decline)
 
     def _follow(self, event: Event) -> None:
         if self._cases is not None:
@@ -188,8 +186,8 @@ class Dispatcher:
                     self.nodes.note_waiting(requirements, count)
                 for pick in self.queue.picks():
                     self._send(pick)
-            while self._asked:  # after what is idle has had its own
-                self._prefetch.answer(*self._asked.pop(0), admitting=self._admitting)
+            # After what is idle has had its own.
+            self._asked = [one for one in self._asked if not self._prefetch.answer(*one, admitting=self._admitting)]
             if not (self._admitting or self.in_flight):
                 return
             steals = self._admitting and self.queue.has_idle_slots
@@ -269,18 +267,8 @@ class Dispatcher:
         self._changed.set()
 
     async def hear(self, reports: Mapping[str, int]) -> None:
-        """Until so many reports of nodes, given by their addresses, have come; what takes too long is not waited for.
-
-        They come by another way than answers do.
-        """
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(HEAR_SECONDS):
-                while any(self._is_behind(node, reports) for node in self.cluster.nodes.values()):
-                    self._changed.clear()
-                    await self._changed.wait()
-
-    def _is_behind(self, node: LiveNode, reports: Mapping[str, int]) -> bool:
-        return self._incoming.reports[node.address] < reports.get(node.address, 0)
+        """Until so many reports of nodes, given by their addresses, have come, as `Incoming` says."""
+        await self._incoming.hear(reports)
 
     def give_up(self, node: LiveNode, why: str) -> None:
         """A node is there and cannot be relied on: it is lost to the run, which has it end what it runs."""

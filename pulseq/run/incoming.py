@@ -5,10 +5,12 @@ What a node tells is data: it may be damaged, or of somebody who wishes the run 
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -37,6 +39,9 @@ from pulseq.run.run_clocks import RunClocks
 
 logger = logging.getLogger("pulseq.dispatch")
 
+#: What a node has told reaches its driver in a moment, unless it was lost with a connection.
+HEAR_SECONDS = 5.0
+
 
 @dataclass(slots=True)
 class Incoming:
@@ -53,8 +58,9 @@ class Incoming:
     tell: Callable[[Event], None]
     give_up: Callable[[LiveNode, str], None]
     blotter: Blotter | None = None
-    #: How many have come, by the address of their node.
-    reports: Counter[str] = field(default_factory=Counter)
+    #: How many reports have come, by the address of their node.
+    _reports: Counter[str] = field(default_factory=Counter)
+    _came: asyncio.Event = field(default_factory=asyncio.Event)
     #: Nodes that have told a number which cannot be.
     _implausible: set[str] = field(default_factory=set)
 
@@ -73,13 +79,28 @@ class Incoming:
         if node is None:
             logger.debug("node %s was taken for lost before it said this", report.node_id)
             return
-        self.reports[node.address] += 1
+        self._reports[node.address] += 1
+        self._came.set()
         for message in report.messages:
             if self.cluster.nodes.get(node.id) is not node:
                 return  # given up for the one before
             if self.blotter is not None:  # the node has done so: this is for a way that it does not know
                 message = blot_texts(message, self.blotter)
             yield node, self.clocks.on_our_clock(node, self._plausible(node, message))
+
+    async def hear(self, reports: Mapping[str, int]) -> None:
+        """Until so many reports of nodes, given by their addresses, have come; what takes too long is not waited for.
+
+        They come by another way than answers do.
+        """
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(HEAR_SECONDS):
+                while any(self._is_behind(node, reports) for node in self.cluster.nodes.values()):
+                    self._came.clear()
+                    await self._came.wait()
+
+    def _is_behind(self, node: LiveNode, reports: Mapping[str, int]) -> bool:
+        return self._reports[node.address] < reports.get(node.address, 0)
 
     def _sent_by(self, sender: Report | Sender) -> LiveNode | None:
         node = self.cluster.nodes.get(sender.node_id)

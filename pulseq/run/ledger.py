@@ -10,7 +10,7 @@ from enum import Enum
 
 from msgspec.structs import replace
 
-from pulseq.bounds import bound_id, bound_text
+from pulseq.bounds import bound_id
 from pulseq.events import (
     AttemptFinished,
     AttemptStarted,
@@ -21,8 +21,6 @@ from pulseq.events import (
     TestExpanded,
     TestPlanned,
 )
-from pulseq.execution.runtime.body_ending import OUTPUT_FOLLOWS
-from pulseq.execution.runtime.stack_dump import FRAMES_FOLLOW
 from pulseq.models import (
     INFRASTRUCTURE_REASONS,
     AttemptResult,
@@ -34,10 +32,8 @@ from pulseq.models import (
     TestCase,
 )
 from pulseq.records import RunRecord, SentTo, TestRecord
+from pulseq.run.gist import gist_of
 from pulseq.run.run_options import MAX_NODE_LOSSES
-
-#: Characters of each line of an error that a verdict repeats: the driver keeps all verdicts in memory.
-_LINE_CHARACTERS = 500
 
 #: Where several tests have been there at each loss of a node, one more is waited for so often to tell them apart.
 _MORE_LOSSES = 2
@@ -300,8 +296,8 @@ class Ledger:
         return (test.closed for test in self.record.tests.values() if test.closed is not None)
 
     def _close_as(self, test: TestRecord, result: AttemptResult) -> None:
-        error = _last_lines(result.short or result.error)
-        self._close(test, result.status, result.reason, result.attempt, result.node_id, error)
+        told = result.short or result.error
+        self._close(test, result.status, result.reason, result.attempt, result.node_id, gist_of(told) if told else None)
 
     def _close(
         self,
@@ -393,16 +389,3 @@ def planned_event(case: TestCase) -> TestPlanned:
         case.requirements,
         case.whole_id,
     )
-
-
-def _last_lines(error: str | None, lines: int = 3) -> str | None:
-    if not error:
-        return None
-    told = error.strip().splitlines()
-    # Pytest marks what is wrong, and may say more after it. Frames go on from the innermost, which is to be seen.
-    kept = [line[1:].strip() for line in told if line.startswith("E ")][:lines] or told[-lines:]
-    if told[0].endswith(FRAMES_FOLLOW):
-        kept = told[: lines + 1]
-    if told[0].endswith(OUTPUT_FOLLOWS):  # how the program ended says more than what it wrote
-        kept = [told[0], *told[1:][1 - lines :]]
-    return "\n".join(bound_text(line, _LINE_CHARACTERS) for line in kept)

@@ -185,6 +185,14 @@ class RunQueue:
         """How many slots have nothing to do that a test can go to."""
         return self._queue.idle_slots(test)
 
+    def may_go(self, test: QueuedTest, node_id: str) -> bool:
+        """Whether a node that takes tests may have this one."""
+        return self._queue.may_go(test, node_id)
+
+    def waits_for(self, node_id: str) -> bool:
+        """Whether a test waits that a node which takes tests may have."""
+        return self._queue.waits_for(node_id)
+
     def slots_of(self, node_id: str) -> int:
         """The slots of a node; none of one that has left."""
         return self._queue.slots_of(node_id)

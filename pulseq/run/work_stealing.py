@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, takewhile
 
 from pulseq.models import Key
 from pulseq.planning.queued import QueuedTest
@@ -60,7 +60,7 @@ class WorkStealing:
         self._asked: dict[str, float] = {}
         #: Of those that had answered with nothing, when they may be asked again.
         self._not_before: dict[str, float] = {}
-        self._next_look = float("-inf")
+        self._next_look = self._next_ask = float("-inf")
 
     def look(self, now: float) -> float | None:
         """Ask for what is worth it, for the slots that are idle; seconds until another look, should nothing happen."""
@@ -72,12 +72,28 @@ class WorkStealing:
         self._forget_old(now)
         lanes = self._slot_queues(now)
         idle = self._keep_wanted(lanes)
-        counts = share_out([self._as_lane(lane) for lane in lanes], idle - len(self._asked))
-        for lane, count in zip(lanes, counts, strict=True):
-            self._ask_back(lane.units[len(lane.units) - count :], now)
+        self._share(lanes, idle - len(self._asked), now)
         # A large fleet takes long to look at: a tenth of the time at most goes into that.
         self._next_look = now + max(_PAUSE_SECONDS / 10, 10 * (time.monotonic() - began))
         return _PAUSE_SECONDS if self._not_before else None
+
+    def ask_for(self, node_id: str, wanted: Callable[[QueuedTest], bool], now: float) -> bool:
+        """Ask for what a slot of a node can go on with, since it is about to run out; whether an answer is to come.
+
+        Args:
+            wanted: whether that slot goes on with a test.
+        """
+        if not self._queue.may_steal:
+            return False
+        self._forget_old(now)
+        if not self._asked and now >= self._next_ask:
+            began = time.monotonic()
+            lanes = self._slot_queues(now)
+            for lane in lanes:
+                self._keep_last(lane, lambda test: wanted(test) and self._queue.may_go(test, node_id))
+            self._share(lanes, 1, now)
+            self._next_ask = now + 10 * (time.monotonic() - began)
+        return bool(self._asked)
 
     def take_back(self, node_id: str) -> None:
         """Ask a node for all that it has not begun, whether others are idle or not: it is being drained."""
@@ -87,20 +103,29 @@ class WorkStealing:
             units = units_of(dispatch) if self._queue.may_steal or not begun else []
             self._ask_back([(key, unit) for unit in units], now)
 
+    def _share(self, lanes: list[_SlotQueue], idle: int, now: float) -> None:
+        counts = share_out([self._as_lane(lane) for lane in lanes], idle)
+        for lane, count in zip(lanes, counts, strict=True):
+            self._ask_back(lane.units[len(lane.units) - count :], now)
+
     def _keep_wanted(self, lanes: list[_SlotQueue]) -> int:
         """Leave of each lane its last units that idle slots fit; how many such slots there are."""
         known: dict[tuple[object, frozenset[str]], int] = {}
+
+        def fits(test: QueuedTest) -> bool:
+            kind = (test.requirement_key, test.avoid)
+            if kind not in known:
+                known[kind] = self._queue.idle_slots(test)
+            return known[kind] > 0
+
         for lane in lanes:
-            keep = len(lane.units)
-            for _, tests in reversed(lane.units):
-                kinds = {(test.requirement_key, test.avoid): test for test in tests}
-                for kind in kinds.keys() - known.keys():
-                    known[kind] = self._queue.idle_slots(kinds[kind])
-                if not all(known[kind] for kind in kinds):
-                    break
-                keep -= 1
-            del lane.units[:keep]
+            self._keep_last(lane, fits)
         return max(known.values(), default=0)
+
+    def _keep_last(self, lane: _SlotQueue, wanted: Callable[[QueuedTest], bool]) -> None:
+        """Leave of a lane the last units that are wanted."""
+        last = takewhile(lambda unit: all(map(wanted, unit[1])), reversed(lane.units))
+        lane.units = lane.units[len(lane.units) - sum(1 for _ in last) :]
 
     def take(self, answer: TestsGivenBack, ledger: Ledger) -> list[QueuedTest]:
         """A node has answered: the tests that it will not run, which are anybody's now.

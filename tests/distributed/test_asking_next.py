@@ -61,7 +61,6 @@ class Session:
     def __init__(self, node: Node) -> None:
         self._node = node
         self._batches: list[Batch] = []
-        self._is_over = False
 
     async def run_items(
         self,
@@ -76,9 +75,7 @@ class Session:
         batch = Batch(list(orders))
         self._batches.append(batch)
         self._node.begin_batch(orders[0])
-        following = Following(more=True)
-        # What was told to be over sets nothing up again.
-        assert fresh or not self._is_over
+        following = Following()
         try:
             while batch.first < len(batch.orders):
                 order = batch.orders[batch.first]
@@ -92,7 +89,6 @@ class Session:
             self._batches.remove(batch)
             self._node.running -= 1
         self._node.promise(following.order)
-        self._is_over = self._is_over or (following == Following() and self._node.slots == 1)
 
     async def take_back(self, orders: AbstractSet[PytestOrder]) -> tuple[PytestOrder, ...]:
         await self._node.turns()

@@ -112,12 +112,12 @@ class SuiteFolder:
         pack: int = 1000,
         seconds: float | None = None,
         fresh: bool = False,
-        unknown: bool = False,
+        after: Following | None = None,
         **more: Any,
     ) -> SuiteRun:
         """Collect and run everything, in packs of consecutive items, on all slots; others may do so meanwhile.
 
-        What follows a pack is told, or else that it is `unknown`.
+        What follows a pack is told, or else `after` is, whatever comes.
         """
         late: list[AttemptResult] = []
         left: dict[str, Path] = {}
@@ -131,7 +131,7 @@ class SuiteFolder:
         try:
             run = SuiteRun(await session.collect(), late=late)
             packs = iter(packs_of(run.collection, pack, seconds))
-            await asyncio.gather(*(self._work(session, packs, run, fresh, unknown) for _ in range(slots)))
+            await asyncio.gather(*(self._work(session, packs, run, fresh, after) for _ in range(slots)))
             run.ended = await session.finish()
             run.left = {test_id: _kept(place, self.path.parent / "left") for test_id, place in run.left.items()}
             run.left_late = {test_id: _kept(place, self.path.parent / "late") for test_id, place in left.items()}
@@ -139,14 +139,16 @@ class SuiteFolder:
             await session.close()
         return run
 
-    async def _work(self, session: PytestSession, packs: Any, run: SuiteRun, fresh: bool, unknown: bool) -> None:
+    async def _work(
+        self, session: PytestSession, packs: Any, run: SuiteRun, fresh: bool, after: Following | None
+    ) -> None:
         orders = next(packs, None)
         while orders:
             upcoming: list[list[PytestOrder] | None] = []
 
             async def ask_next(asked: list[list[PytestOrder] | None] = upcoming) -> Following:
-                if unknown:
-                    return Following(more=True)
+                if after is not None:
+                    return after
                 asked.append(next(packs, None))
                 return Following(asked[0][0] if asked[0] else None)
 

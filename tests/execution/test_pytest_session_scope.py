@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pulseq.models import Reason, Status
+from pulseq.pytest_sessions import Following
 
 CONFTEST = """
     import os, pytest
@@ -32,6 +33,8 @@ CONFTEST = """
     def pytest_runtest_protocol(item, nextitem):
         note(f"{item.name}, then {nextitem and nextitem.name}")
 """
+#: What a slot hears that does something else meanwhile.
+MORE = Following(more=True)
 ITEM = "def test_{}(): pass\n"
 
 
@@ -40,13 +43,15 @@ def folder_of(suite: Callable[..., Any], conftest: str = CONFTEST, **files: str)
     return suite({"conftest.py": textwrap.dedent(conftest), **(files or default)})
 
 
-@pytest.mark.parametrize("unknown", [False, True])
-def test_a_session_is_set_up_once_whether_or_not_it_is_known_what_comes_next(unknown: bool, suite: Any) -> None:
+@pytest.mark.parametrize("after", [None, MORE])
+def test_a_session_is_set_up_once_whether_or_not_it_is_known_what_comes_next(
+    after: Following | None, suite: Any
+) -> None:
     folder = folder_of(suite)
 
-    run = folder.run(pack=1, unknown=unknown)
+    run = folder.run(pack=1, after=after)
 
-    then = ("a later item", "a later item") if unknown else ("test_b", "None")
+    then = ("test_b", "None") if after is None else ("a later item", "a later item")
     expected = [f"test_a, then {then[0]}", "up", "table", "no table", f"test_b, then {then[1]}", "table", "no table"]
     assert [*expected, "down"] == folder.log()
     assert ([Status.PASSED] * 2, []) == ([result.status for result in run.results], run.late)
@@ -62,16 +67,23 @@ def test_what_fails_or_is_left_when_a_session_ends_at_last_is_of_its_last_item(f
             pathlib.Path(os.environ["PULSEQ_ARTIFACTS"], "begun.txt").write_text("begun")
             yield
             pathlib.Path(os.environ["PULSEQ_ARTIFACTS"], "video.txt").write_text("all of it")
+            print("it was told to end")
             assert not {fails}, "the recorder hangs"
     """
     folder = folder_of(suite, conftest)
 
-    run = folder.run(pack=1, unknown=True)
+    run = folder.run(pack=1, after=MORE)
 
     (late,) = run.late
     assert late.test_id == "test_b.py::test_b"
     assert (late.status, late.reason) == ((Status.ERROR, Reason.SETUP) if fails else (Status.PASSED, None))
-    assert fails == ("the recorder hangs" in (late.error or ""))
+    assert fails == ("the recorder hangs" in (late.error or "")) == ("it was told to end" in late.output)
+    assert (late.short, "pytest_runner" in (late.error or "")) == (
+        "AssertionError: the recorder hangs" if fails else None,
+        False,
+    )
+    assert run.ended is not None
+    assert run.ended.exit_status == fails
     assert {"test_a": {"own/begun.txt": "begun"}} == run.artifacts()
     assert (run.left_late[late.test_id] / "own" / "video.txt").read_text() == "all of it"
 
@@ -87,6 +99,18 @@ def test_a_later_item_is_one_as_hooks_know_them(suite: Any) -> None:
     """
     folder = folder_of(suite, conftest)
 
-    run = folder.run(pack=1, unknown=True)
+    run = folder.run(pack=1, after=MORE)
 
     assert [Status.PASSED] * 2 == [result.status for result in run.results], run.results
+
+
+@pytest.mark.parametrize("isolation", ["fork", "interpreter"])
+def test_for_what_comes_in_rare_cases_a_fork_ends_and_an_interpreter_stays(isolation: str, suite: Any) -> None:
+    folder = folder_of(suite, CONFTEST.replace('text + "', 'f"{text} {os.getpid()}'))
+
+    run = folder.run(pack=1, after=Following(elsewhere=True), isolation=isolation)
+
+    assert [Status.PASSED] * 2 == [result.status for result in run.results]
+    ups, downs = ([line.split()[1] for line in folder.log() if line.startswith(step)] for step in ("up ", "down "))
+    assert ups == downs
+    assert len(ups) == len(set(ups)) == (2 if isolation == "fork" else 1)

@@ -30,7 +30,7 @@ from pulseq.protocol.from_node import (
 from pulseq.protocol.to_node import NoNext
 from pulseq.protocol.work import Dispatch, PytestWork, TestWork
 from pulseq.pytest_sessions import PytestOrder, PytestSpec
-from pulseq.run import dispatcher as dispatcher_module
+from pulseq.run import incoming
 from pulseq.run.dispatcher import Dispatcher
 from pulseq.run.run_queue import RunQueue
 from tests.reports_home import said_by
@@ -152,7 +152,7 @@ def test_every_test_goes_to_a_node_and_has_its_verdict() -> None:
 def test_the_end_hears_what_was_told_and_does_not_wait_for_what_was_lost(
     comes: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(dispatcher_module, "HEAR_SECONDS", 60.0 if comes else 0.01)
+    monkeypatch.setattr(incoming, "HEAR_SECONDS", 60.0 if comes else 0.01)
     nodes = Nodes(passing, "a")
 
     async def hear() -> bool:

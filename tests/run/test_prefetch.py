@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 
 from pulseq.fleet import FrameworkConfig
 from pulseq.models import AttemptResult, Body, CommandBody, PytestItemBody, Reason, Status, TestCase
+from pulseq.planning.queued import QueuedTest
 from pulseq.planning.ready_queue import Pick
 from pulseq.protocol.from_node import NextAsked
 from pulseq.protocol.to_node import NoNext
@@ -24,10 +27,14 @@ class Asking:
         self.queue = RunQueue(FrameworkConfig(), granularity="test")
         self.sent: list[tuple[list[str], str]] = []
         self.declined: list[NoNext] = []
+        #: What the next questions to busy slots come to.
+        self.steals: list[bool] = []
+        self.wanted: Callable[[QueuedTest], bool] | None = None
         self.prefetch = Prefetch(
             self.in_flight,
             self.queue,
             self.ledger,
+            self._steal,
             self._send,
             lambda _, answer: self.declined.append(answer),
         )
@@ -50,12 +57,17 @@ class Asking:
             key, DispatchInFlight(pick.node_id, {test.key: test for test in pick.tests}, frozenset(), {}, follows)
         )
 
+    def _steal(self, node_id: str, wanted: Callable[[QueuedTest], bool], _now: float) -> bool:
+        assert node_id == "a"
+        self.wanted = wanted
+        return self.steals.pop(0) if self.steals else False
+
     def _send(self, pick: Pick, key: str) -> None:
         self.sent.append(([test.key[0] for test in pick.tests], key))
         self.fly(f"after {key}", pick, key)
 
-    def ask(self, *, held: str = "1", admitting: bool = True, taken: bool = False) -> None:
-        self.prefetch.answer("a", NextAsked("1", frozenset(held), taken), admitting=admitting)
+    def ask(self, *, held: str = "1", admitting: bool = True, taken: bool = False) -> bool:
+        return self.prefetch.answer("a", NextAsked("1", frozenset(held), taken), admitting=admitting)
 
 
 def item(name: str = "x", entry: str = "unit") -> PytestItemBody:
@@ -123,7 +135,7 @@ def test_a_node_that_takes_nothing_more_is_promised_nothing() -> None:
 
     node.ask()
 
-    assert ([NoNext("1", more=True)], 1) == (node.declined, node.queue.waiting)
+    assert ([NoNext("1")], 1) == (node.declined, node.queue.waiting)
 
 
 def test_a_node_that_was_lost_is_promised_nothing() -> None:
@@ -133,7 +145,7 @@ def test_a_node_that_was_lost_is_promised_nothing() -> None:
 
     node.ask()
 
-    assert ([NoNext("1")], 1) == (node.declined, node.queue.waiting)
+    assert ([], 1) == (node.declined, node.queue.waiting)
 
 
 def test_a_dispatch_that_is_on_its_way_to_the_node_is_not_overtaken() -> None:
@@ -170,19 +182,49 @@ def test_where_one_slot_fits_nothing_waits_too_long() -> None:
     assert [(["t1"], "1")] == node.sent
 
 
-def test_where_items_wait_on_another_slot_the_node_hears_that_more_may_come() -> None:
-    node = Asking(item(), item(), item())
+def test_before_nothing_follows_busy_slots_are_asked_for_what_its_runner_goes_on_with() -> None:
+    node = Asking(item(), item(), item(entry="other"))
+    node.queue.node_joined("b", 2, {})
+    mine, other = node.queue.picks()
+    node.fly("2", mine)
+    node.fly("3", other)
+    node.steals = [True, False]
+
+    assert [False, True] == [node.ask(), node.ask()]
+
+    assert ([], [NoNext("1")]) == (node.sent, node.declined)
+    assert node.wanted is not None
+    assert [True, False] == [node.wanted(pick.tests[0]) for pick in (mine, other)]
+
+
+def test_what_a_busy_slot_has_given_back_is_sent_to_follow() -> None:
+    node = Asking(item(), item())
     node.queue.node_joined("b", 1, {})
-    for test in ("2", "3"):
-        node.fly(test, next(node.queue.picks()))
-        node.queue.slot_freed("b")
-    node.in_flight.by_key["2"].begin(("t1", ""))
-
-    node.ask()
-    node.in_flight.by_key["3"].begin(("t2", ""))
+    (pick,) = node.queue.picks()
+    node.fly("2", pick)
+    node.steals = [True]
     node.ask()
 
-    assert [NoNext("1", more=True), NoNext("1")] == node.declined
+    node.in_flight.land("2")
+    node.queue.add_again(pick.tests[0])
+
+    assert (True, [(["t1"], "1")]) == (node.ask(), node.sent)
+
+
+def test_nobody_is_asked_for_what_would_wait_for_long() -> None:
+    node = Asking(item(), item(), seconds=60.0)
+    node.queue.node_joined("b", 1, {})
+    node.fly("2", next(node.queue.picks()))
+    node.steals = [True]
+
+    assert (True, [NoNext("1")]) == (node.ask(), node.declined)
+
+
+def test_who_asked_and_is_done_meanwhile_hears_nothing() -> None:
+    node = Asking(item(), item())
+    node.in_flight.land("1")
+
+    assert (True, [], []) == (node.ask(), node.sent, node.declined)
 
 
 def test_a_slot_that_is_taken_is_sent_nothing_and_hears_whether_more_may_come() -> None:
@@ -203,3 +245,33 @@ def test_a_follower_that_the_node_has_got_is_no_answer_by_itself() -> None:
     node.prefetch.answer("a", NextAsked("1", frozenset({"1", "after 1"}), taken=True), admitting=True)
 
     assert ([(["t1"], "1")], [NoNext("1", more=True)]) == (node.sent, node.declined)
+
+
+@pytest.mark.parametrize(("begun", "elsewhere"), [(0, False), (1, True), (2, False), (3, False)])
+def test_a_node_hears_whether_others_have_what_they_may_give_back(begun: int, elsewhere: bool) -> None:
+    """Where nothing has begun the first two are bound, else the one that comes after what runs."""
+    node = Asking(*[item()] * 4 if begun else [item()] * 3)
+    node.queue.node_joined("b", 1, {})
+    tests = []
+    while node.queue.waiting:
+        tests += next(node.queue.picks()).tests
+        node.queue.slot_freed("b")
+    node.fly("2", Pick("b", tuple(tests)))
+    for test in tests[:begun]:
+        node.in_flight.by_key["2"].begin(test.key)
+
+    node.ask()
+
+    assert [NoNext("1", elsewhere=elsewhere)] == node.declined
+
+
+def test_what_waits_for_another_node_does_not_keep_a_session_up() -> None:
+    node = Asking(item(), item())
+    node.queue.node_joined("a", 1, {})
+    waiting = TestCase("chrome", item("chrome"), requirements={"browser": "chrome"})
+    node.ask()
+    node._queue(waiting)
+
+    node.prefetch.answer("a", NextAsked("after 1", frozenset({"1", "after 1"})), admitting=True)
+
+    assert [NoNext("after 1")] == node.declined

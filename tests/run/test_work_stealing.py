@@ -215,3 +215,42 @@ def test_a_whole_file_that_has_not_begun_is_asked_for_as_a_whole() -> None:
     run.stealing.take_back("a")
 
     assert ["t0", "t1", "t2", "t3"] == [test for _, _, tests in run.asked for test in tests]
+
+
+def test_for_a_slot_that_is_about_to_run_out_busy_ones_are_asked_once() -> None:
+    run = short_run()
+    run.queue.node_joined("b", 1, {})
+
+    assert [True, True] == [run.stealing.ask_for("b", lambda test: True, now) for now in (1.0, 1.1)]
+
+    assert ["t2", "t3"] == [name for _, _, names in run.asked for name in names]
+
+
+@pytest.mark.parametrize("why", ["its runner does not go on with it", "the node takes nothing", "files stay whole"])
+def test_nobody_is_asked_for_what_that_slot_cannot_go_on_with(why: str) -> None:
+    run = short_run(granularity="file" if why == "files stay whole" else "auto")
+    run.queue.node_joined("b", 1, {})
+    run.queue.set_open("b", why != "the node takes nothing")
+
+    assert not run.stealing.ask_for("b", lambda test: "runner" not in why, 1.0)
+
+    assert run.asked == []
+
+
+def test_who_looked_just_now_for_an_idle_slot_asks_for_one_that_runs_out_all_the_same() -> None:
+    run = short_run()
+    run.queue.node_joined("b", 1, {})
+    run.queue.set_open("b", False)
+    run.stealing.look(1.0)
+    run.queue.set_open("b", True)
+
+    assert run.stealing.ask_for("b", lambda test: True, 1.0)
+
+
+def test_a_slot_that_is_about_to_run_out_goes_on_with_tests_of_its_own_session_alone() -> None:
+    run = short_run()
+    run.queue.node_joined("b", 1, {})
+
+    assert run.stealing.ask_for("b", lambda test: test.key[0] == "t3", 1.0)
+
+    assert ["t3"] == [name for _, _, names in run.asked for name in names]

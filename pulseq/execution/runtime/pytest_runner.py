@@ -6,7 +6,8 @@ import os
 import resource
 import sys
 import time
-from typing import Any, Dict, List, Optional
+from contextlib import nullcontext
+from typing import Any, ContextManager, Dict, List, Optional
 
 import pytest
 
@@ -20,7 +21,7 @@ from .pytest_garbage import keep_again
 from .pytest_items import items_by_name, unknown_item
 from .pytest_sender import EventSender
 from .pytest_turns import take_turn
-from .pytest_verdict import ItemVerdict, clip, short_line
+from .pytest_verdict import ItemVerdict, told_late
 
 #: One variable of an environment has to stay well below the kernel's limit for it.
 _LONGEST_ID = 16 * 1024
@@ -188,7 +189,7 @@ class Runner:
         """Tear down what was left standing for an item that did not come: as pytest does at a session's end.
 
         That happens where what was promised to this slot was called off, or nothing was known to follow and nothing
-        came. No hook hears of it.
+        came. No hook hears of it but for the report of what fails.
         """
         state = self._session._setupstate
         stack = list(state.stack)
@@ -197,19 +198,27 @@ class Runner:
             return
         self._artifacts.begin()
         self._send({"op": "teardown", "next": Moment().stamp(None)})
-        call: Any = pytest.CallInfo.from_call(
-            lambda: state.teardown_exact(nextitem),
-            when="teardown",
-            reraise=(KeyboardInterrupt, pytest.exit.Exception),
-        )
+
+        def tear_down() -> None:
+            __tracebackhide__ = True
+            state.teardown_exact(nextitem)
+
+        with self._captured(self._last_item):
+            call: Any = pytest.CallInfo.from_call(
+                tear_down, when="teardown", reraise=(KeyboardInterrupt, pytest.exit.Exception)
+            )
         late: Dict[str, Any] = {"op": "late", "status": self._last_status, "reason": "setup", "output": ""}
         late.update(error=None, short=None, warnings=[], reruns=[])
         if call.excinfo is not None:
-            representation = self._last_item.repr_failure(call.excinfo)
-            error, short = clip(f"at teardown of a wider scope:\n{representation}"), short_line(representation)
-            late.update(status="error", error=error, short=short)
+            report = pytest.TestReport.from_item_and_call(self._last_item, call)
+            late.update(status="error", **told_late(report))
+            self._session.config.hook.pytest_runtest_logreport(report=report)
         self._artifacts.add_to(late, lambda: self._send({"op": "collects"}))
         self._send(late)
+
+    def _captured(self, item: Any) -> ContextManager[Any]:
+        manager = self._session.config.pluginmanager.getplugin("capturemanager")
+        return nullcontext() if manager is None else manager.item_capture("teardown", item)
 
 
 def take_input(config: Any, sender: EventSender, answer: Dict[str, Any]) -> None:

@@ -117,7 +117,7 @@ class ItemVerdict:
             "reason": self._reason_of_failure() if own else "setup",
             "error": clip(report.longreprtext),
             "short": short_line(report.longrepr),
-            "output": clip("\n".join(f"----- {title} -----\n{text}" for title, text in report.sections if text)),
+            "output": clip(_sections(report)),
             "duration": max(0.0, sum(one.duration for _, one in self._reports) + report.duration),
             "started_at": getattr(report, "start", 0.0),
         }
@@ -167,7 +167,7 @@ class ItemVerdict:
     def _output(self) -> str:
         if not self._reports:
             return ""
-        return "\n".join(f"----- {title} -----\n{text}" for title, text in self._reports[-1][1].sections if text)
+        return _sections(self._reports[-1][1])
 
     def _metrics(self) -> Tuple[Dict[str, float], List[str]]:
         metrics: Dict[str, float] = {}
@@ -239,6 +239,16 @@ def is_assertion(exception: BaseException) -> bool:
     if failures is not None and type(exception).__name__ == "MultipleDoctestFailures":
         return all(isinstance(failure, doctest.DocTestFailure) for failure in failures)
     return isinstance(exception, (AssertionError, pytest.fail.Exception, doctest.DocTestFailure))
+
+
+def told_late(report: Any) -> Dict[str, Any]:
+    """What a failed teardown adds to the result of the item that it is reported of."""
+    error = clip(f"at teardown of a wider scope:\n{report.longreprtext}")
+    return {"error": error, "short": short_line(report.longrepr), "output": clip(_sections(report))}
+
+
+def _sections(report: Any) -> str:
+    return "\n".join(f"----- {title} -----\n{text}" for title, text in report.sections if text)
 
 
 def short_line(representation: Any) -> Optional[str]:

@@ -302,6 +302,22 @@ def test_wider_fixtures_are_torn_down_by_the_setup_state(pytester: pytest.Pytest
     assert run(pytester, source, Loop()) == 0
 
 
+def test_the_capture_manager_captures_for_an_item(pytester: pytest.Pytester) -> None:
+    class Loop:
+        def pytest_runtestloop(self, session: Any) -> bool:
+            (item,) = session.items
+            manager = session.config.pluginmanager.getplugin("capturemanager")
+            with manager.item_capture("teardown", item):
+                print("told at last")
+            call: Any = pytest.CallInfo.from_call(lambda: 1 / 0, when="teardown")
+            report = pytest.TestReport.from_item_and_call(item, call)
+            assert (report.when, report.outcome) == ("teardown", "failed")
+            assert report.sections == [("Captured stdout teardown", "told at last\n")]
+            return True
+
+    assert run(pytester, "def test_a(): pass", Loop()) == 0
+
+
 def test_an_item_keeps_its_output_until_that_is_cleared(pytester: pytest.Pytester) -> None:
     sections: list[list[str]] = []
 
