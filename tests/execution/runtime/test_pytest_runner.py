@@ -7,7 +7,7 @@ import os
 from typing import Any
 
 from pulseq.models import AttemptResult, Reason, Status
-from pulseq.pytest_sessions import PytestOrder
+from pulseq.pytest_sessions import Following, PytestOrder
 
 LATE = """
 import pytest
@@ -203,11 +203,14 @@ def test_an_item_that_runs_again_in_the_same_process_starts_anew(suite: Any) -> 
     folder = suite({"test_again.py": body})
     results: list[AttemptResult] = []
 
+    async def more_comes() -> Following:
+        return Following(more=True)
+
     async def main() -> None:
         session = folder.session()
         for attempt in (1, 2):
-            order = PytestOrder("t", "", "test_again.py::test_once", attempt=attempt)
-            await session.run_items([order], on_start=lambda order: None, on_result=results.append)
+            orders = [PytestOrder("t", "", "test_again.py::test_once", attempt=attempt)]
+            await session.run_items(orders, on_start=lambda order: None, on_result=results.append, ask_next=more_comes)
         await session.close()
 
     asyncio.run(main())
