@@ -71,5 +71,15 @@ class Background:
             self.on_death(task.get_name(), error)
 
 
+async def any_set(*events: asyncio.Event, timeout_seconds: float | None = None) -> None:
+    """Until one of these is set, or that long."""
+    waiting = {asyncio.ensure_future(event.wait()) for event in events}
+    try:
+        await asyncio.wait(waiting, timeout=timeout_seconds, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for one in waiting:
+            one.cancel()
+
+
 def _tell_log(name: str, error: BaseException) -> None:
     logger.error("%s has ended with %s: %s", name, type(error).__name__, error, exc_info=error)

@@ -244,7 +244,7 @@ class OwnNodes:
             spec.id, f"the way to host {spec.host} is lost" if lost else f"its process ended with {code}"
         )
         pause = FIRST_PAUSE_SECONDS
-        while not self._closing and spec.id in self._nodes and self._restarts[spec.id] < MAX_RESTARTS:
+        while not self._is_over and spec.id in self._nodes and self._restarts[spec.id] < MAX_RESTARTS:
             if not lost:
                 self._restarts[spec.id] += 1
             try:
@@ -256,8 +256,13 @@ class OwnNodes:
             if lost:  # a host may be away for long: it is asked less and less often, for as long as the run lasts
                 await asyncio.sleep(pause)
                 pause = min(2 * pause, MOST_PAUSE_SECONDS)
-        if not self._closing and spec.id in self._nodes:
+        if not self._is_over and spec.id in self._nodes:
             self.on_node_given_up(spec.id, self._restarts[spec.id])
+
+    @property
+    def _is_over(self) -> bool:
+        """Whether there is nothing that a node could join; one that ends then has lost its scheduler."""
+        return self._closing or self._scheduler is None or not self._scheduler.alive
 
     async def _watch_scheduler(self, process: LocalProcess) -> None:
         await process.wait()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 
 import httpcore
@@ -11,6 +12,8 @@ import httpcore
 POLL_SECONDS = 2.0
 #: A server that takes longer to say that it is well is not.
 TIMEOUT_SECONDS = 5.0
+#: One that has taken no connection for so long does not only restart.
+GONE_SECONDS = 30.0
 _TIMEOUTS = dict.fromkeys(("connect", "read", "write", "pool"), TIMEOUT_SECONDS)
 
 
@@ -22,10 +25,16 @@ class ApiWatch:
 
     Attributes:
         troubled: whether it has once not answered, or has died in between.
+        there: set as long as it takes connections, as far as anybody knows.
+        gone: set once it has taken none for `gone_seconds`, until it does.
     """
 
-    def __init__(self, url: str, *, poll_seconds: float = POLL_SECONDS) -> None:
+    def __init__(self, url: str, *, poll_seconds: float = POLL_SECONDS, gone_seconds: float = GONE_SECONDS) -> None:
         self.troubled = False
+        self.there, self.gone = asyncio.Event(), asyncio.Event()
+        self.there.set()
+        self._refused_at = 0.0
+        self._gone_seconds = gone_seconds
         self._url = f"{url.rstrip('/')}/health"
         self._poll_seconds = poll_seconds
 
@@ -43,13 +52,29 @@ class ApiWatch:
                 self._look_at(pool)
 
     async def _keep_asking(self, pool: httpcore.AsyncConnectionPool) -> None:
-        while not self.troubled:
+        while True:
             try:
                 await pool.request("GET", self._url, extensions={"timeout": _TIMEOUTS})
+                self._note_connection()
+            except (httpcore.ConnectError, httpcore.ConnectTimeout):
+                self.troubled = True
+                self._note_refusal()
             except (httpcore.NetworkError, httpcore.TimeoutException, httpcore.ProtocolError):
                 self.troubled = True
+                self._note_connection()
             await asyncio.sleep(self._poll_seconds)
             self._look_at(pool)
+
+    def _note_connection(self) -> None:
+        self.there.set()
+        self.gone.clear()
+
+    def _note_refusal(self) -> None:
+        if self.there.is_set():
+            self.there.clear()
+            self._refused_at = time.monotonic()
+        if time.monotonic() - self._refused_at >= self._gone_seconds:
+            self.gone.set()
 
     def _look_at(self, pool: httpcore.AsyncConnectionPool) -> None:
         # One that the server had said to close is not there any more; what it closed unsaid has expired.

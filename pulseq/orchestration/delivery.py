@@ -22,7 +22,7 @@ from prefect.client.orchestration import PrefectClient
 from prefect.events.related import related_resources_from_run_context
 from prefect.states import Crashed
 
-from pulseq.background import Background
+from pulseq.background import Background, any_set
 from pulseq.errors import InfrastructureError
 from pulseq.orchestration.prefect_client import open_client
 from pulseq.orchestration.task_run_events import FINAL, Resource, event_of, final_state
@@ -129,10 +129,7 @@ class Delivery:
     async def all_told(self, patience_seconds: float) -> bool:
         """Until the API was told all that has come; False where it does not answer, or that takes too long."""
         self._hurry.set()
-        waiting = {asyncio.ensure_future(event.wait()) for event in (self._all_told, self._given_up)}
-        await asyncio.wait(waiting, timeout=patience_seconds, return_when=asyncio.FIRST_COMPLETED)
-        for one in waiting:
-            one.cancel()
+        await any_set(self._all_told, self._given_up, timeout_seconds=patience_seconds)
         return self._all_told.is_set()
 
     async def _keep_telling(self, flow_run_id: str) -> None:

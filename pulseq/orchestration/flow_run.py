@@ -150,6 +150,8 @@ RETRIES_OF_AN_EMBEDDED_SERVER = 1
 #: Before anything has run there is nothing to be kept waiting, and a minute is better than no run: a server on
 #: SQLite refuses (503) what comes while it writes, as it does where many runs start at once. Its waits have jitter.
 RETRIES_AT_START = 5
+#: So long an API that is gone may take all the same.
+GONE_TIMEOUT_SECONDS = 2.0
 
 
 @contextlib.contextmanager
@@ -162,6 +164,22 @@ def patient_start() -> Iterator[Callable[[], None]]:
         retries = max(RETRIES_AT_START, PREFECT_CLIENT_MAX_RETRIES.value())
         patience.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: retries}))
         yield patience.close
+
+
+@contextlib.contextmanager
+def without_patience() -> Iterator[None]:
+    """Have Prefect ask the API of the current flow run once, and briefly: it is gone.
+
+    What the engine cannot tell as completed it tells as crashed, and each with all of its retries.
+    """
+    context = FlowRunContext.get()
+    client = context.client._client if context is not None else None
+    with contextlib.ExitStack() as stack:
+        if client is not None:
+            stack.callback(setattr, client, "timeout", client.timeout)
+            client.timeout = httpx.Timeout(GONE_TIMEOUT_SECONDS)
+        stack.enter_context(temporary_settings({PREFECT_CLIENT_MAX_RETRIES: 0}))
+        yield
 
 
 @contextlib.contextmanager

@@ -21,6 +21,7 @@ from prefect.client.schemas.objects import State
 from prefect.exceptions import ObjectNotFound
 from prefect.states import Crashed
 
+from pulseq.background import any_set
 from pulseq.errors import ExitCode, PulseqError
 from pulseq.models import Reason
 from pulseq.orchestration.api_client import wait_until_recorded
@@ -65,6 +66,9 @@ class Reconciler:
         passing: whether the server ends with the run, so that all has to be recorded before.
         stopped: set where somebody waits for the run to end now.
         note: tells whoever watches the run.
+
+    Attributes:
+        left: whether the API took no connection when the run was over, and is waited for no longer.
     """
 
     def __init__(
@@ -84,6 +88,7 @@ class Reconciler:
         self._stopped = stopped
         self._note = note
         self._watch = ApiWatch(url)
+        self.left = False
 
     @contextlib.asynccontextmanager
     async def telling(self, flow_run_id: str) -> AsyncIterator[None]:
@@ -103,6 +108,7 @@ class Reconciler:
             nodes_lost: whether all nodes were lost at once, with what they had to say.
         """
         told = await self._deliver()
+        self.left = not await self._is_there()
         unended = self._delivery.known > self._delivery.ended  # their node has said no more, and nobody waits for it
         lacks = nodes_lost or unended or self._delivery.troubled or self._watch.troubled
         if self._stopped.is_set() and not told:
@@ -110,6 +116,9 @@ class Reconciler:
         if not (self._passing or lacks or not told) or (self._stopped.is_set() and not told):
             return
         task_runs = self._delivery.known
+        if self.left:
+            self._tell_untold(task_runs)
+            return
         try:
             known = await wait_until_recorded(
                 self._url,
@@ -129,21 +138,30 @@ class Reconciler:
                 logger.debug("Prefect was told of %d task runs that it had missed", mended)
         except PulseqError as error:  # also where the journal is gone that tells it
             logger.debug("Prefect could not be told: %s", error)
-            self._note(
-                f"Prefect could not be told how task runs of this run ended ({task_runs} in all): "
-                "`pulseq results sync --prefect` finishes it"
-            )
+            self._tell_untold(task_runs)
 
     async def _deliver(self) -> bool:
-        """Whether all has been delivered, in the time that there is."""
+        """Whether all has been delivered, in the time that there is, and unless the API is gone."""
         patience = self._patience(self._delivery.ended)
         telling = asyncio.ensure_future(self._delivery.all_told(patience))
-        stopped = asyncio.ensure_future(self._stopped.wait())
-        await asyncio.wait({telling, stopped}, return_when=asyncio.FIRST_COMPLETED)
-        await asyncio.wait({telling}, timeout=STOPPED_SECONDS)
-        for one in (telling, stopped):
+        enough = asyncio.ensure_future(any_set(self._stopped, self._watch.gone))
+        await asyncio.wait({telling, enough}, return_when=asyncio.FIRST_COMPLETED)
+        if self._stopped.is_set():
+            await asyncio.wait({telling}, timeout=STOPPED_SECONDS)
+        for one in (telling, enough):
             one.cancel()
         return telling.done() and not telling.cancelled() and telling.result()
+
+    async def _is_there(self) -> bool:
+        """Whether the API takes connections; one that does not may only restart, and is waited for."""
+        await any_set(self._watch.there, self._watch.gone, self._stopped)
+        return self._watch.there.is_set()
+
+    def _tell_untold(self, task_runs: int) -> None:
+        self._note(
+            f"Prefect could not be told how task runs of this run ended ({task_runs} in all): "
+            "`pulseq results sync --prefect` finishes it"
+        )
 
     def _tell_behind(self, missing: int | None = None) -> None:
         many = "some" if missing is None else str(missing)

@@ -24,6 +24,7 @@ from pulseq.orchestration.flow_run import (
     use_api,
     use_configured_api,
     within_flow_run,
+    without_patience,
 )
 from pulseq.orchestration.reconcile import Reconciler
 from pulseq.reports.tally import count_verdicts
@@ -58,6 +59,8 @@ class CarryingFlowRun:
         self._flow_error: Exception | None = None
         self._flow_run_id = ""
         self._testing: asyncio.Task[None] | None = None
+        #: What holds until the flow run has ended.
+        self._ending = contextlib.ExitStack()
         self._is_ready = False
 
     def speaking(self) -> contextlib.AbstractContextManager[None]:
@@ -133,6 +136,7 @@ class CarryingFlowRun:
             told_later = "" if given else f": {advice}"
             self._log.emit(RunNote(f"Prefect could not be told the end of this run ({say_briefly(error)}){told_later}"))
         finally:
+            self._ending.close()
             self._waiting.cancel()
         if isinstance(self._flow_error, UsageError) and not within:
             # Only a node could see that the input is bad: nothing was run, so nothing is left behind.
@@ -171,6 +175,8 @@ class CarryingFlowRun:
             async with page.kept(self._driver.accepting) if page else contextlib.nullcontext():
                 await (self._testing or self._driver.test(server_follows=False))
             await reconciler.settle(flow_run_id, nodes_lost=self._driver.cluster.lost, commit=self._log.commit)
+        if reconciler.left:
+            self._ending.enter_context(without_patience())
         if page is not None:
             await page.finish(self._driver.code)
         return ending_of(self._driver.code, count_verdicts(self._log.record))

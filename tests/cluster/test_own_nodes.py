@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
+from typing import Any
 
 import pytest
+
+from pulseq.cluster.own_nodes import OwnNodes
+from pulseq.fleet import Fleet, NodeSpec
 
 ASKS = """
 import resource, sys
@@ -37,3 +45,40 @@ def test_more_nodes_than_there_may_be_files_are_refused_with_both_numbers() -> N
     asked = ask(1024, 1024, 512)
     assert asked.returncode == 1
     assert asked.stderr.startswith("512 nodes take 1424 open files, and this process may have 1024: start fewer nodes")
+
+
+@pytest.mark.system
+def test_a_node_that_ends_since_its_scheduler_has_is_not_started_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    started: list[str] = []
+
+    async def end_scheduler() -> list[str]:
+        own = OwnNodes(
+            Fleet((NodeSpec("n"),)),
+            run_directory=tmp_path,
+            heartbeat_seconds=1.0,
+            node_timeout_seconds=30.0,
+            environment={},
+        )
+        start_node = own._starter.start_node
+
+        async def start(spec: NodeSpec, *others: Any) -> Any:
+            started.append(spec.id)
+            return await start_node(spec, *others)
+
+        monkeypatch.setattr(own._starter, "start_node", start)
+        ended: list[str] = []
+        own.on_node_ended = lambda node_id, _: ended.append(node_id)
+        own.on_node_given_up = lambda node_id, _: ended.append(f"{node_id} is given up")
+        try:
+            await own.start()
+            await own.join()
+            assert own._scheduler is not None
+            os.kill(own._scheduler.pid, signal.SIGKILL)
+            await own.background.settle()
+        finally:
+            await own.stop()
+        return ended
+
+    assert (["n"], ["n"]) == (asyncio.run(end_scheduler()), started)

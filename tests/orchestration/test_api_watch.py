@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
 from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -26,7 +27,7 @@ class _Well(BaseHTTPRequestHandler):
 
 
 def _watch(url: str, until: Callable[[ApiWatch], bool]) -> ApiWatch:
-    watch = ApiWatch(url, poll_seconds=0.01)
+    watch = ApiWatch(url, poll_seconds=0.01, gone_seconds=0.05)
 
     async def look() -> None:
         async with asyncio.timeout(60), watch.watching():
@@ -88,3 +89,44 @@ def test_an_api_that_says_that_it_closes_is_no_trouble() -> None:
 
 def test_an_api_that_is_not_there_is_noticed() -> None:
     assert _watch("http://127.0.0.1:9/api", lambda watch: watch.troubled).troubled
+
+
+def test_an_api_that_takes_no_connection_is_gone_until_it_does() -> None:
+    async def look() -> list[tuple[bool, bool]]:
+        with socket.socket() as reserved:
+            reserved.bind(("127.0.0.1", 0))
+            port = reserved.getsockname()[1]
+        watch = ApiWatch(f"http://127.0.0.1:{port}/api", poll_seconds=0.01, gone_seconds=0.05)
+        async with asyncio.timeout(60), watch.watching():
+            await watch.gone.wait()
+            seen = [(watch.there.is_set(), watch.gone.is_set())]
+            async with await asyncio.start_server(_answer, "127.0.0.1", port):
+                await watch.there.wait()
+                seen.append((watch.there.is_set(), watch.gone.is_set()))
+        return seen
+
+    assert [(False, True), (True, False)] == asyncio.run(look())
+
+
+async def _answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
+    await writer.drain()
+    writer.close()
+
+
+def test_an_api_that_takes_connections_and_says_nothing_is_not_gone() -> None:
+    class Silent(_Well):
+        asked: ClassVar[list[str]] = []
+
+        def handle(self) -> None:
+            self.asked.append("")
+
+    with HTTPServer(("127.0.0.1", 0), Silent) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        watch = _watch(f"http://127.0.0.1:{server.server_port}/api", lambda _: len(Silent.asked) > 20)
+        server.shutdown()
+        thread.join()
+
+    assert (True, True, False) == (watch.troubled, watch.there.is_set(), watch.gone.is_set())

@@ -99,6 +99,7 @@ def _settle(
     stop: bool = False,
     delivers: bool = True,
     unended: int = 0,
+    away_until: str | None = None,
 ) -> list[str]:
     """The notes of a run that ends so."""
     notes: list[str] = []
@@ -122,8 +123,13 @@ def _settle(
             stopped=stopped,
             note=notes.append,
         )
-        reconciler._watch.troubled = away
+        reconciler._watch.troubled = away or away_until is not None
+        if away_until is not None:
+            reconciler._watch.there.clear()
+            decided = getattr(reconciler._watch, away_until)
+            asyncio.get_running_loop().call_later(0.01, decided.set)
         await reconciler.settle("flow", nodes_lost=nodes_lost, commit=commit)
+        assert reconciler.left is (away_until == "gone")
 
     asyncio.run(settle())
     return notes
@@ -174,6 +180,18 @@ def test_what_cannot_be_told_is_said_in_one_line_with_what_to_do(api: _Api, tmp_
         "`pulseq results sync --prefect` finishes it"
     )
     assert [expected] == _settle(tmp_path, troubled=True)
+
+
+@pytest.mark.parametrize("delivers", [True, False])
+def test_an_api_that_is_gone_is_not_waited_for(api: _Api, tmp_path: Path, delivers: bool) -> None:
+    notes = _settle(tmp_path, away_until="gone", delivers=delivers)
+
+    assert ["Prefect could not be told how task runs"] == [note[:39] for note in notes]
+    assert [] == api.asked
+
+
+def test_an_api_that_only_restarts_is_waited_for_and_told(api: _Api, tmp_path: Path) -> None:
+    assert ([], ["wait", "mend"]) == (_settle(tmp_path, away_until="there"), api.asked)
 
 
 BEHIND = (

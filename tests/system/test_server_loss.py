@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -12,8 +13,16 @@ from typing import Any
 
 import httpx
 import pytest
+from prefect.states import Completed
 
 from pulseq.orchestration.api_server import EmbeddedServer
+from pulseq.orchestration.flow_run import (
+    GONE_TIMEOUT_SECONDS,
+    RETRIES_OF_A_CONFIGURED_API,
+    run_as_flow,
+    use_api,
+    without_patience,
+)
 from tests.system.workplace import Workplace, finish, until
 
 TESTS = 200
@@ -107,3 +116,29 @@ def test_a_server_that_is_gone_for_good_is_told_later(place: Workplace, servers:
     assert synced.code == 0, synced.err
     assert "1 flow runs and" in synced.err
     assert ({"Passed": TESTS}, "COMPLETED") == _at_prefect(place, httpx.Client(base_url=api, timeout=60))
+
+
+def test_each_call_that_ends_a_flow_run_is_made_once_where_its_api_is_gone(
+    prefect_api: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[float] = []
+
+    async def refuse(_: httpx.AsyncClient, request: httpx.Request, **__: Any) -> httpx.Response:
+        asked.append(request.extensions["timeout"]["connect"])
+        raise httpx.ConnectError("refused")
+
+    async def end() -> None:
+        with contextlib.ExitStack() as ending:
+
+            async def body(_: str) -> Any:
+                ending.enter_context(without_patience())
+                monkeypatch.setattr(httpx.AsyncClient, "send", refuse)
+                return Completed()
+
+            with pytest.raises(httpx.ConnectError):
+                await run_as_flow(body, name="gone", suite="s", run_id="r")
+
+    with use_api(prefect_api, retries=RETRIES_OF_A_CONFIGURED_API):
+        asyncio.run(end())
+
+    assert [GONE_TIMEOUT_SECONDS] * 2 == asked
