@@ -56,13 +56,11 @@ class Following(NamedTuple):
 
     Attributes:
         order: the item that begins next; None where none is known.
-        more: whether items of the session wait for a slot: this one may have them later, though none is known.
-        elsewhere: whether other slots have some that they have not begun: in rare cases they come here.
+        more: whether items of the session may come to this slot later, though none is known.
     """
 
     order: PytestOrder | None = None
     more: bool = False
-    elsewhere: bool = False
 
 
 def name_pack(nodeids: Sequence[str]) -> str:

@@ -31,7 +31,7 @@ from pulseq.execution.runtime.pytest_rewrite_store import make_private
 from pulseq.execution.shared_zygote import ZygoteLine
 from pulseq.models import PRIVATE_PREFIXES, AttemptResult, Reason
 from pulseq.processes.message_line import LineClosedError
-from pulseq.pytest_sessions import Collection, Following, PytestOrder, PytestSpec, SessionResult
+from pulseq.pytest_sessions import Collection, PytestOrder, PytestSpec, SessionResult
 
 #: How long a session's controller may take over its end: reports, coverage, services that are stopped.
 CONTROLLER_SECONDS = 600.0
@@ -136,7 +136,7 @@ class PytestSession:
                 which is the caller's from then on.
             ask_next: tells, when only the last of these has not begun, what its slot goes on with: the first order of
                 a later call, so that pytest keeps up what the two share. Where it is not known, but some may come, the
-                session's own fixtures stay, until `finish`; of a fork, only where they are not those of other slots.
+                session's own fixtures stay, until `finish`.
 
         Returns:
             the orders that a `stop` kept from starting; all others had their result, or were given back.
@@ -151,7 +151,7 @@ class PytestSession:
                     on_start(order)
                     on_result(unmeasured_result(order, self._node_id, Reason.SETUP, _why_unknown(order, collection)))
             done: asyncio.Future[tuple[PytestOrder, ...]] = asyncio.get_running_loop().create_future()
-            batch = OrderBatch(known, on_start, on_result, done, self._heeding_rare_cases(ask_next), on_left)
+            batch = OrderBatch(known, on_start, on_result, done, ask_next, on_left)
             alone = fresh and not self._by_interpreters
             try:
                 left = await self._run_batch(batch, fresh=alone) if known else ()
@@ -164,15 +164,6 @@ class PytestSession:
             if batch.stopped:
                 break
         return left
-
-    def _heeding_rare_cases(self, ask_next: AskNext) -> AskNext:
-        """Have an interpreter keep its session up for what comes in rare cases, for which there can be a new fork."""
-
-        async def ask() -> Following:
-            following = await ask_next()
-            return following._replace(more=following.more or (following.elsewhere and self._by_interpreters))
-
-        return ask
 
     async def _run_batch(self, batch: OrderBatch, *, fresh: bool) -> tuple[PytestOrder, ...]:
         """Run a batch on a keeper; what a stop, or the end of the keeper, kept from starting.

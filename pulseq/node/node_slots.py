@@ -278,7 +278,6 @@ class _Question:
     arrived: set[str] = field(default_factory=set)
     waits_for: str | None = None
     more: bool = True
-    elsewhere: bool = False
 
 
 class NextItems:
@@ -336,7 +335,7 @@ class NextItems:
         question = self._asked.get(answer.key)
         if question is None:
             return
-        question.more, question.elsewhere = answer.more, answer.elsewhere
+        question.more = answer.more
         if answer.coming is None or answer.coming in question.arrived:
             self.forget(answer.key)
         else:
@@ -361,4 +360,4 @@ class NextItems:
             self._ask(key, taken)
         question = self._asked[key]
         await asyncio.wait({question.answered}, timeout=self._patience_seconds)
-        return Following() if self._given_up else Following(None, question.more, question.elsewhere)
+        return Following(more=question.more and not self._given_up)

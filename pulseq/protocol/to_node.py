@@ -93,14 +93,12 @@ class NoNext(Struct, frozen=True, tag="no_next"):
     """Nothing is sent to follow a dispatch: the answer to a `NextAsked`.
 
     `coming` is a dispatch for any slot of the node that it had not got when it asked: that may be what follows.
-    `more` says that items of the session wait for a slot; `elsewhere`, that other slots have some which they have not
-    begun, and may give back.
+    `more` says that items of the session may come to that slot later: they wait, or other slots may give them back.
     """
 
     key: str
     coming: str | None = None
     more: bool = False
-    elsewhere: bool = False
 
 
 class FinishSessions(Struct, frozen=True, tag="finish_sessions"):

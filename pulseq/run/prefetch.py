@@ -52,15 +52,15 @@ class Prefetch:
             return True  # it is over, or what follows is on its way
         taken = question.taken or follower is not None
         coming = None if taken else self._on_its_way(node_id, question)
-        more = admitting and self._queue.waits_for(node_id) and self._wait_for_slots(last)
+        waits = admitting and self._queue.waits_for(node_id) and self._wait_for_slots(last)
         if admitting and coming is None and not taken:
             if (pick := self._pick(node_id, last)) is not None:
                 self._send(pick, question.key)
                 return True
-            if not more and self._may_steal_for(node_id, last):
+            if not waits and self._may_steal_for(node_id, last):
                 return False
-        elsewhere = admitting and self._may_be_given_back(last)
-        self._decline(node_id, NoNext(question.key, coming, more, elsewhere))
+        more = waits or (admitting and self._may_be_given_back(last))
+        self._decline(node_id, NoNext(question.key, coming, more))
         return True
 
     def _on_its_way(self, node_id: str, question: NextAsked) -> str | None:

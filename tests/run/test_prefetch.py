@@ -247,8 +247,8 @@ def test_a_follower_that_the_node_has_got_is_no_answer_by_itself() -> None:
     assert ([(["t1"], "1")], [NoNext("1", more=True)]) == (node.sent, node.declined)
 
 
-@pytest.mark.parametrize(("begun", "elsewhere"), [(0, False), (1, True), (2, False), (3, False)])
-def test_a_node_hears_whether_others_have_what_they_may_give_back(begun: int, elsewhere: bool) -> None:
+@pytest.mark.parametrize(("begun", "more"), [(0, False), (1, True), (2, False), (3, False)])
+def test_a_node_hears_whether_others_have_what_they_may_give_back(begun: int, more: bool) -> None:
     """Where nothing has begun the first two are bound, else the one that comes after what runs."""
     node = Asking(*[item()] * 4 if begun else [item()] * 3)
     node.queue.node_joined("b", 1, {})
@@ -262,7 +262,7 @@ def test_a_node_hears_whether_others_have_what_they_may_give_back(begun: int, el
 
     node.ask()
 
-    assert [NoNext("1", elsewhere=elsewhere)] == node.declined
+    assert [NoNext("1", more=more)] == node.declined
 
 
 def test_what_waits_for_another_node_does_not_keep_a_session_up() -> None:
