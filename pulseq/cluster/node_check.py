@@ -63,5 +63,10 @@ def say_no_nodes(address: str, strangers: int, refused: Mapping[str, str]) -> st
     if refused:
         told = "; ".join(f"{node_id} cannot take part: {why}" for node_id, why in sorted(refused.items()))
         return f"{has} that can run tests: {told}"
-    workers = f"{strangers} worker{'' if strangers == 1 else 's'} of others" if strangers else "no workers"
-    return f"{has}, but {workers}; start some there: `dask worker {address} {PRELOAD}`"
+    as_worker = f"`dask worker {address} {PRELOAD}`"
+    if strangers:
+        return f"{has}, but {strangers} worker{'' if strangers == 1 else 's'} of others; start some there: {as_worker}"
+    credentials = " --credentials FILE" if address.startswith("tls:") else ""
+    return (
+        f"{has}: start one, by `pulseq node start --scheduler {address}{credentials}`, or of a Dask worker, {as_worker}"
+    )

@@ -35,11 +35,13 @@ def test_one_that_cannot_is_told_with_both_versions(said: dict[str, Any], words:
     assert words in str(find_trouble({**LABELS, **said}))
 
 
-def test_a_scheduler_without_workers_is_told() -> None:
+@pytest.mark.parametrize(("address", "how"), [("tcp://s:1", ""), ("tls://s:1", " --credentials FILE")])
+def test_a_scheduler_without_workers_is_told_with_both_ways_to_have_one(address: str, how: str) -> None:
     assert (
-        "the scheduler at 'tcp://s:1' has no PulseQ node, but no workers; "
-        "start some there: `dask worker tcp://s:1 --preload pulseq.node.preload`"
-    ) == say_no_nodes("tcp://s:1", 0, {})
+        f"the scheduler at '{address}' has no PulseQ node: start one, "
+        f"by `pulseq node start --scheduler {address}{how}`, "
+        f"or of a Dask worker, `dask worker {address} --preload pulseq.node.preload`"
+    ) == say_no_nodes(address, 0, {})
 
 
 def test_a_scheduler_with_others_alone_says_how_many() -> None:
