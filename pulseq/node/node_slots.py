@@ -308,8 +308,10 @@ class NextItems:
         order = self._promise(place, spec)
         if order is not None or self._given_up:
             return Following(order)
-        taken = place.under_way.has_more or self._slots.next_after(place) is not None
-        answer = await self._ask_driver(key, taken)
+        has_more, heir = place.under_way.has_more, self._slots.next_after(place)
+        if heir is not None and heir.run != place.run and not has_more:
+            return Following(more=True)  # another run waits for the slot, and not for an answer
+        answer = await self._ask_driver(key, has_more or heir is not None)
         return answer._replace(order=self._promise(place, spec))
 
     def _promise(self, place: Place, spec: PytestSpec) -> PytestOrder | None:

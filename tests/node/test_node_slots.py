@@ -545,6 +545,16 @@ def test_the_driver_tells_whether_more_of_the_session_may_come(more: bool) -> No
     assert asyncio.run(slot.next_items.find("1", slot.running, SPEC)) == Following(None, more)
 
 
+def test_another_run_that_waits_for_the_slot_does_not_wait_for_an_answer() -> None:
+    slot = Slot(begun(pack("a")))
+    other = waiting(SINGLE)
+    other.run = "another"
+    slot.slots.enter(other)
+
+    assert asyncio.run(slot.next_items.find("1", slot.running, SPEC)) == Following(None, more=True)
+    assert [] == slot.asked
+
+
 def test_where_no_answer_comes_more_may() -> None:
     slot = Slot(begun(pack("a")))
 
