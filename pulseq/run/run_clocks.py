@@ -155,6 +155,10 @@ def _earlier(result: AttemptResult, seconds: float) -> AttemptResult:
     return replace(result, started_at=result.started_at - seconds) if result.started_at > 0 else result
 
 
+#: Two moments that are nearer to each other than this may be one, reckoned twice.
+_ROUNDING_SECONDS = 1e-4
+
+
 def within(result: AttemptResult, sent_at: float | None, now: float) -> AttemptResult:
     """A result whose attempt started after it was sent, and ended before it came: moments that the driver knows itself.
 
@@ -162,7 +166,7 @@ def within(result: AttemptResult, sent_at: float | None, now: float) -> AttemptR
     that clock was ours, and they say nothing.
     """
     latest = now - result.duration
-    if not result.started_at or sent_at is None or sent_at > latest:
+    if not result.started_at or sent_at is None or sent_at - latest > _ROUNDING_SECONDS:
         return result
     started_at = min(max(result.started_at, sent_at), latest)
     return result if started_at == result.started_at else replace(result, started_at=started_at)

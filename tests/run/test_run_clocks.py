@@ -9,7 +9,7 @@ from typing import Any, cast
 from uuid import UUID
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from pulseq.cluster.cluster import LiveNode
@@ -200,6 +200,7 @@ def test_an_attempt_starts_after_it_was_sent_and_ends_before_it_is_told(
 @given(
     st.floats(1, 1e9), st.floats(0, 1e5), st.floats(0, 1e5), st.floats(0, 1e5), st.sampled_from([0.0, -3600.0, 3600.0])
 )
+@example(1.9500000000000028, 0.0, 127.0, 0.0, 3600.0)
 def test_no_step_of_a_clock_puts_an_attempt_outside_of_its_time(
     sent_at: float, before: float, duration: float, after: float, step: float
 ) -> None:
