@@ -69,6 +69,16 @@ def test_an_api_that_was_gone_between_two_questions_is_noticed() -> None:
     assert watch.troubled
 
 
+def _watch_served(handler: type[BaseHTTPRequestHandler], enough: Callable[[ApiWatch], bool]) -> ApiWatch:
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        watch = _watch(f"http://127.0.0.1:{server.server_port}/api", enough)
+        server.shutdown()
+        thread.join()
+    return watch
+
+
 def test_an_api_that_says_that_it_closes_is_no_trouble() -> None:
     class Closing(_Well):
         asked: ClassVar[list[str]] = []
@@ -77,12 +87,7 @@ def test_an_api_that_says_that_it_closes_is_no_trouble() -> None:
             self.send_header("Connection", "close")
             super().end_headers()
 
-    with HTTPServer(("127.0.0.1", 0), Closing) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        watch = _watch(f"http://127.0.0.1:{server.server_port}/api", lambda _: len(Closing.asked) > 2)
-        server.shutdown()
-        thread.join()
+    watch = _watch_served(Closing, lambda _: len(Closing.asked) > 2)
 
     assert not watch.troubled
 
@@ -122,11 +127,6 @@ def test_an_api_that_takes_connections_and_says_nothing_is_not_gone() -> None:
         def handle(self) -> None:
             self.asked.append("")
 
-    with HTTPServer(("127.0.0.1", 0), Silent) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        watch = _watch(f"http://127.0.0.1:{server.server_port}/api", lambda _: len(Silent.asked) > 20)
-        server.shutdown()
-        thread.join()
+    watch = _watch_served(Silent, lambda _: len(Silent.asked) > 20)
 
     assert (True, True, False) == (watch.troubled, watch.there.is_set(), watch.gone.is_set())

@@ -244,7 +244,7 @@ class RunnerKeeper:
             elif message["op"] == "late":
                 self._running = None
                 if runner.waits:
-                    _add_raw(message, runner)
+                    runner.add_raw_to(message)
                 if message["left"] is not None or any(message[key] for key in ("error", "output", "pytest_warnings")):
                     self._to_node(message)
             elif message["op"] in ("collected", "refused"):
@@ -270,7 +270,7 @@ class RunnerKeeper:
         del self._pending[message["i"]]
         self._assigned -= 1
         if runner.waits:
-            _add_raw(message, runner)
+            runner.add_raw_to(message)
             runner.send({"op": "go"})
         else:
             runner.settled = True
@@ -409,10 +409,3 @@ class RunnerKeeper:
         if self._runner is not None:
             self._runner.remove_directory()
         os._exit(0)
-
-
-def _add_raw(message: Dict[str, Any], runner: RunnerProcess) -> None:
-    """Put into what is told of an item what it wrote past pytest's capturing."""
-    raw = runner.take_raw()
-    message["output"] = "\n".join(text for text in (message["output"], raw.text()) if text)
-    message["output_bytes"] += raw.total_bytes

@@ -227,6 +227,12 @@ class RunnerProcess:
             os.close(fd)
         self.remove_directory()
 
+    def add_raw_to(self, message: dict[str, Any]) -> None:
+        """Put into what is told of an item what it wrote past pytest's capturing."""
+        raw = self.take_raw()
+        message["output"] = "\n".join(text for text in (message["output"], raw.text()) if text)
+        message["output_bytes"] += raw.total_bytes
+
     def with_artifacts(self, verdict: dict[str, Any], wanted: dict[str, Any] | None) -> dict[str, Any]:
         """A verdict of `blame` with what the item has left; `wanted` is what `Collector` is told."""
         return add_last_artifacts(verdict, self._private, wanted)
