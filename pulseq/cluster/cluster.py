@@ -41,6 +41,16 @@ _LEAVING_SECONDS = 4.0
 _ECHO_SECONDS = 0.02
 
 
+def say_gone(address: str) -> str:
+    """Why a run has lost everything."""
+    return f"the Dask scheduler at {address!r} is gone, and the nodes with it"
+
+
+def say_let_go(address: str) -> str:
+    """Why a run has lost a scheduler that is there."""
+    return f"the link to the scheduler at {address!r} was down for so long that it has ended what this run had there"
+
+
 @dataclass(frozen=True, slots=True)
 class LiveNode:
     """A node that is there: where it listens, what it offers.
@@ -71,7 +81,8 @@ class Cluster:
         lost: whether the scheduler is gone.
         on_refused: called with a node that is there and cannot take part, and what to do.
         strangers: addresses of workers that are no nodes.
-        on_lost: called once when the scheduler is gone, and with it everything.
+        on_lost: called once when the scheduler is gone, and with it everything, or has let this driver go; it is told
+            which.
         background: what is done here beside.
     """
 
@@ -84,7 +95,7 @@ class Cluster:
         self.on_marked: Callable[[NodeMark], None] = lambda mark: None
         self.on_joined: Callable[[LiveNode], None] = lambda node: None
         self.on_left: Callable[[str, str], None] = lambda node_id, why: None
-        self.on_lost: Callable[[], None] = lambda: None
+        self.on_lost: Callable[[str], None] = lambda why: None
         self.on_refused: Callable[[str, str], None] = lambda node_id, why: None
         self.strangers: set[str] = set()
         self._refused: dict[str, str] = {}
@@ -215,7 +226,7 @@ class Cluster:
     async def follow(self, local: OwnNodes) -> None:
         """Take note of the ends of local processes, and wait until all local nodes are members."""
         local.on_node_ended = self._note_process_ended
-        local.on_scheduler_ended = self._scheduler_lost
+        local.on_scheduler_ended = self._lose_scheduler
         wanted = {spec.id for spec in local.fleet.nodes}
         # Ready is the node's word; that it has joined is the scheduler's, and comes on another way.
         try:
@@ -243,16 +254,16 @@ class Cluster:
             self._left(node_id, why)
 
     async def _watch_client(self) -> None:
-        while self.client.status in ("running", "connecting"):
-            if self.client.status == "connecting":
-                break
+        connection = self.client.scheduler_comm
+        while self.client.status == "running" and self.client.scheduler_comm is connection:  # noqa: ASYNC110 - no event
             await asyncio.sleep(_CLIENT_POLL_SECONDS)
-        self._scheduler_lost()
+        # Dask connects again by itself, within milliseconds, as somebody whom the scheduler tells nothing any more.
+        self._lose_scheduler(say_let_go if self.client.status == "running" else say_gone)
 
-    def _scheduler_lost(self) -> None:
+    def _lose_scheduler(self, say: Callable[[str], str] = say_gone) -> None:
         if not self._closing:
             self.lost = self._closing = True
-            self.on_lost()
+            self.on_lost(say(self.address))
 
     async def _handle_node_event(self, event: tuple[float, dict[str, Any]]) -> None:
         self._subscribed.set()

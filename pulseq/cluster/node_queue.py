@@ -62,6 +62,7 @@ class NodeQueue:
         self._used: Counter[str] = Counter()
         self._sent: dict[asyncio.Task[None], tuple[_Call, LiveNode]] = {}
         self._hoping: asyncio.TimerHandle | None = None
+        self._lost_why = ""
         self._background = Background()
 
     async def open(self, address: str, credentials: Credentials | None = None) -> None:
@@ -86,7 +87,7 @@ class NodeQueue:
             InfrastructureError: the scheduler is gone, or several nodes were lost with the call.
         """
         if self._cluster.lost:
-            raise InfrastructureError(self._say_lost())
+            raise InfrastructureError(self._lost_why)
         key = requirement_key(requirements)
         self._classes.setdefault(key, requirements)
         if not self._is_fitted(key) and (key not in self._fitted or self._hoping is None):
@@ -209,18 +210,16 @@ class NodeQueue:
                     if not call.answer.done():
                         call.answer.set_exception(NoNodeFitsError(self._say_miss(call.requirements)))
 
-    def _lose_scheduler(self) -> None:
+    def _lose_scheduler(self, why: str) -> None:
+        self._lost_why = why
         for call in [*self._drop_waiting(), *(call for call, _ in self._sent.values())]:
             if not call.answer.done():
-                call.answer.set_exception(InfrastructureError(self._say_lost()))
+                call.answer.set_exception(InfrastructureError(self._lost_why))
 
     def _drop_waiting(self) -> Iterator[_Call]:
         dropped = [call for calls in self._waiting.values() for call in calls]
         self._waiting.clear()
         return iter(dropped)
-
-    def _say_lost(self) -> str:
-        return f"the Dask scheduler at {self._cluster.address!r} is gone, and the nodes with it"
 
     def _say_miss(self, requirements: Mapping[str, CapabilityValue]) -> str:
         offers: dict[str, Any] = {node.id: node.capabilities for node in sorted(self._nodes, key=lambda node: node.id)}

@@ -206,14 +206,14 @@ def judge(cluster: StandingCluster, configured_api: str | None) -> Choice:
     return Choice(cluster)
 
 
-def say_loss(home: Path) -> str:
-    """Why the scheduler of a run that used what stood here is gone."""
+def say_loss(home: Path) -> str | None:
+    """Why the scheduler of a run that used what stood here is gone; None where that still stands."""
     cluster = find_cluster(home)
     if cluster is None or cluster.condition is Condition.ENDING:
         return "`pulseq down` has ended the nodes that this run was using"
     if not cluster.keeper.alive:
         return "what `pulseq up` had started has died, and the nodes of this run with it"
-    return "the Dask scheduler is gone, and the nodes with it"
+    return None
 
 
 @contextlib.contextmanager

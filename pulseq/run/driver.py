@@ -147,7 +147,7 @@ class Driver:
         self.cluster.on_joined = self.dispatcher.nodes.join
         self.cluster.on_left = self.dispatcher.lose_node
         self.cluster.on_marked = self.dispatcher.heed_mark
-        self.cluster.on_lost = self._scheduler_lost
+        self.cluster.on_lost = self._lose_scheduler
         self.cluster.on_refused = self._note_refused
         await self.cluster.connect(
             address,
@@ -274,9 +274,9 @@ class Driver:
         self.dispatcher.cancel_soon()
         self.background.later(STOP_PATIENCE_SECONDS, self.dispatcher.abandon)
 
-    def _scheduler_lost(self) -> None:
-        gone = "the Dask scheduler is gone, and the nodes with it"
-        self._stopper.stop(ExitCode.NO_VERDICT, say_loss(self.options.home) if self.options.standing else gone)
+    def _lose_scheduler(self, why: str) -> None:
+        known = say_loss(self.options.home) if self.options.standing else None
+        self._stopper.stop(ExitCode.NO_VERDICT, known or why)
         self.dispatcher.abandon()
 
     async def close(self) -> None:

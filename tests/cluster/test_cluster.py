@@ -134,3 +134,25 @@ def test_a_cluster_that_is_closed_tells_of_nothing_more() -> None:
             return seen.told
 
     assert ["a joined"] == asyncio.run(watch())
+
+
+@pytest.mark.parametrize(
+    ("stays", "why"),
+    [
+        (True, "the link to the scheduler at {!r} was down for so long that it has ended what this run had there"),
+        (False, "the Dask scheduler at {!r} is gone, and the nodes with it"),
+    ],
+    ids=["lets-go", "gone"],
+)
+def test_a_scheduler_that_has_let_a_driver_go_is_lost_though_dask_is_connected_again(stays: bool, why: str) -> None:
+    async def watch() -> None:
+        async with open_scheduler() as scheduler, connected(scheduler) as seen:
+            seen.cluster.on_lost = seen.told.append
+            if stays:
+                scheduler.client_comms[seen.cluster.client.id].abort()
+            else:
+                await scheduler.close()
+            await seen.until(lambda: seen.cluster.lost)
+            assert [why.format(scheduler.address)] == seen.told
+
+    asyncio.run(watch())

@@ -237,7 +237,7 @@ async def test_a_scheduler_that_is_gone_ends_what_waits_and_what_runs(nodes: Nod
     nodes.join("one")
     calls = [nodes.call(name) for name in "ab"]
     await settle()
-    nodes.cluster._scheduler_lost()
+    nodes.cluster._lose_scheduler()
 
     for call in [*calls, nodes.call("later")]:
         with pytest.raises(InfrastructureError, match="the Dask scheduler at 'tcp://here:1' is gone, and the nodes"):
