@@ -20,12 +20,12 @@ from pulseq.security.tls import security_of
 
 
 @contextlib.asynccontextmanager
-async def open_scheduler(credentials: Credentials | None = None) -> AsyncIterator[Scheduler]:
+async def open_scheduler(credentials: Credentials | None = None, port: int = 0) -> AsyncIterator[Scheduler]:
     """A scheduler that listens on loopback, set up as that of a run is; without credentials as somebody's own."""
     with dask.config.set({**SCHEDULER_SETTINGS, **WORKER_SETTINGS}):
         async with Scheduler(
             host="127.0.0.1",
-            port=0,
+            port=port,
             dashboard=False,
             dashboard_address="127.0.0.1:0",
             security=security_of(credentials),

@@ -23,7 +23,7 @@ DASK = Outside(
         **dict.fromkeys(("worker_state", "state"), "WorkerState"),
         "future": "Future",
     },
-    rooms=("node/probe.py", "node/silence.py", "protocol/"),
+    rooms=("node/probe.py", "node/silence.py", "protocol/", "cluster/cluster.py"),
     texts=frozenset({"Client-", "check-worker-ttl"}),
 )
 

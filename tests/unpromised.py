@@ -110,6 +110,12 @@ DASK = (
         ("test_batches_and_timers_go_on_when_a_clock_was_set_back",),
     ),
     Place(
+        ("Client._reconnect", "Client._close"),
+        ("cluster/driver_client.py",),
+        "A run from elsewhere whose link was down for too long waits for ever, for nobody tells it anything any more.",
+        ("test_a_client_whose_connection_breaks_is_asked_to_connect_again",),
+    ),
+    Place(
         ("Client.scheduler_comm",),
         ("cluster/cluster.py",),
         "A driver whose clock is set back by an hour sends nothing for an hour.",

@@ -4,51 +4,43 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import warnings
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import dask
-from distributed import Client
-
 from pulseq.background import Background
+from pulseq.cluster.driver_client import connect_driver, refuses
 from pulseq.cluster.marks import decode_mark, read_marks
 from pulseq.cluster.node_check import find_trouble, say_no_nodes
 from pulseq.cluster.node_watch import NodeWatch
 from pulseq.cluster.own_nodes import OwnNodes
 from pulseq.cluster.retire_watch import RetireWatch
 from pulseq.cluster.run_watch import DRIVERS_KEY, RunWatch, run_of
-from pulseq.cluster.scheduler_address import no_scheduler
 from pulseq.errors import InfrastructureError, UsageError
 from pulseq.marks import NodeMark
 from pulseq.models import CapabilityValue
 from pulseq.processes.clock_steps import ClockSteps, go_on
 from pulseq.processes.node_forks import START_PATIENCE_SECONDS
-from pulseq.protocol.connections import connection_settings
 from pulseq.protocol.entry_points import MARKED, NODE_TOPIC
 from pulseq.protocol.node_probe import Answer, probe_node
 from pulseq.protocol.welcome import say_taken
 from pulseq.security.credentials import Credentials
-from pulseq.security.tls import security_of
 
 #: How long the scheduler may take to notice that a local node's process has ended.
 GONE_PATIENCE_SECONDS = 3.0
 _CLIENT_POLL_SECONDS = 1.0
+#: How much of `node_timeout` a driver tries to be at its scheduler again: at the end of all of it, tests that wait for
+#: nodes are told that there are none.
+_RETURN_SHARE = 0.9
 #: How long all may take to forget a run whose driver was killed just now.
 _LEAVING_SECONDS = 4.0
 #: How long to wait for what this driver says itself on the topic of nodes, before it says it again.
 _ECHO_SECONDS = 0.02
 
 
-def say_gone(address: str) -> str:
-    """Why a run has lost everything."""
-    return f"the Dask scheduler at {address!r} is gone, and the nodes with it"
-
-
-def say_let_go(address: str) -> str:
-    """Why a run has lost a scheduler that is there."""
-    return f"the link to the scheduler at {address!r} was down for so long that it has ended what this run had there"
+class _AnotherSchedulerError(Exception):
+    """Another one has the address of the scheduler that this driver was at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +73,9 @@ class Cluster:
         lost: whether the scheduler is gone.
         on_refused: called with a node that is there and cannot take part, and what to do.
         strangers: addresses of workers that are no nodes.
-        on_lost: called once when the scheduler is gone, and with it everything, or has let this driver go; it is told
-            which.
+        on_connected: called with each connection to the scheduler, before nodes are told of: its `client` is another.
+        on_link: told that the connection is lost, and that there is another.
+        on_lost: called once when the scheduler is gone, and with it everything; it is told so.
         background: what is done here beside.
     """
 
@@ -95,6 +88,8 @@ class Cluster:
         self.on_marked: Callable[[NodeMark], None] = lambda mark: None
         self.on_joined: Callable[[LiveNode], None] = lambda node: None
         self.on_left: Callable[[str, str], None] = lambda node_id, why: None
+        self.on_connected: Callable[[], None] = lambda: None
+        self.on_link: Callable[[str], None] = lambda text: None
         self.on_lost: Callable[[str], None] = lambda why: None
         self.on_refused: Callable[[str, str], None] = lambda node_id, why: None
         self.strangers: set[str] = set()
@@ -124,30 +119,30 @@ class Cluster:
             UsageError: another driver has a run of this id there.
         """
         self.address, self.credentials = address, credentials
-        try:
-            with dask.config.set(connection_settings(node_timeout)), warnings.catch_warnings():
-                # What has to be alike is looked at where nodes are let in; another Python is a capability.
-                warnings.filterwarnings("ignore", message="Mismatched versions found")
-                self.client: Any = await Client(  # type: ignore[no-untyped-call]
-                    address,
-                    asynchronous=True,
-                    set_as_default=False,
-                    timeout=10,
-                    name=name,
-                    security=security_of(credentials),
-                )
-        except (OSError, ValueError) as error:
-            raise InfrastructureError(no_scheduler(address, error)) from error
+        self._name, self._foreign, self._node_timeout = name, foreign, node_timeout
+        self._scheduler_id = await self._open()
         self.background.start(ClockSteps().watch(self._note_clock_set), "watching the clock")
-        await self._subscribe()
         if foreign:
-            await self._watch_foreign()
             self.background.start(self._watch_client(), "watching the connection to the scheduler")
+
+    async def _open(self, scheduler_id: str | None = None) -> str:
+        """Be at the scheduler, or at the one with this id and no other; its id."""
+        self.client: Any = await connect_driver(
+            self.address, name=self._name, node_timeout=self._node_timeout, credentials=self.credentials
+        )
+        identity = await self.client.scheduler.identity(n_workers=0)
+        if scheduler_id not in (None, identity["id"]):
+            raise _AnotherSchedulerError
+        await self._subscribe()
+        if self._foreign:
+            await self._watch_foreign()
+        self.on_connected()
         for mark in (await read_marks(self.client.scheduler)).values():
             self._note_mark(mark)
         identity = await self.client.scheduler.identity(n_workers=-1)
-        for node_address, info in identity["workers"].items():
-            self._joined(node_address, info.get("pulseq", {}))
+        for address, info in identity["workers"].items():
+            self._joined(address, info.get("pulseq", {}))
+        return str(identity["id"])
 
     def _note_clock_set(self, _step: float) -> None:
         if self.client.scheduler_comm is not None:
@@ -192,6 +187,7 @@ class Cluster:
 
     async def _subscribe(self) -> None:
         # The wish travels by another way than questions, and later: a node that joined between would never be heard of.
+        self._subscribed.clear()
         self.client.subscribe_topic(NODE_TOPIC, self._handle_node_event)
         while not self._subscribed.is_set():
             await self.client.log_event(NODE_TOPIC, {"event": "asked", "address": ""})
@@ -254,16 +250,54 @@ class Cluster:
             self._left(node_id, why)
 
     async def _watch_client(self) -> None:
-        connection = self.client.scheduler_comm
-        while self.client.status == "running" and self.client.scheduler_comm is connection:  # noqa: ASYNC110 - no event
-            await asyncio.sleep(_CLIENT_POLL_SECONDS)
-        # Dask connects again by itself, within milliseconds, as somebody whom the scheduler tells nothing any more.
-        self._lose_scheduler(say_let_go if self.client.status == "running" else say_gone)
+        while True:
+            while self.client.status == "running":  # noqa: ASYNC110 - no event tells it
+                await asyncio.sleep(_CLIENT_POLL_SECONDS)
+            if self._closing or not await self._return():
+                break
+        self._lose_scheduler()
 
-    def _lose_scheduler(self, say: Callable[[str], str] = say_gone) -> None:
+    async def _return(self) -> bool:
+        """Be at the scheduler again after a link that was down for too long; whether that could be.
+
+        It has let this driver go, and ended what was under way: so all nodes have left, and those that are there come.
+        """
+        until = time.monotonic() + _RETURN_SHARE * self._node_timeout
+        told = False
+        while not await refuses(self.address):
+            if not told:
+                told = True
+                self._leave_all()
+            try:
+                await self._open(self._scheduler_id)
+            except _AnotherSchedulerError:
+                return False
+            except Exception:  # noqa: BLE001 - not yet; its former self is not forgotten; or the link broke again
+                if time.monotonic() > until:
+                    return False
+                await self._drop_client()
+                await asyncio.sleep(_CLIENT_POLL_SECONDS)
+            else:
+                self.on_link(f"the scheduler at {self.address!r} is reached again")
+                return True
+        return False
+
+    def _leave_all(self) -> None:
+        seconds = _RETURN_SHARE * self._node_timeout
+        self.on_link(f"the link to the scheduler at {self.address!r} was down for too long: trying for {seconds:.0f} s")
+        for node_id in list(self.nodes):
+            self._left(node_id, "the link to the scheduler was down for too long")
+        self.strangers.clear()
+        self.marks.clear()
+
+    async def _drop_client(self) -> None:
+        with contextlib.suppress(TimeoutError, OSError):
+            await self.client.close(timeout=2)
+
+    def _lose_scheduler(self) -> None:
         if not self._closing:
             self.lost = self._closing = True
-            self.on_lost(say(self.address))
+            self.on_lost(f"the Dask scheduler at {self.address!r} is gone, and the nodes with it")
 
     async def _handle_node_event(self, event: tuple[float, dict[str, Any]]) -> None:
         self._subscribed.set()
@@ -328,8 +362,7 @@ class Cluster:
         self._closing = True
         await self.background.end()
         if hasattr(self, "client"):
-            with contextlib.suppress(TimeoutError, OSError):
-                await self.client.close(timeout=2)
+            await self._drop_client()
 
 
 class PortableNodeWatch(NodeWatch):

@@ -76,8 +76,8 @@ class NodeQueue:
         self._cluster.on_lost = self._lose_scheduler
         self._cluster.on_marked = self._heed_mark
         name = driver_name(self._owner)
+        self._cluster.on_connected = lambda: self._client.bind(self._cluster.client, self._cluster.has_address)
         await self._cluster.connect(address, name=name, foreign=True, credentials=credentials)
-        self._client.bind(self._cluster.client, self._cluster.has_address)
 
     async def call(self, requirements: Mapping[str, CapabilityValue], task: RunTask) -> bytes:
         """Have a node that fits run a task; its answer.

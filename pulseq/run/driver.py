@@ -144,6 +144,8 @@ class Driver:
         address = self.options.scheduler if local is None else await local.join()
         credentials = self.options.credentials if local is None else local.credentials
         assert address is not None
+        self.cluster.on_connected = self._use_client
+        self.cluster.on_link = lambda text: self.log.emit(RunNote(text))
         self.cluster.on_joined = self.dispatcher.nodes.join
         self.cluster.on_left = self.dispatcher.lose_node
         self.cluster.on_marked = self.dispatcher.heed_mark
@@ -156,8 +158,6 @@ class Driver:
             node_timeout=self._node_timeout,
             credentials=credentials,
         )
-        self.runner.bind(self.cluster.client, self.cluster.has_address)
-        self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
         if local is not None:
             local.on_node_given_up = self._note_given_up
             local.background.on_death = self._stopper.stop_for_death
@@ -273,6 +273,10 @@ class Driver:
         self.dispatcher.stop_admitting()
         self.dispatcher.cancel_soon()
         self.background.later(STOP_PATIENCE_SECONDS, self.dispatcher.abandon)
+
+    def _use_client(self) -> None:
+        self.runner.bind(self.cluster.client, self.cluster.has_address)
+        self.cluster.client.subscribe_topic(run_topic(self.options.run_id), self.dispatcher.receive)
 
     def _lose_scheduler(self, why: str) -> None:
         known = say_loss(self.options.home) if self.options.standing else None

@@ -136,23 +136,36 @@ def test_a_cluster_that_is_closed_tells_of_nothing_more() -> None:
     assert ["a joined"] == asyncio.run(watch())
 
 
-@pytest.mark.parametrize(
-    ("stays", "why"),
-    [
-        (True, "the link to the scheduler at {!r} was down for so long that it has ended what this run had there"),
-        (False, "the Dask scheduler at {!r} is gone, and the nodes with it"),
-    ],
-    ids=["lets-go", "gone"],
-)
-def test_a_scheduler_that_has_let_a_driver_go_is_lost_though_dask_is_connected_again(stays: bool, why: str) -> None:
+def test_a_scheduler_that_has_let_a_driver_go_is_reached_again_and_tells_of_all_as_at_first() -> None:
+    async def watch() -> None:
+        async with open_scheduler() as scheduler, open_node(scheduler, "a"), connected(scheduler) as seen:
+            first = seen.cluster.client
+            clients: list[object] = []
+            seen.cluster.on_connected = lambda: clients.append(seen.cluster.client)
+            seen.cluster.on_link = seen.told.append
+            scheduler.client_comms[first.id].abort()
+            await seen.until(lambda: len(seen.told) == 5)
+            async with open_node(scheduler, "b"):
+                await seen.until(lambda: "b" in seen.cluster.nodes)
+            assert [seen.cluster.client] == clients
+            assert first is not seen.cluster.client
+            link = f"the link to the scheduler at {scheduler.address!r} was down for too long: trying for 54 s"
+            left = "a left: the link to the scheduler was down for too long"
+            again = f"the scheduler at {scheduler.address!r} is reached again"
+            assert ["a joined", link, left, "a joined", again, "b joined"] == seen.told[:6]
+
+    asyncio.run(watch())
+
+
+@pytest.mark.parametrize("another", [False, True], ids=["nobody", "another"])
+def test_a_scheduler_that_is_gone_is_lost_at_once_though_another_has_its_place(another: bool) -> None:
     async def watch() -> None:
         async with open_scheduler() as scheduler, connected(scheduler) as seen:
             seen.cluster.on_lost = seen.told.append
-            if stays:
-                scheduler.client_comms[seen.cluster.client.id].abort()
-            else:
-                await scheduler.close()
-            await seen.until(lambda: seen.cluster.lost)
-            assert [why.format(scheduler.address)] == seen.told
+            port = int(scheduler.address.rpartition(":")[2])
+            await scheduler.close()
+            async with open_scheduler(port=port) if another else contextlib.nullcontext():
+                await seen.until(lambda: seen.cluster.lost)
+            assert [f"the Dask scheduler at {scheduler.address!r} is gone, and the nodes with it"] == seen.told
 
     asyncio.run(watch())

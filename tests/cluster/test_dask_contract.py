@@ -28,6 +28,7 @@ from distributed.protocol.serialize import to_serialize
 from distributed.threadpoolexecutor import ThreadPoolExecutor
 from distributed.worker_state_machine import SecedeEvent
 
+from pulseq.cluster.driver_client import connect_driver
 from pulseq.cluster.run_watch import run_of
 from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
 from pulseq.node.node_process import WORKER_SETTINGS
@@ -92,6 +93,22 @@ def test_every_use_of_what_dask_does_not_promise_is_named() -> None:
 def test_what_holds_a_place_is_there(place: Place) -> None:
     assert place.held_by
     assert set() == set(place.held_by) - globals().keys()
+
+
+def test_a_client_whose_connection_breaks_is_asked_to_connect_again() -> None:
+    async def check(members: Members) -> None:
+        scheduler = members.scheduler
+        async with await connect_driver(scheduler.address, name="ours", node_timeout=60, credentials=None) as client:
+            ran = client.submit(time.sleep, 600)
+            scheduler.client_comms[client.id].abort()
+            async with asyncio.timeout(30):
+                while client.status != "closed":  # noqa: ASYNC110 - it has no other way to tell
+                    await asyncio.sleep(0.01)
+                assert await ran.exception() is None  # nobody waits for it any more
+            ran.release()
+        assert client.id not in scheduler.clients
+
+    in_cluster(check)
 
 
 def test_what_a_worker_registers_is_seen_by_all_who_ask() -> None:
@@ -409,7 +426,9 @@ def test_a_clients_id_has_the_name_that_it_was_given() -> None:
     async def check(members: Members) -> None:
         assert members.client.id.startswith("Client-ours-")
         name = "pulseq-run-20260101-000000-abc"
-        async with Client(members.scheduler.address, asynchronous=True, set_as_default=False, name=name) as driver:  # type: ignore[no-untyped-call]
+        async with await connect_driver(
+            members.scheduler.address, name=name, node_timeout=60, credentials=None
+        ) as driver:
             assert run_of(driver.id) == "20260101-000000-abc"
             assert driver.id in members.scheduler.clients
 

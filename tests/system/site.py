@@ -108,7 +108,7 @@ def running(site: Site, *words: str, module: str = "prefect") -> Iterator[subpro
     finally:
         process.send_signal(signal.SIGTERM)
         try:
-            process.wait(PATIENCE_SECONDS / 4)
+            process.wait(PATIENCE_SECONDS / 16)
         except subprocess.TimeoutExpired:
             # A worker waits for the flow runs that it has begun, and a schedule may have begun one just now.
             os.killpg(process.pid, signal.SIGKILL)

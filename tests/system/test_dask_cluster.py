@@ -22,7 +22,7 @@ from distributed import Client
 from pulseq.processes.native_threads import VARIABLES
 from pulseq.protocol.entry_points import MARKS_KEY
 from tests.promises import OUTLIVED_SECONDS
-from tests.system.workplace import Workplace, until
+from tests.system.workplace import Workplace, finish, until
 
 PRELOAD = ("--preload", "pulseq.node.preload")
 #: `dask …`, of a PulseQ of another version.
@@ -183,6 +183,38 @@ def test_workers_that_have_preloaded_a_node_run_a_suite(cluster: DaskCluster) ->
     nodes = cluster.workplace.sql("SELECT DISTINCT node_id FROM nodes ORDER BY 1")
     assert [{"node_id": "lab1"}, {"node_id": "lab2"}] == nodes
     assert 1 == done.err.count("1 worker there is no PulseQ node and gets no tests"), done.err
+
+
+def _let_drivers_go(dask_scheduler: Any) -> None:
+    for client, connection in dask_scheduler.client_comms.items():
+        if client.startswith("Client-pulseq-run-"):
+            connection.abort()
+
+
+def test_a_run_whose_link_was_down_for_too_long_goes_on_when_it_is_back(cluster: DaskCluster) -> None:
+    for name in ("lab1", "lab2"):
+        cluster.start_worker("--name", name, *PRELOAD)
+    cluster.wait_for(2)
+    place = cluster.workplace
+    suite = write_waiting_suite(place, "a", "b", "c")
+    run = place.start("run", suite, "--scheduler", cluster.address, "--run-id", "cut")
+    until(lambda: len(list(place.path.glob("?.began"))) == 2, "two tests are under way")
+    with Client(cluster.address, set_as_default=False) as client:
+        client.run_on_scheduler(_let_drivers_go)
+    until(lambda: "node_lost" in {line["kind"] for line in place.journal("cut")}, "the run has noticed")
+    (place.path / "go").touch()
+
+    ended = finish(run)
+
+    assert ended.code == 0, ended.err
+    assert "is reached again" in ended.err
+    assert "3 passed" in ended.err
+    told = attempts(place, "cut")
+    lost = [(test, attempt) for test, attempt, _, reason in told if reason == "node_lost"]
+    assert 2 == len(lost)
+    assert {("a", "passed"), ("b", "passed"), ("c", "passed")} == {
+        (row["test_id"], row["status"]) for row in place.sql("SELECT test_id, status FROM results WHERE run_id = 'cut'")
+    }
 
 
 def test_a_scheduler_without_a_node_is_told_with_what_to_do(cluster: DaskCluster) -> None:
