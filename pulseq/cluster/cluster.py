@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,10 +132,10 @@ class Cluster:
         identity = await self.client.scheduler.identity(n_workers=0)
         if scheduler_id not in (None, identity["id"]):
             raise _AnotherSchedulerError
-        await self._subscribe()
         if self._foreign:
             await self._watch_foreign()
         self.on_connected()
+        await self._subscribe()  # only now: a node that is told of gets a message at once
         for mark in (await read_marks(self.client.scheduler)).values():
             self._note_mark(mark)
         identity = await self.client.scheduler.identity(n_workers=-1)
@@ -262,19 +261,26 @@ class Cluster:
 
         It has let this driver go, and ended what was under way: so all nodes have left, and those that are there come.
         """
-        until = time.monotonic() + _RETURN_SHARE * self._node_timeout
-        told = False
+        if await refuses(self.address):
+            return False
+        seconds = _RETURN_SHARE * self._node_timeout
+        down = f"the link to the scheduler at {self.address!r} was down for so long that it has ended what ran"
+        self.on_link(f"{down}: trying for up to {seconds:.0f} s to be there again")
+        try:
+            async with asyncio.timeout(seconds):
+                return await self._try_to_return()
+        except TimeoutError:
+            return False
+
+    async def _try_to_return(self) -> bool:
+        self._leave_all()
         while not await refuses(self.address):
-            if not told:
-                told = True
-                self._leave_all()
             try:
                 await self._open(self._scheduler_id)
             except _AnotherSchedulerError:
                 return False
             except Exception:  # noqa: BLE001 - not yet; its former self is not forgotten; or the link broke again
-                if time.monotonic() > until:
-                    return False
+                self._leave_all()
                 await self._drop_client()
                 await asyncio.sleep(_CLIENT_POLL_SECONDS)
             else:
@@ -283,8 +289,6 @@ class Cluster:
         return False
 
     def _leave_all(self) -> None:
-        seconds = _RETURN_SHARE * self._node_timeout
-        self.on_link(f"the link to the scheduler at {self.address!r} was down for too long: trying for {seconds:.0f} s")
         for node_id in list(self.nodes):
             self._left(node_id, "the link to the scheduler was down for too long")
         self.strangers.clear()

@@ -149,7 +149,8 @@ def test_a_scheduler_that_has_let_a_driver_go_is_reached_again_and_tells_of_all_
                 await seen.until(lambda: "b" in seen.cluster.nodes)
             assert [seen.cluster.client] == clients
             assert first is not seen.cluster.client
-            link = f"the link to the scheduler at {scheduler.address!r} was down for too long: trying for 54 s"
+            down = f"the link to the scheduler at {scheduler.address!r} was down for so long that it has ended what ran"
+            link = f"{down}: trying for up to 54 s to be there again"
             left = "a left: the link to the scheduler was down for too long"
             again = f"the scheduler at {scheduler.address!r} is reached again"
             assert ["a joined", link, left, "a joined", again, "b joined"] == seen.told[:6]
