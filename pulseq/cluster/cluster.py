@@ -73,8 +73,8 @@ class Cluster:
         on_refused: called with a node that is there and cannot take part, and what to do.
         strangers: addresses of workers that are no nodes.
         on_connected: called with each connection to the scheduler, before nodes are told of: its `client` is another.
-        on_link: told that the connection is lost, and that there is another.
-        on_lost: called once when the scheduler is gone, and with it everything; it is told so.
+        on_link: called with a line for people when the connection is lost, and when there is another.
+        on_lost: called once, with why, when the scheduler is gone, and with it everything.
         background: what is done here beside.
     """
 
