@@ -194,6 +194,11 @@ class Cluster:
                 async with asyncio.timeout(_ECHO_SECONDS):
                     await self._subscribed.wait()
 
+    @property
+    def is_cut(self) -> bool:
+        """Whether the connection to the scheduler has ended: what was asked on it gets no answer any more."""
+        return bool(self.client.status != "running")
+
     def has_address(self, address: str) -> bool:
         """Whether a node with this address is a member."""
         return any(node.address == address for node in self.nodes.values())
@@ -250,7 +255,7 @@ class Cluster:
 
     async def _watch_client(self) -> None:
         while True:
-            while self.client.status == "running":  # noqa: ASYNC110 - no event tells it
+            while not self.is_cut:  # noqa: ASYNC110 - no event tells it
                 await asyncio.sleep(_CLIENT_POLL_SECONDS)
             if self._closing or not await self._return():
                 break

@@ -123,6 +123,8 @@ class NodeQueue:
 
     def _send_all(self) -> None:
         """Send, the oldest call of each class in turn, as long as there are slots for them."""
+        if self._cluster.is_cut:
+            return  # all nodes will leave, and those that are there join again
         nodes = [node for node in self._nodes if node.id not in self._cluster.marks]
         free = {node.id: node for node in nodes if self._used[node.id] < node.slots}
         for key in sorted(self._waiting, key=lambda key: self._waiting[key][0].number):
@@ -154,6 +156,9 @@ class NodeQueue:
         try:
             answer = decode(await future, bytes)
         except Exception as error:  # noqa: BLE001 - whatever the node says of it
+            if self._cluster.is_cut:
+                # It is Dask that gave up. Now all nodes leave, which takes this call along, or the scheduler is gone.
+                await asyncio.wait([call.answer])
             answer = error
         finally:
             future.release()  # what is held is run again when its node dies

@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine
 from typing import Any, cast
 
 import pytest
+from distributed.client import FutureCancelledError
 
 from pulseq.cluster import node_queue
 from pulseq.cluster.node_queue import NodeQueue
@@ -29,6 +30,7 @@ class Nodes:
     """The nodes of a queue: they join and leave, and answer what they were sent."""
 
     def __init__(self) -> None:
+        self.status = "running"
         self.queue = NodeQueue("flow")
         self.cluster = self.queue._cluster
         self.cluster.client = self
@@ -242,6 +244,43 @@ async def test_a_scheduler_that_is_gone_ends_what_waits_and_what_runs(nodes: Nod
     for call in [*calls, nodes.call("later")]:
         with pytest.raises(InfrastructureError, match="the Dask scheduler at 'tcp://here:1' is gone, and the nodes"):
             await call
+
+
+@with_nodes
+async def test_what_is_under_way_when_the_link_breaks_runs_where_nodes_are_back(nodes: Nodes) -> None:
+    nodes.join("one")
+    calls = [nodes.call(name) for name in "ab"]
+    await settle()
+    nodes.status = "closed"
+    nodes.sent[0][2].set_exception(FutureCancelledError("a", "the client has ended"))
+    calls.append(nodes.call("c"))
+    await settle()
+    assert 1 == len(nodes.sent)
+
+    nodes.leave("one")
+    await settle()
+    nodes.status = "running"
+    nodes.join("one", slots=3)
+    await settle()
+    assert [("one", "a"), ("one", "b"), ("one", "c")] == nodes.at
+    for name in "abc":
+        await nodes.answer(name)
+    assert [b"done"] * 3 == await asyncio.gather(*calls)
+
+
+@with_nodes
+async def test_what_is_under_way_when_the_link_breaks_ends_with_the_scheduler(nodes: Nodes) -> None:
+    nodes.join("one")
+    call = nodes.call("a")
+    await settle()
+    nodes.status = "closed"
+    nodes.sent[0][2].set_exception(FutureCancelledError("a", "the client has ended"))
+    await settle()
+    assert not call.done()
+
+    nodes.cluster._lose_scheduler()
+    with pytest.raises(InfrastructureError, match="is gone, and the nodes with it"):
+        await call
 
 
 @with_nodes

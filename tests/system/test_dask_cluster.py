@@ -29,6 +29,27 @@ PRELOAD = ("--preload", "pulseq.node.preload")
 OTHER_VERSION = "import pulseq, sys; pulseq.__version__ = '0.0.9'; from distributed.cli.dask_worker import main; main()"
 #: A scheduler in a Python that has no PulseQ.
 NO_PULSEQ = "import sys; sys.modules['pulseq'] = None; from distributed.cli.dask_scheduler import main; main()"
+#: A flow of one task, which says when it begins for which time, and ends when it is told to.
+FLOW = """
+import sys, time
+from pathlib import Path
+from prefect import flow, task
+from pulseq.distributed import NodeTaskRunner
+
+@task
+def waits():
+    time_of_it = 1 + len(list(Path.cwd().glob("*.began")))
+    Path(f"{time_of_it}.began").touch()
+    while not Path("go").exists():
+        time.sleep(0.02)
+    return time_of_it
+
+@flow(task_runner=NodeTaskRunner(scheduler=sys.argv[1]))
+def waiting():
+    return waits.submit().result()
+
+print(waiting())
+"""
 
 
 @dataclass
@@ -215,6 +236,22 @@ def test_a_run_whose_link_was_down_for_too_long_goes_on_when_it_is_back(cluster:
     assert {("a", "passed"), ("b", "passed"), ("c", "passed")} == {
         (row["test_id"], row["status"]) for row in place.sql("SELECT test_id, status FROM results WHERE run_id = 'cut'")
     }
+
+
+def test_a_flow_whose_link_was_down_for_too_long_goes_on_when_it_is_back(cluster: DaskCluster) -> None:
+    cluster.start_worker("--name", "lab1", *PRELOAD)
+    cluster.wait_for(1)
+    place = cluster.workplace
+    flow = place.start_program(place.write("flow.py", FLOW), cluster.address)
+    until((place.path / "1.began").exists, "the task is under way")
+    with Client(cluster.address, set_as_default=False) as client:
+        client.run_on_scheduler(_let_drivers_go)
+    until((place.path / "2.began").exists, "the task is under way again")
+    (place.path / "go").touch()
+
+    ended = finish(flow)
+
+    assert (0, "2\n") == (ended.code, ended.out), ended.err
 
 
 def test_a_scheduler_without_a_node_is_told_with_what_to_do(cluster: DaskCluster) -> None:

@@ -6,7 +6,6 @@ import contextlib
 import json
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -152,18 +151,7 @@ HELPER = "def double(number):\n    return 2 * number\n"
 
 
 def start_flow(place: Workplace, text: str, *arguments: str) -> subprocess.Popen[str]:
-    program = place.write("flows/program.py", HEAD + text)
-    process = subprocess.Popen(
-        [sys.executable, str(program), *arguments],
-        cwd=place.path,
-        env=place.environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    place.started.append(process)
-    return process
+    return place.start_program(place.write("flows/program.py", HEAD + text), *arguments)
 
 
 def told_by(process: subprocess.Popen[str]) -> Any:

@@ -75,8 +75,12 @@ class Workplace:
         return path
 
     def start(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+        return self.start_program("-m", "pulseq", *arguments, **environment)
+
+    def start_program(self, *arguments: str | Path, **environment: str) -> subprocess.Popen[str]:
+        """A program in Python that is not ours."""
         process = subprocess.Popen(
-            [sys.executable, "-m", "pulseq", *map(str, arguments)],
+            [sys.executable, *map(str, arguments)],
             cwd=self.path,
             env={**self.environment, **environment},
             stdout=subprocess.PIPE,
