@@ -23,6 +23,7 @@ def test_every_exported_name_is_in_use_there() -> None:
     assert [] == [name for name in distributed.__all__ if f"{name}(" not in text and f": {name}" not in text]
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_a_program_that_uses_all_of_it_is_sound_under_strict_rules() -> None:
     program = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", str(HERE / "api_use.py")]

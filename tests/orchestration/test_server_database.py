@@ -161,6 +161,7 @@ def test_any_other_database_does(tmp_path: Path) -> None:
     assert not (tmp_path / "gone.db").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.system
 def test_prefects_own_database_has_a_revision_that_can_be_read(tmp_path: Path) -> None:
     database, template = tmp_path / "prefect.db", tmp_path / "empty.db"

@@ -67,7 +67,7 @@ def tree(folder: Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
-@pytest.mark.parametrize("isolation", ["fork", "interpreter"])
+@pytest.mark.parametrize("isolation", ["fork", pytest.param("interpreter", marks=pytest.mark.slow)])
 def test_what_failed_tests_leave_comes_home_and_is_told_everywhere(workplace: Workplace, isolation: str) -> None:
     (workplace.path / "shot.png").write_bytes(PNG)
     for name, text in {"tool.py": TOOL, "calls.py": CALLS, "test_unit.py": ITEMS, "logs/old.log": "old"}.items():

@@ -25,6 +25,7 @@ def place(bare_workplace: Workplace) -> Workplace:
     return bare_workplace
 
 
+@pytest.mark.slow
 def test_a_run_that_is_refused_for_a_moment_begins_all_the_same(place: Workplace, prefect_api: str) -> None:
     # More often than Prefect's own client asks as it is set for the rest of a run.
     with busy(prefect_api, FLOW_RUNS, refused=RETRIES_OF_A_CONFIGURED_API + 1) as api:

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import dask
+import pytest
 from distributed import Scheduler, SchedulerPlugin
 
 from pulseq.cluster.scheduler_process import SCHEDULER_SETTINGS
@@ -118,6 +119,7 @@ async def opened(hosts: Lab, node_timeout: float) -> AsyncIterator[Site]:
                     worker.kill()
 
 
+@pytest.mark.slow
 def test_a_cut_that_is_shorter_than_node_timeout_loses_nothing_and_nobody(hosts: Lab) -> None:
     async def story() -> None:
         async with opened(hosts, NODE_TIMEOUT) as site:

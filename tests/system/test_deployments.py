@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -37,6 +38,10 @@ deployments:
     work_pool: {name: pulseq}
     concurrency_limit: {limit: 1, collision_strategy: CANCEL_NEW}
     schedules: [{interval: 5}]
+"""
+#: Served by somebody's own process, without a pool.
+LAPTOP = """
+deployments: [{name: laptop, entrypoint: 'flows/run_suite.py:run_suite', schedules: [{interval: 86400}]}]
 """
 NODES = """
 nodes: [{id: killed}, {id: frozen}, {id: well}]
@@ -263,34 +268,45 @@ def test_check_knows_the_pools_of_the_api(site: Site) -> None:
     assert "found 'pulsek', expected a work pool that there is (pulseq)" in ended.err
 
 
-def test_served_deployments_run_without_a_pool_until_serving_ends(site: Site) -> None:
-    entry = "{name: laptop, entrypoint: 'flows/run_suite.py:run_suite', schedules: [{interval: 86400}]}"
-    site.workplace.write("laptop.yaml", f"deployments:\n  - {entry}\n")
+def _serve(site: Site) -> subprocess.Popen[str]:
+    site.workplace.write("laptop.yaml", LAPTOP)
     serving = site.start("serve", "--project", "laptop.yaml", module="pulseq")
-    until(lambda: site.api.get("/deployments/name/run-suite/laptop").is_success, "it is served")
+    until(lambda: _is_served(site), "it is served")
+    return serving
 
-    _cancel_one_of_two(site, by="laptop")
+
+def _is_served(site: Site) -> bool:
+    found = site.api.get("/deployments/name/run-suite/laptop")
+    return found.is_success and not found.json()["paused"]
+
+
+def test_served_deployments_run_without_a_pool_until_serving_ends(site: Site) -> None:
+    serving = _serve(site)
     flow_run = site.begin("long", by="laptop")
     until(lambda: len(site.bodies("63.5")) == 1, "a test runs")
     os.kill(serving.pid, signal.SIGTERM)
-    told, _ = serving.communicate(timeout=PATIENCE_SECONDS)
 
-    assert (0, False) == (serving.returncode, "Traceback" in told)
-    assert "CANCELLED" == site.state(flow_run)["type"]
-    assert [] == site.bodies("63.5")
-    assert site.deployment("run-suite/laptop")["paused"]
+    assert "CANCELLED" == _end_of_serving(site, serving, flow_run)
 
-    serving = site.start("serve", "--project", "laptop.yaml", module="pulseq")
-    until(lambda: not site.deployment("run-suite/laptop")["paused"], "it is served again")
+
+@pytest.mark.slow
+def test_a_terminal_that_is_closed_ends_serving_and_what_it_runs(site: Site) -> None:
+    serving = _serve(site)
+    _cancel_one_of_two(site, by="laptop")
     flow_run = site.begin("long", by="laptop")
-    until(lambda: len(site.bodies("63.5")) == 1, "a test runs again")
-    os.killpg(serving.pid, signal.SIGHUP)  # as a terminal that is closed
-    told, _ = serving.communicate(timeout=PATIENCE_SECONDS)
+    until(lambda: len(site.bodies("63.5")) == 1, "a test runs")
+    os.killpg(serving.pid, signal.SIGHUP)
 
+    assert _end_of_serving(site, serving, flow_run) in ("CANCELLED", "CRASHED")
+
+
+def _end_of_serving(site: Site, serving: subprocess.Popen[str], flow_run: str) -> str:
+    """The state of a flow run that was under way when serving was ended."""
+    told, _ = serving.communicate(timeout=PATIENCE_SECONDS)
     assert (0, False) == (serving.returncode, "Traceback" in told)
-    assert site.state(flow_run)["type"] in ("CANCELLED", "CRASHED")
     assert [] == site.bodies("63.5")
     assert site.deployment("run-suite/laptop")["paused"]
+    return str(site.state(flow_run)["type"])
 
 
 @needs_schedules

@@ -130,6 +130,7 @@ def test_the_link_that_status_tells_lets_a_browser_in(place: Workplace, api: htt
     assert read_auth(place.home) == base64.b64decode(handed_over).decode()
 
 
+@pytest.mark.slow
 def test_runs_of_ours_get_in_however_they_are_told_where(place: Workplace, api: httpx.Client) -> None:
     url = str(api.base_url).rstrip("/")
     runs = {
@@ -288,6 +289,7 @@ def _answers(url: str) -> bool:
         return False
 
 
+@pytest.mark.slow
 def test_the_server_of_a_site_is_guarded_in_the_same_way(server_of_a_site: str) -> None:
     ours = ("admin", "ours")
 

@@ -168,6 +168,7 @@ def test_on_this_machine_bodies_have_all_of_the_callers_and_the_later_word_wins(
     assert by_all(seen(place)) == {"PULSEQ_MINE": None, "no_proxy": None, "API_TOKEN": "k3y-of-mine", **told}
 
 
+@pytest.mark.slow
 def test_nodes_that_stand_have_the_callers_too_and_their_own_go_first(bare_place: Workplace, proxy: str) -> None:
     place = bare_place
     nodes = write_nodes(place, env={"OF_NODE": "node"})

@@ -86,7 +86,7 @@ def _items(place: Workplace, name: str, count: int) -> Path:
     ("write", "nodes"),
     [
         pytest.param(_commands, "nodes_elsewhere", id="commands", marks=pytest.mark.hosts),
-        pytest.param(_items, "local_nodes", id="packs"),
+        pytest.param(_items, "local_nodes", id="packs", marks=pytest.mark.slow),
     ],
 )
 def test_a_run_of_20_in_the_middle_of_one_of_500_is_not_behind_it(

@@ -55,6 +55,7 @@ def test_nothing_outlives_a_run_that_is_killed(place: FleetPlace) -> None:
     assert [] == place.find_left([cut], NODE_TIMEOUT + OUTLIVED_SECONDS)
 
 
+@pytest.mark.slow
 def test_nothing_outlives_a_run_that_is_interrupted(place: FleetPlace) -> None:
     reached, frozen = place.lab(2)
     pid = _start(place)

@@ -343,7 +343,7 @@ asyncio.run(main())
 """
 
 
-@pytest.mark.parametrize("listens", [False, True])
+@pytest.mark.parametrize("listens", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_program_takes_a_node_that_joins_as_any_other_also_again(new_site: Site, listens: bool) -> None:
     way_in = f'listen="{new_site.listens}"' if listens else ""
     new_site.place.write("suites/program.py", PROGRAM.replace("WAY_IN", way_in))

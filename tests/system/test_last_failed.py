@@ -113,6 +113,7 @@ def pair(workplace: Workplace) -> Pair:
     return Pair(workplace)
 
 
+@pytest.mark.slow
 def test_the_same_tests_run_at_each_step_of_a_day(pair: Pair) -> None:
     first, rest = "tests/test_bill.py::test_taxes", "tests/test_cart.py::test_removes"
 

@@ -223,6 +223,7 @@ def _occurred(event: dict[str, Any]) -> str:
     return str(event["occurred"])
 
 
+@pytest.mark.slow
 def test_marks_outlive_the_scheduler_a_node_and_all_that_is_up(place: Workplace) -> None:
     _node(place, "drain", "two", "--why", "new firmware")
     mark = _list(place)["two"]["mark"]

@@ -29,6 +29,7 @@ def left_on(host: object) -> list[str]:
     return [path for path in host.files() if ".ssh" not in path]  # type: ignore[attr-defined]
 
 
+@pytest.mark.slow
 def test_runs_find_what_was_installed_on_hosts(workplace: Workplace, hosts: Lab, wheelhouse: Path) -> None:
     one, two = hosts(2)
     for host in (one, two):

@@ -79,7 +79,7 @@ def test_a_node_that_died_and_is_back_is_lost_once(workplace: Workplace) -> None
     assert lost["duration"] > 0
 
 
-@pytest.mark.parametrize("nodes", ["1", "2"])
+@pytest.mark.parametrize("nodes", [pytest.param("1", marks=pytest.mark.slow), "2"])
 def test_an_item_that_kills_its_node_at_once_is_named_and_the_others_finish(workplace: Workplace, nodes: str) -> None:
     workplace.write("test_killer.py", KILLER)
 
@@ -94,6 +94,7 @@ def test_an_item_that_kills_its_node_at_once_is_named_and_the_others_finish(work
     assert len(starts) == len(set(starts))
 
 
+@pytest.mark.slow
 def test_a_node_that_never_answers_again_keeps_no_run_from_its_end(workplace: Workplace) -> None:
     workplace.write(
         "test_items.py",

@@ -8,6 +8,7 @@ import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -63,7 +64,13 @@ def read_page(name: str) -> str:
     return (ROOT / name).read_text(encoding="utf-8").replace("<!-- test -->", "<!-- aside: runs this test -->")
 
 
-@pytest.mark.parametrize("name", PAGES)
+def _pages() -> list[Any]:
+    """Of those that other tests follow as well (the README, deployments) the longer ones are slow."""
+    slow = ("docs/index.md", "docs/guides/prefect.md")
+    return [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in PAGES]
+
+
+@pytest.mark.parametrize("name", _pages())
 def test_a_page_that_is_followed_to_the_letter_ends_well(place: Workplace, name: str) -> None:
     installed, _ = PAGES[name]
     text = read_page(name)

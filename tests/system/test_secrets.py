@@ -193,7 +193,7 @@ def found_in(place: Workplace, *texts: str) -> list[tuple[str, bytes]]:
     return [(name, form) for name, data in looked_at for form in forms() if form in data]
 
 
-@pytest.mark.parametrize("isolation", ["fork", "interpreter"])
+@pytest.mark.parametrize("isolation", [pytest.param("fork", marks=pytest.mark.slow), "interpreter"])
 def test_bodies_have_secrets_and_nothing_that_is_kept_or_shown_has(
     place: Workplace, prefect_api: str, isolation: str
 ) -> None:

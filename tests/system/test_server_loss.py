@@ -94,6 +94,7 @@ def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
             runner.run(server.stop())
 
 
+@pytest.mark.slow
 def test_a_server_that_is_gone_for_good_is_told_later(place: Workplace, servers: Any) -> None:
     start, stop = servers
     # Asked again, as Prefect does by itself, it would not be there either.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 
 import duckdb
+import pytest
 
 from tests.system.workplace import Workplace, finish, until
 
@@ -58,6 +59,7 @@ def test_a_client_that_holds_the_database_keeps_no_run_from_its_verdicts(workpla
     assert rows == [{"run_id": "r0", "n": 20}, {"run_id": "r1", "n": 20}]
 
 
+@pytest.mark.slow
 def test_two_thousand_short_tests_complete_in_flat_memory(workplace: Workplace) -> None:
     lines = "".join(f"  - {{id: t{i}, simulate: {{duration: 0.01}}}}\n" for i in range(2000))
     suite = workplace.write("suite.yaml", f"suite: many\ntests:\n{lines}")

@@ -76,6 +76,7 @@ def test_a_suite_runs_on_another_host(place: Workplace, sshd: Sshd) -> None:
     assert {row["node_id"] for row in rows} <= {"lab1", "lab2"}
 
 
+@pytest.mark.slow
 def test_a_connection_that_is_lost_costs_no_verdict_and_comes_back(place: Workplace, sshd: Sshd) -> None:
     suite = place.write("shop/suite.yaml", MANY)
     nodes = nodes_file(place, sshd, "lab1", "lab2")

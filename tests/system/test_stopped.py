@@ -69,7 +69,10 @@ def test_a_pytest_item_that_stops_its_parent_keeps_nobody_waiting(workplace: Wor
     assert {"passed": 20} == _verdicts(workplace, "run")
 
 
-@pytest.mark.parametrize("stopped", ["scheduler_process", "fork_process", "server_process"])
+@pytest.mark.parametrize(
+    "stopped",
+    ["scheduler_process", *(pytest.param(name, marks=pytest.mark.slow) for name in ("fork_process", "server_process"))],
+)
 def test_a_run_whose_processes_are_stopped_goes_on(bare_workplace: Workplace, prefect_api: str, stopped: str) -> None:
     if stopped != "server_process":  # which only a run without an API has
         bare_workplace.environment["PREFECT_API_URL"] = prefect_api
@@ -86,6 +89,7 @@ def test_a_run_whose_processes_are_stopped_goes_on(bare_workplace: Workplace, pr
     assert any("had been stopped by SIGSTOP and is continued" in note for note in _notes(bare_workplace, "run"))
 
 
+@pytest.mark.slow
 def test_a_run_that_is_ended_ends_what_is_stopped(bare_workplace: Workplace) -> None:
     run = _start_and_wait(bare_workplace, *TWO_NODES)
     for process in bare_workplace.processes():

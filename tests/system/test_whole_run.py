@@ -101,6 +101,7 @@ def test_failures_end_the_flow_run_failed_and_say_how_many(workplace: Workplace,
     assert (state["type"], state["message"]) == ("FAILED", "1 failed, 2 errors, 1 passed")
 
 
+@pytest.mark.slow
 def test_a_timeout_gives_a_body_all_of_its_time(workplace: Workplace, prefect_api: str) -> None:
     tests = "".join(f"  - {{id: t{n}, command: [sleep, '600']}}\n" for n in range(4))
     suite = workplace.write("suite.yaml", f"suite: slow\ndefaults: {{timeout: 0.5, max_retries: 1}}\ntests:\n{tests}")
