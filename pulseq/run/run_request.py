@@ -148,6 +148,8 @@ def _load_suite(request: RunRequest) -> Suite:
 
 
 def _choose_fleet(request: RunRequest) -> Fleet:
+    if request.python == "":
+        raise UsageError("--python: found '', expected the path or name of an interpreter")
     fleet = choose_fleet(
         request.suites,
         nodes_file=request.nodes_file,

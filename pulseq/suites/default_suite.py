@@ -18,8 +18,11 @@ def complete_arguments(arguments: Sequence[str], *, pyargs: bool = False) -> tup
     """The arguments; where there are none, the suite file of the working directory if it has one.
 
     Raises:
-        UsageError: it has several.
+        UsageError: it has several; or an argument is empty, which pytest takes for the working directory.
     """
+    if not all(arguments):
+        what = "a suite file, a directory, a test file or a pytest node id"
+        raise UsageError(f"found '' where a suite is named, expected {what}: what names it may be an empty variable")
     if arguments or pyargs:
         return tuple(arguments)
     there = default_files(Path())

@@ -92,6 +92,8 @@ def test_problems_of_suite_and_nodes_are_told_together(here: Path) -> None:
 def test_an_interpreter_that_is_not_there_is_refused() -> None:
     with pytest.raises(UsageError, match="--python: "):
         prepare(python="/no/python")
+    with pytest.raises(UsageError, match="--python: found ''"):
+        prepare(python="")
 
 
 @pytest.mark.parametrize(("asked", "said"), [({"last_failed": True}, True), ({}, False)])

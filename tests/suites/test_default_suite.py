@@ -30,6 +30,12 @@ def test_what_is_named_goes_before_it(place: Path) -> None:
     assert complete_arguments([], pyargs=True) == ()
 
 
+@pytest.mark.parametrize("arguments", [[""], ["tests", ""]])
+def test_an_empty_argument_does_not_run_the_directory(arguments: list[str]) -> None:
+    with pytest.raises(UsageError, match="found '' where a suite is named, expected a suite file"):
+        complete_arguments(arguments)
+
+
 def test_without_it_there_is_nothing_to_take() -> None:
     assert complete_arguments([]) == ()
 
