@@ -120,10 +120,11 @@ class RunSession:
         try:
             return await self._run(api_url)
         except UsageError as error:
+            # Bad input that only a node could see: nothing was run, and where nobody knows of it nothing is left.
             if self.log.in_database:
                 await self._end_early(error)
-            # Bad input that only a node could see: nothing was run, so nothing is left behind.
-            await asyncio.to_thread(shutil.rmtree, self.options.run_directory, ignore_errors=True)
+            else:
+                await asyncio.to_thread(shutil.rmtree, self.options.run_directory, ignore_errors=True)
             raise
         except InfrastructureError as error:
             told = cause_of(error, self.options.home)

@@ -143,3 +143,6 @@ def test_a_pytest_that_refuses_its_arguments(workplace: Workplace) -> None:
     run = workplace.run("run", "tests", "-n", "1", "--", "--no-such-option")
 
     assert "--no-such-option" in _refused(workplace, run)
+    in_database = workplace.sql("select run_id from runs") if workplace.database.exists() else []
+    journals = sorted(path.parent.name for path in workplace.home.glob("runs/*/journal.jsonl"))
+    assert sorted(row["run_id"] for row in in_database) == journals
