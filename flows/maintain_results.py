@@ -14,6 +14,7 @@ from pydantic import Field
 from pulseq.errors import PulseqError
 from pulseq.orchestration.run_names import given_name
 from pulseq.ownership import default_home
+from pulseq.reports.wording import say_count
 from pulseq.results.database import DATABASE_NAME, Database
 from pulseq.results.health_journal import drop_health, ingest_health
 from pulseq.results.retention import pack_old_runs
@@ -30,18 +31,14 @@ def maintain(home: Path, keep_days: int) -> str:
     """Do it, and say in one line what was done."""
     database = Database(home / DATABASE_NAME, patience_seconds=PATIENCE_SECONDS)
     synced = sync(home, database)
-    told = [f"{_count(len(synced.runs), 'run')}, {_count(synced.entries, 'new event')}"]
+    told = [f"{say_count(len(synced.runs), 'run')}, {say_count(synced.entries, 'new event')}"]
     told += tell_findings(synced)
     ingest_health(home, database)
     if keep_days:
         drop_health(home, database, time.time() - keep_days * DAY_SECONDS)
         packed = pack_old_runs(home, database, keep_seconds=keep_days * DAY_SECONDS, now=time.time())
-        told.append(f"{_count(len(packed.runs), 'journal')} packed, {packed.freed_bytes / 1e6:.1f} MB freed")
+        told.append(f"{say_count(len(packed.runs), 'journal')} packed, {packed.freed_bytes / 1e6:.1f} MB freed")
     return "; ".join(told)
-
-
-def _count(number: int, word: str) -> str:
-    return f"{number} {word}{'' if number == 1 else 's'}"
 
 
 def name_run() -> str:

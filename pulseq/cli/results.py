@@ -11,6 +11,7 @@ from cyclopts import App
 from pulseq.cli.common_options import database_path
 from pulseq.errors import ExitCode
 from pulseq.ownership import default_home
+from pulseq.reports.wording import say_count
 
 app = App(name="results", help="Journals and the database that is built from them.")
 
@@ -41,7 +42,8 @@ def sync(
     ingest_health(default_home(), Database(path))
     for line in tell_findings(report):
         print(line, file=sys.stderr)
-    print(f"{len(report.runs)} runs, {report.entries} new events: {path}", file=sys.stderr)
+    told = f"{say_count(len(report.runs), 'run')}, {say_count(report.entries, 'new event')}"
+    print(f"{told}: {path}", file=sys.stderr)
     if prefect:
         _sync_prefect()
     return int(ExitCode.USAGE_ERROR) if report.troubles else 0
@@ -54,7 +56,8 @@ def _sync_prefect() -> None:
     home = default_home()
     api = known_api(home)
     told = asyncio.run(sync_prefect(home, api.url, api.auth))
-    line = f"Prefect: {told.runs} runs compared, {told.flow_runs} flow runs and {told.task_runs} task runs ended"
+    ended = f"{say_count(told.flow_runs, 'flow run')} and {say_count(told.task_runs, 'task run')} ended"
+    line = f"Prefect: {say_count(told.runs, 'run')} compared, {ended}"
     if told.unknown:
         line += f"; {told.unknown} flow runs are unknown to it"
     if told.going_on:

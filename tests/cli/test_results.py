@@ -32,7 +32,7 @@ def test_every_journal_comes_into_the_database_of_the_state_directory(
 
     assert 0 == run_command(["results", "sync"])
 
-    assert f"1 runs, 9 new events: {path}\n" == capsys.readouterr().err
+    assert f"1 run, 9 new events: {path}\n" == capsys.readouterr().err
     assert ["r1"] == _runs(path)
 
 
