@@ -115,7 +115,7 @@ def test_a_server_that_is_gone_for_good_is_told_later(place: Workplace, servers:
     synced = place.run("results", "sync", "--prefect")
 
     assert synced.code == 0, synced.err
-    assert "1 flow runs and" in synced.err
+    assert "1 flow run and" in synced.err
     assert ({"Passed": TESTS}, "COMPLETED") == _at_prefect(place, httpx.Client(base_url=api, timeout=60))
 
 
