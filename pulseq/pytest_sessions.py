@@ -100,7 +100,8 @@ class Collection:
     `usage_error` is pytest's own message where it refused to start (unknown option, no such file). `isolation` is how
     slots start (`fork` or `interpreter`), `isolation_reason` why, where PulseQ has chosen so. `machine_wants` is what
     the machine lacks without which nothing can be collected there, whatever the suite. `ordered` is whether a hook of
-    the suite's or of a plug-in has moved items past those of other files, which then rely on their order.
+    the suite's or of a plug-in has moved items past those of other files, which then rely on their order. `threads` are
+    those that import has left running, where forks were asked for all the same: a fork has none of them.
     """
 
     items: tuple[CollectedItem, ...]
@@ -113,6 +114,7 @@ class Collection:
     isolation_reason: str | None = None
     machine_wants: str | None = None
     ordered: bool = False
+    threads: tuple[str, ...] = ()
 
 
 class SessionResult(Struct, frozen=True):

@@ -39,6 +39,7 @@ def collection_of(message: Mapping[str, Any], *, isolation: str = "fork") -> Col
         ),
         deselected=message["deselected"],
         ordered=message["ordered"],
+        threads=tuple(message.get("threads") or ()),
         seconds=message["seconds"],
         warnings=_warnings(message.get("warnings")),
     )

@@ -165,6 +165,12 @@ async def _expand(
     if collection.isolation_reason is not None:
         why = f"each slot is an interpreter of its own, since {collection.isolation_reason}"
         dispatcher.ledger.tell(RunNote(f"{entry.id}: {why}"))
+    if collection.threads:
+        threads = (
+            f"threads run after the suite was imported ({', '.join(collection.threads)}), of which forks have none"
+        )
+        why = f"{threads}; where tests wait for them, take --isolation interpreter"
+        dispatcher.ledger.tell(RunNote(f"{entry.id}: {why}"))
     dispatcher.ledger.tell(
         EntryCollected(entry.id, node_id, len(collection.items), collection.deselected, collection.warnings)
     )

@@ -183,6 +183,12 @@ def test_what_a_machine_lacks_is_told_and_another_node_collects() -> None:
     assert [("unit", 2)] == [(e.test_id, e.count) for e in events if isinstance(e, TestExpanded)]
 
 
+def test_threads_that_forks_will_not_have_are_told() -> None:
+    events = _accept(Nodes(one=replace(ITEMS, threads=("pool", "reader"))), ENTRY)
+    (note,) = [event.text for event in events if isinstance(event, RunNote)]
+    assert note.startswith("unit: threads run after the suite was imported (pool, reader), of which forks have none;")
+
+
 def test_an_entry_that_no_machine_has_room_for_ends_with_what_they_lack() -> None:
     unable = Collection((), usage_error="no", machine_wants="its disk is full")
     events = _accept(Nodes(one=unable, two=unable), ENTRY)

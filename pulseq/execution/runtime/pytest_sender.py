@@ -12,6 +12,9 @@ import pytest
 from .pytest_events import EventWriter
 from .pytest_xdist import WORKER_KEY
 
+#: What `pytest_report_from_serializable` makes a report of, of what says why a test failed.
+_READABLE = (str, dict, list, tuple, type(None))
+
 
 class EventSender:
     """Sends what pytest tells of; what happened before there was a way to the controller waits for it.
@@ -113,6 +116,8 @@ class EventSender:
     def _serialized(self, report: Any) -> Any:
         data = self._config.hook.pytest_report_to_serializable(config=self._config, report=report)
         if isinstance(data, dict):
+            if not isinstance(data.get("longrepr"), _READABLE):
+                data["longrepr"] = str(data["longrepr"])  # as pytest shows it; of anything else it makes no report
             data["worker_id"] = dict.__getitem__(self._given, WORKER_KEY)  # by no suite's wish to know
             data["testrun_uid"] = self._given["testrunuid"]
         return data

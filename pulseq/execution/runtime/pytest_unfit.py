@@ -60,7 +60,7 @@ def reason_after_collection(config: Any, reads: "Reads", values: OwnValues, work
     holder = holder_of(worker, sys.modules.values())
     if holder is not None:
         return f"the worker's name is kept in {holder} while the suite is imported"
-    threads = _threads()
+    threads = other_threads()
     if threads:
         return f"threads run after the suite was imported ({', '.join(threads)})"
     patched = originals.patched()
@@ -70,7 +70,7 @@ def reason_after_collection(config: Any, reads: "Reads", values: OwnValues, work
     return reason_in_hooks(config)
 
 
-def _threads() -> List[str]:
+def other_threads() -> List[str]:
     """The names of all threads but this one, Python's or not."""
     own = str(os.getpid())
     names = []

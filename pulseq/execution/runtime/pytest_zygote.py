@@ -28,7 +28,7 @@ from .pytest_own_values import OwnValues
 from .pytest_runner import take_input
 from .pytest_sender import EventSender
 from .pytest_slots import call_controller
-from .pytest_unfit import Reads, reason_after_collection
+from .pytest_unfit import Reads, other_threads, reason_after_collection
 from .pytest_worker import free_basetemp
 from .pytest_xdist import WORKER_KEY, name_worker
 
@@ -102,6 +102,7 @@ class Zygote:
             wire.send(self._guardian, {"op": "unfit", "reason": reason})
             return None
         collection = self._plugin.collection(session)
+        collection["threads"] = [] if self._may_be_unfit else other_threads()
         self._sender.tell_collected([item[0] for item in collection["items"]])
         items_by_name(session)
         self._answer(collection)

@@ -96,6 +96,26 @@ def test_what_plug_ins_give_back_is_told_at_the_end(tell: Callable[..., list[Any
     assert {"cov": (1, b"data"), "exitstatus": 1, "shouldfail": False, "shouldstop": False} == data["output"]
 
 
+OWN_WORDS = """
+    import pytest
+    class Item(pytest.Item):
+        def runtest(self): raise ValueError
+        def repr_failure(self, excinfo): return 3
+        def reportinfo(self): return self.path, 0, self.name
+    class File(pytest.File):
+        def collect(self): yield Item.from_parent(self, name="one")
+    def pytest_collect_file(file_path, parent):
+        return File.from_parent(parent, path=file_path) if file_path.suffix == ".own" else None
+"""
+
+
+def test_what_no_report_can_be_made_of_is_told_as_text(tell: Callable[..., list[Any]]) -> None:
+    events = tell({"conftest.py": OWN_WORDS, "a.own": ""})
+    assert ["3"] == [
+        data["data"]["longrepr"] for name, data in events if name == "testreport" and data["data"]["longrepr"]
+    ]
+
+
 def test_a_warning_is_told_with_its_kind_and_place(tell: Callable[..., list[Any]]) -> None:
     (data,) = [data for name, data in tell({"test_a.py": SUITE}) if name == "warning"]
     message = data["message"]

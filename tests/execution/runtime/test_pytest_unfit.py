@@ -183,8 +183,9 @@ def test_slots_are_forks_where_a_hook_only_sums_up_and_threads_have_ended(suite:
 
 def test_forks_that_are_asked_for_are_taken_whatever_a_suite_does(suite: Any) -> None:
     run = suite({"conftest.py": READ_AT_IMPORT, "test_thread.py": THREAD}).run(isolation="fork")
-    assert ("fork", None, {"test_plain": "passed"}) == (
+    assert ("fork", None, ("python",), {"test_plain": "passed"}) == (
         run.collection.isolation,
         run.collection.isolation_reason,
+        tuple(name.partition("3")[0] for name in run.collection.threads),
         run.verdicts(),
     )
