@@ -201,6 +201,7 @@ def test_a_caller_tells_that_its_run_has_died(home: Path) -> None:
 
 
 @pytest.mark.system
+@pytest.mark.slow
 def test_pausing_pauses_the_run_too(home: Path) -> None:
     caller, forked = _run_of(home, "paused")
 

@@ -48,7 +48,10 @@ def left_in(path: Path) -> list[psutil.Process]:
     return [process for process in psutil.process_iter(["cwd"]) if process.info["cwd"] == str(path)]
 
 
-@pytest.mark.parametrize("timeout", [None, 3.0], ids=["without-timeout", "with-timeout"])
+@pytest.mark.parametrize(
+    "timeout",
+    [pytest.param(None, id="without-timeout", marks=pytest.mark.slow), pytest.param(3.0, id="with-timeout")],
+)
 @pytest.mark.parametrize("isolation", VICTIMS)
 def test_what_is_above_a_test_goes_on(suite: Any, isolation: str, timeout: float | None) -> None:
     """Each victim in a session of its own, side by side: all of them wait for the same looks."""
@@ -78,6 +81,7 @@ def test_a_test_that_hangs_after_it_has_stopped_its_keeper_has_its_timeout(suite
     assert [run[name].status for name in ("test_before", "test_stops", "test_after")] == [Status.PASSED] * 3
 
 
+@pytest.mark.slow
 def test_what_somebody_stops_again_and_again_is_ended(suite: Any) -> None:
     """The test that ran then is in error; the others have their verdicts."""
     stop = """

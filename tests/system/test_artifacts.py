@@ -194,6 +194,7 @@ def notes(workplace: Workplace) -> str:
     return "\n".join(event["data"]["text"] for event in workplace.journal("r1") if event["kind"] == "run_note")
 
 
+@pytest.mark.slow
 def test_a_node_that_is_killed_before_it_has_given_what_it_has_is_a_warning(workplace: Workplace) -> None:
     process, pipe = blocked_run(workplace, "  - {id: waits, command: sleep 600, timeout: 5}\n")
     workplace.nodes()["node1"].kill()

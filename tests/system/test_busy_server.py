@@ -48,6 +48,7 @@ def test_a_run_that_cannot_begin_closes_what_it_had_planned(place: Workplace, pr
     assert 2 == len(place.sql("SELECT * FROM results WHERE reason = 'cancelled' AND error LIKE '%flow run%'"))
 
 
+@pytest.mark.slow
 def test_six_runs_that_start_at_once_on_one_server_all_begin(place: Workplace) -> None:
     up = place.run("up", "-n", "2")
     assert up.code == 0, up.err

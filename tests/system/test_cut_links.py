@@ -137,6 +137,7 @@ def test_a_cut_that_is_shorter_than_node_timeout_loses_nothing_and_nobody(hosts:
     asyncio.run(story())
 
 
+@pytest.mark.slow
 def test_a_node_whose_link_is_cut_for_longer_notices_by_itself(hosts: Lab) -> None:
     async def story() -> None:
         async with opened(hosts, SHORT_TIMEOUT) as site:

@@ -238,6 +238,7 @@ def test_a_run_whose_link_was_down_for_too_long_goes_on_when_it_is_back(cluster:
     }
 
 
+@pytest.mark.slow
 def test_a_flow_whose_link_was_down_for_too_long_goes_on_when_it_is_back(cluster: DaskCluster) -> None:
     cluster.start_worker("--name", "lab1", *PRELOAD)
     cluster.wait_for(1)
@@ -284,6 +285,7 @@ def test_a_scheduler_that_has_no_pulseq_is_told(workplace: Workplace) -> None:
     assert "install the same release of PulseQ where it runs" in done.err
 
 
+@pytest.mark.slow
 def test_slots_and_the_owners_threads_do_not_wait_for_each_other(cluster: DaskCluster) -> None:
     cluster.start_worker("--name", "lab1", *PRELOAD, "--slots", "2")
     cluster.wait_for(1)
@@ -299,6 +301,7 @@ def test_slots_and_the_owners_threads_do_not_wait_for_each_other(cluster: DaskCl
     assert 0 == run.wait(60)
 
 
+@pytest.mark.slow
 def test_a_worker_that_its_nanny_starts_again_is_a_new_node(cluster: DaskCluster) -> None:
     nanny = psutil.Process(cluster.start_worker("--name", "lab1", *PRELOAD, nanny=True).pid)
     before = cluster.wait_for(1)[0]
@@ -320,6 +323,7 @@ def test_a_worker_that_its_nanny_starts_again_is_a_new_node(cluster: DaskCluster
     assert [("a", 1, "lab1", "node_lost"), ("a", 2, "lab1", None)] == attempts(cluster.workplace, "r")
 
 
+@pytest.mark.slow
 def test_a_second_node_of_an_id_is_told_and_leaves_the_first_its_tests(cluster: DaskCluster) -> None:
     cluster.start_worker(*PRELOAD, "--id", "lab1")
     cluster.wait_for(1)
@@ -419,6 +423,7 @@ if __name__ == "__main__":
 """
 
 
+@pytest.mark.slow
 def test_workers_of_a_cluster_class_are_nodes(workplace: Workplace) -> None:
     """Dask's own, which takes the preload as all of them do."""
     script = workplace.write("cluster.py", LOCAL_CLUSTER)

@@ -185,6 +185,7 @@ def _cancel_one_of_two(site: Site, *, by: str) -> None:
     assert "COMPLETED" == site.ending(gated)["type"]
 
 
+@pytest.mark.slow
 def test_a_run_that_is_retried_is_a_new_run_with_the_parameters_that_it_was_given(site: Site) -> None:
     of_the_deployment = site.deployment()["parameters"]
     flow_run = site.begin("failing")
@@ -199,6 +200,7 @@ def test_a_run_that_is_retried_is_a_new_run_with_the_parameters_that_it_was_give
     assert of_the_deployment == site.deployment()["parameters"]
 
 
+@pytest.mark.slow
 def test_a_published_build_starts_the_smoke_run(site: Site) -> None:
     before = len(_smoke_runs(site))
 
@@ -231,6 +233,7 @@ def test_a_schedule_makes_runs_until_it_is_paused(site: Site) -> None:
     assert [] == site.ask("/flow_runs/filter", **nightly)
 
 
+@pytest.mark.slow
 def test_automations_are_made_once(site: Site) -> None:
     def count() -> Counter[str]:
         found = site.ask("/automations/filter")

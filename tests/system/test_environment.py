@@ -148,6 +148,7 @@ def test_on_another_host_bodies_have_what_is_named_and_the_later_word_wins(
     assert by_all(seen(place)) == {"ONLY_MINE": None, "PULSEQ_MINE": None, "no_proxy": None, **told}
 
 
+@pytest.mark.slow
 def test_shipped_to_this_machine_bodies_have_what_they_would_have_elsewhere(place: Workplace, proxy: str) -> None:
     nodes = write_nodes(place, env={"OF_NODE": "node", "OF_TEST": "node", "http_proxy": proxy})
     place.write("seen.py", SEEN.replace('f"{name}.json"', f'"{place.path}/" + f"{{name}}.json"'))

@@ -219,12 +219,14 @@ def test_prefect_has_what_became_of_each_task(place: Workplace) -> None:
     until(lambda: expected <= states(), "the server has all of them", 30)
 
 
+@pytest.mark.slow
 def test_an_async_flow_names_a_scheduler(place: Workplace) -> None:
     scheduler = json.loads((place.home / "standing.json").read_text())["scheduler"]
 
     assert [0, 1, 2] == told_by(start_flow(place, IN_A_LOOP, scheduler))
 
 
+@pytest.mark.slow
 def test_a_flow_and_a_suite_share_the_slots_of_a_node(place: Workplace) -> None:
     nodes = {name: process.pid for name, process in place.nodes().items()}
     flow = start_flow(place, BUSY)

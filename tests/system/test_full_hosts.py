@@ -24,6 +24,7 @@ def _fill(host: Host) -> None:
     host.run(["dd", "if=/dev/zero", "of=/tmp/fill", "bs=64k", "status=none"])
 
 
+@pytest.mark.slow
 def test_a_host_without_space_gets_no_tests_until_it_has_some(place: FleetPlace) -> None:
     small, well = place.lab.open_host("small", size="120M"), place.lab.open_host("well")
     place.up(place.write_nodes([{"id": host.name, "host": host.name} for host in (small, well)], heartbeat_interval=1))

@@ -225,6 +225,7 @@ def test_a_run_finds_a_node_that_has_joined_and_it_leaves_when_its_test_is_done(
     assert site.place.run("run", "suites/short.yaml").code == 0
 
 
+@pytest.mark.slow
 def test_it_leaves_when_what_its_tests_left_is_at_home(site: Site) -> None:
     directory = site.place.home / "runs" / "r1"
     leave = (WAIT.replace("PLACE", str(site.place.path)) + LEAVE).replace("\n", "\\n")
@@ -283,6 +284,7 @@ def test_what_is_killed_is_swept_by_its_next_self_which_takes_its_place_at_once(
     assert site.place.run("run", "suites/short.yaml").code == 0
 
 
+@pytest.mark.slow
 def test_a_fleet_waits_for_the_nodes_that_its_file_says_will_join(new_site: Site) -> None:
     up = new_site.place.start("up", "--nodes", "nodes.yaml", "--listen", new_site.listens)
     assert up.stderr is not None

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import pytest
 
 from tests.promises import OUTLIVED_SECONDS
 from tests.system.workplace import Workplace, finish, until
@@ -32,6 +33,7 @@ def _pids(place: Path) -> list[int]:
     return [int((place / f"stubborn{kind}").read_text()) for kind in (".body", ".grandchild")]
 
 
+@pytest.mark.slow
 def test_a_timeout_ends_a_body_that_ignores_sigterm_and_the_grandchild_it_has_set_free(workplace: Workplace) -> None:
     workplace.write("stubborn.py", STUBBORN)
     suite = workplace.write(
@@ -180,7 +182,7 @@ def test_a_second_interrupt_leaves_at_once_and_the_run_is_closed_and_told(workpl
         (row["test_id"], row["status"], row["reason"]) for row in rows
     ]
     assert 0 == workplace.run("summary", "r1").code
-    assert "1 flow runs" in workplace.run("results", "sync", "--prefect").err
+    assert "1 flow run and" in workplace.run("results", "sync", "--prefect").err
     until(lambda: not workplace.processes(), "nothing is left of the run", OUTLIVED_SECONDS)
 
 

@@ -63,11 +63,18 @@ async def _until(question: Callable[[], bool]) -> None:
 @pytest.mark.parametrize(
     "tests",
     [
-        [{"id": f"t{number}", "call": "body:wait", "duration": 0.01} for number in range(20)],
-        [{"id": f"t{number}", "call": "body:wait"} for number in range(3)],
-        [{"id": "unit", "pytest": "items"}],
+        pytest.param(
+            [{"id": f"t{number}", "call": "body:wait", "duration": 0.01} for number in range(20)],
+            id="short ones that are sent ahead",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            [{"id": f"t{number}", "call": "body:wait"} for number in range(3)],
+            id="a few of which nothing is known",
+            marks=pytest.mark.slow,
+        ),
+        pytest.param([{"id": "unit", "pytest": "items"}], id="a pack that has begun"),
     ],
-    ids=["short ones that are sent ahead", "a few of which nothing is known", "a pack that has begun"],
 )
 def test_a_node_that_joins_gets_what_the_first_one_has_not_begun(place: Path, tests: list[dict[str, Any]]) -> None:
     async def run() -> TestResults:

@@ -119,6 +119,7 @@ def test_the_id_of_a_removed_run_is_refused_and_its_rows_stay(workplace: Workpla
     assert workplace.sql("select run_id, test_id from results") == [{"run_id": "nightly", "test_id": "one"}]
 
 
+@pytest.mark.slow
 def test_what_a_client_has_changed_is_told_and_mended(workplace: Workplace) -> None:
     suite = workplace.write("suite.yaml", GOOD)
     assert workplace.run("run", suite, "-n", "1", "--run-id", "r1").code == 0

@@ -37,7 +37,7 @@ sys.exit(main.run_command(sys.argv[2:]))
 """
 
 
-@pytest.mark.parametrize("method", ["handle", "stop"])
+@pytest.mark.parametrize("method", ["handle", pytest.param("stop", marks=pytest.mark.slow)])
 def test_a_run_loses_what_shows_it_and_nothing_else(workplace: Workplace, tmp_path: Path, method: str) -> None:
     suite, junit, page = workplace.write("suite.yaml", SUITE), tmp_path / "junit.xml", tmp_path / "page.html"
     arguments = ["run", suite, "-n", "1", "--run-id", "r", "--junitxml", junit, "--html", page]

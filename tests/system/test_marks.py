@@ -120,6 +120,7 @@ def test_a_drained_node_finishes_what_it_has_begun_and_gives_back_the_rest(place
     _node(place, "undrain", "two")
 
 
+@pytest.mark.slow
 def test_of_a_pack_that_runs_a_drained_node_gives_back_what_has_not_begun(place: Workplace) -> None:
     flag = place.path / "begin"
     place.write("items/test_items.py", ITEMS.format(flag=str(flag)))
@@ -151,6 +152,7 @@ def test_a_node_that_was_closed_is_given_tests_of_a_run_that_goes_on(place: Work
     assert 0 == finish(run).code
 
 
+@pytest.mark.slow
 def test_a_test_that_only_a_closed_node_fits_waits_says_so_and_ends_with_the_mark(place: Workplace) -> None:
     flag = place.path / "left"
     flag.touch()

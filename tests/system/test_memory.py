@@ -13,7 +13,7 @@ HOLDS = (
 )
 
 
-@pytest.mark.parametrize("reruns", ["0", "1"])
+@pytest.mark.parametrize("reruns", [pytest.param("0", marks=pytest.mark.slow), "1"])
 def test_an_innocent_that_the_kernel_has_ended_passes_at_its_next_attempt(workplace: Workplace, reruns: str) -> None:
     suite = workplace.write(
         "suite.yaml", f'suite: little\ntests:\n  - {{id: innocent, command: [python, -S, -c, "{HOLDS}"]}}\n'

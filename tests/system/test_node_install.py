@@ -58,6 +58,7 @@ def test_runs_find_what_was_installed_on_hosts(workplace: Workplace, hosts: Lab,
     assert 0 == ran.code, ran.err
 
 
+@pytest.mark.slow
 def test_hosts_that_cannot_have_it_say_why_and_keep_nothing(
     bare_workplace: Workplace, hosts: Lab, wheelhouse: Path
 ) -> None:

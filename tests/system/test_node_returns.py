@@ -60,6 +60,7 @@ def test_a_node_that_was_given_up_and_answers_again_runs_what_is_left(workplace:
     assert 1 == len(_events(workplace, "node_lost"))
 
 
+@pytest.mark.slow
 def test_a_node_that_died_and_is_back_is_lost_once(workplace: Workplace) -> None:
     suite = workplace.write("suite.yaml", "suite: back\ntests:\n  - {id: long, command: [sleep, '8']}\n")
     run = workplace.start("run", suite, "--nodes", workplace.write("nodes.yaml", NODES), "--run-id", "r")
@@ -80,6 +81,7 @@ def test_a_node_that_died_and_is_back_is_lost_once(workplace: Workplace) -> None
 
 
 @pytest.mark.parametrize("nodes", [pytest.param("1", marks=pytest.mark.slow), "2"])
+@pytest.mark.slow
 def test_an_item_that_kills_its_node_at_once_is_named_and_the_others_finish(workplace: Workplace, nodes: str) -> None:
     workplace.write("test_killer.py", KILLER)
 

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.results.holding import held_by_another_process
 from tests.system.workplace import Workplace
 
 SUITE = "suite: shop\ntests:\n  - {id: cart, simulate: {duration: 0, outcome: OUTCOME}}\n"
 
 
+@pytest.mark.slow
 def test_a_run_beside_an_open_client_says_what_to_do_and_is_told_from_its_journal(workplace: Workplace) -> None:
     def run(run_id: str, outcome: str) -> str:
         workplace.write("shop.yaml", SUITE.replace("OUTCOME", outcome))

@@ -90,6 +90,7 @@ def _ended_task_runs(api: str, flow_run_id: str) -> list[dict[str, Any]]:
     return told if sum(bool(one["start_time"] and one["end_time"]) for one in told) == 16 else []
 
 
+@pytest.mark.slow
 def test_times_are_those_of_the_driver_whatever_the_clock_of_a_node(
     host: Host, hosts: Lab, place: Workplace, prefect_api: str
 ) -> None:

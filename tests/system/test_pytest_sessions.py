@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.system.workplace import Workplace
 
 GATE = """
@@ -56,6 +58,7 @@ def test_first(n): time.sleep(0.02 * (n % 3))
 """
 
 
+@pytest.mark.slow
 def test_each_slot_goes_forward_alone_where_a_hook_has_ordered_the_items(workplace: Workplace) -> None:
     workplace.write("sorted/pytest.ini", "[pytest]\n")
     workplace.write("sorted/conftest.py", SORTED)

@@ -52,6 +52,7 @@ asyncio.run(main())
 """
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_a_program_and_all_that_it_started(workplace: Workplace) -> None:
     process = start(workplace, LONG)
     until(lambda: (workplace.path / "begun").exists() or process.poll() is not None, "the body has begun")

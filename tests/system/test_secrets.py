@@ -263,6 +263,7 @@ def test_what_makes_a_project_ready_has_them_and_does_not_tell(place: Workplace)
     assert [] == found_in(place, ended.err, ended.out, str(place.sql("from results")), str(place.sql("from run_notes")))
 
 
+@pytest.mark.slow
 def test_a_program_has_them_of_its_own_environment(place: Workplace) -> None:
     environment = {**place.environment, "API_TOKEN": SECRET}
     ended = subprocess.run(

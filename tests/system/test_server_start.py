@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import psutil
+import pytest
 
 from pulseq.processes.loopback import bind_loopback
 from pulseq.processes.process_id import ProcessId
@@ -17,6 +18,7 @@ from tests.system.workplace import Workplace, finish, until
 SERVER = "pulseq.orchestration.server_process"
 
 
+@pytest.mark.slow
 def test_what_needs_an_api_waits_for_the_server_that_is_being_started(bare_workplace: Workplace) -> None:
     _choose_port(bare_workplace, PREFECT_SERVER_ANALYTICS_ENABLED="false")
     with open(bare_workplace.path / "server.log", "wb") as log:

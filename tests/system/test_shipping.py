@@ -172,8 +172,10 @@ def test_a_project_is_made_ready_once_for_as_long_as_nothing_changes(workplace: 
     ("command", "told"),
     [
         ("echo no such package; exit 3", "prepare failed with exit code 3"),
-        ("echo no such package; sleep 985", "prepare took longer than its timeout of 1 s"),
-        ("echo no such package", "prepare has ended well, and left no 'env'"),
+        pytest.param(
+            "echo no such package; sleep 985", "prepare took longer than its timeout of 1 s", marks=pytest.mark.slow
+        ),
+        pytest.param("echo no such package", "prepare has ended well, and left no 'env'", marks=pytest.mark.slow),
     ],
 )
 def test_where_it_cannot_be_made_ready_tests_end_with_the_reason(

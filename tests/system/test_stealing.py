@@ -47,7 +47,13 @@ def database():
 """
 
 
-@pytest.mark.parametrize("fleet", ["nodes: [{id: n0}, {id: n1}]", "nodes: [{id: n0, max_concurrent_tests: 2}]"])
+@pytest.mark.parametrize(
+    "fleet",
+    [
+        "nodes: [{id: n0}, {id: n1}]",
+        pytest.param("nodes: [{id: n0, max_concurrent_tests: 2}]", marks=pytest.mark.slow),
+    ],
+)
 def test_the_rest_of_a_pack_that_runs_goes_to_an_idle_slot(
     workplace: Workplace, prefect_api: str, fleet: str, tmp_path: Path
 ) -> None:

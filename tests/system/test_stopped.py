@@ -103,6 +103,7 @@ def test_a_run_that_is_ended_ends_what_is_stopped(bare_workplace: Workplace) -> 
     finish(run)
 
 
+@pytest.mark.slow
 def test_down_ends_what_is_stopped(bare_workplace: Workplace) -> None:
     up = bare_workplace.run("up", "-n", "2")
     assert up.code == 0, up.err
@@ -116,6 +117,7 @@ def test_down_ends_what_is_stopped(bare_workplace: Workplace) -> None:
     assert [] == bare_workplace.processes()
 
 
+@pytest.mark.slow
 def test_a_stopped_process_of_up_is_continued_or_replaced(bare_workplace: Workplace) -> None:
     bare_workplace.write("short.yaml", "suite: short\ntests:\n  - {id: a, command: ['true']}\n")
     up = bare_workplace.run("up", "-n", "1")

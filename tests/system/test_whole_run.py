@@ -153,7 +153,7 @@ def test_a_run_without_any_prefect_api_starts_one_and_leaves_nothing(bare_workpl
     assert "\x1b" not in run.err
 
 
-@pytest.mark.parametrize("api", ["its own", "configured"])
+@pytest.mark.parametrize("api", ["its own", pytest.param("configured", marks=pytest.mark.slow)])
 def test_scheduler_and_nodes_are_forked_from_the_command(api: str, bare_workplace: Workplace, prefect_api: str) -> None:
     suite = bare_workplace.write("suite.yaml", "suite: alone\ntests:\n  - {id: one, command: [sleep, '600']}\n")
     configured = {"PREFECT_API_URL": prefect_api} if api == "configured" else {}
