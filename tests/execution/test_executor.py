@@ -295,6 +295,7 @@ def test_a_keeper_that_is_frozen_is_no_fault_of_its_body(in_executor):
 
 
 @pytest.mark.system
+@pytest.mark.slow
 def test_a_body_that_has_ended_under_a_frozen_keeper_was_not_too_slow(in_executor, monkeypatch):
     monkeypatch.setattr(attempt_module, "KEEPER_SECONDS", 0.5)
 
@@ -348,6 +349,7 @@ def test_nothing_of_a_launcher_that_is_frozen_outlives_its_node(in_executor, tmp
 
 
 @pytest.mark.system
+@pytest.mark.slow
 def test_a_keeper_that_is_frozen_before_it_has_its_order_goes_on(in_executor):
     async def scenario(executor, order):
         launcher = executor._launchers._launchers[sys.executable]

@@ -13,9 +13,9 @@ from tests.parity.modes import ISOLATIONS
 from tests.parity.store import Store, StoreError, default_cache
 from tests.parity.table import render_table
 
-#: Small ones, which together take some minutes on two cores; the others run by `python -m tests.parity`.
+#: Small ones, which together take some minutes on two cores; the others run by `python -m tests.parity`, and the one
+#: that has each kind of verdict by `test_pytest_releases`.
 CHOSEN = (
-    "verdicts",
     "cov-met",
     "cov-missed",
     "rerunfailures",
@@ -23,7 +23,6 @@ CHOSEN = (
     "subtests",
     "syrupy-checked",
     "pluggy",
-    "structlog",
     "jinja2",
 )
 

@@ -146,6 +146,7 @@ tests:
 """
 
 
+@pytest.mark.slow
 def test_limits_of_a_test_and_of_a_run_are_warnings_and_take_no_verdict(workplace: Workplace) -> None:
     run = workplace.run("run", workplace.write("suite.yaml", LIMITS), "-n", "1", "--run-id", "r1")
 

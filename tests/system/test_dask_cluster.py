@@ -397,6 +397,7 @@ def test_what_a_killed_driver_leaves_ends(cluster: DaskCluster) -> None:
     assert ["lab1"] == [told["id"] for told in cluster.labels()]
 
 
+@pytest.mark.slow
 def test_what_a_killed_worker_leaves_goes_when_the_next_one_comes(cluster: DaskCluster) -> None:
     killed = cluster.start_worker("--name", "lab1", *PRELOAD)
     cluster.wait_for(1)

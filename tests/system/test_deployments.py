@@ -313,6 +313,7 @@ def _end_of_serving(site: Site, serving: subprocess.Popen[str], flow_run: str) -
 
 
 @needs_schedules
+@pytest.mark.slow
 def test_node_health_on_a_schedule_tells_of_a_killed_and_of_a_frozen_node(site: Site) -> None:
     site.workplace.write("nodes.yaml", NODES)
     site.workplace.write("looks.yaml", LOOKS)

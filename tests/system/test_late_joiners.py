@@ -88,6 +88,7 @@ def test_a_node_that_joins_gets_what_the_first_one_has_not_begun(place: Path, te
     assert {"first", "second"} == {result.node_id for result in results}
 
 
+@pytest.mark.slow
 def test_a_node_that_a_manager_opens_gets_what_another_one_has_not_begun(place: Path) -> None:
     async def run() -> tuple[TestResults, list[str], list[str]]:
         manager = NodeManager()

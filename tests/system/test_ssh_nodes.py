@@ -116,6 +116,7 @@ def test_a_host_that_cannot_be_used_ends_the_run_before_any_test(place: Workplac
     assert not [line for line in place.journal("r") if line["kind"] == "attempt_started"]
 
 
+@pytest.mark.slow
 def test_pulseq_up_keeps_nodes_on_another_host(place: Workplace, sshd: Sshd) -> None:
     suite = place.write("shop/suite.yaml", SUITE)
     up = place.run("up", "--nodes", nodes_file(place, sshd, "lab1"))

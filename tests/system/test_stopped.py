@@ -59,6 +59,7 @@ def _start_and_wait(workplace: Workplace, *options: str) -> Any:
     return run
 
 
+@pytest.mark.slow
 def test_a_pytest_item_that_stops_its_parent_keeps_nobody_waiting(workplace: Workplace) -> None:
     for name, text in ITEMS.items():
         workplace.write(f"suite/{name}", text)
