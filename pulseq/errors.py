@@ -5,10 +5,8 @@ PulseqError                    3   something of ours went wrong
 │   ├── ConfigurationError     4   a file with problems, all of them at once
 │   └── SchemaVersionError     4   a database written by a newer PulseQ
 ├── NothingToRunError          5   the selection is empty
-├── InfrastructureError       10   a server, scheduler or node that we cannot do without
-│   └── NoNodeFitsError       10   no node has what is asked for
-├── RunInterrupted             2   a person or a signal ended the run
-└── DeadlinePassed           124   the run's own deadline
+└── InfrastructureError       10   a server, scheduler or node that we cannot do without
+    └── NoNodeFitsError       10   no node has what is asked for
 """
 
 from __future__ import annotations
@@ -66,18 +64,6 @@ class InfrastructureError(PulseqError):
 
 class NoNodeFitsError(InfrastructureError):
     """No node has what is asked for; the text has the one that comes nearest."""
-
-
-class RunInterrupted(PulseqError):
-    """A person (Ctrl-C) or a signal (SIGTERM) ended the run."""
-
-    exit_code = ExitCode.INTERRUPTED
-
-
-class DeadlinePassed(PulseqError):
-    """The deadline of the whole run passed before its last verdict."""
-
-    exit_code = ExitCode.DEADLINE
 
 
 class SchemaVersionError(UsageError):

@@ -13,8 +13,6 @@ from pulseq.protocol.work import shown_name
 RUN_STARTED = "pulseq.run.started"
 RUN_FINISHED = "pulseq.run.finished"
 TEST_NEWLY_FAILING = "pulseq.test.newly-failing"
-#: What starts the smoke run of `prefect.yaml`; emitted by whoever builds.
-BUILD_PUBLISHED = "pulseq.build.published"
 
 
 def run_event(name: str, *, run_id: str, suite: str, flow_run_id: str, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -38,10 +38,6 @@ class ClockOffset:
         return abs(self.offset) - self.uncertainty > FAR_SECONDS
 
 
-#: Of a node that has our clock.
-SAME_CLOCK = ClockOffset(0.0, 0.0)
-
-
 def measure_offset(asked_at: float, answered_at: float, seconds: float, told: float) -> ClockOffset | None:
     """What a question and its answer tell; None where our own clock was set meanwhile.
 

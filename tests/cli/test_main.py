@@ -12,7 +12,7 @@ import pytest
 
 from pulseq.cli import main
 from pulseq.cli.main import run_command
-from pulseq.errors import DeadlinePassed, InfrastructureError, NothingToRunError, RunInterrupted, UsageError
+from pulseq.errors import InfrastructureError, NothingToRunError, UsageError
 
 
 def _fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
@@ -28,9 +28,7 @@ def _fails_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
         (UsageError("no such suite"), 4),
         (NothingToRunError("nothing is left"), 5),
         (InfrastructureError("no server"), 10),
-        (RunInterrupted("interrupted by SIGINT"), 2),
         (KeyboardInterrupt(), 2),
-        (DeadlinePassed("too late"), 124),
         (ValueError("not ours"), 3),
     ],
 )
