@@ -13,7 +13,6 @@ from pathlib import Path
 
 from tests.benchmarks.bench import Bench, run_command
 from tests.benchmarks.row import Measured, Row, Samples, at_most
-from tests.benchmarks.shares import command_within
 from tests.benchmarks.standing import pulseq_up
 
 MODES = ("load", "loadfile", "worksteal")
@@ -167,13 +166,9 @@ def run_ours(directory: Path, python: Path, package: str, home: Path | None, *ho
     return SuiteRun(seconds, tuple(int(counts.get(word, 0)) for word in _COUNTS))
 
 
-def run_pytest(
-    directory: Path, python: Path, package: str, how: Sequence[str], *, group: Path | None = None
-) -> SuiteRun:
-    """The suite by pytest, with these options; with the time that a group has, if there is one."""
+def run_pytest(directory: Path, python: Path, package: str, how: Sequence[str]) -> SuiteRun:
+    """The suite by pytest, with these options."""
     command = [str(python), "-m", "pytest", "-q", "-p", "no:cacheprovider", *how, "--pyargs", package]
-    if group is not None:
-        command = command_within(group, command)
     began = time.perf_counter()
     done = run_command(command, cwd=directory, accept=(0, 1))
     return SuiteRun(time.perf_counter() - began, read_counts(done.stdout))
