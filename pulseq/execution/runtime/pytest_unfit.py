@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from typing import Any, Dict, Iterator, List, Optional
@@ -75,7 +76,9 @@ def other_threads() -> List[str]:
     own = str(os.getpid())
     names = []
     for thread in os.listdir("/proc/self/task"):
-        if thread != own:
+        if thread == own:
+            continue
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):  # it has just ended
             with open(f"/proc/self/task/{thread}/comm", encoding="utf-8", errors="replace") as file:
                 names.append(file.read().strip())
     return sorted(set(names))

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from pulseq.execution.runtime.pytest_unfit import Reads
+from pulseq.execution.runtime.pytest_unfit import Reads, other_threads
 from pulseq.execution.runtime.pytest_xdist import WORKER_VARIABLE
 
 PLAIN = "def test_plain(): pass\n"
@@ -150,6 +150,13 @@ def test_slots_are_interpreters_where_forks_would_differ(files: dict[str, str], 
     assert "interpreter" == run.collection.isolation
     assert (run.collection.isolation_reason or "").startswith(expected)
     assert {"test_plain": "passed"} == run.verdicts()
+
+
+def test_a_thread_that_ends_while_it_is_asked_for_its_name_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    there = other_threads()
+    listed = [*os.listdir("/proc/self/task"), "0"]  # no thread has that number
+    monkeypatch.setattr(os, "listdir", lambda _: listed)
+    assert there == other_threads()
 
 
 ENDED_THREAD = """
