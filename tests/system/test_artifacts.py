@@ -217,6 +217,7 @@ def test_a_node_that_is_killed_before_it_has_given_what_it_has_is_a_warning(work
     assert not (workplace.home / "runs" / "r1" / "artifacts").exists()
 
 
+@pytest.mark.slow
 def test_ctrl_c_at_the_end_skips_what_is_still_to_come_and_nothing_else(workplace: Workplace) -> None:
     process, pipe = blocked_run(workplace, "")
     until(lambda: "waiting for artifacts: 1 file, 7 B, to come" in notes(workplace), "the run says what it waits for")

@@ -283,6 +283,7 @@ def _is_served(site: Site) -> bool:
     return found.is_success and not found.json()["paused"]
 
 
+@pytest.mark.slow
 def test_served_deployments_run_without_a_pool_until_serving_ends(site: Site) -> None:
     serving = _serve(site)
     flow_run = site.begin("long", by="laptop")

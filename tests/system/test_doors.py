@@ -181,6 +181,7 @@ def test_all_that_is_written_is_this_users_alone(place: Workplace) -> None:
     assert any(path.suffix == ".db" for path in cache.iterdir())
 
 
+@pytest.mark.slow
 def test_prefects_commands_a_worker_and_serving_get_in(place: Workplace, api: httpx.Client) -> None:
     for name in ("flows", "deployments"):
         shutil.copytree(ROOT / name, place.path / name, ignore=shutil.ignore_patterns("__pycache__"))

@@ -159,6 +159,7 @@ def test_shipped_to_this_machine_bodies_have_what_they_would_have_elsewhere(plac
     assert by_all(seen(place)) == {"ONLY_MINE": None, "PULSEQ_MINE": None, "no_proxy": None, **told}
 
 
+@pytest.mark.slow
 def test_on_this_machine_bodies_have_all_of_the_callers_and_the_later_word_wins(
     bare_place: Workplace, proxy: str
 ) -> None:

@@ -140,6 +140,7 @@ def test_what_cannot_be_sent_is_told_before_anything_runs(place: FleetPlace) -> 
     assert [] == place.find_left()
 
 
+@pytest.mark.slow
 def test_a_file_outside_that_a_command_may_read_is_noted_and_the_test_that_does_fails(place: FleetPlace) -> None:
     (host,) = place.lab(1)
     place.workplace.write("beside", "")

@@ -71,6 +71,7 @@ def test_nothing_outlives_a_run_that_is_interrupted(place: FleetPlace) -> None:
     assert [] == place.find_left([frozen])
 
 
+@pytest.mark.slow
 def test_a_host_whose_connection_ends_ends_its_tests(place: FleetPlace) -> None:
     first, second = place.lab(2)
     _start(place)

@@ -146,6 +146,7 @@ def test_the_same_tests_run_at_each_step_of_a_day(pair: Pair) -> None:
     assert by_pytest == by_pulseq == {"tests/test_cart.py::test_totals": "failed"}
 
 
+@pytest.mark.slow
 def test_a_file_that_could_not_be_collected_is_run_whole(pair: Pair) -> None:
     pair.edit("test_bill.py", "def test_nets", "import nothing_of_that_name\ndef test_nets")
     pair.run()

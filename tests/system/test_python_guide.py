@@ -64,6 +64,7 @@ def test_ctrl_c_ends_a_program_and_all_that_it_started(workplace: Workplace) -> 
     until(lambda: not workplace.processes(), "no process outlives the program", OUTLIVED_SECONDS)
 
 
+@pytest.mark.slow
 def test_a_program_that_is_killed_leaves_no_process(workplace: Workplace) -> None:
     process = start(workplace, LONG)
     until(lambda: (workplace.path / "begun").exists() or process.poll() is not None, "the body has begun")

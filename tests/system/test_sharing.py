@@ -46,6 +46,7 @@ def test_three_runs_at_once_share_a_database_that_is_asked_all_the_while(workpla
     assert rows == [{"run_id": f"r{i}", "n": 60, "tests": 60} for i in range(4)]
 
 
+@pytest.mark.slow
 def test_a_client_that_holds_the_database_keeps_no_run_from_its_verdicts(workplace: Workplace) -> None:
     suite = _suite(workplace, 20)
     workplace.run("run", suite, "-n", "1", "--run-id", "r0")
