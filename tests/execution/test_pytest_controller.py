@@ -58,6 +58,38 @@ def test_a_service_of_the_controller_is_up_for_all_tests_and_stopped_after_them(
     assert "3 leaks" in run.ended.summary
 
 
+@both_isolations
+def test_workers_have_the_variables_that_plug_ins_set_in_the_controller(
+    isolation: str, suite: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GOES", "before")
+    conftest = """
+        import os
+        os.environ["OF_IMPORT"] = os.environ.get("OF_IMPORT", "") + "once"
+        def pytest_configure(config):
+            if not hasattr(config, "workerinput"):
+                os.environ["OF_CONFIGURE"] = "caf\\u00e9 \\udc80"
+                os.environ["TMPDIR"] = "/nowhere"
+                del os.environ["GOES"]
+        def pytest_sessionstart(session):
+            if not hasattr(session.config, "workerinput"):
+                os.environ["OF_START"] = "2"
+    """
+    test = """
+        import os
+        AT_IMPORT = dict(os.environ)
+        def test_variables():
+            for variables in (AT_IMPORT, os.environ):
+                assert variables["OF_IMPORT"] == "once"
+                assert variables["OF_CONFIGURE"] == "caf\\u00e9 \\udc80"
+                assert variables["OF_START"] == "2"
+                assert variables["TMPDIR"] != "/nowhere"
+                assert "GOES" not in variables
+    """
+    run = suite({"conftest.py": conftest, "test_a.py": test}).run(isolation=isolation)
+    assert {"passed": 1} == run.counts()
+
+
 @pytest.mark.parametrize(("status", "isolation"), [(1, "fork"), (7, "interpreter")])
 def test_a_plug_in_fails_the_session_by_its_exit_status(status: int, isolation: str, suite: Any) -> None:
     folder = suite({"conftest.py": with_end(f"session.exitstatus = {status}"), "test_up.py": USES_SERVICE})

@@ -25,7 +25,7 @@ from .pytest_slots import SlotLines
 from .pytest_summary import LastWords
 from .pytest_unfit import reason_in_hooks
 from .pytest_verdict import clip
-from .pytest_xdist import Node, WorkerManager, worker_info
+from .pytest_xdist import Node, WorkerManager, changed_variables, worker_info
 
 #: What the session's items came to is pytest's own word for an exit; these are no trouble of the session itself.
 _GOOD_CODES = (0, 5)
@@ -47,6 +47,8 @@ class ControllerPlugin:
         self._request = request
         self._guardian = guardian
         self._private = private
+        self._environment_before: Dict[str, str] = {}
+        self._environment: Dict[str, Optional[str]] = {}
 
     @pytest.hookimpl(hookwrapper=True)
     def pytest_load_initial_conftests(self, early_config: Any) -> Generator[None, Any, None]:
@@ -67,6 +69,8 @@ class ControllerPlugin:
         except pytest.UsageError as error:
             self.trouble.append(str(error))
             raise
+        # What files set when they are imported, those of workers set themselves.
+        self._environment_before = dict(os.environ)
         self._note_usage_error((yield))
 
     def _distribute(self, option: Any) -> None:
@@ -85,6 +89,7 @@ class ControllerPlugin:
         workers = [f"gw{number}" for number in range(request["first"], request["first"] + request["workers"])]
         manager = WorkerManager(config, workers, request["run_id"])
         config.hook.pytest_xdist_setupnodes(config=config, specs=manager.specs)
+        self._environment = changed_variables(self._environment_before)
         self.replay = Replay(session, lambda worker: _configured(config, manager, worker), workers)
 
     @pytest.hookimpl(tryfirst=True)
@@ -108,7 +113,12 @@ class ControllerPlugin:
         return True
 
     def _ready(self, config: Any) -> Dict[str, Any]:
-        return {"op": "ready", "reason": reason_in_hooks(config), "basetemp": _basetemp(config)}
+        return {
+            "op": "ready",
+            "reason": reason_in_hooks(config),
+            "basetemp": _basetemp(config),
+            "environment": self._environment,
+        }
 
     def _note_usage_error(self, outcome: Any) -> None:
         error = outcome.excinfo[1] if outcome.excinfo else None

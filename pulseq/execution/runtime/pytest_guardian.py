@@ -253,6 +253,12 @@ class Guardian:
     def _begin_collecting(self, message: wire.Message) -> None:
         assert self._request is not None
         self._request["basetemp"] = message["basetemp"]
+        for name, value in message["environment"].items():
+            # All that collects and runs is a fork of this process.
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
         isolation = self._request["isolation"]
         if isolation == "interpreter" or (isolation == "auto" and message["reason"] is not None):
             self._be_interpreters(message["reason"] if isolation == "auto" else None)

@@ -10,7 +10,7 @@ import os
 import platform
 import sys
 from types import SimpleNamespace
-from typing import Any, Dict, List, Optional
+from typing import Any, Dict, List, Mapping, Optional
 
 #: Variables of a worker that are set before anything of the suite is imported there.
 WORKER_VARIABLE = "PYTEST_XDIST_WORKER"
@@ -81,6 +81,16 @@ def worker_info() -> Dict[str, Any]:
         "executable": sys.executable,
         "cwd": os.getcwd(),
     }
+
+
+def changed_variables(before: Mapping[str, str]) -> Dict[str, Optional[str]]:
+    """What a controller's plug-ins have made of its environment, which workers are started with; None for removed.
+
+    Without what each worker has of its own.
+    """
+    own = ("TMPDIR", WORKER_VARIABLE, COUNT_VARIABLE, RUN_VARIABLE)
+    names = (before.keys() | os.environ.keys()).difference(own)
+    return {name: os.environ.get(name) for name in names if os.environ.get(name) != before.get(name)}
 
 
 def name_worker(worker: str, count: int, run_id: str) -> None:
