@@ -101,7 +101,8 @@ class Collection:
     slots start (`fork` or `interpreter`), `isolation_reason` why, where PulseQ has chosen so. `machine_wants` is what
     the machine lacks without which nothing can be collected there, whatever the suite. `ordered` is whether a hook of
     the suite's or of a plug-in has moved items past those of other files, which then rely on their order. `threads` are
-    those that import has left running, where forks were asked for all the same: a fork has none of them.
+    those that import has left running, where forks were asked for all the same: a fork has none of them. `loops` are
+    the plug-ins that would run the items by a loop of their own, which nobody calls in a worker.
     """
 
     items: tuple[CollectedItem, ...]
@@ -115,6 +116,7 @@ class Collection:
     machine_wants: str | None = None
     ordered: bool = False
     threads: tuple[str, ...] = ()
+    loops: tuple[str, ...] = ()
 
 
 class SessionResult(Struct, frozen=True):

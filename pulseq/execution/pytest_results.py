@@ -40,6 +40,7 @@ def collection_of(message: Mapping[str, Any], *, isolation: str = "fork") -> Col
         deselected=message["deselected"],
         ordered=message["ordered"],
         threads=tuple(message.get("threads") or ()),
+        loops=tuple(message.get("loops") or ()),
         seconds=message["seconds"],
         warnings=_warnings(message.get("warnings")),
     )

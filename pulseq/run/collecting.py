@@ -171,6 +171,10 @@ async def _expand(
         )
         why = f"{threads}; where tests wait for them, take --isolation interpreter"
         dispatcher.ledger.tell(RunNote(f"{entry.id}: {why}"))
+    if collection.loops:
+        loops = f"{', '.join(collection.loops)} would run the items by another loop than pytest's (pytest_runtestloop)"
+        why = "slots do not call it, nor do workers of pytest-xdist; `command: [pytest, …]` does"
+        dispatcher.ledger.tell(RunNote(f"{entry.id}: {loops}; {why}"))
     dispatcher.ledger.tell(
         EntryCollected(entry.id, node_id, len(collection.items), collection.deselected, collection.warnings)
     )

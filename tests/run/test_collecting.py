@@ -183,6 +183,17 @@ def test_what_a_machine_lacks_is_told_and_another_node_collects() -> None:
     assert [("unit", 2)] == [(e.test_id, e.count) for e in events if isinstance(e, TestExpanded)]
 
 
+def test_a_loop_of_a_plug_in_that_slots_do_not_call_is_told() -> None:
+    (note,) = [
+        event.text
+        for event in _accept(Nodes(one=replace(ITEMS, loops=("stress",))), ENTRY)
+        if isinstance(event, RunNote)
+    ]
+    assert note.startswith(
+        "unit: stress would run the items by another loop than pytest's (pytest_runtestloop); slots do not"
+    )
+
+
 def test_threads_that_forks_will_not_have_are_told() -> None:
     events = _accept(Nodes(one=replace(ITEMS, threads=("pool", "reader"))), ENTRY)
     (note,) = [event.text for event in events if isinstance(event, RunNote)]

@@ -17,6 +17,7 @@ from .pytest_rewriting import shared_rewriting
 from .pytest_runner import Runner
 from .pytest_scheduler import scheduler_of, shared_scope
 from .pytest_sender import EventSender, warning_text
+from .pytest_unfit import foreign_loops
 from .pytest_verdict import clip, reason_of_skip
 
 
@@ -138,6 +139,7 @@ class WorkerPlugin:
             "verdicts": [_verdict(report) for report in self._reports],
             "deselected": self._deselected,
             "ordered": self._files_were_moved,
+            "loops": foreign_loops(session.config),
             "warnings": self._warnings,
             "seconds": time.monotonic() - self._started,
         }

@@ -8,6 +8,7 @@ import sys
 from typing import Any, Dict, Iterator, List, Optional
 
 from . import originals
+from .blotting import blot
 from .pytest_own_values import OwnValues, holder_of
 from .pytest_xdist import NODE_HOOKS, WORKER_KEY, WORKER_VARIABLE
 
@@ -15,7 +16,9 @@ from .pytest_xdist import NODE_HOOKS, WORKER_KEY, WORKER_VARIABLE
 _UNDOING = {"pytest_unconfigure": "pytest_configure", "pytest_sessionfinish": "pytest_sessionstart"}
 
 #: Plug-ins whose hooks were looked through: a fork does to them what a worker does.
-_HARMLESS = frozenset({"_pytest", "xdist", "_hypothesis_pytestplugin", "anyio", "pytest_asyncio", "pulseq"})
+_HARMLESS = frozenset(
+    {"_pytest", "xdist", "_hypothesis_pytestplugin", "anyio", "pytest_asyncio", "pulseq", "_pulseq_runtime"}
+)
 
 #: Its function that tells which worker it is stands between this and who asks.
 _XDISTS = os.path.join("xdist", "plugin.py")
@@ -38,10 +41,29 @@ def implementers(manager: Any, hook: str) -> Iterator[Any]:
     """The plug-ins that have a hook, but for pytest's own and others that are known."""
     caller = getattr(manager.hook, hook, None)
     for implementation in caller.get_hookimpls() if caller is not None else ():
-        plugin = implementation.plugin
-        module = plugin.__name__ if hasattr(plugin, "__name__") else type(plugin).__module__
-        if module.split(".")[0] not in _HARMLESS and not module.startswith("_pulseq_runtime"):
-            yield plugin
+        if _package(implementation.plugin) not in _HARMLESS:
+            yield implementation.plugin
+
+
+def _package(plugin: Any) -> str:
+    module = plugin.__name__ if hasattr(plugin, "__name__") else type(plugin).__module__
+    return str(module).split(".")[0]
+
+
+def foreign_loops(config: Any) -> List[str]:
+    """The plug-ins that would run the items by a loop of their own (`pytest_runtestloop`), which workers do not call.
+
+    Asked in that hook. One that surrounds it and means to run the items after it says that nothing is to be run.
+    """
+    manager = config.pluginmanager
+    hijacked = bool(config.option.collectonly)
+    loops = [
+        one.plugin
+        for one in manager.hook.pytest_runtestloop.get_hookimpls()
+        if hijacked or not (one.hookwrapper or getattr(one, "wrapper", False))
+    ]
+    known = ("_pytest", "xdist", str(__package__).partition(".")[0])
+    return sorted(blot(_name(manager, plugin)) for plugin in loops if _package(plugin) not in known)
 
 
 def _name(manager: Any, plugin: Any) -> str:

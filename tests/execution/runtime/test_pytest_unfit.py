@@ -196,3 +196,19 @@ def test_forks_that_are_asked_for_are_taken_whatever_a_suite_does(suite: Any) ->
         tuple(name.partition("3")[0] for name in run.collection.threads),
         run.verdicts(),
     )
+
+
+@pytest.mark.parametrize("isolation", ["fork", "interpreter"])
+def test_a_loop_of_the_suites_own_is_told_and_none_that_only_surrounds_it(isolation: str, suite: Any) -> None:
+    conftest = """
+        import pytest
+        {mark}
+        def pytest_runtestloop(session):
+            {body}
+    """
+    own = conftest.format(mark="", body="return True")
+    wrapper = conftest.format(mark="@pytest.hookimpl(hookwrapper=True)", body="yield")
+    hijacker = wrapper.replace("yield", "session.config.option.collectonly = True; yield")
+    for text, told in ((own, ("conftest.py",)), (wrapper, ()), (hijacker, ("conftest.py",))):
+        run = suite({"conftest.py": text, "test_a.py": PLAIN}).run(isolation=isolation)
+        assert (told, {"test_plain": "passed"}) == (run.collection.loops, run.verdicts())
