@@ -395,6 +395,12 @@ PYTEST = (
         ("test_options_have_these_names",),
     ),
     Place(
+        ("Option.collectonly",),
+        _runtime("unfit"),
+        "A plug-in that surrounds pytest's loop to run the items itself is not told of.",
+        ("test_options_have_these_names",),
+    ),
+    Place(
         ("Report.count_towards_summary",),
         _runtime("summary"),
         "Reports that a plug-in leaves out of its category are counted in it.",

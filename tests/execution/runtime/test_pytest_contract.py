@@ -417,7 +417,7 @@ def test_a_report_may_be_left_out_of_the_last_line() -> None:
 
 
 def test_options_have_these_names(pytestconfig: pytest.Config) -> None:
-    names = {"basetemp", "keyword", "markexpr", "maxfail", "pastebin"}
+    names = {"basetemp", "collectonly", "keyword", "markexpr", "maxfail", "pastebin"}
     assert names | {"trace", "usepdb", "xmlpath"} <= vars(pytestconfig.option).keys()
 
 
