@@ -36,8 +36,8 @@ def pytest_collection() -> Generator[None, object, object]:
         atexit.register(gc.disable)  # by one look, not by two
 
 
-@pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    # After the files of directories, which mark their own, and before pytest goes by the marks.
     _leave_out_what_has_to_be_named(config, items)
     mark_tests_with_hosts(items)
     for item in items:

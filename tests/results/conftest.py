@@ -22,6 +22,13 @@ from pulseq.results.journal import JournalWriter, journal_path
 START = 1_700_000_000.0
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    here = f"{Path(__file__).parent}/"
+    for item in items:
+        if str(item.path).startswith(here) and "make_database" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.system)
+
+
 class Story:
     """Writes the journals of runs under `home`, as a driver would."""
 

@@ -342,7 +342,8 @@ def test_a_second_node_of_an_id_is_told_and_leaves_the_first_its_tests(cluster: 
     assert [("a", 1, "lab1", None)] == attempts(cluster.workplace, "r")
 
 
-@pytest.mark.parametrize("nanny", [pytest.param(True, marks=pytest.mark.slow), False])
+@pytest.mark.slow
+@pytest.mark.parametrize("nanny", [True, False])
 def test_a_worker_that_is_told_to_end_takes_its_tests_along_as_lost(cluster: DaskCluster, nanny: bool) -> None:
     leaving = cluster.start_worker("--name", "lab1", *PRELOAD, nanny=nanny)
     cluster.wait_for(1)

@@ -65,8 +65,8 @@ def read_page(name: str) -> str:
 
 
 def _pages() -> list[Any]:
-    """Of those that other tests follow as well (the README, deployments) the longer ones are slow."""
-    slow = ("docs/index.md", "docs/guides/prefect.md")
+    """Of those that other tests follow as well (the README, deployments, Python) the longer ones are slow."""
+    slow = ("docs/index.md", "docs/guides/prefect.md", "docs/guides/python.md")
     return [pytest.param(name, marks=[pytest.mark.slow] if name in slow else []) for name in PAGES]
 
 

@@ -92,6 +92,7 @@ def test_a_connection_that_is_lost_costs_no_verdict_and_comes_back(place: Workpl
     assert sorted(joined) == ["lab1", "lab1", "lab2", "lab2"]
 
 
+@pytest.mark.slow
 def test_a_program_on_the_host_that_is_killed_costs_no_verdict(place: Workplace, sshd: Sshd) -> None:
     suite = place.write("shop/suite.yaml", MANY)
     running = place.start("run", suite, "--nodes", nodes_file(place, sshd, "lab1", "lab2"), "--run-id", "r")

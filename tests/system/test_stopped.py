@@ -133,6 +133,7 @@ def test_a_stopped_process_of_up_is_continued_or_replaced(bare_workplace: Workpl
     assert bare_workplace.run("down").code == 0
 
 
+@pytest.mark.slow
 def test_a_run_sees_to_who_sees_to_the_nodes_that_it_uses(workplace: Workplace) -> None:
     up = workplace.run("up", *TWO_NODES)
     assert up.code == 0, up.err
