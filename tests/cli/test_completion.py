@@ -81,18 +81,21 @@ FILES = [
 ]
 
 
+@pytest.mark.processes
 @needs("bash")
 @pytest.mark.parametrize(("typed", "completed"), [*TYPED, *FILES])
 def test_bash_completes(bash: Terminal, typed: str, completed: str) -> None:
     assert bash.complete(typed) == completed
 
 
+@pytest.mark.processes
 @needs("zsh")
 @pytest.mark.parametrize(("typed", "completed"), [*TYPED, *FILES])
 def test_zsh_completes(zsh: Terminal, typed: str, completed: str) -> None:
     assert zsh.complete(typed) == completed.removesuffix("/")  # which zsh takes away again where one goes on
 
 
+@pytest.mark.processes
 @needs("fish")
 @pytest.mark.parametrize(("typed", "completed"), TYPED)
 def test_fish_completes(place: Path, typed: str, completed: str) -> None:
@@ -109,6 +112,7 @@ def test_fish_completes(place: Path, typed: str, completed: str) -> None:
     assert completed.split()[-1] in [line.split("\t")[0] for line in asked.stdout.splitlines()]
 
 
+@pytest.mark.processes
 @needs("fish")
 def test_in_fish_the_first_word_is_no_file(place: Path) -> None:
     (place / "pulseq.fish").write_text(write_completion("fish"))

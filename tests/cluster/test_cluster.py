@@ -14,6 +14,8 @@ from pulseq.protocol.coding import PROTOCOL
 from pulseq.protocol.entry_points import NODE_TOPIC
 from tests.dask_nodes import open_node, open_scheduler, open_worker
 
+pytestmark = pytest.mark.processes
+
 PATIENCE_SECONDS = 60.0
 
 

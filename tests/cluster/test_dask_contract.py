@@ -49,6 +49,8 @@ class Members:
     client: Any
 
 
+pytestmark = pytest.mark.processes
+
 LABELS = {"id": "node1", "slots": 2, "capabilities": {"browser": "chrome"}}
 _QUIET = {"dashboard": False, "dashboard_address": "127.0.0.1:0"}
 
