@@ -361,6 +361,7 @@ def test_a_worker_that_is_told_to_end_takes_its_tests_along_as_lost(cluster: Das
     assert [("a", 1, "lab1", "node_lost"), ("a", 2, "lab2", None)] == attempts(cluster.workplace, "r")
 
 
+@pytest.mark.slow
 def test_a_worker_that_is_retired_stays_until_its_tests_are_done_and_gets_no_more(cluster: DaskCluster) -> None:
     cluster.start_worker("--name", "lab1", *PRELOAD, nanny=True)
     cluster.wait_for(1)

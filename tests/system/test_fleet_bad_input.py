@@ -123,6 +123,7 @@ def test_hosts_that_cannot_be_used_are_told_in_a_line_each_and_the_others_do_the
     assert [] == place.find_left([good])
 
 
+@pytest.mark.slow
 def test_one_of_them_ends_the_run_before_any_test(place: FleetPlace) -> None:
     good, bad = place.lab(2)
     bad.kill_sshd()

@@ -82,6 +82,7 @@ def test_hosts_that_cannot_have_it_say_why_and_keep_nothing(
     assert not one.processes()
 
 
+@pytest.mark.slow
 def test_one_that_is_stopped_leaves_nothing(bare_workplace: Workplace, hosts: Lab, wheelhouse: Path) -> None:
     [one] = hosts(1)
 
