@@ -28,7 +28,7 @@ from .body_environment import SESSION_PRIVATE, SESSION_TEMPORARY
 from .output import read_file
 from .pytest_answer import AnswerFile, tell
 from .pytest_begin import begin_controller, begin_interpreter_keeper, begin_zygote, import_pytest
-from .pytest_xdist import COUNT_VARIABLE, RUN_VARIABLE, WORKER_VARIABLE
+from .pytest_xdist import COUNT_VARIABLE, RUN_VARIABLE, WORKER_VARIABLE, change_variables
 from .stopped import LOOK_SECONDS, LOOKS, StoppedLooks
 
 #: The other end has closed its line, or said that nothing more will come.
@@ -253,12 +253,7 @@ class Guardian:
     def _begin_collecting(self, message: wire.Message) -> None:
         assert self._request is not None
         self._request["basetemp"] = message["basetemp"]
-        for name, value in message["environment"].items():
-            # All that collects and runs is a fork of this process.
-            if value is None:
-                os.environ.pop(name, None)
-            else:
-                os.environ[name] = value
+        change_variables(message["environment"])  # all that collects and runs is a fork of this process
         isolation = self._request["isolation"]
         if isolation == "interpreter" or (isolation == "auto" and message["reason"] is not None):
             self._be_interpreters(message["reason"] if isolation == "auto" else None)

@@ -93,6 +93,15 @@ def changed_variables(before: Mapping[str, str]) -> Dict[str, Optional[str]]:
     return {name: os.environ.get(name) for name in names if os.environ.get(name) != before.get(name)}
 
 
+def change_variables(changed: Mapping[str, Optional[str]]) -> None:
+    """Make the same of the environment of this process."""
+    for name, value in changed.items():
+        if value is None:
+            os.environ.pop(name, None)
+        else:
+            os.environ[name] = value
+
+
 def name_worker(worker: str, count: int, run_id: str) -> None:
     """Set the variables of a worker in this process."""
     os.environ[RUN_VARIABLE] = run_id
